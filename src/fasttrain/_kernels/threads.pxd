@@ -1,0 +1,7 @@
+cdef extern from "threads.h" nogil:
+    ctypedef struct ft_barrier:
+        pass
+    void ft_barrier_init(ft_barrier* barrier) noexcept
+    void ft_barrier_wait(ft_barrier* barrier, int n_threads) noexcept
+
+cdef int threads_for_work(int budget, double work, double work_per_thread) noexcept nogil
