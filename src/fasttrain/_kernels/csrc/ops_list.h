@@ -1,0 +1,59 @@
+/* Every primitive: result, name, arguments. FT_REAL and FT_SUFFIX are those of the place where the list is expanded.
+ * Arrays that are written end in _out, arrays that are updated in _io. */
+#ifndef FASTTRAIN_OPS_LIST_H
+#define FASTTRAIN_OPS_LIST_H
+
+#define FT_OPS(OP)                                                                                                \
+    /* sum x_i y_i */                                                                                             \
+    OP(FT_REAL, dot, (const FT_REAL *x, const FT_REAL *y, ptrdiff_t n))                                           \
+    /* y += a x */                                                                                                \
+    OP(void, axpy, (FT_REAL a, const FT_REAL *x, FT_REAL *y_io, ptrdiff_t n))                                     \
+    OP(double, sum, (const FT_REAL *x, ptrdiff_t n))                                                              \
+    OP(double, sum_squares, (const FT_REAL *x, ptrdiff_t n))                                                      \
+    OP(double, sum_abs, (const FT_REAL *x, ptrdiff_t n))                                                          \
+    OP(double, max_abs, (const FT_REAL *x, ptrdiff_t n))                                                          \
+    /* 1 when no element is infinite or NaN */                                                                    \
+    OP(int, all_finite, (const FT_REAL *x, ptrdiff_t n))                                                          \
+    /* Adds up weight_i loss(y_i, z_i) (returned; 0 when want_value is 0) and writes weight_i dloss/dz_i; weight  \
+       and gradient_out may be NULL, gradient_out may be z. */                                                    \
+    OP(double, loss_span, (int kind, FT_REAL p, const FT_REAL *y, const FT_REAL *z, const FT_REAL *weight,        \
+                           ptrdiff_t n, int want_value, FT_REAL *gradient_out))                                   \
+    /* The same for softmax cross-entropy on n rows of k logits, rows ldz apart; y holds one class code a row     \
+       (y_width 1) or k probabilities (y_width k). */                                                             \
+    OP(double, softmax_loss, (const FT_REAL *y, ptrdiff_t y_width, const FT_REAL *z, ptrdiff_t ldz,               \
+                              const FT_REAL *weight, ptrdiff_t n, ptrdiff_t k, int want_value,                    \
+                              FT_REAL *gradient_out, ptrdiff_t ldg))                                              \
+    OP(void, softmax, (const FT_REAL *z, ptrdiff_t ldz, ptrdiff_t n, ptrdiff_t k, FT_REAL *out, ptrdiff_t ldo))   \
+    /* a = f(z); a may be z */                                                                                    \
+    OP(void, activate, (int kind, FT_REAL p, const FT_REAL *z, FT_REAL *a_out, ptrdiff_t n))                      \
+    /* delta *= f'(z), given both z and a = f(z) */                                                               \
+    OP(void, activate_backward, (int kind, FT_REAL p, const FT_REAL *z, const FT_REAL *a, FT_REAL *delta_io,      \
+                                 ptrdiff_t n))                                                                    \
+    /* g += l1 sign(w) + l2 w */                                                                                  \
+    OP(void, penalty_gradient, (FT_REAL l1, FT_REAL l2, const FT_REAL *w, FT_REAL *g_io, ptrdiff_t n))            \
+    /* w = argmin_u |u - w|^2 / 2 + l1 |u|_1 + l2 |u|^2 / 2 */                                                    \
+    OP(void, penalty_prox, (FT_REAL l1, FT_REAL l2, FT_REAL *w_io, ptrdiff_t n))                                  \
+    /* One step of an update rule; s1, s2, s3 are the rule's state, NULL where it has none. */                    \
+    OP(void, update_span, (int kind, const ft_update *h, FT_REAL *w_io, const FT_REAL *g, FT_REAL *s1_io,        \
+                           FT_REAL *s2_io, FT_REAL *s3_io, ptrdiff_t n))                                          \
+    /* z[i, o] = rows[i] . w[o] + bias[o]; w[o] lies ldw apart. For few outputs. */                               \
+    OP(void, rows_dot, (const FT_REAL *const *rows, ptrdiff_t m, ptrdiff_t k, const FT_REAL *w, ptrdiff_t ldw,    \
+                        ptrdiff_t n_out, const FT_REAL *bias, ptrdiff_t bias_stride, FT_REAL *z_out,              \
+                        ptrdiff_t ldz))                                                                           \
+    /* g[o, f] += sum_i d[i, o] rows[i][f], f in [first, last). For few outputs. */                               \
+    OP(void, rows_axpy, (const FT_REAL *const *rows, ptrdiff_t m, ptrdiff_t first, ptrdiff_t last,                \
+                         const FT_REAL *d, ptrdiff_t ldd, ptrdiff_t n_out, FT_REAL *g_io, ptrdiff_t ldg))         \
+    /* z[i, 0:width] = rows[i] @ panel + bias; width a multiple of lanes, at most panel_width; bias may be NULL   \
+       (zero). */                                                                                                 \
+    OP(void, rows_panel, (const FT_REAL *const *rows, ptrdiff_t m, ptrdiff_t k, const FT_REAL *panel,             \
+                          ptrdiff_t width, const FT_REAL *bias, FT_REAL *z_out, ptrdiff_t ldz))                   \
+    /* g[f - first, 0:width] (+)= sum_i rows[i][f] d[i, 0:width], f in [first, last); g is contiguous. */         \
+    OP(void, columns_panel, (const FT_REAL *const *rows, ptrdiff_t m, ptrdiff_t first, ptrdiff_t last,            \
+                             const FT_REAL *d, ptrdiff_t ldd, ptrdiff_t width, int accumulate, FT_REAL *g_io))    \
+    /* s[0:width] (+)= sum_i d[i, 0:width] */                                                                     \
+    OP(void, column_sums, (const FT_REAL *d, ptrdiff_t ldd, ptrdiff_t m, ptrdiff_t width, int accumulate,         \
+                           FT_REAL *s_io))                                                                        \
+    /* Asks for the cache lines of m rows of k elements. */                                                       \
+    OP(void, prefetch_rows, (const FT_REAL *const *rows, ptrdiff_t m, ptrdiff_t k))
+
+#endif

@@ -1,0 +1,284 @@
+/* Products of a block of rows with weights, and the transposed products that give gradients.
+ *
+ * The left operand is always a list of row pointers: a gathered mini-batch needs no copy, and the weight gradient A^T D needs
+ * no transposed copy of A. Every output element is one chain of multiply-adds over the inner index in ascending order, whatever
+ * the tile it falls in, so splitting rows among threads cannot change a byte. */
+
+/* ---- few outputs: the vectors run along the features ---- */
+
+#define FT_ROWS_AT_ONCE 4
+
+/* The last vector of a row reaches back over elements that the vectors before it have covered; `tail` holds the weights for
+ * it with those lanes zero, so that nothing is read past a row's end and nothing counts twice. */
+FT_INLINE void FT(dot_rows)(const FT_REAL *const *rows, const int n_rows, ptrdiff_t k, ptrdiff_t full, const FT_REAL *w,
+                            const FT_REAL *tail, FT_REAL bias, FT_REAL *z_out, ptrdiff_t ldz)
+{
+    FT(vector) acc[FT_ROWS_AT_ONCE];
+    for (int r = 0; r < n_rows; r++)
+        acc[r] = (FT(vector)){0};
+    for (ptrdiff_t f = 0; f < full; f += FT_LANES) {
+        const FT(vector) wf = FT_LOAD(w + f);
+#pragma GCC unroll 4
+        for (int r = 0; r < n_rows; r++)
+            acc[r] += FT_LOAD(rows[r] + f) * wf;
+    }
+    if (full < k) {
+        const FT(vector) wt = FT_LOAD(tail);
+#pragma GCC unroll 4
+        for (int r = 0; r < n_rows; r++)
+            acc[r] += FT_LOAD(rows[r] + k - FT_LANES) * wt;
+    }
+    for (int r = 0; r < n_rows; r++)
+        z_out[r * ldz] = FT(add_lanes)(&acc[r]) + bias;
+}
+
+static void FT(rows_dot)(const FT_REAL *const *rows, ptrdiff_t m, ptrdiff_t k, const FT_REAL *w, ptrdiff_t ldw,
+                         ptrdiff_t n_out, const FT_REAL *bias, ptrdiff_t bias_stride, FT_REAL *z_out, ptrdiff_t ldz)
+{
+    for (ptrdiff_t o = 0; o < n_out; o++) {
+        const FT_REAL *wo = w + o * ldw;
+        const FT_REAL b = bias ? bias[o * bias_stride] : 0;
+        if (k < FT_LANES) {
+            for (ptrdiff_t i = 0; i < m; i++) {
+                FT_REAL total = 0;
+                for (ptrdiff_t f = 0; f < k; f++)
+                    total += rows[i][f] * wo[f];
+                z_out[i * ldz + o] = total + b;
+            }
+            continue;
+        }
+        const ptrdiff_t full = k / FT_LANES * FT_LANES;
+        FT_REAL tail[FT_LANES];
+        for (ptrdiff_t l = 0; l < FT_LANES; l++) {
+            const ptrdiff_t f = k - FT_LANES + l;
+            tail[l] = f >= full ? wo[f] : 0;
+        }
+        ptrdiff_t i = 0;
+        for (; i + FT_ROWS_AT_ONCE <= m; i += FT_ROWS_AT_ONCE)
+            FT(dot_rows)(rows + i, FT_ROWS_AT_ONCE, k, full, wo, tail, b, z_out + i * ldz + o, ldz);
+        for (; i < m; i++)
+            FT(dot_rows)(rows + i, 1, k, full, wo, tail, b, z_out + i * ldz + o, ldz);
+    }
+}
+
+/* V vectors of features, the gradient in registers while the rows go by. */
+FT_INLINE void FT(axpy_rows)(const FT_REAL *const *rows, ptrdiff_t m, ptrdiff_t f, const int n_vectors, const FT_REAL *d,
+                             ptrdiff_t ldd, FT_REAL *g_io)
+{
+    FT(vector) acc[8];
+#pragma GCC unroll 8
+    for (int v = 0; v < n_vectors; v++)
+        acc[v] = FT_LOAD(g_io + f + v * FT_LANES);
+    for (ptrdiff_t i = 0; i < m; i++) {
+        const FT(vector) di = FT_SPLAT(d[i * ldd]);
+        const FT_REAL *row = rows[i] + f;
+#pragma GCC unroll 8
+        for (int v = 0; v < n_vectors; v++)
+            acc[v] += FT_LOAD(row + v * FT_LANES) * di;
+    }
+#pragma GCC unroll 8
+    for (int v = 0; v < n_vectors; v++)
+        FT_STORE(g_io + f + v * FT_LANES, acc[v]);
+}
+
+static void FT(rows_axpy)(const FT_REAL *const *rows, ptrdiff_t m, ptrdiff_t first, ptrdiff_t last, const FT_REAL *d,
+                          ptrdiff_t ldd, ptrdiff_t n_out, FT_REAL *g_io, ptrdiff_t ldg)
+{
+    for (ptrdiff_t o = 0; o < n_out; o++) {
+        FT_REAL *g = g_io + o * ldg;
+        const FT_REAL *column = d + o;
+        ptrdiff_t f = first;
+        for (; f + 8 * FT_LANES <= last; f += 8 * FT_LANES)
+            FT(axpy_rows)(rows, m, f, 8, column, ldd, g);
+        const ptrdiff_t vectors = (last - f) / FT_LANES;
+        switch (vectors) {
+#define FT_CASE(v)                                                                                                \
+    case v:                                                                                                       \
+        FT(axpy_rows)(rows, m, f, v, column, ldd, g);                                                             \
+        break;
+            FT_CASE(1) FT_CASE(2) FT_CASE(3) FT_CASE(4) FT_CASE(5) FT_CASE(6) FT_CASE(7)
+#undef FT_CASE
+        }
+        f += vectors * FT_LANES;
+        const ptrdiff_t left = last - f;
+        if (left == 0)
+            continue;
+        if (last - first >= FT_LANES) {
+            FT_REAL lanes[FT_LANES];
+            FT(vector) acc = {0};
+            for (ptrdiff_t i = 0; i < m; i++)
+                acc += FT_LOAD(rows[i] + last - FT_LANES) * FT_SPLAT(column[i * ldd]);
+            FT_STORE(lanes, acc);
+            for (ptrdiff_t l = 0; l < left; l++)
+                g[f + l] += lanes[FT_LANES - left + l];
+        } else {
+            for (ptrdiff_t i = 0; i < m; i++) {
+                const FT_REAL di = column[i * ldd];
+                for (ptrdiff_t l = f; l < last; l++)
+                    g[l] += di * rows[i][l];
+            }
+        }
+    }
+}
+
+/* ---- many outputs: the vectors run along a packed panel's columns ---- */
+
+/* R rows by V vectors of z = rows @ panel, held in registers over all of k. */
+FT_INLINE void FT(tile_rows)(const FT_REAL *const *rows, ptrdiff_t k, const FT_REAL *panel, const int R, const int V,
+                             const FT_REAL *bias, FT_REAL *z_out, ptrdiff_t ldz)
+{
+    FT(vector) acc[14][4];
+    const ptrdiff_t width = V * FT_LANES;
+#pragma GCC unroll 14
+    for (int r = 0; r < R; r++)
+#pragma GCC unroll 4
+        for (int v = 0; v < V; v++)
+            acc[r][v] = bias ? FT_LOAD(bias + v * FT_LANES) : (FT(vector)){0};
+    for (ptrdiff_t i = 0; i < k; i++) {
+        FT(vector) b[4];
+#pragma GCC unroll 4
+        for (int v = 0; v < V; v++)
+            b[v] = FT_LOAD(panel + i * width + v * FT_LANES);
+#pragma GCC unroll 14
+        for (int r = 0; r < R; r++) {
+            const FT(vector) a = FT_SPLAT(rows[r][i]);
+#pragma GCC unroll 4
+            for (int v = 0; v < V; v++)
+                acc[r][v] += a * b[v];
+        }
+    }
+#pragma GCC unroll 14
+    for (int r = 0; r < R; r++)
+#pragma GCC unroll 4
+        for (int v = 0; v < V; v++)
+            FT_STORE(z_out + r * ldz + v * FT_LANES, acc[r][v]);
+}
+
+/* R features by V vectors of g = rows^T d, held in registers over the m rows of a batch. */
+FT_INLINE void FT(tile_columns)(const FT_REAL *const *rows, ptrdiff_t m, ptrdiff_t f, const FT_REAL *d, ptrdiff_t ldd,
+                                const int R, const int V, int accumulate, FT_REAL *g_io)
+{
+    FT(vector) acc[14][4];
+    const ptrdiff_t width = V * FT_LANES;
+#pragma GCC unroll 14
+    for (int r = 0; r < R; r++)
+#pragma GCC unroll 4
+        for (int v = 0; v < V; v++)
+            acc[r][v] = accumulate ? FT_LOAD(g_io + r * width + v * FT_LANES) : (FT(vector)){0};
+    for (ptrdiff_t i = 0; i < m; i++) {
+        const FT_REAL *x = rows[i] + f;
+        FT(vector) b[4];
+#pragma GCC unroll 4
+        for (int v = 0; v < V; v++)
+            b[v] = FT_LOAD(d + i * ldd + v * FT_LANES);
+#pragma GCC unroll 14
+        for (int r = 0; r < R; r++) {
+            const FT(vector) a = FT_SPLAT(x[r]);
+#pragma GCC unroll 4
+            for (int v = 0; v < V; v++)
+                acc[r][v] += a * b[v];
+        }
+    }
+#pragma GCC unroll 14
+    for (int r = 0; r < R; r++)
+#pragma GCC unroll 4
+        for (int v = 0; v < V; v++)
+            FT_STORE(g_io + r * width + v * FT_LANES, acc[r][v]);
+}
+
+/* Rows of a full tile, by vectors of its width: as many accumulators as the registers hold beside operands and broadcast. */
+#if FT_REGISTERS >= 32
+#define FT_TILE_1 14
+#define FT_TILE_2 12
+#define FT_TILE_3 8
+#define FT_TILE_4 6
+#else
+#define FT_TILE_1 12
+#define FT_TILE_2 6
+#endif
+
+/* Walks m rows (or features) in full tiles, then tiles of 4, 2 and 1. */
+#define FT_WALK(V, FULL, CALL)                                                                                    \
+    for (; i + FULL <= end; i += FULL)                                                                            \
+        CALL(FULL, V);                                                                                            \
+    for (; i + 4 <= end; i += 4)                                                                                  \
+        CALL(4, V);                                                                                               \
+    for (; i + 2 <= end; i += 2)                                                                                  \
+        CALL(2, V);                                                                                               \
+    for (; i < end; i++)                                                                                          \
+        CALL(1, V);
+
+#define FT_ROWS_TILE(R, V) FT(tile_rows)(rows + i, k, panel, R, V, bias, z_out + i * ldz, ldz)
+#define FT_COLUMNS_TILE(R, V)                                                                                     \
+    FT(tile_columns)(rows, m, i, d, ldd, R, V, accumulate, g_io + (i - first) * width)
+
+static void FT(rows_panel)(const FT_REAL *const *rows, ptrdiff_t m, ptrdiff_t k, const FT_REAL *panel, ptrdiff_t width,
+                           const FT_REAL *bias, FT_REAL *z_out, ptrdiff_t ldz)
+{
+    ptrdiff_t i = 0;
+    const ptrdiff_t end = m;
+    switch (width / FT_LANES) {
+    case 1:
+        FT_WALK(1, FT_TILE_1, FT_ROWS_TILE)
+        break;
+    case 2:
+        FT_WALK(2, FT_TILE_2, FT_ROWS_TILE)
+        break;
+#if FT_PANEL_VECTORS == 4
+    case 3:
+        FT_WALK(3, FT_TILE_3, FT_ROWS_TILE)
+        break;
+    case 4:
+        FT_WALK(4, FT_TILE_4, FT_ROWS_TILE)
+        break;
+#endif
+    }
+}
+
+static void FT(columns_panel)(const FT_REAL *const *rows, ptrdiff_t m, ptrdiff_t first, ptrdiff_t last, const FT_REAL *d,
+                              ptrdiff_t ldd, ptrdiff_t width, int accumulate, FT_REAL *g_io)
+{
+    ptrdiff_t i = first;
+    const ptrdiff_t end = last;
+    switch (width / FT_LANES) {
+    case 1:
+        FT_WALK(1, FT_TILE_1, FT_COLUMNS_TILE)
+        break;
+    case 2:
+        FT_WALK(2, FT_TILE_2, FT_COLUMNS_TILE)
+        break;
+#if FT_PANEL_VECTORS == 4
+    case 3:
+        FT_WALK(3, FT_TILE_3, FT_COLUMNS_TILE)
+        break;
+    case 4:
+        FT_WALK(4, FT_TILE_4, FT_COLUMNS_TILE)
+        break;
+#endif
+    }
+}
+
+static void FT(column_sums)(const FT_REAL *d, ptrdiff_t ldd, ptrdiff_t m, ptrdiff_t width, int accumulate, FT_REAL *s_io)
+{
+    if (!accumulate)
+        memset(s_io, 0, (size_t)width * sizeof(FT_REAL));
+    for (ptrdiff_t i = 0; i < m; i++)
+        for (ptrdiff_t c = 0; c < width; c++)
+            s_io[c] += d[i * ldd + c];
+}
+
+static void FT(prefetch_rows)(const FT_REAL *const *rows, ptrdiff_t m, ptrdiff_t k)
+{
+    for (ptrdiff_t i = 0; i < m; i++)
+        for (ptrdiff_t f = 0; f < k; f += 64 / (ptrdiff_t)sizeof(FT_REAL))
+            __builtin_prefetch(rows[i] + f, 0, 3);
+}
+
+#undef FT_ROWS_AT_ONCE
+#undef FT_TILE_1
+#undef FT_TILE_2
+#undef FT_TILE_3
+#undef FT_TILE_4
+#undef FT_WALK
+#undef FT_ROWS_TILE
+#undef FT_COLUMNS_TILE

@@ -1,0 +1,418 @@
+/* Array kernels over one-sample formulas. The loops are plain: the formulas are branch-free, so they become vector code. */
+
+#define FT_LANES ((ptrdiff_t)(FT_VECTOR_BYTES / sizeof(FT_REAL)))
+typedef FT_REAL FT(vector) __attribute__((vector_size(FT_VECTOR_BYTES)));
+typedef FT_REAL FT(loose) __attribute__((vector_size(FT_VECTOR_BYTES), aligned(sizeof(FT_REAL)), may_alias));
+#define FT_LOAD(p) ((FT(vector))(*(const FT(loose) *)(p)))
+#define FT_STORE(p, v) (*(FT(loose) *)(p) = (FT(loose))(v))
+#define FT_SPLAT(x) ((FT(vector)){0} + (x))
+
+#define FT_DECLARE(result, name, arguments) static result FT(name) arguments;
+FT_OPS(FT_DECLARE)
+#undef FT_DECLARE
+
+FT_INLINE FT_REAL FT(add_lanes)(const FT(vector) *v)
+{
+    FT_REAL lane[FT_LANES];
+    FT_STORE(lane, *v);
+    for (ptrdiff_t half = FT_LANES / 2; half >= 1; half /= 2)
+        for (ptrdiff_t l = 0; l < half; l++)
+            lane[l] += lane[l + half];
+    return lane[0];
+}
+
+static FT_REAL FT(dot)(const FT_REAL *x, const FT_REAL *y, ptrdiff_t n)
+{
+    FT(vector) a = {0}, b = {0}, c = {0}, d = {0};
+    ptrdiff_t i = 0;
+    for (; i + 4 * FT_LANES <= n; i += 4 * FT_LANES) {
+        a += FT_LOAD(x + i) * FT_LOAD(y + i);
+        b += FT_LOAD(x + i + FT_LANES) * FT_LOAD(y + i + FT_LANES);
+        c += FT_LOAD(x + i + 2 * FT_LANES) * FT_LOAD(y + i + 2 * FT_LANES);
+        d += FT_LOAD(x + i + 3 * FT_LANES) * FT_LOAD(y + i + 3 * FT_LANES);
+    }
+    for (; i + FT_LANES <= n; i += FT_LANES)
+        a += FT_LOAD(x + i) * FT_LOAD(y + i);
+    a = (a + b) + (c + d);
+    FT_REAL total = FT(add_lanes)(&a);
+    for (; i < n; i++)
+        total += x[i] * y[i];
+    return total;
+}
+
+static void FT(axpy)(FT_REAL a, const FT_REAL *restrict x, FT_REAL *restrict y_io, ptrdiff_t n)
+{
+    for (ptrdiff_t i = 0; i < n; i++)
+        y_io[i] += a * x[i];
+}
+
+/* Sums in double over sixteen interleaved streams: the order is the same whatever the vector width. */
+#define FT_STREAMS 16
+#define FT_SUM(name, term)                                                                                        \
+    static double FT(name)(const FT_REAL *x, ptrdiff_t n)                                                         \
+    {                                                                                                             \
+        double stream[FT_STREAMS] = {0};                                                                          \
+        ptrdiff_t i = 0;                                                                                          \
+        for (; i + FT_STREAMS <= n; i += FT_STREAMS)                                                              \
+            for (int s = 0; s < FT_STREAMS; s++) {                                                                \
+                const double v = (double)x[i + s];                                                                \
+                stream[s] += term;                                                                                \
+            }                                                                                                     \
+        for (int s = 0; i < n; i++, s++) {                                                                        \
+            const double v = (double)x[i];                                                                        \
+            stream[s] += term;                                                                                    \
+        }                                                                                                         \
+        for (int half = FT_STREAMS / 2; half >= 1; half /= 2)                                                     \
+            for (int s = 0; s < half; s++)                                                                        \
+                stream[s] += stream[s + half];                                                                    \
+        return stream[0];                                                                                         \
+    }
+FT_SUM(sum, v)
+FT_SUM(sum_squares, v *v)
+FT_SUM(sum_abs, (v < 0 ? -v : v))
+#undef FT_SUM
+#undef FT_STREAMS
+
+static double FT(max_abs)(const FT_REAL *x, ptrdiff_t n)
+{
+    FT_REAL largest = 0;
+    for (ptrdiff_t i = 0; i < n; i++) {
+        const FT_REAL v = FT(abs)(x[i]);
+        largest = v > largest ? v : largest;
+    }
+    return (double)largest;
+}
+
+static int FT(all_finite)(const FT_REAL *x, ptrdiff_t n)
+{
+    /* x - x is 0 for a finite x and NaN else; the bits of 0 - 0 are 0. */
+    FT_BITS seen = 0;
+    for (ptrdiff_t i = 0; i < n; i++) {
+        const FT_REAL zero = x[i] - x[i];
+        FT_BITS bits;
+        memcpy(&bits, &zero, sizeof bits);
+        seen |= bits;
+    }
+    return seen == 0;
+}
+
+/* ---- losses ---- */
+
+#define FT_BLOCK 256
+
+#define FT_LOSS_CASE(name)                                                                                        \
+    case FT_LOSS_##name:                                                                                          \
+        if (value)                                                                                                \
+            for (ptrdiff_t i = 0; i < n; i++)                                                                     \
+                value[i] = FT(name)(y[i], z[i], p);                                                               \
+        if (gradient)                                                                                             \
+            for (ptrdiff_t i = 0; i < n; i++)                                                                     \
+                gradient[i] = FT(name##_gradient)(y[i], z[i], p);                                                 \
+        break;
+
+static void FT(loss_block)(int kind, FT_REAL p, const FT_REAL *y, const FT_REAL *z, ptrdiff_t n, FT_REAL *restrict value,
+                           FT_REAL *restrict gradient)
+{
+    switch (kind) {
+        FT_LOSSES(FT_LOSS_CASE)
+    }
+}
+#undef FT_LOSS_CASE
+
+static double FT(loss_span)(int kind, FT_REAL p, const FT_REAL *y, const FT_REAL *z, const FT_REAL *weight, ptrdiff_t n,
+                            int want_value, FT_REAL *gradient_out)
+{
+    FT_REAL value[FT_BLOCK], gradient[FT_BLOCK];
+    double total = 0;
+    for (ptrdiff_t start = 0; start < n; start += FT_BLOCK) {
+        const ptrdiff_t m = n - start < FT_BLOCK ? n - start : FT_BLOCK;
+        FT(loss_block)(kind, p, y + start, z + start, m, want_value ? value : NULL, gradient_out ? gradient : NULL);
+        if (want_value) {
+            if (weight)
+                for (ptrdiff_t i = 0; i < m; i++)
+                    value[i] *= weight[start + i];
+            total += FT(sum)(value, m);
+        }
+        if (gradient_out) {
+            if (weight)
+                for (ptrdiff_t i = 0; i < m; i++)
+                    gradient_out[start + i] = gradient[i] * weight[start + i];
+            else
+                memcpy(gradient_out + start, gradient, (size_t)m * sizeof(FT_REAL));
+        }
+    }
+    return total;
+}
+
+/* Writes e^(z - max z) of one row to e_out; returns the sum, and the maximum through top. */
+FT_INLINE FT_REAL FT(softmax_row)(const FT_REAL *z, ptrdiff_t k, FT_REAL *e_out, FT_REAL *top)
+{
+    FT_REAL m = z[0];
+    for (ptrdiff_t c = 1; c < k; c++)
+        m = z[c] > m ? z[c] : m;
+    for (ptrdiff_t c = 0; c < k; c++)
+        e_out[c] = FT(exp)(z[c] - m);
+    FT_REAL total = 0;
+    for (ptrdiff_t c = 0; c < k; c++)
+        total += e_out[c];
+    *top = m;
+    return total;
+}
+
+static double FT(softmax_loss)(const FT_REAL *y, ptrdiff_t y_width, const FT_REAL *z, ptrdiff_t ldz, const FT_REAL *weight,
+                               ptrdiff_t n, ptrdiff_t k, int want_value, FT_REAL *gradient_out, ptrdiff_t ldg)
+{
+    double total = 0;
+    FT_REAL small[64];
+    for (ptrdiff_t i = 0; i < n; i++) {
+        const FT_REAL *zi = z + i * ldz, *yi = y + i * y_width;
+        const FT_REAL w = weight ? weight[i] : 1;
+        FT_REAL *g = gradient_out ? gradient_out + i * ldg : NULL;
+        double value = 0, mass = 1;
+        FT_REAL top;
+        if (want_value) {
+            /* before g is written, which may be z itself */
+            top = zi[0];
+            for (ptrdiff_t c = 1; c < k; c++)
+                top = zi[c] > top ? zi[c] : top;
+            if (y_width == 1) {
+                value = (double)top - (double)zi[(ptrdiff_t)yi[0]];
+            } else {
+                mass = 0;
+                for (ptrdiff_t c = 0; c < k; c++) {
+                    mass += (double)yi[c];
+                    value += (double)yi[c] * ((double)top - (double)zi[c]);
+                }
+            }
+        }
+        FT_REAL sum;
+        if (g) {
+            sum = FT(softmax_row)(zi, k, g, &top);
+        } else {
+            sum = 0;
+            top = zi[0];
+            for (ptrdiff_t c = 1; c < k; c++)
+                top = zi[c] > top ? zi[c] : top;
+            for (ptrdiff_t start = 0; start < k; start += 64) {
+                const ptrdiff_t m = k - start < 64 ? k - start : 64;
+                for (ptrdiff_t c = 0; c < m; c++)
+                    small[c] = FT(exp)(zi[start + c] - top);
+                for (ptrdiff_t c = 0; c < m; c++)
+                    sum += small[c];
+            }
+        }
+        if (want_value)
+            total += (double)w * (value + mass * log((double)sum));
+        if (g) {
+            if (y_width == 1) {
+                const FT_REAL scale = w / sum;
+                for (ptrdiff_t c = 0; c < k; c++)
+                    g[c] *= scale;
+                g[(ptrdiff_t)yi[0]] -= w;
+            } else {
+                const FT_REAL inverse = 1 / sum;
+                FT_REAL row_mass = 0;
+                for (ptrdiff_t c = 0; c < k; c++)
+                    row_mass += yi[c];
+                for (ptrdiff_t c = 0; c < k; c++)
+                    g[c] = w * (row_mass * g[c] * inverse - yi[c]);
+            }
+        }
+    }
+    return total;
+}
+
+static void FT(softmax)(const FT_REAL *z, ptrdiff_t ldz, ptrdiff_t n, ptrdiff_t k, FT_REAL *out, ptrdiff_t ldo)
+{
+    for (ptrdiff_t i = 0; i < n; i++) {
+        FT_REAL top;
+        FT_REAL *row = out + i * ldo;
+        const FT_REAL inverse = 1 / FT(softmax_row)(z + i * ldz, k, row, &top);
+        for (ptrdiff_t c = 0; c < k; c++)
+            row[c] *= inverse;
+    }
+}
+
+/* ---- activations ---- */
+
+#define FT_ACTIVATE_CASE(name)                                                                                    \
+    case FT_ACTIVATION_##name:                                                                                    \
+        for (ptrdiff_t i = 0; i < n; i++)                                                                         \
+            a_out[i] = FT(name)(z[i], p);                                                                         \
+        break;
+static void FT(activate)(int kind, FT_REAL p, const FT_REAL *z, FT_REAL *a_out, ptrdiff_t n)
+{
+    switch (kind) {
+        FT_ACTIVATIONS(FT_ACTIVATE_CASE)
+    }
+}
+#undef FT_ACTIVATE_CASE
+
+#define FT_BACKWARD_CASE(name)                                                                                    \
+    case FT_ACTIVATION_##name:                                                                                    \
+        for (ptrdiff_t i = 0; i < n; i++)                                                                         \
+            delta_io[i] *= FT(name##_derivative)(z[i], a[i], p);                                                  \
+        break;
+static void FT(activate_backward)(int kind, FT_REAL p, const FT_REAL *z, const FT_REAL *a, FT_REAL *restrict delta_io,
+                                  ptrdiff_t n)
+{
+    switch (kind) {
+        FT_ACTIVATIONS(FT_BACKWARD_CASE)
+    }
+}
+#undef FT_BACKWARD_CASE
+
+/* ---- penalties ---- */
+
+static void FT(penalty_gradient)(FT_REAL l1, FT_REAL l2, const FT_REAL *w, FT_REAL *restrict g_io, ptrdiff_t n)
+{
+    for (ptrdiff_t i = 0; i < n; i++)
+        g_io[i] += l1 * FT(sign)(w[i]) + l2 * w[i];
+}
+
+static void FT(penalty_prox)(FT_REAL l1, FT_REAL l2, FT_REAL *w_io, ptrdiff_t n)
+{
+    const FT_REAL shrink = 1 / (1 + l2);
+    for (ptrdiff_t i = 0; i < n; i++)
+        w_io[i] = shrink * FT(soft_threshold)(w_io[i], l1);
+}
+
+/* ---- updates ---- */
+
+/* The gradient that a rule sees, and the decayed weight it starts from. */
+#define FT_GRADIENT FT(clip)(h->gradient_scale * g[i], -h->clip_value, h->clip_value) + h->l2 * w_io[i]
+#define FT_WEIGHT (h->keep * w_io[i])
+
+static void FT(update_span)(int kind, const ft_update *hyper, FT_REAL *restrict w_io, const FT_REAL *restrict g,
+                            FT_REAL *restrict s1_io, FT_REAL *restrict s2_io, FT_REAL *restrict s3_io, ptrdiff_t n)
+{
+#define FT_FIELD(name) .name = (FT_REAL)hyper->name
+    const struct {
+        FT_REAL gradient_scale, clip_value, l2, l1, keep, step, step_gradient, root_scale, epsilon_inside, epsilon;
+        FT_REAL learning_rate, momentum, beta1, beta2;
+    } copy = {FT_FIELD(gradient_scale), FT_FIELD(clip_value), FT_FIELD(l2), FT_FIELD(l1), FT_FIELD(keep), FT_FIELD(step),
+              FT_FIELD(step_gradient), FT_FIELD(root_scale), FT_FIELD(epsilon_inside), FT_FIELD(epsilon),
+              FT_FIELD(learning_rate), FT_FIELD(momentum), FT_FIELD(beta1), FT_FIELD(beta2)}, *const h = &copy;
+#undef FT_FIELD
+    const FT_REAL rate = h->learning_rate, mu = h->momentum, b1 = h->beta1, b2 = h->beta2;
+    /* A gradient that stays c moves a weight by c / (1 - momentum) times the rate: the threshold must match it, or the
+     * fixed point is that of another penalty. */
+    const FT_REAL settle = 1 / (1 - mu);
+    switch (kind) {
+    case FT_UPDATE_gradient_descent:
+        for (ptrdiff_t i = 0; i < n; i++) {
+            const FT_REAL d = FT_GRADIENT;
+            w_io[i] = FT(soft_threshold)(FT_WEIGHT - rate * d, rate * h->l1);
+        }
+        break;
+    case FT_UPDATE_momentum:
+        for (ptrdiff_t i = 0; i < n; i++) {
+            const FT_REAL d = FT_GRADIENT;
+            const FT_REAL v = mu * s1_io[i] - rate * d;
+            s1_io[i] = v;
+            w_io[i] = FT(soft_threshold)(FT_WEIGHT + v, rate * settle * h->l1);
+        }
+        break;
+    case FT_UPDATE_nesterov:
+        for (ptrdiff_t i = 0; i < n; i++) {
+            const FT_REAL d = FT_GRADIENT;
+            const FT_REAL v = mu * s1_io[i] - rate * d;
+            s1_io[i] = v;
+            w_io[i] = FT(soft_threshold)(FT_WEIGHT + (mu * v - rate * d), rate * settle * h->l1);
+        }
+        break;
+    case FT_UPDATE_adagrad:
+        for (ptrdiff_t i = 0; i < n; i++) {
+            const FT_REAL d = FT_GRADIENT;
+            const FT_REAL s = s1_io[i] + d * d;
+            s1_io[i] = s;
+            const FT_REAL eta = rate / (FT_SQRT(s + h->epsilon_inside) + h->epsilon);
+            w_io[i] = FT(soft_threshold)(FT_WEIGHT - eta * d, eta * h->l1);
+        }
+        break;
+    case FT_UPDATE_rmsprop:
+        if (s3_io) {
+            for (ptrdiff_t i = 0; i < n; i++) {
+                const FT_REAL d = FT_GRADIENT;
+                const FT_REAL s = b2 * s1_io[i] + (1 - b2) * (d * d);
+                s1_io[i] = s;
+                const FT_REAL eta = rate / (FT_SQRT(s + h->epsilon_inside) + h->epsilon);
+                const FT_REAL v = mu * s3_io[i] + eta * d;
+                s3_io[i] = v;
+                w_io[i] = FT(soft_threshold)(FT_WEIGHT - v, eta * settle * h->l1);
+            }
+        } else {
+            for (ptrdiff_t i = 0; i < n; i++) {
+                const FT_REAL d = FT_GRADIENT;
+                const FT_REAL s = b2 * s1_io[i] + (1 - b2) * (d * d);
+                s1_io[i] = s;
+                const FT_REAL eta = rate / (FT_SQRT(s + h->epsilon_inside) + h->epsilon);
+                w_io[i] = FT(soft_threshold)(FT_WEIGHT - eta * d, eta * h->l1);
+            }
+        }
+        break;
+    case FT_UPDATE_rmsprop_centered:
+        for (ptrdiff_t i = 0; i < n; i++) {
+            const FT_REAL d = FT_GRADIENT;
+            const FT_REAL s = b2 * s1_io[i] + (1 - b2) * (d * d);
+            const FT_REAL m = b2 * s2_io[i] + (1 - b2) * d;
+            s1_io[i] = s;
+            s2_io[i] = m;
+            const FT_REAL eta = rate / (FT_SQRT(FT(max)(s - m * m, 0) + h->epsilon_inside) + h->epsilon);
+            const FT_REAL v = mu * s3_io[i] + eta * d;
+            s3_io[i] = v;
+            w_io[i] = FT(soft_threshold)(FT_WEIGHT - v, eta * settle * h->l1);
+        }
+        break;
+    case FT_UPDATE_adadelta:
+        for (ptrdiff_t i = 0; i < n; i++) {
+            const FT_REAL d = FT_GRADIENT;
+            const FT_REAL s = b2 * s1_io[i] + (1 - b2) * (d * d);
+            s1_io[i] = s;
+            const FT_REAL ratio = FT_SQRT((s2_io[i] + h->epsilon) / (s + h->epsilon));
+            const FT_REAL move = ratio * d;
+            s2_io[i] = b2 * s2_io[i] + (1 - b2) * (move * move);
+            w_io[i] = FT(soft_threshold)(FT_WEIGHT - rate * move, rate * ratio * h->l1);
+        }
+        break;
+    case FT_UPDATE_adam:
+        for (ptrdiff_t i = 0; i < n; i++) {
+            const FT_REAL d = FT_GRADIENT;
+            const FT_REAL m = b1 * s1_io[i] + (1 - b1) * d;
+            const FT_REAL v = b2 * s2_io[i] + (1 - b2) * (d * d);
+            s1_io[i] = m;
+            s2_io[i] = v;
+            const FT_REAL eta = h->step / (h->root_scale * FT_SQRT(v) + h->epsilon);
+            w_io[i] = FT(soft_threshold)(FT_WEIGHT - eta * m, eta * h->l1);
+        }
+        break;
+    case FT_UPDATE_nadam:
+        for (ptrdiff_t i = 0; i < n; i++) {
+            const FT_REAL d = FT_GRADIENT;
+            const FT_REAL m = b1 * s1_io[i] + (1 - b1) * d;
+            const FT_REAL v = b2 * s2_io[i] + (1 - b2) * (d * d);
+            s1_io[i] = m;
+            s2_io[i] = v;
+            const FT_REAL inverse = 1 / (h->root_scale * FT_SQRT(v) + h->epsilon);
+            const FT_REAL move = (h->step * m + h->step_gradient * d) * inverse;
+            w_io[i] = FT(soft_threshold)(FT_WEIGHT - move, (h->step + h->step_gradient) * inverse * h->l1);
+        }
+        break;
+    case FT_UPDATE_lion:
+        for (ptrdiff_t i = 0; i < n; i++) {
+            const FT_REAL d = FT_GRADIENT;
+            const FT_REAL w = FT_WEIGHT;
+            const FT_REAL c = b1 * s1_io[i] + (1 - b1) * d;
+            s1_io[i] = b2 * s1_io[i] + (1 - b2) * d;
+            /* A step of fixed length has no proximal map of its own: at zero a weight leaves only when the smooth part
+             * outweighs l1, and a weight that would change sign stops at zero first. */
+            const FT_REAL direction = w == 0 ? FT(soft_threshold)(c, h->l1) : c + h->l1 * FT(sign)(w);
+            const FT_REAL moved = w - rate * FT(sign)(direction);
+            w_io[i] = (h->l1 > 0) & (moved * w < 0) ? 0 : moved;
+        }
+        break;
+    }
+}
+#undef FT_GRADIENT
+#undef FT_WEIGHT
+#undef FT_BLOCK

@@ -1,0 +1,301 @@
+"""The dispatch table: vector primitives in the instruction set chosen at import.
+
+The functions and their contracts are those of ``csrc/ops_list.h``; each is given here for a fused ``real``.
+"""
+
+from fasttrain._kernels.types cimport real
+
+cdef extern from "ops.h" nogil:
+    # kinds.h
+    enum:
+        FT_LOSS_half_squared_error
+        FT_LOSS_squared_error
+        FT_LOSS_absolute_error
+        FT_LOSS_huber
+        FT_LOSS_quantile
+        FT_LOSS_poisson
+        FT_LOSS_binary_crossentropy
+        FT_LOSS_hinge
+        FT_LOSS_squared_hinge
+        FT_LOSS_modified_huber
+        FT_LOSS_epsilon_insensitive
+        FT_LOSS_squared_epsilon_insensitive
+        FT_LOSS_softmax_crossentropy
+        FT_N_ELEMENTWISE_LOSSES
+        FT_N_ACTIVATIONS
+        FT_N_UPDATES
+        FT_ISA_BASELINE
+        FT_ISA_AVX2
+        FT_ISA_AVX512
+
+    ctypedef struct ft_update:
+        double gradient_scale
+        double clip_value
+        double l2
+        double l1
+        double keep
+        double learning_rate
+        double momentum
+        double beta1
+        double beta2
+        double epsilon_inside
+        double epsilon
+        double step
+        double step_gradient
+        double root_scale
+
+    ctypedef struct ft_ops_f32:
+        Py_ssize_t lanes
+        Py_ssize_t panel_width
+        float (*dot)(const float* x, const float* y, Py_ssize_t n) noexcept nogil
+        void (*axpy)(float a, const float* x, float* y_io, Py_ssize_t n) noexcept nogil
+        double (*sum)(const float* x, Py_ssize_t n) noexcept nogil
+        double (*sum_squares)(const float* x, Py_ssize_t n) noexcept nogil
+        double (*sum_abs)(const float* x, Py_ssize_t n) noexcept nogil
+        double (*max_abs)(const float* x, Py_ssize_t n) noexcept nogil
+        int (*all_finite)(const float* x, Py_ssize_t n) noexcept nogil
+        double (*loss_span)(int kind, float p, const float* y, const float* z, const float* weight,
+            Py_ssize_t n, int want_value, float* gradient_out) noexcept nogil
+        double (*softmax_loss)(const float* y, Py_ssize_t y_width, const float* z, Py_ssize_t ldz,
+            const float* weight, Py_ssize_t n, Py_ssize_t k, int want_value, float* gradient_out,
+            Py_ssize_t ldg) noexcept nogil
+        void (*softmax)(const float* z, Py_ssize_t ldz, Py_ssize_t n, Py_ssize_t k, float* out,
+            Py_ssize_t ldo) noexcept nogil
+        void (*activate)(int kind, float p, const float* z, float* a_out, Py_ssize_t n) noexcept nogil
+        void (*activate_backward)(int kind, float p, const float* z, const float* a, float* delta_io,
+            Py_ssize_t n) noexcept nogil
+        void (*penalty_gradient)(float l1, float l2, const float* w, float* g_io, Py_ssize_t n) noexcept nogil
+        void (*penalty_prox)(float l1, float l2, float* w_io, Py_ssize_t n) noexcept nogil
+        void (*update_span)(int kind, const ft_update* h, float* w_io, const float* g, float* s1_io,
+            float* s2_io, float* s3_io, Py_ssize_t n) noexcept nogil
+        void (*rows_dot)(const float* const* rows, Py_ssize_t m, Py_ssize_t k, const float* w,
+            Py_ssize_t ldw, Py_ssize_t n_out, const float* bias, Py_ssize_t bias_stride, float* z_out,
+            Py_ssize_t ldz) noexcept nogil
+        void (*rows_axpy)(const float* const* rows, Py_ssize_t m, Py_ssize_t first, Py_ssize_t last,
+            const float* d, Py_ssize_t ldd, Py_ssize_t n_out, float* g_io, Py_ssize_t ldg) noexcept nogil
+        void (*rows_panel)(const float* const* rows, Py_ssize_t m, Py_ssize_t k, const float* panel,
+            Py_ssize_t width, const float* bias, float* z_out, Py_ssize_t ldz) noexcept nogil
+        void (*columns_panel)(const float* const* rows, Py_ssize_t m, Py_ssize_t first, Py_ssize_t last,
+            const float* d, Py_ssize_t ldd, Py_ssize_t width, int accumulate, float* g_io) noexcept nogil
+        void (*column_sums)(const float* d, Py_ssize_t ldd, Py_ssize_t m, Py_ssize_t width, int accumulate,
+            float* s_io) noexcept nogil
+        void (*prefetch_rows)(const float* const* rows, Py_ssize_t m, Py_ssize_t k) noexcept nogil
+
+    ctypedef struct ft_ops_f64:
+        Py_ssize_t lanes
+        Py_ssize_t panel_width
+        double (*dot)(const double* x, const double* y, Py_ssize_t n) noexcept nogil
+        void (*axpy)(double a, const double* x, double* y_io, Py_ssize_t n) noexcept nogil
+        double (*sum)(const double* x, Py_ssize_t n) noexcept nogil
+        double (*sum_squares)(const double* x, Py_ssize_t n) noexcept nogil
+        double (*sum_abs)(const double* x, Py_ssize_t n) noexcept nogil
+        double (*max_abs)(const double* x, Py_ssize_t n) noexcept nogil
+        int (*all_finite)(const double* x, Py_ssize_t n) noexcept nogil
+        double (*loss_span)(int kind, double p, const double* y, const double* z, const double* weight,
+            Py_ssize_t n, int want_value, double* gradient_out) noexcept nogil
+        double (*softmax_loss)(const double* y, Py_ssize_t y_width, const double* z, Py_ssize_t ldz,
+            const double* weight, Py_ssize_t n, Py_ssize_t k, int want_value, double* gradient_out,
+            Py_ssize_t ldg) noexcept nogil
+        void (*softmax)(const double* z, Py_ssize_t ldz, Py_ssize_t n, Py_ssize_t k, double* out,
+            Py_ssize_t ldo) noexcept nogil
+        void (*activate)(int kind, double p, const double* z, double* a_out, Py_ssize_t n) noexcept nogil
+        void (*activate_backward)(int kind, double p, const double* z, const double* a, double* delta_io,
+            Py_ssize_t n) noexcept nogil
+        void (*penalty_gradient)(double l1, double l2, const double* w, double* g_io, Py_ssize_t n) noexcept nogil
+        void (*penalty_prox)(double l1, double l2, double* w_io, Py_ssize_t n) noexcept nogil
+        void (*update_span)(int kind, const ft_update* h, double* w_io, const double* g, double* s1_io,
+            double* s2_io, double* s3_io, Py_ssize_t n) noexcept nogil
+        void (*rows_dot)(const double* const* rows, Py_ssize_t m, Py_ssize_t k, const double* w,
+            Py_ssize_t ldw, Py_ssize_t n_out, const double* bias, Py_ssize_t bias_stride, double* z_out,
+            Py_ssize_t ldz) noexcept nogil
+        void (*rows_axpy)(const double* const* rows, Py_ssize_t m, Py_ssize_t first, Py_ssize_t last,
+            const double* d, Py_ssize_t ldd, Py_ssize_t n_out, double* g_io, Py_ssize_t ldg) noexcept nogil
+        void (*rows_panel)(const double* const* rows, Py_ssize_t m, Py_ssize_t k, const double* panel,
+            Py_ssize_t width, const double* bias, double* z_out, Py_ssize_t ldz) noexcept nogil
+        void (*columns_panel)(const double* const* rows, Py_ssize_t m, Py_ssize_t first, Py_ssize_t last,
+            const double* d, Py_ssize_t ldd, Py_ssize_t width, int accumulate, double* g_io) noexcept nogil
+        void (*column_sums)(const double* d, Py_ssize_t ldd, Py_ssize_t m, Py_ssize_t width, int accumulate,
+            double* s_io) noexcept nogil
+        void (*prefetch_rows)(const double* const* rows, Py_ssize_t m, Py_ssize_t k) noexcept nogil
+
+    int ft_isa_best() noexcept
+    const ft_ops_f32* ft_ops_for_f32(int isa) noexcept
+    const ft_ops_f64* ft_ops_for_f64(int isa) noexcept
+    double ft_fma_probe(int isa, int is_double, Py_ssize_t rounds) noexcept
+
+cdef const ft_ops_f32* ops_f32
+cdef const ft_ops_f64* ops_f64
+cdef int active_isa
+
+
+cdef inline Py_ssize_t lanes(const real* like) noexcept nogil:
+    if real is float:
+        return ops_f32.lanes
+    else:
+        return ops_f64.lanes
+
+
+cdef inline Py_ssize_t panel_width(const real* like) noexcept nogil:
+    if real is float:
+        return ops_f32.panel_width
+    else:
+        return ops_f64.panel_width
+
+
+cdef inline real dot(const real* x, const real* y, Py_ssize_t n) noexcept nogil:
+    if real is float:
+        return ops_f32.dot(x, y, n)
+    else:
+        return ops_f64.dot(x, y, n)
+
+
+cdef inline void axpy(real a, const real* x, real* y_io, Py_ssize_t n) noexcept nogil:
+    if real is float:
+        ops_f32.axpy(a, x, y_io, n)
+    else:
+        ops_f64.axpy(a, x, y_io, n)
+
+
+cdef inline double sum(const real* x, Py_ssize_t n) noexcept nogil:
+    if real is float:
+        return ops_f32.sum(x, n)
+    else:
+        return ops_f64.sum(x, n)
+
+
+cdef inline double sum_squares(const real* x, Py_ssize_t n) noexcept nogil:
+    if real is float:
+        return ops_f32.sum_squares(x, n)
+    else:
+        return ops_f64.sum_squares(x, n)
+
+
+cdef inline double sum_abs(const real* x, Py_ssize_t n) noexcept nogil:
+    if real is float:
+        return ops_f32.sum_abs(x, n)
+    else:
+        return ops_f64.sum_abs(x, n)
+
+
+cdef inline double max_abs(const real* x, Py_ssize_t n) noexcept nogil:
+    if real is float:
+        return ops_f32.max_abs(x, n)
+    else:
+        return ops_f64.max_abs(x, n)
+
+
+cdef inline int all_finite(const real* x, Py_ssize_t n) noexcept nogil:
+    if real is float:
+        return ops_f32.all_finite(x, n)
+    else:
+        return ops_f64.all_finite(x, n)
+
+
+cdef inline double loss_span(int kind, real p, const real* y, const real* z, const real* weight,
+        Py_ssize_t n, int want_value, real* gradient_out) noexcept nogil:
+    if real is float:
+        return ops_f32.loss_span(kind, p, y, z, weight, n, want_value, gradient_out)
+    else:
+        return ops_f64.loss_span(kind, p, y, z, weight, n, want_value, gradient_out)
+
+
+cdef inline double softmax_loss(const real* y, Py_ssize_t y_width, const real* z, Py_ssize_t ldz,
+        const real* weight, Py_ssize_t n, Py_ssize_t k, int want_value, real* gradient_out,
+        Py_ssize_t ldg) noexcept nogil:
+    if real is float:
+        return ops_f32.softmax_loss(y, y_width, z, ldz, weight, n, k, want_value, gradient_out, ldg)
+    else:
+        return ops_f64.softmax_loss(y, y_width, z, ldz, weight, n, k, want_value, gradient_out, ldg)
+
+
+cdef inline void softmax(const real* z, Py_ssize_t ldz, Py_ssize_t n, Py_ssize_t k, real* out,
+        Py_ssize_t ldo) noexcept nogil:
+    if real is float:
+        ops_f32.softmax(z, ldz, n, k, out, ldo)
+    else:
+        ops_f64.softmax(z, ldz, n, k, out, ldo)
+
+
+cdef inline void activate(int kind, real p, const real* z, real* a_out, Py_ssize_t n) noexcept nogil:
+    if real is float:
+        ops_f32.activate(kind, p, z, a_out, n)
+    else:
+        ops_f64.activate(kind, p, z, a_out, n)
+
+
+cdef inline void activate_backward(int kind, real p, const real* z, const real* a, real* delta_io,
+        Py_ssize_t n) noexcept nogil:
+    if real is float:
+        ops_f32.activate_backward(kind, p, z, a, delta_io, n)
+    else:
+        ops_f64.activate_backward(kind, p, z, a, delta_io, n)
+
+
+cdef inline void penalty_gradient(real l1, real l2, const real* w, real* g_io, Py_ssize_t n) noexcept nogil:
+    if real is float:
+        ops_f32.penalty_gradient(l1, l2, w, g_io, n)
+    else:
+        ops_f64.penalty_gradient(l1, l2, w, g_io, n)
+
+
+cdef inline void penalty_prox(real l1, real l2, real* w_io, Py_ssize_t n) noexcept nogil:
+    if real is float:
+        ops_f32.penalty_prox(l1, l2, w_io, n)
+    else:
+        ops_f64.penalty_prox(l1, l2, w_io, n)
+
+
+cdef inline void update_span(int kind, const ft_update* h, real* w_io, const real* g, real* s1_io,
+        real* s2_io, real* s3_io, Py_ssize_t n) noexcept nogil:
+    if real is float:
+        ops_f32.update_span(kind, h, w_io, g, s1_io, s2_io, s3_io, n)
+    else:
+        ops_f64.update_span(kind, h, w_io, g, s1_io, s2_io, s3_io, n)
+
+
+cdef inline void rows_dot(const real* const* rows, Py_ssize_t m, Py_ssize_t k, const real* w,
+        Py_ssize_t ldw, Py_ssize_t n_out, const real* bias, Py_ssize_t bias_stride, real* z_out,
+        Py_ssize_t ldz) noexcept nogil:
+    if real is float:
+        ops_f32.rows_dot(rows, m, k, w, ldw, n_out, bias, bias_stride, z_out, ldz)
+    else:
+        ops_f64.rows_dot(rows, m, k, w, ldw, n_out, bias, bias_stride, z_out, ldz)
+
+
+cdef inline void rows_axpy(const real* const* rows, Py_ssize_t m, Py_ssize_t first, Py_ssize_t last,
+        const real* d, Py_ssize_t ldd, Py_ssize_t n_out, real* g_io, Py_ssize_t ldg) noexcept nogil:
+    if real is float:
+        ops_f32.rows_axpy(rows, m, first, last, d, ldd, n_out, g_io, ldg)
+    else:
+        ops_f64.rows_axpy(rows, m, first, last, d, ldd, n_out, g_io, ldg)
+
+
+cdef inline void rows_panel(const real* const* rows, Py_ssize_t m, Py_ssize_t k, const real* panel,
+        Py_ssize_t width, const real* bias, real* z_out, Py_ssize_t ldz) noexcept nogil:
+    if real is float:
+        ops_f32.rows_panel(rows, m, k, panel, width, bias, z_out, ldz)
+    else:
+        ops_f64.rows_panel(rows, m, k, panel, width, bias, z_out, ldz)
+
+
+cdef inline void columns_panel(const real* const* rows, Py_ssize_t m, Py_ssize_t first, Py_ssize_t last,
+        const real* d, Py_ssize_t ldd, Py_ssize_t width, int accumulate, real* g_io) noexcept nogil:
+    if real is float:
+        ops_f32.columns_panel(rows, m, first, last, d, ldd, width, accumulate, g_io)
+    else:
+        ops_f64.columns_panel(rows, m, first, last, d, ldd, width, accumulate, g_io)
+
+
+cdef inline void column_sums(const real* d, Py_ssize_t ldd, Py_ssize_t m, Py_ssize_t width, int accumulate,
+        real* s_io) noexcept nogil:
+    if real is float:
+        ops_f32.column_sums(d, ldd, m, width, accumulate, s_io)
+    else:
+        ops_f64.column_sums(d, ldd, m, width, accumulate, s_io)
+
+
+cdef inline void prefetch_rows(const real* const* rows, Py_ssize_t m, Py_ssize_t k) noexcept nogil:
+    if real is float:
+        ops_f32.prefetch_rows(rows, m, k)
+    else:
+        ops_f64.prefetch_rows(rows, m, k)
