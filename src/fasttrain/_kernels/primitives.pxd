@@ -24,9 +24,16 @@ cdef extern from "ops.h" nogil:
         FT_N_ELEMENTWISE_LOSSES
         FT_N_ACTIVATIONS
         FT_N_UPDATES
+        FT_UPDATE_adam
+        FT_UPDATE_nadam
+        FT_UPDATE_rmsprop
         FT_ISA_BASELINE
         FT_ISA_AVX2
         FT_ISA_AVX512
+
+    const char** ft_loss_names
+    const char** ft_activation_names
+    const char** ft_update_names
 
     ctypedef struct ft_update:
         double gradient_scale

@@ -51,4 +51,9 @@ enum { FT_LOSSES(FT_LOSS_NUMBER) FT_N_ELEMENTWISE_LOSSES, FT_LOSS_softmax_crosse
 enum { FT_ACTIVATIONS(FT_ACTIVATION_NUMBER) FT_N_ACTIVATIONS };
 enum { FT_UPDATES(FT_UPDATE_NUMBER) FT_N_UPDATES };
 
+#define FT_NAME(name) #name,
+static const char *const ft_loss_names[] __attribute__((unused)) = {FT_LOSSES(FT_NAME) "softmax_crossentropy", 0};
+static const char *const ft_activation_names[] __attribute__((unused)) = {FT_ACTIVATIONS(FT_NAME) 0};
+static const char *const ft_update_names[] __attribute__((unused)) = {FT_UPDATES(FT_NAME) 0};
+
 #endif

@@ -1,0 +1,105 @@
+"""Loss values and gradients over arrays; the formulas are in ``csrc/scalar_body.h``."""
+
+from cython.parallel cimport prange
+from libc.math cimport NAN
+from libc.stdlib cimport free, malloc
+
+from fasttrain._kernels.primitives cimport (
+    FT_LOSS_softmax_crossentropy, FT_N_ELEMENTWISE_LOSSES, ft_loss_names, loss_span, softmax_loss,
+)
+from fasttrain._kernels.threads cimport threads_for_work
+from fasttrain._kernels.types cimport real
+
+NAMES = tuple(ft_loss_names[i].decode() for i in range(FT_N_ELEMENTWISE_LOSSES + 1))
+
+# Values of a block are added up by one thread, blocks in their order: the sum does not depend on the threads.
+cdef enum:
+    BLOCK = 16384
+
+
+cdef double loss_arrays(
+        int kind, real parameter, const real* y, const real* raw, const real* weight, Py_ssize_t n, Py_ssize_t k,
+        int want_value, real* gradient_out, int n_threads) noexcept nogil:
+    """Weighted sum of the loss over n rows of k raw predictions, and its gradient with respect to them.
+
+    y has the shape of raw (n, k), both C-contiguous; for softmax cross-entropy y holds n class codes. weight (n) and
+    gradient_out (n, k) may be NULL; weight asks for k == 1 unless the loss is softmax cross-entropy. Returns NaN when
+    memory for the block sums could not be had.
+    """
+    cdef Py_ssize_t rows = max(1, BLOCK // k)
+    cdef Py_ssize_t n_blocks = (n + rows - 1) // rows, b, start, count
+    cdef double* sums
+    cdef double total = 0.0
+    if n == 0:
+        return 0.0
+    n_threads = threads_for_work(n_threads, <double> n * k, 2.0 * BLOCK)
+    sums = <double*> malloc(n_blocks * sizeof(double))
+    if sums == NULL:
+        return NAN
+    for b in prange(n_blocks, num_threads=n_threads, schedule="static"):
+        start = b * rows
+        count = min(rows, n - start)
+        if kind == FT_LOSS_softmax_crossentropy:
+            sums[b] = softmax_loss(
+                y + start, 1, raw + start * k, k, weight + start if weight != NULL else NULL, count, k, want_value,
+                gradient_out + start * k if gradient_out != NULL else NULL, k)
+        else:
+            sums[b] = loss_span(
+                kind, parameter, y + start * k, raw + start * k, weight + start if weight != NULL else NULL, count * k,
+                want_value, gradient_out + start * k if gradient_out != NULL else NULL)
+    for b in range(n_blocks):
+        total += sums[b]
+    free(sums)
+    return total
+
+
+def _kind(name):
+    if name not in NAMES:
+        raise ValueError(f"loss must be one of {', '.join(NAMES)}, got {name!r}")
+    return NAMES.index(name)
+
+
+def loss_and_gradient(name, const real[:, ::1] y, const real[:, ::1] raw_prediction, const real[::1] sample_weight=None,
+                      double parameter=1.0, real[:, ::1] gradient_out=None, bint want_value=True, int n_threads=1):
+    """Sum of ``sample_weight * loss`` and, into ``gradient_out``, its gradient with respect to ``raw_prediction``.
+
+    Parameters
+    ----------
+    name : str
+        One of ``NAMES``.
+    y : array of shape (n, k), or (n, 1) class codes for softmax_crossentropy
+    raw_prediction : array of shape (n, k), same dtype
+    sample_weight : array of shape (n,), optional
+        Only with k == 1 or softmax_crossentropy.
+    parameter : float
+        delta of huber, q of quantile, threshold of the hinges, epsilon of the insensitive losses.
+    gradient_out : array of shape (n, k), optional
+        Overwritten.
+
+    Returns
+    -------
+    float
+        The sum; 0.0 when ``want_value`` is False.
+    """
+    cdef int kind = _kind(name)
+    cdef Py_ssize_t n = raw_prediction.shape[0], k = raw_prediction.shape[1]
+    cdef bint softmax = kind == FT_LOSS_softmax_crossentropy
+    cdef double total
+    if y.shape[0] != n or y.shape[1] != (1 if softmax else k):
+        raise ValueError(f"y must have shape ({n}, {1 if softmax else k}), got ({y.shape[0]}, {y.shape[1]})")
+    if sample_weight is not None and (sample_weight.shape[0] != n or not (softmax or k == 1)):
+        raise ValueError(f"sample_weight must have shape ({n},) and a single output, got ({sample_weight.shape[0]},)")
+    if gradient_out is not None and (gradient_out.shape[0] != n or gradient_out.shape[1] != k):
+        raise ValueError(f"gradient_out must have shape ({n}, {k})")
+    if n == 0 or k == 0:
+        return 0.0
+    if softmax:
+        for i in range(n):
+            if not 0 <= y[i, 0] < k:
+                raise ValueError(f"y must hold class codes from 0 to {k - 1}, got {y[i, 0]} in row {i}")
+    with nogil:
+        total = loss_arrays(
+            kind, <real> parameter, &y[0, 0], &raw_prediction[0, 0],
+            &sample_weight[0] if sample_weight is not None else NULL, n, k, want_value,
+            &gradient_out[0, 0] if gradient_out is not None else NULL, n_threads)
+    return total

@@ -1,0 +1,184 @@
+"""Optimizer updates over arrays, in place, with the penalty folded in.
+
+Each rule sees ``g = clip(gradient_scale * gradient) + l2 * w`` and ends with the soft threshold that belongs to ``l1`` in
+the step's own metric, so that fixed points satisfy the optimality conditions of the penalized loss and zeros are exact.
+With ``eta`` the rate of one weight (for the adaptive rules ``learning_rate / (sqrt(s + epsilon_inside) + epsilon)``):
+
+================== ============================================================ ======================================
+rule               update                                                       source
+================== ============================================================ ======================================
+gradient_descent   w -= rate g                                                  Cauchy 1847
+momentum           v = mu v - rate g;  w += v                                   Polyak 1964
+nesterov           v = mu v - rate g;  w += mu v - rate g                       Nesterov 1983; Sutskever et al. 2013
+adagrad            s += g^2;  w -= eta g                                        Duchi, Hazan, Singer 2011
+rmsprop            s = rho s + (1-rho) g^2;  v = mu v + eta g;  w -= v          Tieleman and Hinton 2012
+rmsprop_centered   the same with s - mean(g)^2 under the root                   Graves 2013
+adadelta           s as rmsprop;  d = sqrt(u+eps)/sqrt(s+eps) g;                Zeiler 2012
+                   u = rho u + (1-rho) d^2;  w -= rate d
+adam               m = b1 m + (1-b1) g;  v = b2 v + (1-b2) g^2;                 Kingma and Ba 2015; with ``keep`` < 1
+                   w -= step m / (root_scale sqrt(v) + eps)                     AdamW, Loshchilov and Hutter 2019
+nadam              as adam with step m + step_gradient g                        Dozat 2016
+lion               w -= rate sign(b1 m + (1-b1) g);  m = b2 m + (1-b2) g        Chen et al. 2023
+================== ============================================================ ======================================
+"""
+
+from cython.parallel cimport prange
+from libc.math cimport INFINITY, pow, sqrt
+from libc.string cimport memset
+
+from fasttrain._kernels.primitives cimport (
+    FT_N_UPDATES, FT_UPDATE_adam, ft_update, ft_update_names, update_span,
+)
+from fasttrain._kernels.threads cimport threads_for_work
+from fasttrain._kernels.types cimport real
+
+NAMES = tuple(ft_update_names[i].decode() for i in range(FT_N_UPDATES))
+
+# Arrays of state that a rule keeps, in the order of s1, s2, s3; rmsprop uses s3 only with momentum.
+SLOTS = {
+    "gradient_descent": (),
+    "momentum": ("s1",),
+    "nesterov": ("s1",),
+    "adagrad": ("s1",),
+    "rmsprop": ("s1", "s3"),
+    "rmsprop_centered": ("s1", "s2", "s3"),
+    "adadelta": ("s1", "s2"),
+    "adam": ("s1", "s2"),
+    "nadam": ("s1", "s2"),
+    "lion": ("s1",),
+}
+
+cdef enum:
+    BLOCK = 4096
+
+
+cdef void update_init(ft_update* h, double learning_rate) noexcept nogil:
+    """Neutral settings: no scale, no clipping, no penalty, no decay."""
+    memset(h, 0, sizeof(ft_update))
+    h.gradient_scale = 1.0
+    h.clip_value = INFINITY
+    h.keep = 1.0
+    h.learning_rate = learning_rate
+    h.root_scale = 1.0
+
+
+cdef void adam_moments(ft_update* h, double learning_rate, double beta1, double beta2, double t, bint corrected_root) noexcept nogil:
+    """Bias corrections of step t >= 1. Kingma and Ba give two forms: epsilon beside sqrt(v) (their section 2, what
+    scikit-learn and Keras do) or, with corrected_root, beside sqrt(v / (1 - beta2^t)) (their algorithm 1, PyTorch)."""
+    cdef double first = 1.0 - pow(beta1, t)
+    cdef double root = sqrt(1.0 - pow(beta2, t))
+    h.beta1 = beta1
+    h.beta2 = beta2
+    if corrected_root:
+        h.step = learning_rate / first
+        h.root_scale = 1.0 / root
+    else:
+        h.step = learning_rate * root / first
+        h.root_scale = 1.0
+
+
+cdef void nadam_moments(ft_update* h, double learning_rate, double beta1, double beta2, double t, double decay,
+                        double* mu_product_io) noexcept nogil:
+    """Momentum schedule of Dozat 2016: mu_t = beta1 (1 - 0.96^(t decay) / 2). mu_product_io starts at 1 and is advanced."""
+    cdef double mu = beta1 * (1.0 - 0.5 * pow(0.96, t * decay))
+    cdef double mu_next = beta1 * (1.0 - 0.5 * pow(0.96, (t + 1.0) * decay))
+    cdef double product = mu_product_io[0] * mu
+    mu_product_io[0] = product
+    h.beta1 = beta1
+    h.beta2 = beta2
+    h.step = learning_rate * mu_next / (1.0 - product * mu_next)
+    h.step_gradient = learning_rate * (1.0 - mu) / (1.0 - product)
+    h.root_scale = 1.0 / sqrt(1.0 - pow(beta2, t))
+
+
+cdef void update_array(
+        int kind, const ft_update* h, real* w_io, const real* g, real* s1_io, real* s2_io, real* s3_io, Py_ssize_t n,
+        int n_threads) noexcept nogil:
+    """One step of rule ``kind`` on n weights; state arrays that the rule does not have are NULL."""
+    cdef Py_ssize_t b, i
+    n_threads = threads_for_work(n_threads, <double> n, 8.0 * BLOCK)
+    for b in prange((n + BLOCK - 1) // BLOCK, num_threads=n_threads, schedule="static"):
+        i = b * BLOCK
+        update_span(
+            kind, h, w_io + i, g + i, s1_io + i if s1_io != NULL else NULL, s2_io + i if s2_io != NULL else NULL,
+            s3_io + i if s3_io != NULL else NULL, min(<Py_ssize_t> BLOCK, n - i))
+
+
+cdef void adam_step(
+        real* w_io, const real* g, real* m_io, real* v_io, Py_ssize_t n, double learning_rate, double beta1,
+        double beta2, double epsilon, double t, double l1, double l2, int n_threads) noexcept nogil:
+    """Step t >= 1 of Adam on n weights with moments m and v, epsilon beside sqrt(v), l2 in the gradient, l1 as its prox."""
+    cdef ft_update h
+    update_init(&h, learning_rate)
+    adam_moments(&h, learning_rate, beta1, beta2, t, False)
+    h.epsilon = epsilon
+    h.l1 = l1
+    h.l2 = l2
+    update_array(FT_UPDATE_adam, &h, w_io, g, m_io, v_io, <real*> NULL, n, n_threads)
+
+
+cdef void _fill(ft_update* h, settings, double* mu_product):
+    """From the plain numbers that fasttrain.optimizers prepares for one step; the bias corrections are made here."""
+    cdef double t = settings.get("t", 1.0)
+    cdef double rate = settings["learning_rate"]
+    update_init(h, rate)
+    h.gradient_scale = settings.get("gradient_scale", 1.0)
+    h.clip_value = settings.get("clip_value", INFINITY)
+    h.l1 = settings.get("l1", 0.0)
+    h.l2 = settings.get("l2", 0.0)
+    h.keep = 1.0 - rate * settings.get("weight_decay", 0.0)
+    h.momentum = settings.get("momentum", 0.0)
+    h.beta1 = settings.get("beta1", 0.0)
+    h.beta2 = settings.get("beta2", 0.0)
+    h.epsilon = settings.get("epsilon", 0.0)
+    h.epsilon_inside = settings.get("epsilon_inside", 0.0)
+    if settings["rule"] == "adam":
+        adam_moments(h, rate, h.beta1, h.beta2, t, settings.get("corrected_root", False))
+    elif settings["rule"] == "nadam":
+        nadam_moments(h, rate, h.beta1, h.beta2, t, settings.get("momentum_decay", 1.0), mu_product)
+
+
+def step(dict settings, real[::1] w_io, const real[::1] gradient, real[::1] s1_io=None, real[::1] s2_io=None,
+         real[::1] s3_io=None, double mu_product=1.0, int n_threads=1):
+    """One update of ``w_io`` and its state arrays, in place.
+
+    Parameters
+    ----------
+    settings : dict
+        ``rule`` (one of ``NAMES``), ``learning_rate``, and what the rule needs: ``t`` (the step's number from 1), ``momentum``,
+        ``beta1``, ``beta2`` (also rho), ``epsilon``, ``epsilon_inside``, ``corrected_root``, ``momentum_decay``,
+        ``gradient_scale``, ``clip_value``, ``l1``, ``l2``, ``weight_decay``.
+    w_io, gradient : arrays of shape (n,)
+    s1_io, s2_io, s3_io : arrays of shape (n,)
+        Those that ``SLOTS[rule]`` names.
+    mu_product : float
+        NAdam's running product of momentum coefficients, from the step before.
+
+    Returns
+    -------
+    float
+        NAdam's product after this step; ``mu_product`` for the other rules.
+    """
+    cdef ft_update h
+    cdef int kind
+    cdef Py_ssize_t n = w_io.shape[0]
+    rule = settings["rule"]
+    if rule not in NAMES:
+        raise ValueError(f"rule must be one of {', '.join(NAMES)}, got {rule!r}")
+    kind = NAMES.index(rule)
+    given = {"s1": s1_io, "s2": s2_io, "s3": s3_io}
+    for slot in SLOTS[rule]:
+        if given[slot] is None:
+            if rule == "rmsprop" and slot == "s3":
+                continue
+            raise ValueError(f"{rule} needs the state array {slot}_io")
+    for name, array in (("gradient", gradient), *((f"{slot}_io", a) for slot, a in given.items() if a is not None)):
+        if array.shape[0] != n:
+            raise ValueError(f"{name} must have shape ({n},), got ({array.shape[0]},)")
+    _fill(&h, settings, &mu_product)
+    if n:
+        with nogil:
+            update_array(
+                kind, &h, &w_io[0], &gradient[0], &s1_io[0] if s1_io is not None else NULL,
+                &s2_io[0] if s2_io is not None else NULL, &s3_io[0] if s3_io is not None else NULL, n, n_threads)
+    return mu_product
