@@ -8,50 +8,8 @@
 
 #if defined(__unix__) || defined(__APPLE__)
 #include <pthread.h>
-#include <sched.h>
 #define FT_POSIX 1
 #endif
-
-#if defined(__x86_64__) || defined(__i386__)
-#define FT_RELAX() __builtin_ia32_pause()
-#elif defined(__aarch64__)
-#define FT_RELAX() __asm__ volatile("yield")
-#else
-#define FT_RELAX() ((void)0)
-#endif
-
-/* About 20 microseconds: longer than two threads of one step ever drift apart on an idle machine. */
-#define FT_SPINS 2000
-
-void ft_barrier_init(ft_barrier *barrier)
-{
-    __atomic_store_n(&barrier->arrived, 0, __ATOMIC_RELAXED);
-    __atomic_store_n(&barrier->generation, 0, __ATOMIC_RELEASE);
-}
-
-void ft_barrier_wait(ft_barrier *barrier, int n_threads)
-{
-    if (n_threads <= 1)
-        return;
-    const int generation = __atomic_load_n(&barrier->generation, __ATOMIC_ACQUIRE);
-    if (__atomic_add_fetch(&barrier->arrived, 1, __ATOMIC_ACQ_REL) == n_threads) {
-        __atomic_store_n(&barrier->arrived, 0, __ATOMIC_RELAXED);
-        __atomic_store_n(&barrier->generation, generation + 1, __ATOMIC_RELEASE);
-        return;
-    }
-    int spins = 0;
-    while (__atomic_load_n(&barrier->generation, __ATOMIC_ACQUIRE) == generation) {
-        if (++spins < FT_SPINS) {
-            FT_RELAX();
-        } else {
-#ifdef FT_POSIX
-            sched_yield();
-#else
-            FT_RELAX();
-#endif
-        }
-    }
-}
 
 int ft_has_openmp(void)
 {

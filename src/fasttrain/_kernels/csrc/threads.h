@@ -2,6 +2,10 @@
 #ifndef FASTTRAIN_THREADS_H
 #define FASTTRAIN_THREADS_H
 
+#if defined(__unix__) || defined(__APPLE__)
+#include <sched.h>
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -14,9 +18,47 @@ typedef struct {
     char pad_after[60];
 } ft_barrier;
 
-void ft_barrier_init(ft_barrier *barrier);
+#if defined(__x86_64__) || defined(__i386__)
+#define FT_RELAX() __builtin_ia32_pause()
+#elif defined(__aarch64__)
+#define FT_RELAX() __asm__ volatile("yield")
+#else
+#define FT_RELAX() ((void)0)
+#endif
+
+/* About 20 microseconds: longer than two threads of one step ever drift apart on an idle machine. */
+#define FT_SPINS 2000
+
+static inline void ft_barrier_init(ft_barrier *barrier)
+{
+    __atomic_store_n(&barrier->arrived, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&barrier->generation, 0, __ATOMIC_RELEASE);
+}
+
 /* Waits until n_threads callers have arrived: spins for some microseconds, then gives the core away. */
-void ft_barrier_wait(ft_barrier *barrier, int n_threads);
+static inline void ft_barrier_wait(ft_barrier *barrier, int n_threads)
+{
+    if (n_threads <= 1)
+        return;
+    const int generation = __atomic_load_n(&barrier->generation, __ATOMIC_ACQUIRE);
+    if (__atomic_add_fetch(&barrier->arrived, 1, __ATOMIC_ACQ_REL) == n_threads) {
+        __atomic_store_n(&barrier->arrived, 0, __ATOMIC_RELAXED);
+        __atomic_store_n(&barrier->generation, generation + 1, __ATOMIC_RELEASE);
+        return;
+    }
+    int spins = 0;
+    while (__atomic_load_n(&barrier->generation, __ATOMIC_ACQUIRE) == generation) {
+        if (++spins < FT_SPINS) {
+            FT_RELAX();
+        } else {
+#if defined(__unix__) || defined(__APPLE__)
+            sched_yield();
+#else
+            FT_RELAX();
+#endif
+        }
+    }
+}
 
 /* 1 when compiled with OpenMP. */
 int ft_has_openmp(void);
