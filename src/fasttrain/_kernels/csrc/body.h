@@ -17,6 +17,7 @@
 
 #define FT_REAL float
 #define FT_BITS int32_t
+#define FT_IS_DOUBLE 0
 #define FT_SQRT sqrtf
 #define FT_SUFFIX _f32
 #include "spans_body.h"
@@ -24,11 +25,13 @@
 #include "table_body.h"
 #undef FT_REAL
 #undef FT_BITS
+#undef FT_IS_DOUBLE
 #undef FT_SQRT
 #undef FT_SUFFIX
 
 #define FT_REAL double
 #define FT_BITS int64_t
+#define FT_IS_DOUBLE 1
 #define FT_SQRT sqrt
 #define FT_SUFFIX _f64
 #include "spans_body.h"
@@ -36,5 +39,6 @@
 #include "table_body.h"
 #undef FT_REAL
 #undef FT_BITS
+#undef FT_IS_DOUBLE
 #undef FT_SQRT
 #undef FT_SUFFIX

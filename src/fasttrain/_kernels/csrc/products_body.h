@@ -8,6 +8,53 @@
 
 #define FT_ROWS_AT_ONCE 4
 
+#if defined(__clang__)
+#define FT_SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define FT_SHUFFLE(a, b, ...) __builtin_shuffle(a, b, (FT(index)){__VA_ARGS__})
+typedef FT_BITS FT(index) __attribute__((vector_size(FT_VECTOR_BYTES)));
+#endif
+
+/* The lanes of four accumulators added up together: halves are folded pairwise, which is the order of add_lanes, so a row's
+ * sum is the same whether it comes in a group of four or alone. */
+FT_INLINE void FT(add_lanes_of_four)(const FT(vector) *v, FT_REAL *out)
+{
+#if FT_VECTOR_BYTES == 16 && FT_IS_DOUBLE
+    for (int r = 0; r < 4; r++)
+        out[r] = FT(add_lanes)(v + r);
+#else
+    FT_REAL lane[FT_LANES];
+#if FT_VECTOR_BYTES / 4 == 16 && !FT_IS_DOUBLE
+#define FT_HALF_LOW 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23
+#define FT_HALF_HIGH 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31
+#define FT_QUARTER_LOW 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27
+#define FT_QUARTER_HIGH 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31
+#elif FT_VECTOR_BYTES / 4 == 8 * (1 + FT_IS_DOUBLE)
+#define FT_HALF_LOW 0, 1, 2, 3, 8, 9, 10, 11
+#define FT_HALF_HIGH 4, 5, 6, 7, 12, 13, 14, 15
+#define FT_QUARTER_LOW 0, 1, 4, 5, 8, 9, 12, 13
+#define FT_QUARTER_HIGH 2, 3, 6, 7, 10, 11, 14, 15
+#else
+#define FT_HALF_LOW 0, 1, 4, 5
+#define FT_HALF_HIGH 2, 3, 6, 7
+#define FT_QUARTER_LOW 0, 2, 4, 6
+#define FT_QUARTER_HIGH 1, 3, 5, 7
+#endif
+    const FT(vector) ab = FT_SHUFFLE(v[0], v[1], FT_HALF_LOW) + FT_SHUFFLE(v[0], v[1], FT_HALF_HIGH);
+    const FT(vector) cd = FT_SHUFFLE(v[2], v[3], FT_HALF_LOW) + FT_SHUFFLE(v[2], v[3], FT_HALF_HIGH);
+    const FT(vector) abcd = FT_SHUFFLE(ab, cd, FT_QUARTER_LOW) + FT_SHUFFLE(ab, cd, FT_QUARTER_HIGH);
+    FT_STORE(lane, abcd);
+    for (int r = 0; r < 4; r++) {
+        const FT_REAL *part = lane + r * (FT_LANES / 4);
+        out[r] = FT_LANES == 16 ? (part[0] + part[2]) + (part[1] + part[3]) : FT_LANES == 8 ? part[0] + part[1] : part[0];
+    }
+#undef FT_HALF_LOW
+#undef FT_HALF_HIGH
+#undef FT_QUARTER_LOW
+#undef FT_QUARTER_HIGH
+#endif
+}
+
 /* The last vector of a row reaches back over elements that the vectors before it have covered; `tail` holds the weights for
  * it with those lanes zero, so that nothing is read past a row's end and nothing counts twice. */
 FT_INLINE void FT(dot_rows)(const FT_REAL *const *rows, const int n_rows, ptrdiff_t k, ptrdiff_t full, const FT_REAL *w,
@@ -28,8 +75,15 @@ FT_INLINE void FT(dot_rows)(const FT_REAL *const *rows, const int n_rows, ptrdif
         for (int r = 0; r < n_rows; r++)
             acc[r] += FT_LOAD(rows[r] + k - FT_LANES) * wt;
     }
-    for (int r = 0; r < n_rows; r++)
-        z_out[r * ldz] = FT(add_lanes)(&acc[r]) + bias;
+    if (n_rows == FT_ROWS_AT_ONCE) {
+        FT_REAL sum[FT_ROWS_AT_ONCE];
+        FT(add_lanes_of_four)(acc, sum);
+        for (int r = 0; r < FT_ROWS_AT_ONCE; r++)
+            z_out[r * ldz] = sum[r] + bias;
+    } else {
+        for (int r = 0; r < n_rows; r++)
+            z_out[r * ldz] = FT(add_lanes)(&acc[r]) + bias;
+    }
 }
 
 static void FT(rows_dot)(const FT_REAL *const *rows, ptrdiff_t m, ptrdiff_t k, const FT_REAL *w, ptrdiff_t ldw,
@@ -275,6 +329,7 @@ static void FT(prefetch_rows)(const FT_REAL *const *rows, ptrdiff_t m, ptrdiff_t
 }
 
 #undef FT_ROWS_AT_ONCE
+#undef FT_SHUFFLE
 #undef FT_TILE_1
 #undef FT_TILE_2
 #undef FT_TILE_3

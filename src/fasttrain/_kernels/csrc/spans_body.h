@@ -102,10 +102,15 @@ static int FT(all_finite)(const FT_REAL *x, ptrdiff_t n)
 
 #define FT_LOSS_CASE(name)                                                                                        \
     case FT_LOSS_##name:                                                                                          \
-        if (value)                                                                                                \
+        if (value && gradient)                                                                                    \
+            for (ptrdiff_t i = 0; i < n; i++) {                                                                   \
+                value[i] = FT(name)(y[i], z[i], p);                                                               \
+                gradient[i] = FT(name##_gradient)(y[i], z[i], p);                                                 \
+            }                                                                                                     \
+        else if (value)                                                                                           \
             for (ptrdiff_t i = 0; i < n; i++)                                                                     \
                 value[i] = FT(name)(y[i], z[i], p);                                                               \
-        if (gradient)                                                                                             \
+        else                                                                                                      \
             for (ptrdiff_t i = 0; i < n; i++)                                                                     \
                 gradient[i] = FT(name##_gradient)(y[i], z[i], p);                                                 \
         break;
@@ -113,6 +118,8 @@ static int FT(all_finite)(const FT_REAL *x, ptrdiff_t n)
 static void FT(loss_block)(int kind, FT_REAL p, const FT_REAL *y, const FT_REAL *z, ptrdiff_t n, FT_REAL *restrict value,
                            FT_REAL *restrict gradient)
 {
+    if (!value && !gradient)
+        return;
     switch (kind) {
         FT_LOSSES(FT_LOSS_CASE)
     }
