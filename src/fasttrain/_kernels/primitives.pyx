@@ -65,3 +65,8 @@ def fma_peak(itemsize, double seconds=0.05):
             flops = ft_fma_probe(active_isa, is_double, 20000)
         best = max(best, flops / (time.perf_counter() - start))
     return best
+
+
+def sum_of_squares(const real[::1] x):
+    """``sum x^2``, added up in double."""
+    return sum_squares(&x[0], x.shape[0]) if x.shape[0] else 0.0

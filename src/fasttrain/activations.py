@@ -1,0 +1,214 @@
+"""Activations ``a = f(z)``; each is a value that can be called on an array.
+
+Examples
+--------
+>>> from fasttrain.activations import LeakyRelu, get
+>>> LeakyRelu(negative_slope=0.1)([-2.0, 3.0])
+array([-0.2,  3. ])
+>>> get("sigmoid")
+Logistic()
+"""
+
+import numpy as np
+
+from fasttrain._kernels import activations as kernel
+from fasttrain._kernels.threads import get_num_threads
+from fasttrain._spec import Registry, Spec, real, spec
+from fasttrain._validation import real_array
+
+__all__ = [
+    "Activation", "Elu", "Exponential", "Gelu", "Identity", "LeakyRelu", "Logistic", "Relu", "Selu", "Silu",
+    "Softmax", "Softplus", "Tanh", "get", "names",
+]
+
+
+class Activation(Spec):
+    """Base of the activations; ``name`` is the kernel's name and ``parameter`` the number it is given."""
+
+    name = None
+    parameter = 1.0
+
+    def __call__(self, z):
+        """``f(z)`` as a new array.
+
+        Parameters
+        ----------
+        z : array of any shape
+            float32 and float64 are kept, other real dtypes become float64.
+
+        Returns
+        -------
+        array of ``z``'s shape
+        """
+        z = real_array(z, "z")
+        out = np.empty_like(z)
+        kernel.forward(self.name, z.reshape(-1), out.reshape(-1), self.parameter, get_num_threads())
+        return out
+
+    def derivative(self, z):
+        """``f'(z)`` as a new array of ``z``'s shape."""
+        z = real_array(z, "z")
+        out = np.ones_like(z)
+        flat = z.reshape(-1)
+        kernel.backward(self.name, flat, self(flat), out.reshape(-1), self.parameter, get_num_threads())
+        return out
+
+
+_registry = Registry("an activation", Activation)
+
+
+@_registry.add("identity", "linear")
+@spec
+class Identity(Activation):
+    """``f(z) = z``."""
+
+    name = "identity"
+
+
+@_registry.add("relu")
+@spec
+class Relu(Activation):
+    """``f(z) = max(0, z)``; derivative 0 at 0."""
+
+    name = "relu"
+
+
+@_registry.add("leaky_relu", "leakyrelu")
+@spec
+class LeakyRelu(Activation):
+    """``f(z) = z`` for z > 0, ``negative_slope * z`` below (Maas, Hannun, Ng 2013).
+
+    Parameters
+    ----------
+    negative_slope : float, default=0.01
+        At least 0 and less than 1.
+    """
+
+    name = "leaky_relu"
+    negative_slope: float = real(0.01, low=0, high=1, open_high=True)
+
+    @property
+    def parameter(self):
+        return self.negative_slope
+
+
+@_registry.add("elu")
+@spec
+class Elu(Activation):
+    """``f(z) = z`` for z > 0, ``alpha * (exp(z) - 1)`` below (Clevert, Unterthiner, Hochreiter 2016).
+
+    Parameters
+    ----------
+    alpha : float, default=1.0
+        Greater than 0.
+    """
+
+    name = "elu"
+    alpha: float = real(1.0, low=0, open_low=True)
+
+    @property
+    def parameter(self):
+        return self.alpha
+
+
+@_registry.add("selu")
+@spec
+class Selu(Activation):
+    """``scale * elu(z, alpha)`` with the self-normalizing constants of Klambauer et al. 2017."""
+
+    name = "selu"
+
+
+@_registry.add("gelu")
+@spec
+class Gelu(Activation):
+    """``f(z) = z Phi(z)``, Phi the normal distribution function itself (Hendrycks and Gimpel 2016)."""
+
+    name = "gelu"
+
+
+@_registry.add("silu", "swish")
+@spec
+class Silu(Activation):
+    """``f(z) = z / (1 + exp(-z))`` (Elfwing, Uchibe, Doya 2018)."""
+
+    name = "silu"
+
+
+@_registry.add("tanh")
+@spec
+class Tanh(Activation):
+    """``f(z) = tanh(z)``."""
+
+    name = "tanh"
+
+
+@_registry.add("logistic", "sigmoid")
+@spec
+class Logistic(Activation):
+    """``f(z) = 1 / (1 + exp(-z))``."""
+
+    name = "logistic"
+
+
+@_registry.add("softplus")
+@spec
+class Softplus(Activation):
+    """``f(z) = log(1 + exp(z))`` (Dugas et al. 2001)."""
+
+    name = "softplus"
+
+
+@_registry.add("exponential", "exp")
+@spec
+class Exponential(Activation):
+    """``f(z) = exp(z)``: the mean of a Poisson model with log link."""
+
+    name = "exponential"
+
+
+@_registry.add("softmax")
+@spec
+class Softmax(Activation):
+    """``exp(z_c) / sum_j exp(z_j)`` along the last axis. For outputs: it couples the elements of a row.
+
+    Examples
+    --------
+    >>> from fasttrain.activations import Softmax
+    >>> Softmax()([[0.0, 0.0], [1000.0, 0.0]])
+    array([[0.5, 0.5],
+           [1. , 0. ]])
+    """
+
+    name = "softmax"
+
+    def __call__(self, z):
+        z = real_array(z, "z")
+        if z.ndim == 0:
+            raise ValueError("z must have at least one axis for softmax, got a single number")
+        out = np.empty_like(z)
+        if z.size:
+            kernel.softmax(z.reshape(-1, z.shape[-1]), out.reshape(-1, z.shape[-1]))
+        return out
+
+    def derivative(self, z):
+        raise TypeError(
+            "softmax couples the elements of a row, so it has no elementwise derivative; "
+            "SoftmaxCrossentropy has the gradient of both together"
+        )
+
+
+def get(activation):
+    """The activation that ``activation`` stands for: a spec as it is, a class or a name its default.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For anything else; the message lists the names.
+    """
+    return _registry.get(activation)
+
+
+def names():
+    """Names that :func:`get` takes, aliases left out."""
+    return _registry.names

@@ -1,0 +1,584 @@
+"""Optimizers: specs for training, which also step a user's own arrays in place, with the same kernels.
+
+The equations and their sources stand in :mod:`fasttrain._kernels.updates`.
+
+Examples
+--------
+>>> import numpy as np
+>>> from fasttrain.optimizers import Adam
+>>> weights = np.array([1.0, -2.0])
+>>> opt = Adam(learning_rate=0.5)
+>>> state = opt.init(weights)
+>>> for _ in range(200):
+...     opt.step(weights, 2 * weights, state)  # the gradient of sum w^2
+>>> bool(abs(weights).max() < 1e-3)
+True
+"""
+
+import math
+
+import numpy as np
+
+from fasttrain import penalties
+from fasttrain._kernels import updates as kernel
+from fasttrain._kernels.primitives import sum_of_squares
+from fasttrain._kernels.threads import get_num_threads
+from fasttrain._spec import Registry, Spec, boolean, check_integer, check_real, choice, integer, real, spec
+from fasttrain._validation import check_parameter, gradient_of, named_arrays
+
+__all__ = [
+    "LBFGS", "AdaDelta", "AdaGrad", "Adam", "AdamW", "GradientDescent", "Lion", "Momentum", "NAdam",
+    "Nesterov", "Optimizer", "OptimizerState", "RMSprop", "StepOptimizer", "get", "names",
+]
+
+
+class OptimizerState:
+    """What an optimizer remembers: made by :meth:`StepOptimizer.init`, changed by each step.
+
+    Attributes
+    ----------
+    t : int
+        Steps made.
+    mu_product : float
+        NAdam's product of momentum coefficients; 1.0 for the other rules.
+    slots : dict
+        From a slot's name to a list of arrays, one for each parameter, of its shape and dtype.
+    """
+
+    def __init__(self, rule, keys, slots):
+        self.rule = rule
+        self.keys = keys
+        self.slots = slots
+        self.t = 0
+        self.mu_product = 1.0
+
+    def __repr__(self):
+        slots = ", ".join(self.slots) or "none"
+        return f"<OptimizerState of {self.rule}: t={self.t}, slots: {slots}, arrays: {len(self.keys)}>"
+
+    def state_dict(self):
+        """A copy of the state in plain dicts, lists, numbers and arrays, for a checkpoint."""
+        return {
+            "rule": self.rule,
+            "t": self.t,
+            "mu_product": self.mu_product,
+            "slots": {slot: [array.copy() for array in arrays] for slot, arrays in self.slots.items()},
+        }
+
+    def load_state_dict(self, state):
+        """Take over a state that :meth:`state_dict` gave; nothing is changed when it does not fit.
+
+        Raises
+        ------
+        ValueError, TypeError
+            For another rule, other slots, other shapes or dtypes, or a bad ``t``.
+        """
+        missing = {"rule", "t", "mu_product", "slots"} - set(state)
+        if missing:
+            raise ValueError(f"state lacks {', '.join(sorted(missing))}")
+        if state["rule"] != self.rule:
+            raise ValueError(f"state must be of rule {self.rule!r}, got {state['rule']!r}")
+        t = check_integer(state["t"], "t of the state", low=0)
+        mu_product = check_real(state["mu_product"], "mu_product of the state", low=0, high=1)
+        if set(state["slots"]) != set(self.slots):
+            raise ValueError(f"state must have the slots {tuple(self.slots)}, got {tuple(state['slots'])}")
+        for slot, arrays in self.slots.items():
+            given = state["slots"][slot]
+            if len(given) != len(arrays):
+                raise ValueError(f"slot {slot} of the state must hold {len(arrays)} arrays, got {len(given)}")
+            for key, own, other in zip(self.keys, arrays, given):
+                other = np.asarray(other)
+                if other.shape != own.shape or other.dtype != own.dtype:
+                    raise ValueError(
+                        f"slot {slot} of {key} must have shape {own.shape} and dtype {own.dtype}, "
+                        f"got {other.shape} and {other.dtype}"
+                    )
+        for slot, arrays in self.slots.items():
+            for own, other in zip(arrays, state["slots"][slot]):
+                own[...] = other
+        self.t = t
+        self.mu_product = mu_product
+
+
+class Optimizer(Spec):
+    """Base of all optimizers; ``rule`` is the name of the update rule."""
+
+    rule = None
+
+
+@spec
+class StepOptimizer(Optimizer):
+    """Base of the optimizers that step along gradients.
+
+    Parameters
+    ----------
+    clip_norm : float, default=None
+        Gradients whose Euclidean norm, over all arrays together, is greater are scaled down to it.
+    clip_value : float, default=None
+        After that, each element of the gradient is clipped to ``[-clip_value, clip_value]``.
+    weight_decay : float, default=0.0
+        Decoupled decay: weights are multiplied by ``1 - learning_rate * weight_decay`` before the step
+        (Loshchilov and Hutter 2019).
+    """
+
+    clip_norm: float | None = real(None, low=0, open_low=True, optional=True, kw_only=True)
+    clip_value: float | None = real(None, low=0, open_low=True, optional=True, kw_only=True)
+    weight_decay: float = real(0.0, low=0, kw_only=True)
+
+    @property
+    def slots(self):
+        """Names of the state arrays that a parameter needs."""
+        return kernel.SLOTS[self.rule]
+
+    @property
+    def initial_state(self):
+        """From the names of the state arrays to the number that fills them at first."""
+        return dict.fromkeys(self.slots, 0.0)
+
+    def _constants(self):
+        return {}
+
+    def settings(self):
+        """Constants of ``_kernels.updates.step``: all but step number, rate, penalty and gradient scale."""
+        return {
+            "rule": self.rule,
+            "clip_value": math.inf if self.clip_value is None else self.clip_value,
+            "weight_decay": self.weight_decay,
+            **self._constants(),
+        }
+
+    def init(self, params):
+        """State for ``params`` before the first step.
+
+        Parameters
+        ----------
+        params : array, or list, tuple or dict of arrays
+            float32 or float64, of any shape, C-contiguous and writeable.
+
+        Returns
+        -------
+        OptimizerState
+        """
+        params = named_arrays(params, "params")
+        for name, array in params.items():
+            check_parameter(array, name)
+        slots = {
+            slot: [np.full_like(array, fill, subok=False) for array in params.values()]
+            for slot, fill in self.initial_state.items()
+        }
+        return OptimizerState(self.rule, tuple(params), slots)
+
+    def step(self, params, grads, state, *, penalty=None, learning_rate=None):
+        """One step, in place: ``params`` and ``state`` are changed, ``grads`` is not.
+
+        Everything is checked before anything is written. NaN in a gradient goes on into its parameter.
+
+        Parameters
+        ----------
+        params : array, or list, tuple or dict of arrays
+            As for :meth:`init`; all changed.
+        grads : the same structure
+            Gradients of the loss without its penalty, of the parameters' shapes and dtypes.
+        state : OptimizerState
+            From :meth:`init`; changed.
+        penalty : penalty spec or name, or a structure of them like ``params``, default=None
+            Folded into the step; with L1 the weights that it removes are exactly zero.
+        learning_rate : float, default=None
+            For this step in place of the spec's own; at least 0.
+
+        Raises
+        ------
+        TypeError, ValueError
+            When an array has another dtype, shape or layout than it must, is read-only, or shares memory with
+            its gradient.
+        """
+        arrays = self._in_order(named_arrays(params, "params"), state)
+        gradients = _matching(grads, "grads", arrays)
+        jobs = []
+        for i, (name, array) in enumerate(arrays.items()):
+            check_parameter(array, name)
+            for held in state.slots.values():
+                if held[i].shape != array.shape or held[i].dtype != array.dtype:
+                    raise ValueError(
+                        f"{name} must have shape {held[i].shape} and dtype {held[i].dtype} "
+                        f"as when the state was made, got {array.shape} and {array.dtype}"
+                    )
+            gradient = gradient_of(gradients[name], name, array)
+            jobs.append((array.reshape(-1), gradient.reshape(-1)))
+        if isinstance(penalty, (dict, list, tuple)):
+            given = _matching(penalty, "penalty", arrays)
+            factors = [penalties.get(given[name]) for name in arrays]
+        else:
+            factors = [penalties.get(penalty)] * len(arrays)
+        settings = self.settings()
+        settings["t"] = state.t + 1
+        settings["learning_rate"] = (
+            self.learning_rate if learning_rate is None else check_real(learning_rate, "learning_rate", low=0)
+        )
+        if self.clip_norm is not None:
+            norm = math.sqrt(sum(sum_of_squares(gradient) for _, gradient in jobs))
+            # Not norm > clip_norm: a NaN must reach the parameters.
+            settings["gradient_scale"] = 1.0 if norm <= self.clip_norm else self.clip_norm / norm
+        n_threads = get_num_threads()
+        mu_product = state.mu_product
+        for i, ((array, gradient), factor) in enumerate(zip(jobs, factors)):
+            settings["l1"] = factor.l1
+            settings["l2"] = factor.l2
+            held = {f"{slot}_io": kept[i].reshape(-1) for slot, kept in state.slots.items()}
+            mu_product = kernel.step(
+                settings, array, gradient, **held, mu_product=state.mu_product, n_threads=n_threads
+            )
+        state.mu_product = mu_product
+        state.t += 1
+
+    def _in_order(self, arrays, state):
+        """The parameters in the state's order, after checks that the state is theirs."""
+        if not isinstance(state, OptimizerState):
+            raise TypeError(f"state must be what init(params) returned, got {type(state).__name__}")
+        if state.rule != self.rule or set(state.slots) != set(self.slots):
+            raise ValueError(
+                f"state must be of {self.rule!r} with slots {self.slots}, "
+                f"got one of {state.rule!r} with slots {tuple(state.slots)}"
+            )
+        if arrays.keys() != set(state.keys):
+            raise ValueError(
+                f"params must hold {', '.join(state.keys)} as when the state was made, "
+                f"got {', '.join(arrays) or 'nothing'}"
+            )
+        return {key: arrays[key] for key in state.keys}
+
+
+def _matching(values, argument, arrays):
+    """``values`` by the names of the parameters, after a check that it has the same structure."""
+    named = named_arrays(values, "params")
+    if named.keys() != arrays.keys():
+        raise ValueError(
+            f"{argument} must have the structure of params, with {', '.join(arrays)}, "
+            f"got {', '.join(named) or 'nothing'}"
+        )
+    return named
+
+
+_registry = Registry("an optimizer", Optimizer)
+
+_RATE = {"low": 0, "open_low": True}
+_BELOW_ONE = {"low": 0, "high": 1, "open_high": True}
+_EPSILON = {"low": 0, "open_low": True}
+
+
+@_registry.add("gradient_descent", "gd", "sgd")
+@spec
+class GradientDescent(StepOptimizer):
+    """``w -= rate g`` (Cauchy 1847); with mini-batches, stochastic gradient descent (Robbins and Monro 1951).
+
+    Parameters
+    ----------
+    learning_rate : float, default=0.01
+        Greater than 0.
+    clip_norm, clip_value, weight_decay
+        As for :class:`StepOptimizer`; keyword only.
+    """
+
+    rule = "gradient_descent"
+    learning_rate: float = real(0.01, **_RATE)
+
+
+@_registry.add("momentum")
+@spec
+class Momentum(StepOptimizer):
+    """``v = momentum v - rate g;  w += v`` (Polyak 1964).
+
+    Parameters
+    ----------
+    learning_rate : float, default=0.01
+        Greater than 0.
+    momentum : float, default=0.9
+        At least 0 and less than 1.
+    clip_norm, clip_value, weight_decay
+        As for :class:`StepOptimizer`; keyword only.
+    """
+
+    rule = "momentum"
+    learning_rate: float = real(0.01, **_RATE)
+    momentum: float = real(0.9, **_BELOW_ONE)
+
+    def _constants(self):
+        return {"momentum": self.momentum}
+
+
+@_registry.add("nesterov")
+@spec
+class Nesterov(StepOptimizer):
+    """``v = momentum v - rate g;  w += momentum v - rate g`` (Nesterov 1983; Sutskever et al. 2013).
+
+    Parameters
+    ----------
+    learning_rate : float, default=0.01
+        Greater than 0.
+    momentum : float, default=0.9
+        At least 0 and less than 1.
+    clip_norm, clip_value, weight_decay
+        As for :class:`StepOptimizer`; keyword only.
+    """
+
+    rule = "nesterov"
+    learning_rate: float = real(0.01, **_RATE)
+    momentum: float = real(0.9, **_BELOW_ONE)
+
+    def _constants(self):
+        return {"momentum": self.momentum}
+
+
+def _placed(epsilon, mode):
+    return {"epsilon" if mode == "outside" else "epsilon_inside": epsilon}
+
+
+@_registry.add("adagrad")
+@spec
+class AdaGrad(StepOptimizer):
+    """``s += g^2;  w -= rate g / (sqrt(s) + epsilon)`` (Duchi, Hazan, Singer 2011).
+
+    Parameters
+    ----------
+    learning_rate : float, default=0.01
+        Greater than 0.
+    epsilon : float, default=1e-7
+        Greater than 0.
+    initial_accumulator : float, default=0.0
+        What s starts from; at least 0.
+    epsilon_mode : {'outside', 'inside'}, default='outside'
+        Beside the root, or under it as Keras has it; keyword only.
+    clip_norm, clip_value, weight_decay
+        As for :class:`StepOptimizer`; keyword only.
+    """
+
+    rule = "adagrad"
+    learning_rate: float = real(0.01, **_RATE)
+    epsilon: float = real(1e-7, **_EPSILON)
+    initial_accumulator: float = real(0.0, low=0)
+    epsilon_mode: str = choice("outside", ("outside", "inside"), kw_only=True)
+
+    @property
+    def initial_state(self):
+        return {"s1": self.initial_accumulator}
+
+    def _constants(self):
+        return _placed(self.epsilon, self.epsilon_mode)
+
+
+@_registry.add("rmsprop")
+@spec
+class RMSprop(StepOptimizer):
+    """``s = rho s + (1 - rho) g^2;  v = momentum v + rate g / (sqrt(s) + epsilon);  w -= v``
+    (Tieleman and Hinton 2012).
+
+    Parameters
+    ----------
+    learning_rate : float, default=0.001
+        Greater than 0.
+    rho : float, default=0.9
+        At least 0 and less than 1.
+    momentum : float, default=0.0
+        At least 0 and less than 1.
+    epsilon : float, default=1e-7
+        Greater than 0.
+    centered : bool, default=False
+        Take the square of the gradient's running mean from s (Graves 2013).
+    epsilon_mode : {'outside', 'inside'}, default='outside'
+        Beside the root, or under it as Keras has it; keyword only.
+    clip_norm, clip_value, weight_decay
+        As for :class:`StepOptimizer`; keyword only.
+    """
+
+    learning_rate: float = real(0.001, **_RATE)
+    rho: float = real(0.9, **_BELOW_ONE)
+    momentum: float = real(0.0, **_BELOW_ONE)
+    epsilon: float = real(1e-7, **_EPSILON)
+    centered: bool = boolean(False)
+    epsilon_mode: str = choice("outside", ("outside", "inside"), kw_only=True)
+
+    @property
+    def rule(self):
+        return "rmsprop_centered" if self.centered else "rmsprop"
+
+    @property
+    def slots(self):
+        if self.centered:
+            return ("s1", "s2", "s3")
+        return ("s1", "s3") if self.momentum else ("s1",)
+
+    def _constants(self):
+        return {"beta2": self.rho, "momentum": self.momentum, **_placed(self.epsilon, self.epsilon_mode)}
+
+
+@_registry.add("adadelta")
+@spec
+class AdaDelta(StepOptimizer):
+    """RMSprop whose rate is the root mean square of its own past steps (Zeiler 2012).
+
+    Parameters
+    ----------
+    learning_rate : float, default=1.0
+        Greater than 0.
+    rho : float, default=0.95
+        At least 0 and less than 1.
+    epsilon : float, default=1e-7
+        Greater than 0.
+    clip_norm, clip_value, weight_decay
+        As for :class:`StepOptimizer`; keyword only.
+    """
+
+    rule = "adadelta"
+    learning_rate: float = real(1.0, **_RATE)
+    rho: float = real(0.95, **_BELOW_ONE)
+    epsilon: float = real(1e-7, **_EPSILON)
+
+    def _constants(self):
+        return {"beta2": self.rho, "epsilon": self.epsilon}
+
+
+@spec
+class _AdamLike(StepOptimizer):
+    learning_rate: float = real(0.001, **_RATE)
+    beta_1: float = real(0.9, **_BELOW_ONE)
+    beta_2: float = real(0.999, **_BELOW_ONE)
+    epsilon: float = real(1e-8, **_EPSILON)
+
+    def _constants(self):
+        return {"beta1": self.beta_1, "beta2": self.beta_2, "epsilon": self.epsilon}
+
+
+@_registry.add("adam")
+@spec
+class Adam(_AdamLike):
+    """``m = beta_1 m + (1 - beta_1) g;  v = beta_2 v + (1 - beta_2) g^2``;
+    ``w -= rate m' / (sqrt(v') + epsilon)`` with m' and v' corrected for the zeros that m and v start from
+    (Kingma and Ba 2015).
+
+    Parameters
+    ----------
+    learning_rate : float, default=0.001
+        Greater than 0.
+    beta_1, beta_2 : float, default=0.9 and 0.999
+        At least 0 and less than 1.
+    epsilon : float, default=1e-8
+        Greater than 0.
+    corrected_root : bool, default=False
+        False adds epsilon to sqrt(v) before the correction, as scikit-learn and Keras do; True after it, as
+        PyTorch does. Keyword only.
+    clip_norm, clip_value, weight_decay
+        As for :class:`StepOptimizer`; keyword only.
+    """
+
+    rule = "adam"
+    corrected_root: bool = boolean(False, kw_only=True)
+
+    def _constants(self):
+        return {**super()._constants(), "corrected_root": self.corrected_root}
+
+
+@_registry.add("adamw")
+@spec
+class AdamW(Adam):
+    """Adam with decoupled weight decay (Loshchilov and Hutter 2019).
+
+    Parameters
+    ----------
+    learning_rate, beta_1, beta_2, epsilon, corrected_root, clip_norm, clip_value
+        As for :class:`Adam`.
+    weight_decay : float, default=0.004
+        At least 0; keyword only.
+    """
+
+    weight_decay: float = real(0.004, low=0, kw_only=True)
+
+
+@_registry.add("nadam")
+@spec
+class NAdam(_AdamLike):
+    """Adam with Nesterov's momentum (Dozat 2016).
+
+    Parameters
+    ----------
+    learning_rate : float, default=0.001
+        Greater than 0.
+    beta_1, beta_2 : float, default=0.9 and 0.999
+        At least 0 and less than 1.
+    epsilon : float, default=1e-8
+        Greater than 0.
+    momentum_decay : float, default=1.0
+        The momentum of step t is ``beta_1 (1 - 0.96^(t momentum_decay) / 2)``; at least 0. Keras has 1,
+        PyTorch 0.004.
+    clip_norm, clip_value, weight_decay
+        As for :class:`StepOptimizer`; keyword only.
+    """
+
+    rule = "nadam"
+    momentum_decay: float = real(1.0, low=0)
+
+    def _constants(self):
+        return {**super()._constants(), "momentum_decay": self.momentum_decay}
+
+
+@_registry.add("lion")
+@spec
+class Lion(StepOptimizer):
+    """``w -= rate sign(beta_1 m + (1 - beta_1) g);  m = beta_2 m + (1 - beta_2) g`` (Chen et al. 2023).
+
+    Parameters
+    ----------
+    learning_rate : float, default=1e-4
+        Greater than 0; the length of every weight's step.
+    beta_1, beta_2 : float, default=0.9 and 0.99
+        At least 0 and less than 1.
+    clip_norm, clip_value, weight_decay
+        As for :class:`StepOptimizer`; keyword only.
+    """
+
+    rule = "lion"
+    learning_rate: float = real(1e-4, **_RATE)
+    beta_1: float = real(0.9, **_BELOW_ONE)
+    beta_2: float = real(0.99, **_BELOW_ONE)
+
+    def _constants(self):
+        return {"beta1": self.beta_1, "beta2": self.beta_2}
+
+
+@_registry.add("lbfgs", "l-bfgs")
+@spec
+class LBFGS(Optimizer):
+    """Limited-memory BFGS on the full batch (Liu and Nocedal 1989); it needs the loss itself, so no ``step``.
+
+    Parameters
+    ----------
+    max_iter : int, default=None
+        Iterations, at least 1; None takes the number that the estimator or function is given.
+    tol : float, default=1e-4
+        Stop when no element of the gradient is greater; at least 0.
+    history : int, default=10
+        Pairs of steps and gradient changes that are kept; at least 1.
+    max_fun : int, default=15000
+        Evaluations of the loss, at least 1.
+    """
+
+    rule = "lbfgs"
+    max_iter: int | None = integer(None, low=1, optional=True)
+    tol: float = real(1e-4, low=0)
+    history: int = integer(10, low=1)
+    max_fun: int = integer(15000, low=1)
+
+
+def get(optimizer):
+    """The optimizer that ``optimizer`` stands for: a spec as it is, a class or a name its default.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For anything else; the message lists the names.
+    """
+    return _registry.get(optimizer)
+
+
+def names():
+    """Names that :func:`get` takes, aliases left out."""
+    return _registry.names
