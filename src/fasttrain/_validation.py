@@ -1,5 +1,7 @@
 """Checks of what callers pass, and every message about it."""
 
+from numbers import Integral
+
 import numpy as np
 
 
@@ -64,3 +66,42 @@ def gradient_of(gradient, name, parameter):
     if np.may_share_memory(gradient, parameter):
         raise ValueError(f"the gradient of {name} must not share memory with it")
     return np.require(gradient, requirements=["C", "A"])
+
+
+def check_batch_size(batch_size, n_samples):
+    """Rows of a batch: 'auto' is min(200, n_samples), 'full' all of them, an integer itself."""
+    if isinstance(batch_size, str):
+        if batch_size == "auto":
+            return min(200, n_samples)
+        if batch_size == "full":
+            return n_samples
+        raise ValueError(f"batch_size must be 'auto', 'full' or an integer >= 1, got {batch_size!r}")
+    if isinstance(batch_size, bool) or not isinstance(batch_size, Integral):
+        raise TypeError(f"batch_size must be 'auto', 'full' or an integer >= 1, got {batch_size!r}")
+    if not 1 <= batch_size <= n_samples:
+        raise ValueError(f"batch_size must be from 1 to the number of samples, {n_samples}, got {batch_size}")
+    return int(batch_size)
+
+
+def check_design(X):
+    """X as a finite, C-contiguous float32 or float64 array of at least one row and one column."""
+    X = np.ascontiguousarray(real_array(X, "X"))
+    if X.ndim != 2 or 0 in X.shape:
+        raise ValueError(f"X must have 2 axes with at least one sample and one feature, got shape {X.shape}")
+    if not np.isfinite(X).all():
+        raise ValueError("X must hold finite numbers, got NaN or infinity")
+    return X
+
+
+def check_targets(y, loss, X):
+    """y for the engine: (n, k) in X's dtype, or class codes (n, 1); the number of outputs; whether y had one axis."""
+    y = real_array(y, "y")
+    if y.ndim not in (1, 2) or y.shape[0] != len(X) or y.size == 0:
+        raise ValueError(f"y must have {len(X)} rows as X has, and 1 or 2 axes, got shape {y.shape}")
+    loss.check_targets(y)
+    target = np.ascontiguousarray(y.reshape(len(y), -1), dtype=X.dtype)
+    if loss.targets == "classes":
+        if target.shape[1] != 1:
+            raise ValueError(f"y must hold one class code a row for {loss.name}, got shape {y.shape}")
+        return target, int(target.max()) + 1, False
+    return target, target.shape[1], y.ndim == 1

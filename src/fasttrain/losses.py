@@ -36,6 +36,7 @@ _TARGETS = {
     "non_negative": ("finite numbers >= 0", lambda y: np.isfinite(y) & (y >= 0)),
     "probability": ("numbers from 0 to 1", lambda y: (y >= 0) & (y <= 1)),
     "margin": ("-1 and 1 only", lambda y: abs(y) == 1),
+    "classes": ("class codes 0, 1, 2 ...", lambda y: (y >= 0) & (y == np.floor(y)) & np.isfinite(y)),
 }
 
 
@@ -96,6 +97,13 @@ class Loss(Spec):
             activation_kernel.forward(self.inverse_link, flat, flat, 1.0, get_num_threads())
         return out
 
+    def check_targets(self, y):
+        """Raise ValueError unless the array y holds what ``targets`` says."""
+        accepted, holds = _TARGETS[self.targets]
+        good = holds(y)
+        if not good.all():
+            raise ValueError(f"y must hold {accepted} for {self.name}, got {y[~good][0]}")
+
     def _arrays(self, y, raw_prediction):
         """y and the raw prediction as (n, k) arrays of one dtype."""
         raw = real_array(raw_prediction, "raw_prediction")
@@ -103,10 +111,7 @@ class Loss(Spec):
             raise ValueError(f"raw_prediction must have 1 or 2 axes, got an array of shape {raw.shape}")
         y = real_array(y, "y")
         check_same_shape(y, "y", raw.shape, "raw_prediction")
-        accepted, holds = _TARGETS[self.targets]
-        good = holds(y)
-        if not good.all():
-            raise ValueError(f"y must hold {accepted} for {self.name}, got {y[~good][0]}")
+        self.check_targets(y)
         shape = (raw.shape[0], raw.shape[1] if raw.ndim == 2 else 1)
         return y.astype(raw.dtype, copy=False).reshape(shape), raw.reshape(shape), raw.shape
 

@@ -1,0 +1,224 @@
+"""Descent as a function: ``minimize`` and the classic names, on a design matrix and a target.
+
+Each step goes along the gradient of the mean loss over its batch, b rows long:
+``(1/b) * sum_i dloss/dz_i * x_i``, for the squared error ``(2/b) * X.T @ (X @ theta - y)``.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fasttrain import losses, optimizers, penalties, schedules
+from fasttrain._kernels.network import Network
+from fasttrain._spec import check_integer
+from fasttrain._validation import check_batch_size, check_design, check_targets, check_weights
+from fasttrain.training import Stopping, configure, train, train_lbfgs
+
+__all__ = [
+    "MinimizeResult", "adagrad", "adam", "gradient_descent", "minimize", "momentum", "nesterov", "rmsprop",
+    "stochastic_gradient_descent",
+]
+
+
+@dataclass(frozen=True)
+class MinimizeResult:
+    """What :func:`minimize` found.
+
+    Attributes
+    ----------
+    coef : array of shape (n_features,) or (n_features, n_outputs)
+    intercept : float or array of shape (n_outputs,)
+        0.0 without ``fit_intercept``.
+    loss_curve : array of shape (n_iter,), float64
+        Objective of each pass over the data, before its updates.
+    n_iter : int
+        Passes done.
+    converged : bool
+        Whether ``tol`` (or the callback) ended the descent before ``n_iter``.
+    message : str
+        Why it ended.
+    """
+
+    coef: np.ndarray
+    intercept: object
+    loss_curve: np.ndarray
+    n_iter: int
+    converged: bool
+    message: str
+
+
+def minimize(X, y, loss="half_squared_error", optimizer="gradient_descent", penalty=None, n_iter=1000, batch_size=None,
+             sample_weight=None, fit_intercept=False, x0=None, callback=None, random_state=None, *, learning_rate=None,
+             schedule=None, tol=None, n_threads=None):
+    """Minimize ``mean_i w_i loss(y_i, x_i . coef + intercept) + penalty(coef)`` by descent.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, n_features)
+        Finite real numbers; float32 stays float32, all else becomes float64. Never written to.
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        Targets of the loss: real numbers, probabilities, -1 and +1, or class codes 0 .. k-1 for softmax.
+    loss : str or fasttrain.losses.Loss, default='half_squared_error'
+    optimizer : str or fasttrain.optimizers.Optimizer, default='gradient_descent'
+    penalty : str, fasttrain.penalties.Penalty or None, default=None
+    n_iter : int, default=1000
+        Passes over the data (iterations for L-BFGS).
+    batch_size : int, default=None
+        Rows of a step; None takes all of them. Smaller batches are drawn in a new order each pass.
+    sample_weight : array-like of shape (n_samples,), default=None
+    fit_intercept : bool, default=False
+    x0 : array-like of shape (n_features,) or (n_features, n_outputs), default=None
+        Coefficients to start from; zeros when None.
+    callback : callable, default=None
+        ``callback(epoch, logs)``; True ends the descent.
+    random_state : int, numpy.random.Generator or None, default=None
+        Draws the orders.
+    learning_rate : float, default=None
+        In place of the optimizer's own.
+    schedule : str or fasttrain.schedules.Schedule, default=None
+    tol : float, default=None
+        Stop when the loss has not improved by more than this for 10 passes.
+    n_threads : int, default=None
+
+    Returns
+    -------
+    MinimizeResult
+
+    Raises
+    ------
+    ValueError, TypeError
+        For bad input.
+    DivergenceError
+        When the loss stops being finite.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fasttrain.descent import minimize
+    >>> X = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
+    >>> found = minimize(X, X @ [2.0, -1.0], learning_rate=0.5, n_iter=200)
+    >>> found.coef.round(6)
+    array([ 2., -1.])
+    """
+    X = check_design(X)
+    loss = losses.get(loss)
+    optimizer = optimizers.get(optimizer)
+    penalty = penalties.get(penalty)
+    check_integer(n_iter, "n_iter", low=1)
+    if optimizer.rule == "lbfgs" and penalty.l1:
+        raise ValueError(f"penalty must have no l1 part for the optimizer LBFGS, got {penalty!r}")
+    target, n_outputs, flat = check_targets(y, loss, X)
+    weights = None if sample_weight is None else check_weights(sample_weight, len(X), X.dtype)
+    batch_size = check_batch_size("full" if batch_size is None else batch_size, len(X))
+    network = Network(X.shape[1], n_outputs, X.dtype, bool(fit_intercept))
+    if x0 is not None:
+        start = np.asarray(x0, dtype=X.dtype)
+        wanted = (X.shape[1],) if flat else (X.shape[1], n_outputs)
+        if start.shape != wanted or not np.isfinite(start).all():
+            raise ValueError(f"x0 must be finite and have shape {wanted}, got shape {start.shape}")
+        network.parameters[:] = network.pack(start.reshape(X.shape[1], -1).T, np.zeros(n_outputs))
+    configure(network, loss, optimizer, penalty)
+    network.bind(X, target, weights)
+    if optimizer.rule == "lbfgs":
+        result = train_lbfgs(network, optimizer, n_iter=n_iter, callbacks=callback, n_threads=n_threads)
+    else:
+        result = train(
+            network, optimizer, n_epochs=n_iter, batch_size=batch_size, n_samples=len(X),
+            learning_rate=learning_rate, schedule=schedules.get(schedule), shuffle=batch_size < len(X),
+            random_state=np.random.default_rng(random_state), stopping=None if tol is None else Stopping(tol),
+            callbacks=callback, n_threads=n_threads,
+        )
+    coef, intercept = network.unpack(network.parameters)
+    return MinimizeResult(
+        coef[0] if flat else np.ascontiguousarray(coef.T), float(intercept[0]) if flat else intercept,
+        np.asarray(result.history["loss"]), result.n_iter, result.converged, result.message,
+    )
+
+
+def _descend(X, y, optimizer, num_iterations, **options):
+    return minimize(X, y, "squared_error", optimizer, n_iter=num_iterations, **options).coef
+
+
+def gradient_descent(X, y, learning_rate, num_iterations, **options):
+    """Least squares by gradient descent: ``theta -= learning_rate * (2/n) X.T @ (X @ theta - y)``.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, n_features)
+    y : array-like of shape (n_samples,)
+    learning_rate : float
+        Greater than 0. Above 1 over the largest eigenvalue of ``X.T @ X / n`` the descent diverges.
+    num_iterations : int
+        Steps.
+    **options
+        Any other argument of :func:`minimize`: ``penalty``, ``sample_weight``, ``x0``, ``tol`` ...
+
+    Returns
+    -------
+    theta : array of shape (n_features,)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fasttrain.descent import gradient_descent
+    >>> gradient_descent(np.array([[1.0], [2.0]]), np.array([3.0, 6.0]), 0.1, 100).round(6)
+    array([3.])
+    """
+    return _descend(X, y, optimizers.GradientDescent(learning_rate), num_iterations, **options)
+
+
+def stochastic_gradient_descent(X, y, learning_rate, num_iterations, sample_size, *, random_state=None, **options):
+    """Least squares on random samples of ``sample_size`` rows, the gradient divided by the sample's own size.
+
+    ``num_iterations`` counts steps. Samples are drawn without replacement until the rows are used up, then anew, so
+    that every row is seen equally often; the last sample of a pass may be smaller. Other parameters and the result are
+    those of :func:`gradient_descent`.
+    """
+    n_samples = len(X)
+    check_integer(num_iterations, "num_iterations", low=1)
+    sample_size = check_batch_size(sample_size, n_samples)
+    per_pass = -(-n_samples // sample_size)
+    rng = np.random.default_rng(random_state)
+    optimizer = optimizers.GradientDescent(learning_rate)
+    passes, rest = divmod(num_iterations, per_pass)
+    theta = options.pop("x0", None)
+    if passes:
+        theta = _descend(X, y, optimizer, passes, batch_size=sample_size, random_state=rng, x0=theta, **options)
+    if rest:
+        rows = rng.permutation(n_samples)[:rest * sample_size]
+        if options.get("sample_weight") is not None:
+            options["sample_weight"] = np.asarray(options["sample_weight"])[rows]
+        theta = _descend(
+            np.asarray(X)[rows], np.asarray(y)[rows], optimizer, 1, batch_size=min(sample_size, len(rows)),
+            random_state=rng, x0=theta, **options,
+        )
+    return theta
+
+
+def momentum(X, y, learning_rate, momentum, num_iterations, **options):
+    """Least squares with momentum: ``v = momentum * v - learning_rate * g; theta += v`` (Polyak 1964).
+
+    ``momentum`` is from 0 up to, not including, 1. Other parameters and the result are those of
+    :func:`gradient_descent`.
+    """
+    return _descend(X, y, optimizers.Momentum(learning_rate, momentum), num_iterations, **options)
+
+
+def nesterov(X, y, learning_rate, momentum, num_iterations, **options):
+    """Least squares with Nesterov's momentum: ``v`` as in :func:`momentum`, ``theta += momentum * v - learning_rate * g``."""
+    return _descend(X, y, optimizers.Nesterov(learning_rate, momentum), num_iterations, **options)
+
+
+def adagrad(X, y, learning_rate, num_iterations, **options):
+    """Least squares with AdaGrad: ``s += g^2; theta -= learning_rate * g / (sqrt(s) + 1e-7)`` (Duchi et al. 2011)."""
+    return _descend(X, y, optimizers.AdaGrad(learning_rate), num_iterations, **options)
+
+
+def rmsprop(X, y, learning_rate, decay, num_iterations, **options):
+    """Least squares with RMSprop: ``s = decay * s + (1 - decay) * g^2; theta -= learning_rate * g / (sqrt(s) + 1e-7)``."""
+    return _descend(X, y, optimizers.RMSprop(learning_rate, decay), num_iterations, **options)
+
+
+def adam(X, y, learning_rate, num_iterations, beta_1=0.9, beta_2=0.999, **options):
+    """Least squares with Adam (Kingma and Ba 2015)."""
+    return _descend(X, y, optimizers.Adam(learning_rate, beta_1, beta_2), num_iterations, **options)

@@ -1,0 +1,167 @@
+"""Cross-validation with a fresh clone for every fold."""
+
+import numpy as np
+from sklearn import model_selection
+from sklearn.base import BaseEstimator, is_classifier, is_regressor
+from sklearn.metrics import get_scorer
+from sklearn.utils import indexable
+from sklearn.utils.validation import check_array
+
+__all__ = ["cross_val_predict", "cross_val_score", "cross_validate"]
+
+# Means over samples: a score of one row is defined, and the mean of the rows' scores is the score of all rows.
+_OF_ONE_ROW = frozenset({
+    "accuracy", "neg_mean_squared_error", "neg_mean_absolute_error", "neg_median_absolute_error",
+    "neg_mean_absolute_percentage_error", "neg_mean_squared_log_error", "neg_mean_poisson_deviance",
+    "neg_mean_gamma_deviance", "neg_max_error", "max_error",
+})
+
+
+class _PooledPredictions(BaseEstimator):
+    """Answers for the rows of X, by their numbers, with the prediction of the model that did not see the row."""
+
+    def __init__(self, estimators, rows, X):
+        self.estimators = estimators
+        self.rows = rows
+        self.X = X
+
+    def __sklearn_tags__(self):
+        return self.estimators[0].__sklearn_tags__()
+
+    @property
+    def classes_(self):
+        return self.estimators[0].classes_
+
+    def _pool(self, method, numbers):
+        parts = {}
+        for estimator, rows in zip(self.estimators, self.rows):
+            if method != "predict" and not np.array_equal(estimator.classes_, self.classes_):
+                raise ValueError(f"a training part lacks a class, so {method} cannot be pooled over the folds")
+            for row, value in zip(rows, getattr(estimator, method)(_take(self.X, rows))):
+                parts[row] = value
+        return np.asarray([parts[number] for number in np.asarray(numbers).ravel()])
+
+    def predict(self, numbers):
+        return self._pool("predict", numbers)
+
+    def predict_proba(self, numbers):
+        if not hasattr(self.estimators[0], "predict_proba"):
+            raise AttributeError("predict_proba")
+        return self._pool("predict_proba", numbers)
+
+    def decision_function(self, numbers):
+        if not hasattr(self.estimators[0], "decision_function"):
+            raise AttributeError("decision_function")
+        return self._pool("decision_function", numbers)
+
+
+def _take(X, rows):
+    return X.iloc[rows] if hasattr(X, "iloc") else X[rows]
+
+
+def _pooled_scorers(estimator, scoring):
+    """The scorers that one row is not enough for, by their key in the results; all others as they were."""
+    if scoring is None:
+        # the estimator's own score: accuracy is a mean over rows, r2 is not
+        return {"score": "r2"} if is_regressor(estimator) else {}
+    if isinstance(scoring, str):
+        return {} if scoring in _OF_ONE_ROW else {"score": scoring}
+    if isinstance(scoring, (list, tuple, set)):
+        return {name: name for name in scoring if name not in _OF_ONE_ROW}
+    if isinstance(scoring, dict):
+        return {key: name for key, name in scoring.items() if isinstance(name, str) and name not in _OF_ONE_ROW}
+    return {}
+
+
+def cross_validate(estimator, X, y=None, *, groups=None, scoring=None, cv=None, n_jobs=None, verbose=0, params=None,
+                   pre_dispatch="2*n_jobs", return_train_score=False, return_estimator=False, return_indices=False,
+                   error_score=np.nan):
+    """Scores and times of an estimator over the folds of ``cv``, each fold with a fresh clone.
+
+    Parameters, results and errors are those of :func:`sklearn.model_selection.cross_validate`, with one addition: where
+    every test part is one row (leave-one-out) and a metric is not defined on one row (r2, roc_auc, f1 ...), it is
+    computed once on the pooled predictions of all folds, and every fold's entry holds that score.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from fasttrain.linear_model import LinearRegressor
+    >>> from fasttrain.model_selection import LeaveOneOut, cross_validate
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> model = LinearRegressor(optimizer="lbfgs", tol=None)
+    >>> round(float(cross_validate(model, X[:50], y[:50], cv=LeaveOneOut(), scoring="r2")["test_score"].mean()), 2)
+    0.09
+    """
+    X, y, groups = indexable(X, y, groups)
+    options = {
+        "groups": groups, "n_jobs": n_jobs, "verbose": verbose, "params": params, "pre_dispatch": pre_dispatch,
+        "return_train_score": return_train_score, "error_score": error_score,
+    }
+    splitter = model_selection.check_cv(cv, y, classifier=is_classifier(estimator))
+    folds = list(splitter.split(X, y, groups))
+    pooled = _pooled_scorers(estimator, scoring) if all(len(test) == 1 for _, test in folds) else {}
+    if not pooled:
+        return model_selection.cross_validate(
+            estimator, X, y, scoring=scoring, cv=folds, return_estimator=return_estimator,
+            return_indices=return_indices, **options,
+        )
+    rest = _without(scoring, pooled)
+    options["return_train_score"] = return_train_score and bool(rest)
+    results = model_selection.cross_validate(
+        estimator, X, y, scoring=rest or _no_score, cv=folds, return_estimator=True, return_indices=return_indices,
+        **options,
+    )
+    if not rest:
+        del results["test_score"]
+    numbers = np.concatenate([test for _, test in folds])
+    rows = X if hasattr(X, "iloc") else check_array(X, accept_sparse="csr", dtype=None, ensure_all_finite=False)
+    pool = _PooledPredictions(results["estimator"], [test for _, test in folds], rows)
+    truth = _take(y, numbers) if hasattr(y, "iloc") else np.asarray(y)[numbers]
+    for key, name in pooled.items():
+        score = get_scorer(name)(pool, numbers.reshape(-1, 1), truth)
+        results[f"test_{key}"] = np.full(len(folds), score)
+    if not return_estimator:
+        del results["estimator"]
+    return results
+
+
+def _no_score(estimator, X, y=None):
+    return 0.0
+
+
+def _without(scoring, pooled):
+    if isinstance(scoring, (list, tuple, set)):
+        return [name for name in scoring if name not in pooled]
+    if isinstance(scoring, dict):
+        return {key: scorer for key, scorer in scoring.items() if key not in pooled}
+    return None
+
+
+def cross_val_score(estimator, X, y=None, *, groups=None, scoring=None, cv=None, n_jobs=None, verbose=0, params=None,
+                    pre_dispatch="2*n_jobs", error_score=np.nan):
+    """Scores of an estimator over the folds of ``cv``: ``test_score`` of :func:`cross_validate`.
+
+    Parameters are those of :func:`sklearn.model_selection.cross_val_score`.
+
+    Returns
+    -------
+    array of shape (n_folds,), float64
+    """
+    if isinstance(scoring, (list, tuple, set, dict)):
+        raise ValueError(f"scoring must be one metric for cross_val_score, got {scoring!r}; use cross_validate")
+    return cross_validate(
+        estimator, X, y, groups=groups, scoring=scoring, cv=cv, n_jobs=n_jobs, verbose=verbose, params=params,
+        pre_dispatch=pre_dispatch, error_score=error_score,
+    )["test_score"]
+
+
+def cross_val_predict(estimator, X, y=None, *, groups=None, cv=None, n_jobs=None, verbose=0, params=None,
+                      pre_dispatch="2*n_jobs", method="predict"):
+    """Prediction for each row from the model of the fold that held it out.
+
+    Parameters, result and errors are those of :func:`sklearn.model_selection.cross_val_predict`.
+    """
+    return model_selection.cross_val_predict(
+        estimator, X, y, groups=groups, cv=cv, n_jobs=n_jobs, verbose=verbose, params=params,
+        pre_dispatch=pre_dispatch, method=method,
+    )

@@ -1,0 +1,284 @@
+"""The fit loop: epochs, shuffling, schedules, stopping, callbacks, history. Everything that trains goes through here."""
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from fasttrain import schedules
+from fasttrain._kernels.threads import thread_budget
+from fasttrain.callbacks import StopTraining, as_callbacks
+
+__all__ = ["DivergenceError", "FitResult", "Stopping", "configure", "train", "train_lbfgs"]
+
+# Longest stretch of compiled work between two looks for Ctrl-C.
+SLICE_SECONDS = 0.05
+
+
+class DivergenceError(ValueError):
+    """The loss or the weights left the finite numbers; the message names the epoch and a remedy."""
+
+
+@dataclass
+class FitResult:
+    """What a training leaves besides the parameters.
+
+    Attributes
+    ----------
+    history : dict of lists
+        One entry an epoch: ``loss``, ``learning_rate`` and, with validation data, ``validation_loss``.
+    n_iter : int
+        Epochs begun and finished (iterations of L-BFGS).
+    n_steps : int
+        Updates made.
+    converged : bool
+        Whether a stopping rule ended the training before the last epoch.
+    interrupted : bool
+        Whether Ctrl-C did.
+    message : str
+        Why it ended.
+    """
+
+    history: dict = field(default_factory=lambda: {"loss": [], "learning_rate": []})
+    n_iter: int = 0
+    n_steps: int = 0
+    converged: bool = False
+    interrupted: bool = False
+    message: str = ""
+
+
+@dataclass
+class Stopping:
+    """When to stop before the last epoch.
+
+    Parameters
+    ----------
+    tol : float or None
+        An epoch counts as no improvement unless the monitored loss is below the best by more than this.
+        None or -inf never stops.
+    patience : int
+        Epochs in a row without improvement that end the training.
+    restore_best : bool
+        With a validation loss: put back the parameters of the best epoch.
+    """
+
+    tol: float | None = 1e-4
+    patience: int = 10
+    restore_best: bool = False
+
+
+def configure(network, loss, optimizer, penalty):
+    """Tell the engine what to minimize and how; the specs are those of losses, optimizers and penalties."""
+    network.set_loss(loss.name, loss.parameter)
+    network.set_penalty(penalty.l1, penalty.l2)
+    if optimizer.rule != "lbfgs":
+        settings = optimizer.settings()
+        if optimizer.clip_norm is not None:
+            settings["clip_norm"] = optimizer.clip_norm
+        network.set_optimizer(optimizer.rule, optimizer.slots, settings, optimizer.initial_state)
+
+
+def _diverged(epoch, rate):
+    return DivergenceError(
+        f"training diverged in epoch {epoch}: the loss is no longer finite. Scale the features (StandardScaler), "
+        f"or lower the learning rate (now {rate:g}), or clip gradients (clip_norm)."
+    )
+
+
+def train(network, optimizer, *, n_epochs, batch_size, n_samples, learning_rate=None, schedule=None, shuffle=False,
+          random_state=None, stopping=None, validation_loss=None, callbacks=None, n_threads=None, first_step=0,
+          catch_interrupt=False):
+    """Run epochs of a bound and configured engine.
+
+    Parameters
+    ----------
+    network : fasttrain._kernels.network.Network
+        After ``bind`` and :func:`configure`; its parameters are trained in place.
+    optimizer : fasttrain.optimizers.StepOptimizer
+        For its learning rate and for messages.
+    n_epochs, batch_size, n_samples : int
+        ``batch_size`` from 1 to ``n_samples``.
+    learning_rate : float, optional
+        In place of the optimizer's.
+    schedule : fasttrain.schedules.Schedule, optional
+    shuffle : bool
+        A new order of rows each epoch, when there is more than one batch.
+    random_state : numpy.random.RandomState or Generator
+        Draws the orders (``permutation``).
+    stopping : Stopping, optional
+    validation_loss : callable, optional
+        Without arguments: the loss on validation data at the current parameters. When given it is what
+        ``stopping`` and a plateau schedule watch, else the training loss.
+    callbacks : optional
+        See :func:`fasttrain.callbacks.as_callbacks`.
+    n_threads : int, optional
+    first_step : int
+        Steps made before, for the schedule.
+    catch_interrupt : bool
+        Whether Ctrl-C ends the training with ``interrupted`` set, instead of raising.
+
+    Returns
+    -------
+    FitResult
+
+    Raises
+    ------
+    DivergenceError
+        The engine is left as it was when the loss stopped being finite.
+    """
+    result = FitResult()
+    schedule = schedules.get(schedule)
+    base = optimizer.learning_rate if learning_rate is None else learning_rate
+    plateau = schedule.start(base) if isinstance(schedule, schedules.ReduceOnPlateau) else None
+    per_epoch = -(-n_samples // batch_size)
+    callbacks = as_callbacks(callbacks)
+    if validation_loss is not None:
+        result.history["validation_loss"] = []
+    best, best_parameters, waited, factor = math.inf, None, 0, 1.0
+    n_steps = 0
+    for callback in callbacks:
+        callback.on_train_begin(n_epochs)
+    try:
+        with thread_budget(n_threads) as threads:
+            for epoch in range(1, n_epochs + 1):
+                order = None
+                if shuffle and per_epoch > 1:
+                    order = np.ascontiguousarray(random_state.permutation(n_samples), dtype=np.intp)
+                rates = schedule.rates(base * factor, first_step + n_steps, per_epoch, per_epoch, n_epochs * per_epoch)
+                network.start_epoch(order, batch_size, rates, threads)
+                while not network.run(SLICE_SECONDS):
+                    pass
+                n_steps += network.batches_done
+                result.n_steps = n_steps
+                if network.diverged or not network.all_finite():
+                    raise _diverged(epoch, rates[-1])
+                loss = network.epoch_loss
+                logs = {"loss": loss, "learning_rate": float(rates[-1])}
+                watched = loss
+                if validation_loss is not None:
+                    watched = logs["validation_loss"] = validation_loss()
+                for name, value in logs.items():
+                    result.history[name].append(value)
+                result.n_iter = epoch
+                if plateau is not None:
+                    factor = plateau.update(watched)
+                if stopping is not None and stopping.tol is not None:
+                    # as scikit-learn: the best moves with every improvement, the wait only ends with a large one
+                    waited = 0 if watched < best - stopping.tol else waited + 1
+                if watched < best:
+                    best = watched
+                    if stopping is not None and stopping.restore_best:
+                        best_parameters = network.parameters.copy()
+                asked = _tell(callbacks, epoch, logs)
+                if asked:
+                    result.converged, result.message = True, f"a callback ended the training after epoch {epoch}"
+                elif stopping is not None and stopping.tol is not None and waited >= stopping.patience:
+                    what = "validation loss" if validation_loss is not None else "training loss"
+                    result.converged = True
+                    result.message = (
+                        f"{what} did not improve by more than tol={stopping.tol:g} for {stopping.patience} epochs"
+                    )
+                if result.converged:
+                    break
+            else:
+                result.message = f"stopped after n_epochs={n_epochs}"
+    except KeyboardInterrupt:
+        if not catch_interrupt or not network.all_finite():
+            raise
+        result.interrupted, result.message = True, f"interrupted in epoch {result.n_iter + 1}"
+    finally:
+        for callback in callbacks:
+            callback.on_train_end(result.history)
+    if best_parameters is not None:
+        network.parameters[:] = best_parameters
+    return result
+
+
+def _tell(callbacks, epoch, logs):
+    """Call every callback; whether one asked to stop."""
+    asked = False
+    for callback in callbacks:
+        try:
+            asked = bool(callback.on_epoch_end(epoch, dict(logs))) or asked
+        except StopTraining:
+            asked = True
+    return asked
+
+
+def objective_and_gradient(network, parameters, threads):
+    """Mean loss plus penalty at ``parameters`` over all bound rows, and its gradient, both in the engine's layout."""
+    network.parameters[:] = parameters
+    network.start_gradient(threads)
+    while not network.run_gradient(SLICE_SECONDS):
+        pass
+    gradient = np.empty_like(network.parameters)
+    return network.finish_gradient(gradient), gradient
+
+
+def train_lbfgs(network, optimizer, *, n_iter, callbacks=None, n_threads=None, validation_loss=None,
+                catch_interrupt=False):
+    """Minimize the engine's objective over all bound rows with SciPy's L-BFGS-B.
+
+    The arguments and the result are those of :func:`train`; ``n_iter`` is the most iterations when the optimizer's
+    own ``max_iter`` is None. One history entry an iteration.
+    """
+    from scipy.optimize import minimize
+
+    result = FitResult()
+    callbacks = as_callbacks(callbacks)
+    if validation_loss is not None:
+        result.history["validation_loss"] = []
+    start = network.parameters.astype(np.float64)
+    latest = {"x": start.copy()}
+    for callback in callbacks:
+        callback.on_train_begin(n_iter)
+
+    def iterate(intermediate_result):
+        latest["x"] = intermediate_result.x.copy()
+        result.n_iter += 1
+        logs = {"loss": float(intermediate_result.fun), "learning_rate": math.nan}
+        if validation_loss is not None:
+            network.parameters[:] = intermediate_result.x
+            logs["validation_loss"] = validation_loss()
+        for name, value in logs.items():
+            result.history[name].append(value)
+        if _tell(callbacks, result.n_iter, logs):
+            raise StopIteration
+
+    try:
+        with thread_budget(n_threads) as threads:
+
+            def function(x):
+                value, gradient = objective_and_gradient(network, x, threads)
+                return value, gradient.astype(np.float64, copy=False)
+
+            value = function(start)[0]
+            if not math.isfinite(value):
+                raise DivergenceError(
+                    f"the loss at the starting point is {value}, not a finite number. Scale the features "
+                    "(StandardScaler) or start from smaller weights."
+                )
+            found = minimize(
+                function, start, jac=True, method="L-BFGS-B", callback=iterate,
+                options={
+                    "maxiter": optimizer.max_iter or n_iter, "maxfun": optimizer.max_fun, "maxcor": optimizer.history,
+                    "gtol": optimizer.tol,
+                },
+            )
+    except KeyboardInterrupt:
+        if not catch_interrupt:
+            raise
+        network.parameters[:] = latest["x"]
+        result.interrupted, result.message = True, f"interrupted in iteration {result.n_iter + 1}"
+        return result
+    finally:
+        for callback in callbacks:
+            callback.on_train_end(result.history)
+    network.parameters[:] = found.x
+    result.n_steps = int(found.nfev)
+    result.converged, result.message = bool(found.success), str(found.message)
+    if not network.all_finite():
+        raise DivergenceError(
+            f"L-BFGS left the finite numbers in iteration {result.n_iter}. Scale the features (StandardScaler)."
+        )
+    return result
