@@ -6,7 +6,7 @@ import sys
 __all__ = ["Callback", "ProgressBar", "StopTraining", "as_callbacks"]
 
 
-class StopTraining(Exception):  # noqa: N818 - a request, not an error
+class StopTraining(Exception):
     """Raised by a callback to end the training after the epoch that it was called for."""
 
 

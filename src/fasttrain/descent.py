@@ -205,7 +205,10 @@ def momentum(X, y, learning_rate, momentum, num_iterations, **options):
 
 
 def nesterov(X, y, learning_rate, momentum, num_iterations, **options):
-    """Least squares with Nesterov's momentum: ``v`` as in :func:`momentum`, ``theta += momentum * v - learning_rate * g``."""
+    """Least squares with Nesterov's momentum.
+
+    ``v`` is that of :func:`momentum`; ``theta += momentum * v - learning_rate * g``.
+    """
     return _descend(X, y, optimizers.Nesterov(learning_rate, momentum), num_iterations, **options)
 
 
@@ -215,7 +218,10 @@ def adagrad(X, y, learning_rate, num_iterations, **options):
 
 
 def rmsprop(X, y, learning_rate, decay, num_iterations, **options):
-    """Least squares with RMSprop: ``s = decay * s + (1 - decay) * g^2; theta -= learning_rate * g / (sqrt(s) + 1e-7)``."""
+    """Least squares with RMSprop (Tieleman and Hinton 2012).
+
+    ``s = decay * s + (1 - decay) * g^2; theta -= learning_rate * g / (sqrt(s) + 1e-7)``.
+    """
     return _descend(X, y, optimizers.RMSprop(learning_rate, decay), num_iterations, **options)
 
 

@@ -85,10 +85,8 @@ class _LinearModel(BaseEstimator):
         return self._loss_spec(), optimizer, penalty, schedules.get(self.schedule)
 
     def _learning_rate(self, optimizer):
-        if self.learning_rate is None and isinstance(self.optimizer, str):
-            if optimizer.rule in ("adam", "nadam", "rmsprop"):
-                return 0.01
-        return self.learning_rate
+        by_name = isinstance(self.optimizer, str) and optimizer.rule in ("adam", "nadam", "rmsprop")
+        return 0.01 if self.learning_rate is None and by_name else self.learning_rate
 
     # ---- data ----
 
@@ -558,7 +556,7 @@ feature_names_in_
             y = column_or_1d(y, warn=True)
         kind = type_of_target(y, input_name="y")
         if kind.startswith("multiclass-multioutput"):
-            raise ValueError("y must hold one class a row, or 0 and 1 in columns (multilabel), got several columns of classes")
+            raise ValueError("y must hold one class a row, or 0 and 1 in columns (multilabel), got columns of classes")
         return X, y
 
     def fit(self, X, y, sample_weight=None, validation_data=None):

@@ -1,4 +1,4 @@
-"""The fit loop: epochs, shuffling, schedules, stopping, callbacks, history. Everything that trains goes through here."""
+"""The fit loop: epochs, shuffling, schedules, stopping, callbacks, history. All training goes through here."""
 
 import math
 from dataclasses import dataclass, field

@@ -14,7 +14,9 @@ cdef enum:
     BLOCK = 8192
 
 
-cdef void activate_array(int kind, real parameter, const real* z, real* a_out, Py_ssize_t n, int n_threads) noexcept nogil:
+cdef void activate_array(
+        int kind, real parameter, const real* z, real* a_out, Py_ssize_t n,
+        int n_threads) noexcept nogil:
     """a = f(z) over n elements; a_out may be z."""
     cdef Py_ssize_t b, start
     n_threads = threads_for_work(n_threads, <double> n, 4.0 * BLOCK)
@@ -24,7 +26,8 @@ cdef void activate_array(int kind, real parameter, const real* z, real* a_out, P
 
 
 cdef void activate_backward_array(
-        int kind, real parameter, const real* z, const real* a, real* delta_io, Py_ssize_t n, int n_threads) noexcept nogil:
+        int kind, real parameter, const real* z, const real* a, real* delta_io, Py_ssize_t n,
+        int n_threads) noexcept nogil:
     """delta *= f'(z) over n elements, given z and a = f(z)."""
     cdef Py_ssize_t b, start
     n_threads = threads_for_work(n_threads, <double> n, 4.0 * BLOCK)
@@ -53,7 +56,8 @@ def backward(name, const real[::1] z, const real[::1] a, real[::1] delta_io, dou
     """Multiply ``delta_io`` by ``f'(z)``, given ``z`` and ``a = f(z)`` (all of shape (n,))."""
     cdef int kind = _kind(name)
     if a.shape[0] != z.shape[0] or delta_io.shape[0] != z.shape[0]:
-        raise ValueError(f"a and delta_io must have shape ({z.shape[0]},), got ({a.shape[0]},) and ({delta_io.shape[0]},)")
+        raise ValueError(
+            f"a and delta_io must have shape ({z.shape[0]},), got ({a.shape[0]},) and ({delta_io.shape[0]},)")
     if z.shape[0]:
         with nogil:
             activate_backward_array(kind, <real> parameter, &z[0], &a[0], &delta_io[0], z.shape[0], n_threads)

@@ -2,7 +2,8 @@ from fasttrain._kernels.primitives cimport ft_update
 from fasttrain._kernels.threads cimport ft_barrier
 from fasttrain._kernels.types cimport real
 
-# A layer's parameters in the flat parameter array. A narrow layer (few outputs) keeps one row of n_in weights and the bias
+# A layer's parameters in the flat parameter array. A narrow layer (few outputs) keeps one row of n_in weights and
+# the bias
 # for each output; a wide one keeps panels of panel_width columns, each n_in rows of weights and then the row of biases.
 cdef struct layer:
     Py_ssize_t n_in

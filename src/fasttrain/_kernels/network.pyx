@@ -1,10 +1,11 @@
 """The dense engine: forward, loss gradient, weight gradient and fused update.
 
-A step on a small batch has two phases with a barrier after each. In the first, threads split the batch's rows: predictions,
-loss, loss gradient. In the second they split the weights: each takes the gradient of a group of weights, summed over the
-batch in row order, and applies the update to that group while it is in cache. A large batch is cut into chunks of rows that
-do not depend on the threads; each chunk goes through the cache in blocks and adds to a gradient of its own, and the chunks
-are combined in order before the update. Either way the parameters are the same bytes for any number of threads.
+A step on a small batch has two phases with a barrier after each. In the first, threads split the batch's rows:
+predictions, loss, loss gradient. In the second they split the weights: each takes the gradient of a group of weights,
+summed over the batch in row order, and applies the update to that group while it is in cache. A large batch is cut into
+chunks of rows that do not depend on the threads; each chunk goes through the cache in blocks and adds to a gradient of
+its own, and the chunks are combined in order before the update. Either way the parameters are the same bytes for any
+number of threads.
 """
 
 import numpy as np
@@ -13,15 +14,14 @@ from cython.parallel cimport parallel, threadid
 from libc.math cimport INFINITY, isfinite, sqrt
 from libc.string cimport memset
 
-from fasttrain._kernels.losses cimport loss_arrays
 from fasttrain._kernels.primitives cimport (
-    FT_LOSS_softmax_crossentropy, FT_UPDATE_adam, FT_UPDATE_nadam, all_finite, axpy, column_sums, columns_panel, ft_update,
-    lanes, loss_span, panel_width, penalty_gradient, prefetch_rows, rows_axpy, rows_dot, rows_panel, softmax_loss, sum,
-    sum_squares, update_span,
+    FT_LOSS_softmax_crossentropy, FT_UPDATE_adam, FT_UPDATE_nadam, all_finite, axpy, column_sums, columns_panel,
+    ft_update, lanes, loss_span, panel_width, penalty_gradient, prefetch_rows, rows_axpy, rows_dot, rows_panel,
+    softmax_loss, sum, sum_squares, update_span,
 )
 from fasttrain._kernels.penalties cimport penalty_value
 from fasttrain._kernels.threads cimport ft_barrier_init, ft_barrier_wait, threads_for_work
-from fasttrain._kernels.types cimport STATUS_NO_MEMORY, STATUS_NOT_FINITE, STATUS_OK, real
+from fasttrain._kernels.types cimport STATUS_NOT_FINITE, STATUS_OK, real
 from fasttrain._kernels.updates cimport adam_moments, nadam_moments, update_init
 
 from fasttrain._kernels import losses as _losses
@@ -41,7 +41,8 @@ cdef enum:
     PARTIAL_LIMIT = 1 << 23 # elements of all chunk gradients together
 
 
-cdef void layer_init(layer* shape, Py_ssize_t n_in, Py_ssize_t n_out, Py_ssize_t offset, bint has_bias, const real* like) noexcept nogil:
+cdef void layer_init(layer* shape, Py_ssize_t n_in, Py_ssize_t n_out, Py_ssize_t offset, bint has_bias,
+                     const real* like) noexcept nogil:
     cdef Py_ssize_t vector = lanes(like)
     shape.n_in = n_in
     shape.n_out = n_out
@@ -103,13 +104,15 @@ cdef group group_at(const layer* shape, Py_ssize_t number) noexcept nogil:
     return it
 
 
-cdef void forward_rows(const layer* shape, const real* w, const real* const* rows, Py_ssize_t m, real* z_out) noexcept nogil:
+cdef void forward_rows(const layer* shape, const real* w, const real* const* rows, Py_ssize_t m,
+        real* z_out) noexcept nogil:
     """z (m, width) = rows @ W + b."""
     cdef Py_ssize_t column, columns
     cdef const real* panel
     w += shape.offset
     if shape.panel == 0:
-        rows_dot(rows, m, shape.n_in, w, shape.n_in + 1, shape.n_out, w + shape.n_in, shape.n_in + 1, z_out, shape.width)
+        rows_dot(rows, m, shape.n_in, w, shape.n_in + 1, shape.n_out, w + shape.n_in, shape.n_in + 1, z_out,
+        shape.width)
         return
     column = 0
     while column < shape.width:
@@ -252,7 +255,8 @@ cdef void small_batches(fit_task* task, int thread, int n_threads, const real* l
     """Runs batches of at most SMALL_BATCH rows until the run ends or its time is over; called by every thread."""
     cdef layer* shape = &task.shape
     cdef Py_ssize_t n_groups = group_count(shape), start, m, first, last, b, n_sums, number
-    cdef Py_ssize_t group_first = share(n_groups, thread, n_threads), group_last = share(n_groups, thread + 1, n_threads)
+    cdef Py_ssize_t group_first = share(n_groups, thread, n_threads)
+    cdef Py_ssize_t group_last = share(n_groups, thread + 1, n_threads)
     cdef Py_ssize_t due = task.next_batch, n_batches = task.n_batches
     cdef real* d = <real*> task.d
     cdef const real** rows = <const real**> task.rows
@@ -341,7 +345,8 @@ cdef void chunk_gradient(fit_task* task, Py_ssize_t chunk, int thread, const rea
     cdef Py_ssize_t start = task.next_batch * task.batch
     cdef Py_ssize_t m = min(task.batch, task.n - start)
     cdef Py_ssize_t first = start + m * chunk // task.n_chunks, last = start + m * (chunk + 1) // task.n_chunks
-    cdef Py_ssize_t block = block_rows(shape, like), n_groups = group_count(shape), number, count, position = first, ahead
+    cdef Py_ssize_t block = block_rows(shape, like), n_groups = group_count(shape)
+    cdef Py_ssize_t position = first, number, count, ahead
     cdef real* d = <real*> task.d + thread * SMALL_BATCH * shape.width
     cdef const real** rows = <const real**> task.rows + thread * 2 * SMALL_BATCH
     cdef const real** rows_ahead = rows + SMALL_BATCH
@@ -407,7 +412,8 @@ cdef void large_batches(fit_task* task, int thread, int n_threads, const real* l
     """Runs batches of more than SMALL_BATCH rows until the run ends or its time is over; called by every thread."""
     cdef layer* shape = &task.shape
     cdef Py_ssize_t n_groups = group_count(shape), number
-    cdef Py_ssize_t group_first = share(n_groups, thread, n_threads), group_last = share(n_groups, thread + 1, n_threads)
+    cdef Py_ssize_t group_first = share(n_groups, thread, n_threads)
+    cdef Py_ssize_t group_last = share(n_groups, thread + 1, n_threads)
     cdef Py_ssize_t due = task.next_batch, n_batches = task.n_batches
     cdef double* penalty_sums = task.sums + 2 * MAX_CHUNKS
     cdef double* norm_sums = penalty_sums + n_groups
@@ -549,8 +555,10 @@ cdef class Network:
 
     Notes
     -----
-    Arrays given to its methods are trusted: the right dtype, C-contiguous, finite, of matching shapes. A call sequence is
-    ``set_loss``, ``set_optimizer``, ``bind``, then for each epoch ``start_epoch`` and ``run`` until it returns True. One
+    Arrays given to its methods are trusted: the right dtype, C-contiguous, finite, of matching shapes. A call
+    sequence is
+    ``set_loss``, ``set_optimizer``, ``bind``, then for each epoch ``start_epoch`` and ``run`` until it returns True.
+    One
     instance is for one thread at a time.
     """
 
@@ -644,7 +652,10 @@ cdef class Network:
         cdef double l1 = h.l1, l2 = h.l2
         number = _updates.NAMES.index(rule)
         if number != self.task.rule or set(self.state) != set(slots):
-            self.state = {slot: np.full(self.shape.size, (initial_state or {}).get(slot, 0.0), dtype=self.dtype) for slot in slots}
+            initial = initial_state or {}
+            self.state = {
+                slot: np.full(self.shape.size, initial.get(slot, 0.0), dtype=self.dtype) for slot in slots
+            }
             self.steps_done = 0.0
             self.task.mu_product = 1.0
         self.task.rule = number
@@ -829,6 +840,6 @@ cdef class Network:
         n_threads = threads_for_work(n_threads, <double> n * (self.shape.n_in + 1) * width, STEP_PER_THREAD)
         cdef size_t[::1] rows = np.empty(n_threads * SMALL_BATCH, dtype=np.uintp)
         with nogil:
-            predict_threads(&self.shape, <const real*> &w[0], &X[0, 0], X.shape[1], n, &z[0, 0], <const real**> &rows[0],
-                            n_threads)
+            predict_threads(&self.shape, <const real*> &w[0], &X[0, 0], X.shape[1], n, &z[0, 0],
+                            <const real**> &rows[0], n_threads)
         return out if width == self.shape.n_out else np.ascontiguousarray(out[:, :self.shape.n_out])

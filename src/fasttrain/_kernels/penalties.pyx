@@ -30,7 +30,7 @@ def gradient(const real[::1] w, real[::1] g_io, double l1=0.0, double l2=0.0):
 
 
 def prox(real[::1] w_io, double l1=0.0, double l2=0.0):
-    """Replace ``w`` by ``argmin_u |u - w|^2 / 2 + l1 * sum|u| + l2 / 2 * sum u^2``: the soft threshold, then a shrinkage.
+    """Replace ``w`` by ``argmin_u |u - w|^2 / 2 + l1 * sum|u| + l2 / 2 * sum u^2``: soft threshold, shrinkage.
 
     Weights within ``l1`` of zero become exactly zero (Parikh and Boyd, Proximal Algorithms, 2014, 6.5.2 and 6.5.3).
     """

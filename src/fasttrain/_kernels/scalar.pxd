@@ -1,6 +1,7 @@
 """One-sample formulas, inline: losses, activations, proximal maps.
 
-Equations and sources stand beside each formula in ``csrc/scalar_body.h``. ``y`` is the target, ``z`` the raw prediction, ``p`` the
+Equations and sources stand beside each formula in ``csrc/scalar_body.h``. ``y`` is the target, ``z`` the raw
+prediction, ``p`` the
 loss's or the activation's parameter (ignored where it has none), ``a`` an activation's output.
 """
 

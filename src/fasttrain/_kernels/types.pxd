@@ -1,6 +1,7 @@
 """The types every kernel shares.
 
-The order of ``real`` is frozen: specialisation 0 is float, 1 is double, and packages that cimport a fused kernel rely on it.
+The order of ``real`` is frozen: specialisation 0 is float, 1 is double, and packages that cimport a fused kernel
+rely on it.
 """
 
 ctypedef fused real:

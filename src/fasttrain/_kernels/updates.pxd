@@ -5,7 +5,8 @@ cdef void update_init(ft_update* h, double learning_rate) noexcept nogil
 cdef void update_array(
         int kind, const ft_update* h, real* w_io, const real* g, real* s1_io, real* s2_io, real* s3_io, Py_ssize_t n,
         int n_threads) noexcept nogil
-cdef void adam_moments(ft_update* h, double learning_rate, double beta1, double beta2, double t, bint corrected_root) noexcept nogil
+cdef void adam_moments(ft_update* h, double learning_rate, double beta1, double beta2, double t,
+        bint corrected_root) noexcept nogil
 cdef void nadam_moments(ft_update* h, double learning_rate, double beta1, double beta2, double t, double decay,
                         double* mu_product_io) noexcept nogil
 cdef void adam_step(

@@ -1,6 +1,7 @@
 """Optimizer updates over arrays, in place, with the penalty folded in.
 
-Each rule sees ``g = clip(gradient_scale * gradient) + l2 * w`` and ends with the soft threshold that belongs to ``l1`` in
+Each rule sees ``g = clip(gradient_scale * gradient) + l2 * w`` and ends with the soft threshold that belongs to
+``l1`` in
 the step's own metric, so that fixed points satisfy the optimality conditions of the penalized loss and zeros are exact.
 With ``eta`` the rate of one weight (for the adaptive rules ``learning_rate / (sqrt(s + epsilon_inside) + epsilon)``):
 
@@ -62,7 +63,8 @@ cdef void update_init(ft_update* h, double learning_rate) noexcept nogil:
     h.root_scale = 1.0
 
 
-cdef void adam_moments(ft_update* h, double learning_rate, double beta1, double beta2, double t, bint corrected_root) noexcept nogil:
+cdef void adam_moments(ft_update* h, double learning_rate, double beta1, double beta2, double t,
+        bint corrected_root) noexcept nogil:
     """Bias corrections of step t >= 1. Kingma and Ba give two forms: epsilon beside sqrt(v) (their section 2, what
     scikit-learn and Keras do) or, with corrected_root, beside sqrt(v / (1 - beta2^t)) (their algorithm 1, PyTorch)."""
     cdef double first = 1.0 - pow(beta1, t)
@@ -79,7 +81,8 @@ cdef void adam_moments(ft_update* h, double learning_rate, double beta1, double 
 
 cdef void nadam_moments(ft_update* h, double learning_rate, double beta1, double beta2, double t, double decay,
                         double* mu_product_io) noexcept nogil:
-    """Momentum schedule of Dozat 2016: mu_t = beta1 (1 - 0.96^(t decay) / 2). mu_product_io starts at 1 and is advanced."""
+    """Momentum schedule of Dozat 2016: mu_t = beta1 (1 - 0.96^(t decay) / 2). mu_product_io starts at 1 and is
+    advanced."""
     cdef double mu = beta1 * (1.0 - 0.5 * pow(0.96, t * decay))
     cdef double mu_next = beta1 * (1.0 - 0.5 * pow(0.96, (t + 1.0) * decay))
     cdef double product = mu_product_io[0] * mu
@@ -107,7 +110,8 @@ cdef void update_array(
 cdef void adam_step(
         real* w_io, const real* g, real* m_io, real* v_io, Py_ssize_t n, double learning_rate, double beta1,
         double beta2, double epsilon, double t, double l1, double l2, int n_threads) noexcept nogil:
-    """Step t >= 1 of Adam on n weights with moments m and v, epsilon beside sqrt(v), l2 in the gradient, l1 as its prox."""
+    """Step t >= 1 of Adam on n weights with moments m and v, epsilon beside sqrt(v), l2 in the gradient, l1 as its
+    prox."""
     cdef ft_update h
     update_init(&h, learning_rate)
     adam_moments(&h, learning_rate, beta1, beta2, t, False)
@@ -145,7 +149,8 @@ def step(dict settings, real[::1] w_io, const real[::1] gradient, real[::1] s1_i
     Parameters
     ----------
     settings : dict
-        ``rule`` (one of ``NAMES``), ``learning_rate``, and what the rule needs: ``t`` (the step's number from 1), ``momentum``,
+        ``rule`` (one of ``NAMES``), ``learning_rate``, and what the rule needs: ``t`` (the step's number from 1),
+        ``momentum``,
         ``beta1``, ``beta2`` (also rho), ``epsilon``, ``epsilon_inside``, ``corrected_root``, ``momentum_decay``,
         ``gradient_scale``, ``clip_value``, ``l1``, ``l2``, ``weight_decay``.
     w_io, gradient : arrays of shape (n,)
