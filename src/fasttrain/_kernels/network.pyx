@@ -36,7 +36,7 @@ cdef enum:
     LOSS_ROWS = 16          # rows whose losses are summed together
     SMALL_BATCH = 1024      # rows up to which a batch takes the two-phase step
     MAX_CHUNKS = 64
-    BLOCK_BYTES = 24576     # rows of a block together: stays in L1 between its two passes
+    BLOCK_BYTES = 16384     # rows of a block together: stays in L1 between its two passes
     GROUP = 4096            # weights of an update group
     PARTIAL_LIMIT = 1 << 23 # elements of all chunk gradients together
 
@@ -104,16 +104,18 @@ cdef group group_at(const layer* shape, Py_ssize_t number) noexcept nogil:
     return it
 
 
-cdef void forward_rows(const layer* shape, const real* w, const real* const* rows, Py_ssize_t m,
-        real* z_out) noexcept nogil:
-    """z (m, width) = rows @ W + b."""
+cdef void forward_rows(const layer* shape, const real* w, const real* const* rows, Py_ssize_t m, real* z_out,
+                       const real* const* ahead) noexcept nogil:
+    """z (m, width) = rows @ W + b; ahead: NULL, or m rows to fetch for later."""
     cdef Py_ssize_t column, columns
     cdef const real* panel
     w += shape.offset
     if shape.panel == 0:
         rows_dot(rows, m, shape.n_in, w, shape.n_in + 1, shape.n_out, w + shape.n_in, shape.n_in + 1, z_out,
-        shape.width)
+                 shape.width, ahead)
         return
+    if ahead != NULL:
+        prefetch_rows(ahead, m, shape.n_in)
     column = 0
     while column < shape.width:
         columns = min(shape.panel, shape.width - column)
@@ -123,7 +125,7 @@ cdef void forward_rows(const layer* shape, const real* w, const real* const* row
 
 
 cdef void group_gradient(const layer* shape, const group* it, const real* const* rows, Py_ssize_t m, const real* d,
-                         bint accumulate, real* g_io) noexcept nogil:
+                         bint accumulate, real* g_io, const real* const* ahead) noexcept nogil:
     """Gradient of one group of weights: g (+)= rows[:, first:last]^T d[:, columns], or the column sums for the bias."""
     cdef Py_ssize_t i
     cdef real total
@@ -139,7 +141,8 @@ cdef void group_gradient(const layer* shape, const group* it, const real* const*
         if not accumulate:
             memset(g_io, 0, it.size * sizeof(real))
         # rows_axpy addresses the gradient by feature number
-        rows_axpy(rows, m, it.first, it.last, d + it.column, shape.width, 1, g_io - it.first, 0)
+        rows_axpy(rows, m, it.first, it.last, d + it.column, shape.width, 1, g_io - it.first, 0,
+                  ahead if it.column == 0 and it.last == shape.n_in else NULL)
     else:
         columns_panel(rows, m, it.first, it.last, d + it.column, shape.width, it.columns, accumulate, g_io)
 
@@ -279,7 +282,7 @@ cdef void small_batches(fit_task* task, int thread, int n_threads, const real* l
         last = min(m, share(n_sums, thread + 1, n_threads) * LOSS_ROWS)
         if first < last:
             point_rows(task, start + first, last - first, rows + first)
-            forward_rows(shape, <const real*> task.w, rows + first, last - first, d + first * shape.width)
+            forward_rows(shape, <const real*> task.w, rows + first, last - first, d + first * shape.width, NULL)
             for b in range(first // LOSS_ROWS, (last + LOSS_ROWS - 1) // LOSS_ROWS):
                 first = b * LOSS_ROWS
                 loss_rows(task, start + first, min(<Py_ssize_t> LOSS_ROWS, last - first), gathered,
@@ -309,7 +312,7 @@ cdef void small_batches(fit_task* task, int thread, int n_threads, const real* l
         if clips_norm:
             for number in range(group_first, group_last):
                 it = group_at(shape, number)
-                group_gradient(shape, &it, rows, m, d, False, whole_gradient + it.offset)
+                group_gradient(shape, &it, rows, m, d, False, whole_gradient + it.offset, NULL)
                 norm_sums[number] = trained_norm(shape, &it, whole_gradient)
             ft_barrier_wait(&task.barrier, n_threads)
             norm = 0.0
@@ -324,7 +327,7 @@ cdef void small_batches(fit_task* task, int thread, int n_threads, const real* l
             if clips_norm:
                 apply_update(task, &h, &it, <const real*> whole_gradient + it.offset)
             else:
-                group_gradient(shape, &it, rows, m, d, False, scratch)
+                group_gradient(shape, &it, rows, m, d, False, scratch, NULL)
                 apply_update(task, &h, &it, <const real*> scratch)
         due += 1
         if thread == 0:
@@ -346,33 +349,39 @@ cdef void chunk_gradient(fit_task* task, Py_ssize_t chunk, int thread, const rea
     cdef Py_ssize_t m = min(task.batch, task.n - start)
     cdef Py_ssize_t first = start + m * chunk // task.n_chunks, last = start + m * (chunk + 1) // task.n_chunks
     cdef Py_ssize_t block = block_rows(shape, like), n_groups = group_count(shape)
-    cdef Py_ssize_t position = first, number, count, ahead
+    cdef Py_ssize_t position = first, number, count
     cdef real* d = <real*> task.d + thread * SMALL_BATCH * shape.width
-    cdef const real** rows = <const real**> task.rows + thread * 2 * SMALL_BATCH
-    cdef const real** rows_ahead = rows + SMALL_BATCH
+    # this block's rows, the next one's, and those of the block after it, which are being fetched meanwhile
+    cdef const real** rows = <const real**> task.rows + thread * 3 * SMALL_BATCH
+    cdef const real** next_rows = rows + SMALL_BATCH
+    cdef const real** later_rows = next_rows + SMALL_BATCH
+    cdef const real** ahead
     cdef real* gathered = <real*> task.gathered + thread * SMALL_BATCH * (task.y_width + 1)
     cdef real* g = <real*> task.partial + chunk * shape.size
     cdef double total = 0.0, weight = 0.0, block_sum, block_weight
     cdef group it
     cdef bint fresh = True
     point_rows(task, first, min(block, last - first), rows)
+    if position + block < last:
+        point_rows(task, position + block, min(block, last - position - block), next_rows)
     while position < last:
         count = min(block, last - position)
-        forward_rows(shape, <const real*> task.w, rows, count, d)
+        ahead = NULL
+        if position + 3 * block <= last:
+            ahead = later_rows
+            point_rows(task, position + 2 * block, block, later_rows)
+        elif position + 2 * block < last:
+            point_rows(task, position + 2 * block, last - position - 2 * block, later_rows)
+        forward_rows(shape, <const real*> task.w, rows, count, d, ahead)
         loss_rows(task, position, count, gathered, d, &block_sum, &block_weight)
         total += block_sum
         weight += block_weight
-        # the second pass over this block reads the cache only: memory fetches the next block meanwhile
-        ahead = min(block, last - position - count)
-        if ahead > 0:
-            point_rows(task, position + count, ahead, rows_ahead)
-            prefetch_rows(rows_ahead, ahead, shape.n_in)
         for number in range(n_groups):
             it = group_at(shape, number)
-            group_gradient(shape, &it, rows, count, d, not fresh, g + it.offset)
+            group_gradient(shape, &it, rows, count, d, not fresh, g + it.offset, ahead)
         fresh = False
         position += count
-        rows, rows_ahead = rows_ahead, rows
+        rows, next_rows, later_rows = next_rows, later_rows, rows
     if fresh:
         memset(g, 0, shape.size * sizeof(real))
     task.sums[chunk] = total
@@ -524,7 +533,7 @@ cdef void predict_threads(const layer* shape, const real* w, const real* x, Py_s
             m = min(block, n - start)
             for i in range(m):
                 rows[i] = x + (start + i) * ldx
-            forward_rows(shape, w, rows, m, z_out + start * shape.width)
+            forward_rows(shape, w, rows, m, z_out + start * shape.width, NULL)
         return
     with parallel(num_threads=n_threads):
         thread = threadid()
@@ -534,7 +543,7 @@ cdef void predict_threads(const layer* shape, const real* w, const real* x, Py_s
             m = min(block, n - start)
             for i in range(m):
                 own[i] = x + (start + i) * ldx
-            forward_rows(shape, w, own, m, z_out + start * shape.width)
+            forward_rows(shape, w, own, m, z_out + start * shape.width, NULL)
 
 
 # Multiply-adds that one more thread must have in a step, some 20 microseconds of them, to be worth its barriers.
@@ -737,7 +746,7 @@ cdef class Network:
         else:
             partial = threads * GROUP
         sizes = (
-            ("rows", (2 * threads if large else 1) * SMALL_BATCH, np.uintp),
+            ("rows", (3 * threads if large else 1) * SMALL_BATCH, np.uintp),
             ("d", (threads if large else 1) * SMALL_BATCH * self.shape.width, self.dtype),
             ("gathered", threads * loss_rows * (self.task.y_width + 1), self.dtype),
             ("partial", partial, self.dtype),

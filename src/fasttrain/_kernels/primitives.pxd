@@ -77,9 +77,9 @@ cdef extern from "ops.h" nogil:
             float* s2_io, float* s3_io, Py_ssize_t n) noexcept nogil
         void (*rows_dot)(const float* const* rows, Py_ssize_t m, Py_ssize_t k, const float* w,
             Py_ssize_t ldw, Py_ssize_t n_out, const float* bias, Py_ssize_t bias_stride, float* z_out,
-            Py_ssize_t ldz) noexcept nogil
+            Py_ssize_t ldz, const float* const* ahead) noexcept nogil
         void (*rows_axpy)(const float* const* rows, Py_ssize_t m, Py_ssize_t first, Py_ssize_t last,
-            const float* d, Py_ssize_t ldd, Py_ssize_t n_out, float* g_io, Py_ssize_t ldg) noexcept nogil
+            const float* d, Py_ssize_t ldd, Py_ssize_t n_out, float* g_io, Py_ssize_t ldg, const float* const* ahead) noexcept nogil
         void (*rows_panel)(const float* const* rows, Py_ssize_t m, Py_ssize_t k, const float* panel,
             Py_ssize_t width, const float* bias, float* z_out, Py_ssize_t ldz) noexcept nogil
         void (*columns_panel)(const float* const* rows, Py_ssize_t m, Py_ssize_t first, Py_ssize_t last,
@@ -114,9 +114,9 @@ cdef extern from "ops.h" nogil:
             double* s2_io, double* s3_io, Py_ssize_t n) noexcept nogil
         void (*rows_dot)(const double* const* rows, Py_ssize_t m, Py_ssize_t k, const double* w,
             Py_ssize_t ldw, Py_ssize_t n_out, const double* bias, Py_ssize_t bias_stride, double* z_out,
-            Py_ssize_t ldz) noexcept nogil
+            Py_ssize_t ldz, const double* const* ahead) noexcept nogil
         void (*rows_axpy)(const double* const* rows, Py_ssize_t m, Py_ssize_t first, Py_ssize_t last,
-            const double* d, Py_ssize_t ldd, Py_ssize_t n_out, double* g_io, Py_ssize_t ldg) noexcept nogil
+            const double* d, Py_ssize_t ldd, Py_ssize_t n_out, double* g_io, Py_ssize_t ldg, const double* const* ahead) noexcept nogil
         void (*rows_panel)(const double* const* rows, Py_ssize_t m, Py_ssize_t k, const double* panel,
             Py_ssize_t width, const double* bias, double* z_out, Py_ssize_t ldz) noexcept nogil
         void (*columns_panel)(const double* const* rows, Py_ssize_t m, Py_ssize_t first, Py_ssize_t last,
@@ -262,19 +262,19 @@ cdef inline void update_span(int kind, const ft_update* h, real* w_io, const rea
 
 cdef inline void rows_dot(const real* const* rows, Py_ssize_t m, Py_ssize_t k, const real* w,
         Py_ssize_t ldw, Py_ssize_t n_out, const real* bias, Py_ssize_t bias_stride, real* z_out,
-        Py_ssize_t ldz) noexcept nogil:
+        Py_ssize_t ldz, const real* const* ahead) noexcept nogil:
     if real is float:
-        ops_f32.rows_dot(rows, m, k, w, ldw, n_out, bias, bias_stride, z_out, ldz)
+        ops_f32.rows_dot(rows, m, k, w, ldw, n_out, bias, bias_stride, z_out, ldz, ahead)
     else:
-        ops_f64.rows_dot(rows, m, k, w, ldw, n_out, bias, bias_stride, z_out, ldz)
+        ops_f64.rows_dot(rows, m, k, w, ldw, n_out, bias, bias_stride, z_out, ldz, ahead)
 
 
 cdef inline void rows_axpy(const real* const* rows, Py_ssize_t m, Py_ssize_t first, Py_ssize_t last,
-        const real* d, Py_ssize_t ldd, Py_ssize_t n_out, real* g_io, Py_ssize_t ldg) noexcept nogil:
+        const real* d, Py_ssize_t ldd, Py_ssize_t n_out, real* g_io, Py_ssize_t ldg, const real* const* ahead) noexcept nogil:
     if real is float:
-        ops_f32.rows_axpy(rows, m, first, last, d, ldd, n_out, g_io, ldg)
+        ops_f32.rows_axpy(rows, m, first, last, d, ldd, n_out, g_io, ldg, ahead)
     else:
-        ops_f64.rows_axpy(rows, m, first, last, d, ldd, n_out, g_io, ldg)
+        ops_f64.rows_axpy(rows, m, first, last, d, ldd, n_out, g_io, ldg, ahead)
 
 
 cdef inline void rows_panel(const real* const* rows, Py_ssize_t m, Py_ssize_t k, const real* panel,

@@ -36,13 +36,15 @@
     /* One step of an update rule; s1, s2, s3 are the rule's state, NULL where it has none. */                    \
     OP(void, update_span, (int kind, const ft_update *h, FT_REAL *w_io, const FT_REAL *g, FT_REAL *s1_io,        \
                            FT_REAL *s2_io, FT_REAL *s3_io, ptrdiff_t n))                                          \
-    /* z[i, o] = rows[i] . w[o] + bias[o]; w[o] lies ldw apart. For few outputs. */                               \
+    /* z[i, o] = rows[i] . w[o] + bias[o]; w[o] lies ldw apart. For few outputs. ahead: NULL, or m rows that will  \
+       be read later; this call fetches their first halves, rows_axpy the rest. */                                \
     OP(void, rows_dot, (const FT_REAL *const *rows, ptrdiff_t m, ptrdiff_t k, const FT_REAL *w, ptrdiff_t ldw,    \
                         ptrdiff_t n_out, const FT_REAL *bias, ptrdiff_t bias_stride, FT_REAL *z_out,              \
-                        ptrdiff_t ldz))                                                                           \
+                        ptrdiff_t ldz, const FT_REAL *const *ahead))                                                                           \
     /* g[o, f] += sum_i d[i, o] rows[i][f], f in [first, last). For few outputs. */                               \
     OP(void, rows_axpy, (const FT_REAL *const *rows, ptrdiff_t m, ptrdiff_t first, ptrdiff_t last,                \
-                         const FT_REAL *d, ptrdiff_t ldd, ptrdiff_t n_out, FT_REAL *g_io, ptrdiff_t ldg))         \
+                         const FT_REAL *d, ptrdiff_t ldd, ptrdiff_t n_out, FT_REAL *g_io, ptrdiff_t ldg,        \
+                         const FT_REAL *const *ahead))         \
     /* z[i, 0:width] = rows[i] @ panel + bias; width a multiple of lanes, at most panel_width; bias may be NULL   \
        (zero). */                                                                                                 \
     OP(void, rows_panel, (const FT_REAL *const *rows, ptrdiff_t m, ptrdiff_t k, const FT_REAL *panel,             \

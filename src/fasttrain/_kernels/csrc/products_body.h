@@ -7,6 +7,16 @@
 /* ---- few outputs: the vectors run along the features ---- */
 
 #define FT_ROWS_AT_ONCE 4
+#define FT_LINE (64 / (ptrdiff_t)sizeof(FT_REAL))
+
+/* Asks for the lines of [first, last) of a row that a later block will read: spread over both passes of the present block,
+ * so that memory is never idle while the cache is worked on. */
+#define FT_FIRST_HALF(k) ((k) / 2 / FT_LINE * FT_LINE)
+FT_INLINE void FT(fetch)(const FT_REAL *row, ptrdiff_t first, ptrdiff_t last)
+{
+    for (ptrdiff_t f = first; f < last; f += FT_LINE)
+        __builtin_prefetch(row + f, 0, 2);
+}
 
 #if defined(__clang__)
 #define FT_SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
@@ -87,7 +97,8 @@ FT_INLINE void FT(dot_rows)(const FT_REAL *const *rows, const int n_rows, ptrdif
 }
 
 static void FT(rows_dot)(const FT_REAL *const *rows, ptrdiff_t m, ptrdiff_t k, const FT_REAL *w, ptrdiff_t ldw,
-                         ptrdiff_t n_out, const FT_REAL *bias, ptrdiff_t bias_stride, FT_REAL *z_out, ptrdiff_t ldz)
+                         ptrdiff_t n_out, const FT_REAL *bias, ptrdiff_t bias_stride, FT_REAL *z_out, ptrdiff_t ldz,
+                         const FT_REAL *const *ahead)
 {
     for (ptrdiff_t o = 0; o < n_out; o++) {
         const FT_REAL *wo = w + o * ldw;
@@ -108,69 +119,79 @@ static void FT(rows_dot)(const FT_REAL *const *rows, ptrdiff_t m, ptrdiff_t k, c
             tail[l] = f >= full ? wo[f] : 0;
         }
         ptrdiff_t i = 0;
-        for (; i + FT_ROWS_AT_ONCE <= m; i += FT_ROWS_AT_ONCE)
+        for (; i + FT_ROWS_AT_ONCE <= m; i += FT_ROWS_AT_ONCE) {
+            if (ahead && o == 0)
+                for (int r = 0; r < FT_ROWS_AT_ONCE; r++)
+                    FT(fetch)(ahead[i + r], 0, FT_FIRST_HALF(k));
             FT(dot_rows)(rows + i, FT_ROWS_AT_ONCE, k, full, wo, tail, b, z_out + i * ldz + o, ldz);
+        }
         for (; i < m; i++)
             FT(dot_rows)(rows + i, 1, k, full, wo, tail, b, z_out + i * ldz + o, ldz);
     }
 }
 
-/* V vectors of features, the gradient in registers while the rows go by. */
-FT_INLINE void FT(axpy_rows)(const FT_REAL *const *rows, ptrdiff_t m, ptrdiff_t f, const int n_vectors, const FT_REAL *d,
-                             ptrdiff_t ldd, FT_REAL *g_io)
+/* n_vectors vectors of features, the gradient in registers while the rows go by; with n_left > 0 one more that ends with
+ * feature `last` and of which only the last n_left lanes count. */
+FT_INLINE void FT(axpy_rows)(const FT_REAL *const *rows, ptrdiff_t m, ptrdiff_t f, const int n_vectors, const int has_tail,
+                             ptrdiff_t last, ptrdiff_t n_left, const FT_REAL *d, ptrdiff_t ldd, FT_REAL *g_io,
+                             const FT_REAL *const *ahead)
 {
-    FT(vector) acc[8];
+    FT(vector) acc[8], tail = {0};
 #pragma GCC unroll 8
     for (int v = 0; v < n_vectors; v++)
         acc[v] = FT_LOAD(g_io + f + v * FT_LANES);
     for (ptrdiff_t i = 0; i < m; i++) {
         const FT(vector) di = FT_SPLAT(d[i * ldd]);
-        const FT_REAL *row = rows[i] + f;
+        const FT_REAL *row = rows[i];
+        if (ahead)
+            FT(fetch)(ahead[i], FT_FIRST_HALF(last), last);
 #pragma GCC unroll 8
         for (int v = 0; v < n_vectors; v++)
-            acc[v] += FT_LOAD(row + v * FT_LANES) * di;
+            acc[v] += FT_LOAD(row + f + v * FT_LANES) * di;
+        if (has_tail)
+            tail += FT_LOAD(row + last - FT_LANES) * di;
     }
 #pragma GCC unroll 8
     for (int v = 0; v < n_vectors; v++)
         FT_STORE(g_io + f + v * FT_LANES, acc[v]);
+    if (has_tail) {
+        FT_REAL lanes[FT_LANES];
+        FT_STORE(lanes, tail);
+        for (ptrdiff_t l = FT_LANES - n_left; l < FT_LANES; l++)
+            g_io[last - FT_LANES + l] += lanes[l];
+    }
 }
 
 static void FT(rows_axpy)(const FT_REAL *const *rows, ptrdiff_t m, ptrdiff_t first, ptrdiff_t last, const FT_REAL *d,
-                          ptrdiff_t ldd, ptrdiff_t n_out, FT_REAL *g_io, ptrdiff_t ldg)
+                          ptrdiff_t ldd, ptrdiff_t n_out, FT_REAL *g_io, ptrdiff_t ldg, const FT_REAL *const *ahead)
 {
     for (ptrdiff_t o = 0; o < n_out; o++) {
         FT_REAL *g = g_io + o * ldg;
         const FT_REAL *column = d + o;
-        ptrdiff_t f = first;
-        for (; f + 8 * FT_LANES <= last; f += 8 * FT_LANES)
-            FT(axpy_rows)(rows, m, f, 8, column, ldd, g);
-        const ptrdiff_t vectors = (last - f) / FT_LANES;
-        switch (vectors) {
-#define FT_CASE(v)                                                                                                \
-    case v:                                                                                                       \
-        FT(axpy_rows)(rows, m, f, v, column, ldd, g);                                                             \
-        break;
-            FT_CASE(1) FT_CASE(2) FT_CASE(3) FT_CASE(4) FT_CASE(5) FT_CASE(6) FT_CASE(7)
-#undef FT_CASE
-        }
-        f += vectors * FT_LANES;
-        const ptrdiff_t left = last - f;
-        if (left == 0)
-            continue;
-        if (last - first >= FT_LANES) {
-            FT_REAL lanes[FT_LANES];
-            FT(vector) acc = {0};
-            for (ptrdiff_t i = 0; i < m; i++)
-                acc += FT_LOAD(rows[i] + last - FT_LANES) * FT_SPLAT(column[i * ldd]);
-            FT_STORE(lanes, acc);
-            for (ptrdiff_t l = 0; l < left; l++)
-                g[f + l] += lanes[FT_LANES - left + l];
-        } else {
+        if (last - first < FT_LANES) {
             for (ptrdiff_t i = 0; i < m; i++) {
                 const FT_REAL di = column[i * ldd];
-                for (ptrdiff_t l = f; l < last; l++)
-                    g[l] += di * rows[i][l];
+                for (ptrdiff_t f = first; f < last; f++)
+                    g[f] += di * rows[i][f];
             }
+            continue;
+        }
+        const FT_REAL *const *fetch = o == 0 ? ahead : NULL;
+        ptrdiff_t f = first;
+        for (; f + 8 * FT_LANES <= last; f += 8 * FT_LANES) {
+            FT(axpy_rows)(rows, m, f, 8, 0, last, 0, column, ldd, g, fetch);
+            fetch = NULL;
+        }
+        const ptrdiff_t vectors = (last - f) / FT_LANES, left = (last - f) % FT_LANES;
+        switch (2 * vectors + (left > 0)) {
+#define FT_CASE(v, tail)                                                                                          \
+    case 2 * v + tail:                                                                                            \
+        FT(axpy_rows)(rows, m, f, v, tail, last, left, column, ldd, g, fetch);                                    \
+        break;
+            FT_CASE(0, 1) FT_CASE(1, 0) FT_CASE(1, 1) FT_CASE(2, 0) FT_CASE(2, 1) FT_CASE(3, 0) FT_CASE(3, 1)
+            FT_CASE(4, 0) FT_CASE(4, 1) FT_CASE(5, 0) FT_CASE(5, 1) FT_CASE(6, 0) FT_CASE(6, 1) FT_CASE(7, 0)
+            FT_CASE(7, 1)
+#undef FT_CASE
         }
     }
 }
@@ -325,10 +346,12 @@ static void FT(prefetch_rows)(const FT_REAL *const *rows, ptrdiff_t m, ptrdiff_t
 {
     for (ptrdiff_t i = 0; i < m; i++)
         for (ptrdiff_t f = 0; f < k; f += 64 / (ptrdiff_t)sizeof(FT_REAL))
-            __builtin_prefetch(rows[i] + f, 0, 3);
+            __builtin_prefetch(rows[i] + f, 0, 2);
 }
 
 #undef FT_ROWS_AT_ONCE
+#undef FT_LINE
+#undef FT_FIRST_HALF
 #undef FT_SHUFFLE
 #undef FT_TILE_1
 #undef FT_TILE_2
