@@ -86,6 +86,7 @@ cdef extern from "ops.h" nogil:
             const float* d, Py_ssize_t ldd, Py_ssize_t width, int accumulate, float* g_io) noexcept nogil
         void (*column_sums)(const float* d, Py_ssize_t ldd, Py_ssize_t m, Py_ssize_t width, int accumulate,
             float* s_io) noexcept nogil
+        void (*traffic)(const float* g, float* w_io, float* s1_io, float* s2_io, float* s3_io, Py_ssize_t n) noexcept nogil
         void (*prefetch_rows)(const float* const* rows, Py_ssize_t m, Py_ssize_t k) noexcept nogil
 
     ctypedef struct ft_ops_f64:
@@ -123,6 +124,7 @@ cdef extern from "ops.h" nogil:
             const double* d, Py_ssize_t ldd, Py_ssize_t width, int accumulate, double* g_io) noexcept nogil
         void (*column_sums)(const double* d, Py_ssize_t ldd, Py_ssize_t m, Py_ssize_t width, int accumulate,
             double* s_io) noexcept nogil
+        void (*traffic)(const double* g, double* w_io, double* s1_io, double* s2_io, double* s3_io, Py_ssize_t n) noexcept nogil
         void (*prefetch_rows)(const double* const* rows, Py_ssize_t m, Py_ssize_t k) noexcept nogil
 
     int ft_isa_best() noexcept
@@ -299,6 +301,13 @@ cdef inline void column_sums(const real* d, Py_ssize_t ldd, Py_ssize_t m, Py_ssi
         ops_f32.column_sums(d, ldd, m, width, accumulate, s_io)
     else:
         ops_f64.column_sums(d, ldd, m, width, accumulate, s_io)
+
+
+cdef inline void traffic(const real* g, real* w_io, real* s1_io, real* s2_io, real* s3_io, Py_ssize_t n) noexcept nogil:
+    if real is float:
+        ops_f32.traffic(g, w_io, s1_io, s2_io, s3_io, n)
+    else:
+        ops_f64.traffic(g, w_io, s1_io, s2_io, s3_io, n)
 
 
 cdef inline void prefetch_rows(const real* const* rows, Py_ssize_t m, Py_ssize_t k) noexcept nogil:

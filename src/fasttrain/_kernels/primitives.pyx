@@ -6,6 +6,8 @@
 import os
 import time
 
+from cython.parallel cimport prange
+
 ISA_NAMES = ("baseline", "avx2", "avx512")
 
 
@@ -70,3 +72,27 @@ def fma_peak(itemsize, double seconds=0.05):
 def sum_of_squares(const real[::1] x):
     """``sum x^2``, added up in double."""
     return sum_squares(&x[0], x.shape[0]) if x.shape[0] else 0.0
+
+
+def finite(const real[::1] x, int n_threads=1):
+    """Whether no element of x is infinite or NaN; one read of x."""
+    cdef Py_ssize_t n = x.shape[0], block = 65536, b
+    cdef int good = 1
+    if n == 0:
+        return True
+    for b in prange((n + block - 1) // block, num_threads=n_threads, schedule="static", nogil=True):
+        good &= all_finite(&x[b * block], min(block, n - b * block))
+    return bool(good)
+
+
+def touch(const real[::1] g, real[::1] w_io, real[::1] s1_io=None, real[::1] s2_io=None, real[::1] s3_io=None,
+          int n_threads=1):
+    """Add g to each other array: the memory traffic of an update with nothing to compute, for measuring bandwidth."""
+    cdef Py_ssize_t n = g.shape[0], block = 4096, b, i
+    cdef real* s1 = &s1_io[0] if s1_io is not None else NULL
+    cdef real* s2 = &s2_io[0] if s2_io is not None else NULL
+    cdef real* s3 = &s3_io[0] if s3_io is not None else NULL
+    for b in prange((n + block - 1) // block, num_threads=n_threads, schedule="static", nogil=True):
+        i = b * block
+        traffic(&g[i], &w_io[i], s1 + i if s1 != NULL else NULL, s2 + i if s2 != NULL else NULL,
+                s3 + i if s3 != NULL else NULL, min(block, n - i))

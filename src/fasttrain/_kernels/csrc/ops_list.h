@@ -55,6 +55,9 @@
     /* s[0:width] (+)= sum_i d[i, 0:width] */                                                                     \
     OP(void, column_sums, (const FT_REAL *d, ptrdiff_t ldd, ptrdiff_t m, ptrdiff_t width, int accumulate,         \
                            FT_REAL *s_io))                                                                        \
+    /* s += g for each s that is not NULL: the memory traffic of an update and nothing else, for measuring. */     \
+    OP(void, traffic, (const FT_REAL *g, FT_REAL *w_io, FT_REAL *s1_io, FT_REAL *s2_io, FT_REAL *s3_io,            \
+                       ptrdiff_t n))                                                                              \
     /* Asks for the cache lines of m rows of k elements. */                                                       \
     OP(void, prefetch_rows, (const FT_REAL *const *rows, ptrdiff_t m, ptrdiff_t k))
 

@@ -420,6 +420,31 @@ static void FT(update_span)(int kind, const ft_update *hyper, FT_REAL *restrict 
         break;
     }
 }
+static void FT(traffic)(const FT_REAL *restrict g, FT_REAL *restrict w_io, FT_REAL *restrict s1_io,
+                        FT_REAL *restrict s2_io, FT_REAL *restrict s3_io, ptrdiff_t n)
+{
+    if (s3_io)
+        for (ptrdiff_t i = 0; i < n; i++) {
+            w_io[i] += g[i];
+            s1_io[i] += g[i];
+            s2_io[i] += g[i];
+            s3_io[i] += g[i];
+        }
+    else if (s2_io)
+        for (ptrdiff_t i = 0; i < n; i++) {
+            w_io[i] += g[i];
+            s1_io[i] += g[i];
+            s2_io[i] += g[i];
+        }
+    else if (s1_io)
+        for (ptrdiff_t i = 0; i < n; i++) {
+            w_io[i] += g[i];
+            s1_io[i] += g[i];
+        }
+    else
+        FT(axpy)(1, g, w_io, n);
+}
+
 #undef FT_GRADIENT
 #undef FT_WEIGHT
 #undef FT_BLOCK
