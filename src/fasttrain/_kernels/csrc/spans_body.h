@@ -76,11 +76,13 @@ FT_SUM(sum_abs, (v < 0 ? -v : v))
 static double FT(max_abs)(const FT_REAL *x, ptrdiff_t n)
 {
     FT_REAL largest = 0;
+    int has_nan = 0;
     for (ptrdiff_t i = 0; i < n; i++) {
         const FT_REAL v = FT(abs)(x[i]);
         largest = v > largest ? v : largest;
+        has_nan |= v != v;
     }
-    return (double)largest;
+    return has_nan ? (double)NAN : (double)largest;
 }
 
 static int FT(all_finite)(const FT_REAL *x, ptrdiff_t n)
