@@ -35,9 +35,9 @@ RULES = [
 
 
 def twin_settings(opt, t, penalty=None, learning_rate=None):
-    """The spec's own fields by the twin's names: a second reading, so that ``settings()`` is under test
-    too.""" h = {"rule": opt.rule, "learning_rate": opt.learning_rate if learning_rate is None else
-    learning_rate} for ours, theirs in [
+    """The spec's fields by the twin's names: a second reading, so that ``settings()`` is under test too."""
+    h = {"rule": opt.rule, "learning_rate": opt.learning_rate if learning_rate is None else learning_rate}
+    for ours, theirs in [
         ("momentum", "momentum"), ("rho", "beta2"), ("beta_1", "beta1"), ("beta_2", "beta2"),
         ("corrected_root", "corrected_root"), ("momentum_decay", "momentum_decay"),
         ("initial_accumulator", "initial_accumulator"), ("weight_decay", "weight_decay"),
@@ -269,8 +269,8 @@ def read_only(a):
         ([np.ones(2), np.ones(3)], [np.ones(2), np.ones(3, np.float32)], TypeError,
          "the gradient of params[1] must have dtype float64, got float32"),
         ([np.ones(2), np.ones(3)], [np.ones(2)], ValueError, "grads must have the structure of params"),
-        ([np.ones(2), np.ones(3)], {0: np.ones(2), 2: np.ones(3)}, ValueError, "grads must have the structure
-        of params"), ({"a": np.ones(2)}, {"b": np.ones(2)}, ValueError, "with params['a'], got params['b']"),
+        ([np.ones(2), np.ones(3)], {0: np.ones(2), 2: np.ones(3)}, ValueError, "must have the structure of"),
+        ({"a": np.ones(2)}, {"b": np.ones(2)}, ValueError, "with params['a'], got params['b']"),
         (np.ones(2), [1.0, 2.0], ValueError, "grads must have the structure of params"),
         ([np.ones(2)], [[1.0, 2.0]], TypeError, "the gradient of params[0] must be a NumPy array, got list"),
     ],
