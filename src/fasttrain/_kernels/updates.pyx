@@ -178,8 +178,8 @@ def step(dict settings, real[::1] w_io, const real[::1] gradient, real[::1] s1_i
     Returns
     -------
     float
-        The one number that some rules carry from step to step: of those with a velocity the sum of its decayed rates, of
-        NAdam one minus the product of its momentum coefficients.
+        The one number that some rules carry from step to step: of those with a velocity the sum of its decayed rates,
+        of NAdam one minus the product of its momentum coefficients.
     """
     cdef ft_update h
     cdef int kind
