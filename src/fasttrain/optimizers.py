@@ -39,8 +39,9 @@ class OptimizerState:
     ----------
     t : int
         Steps made.
-    mu_product : float
-        NAdam's product of momentum coefficients; 1.0 for the other rules.
+    carried : float
+        The number that some rules carry: with a velocity the sum of its decayed rates, for NAdam one minus
+        the product of its momentum coefficients.
     slots : dict
         From a slot's name to a list of arrays, one for each parameter, of its shape and dtype.
     """
@@ -50,7 +51,7 @@ class OptimizerState:
         self.keys = keys
         self.slots = slots
         self.t = 0
-        self.mu_product = 1.0
+        self.carried = 0.0
 
     def __repr__(self):
         slots = ", ".join(self.slots) or "none"
@@ -61,7 +62,7 @@ class OptimizerState:
         return {
             "rule": self.rule,
             "t": self.t,
-            "mu_product": self.mu_product,
+            "carried": self.carried,
             "slots": {slot: [array.copy() for array in arrays] for slot, arrays in self.slots.items()},
         }
 
@@ -73,13 +74,13 @@ class OptimizerState:
         ValueError, TypeError
             For another rule, other slots, other shapes or dtypes, or a bad ``t``.
         """
-        missing = {"rule", "t", "mu_product", "slots"} - set(state)
+        missing = {"rule", "t", "carried", "slots"} - set(state)
         if missing:
             raise ValueError(f"state lacks {', '.join(sorted(missing))}")
         if state["rule"] != self.rule:
             raise ValueError(f"state must be of rule {self.rule!r}, got {state['rule']!r}")
         t = check_integer(state["t"], "t of the state", low=0)
-        mu_product = check_real(state["mu_product"], "mu_product of the state", low=0, high=1)
+        carried = check_real(state["carried"], "carried of the state", low=0)
         if set(state["slots"]) != set(self.slots):
             raise ValueError(f"state must have the slots {tuple(self.slots)}, got {tuple(state['slots'])}")
         for slot, arrays in self.slots.items():
@@ -97,7 +98,7 @@ class OptimizerState:
             for own, other in zip(arrays, state["slots"][slot]):
                 own[...] = other
         self.t = t
-        self.mu_product = mu_product
+        self.carried = carried
 
 
 class Optimizer(Spec):
@@ -142,6 +143,7 @@ class StepOptimizer(Optimizer):
         """Constants of ``_kernels.updates.step``: all but step number, rate, penalty and gradient scale."""
         return {
             "rule": self.rule,
+            "clip_norm": math.inf if self.clip_norm is None else self.clip_norm,
             "clip_value": math.inf if self.clip_value is None else self.clip_value,
             "weight_decay": self.weight_decay,
             **self._constants(),
@@ -220,15 +222,15 @@ class StepOptimizer(Optimizer):
             # Not norm > clip_norm: a NaN must reach the parameters.
             settings["gradient_scale"] = 1.0 if norm <= self.clip_norm else self.clip_norm / norm
         n_threads = get_num_threads()
-        mu_product = state.mu_product
+        carried = state.carried
         for i, ((array, gradient), factor) in enumerate(zip(jobs, factors)):
             settings["l1"] = factor.l1
             settings["l2"] = factor.l2
             held = {f"{slot}_io": kept[i].reshape(-1) for slot, kept in state.slots.items()}
-            mu_product = kernel.step(
-                settings, array, gradient, **held, mu_product=state.mu_product, n_threads=n_threads
+            carried = kernel.step(
+                settings, array, gradient, **held, carried=state.carried, n_threads=n_threads
             )
-        state.mu_product = mu_product
+        state.carried = carried
         state.t += 1
 
     def _in_order(self, arrays, state):

@@ -43,7 +43,7 @@ cdef struct fit_task:
     Py_ssize_t n_batches
     const double* rates     # one for each batch of this run
     double step             # updates done before this run
-    double mu_product
+    double carried
     double loss_sum         # of batch objective times batch rows
     Py_ssize_t next_chunk
     Py_ssize_t n_chunks

@@ -22,7 +22,7 @@ from fasttrain._kernels.primitives cimport (
 from fasttrain._kernels.penalties cimport penalty_value
 from fasttrain._kernels.threads cimport ft_barrier_init, ft_barrier_wait, threads_for_work
 from fasttrain._kernels.types cimport STATUS_NOT_FINITE, STATUS_OK, real
-from fasttrain._kernels.updates cimport adam_moments, nadam_moments, update_init
+from fasttrain._kernels.updates cimport adam_moments, nadam_moments, update_init, velocity_rate
 
 from fasttrain._kernels import losses as _losses
 from fasttrain._kernels import updates as _updates
@@ -202,7 +202,7 @@ cdef inline void point_rows(fit_task* task, Py_ssize_t start, Py_ssize_t m, cons
             rows_out[i] = x + task.order[start + i] * task.ldx
 
 
-cdef void prepare_update(fit_task* task, Py_ssize_t due, ft_update* h, double* mu_product, double scale) noexcept nogil:
+cdef void prepare_update(fit_task* task, Py_ssize_t due, ft_update* h, double* carried, double scale) noexcept nogil:
     """Settings of the step for batch `due`: its rate, bias corrections and gradient scale."""
     cdef double rate = task.rates[due]
     cdef double t = task.step + due + 1.0
@@ -213,7 +213,9 @@ cdef void prepare_update(fit_task* task, Py_ssize_t due, ft_update* h, double* m
     if task.rule == FT_UPDATE_adam:
         adam_moments(h, rate, h.beta1, h.beta2, t, task.corrected_root)
     elif task.rule == FT_UPDATE_nadam:
-        nadam_moments(h, rate, h.beta1, h.beta2, t, task.momentum_decay, mu_product)
+        nadam_moments(h, rate, h.beta1, h.beta2, t, task.momentum_decay, carried)
+    else:
+        velocity_rate(h, task.rule, rate, h.momentum, carried)
 
 
 cdef void apply_update(fit_task* task, const ft_update* h, const group* it, const real* g) noexcept nogil:
@@ -271,7 +273,7 @@ cdef void small_batches(fit_task* task, int thread, int n_threads, const real* l
     cdef real* whole_gradient = <real*> task.partial
     cdef real* scratch = whole_gradient + thread * GROUP
     cdef bint clips_norm = isfinite(task.clip_norm), stop = False
-    cdef double total, weight, norm, mu_product = task.mu_product, scale
+    cdef double total, weight, norm, carried = task.carried, scale
     cdef group it
     cdef ft_update h
     while due < n_batches and not stop:
@@ -321,7 +323,7 @@ cdef void small_batches(fit_task* task, int thread, int n_threads, const real* l
             norm = sqrt(norm) * scale
             if norm > task.clip_norm:
                 scale *= task.clip_norm / norm
-        prepare_update(task, due, &h, &mu_product, scale)
+        prepare_update(task, due, &h, &carried, scale)
         for number in range(group_first, group_last):
             it = group_at(shape, number)
             if clips_norm:
@@ -332,7 +334,7 @@ cdef void small_batches(fit_task* task, int thread, int n_threads, const real* l
         due += 1
         if thread == 0:
             task.loss_sum += total * m
-            task.mu_product = mu_product
+            task.carried = carried
             task.next_batch = due
         ft_barrier_wait(&task.barrier, n_threads)
 
@@ -426,7 +428,7 @@ cdef void large_batches(fit_task* task, int thread, int n_threads, const real* l
     cdef Py_ssize_t due = task.next_batch, n_batches = task.n_batches
     cdef double* penalty_sums = task.sums + 2 * MAX_CHUNKS
     cdef double* norm_sums = penalty_sums + n_groups
-    cdef double total, norm, scale, mu_product = task.mu_product
+    cdef double total, norm, scale, carried = task.carried
     cdef real* g = <real*> task.partial
     cdef group it
     cdef ft_update h
@@ -453,13 +455,13 @@ cdef void large_batches(fit_task* task, int thread, int n_threads, const real* l
         norm = sqrt(norm) * scale
         if norm > task.clip_norm:
             scale *= task.clip_norm / norm
-        prepare_update(task, due, &h, &mu_product, scale)
+        prepare_update(task, due, &h, &carried, scale)
         for number in range(group_first, group_last):
             it = group_at(shape, number)
             apply_update(task, &h, &it, <const real*> g + it.offset)
         if thread == 0:
             task.loss_sum += total * min(task.batch, task.n - due * task.batch)
-            task.mu_product = mu_product
+            task.carried = carried
             task.next_batch = due + 1
             task.next_chunk = 0
         due += 1
@@ -596,7 +598,7 @@ cdef class Network:
         update_init(&self.task.settings, 0.0)
         self.task.shape = self.shape
         self.task.clip_norm = INFINITY
-        self.task.mu_product = 1.0
+        self.task.carried = 0.0
         self.task.loss_parameter = 1.0
 
     # ---- parameters ----
@@ -666,7 +668,7 @@ cdef class Network:
                 slot: np.full(self.shape.size, initial.get(slot, 0.0), dtype=self.dtype) for slot in slots
             }
             self.steps_done = 0.0
-            self.task.mu_product = 1.0
+            self.task.carried = 0.0
         self.task.rule = number
         update_init(h, 0.0)
         h.l1 = l1
@@ -684,13 +686,13 @@ cdef class Network:
 
     @property
     def counters(self):
-        """Steps done and NAdam's product of momentum coefficients: with ``state``, all that a rule remembers."""
-        return {"t": self.steps_done, "mu_product": self.task.mu_product}
+        """Steps done and the number that some rules carry: with ``state``, all that a rule remembers."""
+        return {"t": self.steps_done, "carried": self.task.carried}
 
     @counters.setter
     def counters(self, values):
         self.steps_done = values["t"]
-        self.task.mu_product = values["mu_product"]
+        self.task.carried = values["carried"]
 
     # ---- training ----
 

@@ -25,8 +25,11 @@ cdef extern from "ops.h" nogil:
         FT_N_ACTIVATIONS
         FT_N_UPDATES
         FT_UPDATE_adam
+        FT_UPDATE_momentum
         FT_UPDATE_nadam
+        FT_UPDATE_nesterov
         FT_UPDATE_rmsprop
+        FT_UPDATE_rmsprop_centered
         FT_ISA_BASELINE
         FT_ISA_AVX2
         FT_ISA_AVX512
@@ -42,6 +45,7 @@ cdef extern from "ops.h" nogil:
         double l1
         double keep
         double learning_rate
+        double l1_rate
         double momentum
         double beta1
         double beta2

@@ -7,6 +7,9 @@ import os
 import time
 
 from cython.parallel cimport prange
+from libc.stdlib cimport free, malloc
+
+from fasttrain._kernels.types cimport real
 
 ISA_NAMES = ("baseline", "avx2", "avx512")
 
@@ -69,6 +72,9 @@ def fma_peak(itemsize, double seconds=0.05):
     return best
 
 
+# ---- Python's door to the primitives: plain arrays in, checks of shapes, one call ----
+
+
 def sum_of_squares(const real[::1] x):
     """``sum x^2``, added up in double."""
     return sum_squares(&x[0], x.shape[0]) if x.shape[0] else 0.0
@@ -96,3 +102,130 @@ def touch(const real[::1] g, real[::1] w_io, real[::1] s1_io=None, real[::1] s2_
         i = b * block
         traffic(&g[i], &w_io[i], s1 + i if s1 != NULL else NULL, s2 + i if s2 != NULL else NULL,
                 s3 + i if s3 != NULL else NULL, min(block, n - i))
+
+
+def vector_sums(const real[::1] x):
+    """``(sum x, sum x^2, sum |x|, max |x|, whether all are finite)``."""
+    cdef const real* p = &x[0] if x.shape[0] else NULL
+    cdef Py_ssize_t n = x.shape[0]
+    return sum(p, n), sum_squares(p, n), sum_abs(p, n), max_abs(p, n), bool(all_finite(p, n))
+
+
+def vector_dot(const real[::1] x, const real[::1] y):
+    """``sum x y``, added up in the arrays' own precision."""
+    _check("y", (y.shape[0],), (x.shape[0],))
+    return dot(&x[0], &y[0], x.shape[0]) if x.shape[0] else 0.0
+
+
+def vector_axpy(double a, const real[::1] x, real[::1] y_io):
+    """``y += a x``"""
+    _check("y_io", (y_io.shape[0],), (x.shape[0],))
+    if x.shape[0]:
+        axpy(<real> a, &x[0], &y_io[0], x.shape[0])
+
+
+def gathered_dot(const real[:, ::1] X, const Py_ssize_t[::1] index, const real[:, ::1] w, const real[::1] bias,
+                 real[:, ::1] z_out):
+    """``z = X[index] @ w.T + bias``; X (n, k), w (n_out, k), bias (n_out,) or None, z (m, at least n_out)."""
+    cdef const real** rows
+    _check("w", (w.shape[1],), (X.shape[1],))
+    _check_room("z_out", (z_out.shape[0], z_out.shape[1]), (index.shape[0], w.shape[0]))
+    if bias is not None:
+        _check("bias", (bias.shape[0],), (w.shape[0],))
+    if index.shape[0] == 0 or w.shape[0] == 0:
+        return
+    rows = _row_pointers(X, index)
+    rows_dot(rows, index.shape[0], X.shape[1], &w[0, 0] if X.shape[1] else NULL, w.shape[1], w.shape[0],
+             &bias[0] if bias is not None else NULL, 1, &z_out[0, 0], z_out.shape[1], NULL)
+    free(rows)
+
+
+def gathered_axpy(const real[:, ::1] X, const Py_ssize_t[::1] index, Py_ssize_t first, Py_ssize_t last,
+                  const real[:, ::1] d, real[:, ::1] g_io):
+    """``g[:, first:last] += d.T @ X[index][:, first:last]``; d (m, n_out), g (n_out, k)."""
+    cdef const real** rows
+    _check_range(first, last, X.shape[1])
+    _check("d", (d.shape[0],), (index.shape[0],))
+    _check("g_io", (g_io.shape[0], g_io.shape[1]), (d.shape[1], X.shape[1]))
+    if index.shape[0] == 0 or d.shape[1] == 0 or first == last:
+        return
+    rows = _row_pointers(X, index)
+    rows_axpy(rows, index.shape[0], first, last, &d[0, 0], d.shape[1], d.shape[1], &g_io[0, 0], g_io.shape[1],
+              NULL)
+    free(rows)
+
+
+def gathered_panel(const real[:, ::1] X, const Py_ssize_t[::1] index, const real[:, ::1] panel, const real[::1] bias,
+                   real[:, ::1] z_out):
+    """``z[:, :width] = X[index] @ panel + bias``; panel (k, width), bias (width,) or None, z (m, at least width)."""
+    cdef const real** rows
+    cdef Py_ssize_t width = panel.shape[1]
+    _check("panel", (panel.shape[0],), (X.shape[1],))
+    _check_width(width, lanes(<const real*> NULL), panel_width(<const real*> NULL))
+    _check_room("z_out", (z_out.shape[0], z_out.shape[1]), (index.shape[0], width))
+    if bias is not None:
+        _check("bias", (bias.shape[0],), (width,))
+    if index.shape[0] == 0:
+        return
+    rows = _row_pointers(X, index)
+    rows_panel(rows, index.shape[0], X.shape[1], &panel[0, 0] if X.shape[1] else NULL, width,
+               &bias[0] if bias is not None else NULL, &z_out[0, 0], z_out.shape[1])
+    free(rows)
+
+
+def gathered_columns(const real[:, ::1] X, const Py_ssize_t[::1] index, Py_ssize_t first, Py_ssize_t last,
+                     const real[:, ::1] d, bint accumulate, real[:, ::1] g_io):
+    """``g (+)= X[index][:, first:last].T @ d[:, :width]``; d (m, at least width), g (last - first, width)."""
+    cdef const real** rows
+    cdef Py_ssize_t width = g_io.shape[1]
+    _check_range(first, last, X.shape[1])
+    _check_width(width, lanes(<const real*> NULL), panel_width(<const real*> NULL))
+    _check_room("d", (d.shape[0], d.shape[1]), (index.shape[0], width))
+    _check("g_io", (g_io.shape[0],), (last - first,))
+    if first == last:
+        return
+    rows = _row_pointers(X, index)
+    columns_panel(rows, index.shape[0], first, last, &d[0, 0] if d.shape[0] else NULL, d.shape[1], width, accumulate,
+                  &g_io[0, 0])
+    free(rows)
+
+
+def column_totals(const real[:, ::1] d, bint accumulate, real[::1] s_io):
+    """``s (+)= d.sum(axis=0)`` over the first columns of d, as many as s has."""
+    _check_room("d", (d.shape[0], d.shape[1]), (d.shape[0], s_io.shape[0]))
+    if s_io.shape[0]:
+        column_sums(&d[0, 0] if d.shape[0] else NULL, d.shape[1], d.shape[0], s_io.shape[0], accumulate, &s_io[0])
+
+
+cdef const real** _row_pointers(const real[:, ::1] X, const Py_ssize_t[::1] index) except NULL:
+    cdef Py_ssize_t i, m = index.shape[0]
+    cdef const real** rows
+    for i in range(m):
+        if not 0 <= index[i] < X.shape[0]:
+            raise ValueError(f"index must hold rows from 0 to {X.shape[0] - 1}, got {index[i]}")
+    rows = <const real**> malloc(max(m, 1) * sizeof(real*))
+    if rows == NULL:
+        raise MemoryError("no memory for the row pointers")
+    for i in range(m):
+        rows[i] = &X[index[i], 0] if X.shape[1] else NULL
+    return rows
+
+
+def _check(name, got, expected):
+    if got != expected:
+        raise ValueError(f"{name} must have size {expected}, got {got}")
+
+
+def _check_room(name, got, expected):
+    if got[0] != expected[0] or got[1] < expected[1]:
+        raise ValueError(f"{name} must have {expected[0]} rows of at least {expected[1]}, got shape {got}")
+
+
+def _check_range(first, last, n):
+    if not 0 <= first <= last <= n:
+        raise ValueError(f"first and last must be in order within 0 and {n}, got {first} and {last}")
+
+
+def _check_width(width, step, most):
+    if width % step or not step <= width <= most:
+        raise ValueError(f"width must be a multiple of {step} up to {most}, got {width}")

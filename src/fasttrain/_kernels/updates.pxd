@@ -8,7 +8,9 @@ cdef void update_array(
 cdef void adam_moments(ft_update* h, double learning_rate, double beta1, double beta2, double t,
         bint corrected_root) noexcept nogil
 cdef void nadam_moments(ft_update* h, double learning_rate, double beta1, double beta2, double t, double decay,
-                        double* mu_product_io) noexcept nogil
+                        double* carried_io) noexcept nogil
+cdef void velocity_rate(
+        ft_update* h, int kind, double learning_rate, double momentum, double* carried_io) noexcept nogil
 cdef void adam_step(
         real* w_io, const real* g, real* m_io, real* v_io, Py_ssize_t n, double learning_rate, double beta1,
         double beta2, double epsilon, double t, double l1, double l2, int n_threads) noexcept nogil

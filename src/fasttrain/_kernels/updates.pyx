@@ -28,7 +28,8 @@ from libc.math cimport INFINITY, pow, sqrt
 from libc.string cimport memset
 
 from fasttrain._kernels.primitives cimport (
-    FT_N_UPDATES, FT_UPDATE_adam, ft_update, ft_update_names, update_span,
+    FT_N_UPDATES, FT_UPDATE_adam, FT_UPDATE_momentum, FT_UPDATE_nadam, FT_UPDATE_nesterov, FT_UPDATE_rmsprop,
+    FT_UPDATE_rmsprop_centered, ft_update, ft_update_names, update_span,
 )
 from fasttrain._kernels.threads cimport threads_for_work
 from fasttrain._kernels.types cimport real
@@ -80,18 +81,31 @@ cdef void adam_moments(ft_update* h, double learning_rate, double beta1, double 
 
 
 cdef void nadam_moments(ft_update* h, double learning_rate, double beta1, double beta2, double t, double decay,
-                        double* mu_product_io) noexcept nogil:
-    """Momentum schedule of Dozat 2016: mu_t = beta1 (1 - 0.96^(t decay) / 2). mu_product_io starts at 1 and is
-    advanced."""
+                        double* carried_io) noexcept nogil:
+    """Momentum schedule of Dozat 2016: mu_t = beta1 (1 - 0.96^(t decay) / 2). carried_io is one minus the product of
+    the mu so far; it starts at 0 and is advanced."""
     cdef double mu = beta1 * (1.0 - 0.5 * pow(0.96, t * decay))
     cdef double mu_next = beta1 * (1.0 - 0.5 * pow(0.96, (t + 1.0) * decay))
-    cdef double product = mu_product_io[0] * mu
-    mu_product_io[0] = product
+    cdef double product = (1.0 - carried_io[0]) * mu
+    carried_io[0] = 1.0 - product
     h.beta1 = beta1
     h.beta2 = beta2
     h.step = learning_rate * mu_next / (1.0 - product * mu_next)
     h.step_gradient = learning_rate * (1.0 - mu) / (1.0 - product)
     h.root_scale = 1.0 / sqrt(1.0 - pow(beta2, t))
+
+
+cdef void velocity_rate(
+        ft_update* h, int kind, double learning_rate, double momentum, double* carried_io) noexcept nogil:
+    """The rate of the l1 threshold for rules with a velocity. carried_io is the sum of the rates that the velocity
+    holds, each decayed as its gradient is; it starts at 0 and is advanced.
+
+    A steady gradient c moves a weight by c times that sum. A threshold with any other factor, also with the sum's limit
+    rate / (1 - momentum) while the rate changes, has its fixed point where another penalty has its optimum.
+    """
+    cdef double total = momentum * carried_io[0] + learning_rate
+    carried_io[0] = total
+    h.l1_rate = momentum * total + learning_rate if kind == FT_UPDATE_nesterov else total
 
 
 cdef void update_array(
@@ -121,7 +135,7 @@ cdef void adam_step(
     update_array(FT_UPDATE_adam, &h, w_io, g, m_io, v_io, <real*> NULL, n, n_threads)
 
 
-cdef void _fill(ft_update* h, settings, double* mu_product):
+cdef void _fill(ft_update* h, int kind, settings, double* carried):
     """From the plain numbers that fasttrain.optimizers prepares for one step; the bias corrections are made here."""
     cdef double t = settings.get("t", 1.0)
     cdef double rate = settings["learning_rate"]
@@ -136,14 +150,16 @@ cdef void _fill(ft_update* h, settings, double* mu_product):
     h.beta2 = settings.get("beta2", 0.0)
     h.epsilon = settings.get("epsilon", 0.0)
     h.epsilon_inside = settings.get("epsilon_inside", 0.0)
-    if settings["rule"] == "adam":
+    if kind == FT_UPDATE_adam:
         adam_moments(h, rate, h.beta1, h.beta2, t, settings.get("corrected_root", False))
-    elif settings["rule"] == "nadam":
-        nadam_moments(h, rate, h.beta1, h.beta2, t, settings.get("momentum_decay", 1.0), mu_product)
+    elif kind == FT_UPDATE_nadam:
+        nadam_moments(h, rate, h.beta1, h.beta2, t, settings.get("momentum_decay", 1.0), carried)
+    elif kind in (FT_UPDATE_momentum, FT_UPDATE_nesterov, FT_UPDATE_rmsprop, FT_UPDATE_rmsprop_centered):
+        velocity_rate(h, kind, rate, h.momentum, carried)
 
 
 def step(dict settings, real[::1] w_io, const real[::1] gradient, real[::1] s1_io=None, real[::1] s2_io=None,
-         real[::1] s3_io=None, double mu_product=1.0, int n_threads=1):
+         real[::1] s3_io=None, double carried=0.0, int n_threads=1):
     """One update of ``w_io`` and its state arrays, in place.
 
     Parameters
@@ -156,13 +172,14 @@ def step(dict settings, real[::1] w_io, const real[::1] gradient, real[::1] s1_i
     w_io, gradient : arrays of shape (n,)
     s1_io, s2_io, s3_io : arrays of shape (n,)
         Those that ``SLOTS[rule]`` names.
-    mu_product : float
-        NAdam's running product of momentum coefficients, from the step before.
+    carried : float
+        What the step before returned; 0 before the first.
 
     Returns
     -------
     float
-        NAdam's product after this step; ``mu_product`` for the other rules.
+        The one number that some rules carry from step to step: of those with a velocity the sum of its decayed rates,
+        of NAdam one minus the product of its momentum coefficients.
     """
     cdef ft_update h
     cdef int kind
@@ -180,10 +197,10 @@ def step(dict settings, real[::1] w_io, const real[::1] gradient, real[::1] s1_i
     for name, array in (("gradient", gradient), *((f"{slot}_io", a) for slot, a in given.items() if a is not None)):
         if array.shape[0] != n:
             raise ValueError(f"{name} must have shape ({n},), got ({array.shape[0]},)")
-    _fill(&h, settings, &mu_product)
+    _fill(&h, kind, settings, &carried)
     if n:
         with nogil:
             update_array(
                 kind, &h, &w_io[0], &gradient[0], &s1_io[0] if s1_io is not None else NULL,
                 &s2_io[0] if s2_io is not None else NULL, &s3_io[0] if s3_io is not None else NULL, n, n_threads)
-    return mu_product
+    return carried

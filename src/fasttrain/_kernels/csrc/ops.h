@@ -18,6 +18,7 @@ typedef struct {
     double l1;             /* after the step, a proximal step of the l1 norm in the step's own metric */
     double keep;           /* w is multiplied by this before the step: 1 - learning_rate * weight_decay */
     double learning_rate;
+    double l1_rate;        /* rules with a velocity: the rate at which a steady gradient moves a weight now */
     double momentum;
     double beta1;
     double beta2;          /* rho of RMSprop and AdaDelta */

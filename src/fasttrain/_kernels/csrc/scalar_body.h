@@ -1,9 +1,10 @@
 /* Included by scalar.h once for each real type. y is the target, z the raw prediction, p the loss's parameter. */
 
 FT_INLINE FT_REAL FT(abs)(FT_REAL x) { return x < 0 ? -x : x; }
-FT_INLINE FT_REAL FT(max)(FT_REAL a, FT_REAL b) { return a > b ? a : b; }
-FT_INLINE FT_REAL FT(min)(FT_REAL a, FT_REAL b) { return a < b ? a : b; }
-FT_INLINE FT_REAL FT(sign)(FT_REAL x) { return (FT_REAL)((x > 0) - (x < 0)); }
+/* Comparisons are written so that NaN comes out as NaN: of max and min, when it is the first argument. */
+FT_INLINE FT_REAL FT(max)(FT_REAL a, FT_REAL b) { return a < b ? b : a; }
+FT_INLINE FT_REAL FT(min)(FT_REAL a, FT_REAL b) { return a > b ? b : a; }
+FT_INLINE FT_REAL FT(sign)(FT_REAL x) { return x > 0 ? 1 : (x < 0 ? -1 : x); }
 FT_INLINE FT_REAL FT(clip)(FT_REAL x, FT_REAL low, FT_REAL high) { return x < low ? low : (x > high ? high : x); }
 
 /* 2^k for k in the normal range, from its bits. */
@@ -131,11 +132,11 @@ FT_INLINE FT_REAL FT(identity_derivative)(FT_REAL z, FT_REAL a, FT_REAL p) { (vo
 
 /* max(0, z); derivative 0 at 0. */
 FT_INLINE FT_REAL FT(relu)(FT_REAL z, FT_REAL p) { (void)p; return z < 0 ? 0 : z; }
-FT_INLINE FT_REAL FT(relu_derivative)(FT_REAL z, FT_REAL a, FT_REAL p) { (void)z; (void)p; return a > 0 ? 1 : 0; }
+FT_INLINE FT_REAL FT(relu_derivative)(FT_REAL z, FT_REAL a, FT_REAL p) { (void)z; (void)p; return a > 0 ? 1 : a; }
 
 /* z if z > 0 else p z, 0 <= p < 1 (Maas, Hannun, Ng 2013). */
 FT_INLINE FT_REAL FT(leaky_relu)(FT_REAL z, FT_REAL p) { return z > 0 ? z : p * z; }
-FT_INLINE FT_REAL FT(leaky_relu_derivative)(FT_REAL z, FT_REAL a, FT_REAL p) { (void)a; return z > 0 ? 1 : p; }
+FT_INLINE FT_REAL FT(leaky_relu_derivative)(FT_REAL z, FT_REAL a, FT_REAL p) { (void)a; return z > 0 ? 1 : (z <= 0 ? p : z); }
 
 /* z if z > 0 else p (e^z - 1) (Clevert, Unterthiner, Hochreiter 2016). */
 FT_INLINE FT_REAL FT(elu)(FT_REAL z, FT_REAL p) { return z > 0 ? z : p * FT(expm1_negative)(z); }
@@ -247,7 +248,7 @@ FT_INLINE FT_REAL FT(quantile)(FT_REAL y, FT_REAL z, FT_REAL p)
 FT_INLINE FT_REAL FT(quantile_gradient)(FT_REAL y, FT_REAL z, FT_REAL p)
 {
     const FT_REAL r = y - z;
-    return r > 0 ? -p : (r < 0 ? 1 - p : 0);
+    return r > 0 ? -p : (r < 0 ? 1 - p : r);
 }
 
 /* e^z - y z: Poisson with log link, the terms of y alone left out. */
@@ -270,7 +271,11 @@ FT_INLINE FT_REAL FT(binary_crossentropy_gradient)(FT_REAL y, FT_REAL z, FT_REAL
 
 /* Margin losses take y in {-1, +1}. max(0, p - y z): p = 1 is the hinge loss, p = 0 the perceptron's. */
 FT_INLINE FT_REAL FT(hinge)(FT_REAL y, FT_REAL z, FT_REAL p) { return FT(max)(p - y * z, 0); }
-FT_INLINE FT_REAL FT(hinge_gradient)(FT_REAL y, FT_REAL z, FT_REAL p) { return y * z <= p ? -y : 0; }
+FT_INLINE FT_REAL FT(hinge_gradient)(FT_REAL y, FT_REAL z, FT_REAL p)
+{
+    const FT_REAL m = y * z;
+    return m <= p ? -y : (m > p ? 0 : m);
+}
 
 /* max(0, p - y z)^2 */
 FT_INLINE FT_REAL FT(squared_hinge)(FT_REAL y, FT_REAL z, FT_REAL p)
@@ -291,7 +296,7 @@ FT_INLINE FT_REAL FT(modified_huber_gradient)(FT_REAL y, FT_REAL z, FT_REAL p)
 {
     (void)p;
     const FT_REAL m = y * z;
-    return m >= -1 ? -2 * y * FT(max)(1 - m, 0) : -4 * y;
+    return m < -1 ? -4 * y : -2 * y * FT(max)(1 - m, 0);
 }
 
 /* max(0, |z - y| - p) */
@@ -299,7 +304,7 @@ FT_INLINE FT_REAL FT(epsilon_insensitive)(FT_REAL y, FT_REAL z, FT_REAL p) { ret
 FT_INLINE FT_REAL FT(epsilon_insensitive_gradient)(FT_REAL y, FT_REAL z, FT_REAL p)
 {
     const FT_REAL r = z - y;
-    return r > p ? 1 : (r < -p ? -1 : 0);
+    return FT(abs)(r) <= p ? 0 : FT(sign)(r);
 }
 
 /* max(0, |z - y| - p)^2 */

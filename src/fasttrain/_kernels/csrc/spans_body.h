@@ -76,11 +76,13 @@ FT_SUM(sum_abs, (v < 0 ? -v : v))
 static double FT(max_abs)(const FT_REAL *x, ptrdiff_t n)
 {
     FT_REAL largest = 0;
+    int has_nan = 0;
     for (ptrdiff_t i = 0; i < n; i++) {
         const FT_REAL v = FT(abs)(x[i]);
         largest = v > largest ? v : largest;
+        has_nan |= v != v;
     }
-    return (double)largest;
+    return has_nan ? (double)NAN : (double)largest;
 }
 
 static int FT(all_finite)(const FT_REAL *x, ptrdiff_t n)
@@ -296,15 +298,12 @@ static void FT(update_span)(int kind, const ft_update *hyper, FT_REAL *restrict 
 #define FT_FIELD(name) .name = (FT_REAL)hyper->name
     const struct {
         FT_REAL gradient_scale, clip_value, l2, l1, keep, step, step_gradient, root_scale, epsilon_inside, epsilon;
-        FT_REAL learning_rate, momentum, beta1, beta2;
+        FT_REAL learning_rate, l1_rate, momentum, beta1, beta2;
     } copy = {FT_FIELD(gradient_scale), FT_FIELD(clip_value), FT_FIELD(l2), FT_FIELD(l1), FT_FIELD(keep), FT_FIELD(step),
               FT_FIELD(step_gradient), FT_FIELD(root_scale), FT_FIELD(epsilon_inside), FT_FIELD(epsilon),
-              FT_FIELD(learning_rate), FT_FIELD(momentum), FT_FIELD(beta1), FT_FIELD(beta2)}, *const h = &copy;
+              FT_FIELD(learning_rate), FT_FIELD(l1_rate), FT_FIELD(momentum), FT_FIELD(beta1), FT_FIELD(beta2)}, *const h = &copy;
 #undef FT_FIELD
     const FT_REAL rate = h->learning_rate, mu = h->momentum, b1 = h->beta1, b2 = h->beta2;
-    /* A gradient that stays c moves a weight by c / (1 - momentum) times the rate: the threshold must match it, or the
-     * fixed point is that of another penalty. */
-    const FT_REAL settle = 1 / (1 - mu);
     switch (kind) {
     case FT_UPDATE_gradient_descent:
         for (ptrdiff_t i = 0; i < n; i++) {
@@ -317,7 +316,7 @@ static void FT(update_span)(int kind, const ft_update *hyper, FT_REAL *restrict 
             const FT_REAL d = FT_GRADIENT;
             const FT_REAL v = mu * s1_io[i] - rate * d;
             s1_io[i] = v;
-            w_io[i] = FT(soft_threshold)(FT_WEIGHT + v, rate * settle * h->l1);
+            w_io[i] = FT(soft_threshold)(FT_WEIGHT + v, h->l1_rate * h->l1);
         }
         break;
     case FT_UPDATE_nesterov:
@@ -325,7 +324,7 @@ static void FT(update_span)(int kind, const ft_update *hyper, FT_REAL *restrict 
             const FT_REAL d = FT_GRADIENT;
             const FT_REAL v = mu * s1_io[i] - rate * d;
             s1_io[i] = v;
-            w_io[i] = FT(soft_threshold)(FT_WEIGHT + (mu * v - rate * d), rate * settle * h->l1);
+            w_io[i] = FT(soft_threshold)(FT_WEIGHT + (mu * v - rate * d), h->l1_rate * h->l1);
         }
         break;
     case FT_UPDATE_adagrad:
@@ -343,10 +342,10 @@ static void FT(update_span)(int kind, const ft_update *hyper, FT_REAL *restrict 
                 const FT_REAL d = FT_GRADIENT;
                 const FT_REAL s = b2 * s1_io[i] + (1 - b2) * (d * d);
                 s1_io[i] = s;
-                const FT_REAL eta = rate / (FT_SQRT(s + h->epsilon_inside) + h->epsilon);
-                const FT_REAL v = mu * s3_io[i] + eta * d;
+                const FT_REAL inverse = 1 / (FT_SQRT(s + h->epsilon_inside) + h->epsilon);
+                const FT_REAL v = mu * s3_io[i] + rate * inverse * d;
                 s3_io[i] = v;
-                w_io[i] = FT(soft_threshold)(FT_WEIGHT - v, eta * settle * h->l1);
+                w_io[i] = FT(soft_threshold)(FT_WEIGHT - v, h->l1_rate * inverse * h->l1);
             }
         } else {
             for (ptrdiff_t i = 0; i < n; i++) {
@@ -365,10 +364,10 @@ static void FT(update_span)(int kind, const ft_update *hyper, FT_REAL *restrict 
             const FT_REAL m = b2 * s2_io[i] + (1 - b2) * d;
             s1_io[i] = s;
             s2_io[i] = m;
-            const FT_REAL eta = rate / (FT_SQRT(FT(max)(s - m * m, 0) + h->epsilon_inside) + h->epsilon);
-            const FT_REAL v = mu * s3_io[i] + eta * d;
+            const FT_REAL inverse = 1 / (FT_SQRT(FT(max)(s - m * m, 0) + h->epsilon_inside) + h->epsilon);
+            const FT_REAL v = mu * s3_io[i] + rate * inverse * d;
             s3_io[i] = v;
-            w_io[i] = FT(soft_threshold)(FT_WEIGHT - v, eta * settle * h->l1);
+            w_io[i] = FT(soft_threshold)(FT_WEIGHT - v, h->l1_rate * inverse * h->l1);
         }
         break;
     case FT_UPDATE_adadelta:
