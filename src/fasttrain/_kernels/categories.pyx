@@ -4,12 +4,10 @@ Integers whose range is small are looked up in a table; the general case is an o
 """
 
 from cython.parallel cimport prange
-from libc.stdint cimport int32_t, int64_t, uint64_t
-from libc.stdlib cimport free, malloc
-from libc.string cimport memset
+from libc.stdint cimport int64_t, uint64_t
 
 from fasttrain._kernels.threads cimport threads_for_work
-from fasttrain._kernels.types cimport STATUS_NO_MEMORY, STATUS_OK, real
+from fasttrain._kernels.types cimport STATUS_OK, real
 
 cdef enum:
     ROW_BLOCK = 8192

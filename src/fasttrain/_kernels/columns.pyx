@@ -109,14 +109,15 @@ cdef void block_moments(
     const real* x, Py_ssize_t stride, Py_ssize_t rows, Py_ssize_t n_cols, Py_ssize_t fold, const double* weights,
     double* shift, double* s0, double* s1, double* s2,
 ) noexcept nogil:
-    """Sums of one block about ``shift``, which is chosen here: the first value present in each column."""
+    """Sums of one block about ``shift``, which is chosen here: the first value present in each column. A
+    deviation from an outlier costs no digits: the outlier is part of the sum."""
     cdef Py_ssize_t i, j, k, folded_rows = rows // fold, width = n_cols * fold
     cdef real value
     cdef bint missing = weights != NULL
     for j in range(n_cols):
         i = 0
         value = x[j]
-        while value != value and i + 1 < rows:
+        while (value != value or (weights != NULL and weights[i] == 0)) and i + 1 < rows:
             i += 1
             value = x[i * stride + j]
         shift[j] = value if value == value else 0.0
@@ -146,17 +147,22 @@ cdef void block_moments(
             ft_columns_weighted_sums_f64(x, stride, rows, n_cols, weights, shift, s0, s1, s2)
 
 
-cdef inline void merge(double n_b, double mean_b, double m2_b, double* n_a, double* mean_a, double* m2_a) noexcept nogil:
+cdef inline void merge(
+    double n_b, double origin_b, double mean_b, double m2_b, double* n_a, double* origin_a, double* mean_a, double* m2_a
+) noexcept nogil:
+    """Moments of b into those of a. Means are told from an origin, a value of the set itself, so that their
+    difference keeps digits that the means alone have lost."""
     cdef double n, delta
     if n_b == 0:
         return
     if n_a[0] == 0:
         n_a[0] = n_b
+        origin_a[0] = origin_b
         mean_a[0] = mean_b
         m2_a[0] = m2_b
         return
     n = n_a[0] + n_b
-    delta = mean_b - mean_a[0]
+    delta = (origin_b - origin_a[0]) + (mean_b - mean_a[0])
     mean_a[0] += delta * (n_b / n)
     m2_a[0] += m2_b + delta * delta * (n_a[0] * (n_b / n))
     n_a[0] = n
@@ -164,7 +170,8 @@ cdef inline void merge(double n_b, double mean_b, double m2_b, double* n_a, doub
 
 cdef int chunk_moments(
     const real* x, Py_ssize_t n_rows, Py_ssize_t n_cols, Py_ssize_t row_stride, Py_ssize_t col_stride,
-    const double* weights, const blocking* p, Py_ssize_t chunk, double* weight_out, double* mean_out, double* squares_out,
+    const double* weights, const blocking* p, Py_ssize_t chunk, double* weight_out, double* origin_out,
+    double* mean_out, double* squares_out,
 ) noexcept nogil:
     cdef Py_ssize_t width = n_cols * p.fold, b, j, start, rows, stride
     cdef Py_ssize_t last = minimum((chunk + 1) * p.chunk_blocks, p.n_blocks)
@@ -198,8 +205,8 @@ cdef int chunk_moments(
         for j in range(n_cols):
             if s0[j] != 0:
                 m2 = s2[j] - s1[j] * (s1[j] / s0[j])
-                merge(s0[j], shift[j] + s1[j] / s0[j], m2 if not (m2 < 0) else 0.0,
-                      weight_out + j, mean_out + j, squares_out + j)
+                merge(s0[j], shift[j], s1[j] / s0[j], m2 if not (m2 < 0) else 0.0,
+                      weight_out + j, origin_out + j, mean_out + j, squares_out + j)
     free(work)
     free(packed)
     return STATUS_OK
@@ -222,26 +229,32 @@ cdef int column_moments(
     if n_rows == 0:
         return STATUS_OK
     n_threads = <int> minimum(threads_for_work(n_threads, <double> n_rows * n_cols, VALUES_PER_THREAD), p.n_chunks)
-    cdef double* partial = <double*> malloc(3 * size * sizeof(double))
+    cdef double* partial = <double*> malloc((4 * size + n_cols) * sizeof(double))
     if partial == NULL:
         return STATUS_NO_MEMORY
     if n_threads == 1:
         for c in range(p.n_chunks):
             failed += chunk_moments(
                 x, n_rows, n_cols, row_stride, col_stride, weights, &p, c,
-                partial + c * n_cols, partial + size + c * n_cols, partial + 2 * size + c * n_cols)
+                partial + c * n_cols, partial + size + c * n_cols, partial + 2 * size + c * n_cols,
+                partial + 3 * size + c * n_cols)
     else:
         for c in prange(p.n_chunks, schedule="dynamic", num_threads=n_threads):
             failed += chunk_moments(
                 x, n_rows, n_cols, row_stride, col_stride, weights, &p, c,
-                partial + c * n_cols, partial + size + c * n_cols, partial + 2 * size + c * n_cols)
+                partial + c * n_cols, partial + size + c * n_cols, partial + 2 * size + c * n_cols,
+                partial + 3 * size + c * n_cols)
+    cdef double* origin = partial + 4 * size
     if failed:
         status = STATUS_NO_MEMORY
     else:
         for c in range(p.n_chunks):
             for j in range(n_cols):
                 merge(partial[c * n_cols + j], partial[size + c * n_cols + j], partial[2 * size + c * n_cols + j],
-                      weight_out + j, mean_out + j, squares_out + j)
+                      partial[3 * size + c * n_cols + j], weight_out + j, origin + j, mean_out + j, squares_out + j)
+        for j in range(n_cols):
+            if weight_out[j] != 0:
+                mean_out[j] += origin[j]
     free(partial)
     return status
 

@@ -3,6 +3,7 @@
 It holds the GIL throughout. The cache is right because the array keeps its strings alive while the loop runs.
 """
 
+from cpython.buffer cimport PyBUF_STRIDED_RO, PyBuffer_Release, PyObject_GetBuffer
 from cpython.dict cimport PyDict_GetItemWithError
 from cpython.object cimport PyObject
 from cpython.unicode cimport PyUnicode_CheckExact
@@ -26,12 +27,13 @@ cdef bint is_nan(value) except -1:
     return answer is True or (type(answer).__module__ == "numpy" and bool(answer))
 
 
-def codes_of_objects(object[:] values, dict table, int64_t[:] code_out, bint grow):
+def codes_of_objects(values, dict table, int64_t[:] code_out, bint grow):
     """Codes of Python objects.
 
     Parameters
     ----------
-    values : object memoryview of shape (n,)
+    values : ndarray of shape (n,), object
+        May be read-only, which a typed view of objects may not.
     table : dict
         Value to code; grown in order of first appearance when ``grow`` is true.
     code_out : int64 memoryview of shape (n,)
@@ -44,12 +46,21 @@ def codes_of_objects(object[:] values, dict table, int64_t[:] code_out, bint gro
     bool
         Whether any code is CODE_UNKNOWN.
     """
-    cdef Py_ssize_t i, slot, n = values.shape[0]
+    cdef Py_buffer view
+    PyObject_GetBuffer(values, &view, PyBUF_STRIDED_RO)
+    try:
+        return codes_of_buffer(&view, table, code_out, grow)
+    finally:
+        PyBuffer_Release(&view)
+
+
+cdef bint codes_of_buffer(Py_buffer* view, dict table, int64_t[:] code_out, bint grow) except -1:
+    cdef Py_ssize_t i, slot, n = view.shape[0], stride = view.strides[0]
     cdef int64_t next_code = 0, code
     cdef bint unknown = False
     cdef PyObject* found
-    cdef PyObject*[CACHE_SIZE] cached_value
-    cdef int64_t[CACHE_SIZE] cached_code
+    cdef PyObject* cached_value[CACHE_SIZE]
+    cdef int64_t cached_code[CACHE_SIZE]
     cdef object value
     for slot in range(CACHE_SIZE):
         cached_value[slot] = NULL
@@ -57,7 +68,7 @@ def codes_of_objects(object[:] values, dict table, int64_t[:] code_out, bint gro
         if known >= next_code:
             next_code = known + 1
     for i in range(n):
-        value = values[i]
+        value = <object> (<PyObject**> (<char*> view.buf + i * stride))[0]
         slot = ((<uintptr_t> <PyObject*> value) >> 4) & (CACHE_SIZE - 1)
         if cached_value[slot] == <PyObject*> value:
             code_out[i] = cached_code[slot]

@@ -1,0 +1,2 @@
+"""Shared by all tests; its being here puts this folder on the path, so tests import ``reference`` and
+``tolerances``."""
