@@ -15,35 +15,9 @@ from libc.math cimport INFINITY
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
+from fasttrain._kernels.primitives cimport ops_f32, ops_f64
 from fasttrain._kernels.threads cimport threads_for_work
 from fasttrain._kernels.types cimport STATUS_NO_MEMORY, STATUS_OK, real
-
-cdef extern from "columns.h" nogil:
-    void ft_columns_shifted_sums_f32(
-        const float*, Py_ssize_t, Py_ssize_t, Py_ssize_t, const double*, double*, double*) noexcept
-    void ft_columns_shifted_sums_f64(
-        const double*, Py_ssize_t, Py_ssize_t, Py_ssize_t, const double*, double*, double*) noexcept
-    void ft_columns_weighted_sums_f32(
-        const float*, Py_ssize_t, Py_ssize_t, Py_ssize_t, const double*, const double*, double*, double*, double*) noexcept
-    void ft_columns_weighted_sums_f64(
-        const double*, Py_ssize_t, Py_ssize_t, Py_ssize_t, const double*, const double*, double*, double*, double*) noexcept
-    void ft_columns_extremes_f32(const float*, Py_ssize_t, Py_ssize_t, Py_ssize_t, float*, float*) noexcept
-    void ft_columns_extremes_f64(const double*, Py_ssize_t, Py_ssize_t, Py_ssize_t, double*, double*) noexcept
-    int ft_columns_subtract_divide_f32(
-        const float*, Py_ssize_t, float*, Py_ssize_t, Py_ssize_t, Py_ssize_t, const float*, const float*, float, float) noexcept
-    int ft_columns_subtract_divide_f64(
-        const double*, Py_ssize_t, double*, Py_ssize_t, Py_ssize_t, Py_ssize_t, const double*, const double*,
-        double, double) noexcept
-    int ft_columns_multiply_add_f32(
-        const float*, Py_ssize_t, float*, Py_ssize_t, Py_ssize_t, Py_ssize_t, const float*, const float*, float, float) noexcept
-    int ft_columns_multiply_add_f64(
-        const double*, Py_ssize_t, double*, Py_ssize_t, Py_ssize_t, Py_ssize_t, const double*, const double*,
-        double, double) noexcept
-    int ft_columns_multiply_add_clip_f32(
-        const float*, Py_ssize_t, float*, Py_ssize_t, Py_ssize_t, Py_ssize_t, const float*, const float*, float, float) noexcept
-    int ft_columns_multiply_add_clip_f64(
-        const double*, Py_ssize_t, double*, Py_ssize_t, Py_ssize_t, Py_ssize_t, const double*, const double*,
-        double, double) noexcept
 
 cdef enum:
     MAX_CHUNKS = 64
@@ -100,9 +74,9 @@ cdef inline void shifted_sums(
     const real* x, Py_ssize_t stride, Py_ssize_t rows, Py_ssize_t cols, const double* shift, double* s1, double* s2
 ) noexcept nogil:
     if real is float:
-        ft_columns_shifted_sums_f32(x, stride, rows, cols, shift, s1, s2)
+        ops_f32.deviation_sums(x, stride, rows, cols, shift, s1, s2)
     else:
-        ft_columns_shifted_sums_f64(x, stride, rows, cols, shift, s1, s2)
+        ops_f64.deviation_sums(x, stride, rows, cols, shift, s1, s2)
 
 
 cdef void block_moments(
@@ -142,9 +116,9 @@ cdef void block_moments(
         memset(s1, 0, n_cols * sizeof(double))
         memset(s2, 0, n_cols * sizeof(double))
         if real is float:
-            ft_columns_weighted_sums_f32(x, stride, rows, n_cols, weights, shift, s0, s1, s2)
+            ops_f32.present_sums(x, stride, rows, n_cols, weights, shift, s0, s1, s2)
         else:
-            ft_columns_weighted_sums_f64(x, stride, rows, n_cols, weights, shift, s0, s1, s2)
+            ops_f64.present_sums(x, stride, rows, n_cols, weights, shift, s0, s1, s2)
 
 
 cdef inline void merge(
@@ -263,9 +237,9 @@ cdef inline void block_extremes(
     const real* x, Py_ssize_t stride, Py_ssize_t rows, Py_ssize_t cols, real* low, real* high
 ) noexcept nogil:
     if real is float:
-        ft_columns_extremes_f32(x, stride, rows, cols, low, high)
+        ops_f32.extremes(x, stride, rows, cols, low, high)
     else:
-        ft_columns_extremes_f64(x, stride, rows, cols, low, high)
+        ops_f64.extremes(x, stride, rows, cols, low, high)
 
 
 cdef int chunk_extremes(
@@ -353,17 +327,9 @@ cdef inline int map_block(
     const real* a, const real* b, real low, real high, int map,
 ) noexcept nogil:
     if real is float:
-        if map == MAP_SUBTRACT_DIVIDE:
-            return ft_columns_subtract_divide_f32(x, stride, out, out_stride, rows, cols, a, b, low, high)
-        if map == MAP_MULTIPLY_ADD:
-            return ft_columns_multiply_add_f32(x, stride, out, out_stride, rows, cols, a, b, low, high)
-        return ft_columns_multiply_add_clip_f32(x, stride, out, out_stride, rows, cols, a, b, low, high)
+        return ops_f32.scale_rows(map, x, stride, rows, cols, a, b, low, high, out, out_stride)
     else:
-        if map == MAP_SUBTRACT_DIVIDE:
-            return ft_columns_subtract_divide_f64(x, stride, out, out_stride, rows, cols, a, b, low, high)
-        if map == MAP_MULTIPLY_ADD:
-            return ft_columns_multiply_add_f64(x, stride, out, out_stride, rows, cols, a, b, low, high)
-        return ft_columns_multiply_add_clip_f64(x, stride, out, out_stride, rows, cols, a, b, low, high)
+        return ops_f64.scale_rows(map, x, stride, rows, cols, a, b, low, high, out, out_stride)
 
 
 cdef int scale_chunk(

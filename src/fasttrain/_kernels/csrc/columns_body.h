@@ -1,64 +1,60 @@
-/* Blocks of a C-order table, columns innermost so that every loop is vector code. Included by columns.h once for each real
- * type (FT_REAL) with FT_COLUMNS(name) giving the stamped name. Statistics are in double whatever the table is. */
+/* Statistics and scaling of m rows of a table, columns innermost so that every loop is vector code. Statistics are in double
+ * whatever the table is. Included after spans_body.h, which has the vector types. */
 
-#define ROWS_AT_ONCE 4
+#define FT_ROWS_AT_ONCE 4
 
-/* sum_out += sum of (x - shift), square_out += sum of (x - shift)^2; any missing value makes its column's sum NaN. */
-static inline void FT_COLUMNS(shifted_sums)(const FT_REAL *restrict x, ptrdiff_t stride, ptrdiff_t rows, ptrdiff_t cols,
-                                            const double *restrict shift, double *restrict sum_out,
-                                            double *restrict square_out)
+static void FT(deviation_sums)(const FT_REAL *restrict x, ptrdiff_t ldx, ptrdiff_t m, ptrdiff_t width,
+                               const double *restrict shift, double *restrict s1_io, double *restrict s2_io)
 {
     ptrdiff_t i = 0;
-    for (; i + ROWS_AT_ONCE <= rows; i += ROWS_AT_ONCE) {
-        const FT_REAL *restrict r0 = x + i * stride, *restrict r1 = r0 + stride;
-        const FT_REAL *restrict r2 = r1 + stride, *restrict r3 = r2 + stride;
-        for (ptrdiff_t j = 0; j < cols; j++) {
+    for (; i + FT_ROWS_AT_ONCE <= m; i += FT_ROWS_AT_ONCE) {
+        const FT_REAL *restrict r0 = x + i * ldx, *restrict r1 = r0 + ldx;
+        const FT_REAL *restrict r2 = r1 + ldx, *restrict r3 = r2 + ldx;
+        for (ptrdiff_t j = 0; j < width; j++) {
             const double c = shift[j];
             const double d0 = r0[j] - c, d1 = r1[j] - c, d2 = r2[j] - c, d3 = r3[j] - c;
-            sum_out[j] += (d0 + d1) + (d2 + d3);
-            square_out[j] += (d0 * d0 + d1 * d1) + (d2 * d2 + d3 * d3);
+            s1_io[j] += (d0 + d1) + (d2 + d3);
+            s2_io[j] += (d0 * d0 + d1 * d1) + (d2 * d2 + d3 * d3);
         }
     }
-    for (; i < rows; i++) {
-        const FT_REAL *restrict r0 = x + i * stride;
-        for (ptrdiff_t j = 0; j < cols; j++) {
-            const double d0 = r0[j] - shift[j];
-            sum_out[j] += d0;
-            square_out[j] += d0 * d0;
+    for (; i < m; i++) {
+        const FT_REAL *restrict row = x + i * ldx;
+        for (ptrdiff_t j = 0; j < width; j++) {
+            const double d = row[j] - shift[j];
+            s1_io[j] += d;
+            s2_io[j] += d * d;
         }
     }
 }
 
-/* The same, skipping missing values and with a weight a row (NULL: 1); weight_out += weights of the values present. */
-static inline void FT_COLUMNS(weighted_sums)(const FT_REAL *restrict x, ptrdiff_t stride, ptrdiff_t rows, ptrdiff_t cols,
-                                             const double *restrict weights, const double *restrict shift,
-                                             double *restrict weight_out, double *restrict sum_out,
-                                             double *restrict square_out)
+static void FT(present_sums)(const FT_REAL *restrict x, ptrdiff_t ldx, ptrdiff_t m, ptrdiff_t width,
+                             const double *restrict weight, const double *restrict shift, double *restrict s0_io,
+                             double *restrict s1_io, double *restrict s2_io)
 {
-    for (ptrdiff_t i = 0; i < rows; i++) {
-        const FT_REAL *restrict row = x + i * stride;
-        const double w = weights ? weights[i] : 1.0;
-        for (ptrdiff_t j = 0; j < cols; j++) {
+    for (ptrdiff_t i = 0; i < m; i++) {
+        const FT_REAL *restrict row = x + i * ldx;
+        const double w = weight ? weight[i] : 1.0;
+        for (ptrdiff_t j = 0; j < width; j++) {
             const int present = row[j] == row[j];
             const double d = present ? row[j] - shift[j] : 0.0;
             const double wd = w * d;
-            weight_out[j] += present ? w : 0.0;
-            sum_out[j] += wd;
-            square_out[j] += wd * d;
+            s0_io[j] += present ? w : 0.0;
+            s1_io[j] += wd;
+            s2_io[j] += wd * d;
         }
     }
 }
 
-/* Smallest and largest; a comparison with NaN is false, which is how missing values are skipped. */
-static inline void FT_COLUMNS(extremes)(const FT_REAL *restrict x, ptrdiff_t stride, ptrdiff_t rows, ptrdiff_t cols,
-                                        FT_REAL *restrict min_out, FT_REAL *restrict max_out)
+/* A comparison with NaN is false, which is how missing values are skipped. */
+static void FT(extremes)(const FT_REAL *restrict x, ptrdiff_t ldx, ptrdiff_t m, ptrdiff_t width,
+                         FT_REAL *restrict min_io, FT_REAL *restrict max_io)
 {
     ptrdiff_t i = 0;
-    for (; i + ROWS_AT_ONCE <= rows; i += ROWS_AT_ONCE) {
-        const FT_REAL *restrict r0 = x + i * stride, *restrict r1 = r0 + stride;
-        const FT_REAL *restrict r2 = r1 + stride, *restrict r3 = r2 + stride;
-        for (ptrdiff_t j = 0; j < cols; j++) {
-            FT_REAL low = min_out[j], high = max_out[j];
+    for (; i + FT_ROWS_AT_ONCE <= m; i += FT_ROWS_AT_ONCE) {
+        const FT_REAL *restrict r0 = x + i * ldx, *restrict r1 = r0 + ldx;
+        const FT_REAL *restrict r2 = r1 + ldx, *restrict r3 = r2 + ldx;
+        for (ptrdiff_t j = 0; j < width; j++) {
+            FT_REAL low = min_io[j], high = max_io[j];
             low = r0[j] < low ? r0[j] : low;
             high = r0[j] > high ? r0[j] : high;
             low = r1[j] < low ? r1[j] : low;
@@ -67,80 +63,95 @@ static inline void FT_COLUMNS(extremes)(const FT_REAL *restrict x, ptrdiff_t str
             high = r2[j] > high ? r2[j] : high;
             low = r3[j] < low ? r3[j] : low;
             high = r3[j] > high ? r3[j] : high;
-            min_out[j] = low;
-            max_out[j] = high;
+            min_io[j] = low;
+            max_io[j] = high;
         }
     }
-    for (; i < rows; i++) {
-        const FT_REAL *restrict r0 = x + i * stride;
-        for (ptrdiff_t j = 0; j < cols; j++) {
-            min_out[j] = r0[j] < min_out[j] ? r0[j] : min_out[j];
-            max_out[j] = r0[j] > max_out[j] ? r0[j] : max_out[j];
+    for (; i < m; i++) {
+        const FT_REAL *restrict row = x + i * ldx;
+        for (ptrdiff_t j = 0; j < width; j++) {
+            min_io[j] = row[j] < min_io[j] ? row[j] : min_io[j];
+            max_io[j] = row[j] > max_io[j] ? row[j] : max_io[j];
         }
     }
 }
 
-/* Three maps of a block, with two roundings each as scikit-learn has them; x and out may be the same block. They return
- * whether x holds an infinity: the caller has to refuse such a table, and here it is in registers anyway. */
-typedef FT_REAL FT_COLUMNS(vector) __attribute__((vector_size(64), aligned(sizeof(FT_REAL)), may_alias));
-typedef FT_BITS FT_COLUMNS(mask) __attribute__((vector_size(64)));
-#define LANES ((ptrdiff_t)(64 / sizeof(FT_REAL)))
-#define VECTOR FT_COLUMNS(vector)
-#define MASK FT_COLUMNS(mask)
+/* A multiply-add in one rounding would differ from scikit-learn's two. The empty statement hides that a product is one. */
+#if defined(__x86_64__)
+#define FT_ROUND(v) __asm__("" : "+v"(v))
+#else
+#define FT_ROUND(v) __asm__("" : "+w"(v))
+#endif
 
-static inline __attribute__((always_inline)) VECTOR FT_COLUMNS(select)(MASK mask, VECTOR yes, VECTOR no)
+typedef FT_BITS FT(vector_bits) __attribute__((vector_size(FT_VECTOR_BYTES)));
+
+FT_INLINE int FT(any_lane)(const FT(vector_bits) *mask)
 {
-    return (VECTOR)((mask & (MASK)yes) | (~mask & (MASK)no));
+    FT_BITS any = 0;
+    for (ptrdiff_t l = 0; l < FT_LANES; l++)
+        any |= (*mask)[l];
+    return any != 0;
 }
 
-/* A comparison with NaN is false, so a missing value passes a clip. */
-static inline __attribute__((always_inline)) VECTOR FT_COLUMNS(clip)(VECTOR v, VECTOR low, VECTOR high)
-{
-    v = FT_COLUMNS(select)(v < low, low, v);
-    return FT_COLUMNS(select)(v > high, high, v);
-}
+#define FT_SELECT(mask, yes, no) ((FT(vector))(((mask) & (FT(vector_bits))(yes)) | (~(mask) & (FT(vector_bits))(no))))
 
-#define FT_MAP(NAME, EXPRESSION)                                                                                      \
-    static inline int FT_COLUMNS(NAME)(const FT_REAL *x, ptrdiff_t x_stride, FT_REAL *out, ptrdiff_t out_stride,      \
-                                       ptrdiff_t rows, ptrdiff_t cols, const FT_REAL *a_row, const FT_REAL *b_row,    \
-                                       FT_REAL low_bound, FT_REAL high_bound)                                         \
-    {                                                                                                                 \
-        const VECTOR low = low_bound - (VECTOR){0}, high = high_bound - (VECTOR){0};                                  \
-        (void)low, (void)high;                                                                                        \
-        MASK infinite = {0};                                                                                          \
-        for (ptrdiff_t i = 0; i < rows; i++) {                                                                        \
-            const FT_REAL *from = x + i * x_stride;                                                                   \
-            FT_REAL *to = out + i * out_stride;                                                                       \
-            for (ptrdiff_t j = 0; j < cols; j += LANES) {                                                             \
-                VECTOR v = {0}, a = {0}, b = {0};                                                                     \
-                if (j + LANES <= cols) {                                                                              \
-                    v = *(const VECTOR *)(from + j);                                                                  \
-                    a = *(const VECTOR *)(a_row + j);                                                                 \
-                    b = *(const VECTOR *)(b_row + j);                                                                 \
-                    infinite |= (v > FT_LARGEST) | (v < -FT_LARGEST);                                                 \
-                    *(VECTOR *)(to + j) = (EXPRESSION);                                                               \
-                } else {                                                                                              \
-                    const size_t rest = (size_t)(cols - j) * sizeof(FT_REAL);                                         \
-                    memcpy(&v, from + j, rest);                                                                       \
-                    memcpy(&a, a_row + j, rest);                                                                      \
-                    memcpy(&b, b_row + j, rest);                                                                      \
-                    infinite |= (v > FT_LARGEST) | (v < -FT_LARGEST);                                                 \
-                    v = (EXPRESSION);                                                                                 \
-                    memcpy(to + j, &v, rest);                                                                         \
-                }                                                                                                     \
-            }                                                                                                         \
-        }                                                                                                             \
-        FT_BITS any = 0;                                                                                              \
-        for (int l = 0; l < LANES; l++) any |= infinite[l];                                                           \
-        return any != 0;                                                                                              \
+/* kind 0: (x - a) / b; 1: x a + b; 2: the same, clipped. Whole vectors, then the last one padded with zeros. */
+FT_INLINE FT(vector) FT(scale_vector)(int kind, FT(vector) v, FT(vector) a, FT(vector) b, FT(vector) low, FT(vector) high)
+{
+    if (kind == 0)
+        return (v - a) / b;
+    FT(vector) scaled = v * a;
+    FT_ROUND(scaled);
+    scaled += b;
+    if (kind == 2) {
+        const FT(vector_bits) below = scaled < low, above = scaled > high;
+        scaled = FT_SELECT(below, low, scaled);
+        scaled = FT_SELECT(above, high, scaled);
     }
+    return scaled;
+}
 
-FT_MAP(subtract_divide, (v - a) / b)
-FT_MAP(multiply_add, v *a + b)
-FT_MAP(multiply_add_clip, FT_COLUMNS(clip)(v * a + b, low, high))
+FT_INLINE int FT(scale_kind)(int kind, const FT_REAL *x, ptrdiff_t ldx, ptrdiff_t m, ptrdiff_t width, const FT_REAL *a,
+                             const FT_REAL *b, FT_REAL low_bound, FT_REAL high_bound, FT_REAL *out, ptrdiff_t ldo)
+{
+    const FT(vector) low = FT_SPLAT(low_bound), high = FT_SPLAT(high_bound), largest = FT_SPLAT(sizeof(FT_REAL) == sizeof(float) ? (FT_REAL)FLT_MAX : (FT_REAL)DBL_MAX);
+    FT(vector_bits) infinite = {0};
+    for (ptrdiff_t i = 0; i < m; i++) {
+        const FT_REAL *from = x + i * ldx;
+        FT_REAL *to = out + i * ldo;
+        ptrdiff_t j = 0;
+        for (; j + FT_LANES <= width; j += FT_LANES) {
+            const FT(vector) v = FT_LOAD(from + j);
+            infinite |= (v > largest) | (v < -largest);
+            FT_STORE(to + j, FT(scale_vector)(kind, v, FT_LOAD(a + j), FT_LOAD(b + j), low, high));
+        }
+        if (j < width) {
+            FT_REAL v_last[FT_LANES], a_last[FT_LANES], b_last[FT_LANES];
+            for (ptrdiff_t l = 0; l < FT_LANES; l++) {
+                v_last[l] = j + l < width ? from[j + l] : 0;
+                a_last[l] = j + l < width ? a[j + l] : 0;
+                b_last[l] = j + l < width ? b[j + l] : 1;
+            }
+            const FT(vector) v = FT_LOAD(v_last);
+            infinite |= (v > largest) | (v < -largest);
+            FT_STORE(v_last, FT(scale_vector)(kind, v, FT_LOAD(a_last), FT_LOAD(b_last), low, high));
+            for (ptrdiff_t l = 0; j + l < width; l++)
+                to[j + l] = v_last[l];
+        }
+    }
+    return FT(any_lane)(&infinite);
+}
 
-#undef FT_MAP
-#undef LANES
-#undef VECTOR
-#undef MASK
-#undef ROWS_AT_ONCE
+static int FT(scale_rows)(int kind, const FT_REAL *x, ptrdiff_t ldx, ptrdiff_t m, ptrdiff_t width, const FT_REAL *a,
+                          const FT_REAL *b, FT_REAL low, FT_REAL high, FT_REAL *out, ptrdiff_t ldo)
+{
+    if (kind == 0)
+        return FT(scale_kind)(0, x, ldx, m, width, a, b, low, high, out, ldo);
+    if (kind == 1)
+        return FT(scale_kind)(1, x, ldx, m, width, a, b, low, high, out, ldo);
+    return FT(scale_kind)(2, x, ldx, m, width, a, b, low, high, out, ldo);
+}
+
+#undef FT_SELECT
+#undef FT_ROUND
+#undef FT_ROWS_AT_ONCE
