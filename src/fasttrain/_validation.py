@@ -1,8 +1,11 @@
 """Checks of what callers pass, and every message about it."""
 
+import numbers
+import sys
 from numbers import Integral
 
 import numpy as np
+from sklearn.utils.validation import check_array
 
 
 def real_array(value, name):
@@ -105,3 +108,85 @@ def check_targets(y, loss, X):
             raise ValueError(f"y must hold one class code a row for {loss.name}, got shape {y.shape}")
         return target, int(target.max()) + 1, False
     return target, target.shape[1], y.ndim == 1
+
+
+def check_choice(name, value, options):
+    """Return ``value`` if it is one of ``options``."""
+    if not any(value is option or (type(value) is type(option) and value == option) for option in options):
+        listed = ", ".join(repr(option) for option in options)
+        raise ValueError(f"{name} must be one of {listed}; got {value!r}")
+    return value
+
+
+def check_bool(name, value):
+    """Return ``value`` if it is True or False (Python's or NumPy's)."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} must be True or False; got {value!r}")
+    return bool(value)
+
+
+def check_same_length(name, value, n_rows, other="X"):
+    """Raise unless ``value`` has ``n_rows`` rows."""
+    length = value.shape[0] if hasattr(value, "shape") else len(value)
+    if length != n_rows:
+        raise ValueError(
+            f"{name} must have as many rows as {other}: {other} has {n_rows}, {name} has {length}"
+        )
+
+
+def check_threshold(name, value):
+    """Return a number that is finite and not negative as a float."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{name} must be a number >= 0; got {value!r}")
+    if not np.isfinite(value) or value < 0:
+        raise ValueError(f"{name} must be a finite number >= 0; got {value!r}")
+    return float(value)
+
+
+def is_pandas(value):
+    """Whether ``value`` is a pandas DataFrame or Series, without importing pandas."""
+    pandas = sys.modules.get("pandas")
+    return pandas is not None and isinstance(value, (pandas.DataFrame, pandas.Series))
+
+
+def is_polars(value):
+    """Whether ``value`` is a polars DataFrame or Series, without importing polars."""
+    polars = sys.modules.get("polars")
+    return polars is not None and isinstance(value, (polars.DataFrame, polars.Series))
+
+
+def element_strided(array):
+    """``array`` itself when kernels can walk it (native byte order, aligned, strides of whole elements), else
+    a copy.
+    """
+    if (
+        array.flags.aligned
+        and array.dtype.isnative
+        and all(stride % array.itemsize == 0 for stride in array.strides)
+    ):
+        return array
+    return np.array(array, dtype=array.dtype.newbyteorder("="), order="K")
+
+
+def raise_for_status(status):
+    """Raise for a kernel's status that is not zero."""
+    if status:
+        raise MemoryError("a kernel could not allocate its workspace")
+
+
+def check_sample_weight(sample_weight, n_samples):
+    """Weights as a contiguous float64 vector of ``n_samples`` finite numbers; a single number stands for all
+    rows.
+    """
+    if isinstance(sample_weight, numbers.Real):
+        return np.full(n_samples, float(sample_weight))
+    weights = check_array(
+        sample_weight, ensure_2d=False, dtype=np.float64, order="C", input_name="sample_weight"
+    )
+    if weights.ndim != 1:
+        raise ValueError(f"Sample weights must be 1D array or scalar, got {weights.ndim}D array.")
+    if weights.shape[0] != n_samples:
+        raise ValueError(f"sample_weight.shape == {weights.shape}, expected {(n_samples,)}!")
+    if not weights.any():
+        raise ValueError("Sample weights must contain at least one non-zero number.")
+    return weights

@@ -92,6 +92,14 @@ cdef extern from "ops.h" nogil:
             float* s_io) noexcept nogil
         void (*traffic)(const float* g, float* w_io, float* s1_io, float* s2_io, float* s3_io, Py_ssize_t n) noexcept nogil
         void (*prefetch_rows)(const float* const* rows, Py_ssize_t m, Py_ssize_t k) noexcept nogil
+        void (*deviation_sums)(const float* x, Py_ssize_t ldx, Py_ssize_t m, Py_ssize_t width,
+            const double* shift, double* s1_io, double* s2_io) noexcept nogil
+        void (*present_sums)(const float* x, Py_ssize_t ldx, Py_ssize_t m, Py_ssize_t width,
+            const double* weight, const double* shift, double* s0_io, double* s1_io, double* s2_io) noexcept nogil
+        void (*extremes)(const float* x, Py_ssize_t ldx, Py_ssize_t m, Py_ssize_t width, float* min_io,
+            float* max_io) noexcept nogil
+        int (*scale_rows)(int kind, const float* x, Py_ssize_t ldx, Py_ssize_t m, Py_ssize_t width, const float* a,
+            const float* b, float low, float high, float* out, Py_ssize_t ldo) noexcept nogil
 
     ctypedef struct ft_ops_f64:
         Py_ssize_t lanes
@@ -130,6 +138,14 @@ cdef extern from "ops.h" nogil:
             double* s_io) noexcept nogil
         void (*traffic)(const double* g, double* w_io, double* s1_io, double* s2_io, double* s3_io, Py_ssize_t n) noexcept nogil
         void (*prefetch_rows)(const double* const* rows, Py_ssize_t m, Py_ssize_t k) noexcept nogil
+        void (*deviation_sums)(const double* x, Py_ssize_t ldx, Py_ssize_t m, Py_ssize_t width,
+            const double* shift, double* s1_io, double* s2_io) noexcept nogil
+        void (*present_sums)(const double* x, Py_ssize_t ldx, Py_ssize_t m, Py_ssize_t width,
+            const double* weight, const double* shift, double* s0_io, double* s1_io, double* s2_io) noexcept nogil
+        void (*extremes)(const double* x, Py_ssize_t ldx, Py_ssize_t m, Py_ssize_t width, double* min_io,
+            double* max_io) noexcept nogil
+        int (*scale_rows)(int kind, const double* x, Py_ssize_t ldx, Py_ssize_t m, Py_ssize_t width, const double* a,
+            const double* b, double low, double high, double* out, Py_ssize_t ldo) noexcept nogil
 
     int ft_isa_best() noexcept
     const ft_ops_f32* ft_ops_for_f32(int isa) noexcept

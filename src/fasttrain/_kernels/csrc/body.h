@@ -1,5 +1,7 @@
 /* Everything that depends on the instruction set: included once by each isa_*.c, which sets the target, FT_ISA,
  * FT_VECTOR_BYTES and FT_REGISTERS first. All functions are static; only the two tables leave the file. */
+#include <float.h>
+
 #include "ops.h"
 #include "scalar.h"
 
@@ -22,6 +24,7 @@
 #define FT_SUFFIX _f32
 #include "spans_body.h"
 #include "products_body.h"
+#include "columns_body.h"
 #include "table_body.h"
 #undef FT_REAL
 #undef FT_BITS
@@ -36,6 +39,7 @@
 #define FT_SUFFIX _f64
 #include "spans_body.h"
 #include "products_body.h"
+#include "columns_body.h"
 #include "table_body.h"
 #undef FT_REAL
 #undef FT_BITS

@@ -59,6 +59,20 @@
     OP(void, traffic, (const FT_REAL *g, FT_REAL *w_io, FT_REAL *s1_io, FT_REAL *s2_io, FT_REAL *s3_io,            \
                        ptrdiff_t n))                                                                              \
     /* Asks for the cache lines of m rows of k elements. */                                                       \
-    OP(void, prefetch_rows, (const FT_REAL *const *rows, ptrdiff_t m, ptrdiff_t k))
+    OP(void, prefetch_rows, (const FT_REAL *const *rows, ptrdiff_t m, ptrdiff_t k))                               \
+    /* s1 += sum_i (x[i] - shift), s2 += sum_i (x[i] - shift)^2 for each of width columns; NaN and infinity spread */ \
+    OP(void, deviation_sums, (const FT_REAL *x, ptrdiff_t ldx, ptrdiff_t m, ptrdiff_t width, const double *shift, \
+                              double *s1_io, double *s2_io))                                                      \
+    /* The same without NaN, weighted (weight may be NULL: ones); s0 += weights of what is present. */            \
+    OP(void, present_sums, (const FT_REAL *x, ptrdiff_t ldx, ptrdiff_t m, ptrdiff_t width, const double *weight,  \
+                            const double *shift, double *s0_io, double *s1_io, double *s2_io))                    \
+    /* Smallest and largest of each column without NaN. */                                                        \
+    OP(void, extremes, (const FT_REAL *x, ptrdiff_t ldx, ptrdiff_t m, ptrdiff_t width, FT_REAL *min_io,           \
+                        FT_REAL *max_io))                                                                         \
+    /* out = (x - a) / b (kind 0), x a + b (1), the same clipped to [low, high] (2); out may be x. 1 when x holds \
+       an infinity. */                                                                                            \
+    OP(int, scale_rows, (int kind, const FT_REAL *x, ptrdiff_t ldx, ptrdiff_t m, ptrdiff_t width,                 \
+                         const FT_REAL *a, const FT_REAL *b, FT_REAL low, FT_REAL high, FT_REAL *out,             \
+                         ptrdiff_t ldo))
 
 #endif

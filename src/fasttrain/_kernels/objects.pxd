@@ -1,0 +1,1 @@
+"""Codes of Python objects; no C door."""

@@ -1,0 +1,289 @@
+"""Which rows of a table have missing values, repeat another row, or lie outside bounds.
+
+Duplicates are found by hashing: rows are dealt into parts by the top bits of their hash, each part small enough for a
+table in the second-level cache, and two rows count as equal only after their cells have been compared. NaN equals NaN and
+-0.0 equals 0.0, because cells are compared by canonical bits.
+"""
+
+from cython.parallel cimport prange
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport free, malloc
+from libc.string cimport memset
+
+from fasttrain._kernels.threads cimport threads_for_work
+from fasttrain._kernels.types cimport STATUS_NO_MEMORY, STATUS_OK, real
+
+cdef enum:
+    ROW_BLOCK = 4096
+    PART_ROWS = 8192   # a part's hashes, rows and slots take about 250 KB
+    MAX_PART_BITS = 12
+
+cdef double CELLS_PER_THREAD = 100_000.0
+
+
+cdef inline Py_ssize_t minimum(Py_ssize_t a, Py_ssize_t b) noexcept nogil:
+    return a if a < b else b
+
+
+cdef void missing_block(
+    const real* x, Py_ssize_t rows, Py_ssize_t n_cols, Py_ssize_t row_stride, Py_ssize_t col_stride, int* count_out
+) noexcept nogil:
+    cdef Py_ssize_t i, j
+    cdef int count
+    cdef const real* column
+    if row_stride == 1:
+        for j in range(n_cols):
+            column = x + j * col_stride
+            for i in range(rows):
+                count_out[i] += column[i] != column[i]
+    else:
+        for i in range(rows):
+            column = x + i * row_stride
+            count = 0
+            for j in range(n_cols):
+                count += column[j * col_stride] != column[j * col_stride]
+            count_out[i] += count
+
+
+cdef int count_missing(
+    const real* x, Py_ssize_t n_rows, Py_ssize_t n_cols, Py_ssize_t row_stride, Py_ssize_t col_stride,
+    int* count_out, int n_threads,
+) noexcept nogil:
+    """count_out[i] += how many NaN row i holds."""
+    cdef Py_ssize_t b, n_blocks = (n_rows + ROW_BLOCK - 1) // ROW_BLOCK
+    n_threads = <int> minimum(threads_for_work(n_threads, <double> n_rows * n_cols, CELLS_PER_THREAD), n_blocks)
+    if n_threads <= 1:
+        for b in range(n_blocks):
+            missing_block(x + b * ROW_BLOCK * row_stride, minimum(ROW_BLOCK, n_rows - b * ROW_BLOCK), n_cols,
+                          row_stride, col_stride, count_out + b * ROW_BLOCK)
+    else:
+        for b in prange(n_blocks, schedule="static", num_threads=n_threads):
+            missing_block(x + b * ROW_BLOCK * row_stride, minimum(ROW_BLOCK, n_rows - b * ROW_BLOCK), n_cols,
+                          row_stride, col_stride, count_out + b * ROW_BLOCK)
+    return STATUS_OK
+
+
+cdef void outside_block(
+    const real* x, Py_ssize_t rows, Py_ssize_t n_cols, Py_ssize_t row_stride, Py_ssize_t col_stride,
+    const double* low, const double* high, int* count_out,
+) noexcept nogil:
+    cdef Py_ssize_t i, j
+    cdef int count
+    cdef double value
+    if row_stride == 1:
+        for j in range(n_cols):
+            for i in range(rows):
+                value = x[j * col_stride + i]
+                count_out[i] += (value < low[j]) | (value > high[j])
+    else:
+        for i in range(rows):
+            count = 0
+            for j in range(n_cols):
+                value = x[i * row_stride + j * col_stride]
+                count += (value < low[j]) | (value > high[j])
+            count_out[i] += count
+
+
+cdef int count_outside(
+    const real* x, Py_ssize_t n_rows, Py_ssize_t n_cols, Py_ssize_t row_stride, Py_ssize_t col_stride,
+    const double* low, const double* high, int* count_out, int n_threads,
+) noexcept nogil:
+    """count_out[i] += how many values of row i lie outside [low, high] of their column; NaN lies nowhere."""
+    cdef Py_ssize_t b, n_blocks = (n_rows + ROW_BLOCK - 1) // ROW_BLOCK
+    n_threads = <int> minimum(threads_for_work(n_threads, <double> n_rows * n_cols, CELLS_PER_THREAD), n_blocks)
+    if n_threads <= 1:
+        for b in range(n_blocks):
+            outside_block(x + b * ROW_BLOCK * row_stride, minimum(ROW_BLOCK, n_rows - b * ROW_BLOCK), n_cols,
+                          row_stride, col_stride, low, high, count_out + b * ROW_BLOCK)
+    else:
+        for b in prange(n_blocks, schedule="static", num_threads=n_threads):
+            outside_block(x + b * ROW_BLOCK * row_stride, minimum(ROW_BLOCK, n_rows - b * ROW_BLOCK), n_cols,
+                          row_stride, col_stride, low, high, count_out + b * ROW_BLOCK)
+    return STATUS_OK
+
+
+cdef inline uint64_t canonical(cell value) noexcept nogil:
+    """Bits that are equal exactly when two cells count as equal."""
+    if cell is int64_t:
+        return <uint64_t> value
+    elif cell is float:
+        if value != value:
+            return 0x7FC00000U
+        if value == 0:
+            return 0
+        return (<uint32_t*> &value)[0]
+    else:
+        if value != value:
+            return 0x7FF8000000000000ULL
+        if value == 0:
+            return 0
+        return (<uint64_t*> &value)[0]
+
+
+cdef inline uint64_t mix(uint64_t h, uint64_t bits) noexcept nogil:
+    h = (h ^ bits) * 0x9E3779B97F4A7C15ULL
+    return h ^ (h >> 32)
+
+
+cdef void hash_rows(
+    const cell* x, Py_ssize_t rows, Py_ssize_t n_cols, Py_ssize_t row_stride, Py_ssize_t col_stride, uint64_t* hash_out
+) noexcept nogil:
+    cdef Py_ssize_t i, j
+    cdef uint64_t h
+    if row_stride == 1:
+        for i in range(rows):
+            hash_out[i] = 0x2545F4914F6CDD1DULL
+        for j in range(n_cols):
+            for i in range(rows):
+                hash_out[i] = mix(hash_out[i], canonical(x[j * col_stride + i]))
+        for i in range(rows):
+            hash_out[i] *= 0xD6E8FEB86659FD93ULL
+    else:
+        for i in range(rows):
+            h = 0x2545F4914F6CDD1DULL
+            for j in range(n_cols):
+                h = mix(h, canonical(x[i * row_stride + j * col_stride]))
+            # The last product carries every bit to the top, where the part is read.
+            hash_out[i] = h * 0xD6E8FEB86659FD93ULL
+
+
+cdef inline bint equal_rows(
+    const cell* x, Py_ssize_t n_cols, Py_ssize_t row_stride, Py_ssize_t col_stride, Py_ssize_t i, Py_ssize_t k
+) noexcept nogil:
+    cdef Py_ssize_t j
+    for j in range(n_cols):
+        if canonical(x[i * row_stride + j * col_stride]) != canonical(x[k * row_stride + j * col_stride]):
+            return False
+    return True
+
+
+cdef struct entry:
+    uint64_t hash
+    Py_ssize_t row
+
+
+cdef int mark_part(
+    const cell* x, Py_ssize_t n_cols, Py_ssize_t row_stride, Py_ssize_t col_stride, const entry* entries,
+    Py_ssize_t size, int keep, uint8_t* mask_out,
+) noexcept nogil:
+    cdef Py_ssize_t n_slots = 16, k, e, row, step
+    cdef uint64_t h, slot
+    if size == 0:
+        return STATUS_OK
+    while n_slots < 2 * size:
+        n_slots *= 2
+    cdef Py_ssize_t* slots = <Py_ssize_t*> malloc(n_slots * sizeof(Py_ssize_t))
+    if slots == NULL:
+        return STATUS_NO_MEMORY
+    memset(slots, 0xFF, n_slots * sizeof(Py_ssize_t))
+    for k in range(size):
+        e = size - 1 - k if keep == KEEP_LAST else k
+        h = entries[e].hash
+        row = entries[e].row
+        slot = (h ^ (h >> 29)) & <uint64_t> (n_slots - 1)
+        step = 1
+        while slots[slot] >= 0:
+            if entries[slots[slot]].hash == h and equal_rows(
+                    x, n_cols, row_stride, col_stride, entries[slots[slot]].row, row):
+                break
+            slot = (slot + step) & <uint64_t> (n_slots - 1)
+            step += 1
+        if slots[slot] < 0:
+            slots[slot] = e
+            mask_out[row] = 0
+        else:
+            mask_out[row] = 1
+            if keep == KEEP_NONE:
+                mask_out[entries[slots[slot]].row] = 1
+    free(slots)
+    return STATUS_OK
+
+
+cdef int mark_duplicates(
+    const cell* x, Py_ssize_t n_rows, Py_ssize_t n_cols, Py_ssize_t row_stride, Py_ssize_t col_stride,
+    int keep, uint8_t* mask_out, int n_threads,
+) noexcept nogil:
+    """mask_out[i] = 1 where row i equals another row and is not the one to keep."""
+    cdef Py_ssize_t b, i, part, n_blocks = (n_rows + ROW_BLOCK - 1) // ROW_BLOCK
+    cdef int bits = 0, failed = 0
+    while bits < MAX_PART_BITS and (n_rows >> bits) > PART_ROWS:
+        bits += 1
+    cdef Py_ssize_t n_parts = <Py_ssize_t> 1 << bits
+    n_threads = <int> minimum(threads_for_work(n_threads, <double> n_rows * (n_cols + 8), CELLS_PER_THREAD), n_blocks)
+    cdef uint64_t* hashes = <uint64_t*> malloc((n_rows + 1) * sizeof(uint64_t))
+    cdef entry* entries = <entry*> malloc((n_rows + 1) * sizeof(entry))
+    cdef Py_ssize_t* starts = <Py_ssize_t*> malloc((n_parts + 2) * sizeof(Py_ssize_t))
+    if hashes == NULL or entries == NULL or starts == NULL:
+        free(hashes)
+        free(entries)
+        free(starts)
+        return STATUS_NO_MEMORY
+    if n_threads <= 1:
+        for b in range(n_blocks):
+            hash_rows(x + b * ROW_BLOCK * row_stride, minimum(ROW_BLOCK, n_rows - b * ROW_BLOCK), n_cols, row_stride,
+                      col_stride, hashes + b * ROW_BLOCK)
+    else:
+        for b in prange(n_blocks, schedule="static", num_threads=n_threads):
+            hash_rows(x + b * ROW_BLOCK * row_stride, minimum(ROW_BLOCK, n_rows - b * ROW_BLOCK), n_cols, row_stride,
+                      col_stride, hashes + b * ROW_BLOCK)
+    memset(starts, 0, (n_parts + 2) * sizeof(Py_ssize_t))
+    for i in range(n_rows):
+        starts[((hashes[i] >> 32) >> (32 - bits)) + 2] += 1
+    for part in range(n_parts):
+        starts[part + 2] += starts[part + 1]
+    for i in range(n_rows):
+        part = <Py_ssize_t> ((hashes[i] >> 32) >> (32 - bits)) + 1
+        entries[starts[part]].hash = hashes[i]
+        entries[starts[part]].row = i
+        starts[part] += 1
+    if n_threads <= 1:
+        for part in range(n_parts):
+            failed += mark_part(x, n_cols, row_stride, col_stride, entries + starts[part], starts[part + 1] - starts[part],
+                                keep, mask_out)
+    else:
+        for part in prange(n_parts, schedule="dynamic", num_threads=n_threads):
+            failed += mark_part(x, n_cols, row_stride, col_stride, entries + starts[part], starts[part + 1] - starts[part],
+                                keep, mask_out)
+    free(hashes)
+    free(entries)
+    free(starts)
+    return STATUS_NO_MEMORY if failed else STATUS_OK
+
+
+def missing(const real[:, :] X, int[::1] count_out, int n_threads):
+    """Add the number of NaN in each row to ``count_out``. Returns the status."""
+    cdef int status
+    if X.shape[0] == 0 or X.shape[1] == 0:
+        return STATUS_OK
+    with nogil:
+        status = count_missing(
+            &X[0, 0], X.shape[0], X.shape[1], X.strides[0] // <Py_ssize_t> sizeof(real),
+            X.strides[1] // <Py_ssize_t> sizeof(real), &count_out[0], n_threads)
+    return status
+
+
+def outside(const real[:, :] X, const double[::1] low, const double[::1] high, int[::1] count_out, int n_threads):
+    """Add the number of values outside their column's bounds in each row to ``count_out``. Returns the status."""
+    cdef int status
+    if X.shape[0] == 0 or X.shape[1] == 0:
+        return STATUS_OK
+    with nogil:
+        status = count_outside(
+            &X[0, 0], X.shape[0], X.shape[1], X.strides[0] // <Py_ssize_t> sizeof(real),
+            X.strides[1] // <Py_ssize_t> sizeof(real), &low[0], &high[0], &count_out[0], n_threads)
+    return status
+
+
+def duplicates(const cell[:, :] X, int keep, uint8_t[::1] mask_out, int n_threads):
+    """Mark rows of ``X`` that repeat another one (``keep``: 0 first, 1 last, 2 none). Returns the status."""
+    cdef int status
+    if X.shape[0] == 0:
+        return STATUS_OK
+    if X.shape[1] == 0:
+        mask_out[:] = 0
+        return STATUS_OK
+    with nogil:
+        status = mark_duplicates(
+            &X[0, 0], X.shape[0], X.shape[1], X.strides[0] // <Py_ssize_t> sizeof(cell),
+            X.strides[1] // <Py_ssize_t> sizeof(cell), keep, &mask_out[0], n_threads)
+    return status

@@ -1,0 +1,176 @@
+"""Unique values of a column and codes by them: one function for each question, whatever the column's type."""
+
+import numpy as np
+
+from fasttrain._kernels import categories as kernels
+from fasttrain._kernels import objects
+from fasttrain._kernels.threads import get_num_threads
+
+# A table over the range of integers is worth its memory up to this many entries a value.
+SPAN_PER_VALUE = 8
+SMALL_SPAN = 1 << 16
+
+
+def is_nan(value):
+    """Whether a scalar is a float NaN."""
+    return isinstance(value, (float, np.floating)) and value != value
+
+
+def integers(values):
+    """``values`` as int64 with the same order when they are integers or bool that fit, else None."""
+    if values.dtype.kind not in "iub" or (values.dtype.kind == "u" and values.dtype.itemsize == 8):
+        return None
+    if (
+        values.dtype == np.int64
+        and values.dtype.isnative
+        and values.flags.aligned
+        and values.strides[0] % 8 == 0
+    ):
+        return values
+    return values.astype(np.int64)
+
+
+def integer_span(values):
+    """(smallest, how many integers from it to the largest) when a table over them is worth it, else None."""
+    low, high = kernels.integer_range(values)
+    span = high - low + 1
+    return (low, span) if span <= max(SMALL_SPAN, SPAN_PER_VALUE * values.shape[0]) else None
+
+
+def not_uniform(values):
+    types = sorted(kind.__qualname__ for kind in {type(value) for value in values})
+    return TypeError(
+        f"Encoders require their input argument must be uniformly strings or numbers. Got {types}"
+    )
+
+
+def unique_objects(values):
+    """(sorted values with None and NaN last, codes in that order)."""
+    table = {}
+    codes = np.empty(values.shape[0], dtype=np.int64)
+    try:
+        objects.codes_of_objects(values, table, codes, True)
+        uniques = sorted(table)
+    except TypeError:
+        raise not_uniform(values) from None
+    order = np.empty(len(table) + 2, dtype=np.int64)
+    for rank, value in enumerate(uniques):
+        order[table[value]] = rank
+    lowest = codes.min() if codes.size else 0
+    if lowest == objects.CODE_NONE:
+        order[objects.CODE_NONE] = len(uniques)
+        uniques.append(None)
+    if lowest < 0 and (codes == objects.CODE_NAN).any():
+        order[objects.CODE_NAN] = len(uniques)
+        uniques.append(np.nan)
+    answer = np.empty(len(uniques), dtype=object)
+    answer[:] = uniques
+    return answer, order[codes]
+
+
+def unique(values, *, inverse=False, counts=False):
+    """Sorted unique values of a vector, NaN once and last, None before it.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n,)
+    inverse, counts : bool
+        Whether to return the codes of ``values``, and how often each unique value occurs.
+
+    Returns
+    -------
+    uniques : ndarray
+    codes, counts : ndarray of int64
+        Only those asked for.
+    """
+    values = np.asarray(values)
+    codes = None
+    if values.dtype == object:
+        uniques, codes = unique_objects(values)
+    else:
+        numbers = integers(values)
+        span = integer_span(numbers) if numbers is not None and numbers.size else None
+        if span is not None:
+            low, size = span
+            occurrences = np.zeros(size, dtype=np.int64)
+            kernels.count_integers(numbers, low, occurrences)
+            present = np.flatnonzero(occurrences)
+            uniques = (present + low).astype(values.dtype)
+            answer = [uniques]
+            if inverse:
+                table = np.zeros(size, dtype=np.int64)
+                table[present] = np.arange(present.size)
+                codes = np.empty(values.shape[0], dtype=np.int64)
+                kernels.codes_of_integers(numbers, low, table, codes, get_num_threads())
+                answer.append(codes)
+            if counts:
+                answer.append(occurrences[present])
+            return answer[0] if len(answer) == 1 else tuple(answer)
+        if inverse or counts:
+            uniques, codes = np.unique(values, return_inverse=True)
+        else:
+            uniques = np.unique(values)
+    answer = [uniques]
+    if inverse:
+        answer.append(codes)
+    if counts:
+        occurrences = np.zeros(len(uniques), dtype=np.int64)
+        kernels.count_codes(codes.astype(np.int64, copy=False), occurrences)
+        answer.append(occurrences)
+    return answer[0] if len(answer) == 1 else tuple(answer)
+
+
+def encode(values, uniques):
+    """Codes of a vector by its categories.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n,)
+    uniques : ndarray
+        Categories; sorted, NaN last, unless they are objects or strings.
+
+    Returns
+    -------
+    ndarray of shape (n,), int64
+        -1 for values that are no category.
+    """
+    values = np.asarray(values)
+    codes = np.empty(values.shape[0], dtype=np.int64)
+    if values.size == 0 or len(uniques) == 0:
+        codes[:] = -1
+        return codes
+    if values.dtype.kind in "OUST" or uniques.dtype.kind in "OUST":
+        values = values.astype(object, copy=False)
+        # Objects of NumPy's own string types hash as what they hold, so one dict serves str and numpy.str_.
+        table = {value: rank for rank, value in enumerate(uniques.tolist()) if not is_nan(value)}
+        try:
+            objects.codes_of_objects(values, table, codes, False)
+        except TypeError:
+            raise not_uniform(values) from None
+        if codes.min() < 0:
+            nan_code = len(uniques) - 1 if is_nan(uniques[-1]) else -1
+            codes[codes == objects.CODE_NAN] = nan_code
+            codes[codes < 0] = -1
+        return codes
+    numbers, known = integers(values), integers(uniques)
+    if numbers is not None and known is not None:
+        low, high = int(known.min()), int(known.max())
+        span = high - low + 1
+        if span <= max(SMALL_SPAN, SPAN_PER_VALUE * numbers.shape[0]):
+            table = np.full(span, -1, dtype=np.int64)
+            table[known - low] = np.arange(known.shape[0])
+            kernels.codes_of_integers(numbers, low, table, codes, get_num_threads())
+            return codes
+    codes = np.minimum(np.searchsorted(uniques, values), len(uniques) - 1)
+    found = uniques[codes]
+    equal = found == values
+    if values.dtype.kind in "fc" and uniques.dtype.kind in "fc" and np.isnan(uniques[-1]):
+        equal |= np.isnan(values)
+        codes[np.isnan(values)] = len(uniques) - 1
+    codes[~equal] = -1
+    return codes
+
+
+def unknown_values(values, codes):
+    """The distinct values of a vector whose code is -1, as a list, missing ones last."""
+    return unique(np.asarray(values)[codes < 0]).tolist()

@@ -1,0 +1,666 @@
+"""Dropping rows: missing values, duplicates and outliers, as functions and as samplers.
+
+Whole rows go, from X, y and sample_weight together; order is kept, and so is the index of a data frame.
+Arrays of NumPy (numbers, strings, objects), data frames of pandas and of polars are accepted and come back as
+what they were.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from fasttrain._kernels import columns, rows
+from fasttrain._kernels.threads import get_num_threads
+from fasttrain._validation import check_bool, check_choice, check_threshold, raise_for_status
+from fasttrain.preprocessing.tables import (
+    KEEP,
+    Table,
+    aligned,
+    as_rows,
+    duplicate_mask,
+    missing_counts,
+    take_all,
+    take_rows,
+)
+
+METHODS = ("absolute", "zscore", "iqr", "mad")
+DEFAULT_THRESHOLDS = {"zscore": 3.0, "iqr": 1.5, "mad": 3.5}
+# The median absolute deviation of a normal sample times this estimates its standard deviation: 1 /
+# Phi^-1(3/4).
+MAD_TO_STD = 1.4826022185056018
+
+
+@dataclass(frozen=True)
+class RowReport:
+    """How many rows went and why.
+
+    Attributes
+    ----------
+    n_rows : int
+        Rows that came.
+    n_dropped : int
+        Rows that went.
+    reasons : dict
+        Column name to the number of rows where that column was a reason; a row can count under several.
+        Duplicates have one entry, "duplicate".
+    """
+
+    n_rows: int
+    n_dropped: int
+    reasons: dict = field(default_factory=dict)
+
+    @property
+    def n_kept(self):
+        return self.n_rows - self.n_dropped
+
+    def __str__(self):
+        told = ", ".join(f"{name}: {count}" for name, count in self.reasons.items() if count)
+        return f"{self.n_dropped} of {self.n_rows} rows dropped" + (f" ({told})" if told else "")
+
+
+def report_of(mask, reasons):
+    return RowReport(mask.shape[0], int(mask.shape[0] - np.count_nonzero(mask)), reasons)
+
+
+def answer(X, y, sample_weight, mask, return_mask):
+    """What the functions return: X alone, or a tuple of what was passed, with the mask last when asked
+    for.
+    """
+    check_bool("return_mask", return_mask)
+    parts = take_all((X, y, sample_weight), mask)
+    if return_mask:
+        parts.append(mask)
+    return parts[0] if len(parts) == 1 else tuple(parts)
+
+
+def missing_rows(X, y, subset, how, min_present, missing_values, include_y):
+    """(mask of rows kept, reasons)."""
+    check_choice("how", how, ("any", "all"))
+    if min_present is not None and (
+        isinstance(min_present, bool) or not isinstance(min_present, (int, np.integer))
+    ):
+        raise TypeError(f"min_present must be an integer or None; got {min_present!r}")
+    if isinstance(missing_values, (str, bytes)) or not hasattr(missing_values, "__iter__"):
+        missing_values = (missing_values,)
+    missing_values = tuple(missing_values)
+    table = Table(X, subset)
+    block = None if missing_values else table.float_block()
+    reasons = {}
+    if block is not None:
+        counts = missing_counts(block)
+        if counts.any():
+            hit = block[counts > 0]
+            for position, count in enumerate(np.isnan(hit).sum(axis=0)):
+                reasons[table.names[position]] = int(count)
+    else:
+        counts = np.zeros(table.n_rows, dtype=np.int32)
+        for position in table.positions:
+            mask = table.missing(position, missing_values)
+            counts += mask
+            reasons[table.names[position]] = int(np.count_nonzero(mask))
+    n_columns = len(table.positions)
+    if min_present is not None:
+        kept = counts <= n_columns - min_present
+    elif how == "any" or n_columns == 0:
+        kept = counts == 0
+    else:
+        kept = counts < n_columns
+    if y is not None and include_y:
+        target = Table(y, name="y")
+        absent = np.zeros(table.n_rows, dtype=bool)
+        for position in target.positions:
+            absent |= target.missing(position, missing_values)
+        reasons["y"] = int(np.count_nonzero(absent))
+        kept &= ~absent
+    return kept, {name: count for name, count in reasons.items() if count}
+
+
+def duplicate_rows(X, y, subset, keep, include_y):
+    """(mask of rows kept, reasons)."""
+    check_choice("keep", keep, tuple(KEEP))
+    table = Table(X, subset)
+    block = table.float_block() if y is None or not include_y else None
+    if block is None:
+        cells = [table.codes(position) for position in table.positions]
+        if y is not None and include_y:
+            target = Table(y, name="y")
+            cells += [target.codes(position) for position in target.positions]
+        block = np.stack(cells).T if cells else np.empty((table.n_rows, 0))
+    if block.shape[1] == 0:
+        # Rows without a cell have nothing to be equal in.
+        return np.ones(table.n_rows, dtype=bool), {}
+    kept = ~duplicate_mask(block, keep)
+    dropped = kept.shape[0] - int(np.count_nonzero(kept))
+    return kept, {"duplicate": dropped} if dropped else {}
+
+
+def drop_missing(
+    X,
+    y=None,
+    sample_weight=None,
+    *,
+    subset=None,
+    how="any",
+    min_present=None,
+    missing_values=(),
+    include_y=True,
+    return_mask=False,
+):
+    """Drop the rows that have missing values.
+
+    NaN, None, NaT, ``pandas.NA`` and polars' null are missing, and so are ``missing_values``.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples,) or (n_samples, n_features), or DataFrame
+        Left as it is; the answer is a copy of its rows.
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+    sample_weight : array-like of shape (n_samples,), default=None
+    subset : sequence of column names or positions, default=None
+        Columns of X to look at; None is all.
+    how : {"any", "all"}, default="any"
+        Whether a row goes when any of those columns is missing, or only when all are.
+    min_present : int, default=None
+        Keep rows with at least this many present values; replaces ``how``.
+    missing_values : scalar or sequence, default=()
+        Further values that stand for missing ones, such as -999 or "?".
+    include_y : bool, default=True
+        Whether a row whose target is missing goes too.
+    return_mask : bool, default=False
+        Whether to return the mask of the rows kept as well.
+
+    Returns
+    -------
+    X, y, sample_weight
+        What was passed, without those rows; X alone when it came alone.
+    mask : ndarray of shape (n_samples,), bool
+        Only with ``return_mask``: true for rows kept.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For unequal lengths, unknown columns or options.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fasttrain.preprocessing import drop_missing
+    >>> X, y = drop_missing(np.array([[1.0, 2.0], [np.nan, 3.0], [4.0, 5.0]]), np.array([0, 1, 1]))
+    >>> X
+    array([[1., 2.],
+           [4., 5.]])
+    >>> y
+    array([0, 1])
+    """
+    X, y, sample_weight = aligned(X, y, sample_weight)
+    mask, _ = missing_rows(X, y, subset, how, min_present, missing_values, include_y)
+    return answer(X, y, sample_weight, mask, return_mask)
+
+
+def drop_duplicates(
+    X, y=None, sample_weight=None, *, subset=None, keep="first", include_y=True, return_mask=False
+):
+    """Drop rows that repeat another row.
+
+    Two cells are equal as in pandas: NaN equals NaN, -0.0 equals 0.0. Rows are hashed and then compared, so
+    rows that only share a hash both stay.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples,) or (n_samples, n_features), or DataFrame
+        Left as it is; the answer is a copy of its rows.
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+    sample_weight : array-like of shape (n_samples,), default=None
+        Goes along; it is no part of what is compared.
+    subset : sequence of column names or positions, default=None
+        Columns of X to compare; None is all.
+    keep : {"first", "last", "none", False}, default="first"
+        Which of equal rows stays; "none" (or False, as in pandas) drops all of them.
+    include_y : bool, default=True
+        Whether y is part of the row: equal features with different targets are then two observations, not one
+        twice.
+    return_mask : bool, default=False
+        Whether to return the mask of the rows kept as well.
+
+    Returns
+    -------
+    X, y, sample_weight
+        What was passed, without those rows; X alone when it came alone.
+    mask : ndarray of shape (n_samples,), bool
+        Only with ``return_mask``: true for rows kept.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For unequal lengths, unknown columns or options, and objects that cannot be hashed.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fasttrain.preprocessing import drop_duplicates
+    >>> drop_duplicates(np.array([[1.0, np.nan], [1.0, np.nan], [0.0, 2.0], [-0.0, 2.0]]))
+    array([[ 1., nan],
+           [ 0.,  2.]])
+    """
+    X, y, sample_weight = aligned(X, y, sample_weight)
+    mask, _ = duplicate_rows(X, y, subset, keep, include_y)
+    return answer(X, y, sample_weight, mask, return_mask)
+
+
+def finite_moments(values):
+    """Mean and standard deviation (dividing by n) of the finite values of a vector."""
+    column = values.reshape(-1, 1)
+    weight, mean, squares = np.empty(1), np.empty(1), np.empty(1)
+    raise_for_status(columns.moments(column, None, weight, mean, squares, get_num_threads()))
+    if not np.isfinite(mean[0]):
+        column = np.where(np.isinf(column), np.nan, column)
+        raise_for_status(columns.moments(column, None, weight, mean, squares, get_num_threads()))
+    return mean[0], np.sqrt(squares[0] / weight[0]) if weight[0] else 0.0
+
+
+def column_bounds(values, method, threshold):
+    """Lowest and highest value of a column that is no outlier."""
+    if method == "absolute":
+        return -threshold, threshold
+    if method == "zscore":
+        center, spread = finite_moments(values)
+    else:
+        present = values[np.isfinite(values)].astype(np.float64, copy=False)
+        if present.size == 0:
+            return -np.inf, np.inf
+        if method == "iqr":
+            low, high = np.quantile(present, (0.25, 0.75))
+            spread = high - low
+            if spread > 0:
+                return low - threshold * spread, high + threshold * spread
+        else:
+            center = np.median(present)
+            spread = MAD_TO_STD * np.median(np.abs(present - center))
+    if not spread > 0:
+        return -np.inf, np.inf
+    return center - threshold * spread, center + threshold * spread
+
+
+def resolve_thresholds(method, threshold, table):
+    """One number for each selected column."""
+    check_choice("method", method, METHODS)
+    if threshold is None:
+        if method == "absolute":
+            raise ValueError(
+                "threshold must be given for method='absolute': a number >= 0, or one for each column"
+            )
+        threshold = DEFAULT_THRESHOLDS[method]
+    if isinstance(threshold, dict):
+        unknown = [name for name in threshold if name not in table.names]
+        if unknown:
+            raise ValueError(
+                f"threshold names columns that X lacks: {unknown}; its columns are {table.names}"
+            )
+        table.positions = [p for p in table.positions if table.names[p] in threshold]
+        return [
+            check_threshold(f"threshold[{table.names[p]!r}]", threshold[table.names[p]])
+            for p in table.positions
+        ]
+    if np.ndim(threshold) == 0:
+        return [check_threshold("threshold", threshold)] * len(table.positions)
+    if len(threshold) != len(table.positions):
+        raise ValueError(
+            f"threshold has {len(threshold)} values for {len(table.positions)} numeric columns; pass "
+            "one number, "
+            "one for each column, or a dict from column name to number"
+        )
+    return [check_threshold(f"threshold[{i}]", value) for i, value in enumerate(threshold)]
+
+
+def number_objects(column):
+    """Whether a vector of objects holds numbers; text is no error here, what is neither is."""
+    try:
+        column.astype(np.float64)
+    except ValueError:
+        return False
+    return True
+
+
+def numeric_table(X, subset):
+    """The columns of X that outliers are looked for in."""
+    table = Table(X, subset)
+    numeric = [position for position in table.positions if table.is_numeric(position)]
+    if not table.frame and X.dtype == object:
+        numeric = [position for position in table.positions if number_objects(table.column(position))]
+    if subset is not None and len(numeric) < len(table.positions):
+        names = [table.names[p] for p in table.positions if p not in numeric]
+        raise TypeError(f"outliers are looked for in columns of numbers; these are not: {names}")
+    if not numeric and not table.frame:
+        raise TypeError(f"X must hold numbers to look for outliers; its dtype is {X.dtype}")
+    table.positions = numeric
+    return table
+
+
+def outlier_bounds(X, method, threshold, subset):
+    """(positions, low, high) of the columns looked at."""
+    table = numeric_table(X, subset)
+    thresholds = resolve_thresholds(method, threshold, table)
+    bounds = [
+        column_bounds(table.numbers(position), method, value)
+        for position, value in zip(table.positions, thresholds)
+    ]
+    low, high = np.array(bounds, dtype=np.float64).reshape(-1, 2).T
+    return table.positions, np.ascontiguousarray(low), np.ascontiguousarray(high)
+
+
+def inside_rows(X, positions, low, high):
+    """(mask of rows with no value outside its bounds, reasons)."""
+    table = Table(X)
+    counts = np.zeros(table.n_rows, dtype=np.int32)
+    reasons = {}
+    # An infinite value is an outlier whatever the bounds are.
+    low = np.maximum(low, -np.finfo(np.float64).max)
+    high = np.minimum(high, np.finfo(np.float64).max)
+    block = table.float_block() if len(positions) == len(table.names) else None
+    if block is not None:
+        raise_for_status(rows.outside(block, low, high, counts, get_num_threads()))
+        hit = block[counts > 0]
+        for position in positions:
+            values = hit[:, position]
+            reasons[table.names[position]] = int(
+                np.count_nonzero((values < low[position]) | (values > high[position]))
+            )
+    else:
+        for k, position in enumerate(positions):
+            before = counts.copy()
+            values = table.numbers(position).reshape(-1, 1)
+            raise_for_status(rows.outside(values, low[k : k + 1], high[k : k + 1], counts, get_num_threads()))
+            reasons[table.names[position]] = int(np.count_nonzero(counts != before))
+    return counts == 0, {name: count for name, count in reasons.items() if count}
+
+
+def drop_outliers(
+    X, y=None, sample_weight=None, *, method="iqr", threshold=None, subset=None, return_mask=False
+):
+    """Drop rows with a value far from its column's others.
+
+    With t the threshold, a value x of a column is an outlier when
+
+    - "absolute": ``|x| > t``
+    - "zscore": ``|x - mean| > t std``, std dividing by n
+    - "iqr": ``x < q1 - t (q3 - q1)`` or ``x > q3 + t (q3 - q1)`` (Tukey, Exploratory Data Analysis, 1977)
+    - "mad": ``|x - median| > t MAD / Phi^-1(3/4)``, MAD the median of ``|x - median|`` (Iglewicz and Hoaglin,
+      How to Detect and Handle Outliers, 1993)
+
+    Missing values are no outliers, infinite ones always are, and statistics are those of the finite values. A
+    column whose std, interquartile range or MAD is 0 has no scale to measure by and no outliers.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples,) or (n_samples, n_features), or DataFrame
+        Numbers; in a DataFrame, columns of another type are passed over. Left as it is.
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+        Goes along; outliers are not looked for in it.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Goes along.
+    method : {"absolute", "zscore", "iqr", "mad"}, default="iqr"
+    threshold : float, sequence or dict, default=None
+        One number, one for each column looked at, or column name to number (other columns are then passed
+        over). None is 3 for "zscore", 1.5 for "iqr", 3.5 for "mad"; "absolute" has no default.
+    subset : sequence of column names or positions, default=None
+        Columns to look at; None is all that hold numbers.
+    return_mask : bool, default=False
+        Whether to return the mask of the rows kept as well.
+
+    Returns
+    -------
+    X, y, sample_weight
+        What was passed, without those rows; X alone when it came alone.
+    mask : ndarray of shape (n_samples,), bool
+        Only with ``return_mask``: true for rows kept.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For unequal lengths, unknown columns or options, thresholds that are not numbers >= 0, and arrays
+        without numbers.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fasttrain.preprocessing import drop_outliers
+    >>> X = np.array([[1.0], [2.0], [3.0], [2.0], [500.0]])
+    >>> drop_outliers(X, method="absolute", threshold=100).ravel()
+    array([1., 2., 3., 2.])
+    >>> drop_outliers(X, method="mad", return_mask=True)[1]
+    array([ True,  True,  True,  True, False])
+    """
+    X, y, sample_weight = aligned(X, y, sample_weight)
+    positions, low, high = outlier_bounds(X, method, threshold, subset)
+    mask, _ = inside_rows(X, positions, low, high)
+    return answer(X, y, sample_weight, mask, return_mask)
+
+
+def check_table(X):
+    """What scikit-learn's estimators refuse: one dimension, no rows or columns, complex numbers."""
+    if len(X.shape) != 2:
+        raise ValueError(
+            f"Expected 2D array, got 1D array instead: shape {X.shape}. Reshape your data using "
+            "X.reshape(-1, 1) for one column or X.reshape(1, -1) for one row."
+        )
+    if 0 in X.shape:
+        raise ValueError(
+            f"Found array with {X.shape[0]} sample(s) and {X.shape[1]} feature(s) (shape={X.shape}) "
+            "while a minimum of 1 is required."
+        )
+    if getattr(getattr(X, "dtype", None), "kind", "") == "c":
+        raise ValueError("Complex data not supported: pass real numbers, strings or objects")
+
+
+class _RowDropper(BaseEstimator):
+    """Shared by the samplers. They have no ``transform``: pipelines would take a change of rows for one of
+    columns.
+    """
+
+    def _remember(self, X, reset):
+        validate_data(self, X, reset=reset, skip_check_array=True)
+
+    def fit(self, X, y=None):
+        """Learn what :meth:`mask` needs from X.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), or DataFrame
+        y : ignored
+
+        Returns
+        -------
+        self
+        """
+        X = as_rows(X, "X")
+        check_table(X)
+        self._remember(X, True)
+        self._learn(X)
+        return self
+
+    def _learn(self, X):
+        """Statistics of X that the mask depends on; most samplers have none."""
+
+    def mask(self, X, y=None):
+        """Rows of X to keep.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), or DataFrame
+            New data with the columns that ``fit`` saw.
+        y : array-like of shape (n_samples,), default=None
+
+        Returns
+        -------
+        ndarray of shape (n_samples,), bool
+        """
+        check_is_fitted(self, "n_features_in_")
+        X, y, _ = aligned(X, y, None)
+        self._remember(X, False)
+        mask, reasons = self._rows(X, y)
+        self.report_ = report_of(mask, reasons)
+        return mask
+
+    def drop(self, X, y=None, sample_weight=None):
+        """Drop rows of new data by what ``fit`` learned.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), or DataFrame
+        y, sample_weight : array-like with n_samples rows, default=None
+
+        Returns
+        -------
+        X, y, sample_weight
+            What was passed, without those rows; X alone when it came alone.
+        """
+        X, y, sample_weight = aligned(X, y, sample_weight)
+        return answer(X, y, sample_weight, self.mask(X, y), False)
+
+    def fit_resample(self, X, y=None, sample_weight=None):
+        """``fit`` on X, then drop its rows; what a pipeline of samplers calls.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), or DataFrame
+        y, sample_weight : array-like with n_samples rows, default=None
+
+        Returns
+        -------
+        X, y, sample_weight
+            What was passed, without those rows; X alone when it came alone. ``sample_indices_`` has the rows
+            kept, ``report_`` how many went and why.
+        """
+        X, y, sample_weight = aligned(X, y, sample_weight)
+        mask = self.fit(X, y).mask(X, y)
+        self.sample_indices_ = np.flatnonzero(mask)
+        return answer(X, y, sample_weight, mask, False)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.string = True
+        tags.input_tags.categorical = True
+        return tags
+
+
+class DropMissing(_RowDropper):
+    """Sampler that drops rows with missing values; see :func:`drop_missing` for the parameters.
+
+    Attributes
+    ----------
+    report_ : RowReport
+        Of the last ``mask``, ``drop`` or ``fit_resample``.
+    sample_indices_ : ndarray of shape (n_kept,)
+        Rows that ``fit_resample`` kept.
+    n_features_in_, feature_names_in_
+        As in every scikit-learn estimator.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fasttrain.preprocessing import DropMissing
+    >>> sampler = DropMissing()
+    >>> X, y = sampler.fit_resample(np.array([[1.0], [np.nan]]), np.array([0, 1]))
+    >>> print(sampler.report_)
+    1 of 2 rows dropped (0: 1)
+    """
+
+    def __init__(self, *, subset=None, how="any", min_present=None, missing_values=(), include_y=True):
+        self.subset = subset
+        self.how = how
+        self.min_present = min_present
+        self.missing_values = missing_values
+        self.include_y = include_y
+
+    def _rows(self, X, y):
+        return missing_rows(
+            X, y, self.subset, self.how, self.min_present, self.missing_values, self.include_y
+        )
+
+
+class DropDuplicates(_RowDropper):
+    """Sampler that drops rows repeating another one; see :func:`drop_duplicates` for the parameters.
+
+    Attributes
+    ----------
+    report_ : RowReport
+        Of the last ``mask``, ``drop`` or ``fit_resample``.
+    sample_indices_ : ndarray of shape (n_kept,)
+        Rows that ``fit_resample`` kept.
+    n_features_in_, feature_names_in_
+        As in every scikit-learn estimator.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fasttrain.preprocessing import DropDuplicates
+    >>> sampler = DropDuplicates(include_y=False)
+    >>> X, y = sampler.fit_resample(np.array([[1.0], [1.0], [2.0]]), np.array([0, 1, 0]))
+    >>> sampler.sample_indices_
+    array([0, 2])
+    """
+
+    def __init__(self, *, subset=None, keep="first", include_y=True):
+        self.subset = subset
+        self.keep = keep
+        self.include_y = include_y
+
+    def _rows(self, X, y):
+        return duplicate_rows(X, y, self.subset, self.keep, self.include_y)
+
+
+class DropOutliers(_RowDropper):
+    """Sampler that drops rows with outliers, by bounds learned in ``fit``; see :func:`drop_outliers` for the
+    parameters.
+
+    Attributes
+    ----------
+    lower_, upper_ : ndarray of shape (n_features,), float64
+        Bounds of each column; infinite for columns not looked at.
+    report_ : RowReport
+        Of the last ``mask``, ``drop`` or ``fit_resample``.
+    sample_indices_ : ndarray of shape (n_kept,)
+        Rows that ``fit_resample`` kept.
+    n_features_in_, feature_names_in_
+        As in every scikit-learn estimator.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fasttrain.preprocessing import DropOutliers
+    >>> sampler = DropOutliers(method="zscore", threshold=1).fit(np.array([[-1.0], [1.0]]))
+    >>> sampler.mask(np.array([[0.5], [7.0]]))
+    array([ True, False])
+    """
+
+    def __init__(self, *, method="iqr", threshold=None, subset=None):
+        self.method = method
+        self.threshold = threshold
+        self.subset = subset
+
+    def _learn(self, X):
+        n_features = len(Table(X).names)
+        self.lower_ = np.full(n_features, -np.inf)
+        self.upper_ = np.full(n_features, np.inf)
+        positions, low, high = outlier_bounds(X, self.method, self.threshold, self.subset)
+        self.lower_[positions] = low
+        self.upper_[positions] = high
+        self._positions = positions
+
+    def _rows(self, X, y):
+        return inside_rows(X, self._positions, self.lower_[self._positions], self.upper_[self._positions])
+
+
+__all__ = [
+    "DropDuplicates",
+    "DropMissing",
+    "DropOutliers",
+    "RowReport",
+    "drop_duplicates",
+    "drop_missing",
+    "drop_outliers",
+    "take_rows",
+]

@@ -1,0 +1,508 @@
+"""Scalers with scikit-learn's parameters, attributes and answers, over kernels that read a table once."""
+
+import numbers
+
+import numpy as np
+from scipy import sparse
+from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
+from sklearn.utils import assert_all_finite
+from sklearn.utils.sparsefuncs import (
+    incr_mean_variance_axis,
+    inplace_column_scale,
+    mean_variance_axis,
+)
+from sklearn.utils.validation import FLOAT_DTYPES, check_array, check_is_fitted, validate_data
+
+from fasttrain._kernels import columns
+from fasttrain._kernels.threads import get_num_threads
+from fasttrain._validation import check_bool, check_sample_weight, element_strided, raise_for_status
+
+SUBTRACT_DIVIDE, MULTIPLY_ADD, MULTIPLY_ADD_CLIP = range(3)
+CENTER_SPARSE = (
+    "Cannot center sparse matrices: pass `with_mean=False` instead, because centering would fill every zero"
+)
+
+
+def kernel_view(X):
+    """X in a type and layout that the column kernels read; float16 is widened, which is exact."""
+    return element_strided(X if X.dtype != np.float16 else X.astype(np.float32))
+
+
+def refuse_infinity(X, estimator):
+    """scikit-learn's message when X holds an infinity; sums that merely overflow are let through."""
+    assert_all_finite(X, allow_nan=True, estimator_name=type(estimator).__name__, input_name="X")
+
+
+def column_moments(X, sample_weight=None):
+    """(weight present, mean, sum of squared deviations) of each column, NaN skipped; NaN mean where nothing
+    is present.
+    """
+    n_features = X.shape[1]
+    weight, mean, squares = np.empty((3, n_features))
+    raise_for_status(columns.moments(kernel_view(X), sample_weight, weight, mean, squares, get_num_threads()))
+    empty = weight == 0
+    if empty.any():
+        mean[empty] = np.nan
+        squares[empty] = np.nan
+    return weight, mean, squares
+
+
+def column_extremes(X):
+    """(smallest, largest) of each column in X's type, NaN skipped; NaN where nothing is present."""
+    view = kernel_view(X)
+    low = np.empty(X.shape[1], dtype=view.dtype)
+    high = np.empty_like(low)
+    raise_for_status(columns.extremes(view, low, high, get_num_threads()))
+    empty = low > high
+    if empty.any():
+        low[empty] = high[empty] = np.nan
+    return low.astype(X.dtype, copy=False), high.astype(X.dtype, copy=False)
+
+
+def scale_columns(estimator, X, given, copy, a, b, kind, low=0.0, high=0.0):
+    """Map X column by column, in place when that is allowed or when X is already a copy of what was
+    ``given``.
+    """
+    a = np.ascontiguousarray(a, dtype=X.dtype)
+    b = np.ascontiguousarray(b, dtype=X.dtype)
+    if X.dtype == np.float16:
+        refuse_infinity(X, estimator)
+        out = X - a if kind == SUBTRACT_DIVIDE else X * a
+        out = out / b if kind == SUBTRACT_DIVIDE else out + b
+        out = np.clip(out, low, high) if kind == MULTIPLY_ADD_CLIP else out
+        if not copy and X.flags.writeable:
+            X[...] = out
+            return X
+        return out
+    view = element_strided(X)
+    own = X is not given and isinstance(given, np.ndarray) and not np.may_share_memory(X, given)
+    if view is X and X.flags.writeable and (own or not copy):
+        out = X
+    elif view is not X and copy:
+        out = view
+    else:
+        out = np.empty_like(view, subok=False)
+    status, infinite = columns.scale(view, a, b, low, high, kind, out, get_num_threads())
+    raise_for_status(status)
+    if infinite:
+        refuse_infinity(X if out is not X else np.full((1, 1), np.inf, X.dtype), estimator)
+    if out is not X and not copy and X.flags.writeable:
+        X[...] = out
+        return X
+    return out
+
+
+def merge_moments(weight, mean, var, new_weight, new_mean, new_squares):
+    """Moments of two sets together (Chan, Golub and LeVeque, 1983); var divides by the weight."""
+    total = weight + new_weight
+    with np.errstate(divide="ignore", invalid="ignore"):
+        delta = new_mean - mean
+        merged_mean = mean + delta * (new_weight / total)
+        merged_var = (var * weight + new_squares + delta**2 * (weight * (new_weight / total))) / total
+        only_new = weight == 0
+        only_old = new_weight == 0
+        merged_mean = np.where(only_new, new_mean, np.where(only_old, mean, merged_mean))
+        merged_var = np.where(only_new, new_squares / new_weight, np.where(only_old, var, merged_var))
+    return total, merged_mean, merged_var
+
+
+def near_constant(var, mean, n_samples):
+    """Columns whose variance is within the rounding error of the two-pass algorithm (Chan, Golub and
+    LeVeque).
+    """
+    eps = np.finfo(np.float64).eps
+    with np.errstate(over="ignore", invalid="ignore"):
+        return var <= n_samples * eps * var + (n_samples * mean * eps) ** 2
+
+
+def without_zeros(scale, constant=None):
+    """A copy of ``scale`` with 1 where the column is constant, so that nothing is divided by zero."""
+    scale = np.array(scale)
+    scale[scale < 10 * np.finfo(scale.dtype).eps if constant is None else constant] = 1.0
+    return scale
+
+
+class _Scaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+    def _reset(self):
+        for name in [name for name in vars(self) if name.endswith("_") and not name.startswith("_")]:
+            if name not in ("n_features_in_", "feature_names_in_"):
+                delattr(self, name)
+
+    def _validated(self, X, reset, accept_sparse=False, writeable=False):
+        # The kernels find infinities on their own way through the table.
+        return validate_data(
+            self,
+            X,
+            reset=reset,
+            accept_sparse=accept_sparse,
+            dtype=FLOAT_DTYPES,
+            ensure_all_finite="allow-nan" if sparse.issparse(X) else False,
+        )
+
+    def _inverse_validated(self, X, accept_sparse=False):
+        X = check_array(
+            X,
+            accept_sparse=accept_sparse,
+            dtype=FLOAT_DTYPES,
+            ensure_all_finite="allow-nan" if sparse.issparse(X) else False,
+            estimator=self,
+            input_name="X",
+        )
+        if X.shape[1] != self.n_features_in_:
+            raise ValueError(
+                f"X has {X.shape[1]} features, but {type(self).__name__} was fitted with "
+                f"{self.n_features_in_}"
+            )
+        return X
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+
+class StandardScaler(_Scaler):
+    """Center columns to mean 0 and scale them to standard deviation 1.
+
+    ``z = (x - mean) / std``, std dividing by n. Missing values are skipped in ``fit`` and kept in
+    ``transform``; the variance of a constant column counts as 1. float32 and float64 stay what they are,
+    statistics are float64.
+
+    Parameters
+    ----------
+    copy : bool, default=True
+        False scales in place where X is a writeable array of floats; X may be partly scaled when an infinity
+        is refused.
+    with_mean : bool, default=True
+        Whether to center; must be False for sparse matrices.
+    with_std : bool, default=True
+        Whether to scale.
+
+    Attributes
+    ----------
+    scale_ : ndarray of shape (n_features,) or None
+        What columns are divided by.
+    mean_, var_ : ndarray of shape (n_features,) or None
+    n_samples_seen_ : float or ndarray of shape (n_features,)
+        Values present (or their weights); one number when all columns have as many.
+    n_features_in_, feature_names_in_
+        As in every scikit-learn estimator.
+
+    References
+    ----------
+    Chan, Golub and LeVeque, Algorithms for computing the sample variance, The American Statistician 37.3,
+    1983.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fasttrain.preprocessing import StandardScaler
+    >>> StandardScaler().fit_transform(np.array([[0.0, 5.0], [2.0, 5.0]]))
+    array([[-1.,  0.],
+           [ 1.,  0.]])
+    """
+
+    def __init__(self, *, copy=True, with_mean=True, with_std=True):
+        self.with_mean = with_mean
+        self.with_std = with_std
+        self.copy = copy
+
+    def fit(self, X, y=None, sample_weight=None):
+        """Mean and standard deviation of X.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        y : ignored
+        sample_weight : array-like of shape (n_samples,), default=None
+
+        Returns
+        -------
+        self
+        """
+        self._reset()
+        return self.partial_fit(X, y, sample_weight)
+
+    def partial_fit(self, X, y=None, sample_weight=None):
+        """Update mean and standard deviation with more rows.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        y : ignored
+        sample_weight : array-like of shape (n_samples,), default=None
+
+        Returns
+        -------
+        self
+        """
+        for name in ("copy", "with_mean", "with_std"):
+            check_bool(name, getattr(self, name))
+        first = not hasattr(self, "n_samples_seen_")
+        X = self._validated(X, first, ("csr", "csc"))
+        n_features = X.shape[1]
+        if sample_weight is not None:
+            sample_weight = check_sample_weight(sample_weight, X.shape[0])
+        seen = (
+            np.zeros(n_features)
+            if first
+            else np.broadcast_to(self.n_samples_seen_, n_features).astype(np.float64)
+        )
+        if sparse.issparse(X):
+            self._sparse_moments(X, first, seen, sample_weight)
+        else:
+            wanted = self.with_mean or self.with_std
+            weight, mean, squares = column_moments(X, sample_weight if wanted else None)
+            if not np.isfinite(mean).all():
+                refuse_infinity(X, self)
+            total, mean, var = merge_moments(
+                seen,
+                np.zeros(n_features) if first or self.mean_ is None else self.mean_,
+                np.zeros(n_features) if first or self.var_ is None else self.var_,
+                weight,
+                mean,
+                squares,
+            )
+            self.mean_ = mean if wanted else None
+            self.var_ = var if self.with_std else None
+            # Counts of values are integers only where no mean is kept, as in scikit-learn.
+            self.n_samples_seen_ = total if wanted else total.astype(np.int64)
+        if (self.n_samples_seen_ == self.n_samples_seen_[0]).all():
+            self.n_samples_seen_ = self.n_samples_seen_[0]
+        if self.with_std:
+            constant = near_constant(self.var_, self.mean_, self.n_samples_seen_)
+            self.scale_ = without_zeros(np.sqrt(self.var_), constant)
+        else:
+            self.scale_ = None
+        return self
+
+    def _sparse_moments(self, X, first, seen, sample_weight):
+        if self.with_mean:
+            raise ValueError(CENTER_SPARSE)
+        if not self.with_std:
+            weights = np.ones(X.shape[0]) if sample_weight is None else sample_weight
+            absent = type(X)((np.isnan(X.data).astype(np.float64), X.indices, X.indptr), shape=X.shape)
+            self.mean_ = self.var_ = None
+            present = seen + (weights.sum() - absent.T @ weights)
+            self.n_samples_seen_ = present if sample_weight is not None else present.astype(np.int64)
+            return
+        weights = None if sample_weight is None else sample_weight.astype(X.dtype)
+        if first:
+            mean, var, total = mean_variance_axis(X, axis=0, weights=weights, return_sum_weights=True)
+        else:
+            mean, var, total = incr_mean_variance_axis(
+                X,
+                axis=0,
+                last_mean=self.mean_.astype(X.dtype),
+                last_var=self.var_.astype(X.dtype),
+                last_n=seen.astype(X.dtype),
+                weights=weights,
+            )
+        self.mean_ = mean.astype(np.float64, copy=False)
+        self.var_ = var.astype(np.float64, copy=False)
+        self.n_samples_seen_ = np.broadcast_to(total, X.shape[1]).astype(np.float64)
+
+    def transform(self, X, copy=None):
+        """Center and scale X.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        copy : bool, default=None
+            In place of the estimator's ``copy``.
+
+        Returns
+        -------
+        {ndarray, sparse matrix} of shape (n_samples, n_features)
+        """
+        check_is_fitted(self, "n_samples_seen_")
+        copy = self.copy if copy is None else copy
+        given, X = X, self._validated(X, False, "csr")
+        if sparse.issparse(X):
+            if self.with_mean:
+                raise ValueError(CENTER_SPARSE)
+            X = own_sparse(X, given, copy)
+            if self.scale_ is not None:
+                inplace_column_scale(X, 1 / self.scale_)
+            return X
+        center = self.mean_ if self.with_mean else np.zeros(X.shape[1])
+        scale = self.scale_ if self.with_std else np.ones(X.shape[1])
+        return scale_columns(self, X, given, copy, center, scale, SUBTRACT_DIVIDE)
+
+    def inverse_transform(self, X, copy=None):
+        """Undo :meth:`transform`.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        copy : bool, default=None
+            In place of the estimator's ``copy``.
+
+        Returns
+        -------
+        {ndarray, sparse matrix} of shape (n_samples, n_features)
+        """
+        check_is_fitted(self, "n_samples_seen_")
+        copy = self.copy if copy is None else copy
+        given, X = X, self._inverse_validated(X, "csr")
+        if sparse.issparse(X):
+            if self.with_mean:
+                raise ValueError(CENTER_SPARSE)
+            X = own_sparse(X, given, copy)
+            if self.scale_ is not None:
+                inplace_column_scale(X, self.scale_)
+            return X
+        # -0.0 is what can be added to any number without changing it, its sign included.
+        shift = self.mean_ if self.with_mean else np.full(X.shape[1], -0.0)
+        scale = self.scale_ if self.with_std else np.ones(X.shape[1])
+        return scale_columns(self, X, given, copy, scale, shift, MULTIPLY_ADD)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = not self.with_mean
+        return tags
+
+
+def own_sparse(X, given, copy):
+    """A sparse matrix that may be scaled in place."""
+    if copy and sparse.issparse(given) and np.may_share_memory(X.data, given.data):
+        return X.copy()
+    if not X.data.flags.writeable:
+        return X.copy()
+    return X
+
+
+class MinMaxScaler(_Scaler):
+    """Scale columns to a range.
+
+    ``x scale_ + min_`` with ``scale_ = (b - a) / (max - min)`` and ``min_ = a - min scale_`` for the range
+    (a, b). Missing values are skipped in ``fit`` and kept in ``transform``; a constant column goes to a.
+
+    Parameters
+    ----------
+    feature_range : tuple (a, b), default=(0, 1)
+    copy : bool, default=True
+        False scales in place where X is a writeable array of floats; X may be partly scaled when an infinity
+        is refused.
+    clip : bool, default=False
+        Whether to clip new data to the range.
+
+    Attributes
+    ----------
+    min_, scale_ : ndarray of shape (n_features,)
+    data_min_, data_max_, data_range_ : ndarray of shape (n_features,)
+    n_samples_seen_ : int
+    n_features_in_, feature_names_in_
+        As in every scikit-learn estimator.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fasttrain.preprocessing import MinMaxScaler
+    >>> MinMaxScaler().fit_transform(np.array([[1.0], [2.0], [5.0]])).ravel()
+    array([0.  , 0.25, 1.  ])
+    """
+
+    def __init__(self, feature_range=(0, 1), *, copy=True, clip=False):
+        self.feature_range = feature_range
+        self.copy = copy
+        self.clip = clip
+
+    def fit(self, X, y=None):
+        """Smallest and largest value of each column.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        y : ignored
+
+        Returns
+        -------
+        self
+        """
+        self._reset()
+        return self.partial_fit(X, y)
+
+    def partial_fit(self, X, y=None):
+        """Update smallest and largest with more rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        y : ignored
+
+        Returns
+        -------
+        self
+        """
+        low, high = self._range()
+        check_bool("copy", self.copy)
+        check_bool("clip", self.clip)
+        if sparse.issparse(X):
+            raise TypeError(
+                "MinMaxScaler does not support sparse input. Consider using MaxAbsScaler instead."
+            )
+        first = not hasattr(self, "n_samples_seen_")
+        X = self._validated(X, first)
+        data_min, data_max = column_extremes(X)
+        if np.isinf(data_min).any() or np.isinf(data_max).any():
+            refuse_infinity(X, self)
+        n_samples = X.shape[0]
+        if not first:
+            data_min = np.fmin(self.data_min_, data_min)
+            data_max = np.fmax(self.data_max_, data_max)
+            n_samples += self.n_samples_seen_
+        self.n_samples_seen_ = n_samples
+        self.data_min_, self.data_max_ = data_min, data_max
+        self.data_range_ = data_max - data_min
+        self.scale_ = (high - low) / without_zeros(self.data_range_)
+        self.min_ = low - data_min * self.scale_
+        return self
+
+    def _range(self):
+        if not isinstance(self.feature_range, (tuple, list)) or len(self.feature_range) != 2:
+            raise TypeError(f"feature_range must be a tuple (low, high); got {self.feature_range!r}")
+        low, high = self.feature_range
+        if not all(isinstance(bound, numbers.Real) for bound in (low, high)):
+            raise TypeError(f"feature_range must hold two numbers; got {self.feature_range!r}")
+        if low >= high:
+            raise ValueError(
+                f"Minimum of desired feature range must be smaller than maximum. Got {self.feature_range!r}."
+            )
+        return low, high
+
+    def transform(self, X):
+        """Scale X to the range.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features)
+        """
+        check_is_fitted(self, "n_samples_seen_")
+        given, X = X, self._validated(X, False)
+        low, high = self.feature_range
+        kind = MULTIPLY_ADD_CLIP if self.clip else MULTIPLY_ADD
+        return scale_columns(self, X, given, self.copy, self.scale_, self.min_, kind, low, high)
+
+    def inverse_transform(self, X):
+        """Undo :meth:`transform`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features)
+        """
+        check_is_fitted(self, "n_samples_seen_")
+        given, X = X, self._inverse_validated(X)
+        return scale_columns(self, X, given, self.copy, self.min_, self.scale_, SUBTRACT_DIVIDE)
+
+
+__all__ = ["MinMaxScaler", "StandardScaler"]

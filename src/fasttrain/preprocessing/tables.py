@@ -1,0 +1,302 @@
+"""One view of NumPy arrays, pandas and polars tables for whatever works on rows and columns."""
+
+import numpy as np
+from scipy.sparse import issparse
+
+from fasttrain._kernels import objects, rows
+from fasttrain._kernels.threads import get_num_threads
+from fasttrain._validation import check_same_length, element_strided, is_pandas, is_polars, raise_for_status
+
+KEEP = {"first": 0, "last": 1, False: 2, "none": 2}
+
+
+def as_rows(value, name):
+    """``value`` as something rows can be taken from: an array or a table of pandas or polars, of one or two
+    dimensions.
+    """
+    if issparse(value):
+        raise TypeError(
+            f"{name} is a sparse matrix; rows are dropped from dense arrays and data frames: use "
+            f"{name}.toarray()"
+        )
+    if is_pandas(value) or is_polars(value):
+        return value
+    array = np.asarray(value)
+    if array.dtype.names is not None:
+        raise TypeError(f"{name} is a structured array; pass a plain array or a DataFrame")
+    if array.ndim not in (1, 2):
+        raise ValueError(f"{name} must have one or two dimensions, got {array.ndim} (shape {array.shape})")
+    if type(array) is not np.ndarray:
+        array = np.asarray(array)
+    return array
+
+
+def take_rows(value, mask):
+    """The rows where ``mask`` is true, order and index kept."""
+    if is_polars(value):
+        return value.filter(mask)
+    return value[mask]
+
+
+def take_all(values, mask):
+    """:func:`take_rows` for X, y and sample_weight; those that are None stay away from the answer."""
+    return [take_rows(value, mask) for value in values if value is not None]
+
+
+def aligned(X, y, sample_weight):
+    """X, y, sample_weight as rows of equal number."""
+    X = as_rows(X, "X")
+    n_rows = X.shape[0]
+    if y is not None:
+        y = as_rows(y, "y")
+        check_same_length("y", y, n_rows)
+    if sample_weight is not None:
+        sample_weight = as_rows(sample_weight, "sample_weight")
+        check_same_length("sample_weight", sample_weight, n_rows)
+    return X, y, sample_weight
+
+
+class Table:
+    """Columns of an array or a data frame by position, with their names.
+
+    Parameters
+    ----------
+    value : ndarray, DataFrame or Series
+    subset : sequence of names or positions, or None
+        Columns to look at; None is all of them.
+    name : str
+        What messages call it.
+    """
+
+    def __init__(self, value, subset=None, name="X"):
+        self.value = value
+        self.n_rows = value.shape[0]
+        self.frame = is_pandas(value) or is_polars(value)
+        self.flat = value.ndim == 1 if not is_polars(value) else not hasattr(value, "columns")
+        if self.flat:
+            self.names = [getattr(value, "name", None) or name]
+        elif self.frame:
+            self.names = list(value.columns)
+        else:
+            self.names = list(range(value.shape[1]))
+        self.positions = self.select(subset, name)
+
+    def select(self, subset, name="X"):
+        """Positions of the columns that ``subset`` names."""
+        if subset is None:
+            return list(range(len(self.names)))
+        if isinstance(subset, (str, int, np.integer)):
+            subset = [subset]
+        positions = []
+        for item in subset:
+            if item in self.names:
+                positions.append(self.names.index(item))
+            elif not self.frame and isinstance(item, (int, np.integer)) and -len(self.names) <= item < 0:
+                positions.append(len(self.names) + int(item))
+            else:
+                raise ValueError(
+                    f"subset names column {item!r}, which {name} lacks; its columns are {self.names}"
+                )
+        return positions
+
+    def column(self, position):
+        """One column as it is: a vector of NumPy, or a Series."""
+        if self.flat:
+            return self.value
+        if is_pandas(self.value):
+            return self.value.iloc[:, position]
+        if is_polars(self.value):
+            return self.value.to_series(position)
+        return self.value[:, position]
+
+    def is_numeric(self, position):
+        """Whether a column holds integers or floats (bool is not a number here)."""
+        column = self.column(position)
+        if is_polars(column):
+            return column.dtype.is_numeric()
+        kind = getattr(column.dtype, "kind", "O")
+        return kind in "iuf" and getattr(column.dtype, "name", "") != "category"
+
+    def numbers(self, position):
+        """A numeric column as a vector of float32 or float64, missing values as NaN."""
+        column = self.column(position)
+        if is_polars(column):
+            column = (
+                column.fill_null(float("nan")) if column.null_count() and column.dtype.is_float() else column
+            )
+            if column.null_count():
+                column = column.cast(float_type(column)).fill_null(float("nan"))
+            column = column.to_numpy()
+        elif is_pandas(column):
+            column = (
+                column.to_numpy(
+                    dtype=None if isinstance(column.dtype, np.dtype) else np.float64, na_value=np.nan
+                )
+                if not isinstance(column.dtype, np.dtype)
+                else column.to_numpy()
+            )
+        if column.dtype not in (np.float32, np.float64):
+            column = column.astype(np.float64)
+        return element_strided(column)
+
+    def float_block(self):
+        """All selected columns as one float matrix without a copy, or None."""
+        value = self.value
+        if is_polars(value) or len(self.positions) != len(self.names):
+            return None
+        if is_pandas(value):
+            dtypes = [value.dtype] if self.flat else list(value.dtypes)
+            if any(
+                not isinstance(dtype, np.dtype) or dtype != dtypes[0] or dtype.kind != "f" for dtype in dtypes
+            ):
+                return None
+            value = value.to_numpy()
+        if value.dtype not in (np.float32, np.float64) or not value.dtype.isnative:
+            return None
+        return element_strided(value.reshape(self.n_rows, -1) if self.flat else value)
+
+    def missing(self, position, sentinels=()):
+        """Where a column is missing: NaN, None, NaT, pd.NA, null, or one of ``sentinels``."""
+        column = self.column(position)
+        if is_polars(column):
+            mask = column.is_null()
+            if column.dtype.is_float():
+                mask = mask | column.is_nan().fill_null(False)
+            mask = mask.to_numpy()
+        elif is_pandas(column):
+            mask = column.isna().to_numpy()
+        else:
+            mask = missing_vector(column)
+        mask = np.array(mask, dtype=bool)
+        for sentinel in sentinels:
+            mask |= equals(column, sentinel)
+        return mask
+
+    def codes(self, position):
+        """A column as int64 such that two cells are equal exactly when their codes are (missing markers
+        included).
+        """
+        column = self.column(position)
+        if is_polars(column):
+            if column.dtype.is_float():
+                return float_bits(element_strided(column.to_numpy()), column.is_null().to_numpy())
+            return column.rank("dense").cast(int_type(column)).fill_null(-1).to_numpy()
+        if is_pandas(column):
+            if isinstance(column.dtype, np.dtype):
+                return vector_codes(column.to_numpy())
+            codes, _ = column.factorize(use_na_sentinel=True)
+            return np.asarray(codes, dtype=np.int64)
+        return vector_codes(column)
+
+
+def float_type(series):
+    """polars' Float64, without importing polars at the top."""
+    import polars
+
+    return polars.Float64
+
+
+def int_type(series):
+    """polars' Int64, without importing polars at the top."""
+    import polars
+
+    return polars.Int64
+
+
+def missing_vector(column):
+    """Where a NumPy vector is missing."""
+    kind = column.dtype.kind
+    if kind in "fc":
+        return np.isnan(column)
+    if kind in "mM":
+        return np.isnat(column)
+    if kind == "O":
+        return object_codes(column)[0] < 0
+    if kind == "T" and hasattr(column.dtype, "na_object"):
+        return object_codes(column.astype(object))[0] < 0
+    return np.zeros(column.shape[0], dtype=bool)
+
+
+def equals(column, sentinel):
+    """Where a column equals a sentinel value; types that cannot be compared are not equal."""
+    if is_polars(column):
+        numeric = column.dtype.is_numeric()
+        if isinstance(sentinel, str) == numeric:
+            return np.zeros(len(column), dtype=bool)
+        return (column == sentinel).fill_null(False).to_numpy()
+    if not is_pandas(column):
+        kind = column.dtype.kind
+        if kind in "iufcb" and isinstance(sentinel, (str, bytes)):
+            return np.zeros(column.shape[0], dtype=bool)
+        if kind in "UST" and not isinstance(sentinel, (str, bytes)):
+            return np.zeros(column.shape[0], dtype=bool)
+        return np.asarray(column == sentinel, dtype=bool)
+    answer = column == sentinel
+    return np.asarray(answer.fillna(False) if answer.isna().any() else answer, dtype=bool)
+
+
+def missing_markers():
+    """The objects that stand for a missing value beside None and NaN, with the code each has."""
+    import sys
+
+    pandas = sys.modules.get("pandas")
+    return {} if pandas is None else {pandas.NA: -4, pandas.NaT: -5}
+
+
+def object_codes(values):
+    """(codes, table) of an object vector: codes in order of first appearance, below 0 for missing markers."""
+    table = missing_markers()
+    codes = np.empty(values.shape[0], dtype=np.int64)
+    try:
+        objects.codes_of_objects(values, table, codes, True)
+    except TypeError as error:
+        raise TypeError(f"values of an object column must be hashable: {error}") from None
+    return codes, table
+
+
+def float_bits(values, null=None):
+    """Canonical bits of floats: NaN once, -0.0 as 0.0; nulls get bits that no float here has."""
+    values = np.array(values, dtype=np.float64)
+    values += 0.0
+    values[np.isnan(values)] = np.nan
+    bits = values.view(np.int64)
+    if null is not None:
+        bits[null] = -1
+    return bits
+
+
+def vector_codes(column):
+    """Exact int64 codes of a NumPy vector."""
+    kind = column.dtype.kind
+    if kind == "f" and column.dtype.itemsize <= 8:
+        return float_bits(column)
+    if kind in "iub":
+        return column.astype(np.int64) if column.dtype != np.uint64 else column.view(np.int64)
+    if kind in "mM":
+        return (
+            column.view(np.int64)
+            if column.flags.c_contiguous
+            else np.ascontiguousarray(column).view(np.int64)
+        )
+    if kind in "fc":
+        return np.unique(column, return_inverse=True, equal_nan=True)[1].astype(np.int64)
+    if kind in "US":
+        column = np.ascontiguousarray(column)
+        if column.dtype.itemsize == 0:
+            return np.zeros(column.shape[0], dtype=np.int64)
+        return np.unique(column, return_inverse=True)[1].astype(np.int64)
+    return object_codes(column if kind == "O" else column.astype(object))[0]
+
+
+def duplicate_mask(cells, keep):
+    """Rows of a float or int64 matrix that repeat another."""
+    mask = np.empty(cells.shape[0], dtype=np.uint8)
+    raise_for_status(rows.duplicates(cells, KEEP[keep], mask, get_num_threads()))
+    return mask.view(bool)
+
+
+def missing_counts(block):
+    """How many NaN each row of a float matrix holds."""
+    counts = np.zeros(block.shape[0], dtype=np.int32)
+    raise_for_status(rows.missing(block, counts, get_num_threads()))
+    return counts

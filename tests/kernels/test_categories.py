@@ -1,0 +1,67 @@
+import numpy as np
+import pytest
+import reference_columns as reference
+
+from fasttrain._kernels import categories, objects
+
+
+@pytest.mark.parametrize("n_threads", [1, 2, 3])
+@pytest.mark.parametrize("dtype", [np.int32, np.int64])
+def test_codes_of_integers(dtype, n_threads):
+    rng = np.random.default_rng(0)
+    x = rng.integers(-5, 20, 30_001)
+    table = rng.permutation(np.arange(-1, 19))
+    expected = np.array([table[v + 2] if 0 <= v + 2 < len(table) else -1 for v in x])
+    for view in (x, np.repeat(x, 2)[::2]):
+        codes = np.empty(len(x), dtype=dtype)
+        unknown = categories.codes_of_integers(view, -2, table, codes, n_threads)
+        np.testing.assert_array_equal(codes, expected)
+        assert unknown == (expected < 0).sum()
+
+
+def test_codes_of_integers_at_the_ends_of_int64():
+    ends = np.iinfo(np.int64)
+    x = np.array([ends.min, ends.max, 0, ends.max - 1])
+    codes = np.empty(4, dtype=np.int64)
+    assert categories.codes_of_integers(x, ends.max - 1, np.array([5, 6]), codes, 1) == 2
+    assert codes.tolist() == [-1, 6, -1, 5]
+
+
+@pytest.mark.parametrize("code", [np.int32, np.int64])
+def test_one_hot(code):
+    rng = np.random.default_rng(1)
+    codes = rng.integers(-1, 3, (500, 4)).astype(code)
+    offsets = np.array([0, 3, 6, 9], dtype=code)
+    expected = reference.one_hot(np.where(codes >= 0, codes + offsets, -1), 12)
+    out = np.zeros((500, 12), dtype=np.float32)
+    categories.one_hot_dense(codes, offsets, out)
+    np.testing.assert_array_equal(out, expected)
+    indices, indptr = np.empty(2000, dtype=code), np.empty(501, dtype=code)
+    n = categories.one_hot_sparse(codes, offsets, indices, indptr, 2)
+    assert n == expected.sum()
+    np.testing.assert_array_equal(indptr, np.r_[0, np.cumsum(expected.sum(axis=1))])
+    np.testing.assert_array_equal(indices[:n], np.nonzero(expected)[1])
+
+
+def test_codes_of_objects():
+    values = np.array(
+        ["b", "a", None, float("nan"), np.nan, "b", 3, 3.0, np.float32("nan"), "c"], dtype=object
+    )
+    table = {}
+    codes = np.empty(len(values), dtype=np.int64)
+    assert not objects.codes_of_objects(values, table, codes, True)
+    assert codes.tolist() == [0, 1, -2, -1, -1, 0, 2, 2, -1, 3]
+    assert table == {"b": 0, "a": 1, 3: 2, "c": 3}
+    assert objects.codes_of_objects(np.array(["z", "a"], dtype=object), table, codes[:2], False)
+    assert codes[:2].tolist() == [-3, 1]
+    assert "z" not in table
+
+
+def test_codes_of_objects_follow_dict_over_many_values():
+    rng = np.random.default_rng(2)
+    # More distinct strings than the address cache has places, and equal strings at many addresses.
+    values = np.array([f"v{k}" for k in rng.integers(0, 5000, 40_000)], dtype=object)
+    table, twin = {}, {}
+    codes = np.empty(len(values), dtype=np.int64)
+    objects.codes_of_objects(values, table, codes, True)
+    assert codes.tolist() == [twin.setdefault(v, len(twin)) for v in values]

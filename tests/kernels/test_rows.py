@@ -1,0 +1,64 @@
+import numpy as np
+import pytest
+import reference_columns as reference
+from reference_columns import layouts
+
+from fasttrain._kernels import rows
+
+THREADS = (1, 2, 3, 8)
+
+
+def repeating(rng, n, m, dtype):
+    X = rng.integers(0, 4, (n, m)).astype(dtype)
+    if np.dtype(dtype).kind == "f":
+        X[X == 3] = np.nan
+        X[rng.random(X.shape) < 0.3] *= -1.0
+    return X
+
+
+@pytest.mark.parametrize("keep", [0, 1, 2])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64])
+@pytest.mark.parametrize("shape", [(1, 1), (50, 1), (3000, 4), (20_000, 6)])
+def test_duplicates(shape, dtype, keep):
+    X = repeating(np.random.default_rng(0), *shape, dtype)
+    expected = reference.duplicates(X, keep)
+    for name, view in layouts(X).items():
+        for n_threads in THREADS:
+            mask = np.full(shape[0], 7, dtype=np.uint8)
+            assert rows.duplicates(view, keep, mask, n_threads) == 0
+            np.testing.assert_array_equal(mask.astype(bool), expected, err_msg=f"{name} {n_threads}")
+
+
+def test_no_false_duplicate_among_distinct_rows():
+    X = np.random.default_rng(1).permutation(600_000).reshape(-1, 2).astype(np.float64)
+    mask = np.empty(len(X), dtype=np.uint8)
+    for n_threads in (1, 2):
+        rows.duplicates(X, 0, mask, n_threads)
+        assert not mask.any()
+
+
+def test_all_rows_equal():
+    mask = np.empty(100_000, dtype=np.uint8)
+    rows.duplicates(np.full((100_000, 3), np.nan), 0, mask, 2)
+    assert mask[0] == 0
+    assert mask[1:].all()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(1, 1), (5000, 3), (9001, 40)])
+def test_missing_and_outside(shape, dtype):
+    rng = np.random.default_rng(2)
+    X = rng.standard_normal(shape).astype(dtype)
+    X[rng.random(shape) < 0.1] = np.nan
+    X[0, 0] = np.inf
+    low, high = np.full(shape[1], -1.0), rng.uniform(0, 2, shape[1])
+    with np.errstate(invalid="ignore"):
+        expected = ((X.astype(float) < low) | (X.astype(float) > high)).sum(axis=1)
+    for view in layouts(X).values():
+        for n_threads in THREADS:
+            counts = np.ones(shape[0], dtype=np.int32)
+            assert rows.missing(view, counts, n_threads) == 0
+            np.testing.assert_array_equal(counts, 1 + np.isnan(X).sum(axis=1))
+            counts = np.zeros(shape[0], dtype=np.int32)
+            assert rows.outside(view, low, high, counts, n_threads) == 0
+            np.testing.assert_array_equal(counts, expected)
