@@ -229,3 +229,42 @@ def _check_range(first, last, n):
 def _check_width(width, step, most):
     if width % step or not step <= width <= most:
         raise ValueError(f"width must be a multiple of {step} up to {most}, got {width}")
+
+
+def multiply(const real[:, ::1] A, const real[::1] panels, const real[:, ::1] D, bint forward, real[:, ::1] z_out,
+             real[::1] g_out, Py_ssize_t repeat=1):
+    """``z = A @ W`` (forward) or ``g = A.T @ D``, done ``repeat`` times, for measuring.
+
+    A is (m, k), D and z (m, n); panels and g hold k * n elements as panels of ``panel_columns`` columns, the last one
+    narrower, each in C order; n is a multiple of the vector's lanes.
+    """
+    cdef Py_ssize_t m = A.shape[0], k = A.shape[1], n = D.shape[1], wide = panel_width(<const real*> NULL)
+    cdef Py_ssize_t i, r, c, width
+    cdef const real** rows
+    _check_width(min(n, wide), lanes(<const real*> NULL), wide)
+    _check_width(n % wide or wide, lanes(<const real*> NULL), wide)
+    for name, got, expected in (("panels", panels.shape[0], k * n), ("g_out", g_out.shape[0], k * n)):
+        _check(name, got, expected)
+    _check("D", (D.shape[0],), (m,))
+    _check("z_out", (z_out.shape[0], z_out.shape[1]), (m, n))
+    rows = <const real**> malloc(max(m, 1) * sizeof(real*))
+    if rows == NULL:
+        raise MemoryError("no memory for the row pointers")
+    for i in range(m):
+        rows[i] = &A[i, 0]
+    with nogil:
+        for r in range(repeat):
+            c = 0
+            while c < n:
+                width = min(wide, n - c)
+                if forward:
+                    rows_panel(rows, m, k, &panels[c * k], width, <const real*> NULL, &z_out[0, c], n)
+                else:
+                    columns_panel(rows, m, 0, k, &D[0, c], n, width, False, &g_out[c * k])
+                c += width
+    free(rows)
+
+
+def panel_columns(itemsize):
+    """Columns of a full weight panel for elements of ``itemsize`` bytes (4 or 8)."""
+    return ops_f32.panel_width if itemsize == 4 else ops_f64.panel_width

@@ -1,0 +1,125 @@
+"""What the benchmarks share: alternating measurement of ours and its peers, this machine's limits, the table."""
+
+import json
+import os
+import platform
+import statistics
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from fasttrain._kernels import primitives
+from fasttrain._kernels.threads import get_num_threads
+
+RESULTS = Path(__file__).parent / "results"
+
+
+@dataclass
+class Row:
+    """One line of the table; times in seconds, medians over the rounds."""
+
+    group: str
+    name: str
+    threads: int
+    times: dict = field(default_factory=dict)
+    target: float | None = None
+    #: ratio that the target is about: a peer's time over ours, or a share of a limit
+    reached: float | None = None
+    what: str = ""
+
+    @property
+    def verdict(self):
+        if self.target is None or self.reached is None:
+            return ""
+        return "reached" if self.reached >= self.target else "missed"
+
+
+def alternate(functions, seconds=2.0, rounds=None, warm=1):
+    """Median seconds of each function, called in turn, so that a slow spell of the machine hits all of them.
+
+    Parameters
+    ----------
+    functions : dict of callables without arguments
+    seconds : float
+        About how long to measure when ``rounds`` is None; at least 5 rounds.
+    """
+    for _ in range(warm):
+        for function in functions.values():
+            function()
+    times = {name: [] for name in functions}
+    end = time.perf_counter() + seconds
+    done = 0
+    while done < (rounds or 5) or (rounds is None and time.perf_counter() < end and done < 1000):
+        for name, function in functions.items():
+            start = time.perf_counter()
+            function()
+            times[name].append(time.perf_counter() - start)
+        done += 1
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def read_bandwidth(n_threads, n_bytes=1 << 28):
+    """Function that reads a large array once, and the bytes it reads."""
+    x = np.ones(n_bytes // 4, dtype=np.float32)
+    return lambda: primitives.finite(x, n_threads), x.nbytes
+
+
+def machine():
+    """What the figures were taken on."""
+    model = platform.processor()
+    try:
+        with open("/proc/cpuinfo") as file:
+            model = next(line.split(":", 1)[1].strip() for line in file if line.startswith("model name"))
+    except (OSError, StopIteration):
+        pass
+    return {
+        "processor": model,
+        "instruction_set": primitives.isa(),
+        "threads": get_num_threads(),
+        "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
+        "fma_peak_float32_gflops": primitives.fma_peak(4) / 1e9,
+        "fma_peak_float64_gflops": primitives.fma_peak(8) / 1e9,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+    }
+
+
+def _seconds(value):
+    for unit, factor in (("s", 1), ("ms", 1e3), ("us", 1e6)):
+        if value * factor >= 1:
+            return f"{value * factor:.3g} {unit}"
+    return f"{value * 1e9:.3g} ns"
+
+
+def table(rows, about):
+    """The rows as Markdown."""
+    lines = [
+        f"{about['processor']}, {about['instruction_set']}, {about['threads']} threads, "
+        f"FMA peak {about['fma_peak_float32_gflops']:.0f} GFLOP/s float32 a core, load {about['load']:.1f}",
+        "",
+        "| group | work | threads | ours | peers | reached | target | |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        times = dict(row.times)
+        base = times.pop("fasttrain")
+        ours = _seconds(base)
+        peers = ", ".join(f"{name} {_seconds(value)} ({value / base:.2f}x)" for name, value in times.items())
+        reached = "" if row.reached is None else f"{row.reached:.3g} {row.what}"
+        target = "" if row.target is None else f"{row.target:g}"
+        lines.append(
+            f"| {row.group} | {row.name} | {row.threads} | {ours} | {peers} | {reached} | {target} | {row.verdict} |"
+        )
+    return "\n".join(lines)
+
+
+def save(rows, about):
+    """Write the rows as JSON and Markdown under ``benchmarks/results``; returns the table."""
+    RESULTS.mkdir(exist_ok=True)
+    text = table(rows, about)
+    groups = "-".join(sorted({row.group for row in rows}))
+    (RESULTS / f"{groups}.json").write_text(json.dumps({"machine": about, "rows": [asdict(r) for r in rows]}, indent=1))
+    (RESULTS / f"{groups}.md").write_text(text + "\n")
+    return text
