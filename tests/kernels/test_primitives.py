@@ -108,7 +108,7 @@ def test_rows_dot(n_out, dtype):
             lx, lw, lb = long(X[index], w, bias)
             z, check = guarded((m, n_out + 2), dtype, fill=7.0)
             for b in (bias, None):
-                kernel.gathered_dot(X, index, w, b, z)
+                kernel.gathered_dot(X, index, w, b, z, fetch=b is None)
                 check()
                 exact = lx @ lw.T + (lb if b is not None else 0)
                 bound = tolerances.sum_bound(k + 1, abs(lx) @ abs(lw.T) + abs(lb), dtype)
@@ -127,7 +127,7 @@ def test_rows_axpy(n_out, dtype):
                 before = normal(n_out, k, dtype=dtype, seed=5)
                 g, check = guarded((n_out, k), dtype)
                 g[...] = before
-                kernel.gathered_axpy(X, index, first, last, d, g)
+                kernel.gathered_axpy(X, index, first, last, d, g, fetch=first > 0)
                 check()
                 lx, ld, lg = long(X[index], d, before)
                 exact = lg + ld.T @ lx

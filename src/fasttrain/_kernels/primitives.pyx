@@ -125,8 +125,11 @@ def vector_axpy(double a, const real[::1] x, real[::1] y_io):
 
 
 def gathered_dot(const real[:, ::1] X, const Py_ssize_t[::1] index, const real[:, ::1] w, const real[::1] bias,
-                 real[:, ::1] z_out):
-    """``z = X[index] @ w.T + bias``; X (n, k), w (n_out, k), bias (n_out,) or None, z (m, at least n_out)."""
+                 real[:, ::1] z_out, bint fetch=False):
+    """``z = X[index] @ w.T + bias``; X (n, k), w (n_out, k), bias (n_out,) or None, z (m, at least n_out).
+
+    With ``fetch`` the rows are also those that are fetched ahead, which must change nothing.
+    """
     cdef const real** rows
     _check("w", (w.shape[1],), (X.shape[1],))
     _check_room("z_out", (z_out.shape[0], z_out.shape[1]), (index.shape[0], w.shape[0]))
@@ -136,12 +139,13 @@ def gathered_dot(const real[:, ::1] X, const Py_ssize_t[::1] index, const real[:
         return
     rows = _row_pointers(X, index)
     rows_dot(rows, index.shape[0], X.shape[1], &w[0, 0] if X.shape[1] else NULL, w.shape[1], w.shape[0],
-             &bias[0] if bias is not None else NULL, 1, &z_out[0, 0], z_out.shape[1], NULL)
+             &bias[0] if bias is not None else NULL, 1, &z_out[0, 0], z_out.shape[1],
+             rows if fetch else NULL)
     free(rows)
 
 
 def gathered_axpy(const real[:, ::1] X, const Py_ssize_t[::1] index, Py_ssize_t first, Py_ssize_t last,
-                  const real[:, ::1] d, real[:, ::1] g_io):
+                  const real[:, ::1] d, real[:, ::1] g_io, bint fetch=False):
     """``g[:, first:last] += d.T @ X[index][:, first:last]``; d (m, n_out), g (n_out, k)."""
     cdef const real** rows
     _check_range(first, last, X.shape[1])
@@ -151,7 +155,7 @@ def gathered_axpy(const real[:, ::1] X, const Py_ssize_t[::1] index, Py_ssize_t 
         return
     rows = _row_pointers(X, index)
     rows_axpy(rows, index.shape[0], first, last, &d[0, 0], d.shape[1], d.shape[1], &g_io[0, 0], g_io.shape[1],
-              NULL)
+              rows if fetch else NULL)
     free(rows)
 
 
