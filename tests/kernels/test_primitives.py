@@ -241,6 +241,18 @@ def test_column_sums(dtype):
                 ).all()
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("n_states", [0, 1, 2, 3])
+def test_touch_adds_to_every_array(n_states, dtype):
+    for n in (0, 1, 17, 10_001):
+        g = normal(n, dtype=dtype)
+        arrays = [guarded(n, dtype) for _ in range(n_states + 1)]
+        kernel.touch(g, *(a for a, _ in arrays), n_threads=2)
+        for a, check in arrays:
+            check()
+            np.testing.assert_array_equal(a, g)
+
+
 def test_bad_arguments():
     X, index, z = np.ones((4, 3)), np.zeros(2, np.intp), np.ones((2, 64))
     lanes = kernel.vector_lanes(8)
@@ -257,6 +269,12 @@ def test_bad_arguments():
             lambda: kernel.gathered_panel(X, index, np.ones((3, lanes + 1)), None, z),
             "width must be a multiple",
         ),
+        (lambda: kernel.touch(np.ones(2), np.ones(2), None, np.ones(2)), "s2_io was given without"),
+        (
+            lambda: kernel.touch(np.ones(2), np.ones(2), np.ones(2), None, np.ones(2)),
+            "s3_io was given without",
+        ),
+        (lambda: kernel.touch(np.ones(2), np.ones(2), np.ones(3)), "s1_io must have size (2,), got (3,)"),
         (lambda: kernel.gathered_axpy(X, index, 2, 5, np.ones((2, 1)), np.ones((1, 3))), "first and last"),
     ]:
         with pytest.raises(ValueError) as caught:

@@ -93,8 +93,21 @@ def finite(const real[::1] x, int n_threads=1):
 
 def touch(const real[::1] g, real[::1] w_io, real[::1] s1_io=None, real[::1] s2_io=None, real[::1] s3_io=None,
           int n_threads=1):
-    """Add g to each other array: the memory traffic of an update with nothing to compute, for measuring bandwidth."""
+    """Add g to each other array: the memory traffic of an update with nothing to compute, for measuring bandwidth.
+
+    All of g's size; s2 needs s1, and s3 needs s2.
+    """
     cdef Py_ssize_t n = g.shape[0], block = 4096, b, i
+    _check("w_io", (w_io.shape[0],), (n,))
+    below = True
+    for name, state in (("s1_io", s1_io), ("s2_io", s2_io), ("s3_io", s3_io)):
+        if state is not None:
+            if not below:
+                raise ValueError(f"{name} was given without the state array before it")
+            _check(name, (state.shape[0],), (n,))
+        below = state is not None
+    if n == 0:
+        return
     cdef real* s1 = &s1_io[0] if s1_io is not None else NULL
     cdef real* s2 = &s2_io[0] if s2_io is not None else NULL
     cdef real* s3 = &s3_io[0] if s3_io is not None else NULL
