@@ -214,6 +214,29 @@ def column_totals(const real[:, ::1] d, bint accumulate, real[::1] s_io):
         column_sums(&d[0, 0] if d.shape[0] else NULL, d.shape[1], d.shape[0], s_io.shape[0], accumulate, &s_io[0])
 
 
+def softmax_loss_rows(const real[:, ::1] y, const real[:, ::1] z, const real[::1] weight=None,
+                      real[:, ::1] gradient_out=None, bint want_value=True):
+    """Softmax cross-entropy of rows of logits z (n, k) and class codes y (n, 1) or masses of the classes y (n, k).
+
+    Returns the weighted sum; writes its gradient, which may go over z.
+    """
+    cdef Py_ssize_t n = z.shape[0], k = z.shape[1]
+    if y.shape[0] != n or y.shape[1] not in (1, k):
+        raise ValueError(f"y must have shape ({n}, 1) or ({n}, {k}), got ({y.shape[0]}, {y.shape[1]})")
+    if weight is not None:
+        _check("weight", (weight.shape[0],), (n,))
+    if gradient_out is not None:
+        _check("gradient_out", (gradient_out.shape[0], gradient_out.shape[1]), (n, k))
+    if n == 0 or k == 0:
+        return 0.0
+    if y.shape[1] == 1:
+        for i in range(n):
+            if not 0 <= y[i, 0] < k:
+                raise ValueError(f"y must hold class codes from 0 to {k - 1}, got {y[i, 0]} in row {i}")
+    return softmax_loss(&y[0, 0], y.shape[1], &z[0, 0], k, &weight[0] if weight is not None else NULL, n, k, want_value,
+                        &gradient_out[0, 0] if gradient_out is not None else NULL, k)
+
+
 cdef const real** _row_pointers(const real[:, ::1] X, const Py_ssize_t[::1] index) except NULL:
     cdef Py_ssize_t i, m = index.shape[0]
     cdef const real** rows
