@@ -14,8 +14,8 @@ LAYERS = [
     {"_validation", "_spec"},
     {"losses", "activations", "optimizers", "penalties", "schedules"},
     {"training", "callbacks"},
-    {"descent", "_linear_base", "linear_model", "stochastic_linear", "neural_network", "models", "layers", "preprocessing",
-     "model_selection", "inspection", "plotting", "interop", "patch", "persistence"},
+    {"descent", "_linear_base", "linear_model", "stochastic_linear", "neural_network", "models", "layers",
+     "preprocessing", "model_selection", "inspection", "plotting", "interop", "patch", "persistence"},
     {"cli", "__main__", "demo"},
 ]  # fmt: skip
 LAYER_OF = {name: i for i, layer in enumerate(LAYERS) for name in layer}

@@ -15,7 +15,8 @@ def real_array(value, name):
         raise TypeError(f"{name} must hold real numbers, got an array of dtype {array.dtype}")
     dtype = np.float32 if array.dtype.kind == "f" and array.dtype.itemsize == 4 else np.float64
     # np.ascontiguousarray would make a 0-dimensional array 1-dimensional
-    return np.asarray(array, dtype=dtype, order="C")
+    array = np.asarray(array, dtype=dtype, order="C")
+    return array if array.flags.aligned else array.copy()
 
 
 def check_flag(value, name):
@@ -94,7 +95,7 @@ def check_batch_size(batch_size, n_samples):
 
 def check_design(X):
     """X as a finite, C-contiguous float32 or float64 array of at least one row and one column."""
-    X = np.require(real_array(X, "X"), requirements="CA")
+    X = real_array(X, "X")
     if X.ndim != 2 or 0 in X.shape:
         raise ValueError(f"X must have 2 axes with at least one sample and one feature, got shape {X.shape}")
     if not np.isfinite(X).all():

@@ -45,7 +45,7 @@ class LinearRegressor(RegressorMixin, LinearModel):
         Epochs at most (iterations for L-BFGS).
     tol : float or None, default=1e-4
         Training ends when the watched loss has not improved by more than this for ``n_iter_no_change`` epochs;
-        None goes on to ``max_iter``.
+        None goes on to ``max_iter``. L-BFGS has a ``tol`` of its own, for its gradient.
     n_iter_no_change : int, default=10
     shuffle : bool, default=True
         A new order of rows each epoch.
@@ -127,7 +127,7 @@ class LinearRegressor(RegressorMixin, LinearModel):
         return y if y.ndim == 2 and y.shape[1] > 1 else column_or_1d(y, warn=False)
 
     def _target(self, loss, y, dtype):
-        target = np.ascontiguousarray(y, dtype=dtype)
+        target = np.require(y, dtype, "CA")
         if loss.targets == "non_negative" and (target < 0).any():
             raise ValueError(f"y must hold numbers >= 0 for the loss {loss.name}, got {target.min():g}")
         return loss, target.reshape(len(y), -1)
@@ -273,7 +273,7 @@ feature_names_in_
 
     def _target(self, loss, y, dtype):
         if y.ndim == 2:
-            target = np.ascontiguousarray(y, dtype=dtype)
+            target = np.require(y, dtype, "CA")
             if loss.targets == "classes":
                 raise ValueError("loss must be 'log_loss' or a margin loss for multilabel y, got softmax_crossentropy")
         else:
