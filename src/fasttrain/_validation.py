@@ -5,7 +5,6 @@ import sys
 from numbers import Integral
 
 import numpy as np
-from sklearn.utils.validation import check_array
 
 
 def real_array(value, name):
@@ -187,6 +186,9 @@ def check_sample_weight(sample_weight, n_samples):
     """
     if isinstance(sample_weight, numbers.Real):
         return np.full(n_samples, float(sample_weight))
+    # here, so that importing the vocabulary does not take scikit-learn's second and a half
+    from sklearn.utils.validation import check_array
+
     weights = check_array(
         sample_weight, ensure_2d=False, dtype=np.float64, order="C", input_name="sample_weight"
     )
