@@ -20,7 +20,7 @@ from fasttrain._kernels.primitives cimport (
     softmax_loss, sum, sum_squares, update_span,
 )
 from fasttrain._kernels.penalties cimport penalty_value
-from fasttrain._kernels.threads cimport ft_barrier_init, ft_barrier_wait, threads_for_work
+from fasttrain._kernels.threads cimport ft_barrier_init, ft_barrier_wait, ft_team_size, threads_for_work
 from fasttrain._kernels.types cimport STATUS_NOT_FINITE, STATUS_OK, real
 from fasttrain._kernels.updates cimport adam_moments, nadam_moments, update_init, velocity_rate
 
@@ -399,13 +399,15 @@ cdef void combine_chunks(fit_task* task, Py_ssize_t first, Py_ssize_t last, cons
 
 
 cdef void sum_chunks(fit_task* task, int thread, const real* like) noexcept nogil:
-    """Takes chunks until none is left or the run's time is over; called by every thread."""
+    """Takes chunks, one at least, until none is left or the run's time is over; called by every thread."""
     cdef Py_ssize_t chunk
-    while ft_seconds() <= task.deadline:
+    while True:
         chunk = ft_fetch_add(&task.next_chunk)
         if chunk >= task.n_chunks:
             return
         chunk_gradient(task, chunk, thread, like)
+        if ft_seconds() > task.deadline:
+            return
 
 
 cdef double mean_of_chunks(fit_task* task, double* scale_out) noexcept nogil:
@@ -487,9 +489,9 @@ cdef void fit_threads(fit_task* task, int n_threads, const real* like) noexcept 
     with parallel(num_threads=n_threads):
         thread = threadid()
         if task.batch <= SMALL_BATCH:
-            small_batches(task, thread, n_threads, like)
+            small_batches(task, thread, ft_team_size(), like)
         else:
-            large_batches(task, thread, n_threads, like)
+            large_batches(task, thread, ft_team_size(), like)
 
 
 cdef void gradient_threads(fit_task* task, int n_threads, const real* like) noexcept nogil:
@@ -527,7 +529,7 @@ cdef void predict_threads(const layer* shape, const real* w, const real* x, Py_s
                           const real** rows, int n_threads) noexcept nogil:
     """z (n, width) = x @ W + b; rows holds SMALL_BATCH pointers a thread."""
     cdef Py_ssize_t block = block_rows(shape, w), n_blocks = (n + block - 1) // block, b, i, start, m
-    cdef int thread
+    cdef int thread, team
     cdef const real** own
     if n_threads == 1:
         for b in range(n_blocks):
@@ -539,8 +541,9 @@ cdef void predict_threads(const layer* shape, const real* w, const real* x, Py_s
         return
     with parallel(num_threads=n_threads):
         thread = threadid()
+        team = ft_team_size()
         own = rows + thread * SMALL_BATCH
-        for b in range(share(n_blocks, thread, n_threads), share(n_blocks, thread + 1, n_threads)):
+        for b in range(share(n_blocks, thread, team), share(n_blocks, thread + 1, team)):
             start = b * block
             m = min(block, n - start)
             for i in range(m):
@@ -550,6 +553,17 @@ cdef void predict_threads(const layer* shape, const real* w, const real* x, Py_s
 
 # Multiply-adds that one more thread must have in a step, some 20 microseconds of them, to be worth its barriers.
 cdef double STEP_PER_THREAD = 4e5
+
+
+def set_step_per_thread(double multiply_adds):
+    """Change what a step must hold for each thread, and return what it was; with 0 every thread allowed is used.
+
+    For measurements, and for tests that must see several threads on little data.
+    """
+    global STEP_PER_THREAD
+    before = STEP_PER_THREAD
+    STEP_PER_THREAD = multiply_adds
+    return before
 
 
 cdef class Network:
@@ -578,6 +592,7 @@ cdef class Network:
     cdef bint is_double
     cdef int n_threads
     cdef readonly object dtype
+    cdef readonly bint fit_intercept
     cdef readonly object parameters
     cdef readonly dict state
     cdef dict hold
@@ -585,6 +600,7 @@ cdef class Network:
 
     def __cinit__(self, Py_ssize_t n_features, Py_ssize_t n_outputs, dtype="float64", bint fit_intercept=True):
         self.dtype = np.dtype(dtype)
+        self.fit_intercept = fit_intercept
         self.is_double = self.dtype.itemsize == 8
         if self.is_double:
             layer_init(&self.shape, n_features, n_outputs, 0, fit_intercept, <const double*> NULL)
@@ -706,6 +722,11 @@ cdef class Network:
         self.task.y_width = y.shape[1]
         self.task.weight = &sample_weight[0] if sample_weight is not None else NULL
 
+    def release(self):
+        """Let go of the bound data and of the workspaces; the parameters and the rule's memory stay."""
+        self.hold = {}
+        self.task.n = 0
+
     def start_epoch(self, const Py_ssize_t[::1] order, Py_ssize_t batch_size, const double[::1] rates, int n_threads):
         """Set up one pass over the rows.
 
@@ -716,14 +737,14 @@ cdef class Network:
         batch_size : int
             From 1 to n_samples; the last batch may be smaller.
         rates : float64 array of shape (n_batches,)
-            Learning rate of each step.
+            Learning rate of each step; with fewer rates than batches the pass ends after them.
         n_threads : int
             Threads allowed; fewer run when a step is too small for them.
         """
         cdef double work
         self.task.order = &order[0] if order is not None else NULL
         self.task.batch = batch_size
-        self.task.n_batches = (self.task.n + batch_size - 1) // batch_size
+        self.task.n_batches = rates.shape[0]
         self.task.rates = &rates[0]
         self.task.next_batch = 0
         self.task.next_chunk = 0
@@ -791,8 +812,9 @@ cdef class Network:
 
     @property
     def epoch_loss(self):
-        """Mean over the epoch's rows of the batch objectives (mean loss plus penalty, each before its step)."""
-        return self.task.loss_sum / self.task.n
+        """Mean over the epoch's rows so far of the batch objectives (mean loss plus penalty, each before its step)."""
+        cdef Py_ssize_t rows = min(self.task.next_batch * self.task.batch, self.task.n)
+        return self.task.loss_sum / rows if rows else float("nan")
 
     @property
     def batches_done(self):

@@ -5,6 +5,9 @@
 #if defined(__unix__) || defined(__APPLE__)
 #include <sched.h>
 #endif
+#ifdef _OPENMP
+#include <omp.h>
+#endif
 
 #ifdef __cplusplus
 extern "C" {
@@ -58,6 +61,17 @@ static inline void ft_barrier_wait(ft_barrier *barrier, int n_threads)
 #endif
         }
     }
+}
+
+/* Threads of the team that the caller is in. It can be smaller than what was asked for (a nested region, OMP_THREAD_LIMIT, no
+ * memory for another stack), and a barrier that counted the others would wait for ever. */
+static inline int ft_team_size(void)
+{
+#ifdef _OPENMP
+    return omp_get_num_threads();
+#else
+    return 1;
+#endif
 }
 
 /* 1 when compiled with OpenMP. */
