@@ -65,9 +65,9 @@ def targets(rng, loss, n, k, dtype):
 class Case:
     """One configuration of a training, with its data, run by the engine and by its twin."""
 
-    def __init__(self, loss="half_squared_error", n_outputs=1, n_features=7, batch_size=7, optimizer="adam", shuffled=True,
-                 weighted=False, clip_norm=None, clip_value=None, weight_decay=None, l1=0.0, l2=0.0, fit_intercept=True,
-                 dtype="float64", n_epochs=2, seed=0):
+    def __init__(self, loss="half_squared_error", n_outputs=1, n_features=7, batch_size=7, optimizer="adam",
+                 shuffled=True, weighted=False, clip_norm=None, clip_value=None, weight_decay=None, l1=0.0, l2=0.0,
+                 fit_intercept=True, dtype="float64", n_epochs=2, seed=0):
         self.loss, self.parameter, self.dtype = loss, LOSSES.get(loss, 1.0), np.dtype(dtype)
         self.batch_size, self.l1, self.l2, self.fit_intercept = batch_size, l1, l2, fit_intercept
         self.optimizer = OPTIMIZERS[optimizer]
@@ -130,9 +130,10 @@ class Case:
         if self.optimizer.rule == "adagrad":
             settings["initial_accumulator"] = self.optimizer.initial_accumulator
         return reference_network.train(
-            *precise, settings, loss=self.loss, parameter=self.parameter, batch_size=self.batch_size, orders=self.orders,
-            rates=self.rates, weight=None if self.weight is None else self.weight.astype(np.longdouble), l1=self.l1,
-            l2=self.l2, clip_norm=self.clip_norm, fit_intercept=self.fit_intercept,
+            *precise, settings, loss=self.loss, parameter=self.parameter, batch_size=self.batch_size,
+            orders=self.orders, rates=self.rates, l1=self.l1, l2=self.l2,
+            weight=None if self.weight is None else self.weight.astype(np.longdouble),
+            clip_norm=self.clip_norm, fit_intercept=self.fit_intercept,
         )
 
     def check(self, threads=(2, 8)):
@@ -160,7 +161,8 @@ def test_every_loss_with_every_number_of_outputs(loss, dtype):
     features = itertools.cycle(FEATURES)
     for i, k in enumerate(OUTPUTS):
         Case(
-            loss, k_of(loss, k), next(features), 7 + i, next(rules), shuffled=i % 2 == 0, weighted=i % 3 == 0, dtype=dtype,
+            loss, k_of(loss, k), next(features), 7 + i, next(rules), shuffled=i % 2 == 0, weighted=i % 3 == 0,
+            dtype=dtype,
         ).check(threads=(2, 3, 8) if i == 5 else (3,))
 
 
@@ -206,7 +208,8 @@ def test_the_whole_grid(loss, batch_size, dtype):
         {"clip_value": 0.05, "weight_decay": 0.1, "weighted": True}, {"shuffled": False},
     ])
     for k, p in itertools.product(OUTPUTS, FEATURES):
-        Case(loss, k_of(loss, k), p, batch_size, next(rules), dtype=dtype, n_epochs=1, **next(options)).check(threads=THREADS[1:])
+        case = Case(loss, k_of(loss, k), p, batch_size, next(rules), dtype=dtype, n_epochs=1, **next(options))
+        case.check(threads=THREADS[1:])
 
 
 @pytest.mark.parametrize("k", [1, 4, 10, 130])
