@@ -86,14 +86,19 @@ def as_callbacks(callbacks):
         return []
     if isinstance(callbacks, Callback) or callable(callbacks):
         callbacks = [callbacks]
+    if isinstance(callbacks, str) or not hasattr(callbacks, "__iter__"):
+        raise _not_a_callback(callbacks)
     result = []
     for callback in callbacks:
         if isinstance(callback, Callback):
             result.append(callback)
-        elif callable(callback):
+        elif callable(callback) and not isinstance(callback, type):
             result.append(_FunctionCallback(callback))
         else:
-            raise TypeError(
-                f"callbacks must be Callback objects or functions of (epoch, logs), got {type(callback).__name__}"
-            )
+            raise _not_a_callback(callback)
     return result
+
+
+def _not_a_callback(value):
+    got = f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
+    return TypeError(f"callbacks must be Callback objects or functions of (epoch, logs), got {got}")

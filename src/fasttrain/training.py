@@ -30,7 +30,7 @@ class FitResult:
     n_iter : int
         Epochs begun and finished (iterations of L-BFGS).
     n_steps : int
-        Updates made.
+        Updates made (evaluations of the objective for L-BFGS), those of an interrupted epoch included.
     converged : bool
         Whether a stopping rule ended the training before the last epoch.
     interrupted : bool
@@ -87,7 +87,7 @@ def _diverged(epoch, rate):
 
 def train(network, optimizer, *, n_epochs, batch_size, n_samples, learning_rate=None, schedule=None, shuffle=False,
           random_state=None, stopping=None, validation_loss=None, callbacks=None, n_threads=None, first_step=0,
-          catch_interrupt=False):
+          schedule_epochs=None, max_steps=None, catch_interrupt=False):
     """Run epochs of a bound and configured engine.
 
     Parameters
@@ -114,6 +114,10 @@ def train(network, optimizer, *, n_epochs, batch_size, n_samples, learning_rate=
     n_threads : int, optional
     first_step : int
         Steps made before, for the schedule.
+    schedule_epochs : int, optional
+        Epochs that the schedule is laid out for; ``n_epochs`` when None.
+    max_steps : int, optional
+        Steps after which the training ends, in the middle of an epoch if need be.
     catch_interrupt : bool
         Whether Ctrl-C ends the training with ``interrupted`` set, instead of raising.
 
@@ -131,25 +135,28 @@ def train(network, optimizer, *, n_epochs, batch_size, n_samples, learning_rate=
     base = optimizer.learning_rate if learning_rate is None else learning_rate
     plateau = schedule.start(base) if isinstance(schedule, schedules.ReduceOnPlateau) else None
     per_epoch = -(-n_samples // batch_size)
+    planned = (n_epochs if schedule_epochs is None else schedule_epochs) * per_epoch
+    left = n_epochs * per_epoch if max_steps is None else max_steps
     callbacks = as_callbacks(callbacks)
     if validation_loss is not None:
         result.history["validation_loss"] = []
     best, best_parameters, waited, factor = math.inf, None, 0, 1.0
-    n_steps = 0
-    for callback in callbacks:
-        callback.on_train_begin(n_epochs)
+    before = network.counters["t"]
     try:
+        for callback in callbacks:
+            callback.on_train_begin(n_epochs)
         with thread_budget(n_threads) as threads:
             for epoch in range(1, n_epochs + 1):
                 order = None
                 if shuffle and per_epoch > 1:
                     order = np.ascontiguousarray(random_state.permutation(n_samples), dtype=np.intp)
-                rates = schedule.rates(base * factor, first_step + n_steps, per_epoch, per_epoch, n_epochs * per_epoch)
+                count = min(per_epoch, left)
+                rates = schedule.rates(base * factor, first_step + result.n_steps, count, per_epoch, planned)
                 network.start_epoch(order, batch_size, rates, threads)
                 while not network.run(SLICE_SECONDS):
                     pass
-                n_steps += network.batches_done
-                result.n_steps = n_steps
+                left -= count
+                result.n_steps = int(network.counters["t"] - before)
                 if network.diverged or not network.all_finite():
                     raise _diverged(epoch, rates[-1])
                 loss = network.epoch_loss
@@ -178,13 +185,14 @@ def train(network, optimizer, *, n_epochs, batch_size, n_samples, learning_rate=
                     result.message = (
                         f"{what} did not improve by more than tol={stopping.tol:g} for {stopping.patience} epochs"
                     )
-                if result.converged:
+                if result.converged or left <= 0:
                     break
-            else:
+            if not result.converged:
                 result.message = f"stopped after n_epochs={n_epochs}"
     except KeyboardInterrupt:
         if not catch_interrupt or not network.all_finite():
             raise
+        result.n_steps = int(network.counters["t"] - before)
         result.interrupted, result.message = True, f"interrupted in epoch {result.n_iter + 1}"
     finally:
         for callback in callbacks:
@@ -220,7 +228,8 @@ def train_lbfgs(network, optimizer, *, n_iter, callbacks=None, n_threads=None, v
     """Minimize the engine's objective over all bound rows with SciPy's L-BFGS-B.
 
     The arguments and the result are those of :func:`train`; ``n_iter`` is the most iterations when the optimizer's
-    own ``max_iter`` is None. One history entry an iteration.
+    own ``max_iter`` is None. One history entry an iteration, the objective after it; when the start is the optimum,
+    one entry with its objective.
     """
     from scipy.optimize import minimize
 
@@ -229,27 +238,35 @@ def train_lbfgs(network, optimizer, *, n_iter, callbacks=None, n_threads=None, v
     if validation_loss is not None:
         result.history["validation_loss"] = []
     start = network.parameters.astype(np.float64)
-    latest = {"x": start.copy()}
-    for callback in callbacks:
-        callback.on_train_begin(n_iter)
+    latest = start.copy()
+    asked = False
+
+    def record(x, value):
+        logs = {"loss": float(value), "learning_rate": math.nan}
+        if validation_loss is not None:
+            network.parameters[:] = x
+            logs["validation_loss"] = validation_loss()
+        for name, number in logs.items():
+            result.history[name].append(number)
+        return logs
 
     def iterate(intermediate_result):
-        latest["x"] = intermediate_result.x.copy()
+        nonlocal asked
+        latest[:] = intermediate_result.x
+        logs = record(latest, intermediate_result.fun)
         result.n_iter += 1
-        logs = {"loss": float(intermediate_result.fun), "learning_rate": math.nan}
-        if validation_loss is not None:
-            network.parameters[:] = intermediate_result.x
-            logs["validation_loss"] = validation_loss()
-        for name, value in logs.items():
-            result.history[name].append(value)
-        if _tell(callbacks, result.n_iter, logs):
+        asked = _tell(callbacks, result.n_iter, logs)
+        if asked:
             raise StopIteration
 
     try:
+        for callback in callbacks:
+            callback.on_train_begin(optimizer.max_iter or n_iter)
         with thread_budget(n_threads) as threads:
 
             def function(x):
                 value, gradient = objective_and_gradient(network, x, threads)
+                result.n_steps += 1
                 return value, gradient.astype(np.float64, copy=False)
 
             value = function(start)[0]
@@ -263,22 +280,29 @@ def train_lbfgs(network, optimizer, *, n_iter, callbacks=None, n_threads=None, v
                 options={
                     "maxiter": optimizer.max_iter or n_iter, "maxfun": optimizer.max_fun, "maxcor": optimizer.history,
                     "gtol": optimizer.tol,
+                    # an objective that no longer moves in its last digits cannot be told from its minimum
+                    "ftol": 64 * np.finfo(np.float64).eps if network.dtype == np.float64 else np.finfo(np.float32).eps,
                 },
             )
+        if not result.history["loss"]:
+            record(found.x, found.fun)
     except KeyboardInterrupt:
         if not catch_interrupt:
             raise
-        network.parameters[:] = latest["x"]
+        network.parameters[:] = latest
         result.interrupted, result.message = True, f"interrupted in iteration {result.n_iter + 1}"
         return result
     finally:
         for callback in callbacks:
             callback.on_train_end(result.history)
     network.parameters[:] = found.x
-    result.n_steps = int(found.nfev)
-    result.converged, result.message = bool(found.success), str(found.message)
-    if not network.all_finite():
+    if not math.isfinite(found.fun) or not network.all_finite():
         raise DivergenceError(
-            f"L-BFGS left the finite numbers in iteration {result.n_iter}. Scale the features (StandardScaler)."
+            f"training diverged in iteration {result.n_iter + 1} of L-BFGS: the loss is no longer finite. Scale the "
+            "features (StandardScaler) or add an l2 penalty."
         )
+    if asked:
+        result.converged, result.message = True, f"a callback ended the training after iteration {result.n_iter}"
+    else:
+        result.converged, result.message = bool(found.success), str(found.message)
     return result

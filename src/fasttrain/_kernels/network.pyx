@@ -701,6 +701,11 @@ cdef class Network:
         self.task.momentum_decay = settings.get("momentum_decay", 1.0)
 
     @property
+    def rule(self):
+        """Name of the update rule."""
+        return _updates.NAMES[self.task.rule]
+
+    @property
     def counters(self):
         """Steps done and the number that some rules carry: with ``state``, all that a rule remembers."""
         return {"t": self.steps_done, "carried": self.task.carried}
