@@ -18,6 +18,12 @@ def real_array(value, name):
     return np.asarray(array, dtype=dtype, order="C")
 
 
+def check_flag(value, name):
+    """Raise TypeError unless ``value`` is True or False."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} must be True or False, got {value!r}")
+
+
 def check_same_shape(array, name, shape, other_name):
     if array.shape != shape:
         raise ValueError(f"{name} must have the shape of {other_name}, {shape}, got {array.shape}")
@@ -88,7 +94,7 @@ def check_batch_size(batch_size, n_samples):
 
 def check_design(X):
     """X as a finite, C-contiguous float32 or float64 array of at least one row and one column."""
-    X = np.ascontiguousarray(real_array(X, "X"))
+    X = np.require(real_array(X, "X"), requirements="CA")
     if X.ndim != 2 or 0 in X.shape:
         raise ValueError(f"X must have 2 axes with at least one sample and one feature, got shape {X.shape}")
     if not np.isfinite(X).all():

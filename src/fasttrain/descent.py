@@ -10,8 +10,10 @@ import numpy as np
 
 from fasttrain import losses, optimizers, penalties, schedules
 from fasttrain._kernels.network import Network
-from fasttrain._spec import check_integer
-from fasttrain._validation import check_batch_size, check_design, check_targets, check_weights
+from fasttrain._spec import check_integer, check_real
+from fasttrain._validation import (
+    check_batch_size, check_design, check_flag, check_targets, check_weights, real_array,
+)
 from fasttrain.training import Stopping, configure, train, train_lbfgs
 
 __all__ = [
@@ -100,19 +102,37 @@ def minimize(X, y, loss="half_squared_error", optimizer="gradient_descent", pena
     >>> found.coef.round(6)
     array([ 2., -1.])
     """
+    return _solve(
+        X, y, loss=loss, optimizer=optimizer, penalty=penalty, n_iter=n_iter, batch_size=batch_size,
+        sample_weight=sample_weight, fit_intercept=fit_intercept, x0=x0, callback=callback, random_state=random_state,
+        learning_rate=learning_rate, schedule=schedule, tol=tol, n_threads=n_threads,
+    )
+
+
+def _solve(X, y, *, loss="half_squared_error", optimizer="gradient_descent", penalty=None, n_iter=None, n_steps=None,
+           batch_size=None, sample_weight=None, fit_intercept=False, x0=None, callback=None, random_state=None,
+           learning_rate=None, schedule=None, tol=None, n_threads=None):
+    """:func:`minimize`, its length in passes (``n_iter``) or in steps (``n_steps``)."""
     X = check_design(X)
     loss = losses.get(loss)
     optimizer = optimizers.get(optimizer)
     penalty = penalties.get(penalty)
-    check_integer(n_iter, "n_iter", low=1)
+    check_flag(fit_intercept, "fit_intercept")
+    check_real(learning_rate, "learning_rate", low=0, open_low=True, optional=True)
+    check_real(tol, "tol", low=0, optional=True)
+    check_integer(n_threads, "n_threads", low=1, optional=True)
     if optimizer.rule == "lbfgs" and penalty.l1:
         raise ValueError(f"penalty must have no l1 part for the optimizer LBFGS, got {penalty!r}")
     target, n_outputs, flat = check_targets(y, loss, X)
     weights = None if sample_weight is None else check_weights(sample_weight, len(X), X.dtype)
     batch_size = check_batch_size("full" if batch_size is None else batch_size, len(X))
+    if n_steps is None:
+        check_integer(n_iter, "n_iter", low=1)
+    else:
+        n_iter = -(-n_steps // -(-len(X) // batch_size))
     network = Network(X.shape[1], n_outputs, X.dtype, bool(fit_intercept))
     if x0 is not None:
-        start = np.asarray(x0, dtype=X.dtype)
+        start = real_array(x0, "x0")
         wanted = (X.shape[1],) if flat else (X.shape[1], n_outputs)
         if start.shape != wanted or not np.isfinite(start).all():
             raise ValueError(f"x0 must be finite and have shape {wanted}, got shape {start.shape}")
@@ -126,7 +146,7 @@ def minimize(X, y, loss="half_squared_error", optimizer="gradient_descent", pena
             network, optimizer, n_epochs=n_iter, batch_size=batch_size, n_samples=len(X),
             learning_rate=learning_rate, schedule=schedules.get(schedule), shuffle=batch_size < len(X),
             random_state=np.random.default_rng(random_state), stopping=None if tol is None else Stopping(tol),
-            callbacks=callback, n_threads=n_threads,
+            callbacks=callback, n_threads=n_threads, max_steps=n_steps,
         )
     coef, intercept = network.unpack(network.parameters)
     return MinimizeResult(
@@ -136,6 +156,7 @@ def minimize(X, y, loss="half_squared_error", optimizer="gradient_descent", pena
 
 
 def _descend(X, y, optimizer, num_iterations, **options):
+    check_integer(num_iterations, "num_iterations", low=1)
     return minimize(X, y, "squared_error", optimizer, n_iter=num_iterations, **options).coef
 
 
@@ -174,25 +195,12 @@ def stochastic_gradient_descent(X, y, learning_rate, num_iterations, sample_size
     that every row is seen equally often; the last sample of a pass may be smaller. Other parameters and the result are
     those of :func:`gradient_descent`.
     """
-    n_samples = len(X)
     check_integer(num_iterations, "num_iterations", low=1)
-    sample_size = check_batch_size(sample_size, n_samples)
-    per_pass = -(-n_samples // sample_size)
-    rng = np.random.default_rng(random_state)
-    optimizer = optimizers.GradientDescent(learning_rate)
-    passes, rest = divmod(num_iterations, per_pass)
-    theta = options.pop("x0", None)
-    if passes:
-        theta = _descend(X, y, optimizer, passes, batch_size=sample_size, random_state=rng, x0=theta, **options)
-    if rest:
-        rows = rng.permutation(n_samples)[:rest * sample_size]
-        if options.get("sample_weight") is not None:
-            options["sample_weight"] = np.asarray(options["sample_weight"])[rows]
-        theta = _descend(
-            np.asarray(X)[rows], np.asarray(y)[rows], optimizer, 1, batch_size=min(sample_size, len(rows)),
-            random_state=rng, x0=theta, **options,
-        )
-    return theta
+    check_integer(sample_size, "sample_size", low=1)
+    return _solve(
+        X, y, loss="squared_error", optimizer=optimizers.GradientDescent(learning_rate), n_steps=num_iterations,
+        batch_size=sample_size, random_state=random_state, **options,
+    ).coef
 
 
 def momentum(X, y, learning_rate, momentum, num_iterations, **options):
