@@ -1,20 +1,23 @@
 """Cross-validation with a fresh clone for every fold."""
 
+from functools import partial
+
 import numpy as np
 from sklearn import model_selection
 from sklearn.base import BaseEstimator, is_classifier, is_regressor
 from sklearn.metrics import get_scorer
 from sklearn.utils import indexable
-from sklearn.utils.validation import check_array
 
 __all__ = ["cross_val_predict", "cross_val_score", "cross_validate"]
 
 # Means over samples: a score of one row is defined, and the mean of the rows' scores is the score of all rows.
 _OF_ONE_ROW = frozenset({
-    "accuracy", "neg_mean_squared_error", "neg_mean_absolute_error", "neg_median_absolute_error",
-    "neg_mean_absolute_percentage_error", "neg_mean_squared_log_error", "neg_mean_poisson_deviance",
-    "neg_mean_gamma_deviance", "neg_max_error", "max_error",
+    "accuracy", "neg_mean_squared_error", "neg_mean_absolute_error", "neg_mean_absolute_percentage_error",
+    "neg_mean_squared_log_error", "neg_mean_poisson_deviance", "neg_mean_gamma_deviance",
 })
+
+# What the folds that could be fitted score beside the caller's metrics.
+_MARK = "_fitted"
 
 
 class _PooledPredictions(BaseEstimator):
@@ -56,7 +59,9 @@ class _PooledPredictions(BaseEstimator):
 
 
 def _take(X, rows):
-    return X.iloc[rows] if hasattr(X, "iloc") else X[rows]
+    if hasattr(X, "iloc"):
+        return X.iloc[rows]
+    return X[rows] if hasattr(X, "shape") else [X[row] for row in rows]
 
 
 def _pooled_scorers(estimator, scoring):
@@ -79,8 +84,9 @@ def cross_validate(estimator, X, y=None, *, groups=None, scoring=None, cv=None, 
     """Scores and times of an estimator over the folds of ``cv``, each fold with a fresh clone.
 
     Parameters, results and errors are those of :func:`sklearn.model_selection.cross_validate`, with one addition: where
-    every test part is one row (leave-one-out) and a metric is not defined on one row (r2, roc_auc, f1 ...), it is
-    computed once on the pooled predictions of all folds, and every fold's entry holds that score.
+    every test part is one row (leave-one-out) and a metric given by name is not a mean over rows (r2, roc_auc, f1
+    ...), it is computed once on the pooled predictions of all folds, and every fold's entry holds that score:
+    ``error_score`` if a fold could not be fitted.
 
     Examples
     --------
@@ -105,36 +111,43 @@ def cross_validate(estimator, X, y=None, *, groups=None, scoring=None, cv=None, 
             estimator, X, y, scoring=scoring, cv=folds, return_estimator=return_estimator,
             return_indices=return_indices, **options,
         )
-    rest = _without(scoring, pooled)
-    options["return_train_score"] = return_train_score and bool(rest)
+    scorers = {key: get_scorer(name) for key, name in pooled.items()}
+    # a number that error_score is not tells the folds that could be fitted
+    mark = 0.0 if error_score != 0.0 else 1.0
     results = model_selection.cross_validate(
-        estimator, X, y, scoring=rest or _no_score, cv=folds, return_estimator=True, return_indices=return_indices,
-        **options,
+        estimator, X, y, scoring={**_without(scoring, pooled), _MARK: partial(_constant, mark)}, cv=folds,
+        return_estimator=True, return_indices=return_indices, **options,
     )
-    if not rest:
-        del results["test_score"]
-    numbers = np.concatenate([test for _, test in folds])
-    rows = X if hasattr(X, "iloc") else check_array(X, accept_sparse="csr", dtype=None, ensure_all_finite=False)
-    pool = _PooledPredictions(results["estimator"], [test for _, test in folds], rows)
-    truth = _take(y, numbers) if hasattr(y, "iloc") else np.asarray(y)[numbers]
-    for key, name in pooled.items():
-        score = get_scorer(name)(pool, numbers.reshape(-1, 1), truth)
+    fitted = results.pop(f"test_{_MARK}") == mark
+    results.pop(f"train_{_MARK}", None)
+    X, y = (rows if hasattr(rows, "shape") else list(rows) for rows in (X, y))
+    if fitted.all():
+        pool = _PooledPredictions(results["estimator"], [test for _, test in folds], X)
+        numbers = np.concatenate([test for _, test in folds])
+    for key, scorer in scorers.items():
+        score = scorer(pool, numbers.reshape(-1, 1), np.asarray(_take(y, numbers))) if fitted.all() else error_score
         results[f"test_{key}"] = np.full(len(folds), score)
+        if return_train_score:
+            results[f"train_{key}"] = np.array([
+                scorer(model, _take(X, train), _take(y, train)) if good else error_score
+                for model, (train, _), good in zip(results["estimator"], folds, fitted)
+            ])
     if not return_estimator:
         del results["estimator"]
     return results
 
 
-def _no_score(estimator, X, y=None):
-    return 0.0
+def _constant(value, estimator, X, y=None):
+    return value
 
 
 def _without(scoring, pooled):
-    if isinstance(scoring, (list, tuple, set)):
-        return [name for name in scoring if name not in pooled]
+    """The metrics that are scored fold by fold, by their key in the results."""
     if isinstance(scoring, dict):
         return {key: scorer for key, scorer in scoring.items() if key not in pooled}
-    return None
+    if isinstance(scoring, (list, tuple, set)):
+        return {name: name for name in scoring if name not in pooled}
+    return {}
 
 
 def cross_val_score(estimator, X, y=None, *, groups=None, scoring=None, cv=None, n_jobs=None, verbose=0, params=None,
@@ -149,10 +162,13 @@ def cross_val_score(estimator, X, y=None, *, groups=None, scoring=None, cv=None,
     """
     if isinstance(scoring, (list, tuple, set, dict)):
         raise ValueError(f"scoring must be one metric for cross_val_score, got {scoring!r}; use cross_validate")
-    return cross_validate(
+    results = cross_validate(
         estimator, X, y, groups=groups, scoring=scoring, cv=cv, n_jobs=n_jobs, verbose=verbose, params=params,
         pre_dispatch=pre_dispatch, error_score=error_score,
-    )["test_score"]
+    )
+    if "test_score" not in results:
+        raise ValueError(f"scoring must return one number for cross_val_score, got several from {scoring!r}")
+    return results["test_score"]
 
 
 def cross_val_predict(estimator, X, y=None, *, groups=None, cv=None, n_jobs=None, verbose=0, params=None,
