@@ -1,0 +1,321 @@
+"""What the linear estimators share: parameters, data, the fit itself and what outlives it."""
+
+import math
+import warnings
+from contextlib import contextmanager
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from fasttrain import optimizers, penalties, schedules
+from fasttrain._kernels.losses import loss_and_gradient
+from fasttrain._kernels.network import Network
+from fasttrain._kernels.threads import get_num_threads
+from fasttrain._spec import check_integer, check_real
+from fasttrain._validation import check_batch_size, check_flag, check_weights
+from fasttrain.callbacks import ProgressBar, as_callbacks
+from fasttrain.training import Stopping, configure, train, train_lbfgs
+
+# Names under which the optimizer's own learning rate of 0.001, meant for networks, is raised.
+_NETWORK_RULES = ("adam", "nadam", "rmsprop")
+
+
+@contextmanager
+def all_or_nothing(estimator):
+    """Put back the estimator's attributes, and what its optimizer remembers, when the block raises."""
+    before = dict(vars(estimator))
+    memory = remembered(before.get("_engine"))
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        if memory is not None:
+            estimator._engine = engine_of(memory)
+        raise
+
+
+def remembered(network):
+    """All that an optimizer remembers, in arrays that do not depend on the engine's layout; None without a network."""
+    if network is None:
+        return None
+    return {
+        "rule": network.rule, "counters": network.counters, "fit_intercept": network.fit_intercept,
+        "slots": {slot: network.unpack(array) for slot, array in network.state.items()},
+        "parameters": network.unpack(network.parameters),
+    }
+
+
+def engine_of(memory):
+    """The network that :func:`remembered` was made from."""
+    coef, intercept = memory["parameters"]
+    network = Network(coef.shape[1], coef.shape[0], coef.dtype, memory["fit_intercept"])
+    network.parameters[:] = network.pack(coef, intercept)
+    network.set_optimizer(memory["rule"], tuple(memory["slots"]), {})
+    for slot, (weights, biases) in memory["slots"].items():
+        network.state[slot][:] = network.pack(weights, biases)
+    network.counters = memory["counters"]
+    return network
+
+
+class LinearModel(BaseEstimator):
+    """What the classifier and the regressor share: everything but the meaning of y."""
+
+    def __init__(self, loss, *, penalty=None, alpha=1e-4, l1_ratio=0.15, fit_intercept=True, optimizer="adam",
+                 learning_rate=None, schedule="constant", batch_size="auto", max_iter=200, tol=1e-4,
+                 n_iter_no_change=10, shuffle=True, random_state=None, early_stopping=False, validation_fraction=0.1,
+                 warm_start=False, callbacks=None, n_threads=None, dtype=None, verbose=0):
+        self.loss = loss
+        self.penalty = penalty
+        self.alpha = alpha
+        self.l1_ratio = l1_ratio
+        self.fit_intercept = fit_intercept
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.schedule = schedule
+        self.batch_size = batch_size
+        self.max_iter = max_iter
+        self.tol = tol
+        self.n_iter_no_change = n_iter_no_change
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.warm_start = warm_start
+        self.callbacks = callbacks
+        self.n_threads = n_threads
+        self.dtype = dtype
+        self.verbose = verbose
+
+    # ---- parameters as specs ----
+
+    def _penalty_spec(self):
+        if isinstance(self.penalty, penalties.Penalty):
+            return self.penalty
+        alpha = check_real(self.alpha, "alpha", low=0)
+        l1_ratio = check_real(self.l1_ratio, "l1_ratio", low=0, high=1)
+        made = penalties.get(self.penalty)
+        if isinstance(made, penalties.ElasticNet):
+            return penalties.ElasticNet(alpha, l1_ratio)
+        return type(made)(alpha) if isinstance(made, (penalties.L1, penalties.L2)) else made
+
+    def _check_parameters(self):
+        """The specs and numbers of this fit; everything that is wrong with a parameter is raised here."""
+        penalty = self._penalty_spec()
+        optimizer = optimizers.get(self.optimizer)
+        if optimizer.rule == "lbfgs" and penalty.l1:
+            raise ValueError(f"penalty must have no l1 part for the optimizer LBFGS, got {penalty!r}")
+        if self.dtype is not None:
+            try:
+                known = np.dtype(self.dtype) in (np.float32, np.float64)
+            except TypeError:
+                known = False
+            if not known:
+                raise ValueError(f"dtype must be float32, float64 or None, got {self.dtype!r}")
+        check_real(self.learning_rate, "learning_rate", low=0, open_low=True, optional=True)
+        check_integer(self.max_iter, "max_iter", low=1)
+        check_integer(self.n_iter_no_change, "n_iter_no_change", low=1)
+        if self.tol is not None and self.tol != -math.inf:
+            check_real(self.tol, "tol", low=0)
+        check_real(self.validation_fraction, "validation_fraction", low=0, high=1, open_low=True, open_high=True)
+        check_integer(self.n_threads, "n_threads", low=1, optional=True)
+        for name in ("fit_intercept", "shuffle", "early_stopping", "warm_start"):
+            check_flag(getattr(self, name), name)
+        as_callbacks(self.callbacks)
+        return self._loss_spec(), optimizer, penalty, schedules.get(self.schedule)
+
+    def _learning_rate(self, optimizer):
+        if self.learning_rate is None and isinstance(self.optimizer, str) and optimizer.rule in _NETWORK_RULES:
+            return 0.01
+        return self.learning_rate
+
+    # ---- data ----
+
+    def _checked(self, X, y, keep, **options):
+        """X and y as arrays of the dtype to compute in: a partial fit's data take the dtype of the model."""
+        dtype = self.coef_.dtype if keep == "partial" else self._dtypes()
+        X, y = validate_data(self, X, y, reset=not keep, dtype=dtype, order="C", multi_output=True, **options)
+        # scikit-learn keeps an array whose elements lie across their boundaries; the kernels must not see one
+        return np.require(X, requirements="CA"), y.toarray() if hasattr(y, "toarray") else y
+
+    def _dtypes(self):
+        return [np.float64, np.float32] if self.dtype is None else np.dtype(self.dtype)
+
+    def _weights(self, sample_weight, y, dtype):
+        """Sample weights with class weights in them, or None when all are 1."""
+        weights = None if sample_weight is None else check_weights(sample_weight, len(y), dtype)
+        by_class = self._class_weights(y)
+        if by_class is not None:
+            weights = by_class.astype(dtype) if weights is None else weights * by_class.astype(dtype)
+        return weights
+
+    def _class_weights(self, y):
+        return None
+
+    # ---- fitting ----
+
+    def _start(self, X, n_outputs, keep):
+        """An engine for this fit: new, with the last coefficients (warm), or going on as it was left (partial)."""
+        if not keep:
+            return Network(X.shape[1], n_outputs, X.dtype, self.fit_intercept)
+        coef = np.atleast_2d(self.coef_)
+        if coef.shape != (n_outputs, X.shape[1]):
+            raise ValueError(
+                f"the data must have the {coef.shape[0]} outputs and {coef.shape[1]} features of the last fit, "
+                f"got {n_outputs} and {X.shape[1]}"
+            )
+        network = getattr(self, "_engine", None) if keep == "partial" else None
+        if network is None or network.fit_intercept != self.fit_intercept:
+            network = Network(X.shape[1], n_outputs, X.dtype, self.fit_intercept)
+        intercept = np.atleast_1d(self.intercept_)
+        network.parameters[:] = network.pack(coef, intercept if self.fit_intercept else np.zeros_like(intercept))
+        return network
+
+    def _validation_loss(self, network, loss, validation, n_outputs, threads):
+        X, y, sample_weight = validation
+        total = float(len(X)) if sample_weight is None else float(sample_weight.sum(dtype=np.float64))
+        if total == 0.0:
+            raise ValueError("the validation data must have a row of weight > 0, got zeros only")
+        target = self._target(loss, y, X.dtype)[1]
+        if target.shape[1] != n_outputs:
+            raise ValueError(f"y of the validation data must have {n_outputs} columns as y, got {target.shape[1]}")
+
+        def evaluate():
+            raw, y, weight = network.raw_predict(X, threads), target, sample_weight
+            if weight is not None and loss.targets != "classes" and raw.shape[1] > 1:
+                weight = np.repeat(weight, raw.shape[1])
+                y, raw = y.reshape(-1, 1), raw.reshape(-1, 1)
+            return loss_and_gradient(loss.name, y, raw, weight, loss.parameter, None, True, threads) / total
+
+        return evaluate
+
+    def _fit(self, X, y, sample_weight, validation_data=None, keep=None):
+        """Train on checked X and the target y as given; sets every fitted attribute at the end, none before.
+
+        ``keep`` is None, 'warm' (start from the coefficients) or 'partial' (one epoch more), 'first' for the first of
+        these.
+        """
+        partial = keep in ("partial", "first")
+        loss, optimizer, penalty, schedule = self._check_parameters()
+        random_state = check_random_state(self.random_state)
+        if partial and optimizer.rule == "lbfgs":
+            raise ValueError("partial_fit needs an optimizer that makes steps, got LBFGS")
+        weights = self._weights(sample_weight, y, X.dtype)
+        validation = None
+        if validation_data is not None:
+            validation = self._check_validation_data(validation_data, X)
+        elif self.early_stopping and not partial and optimizer.rule != "lbfgs":
+            X, y, weights, validation = self._split(X, y, weights, random_state)
+        loss, target = self._target(loss, y, X.dtype)
+        batch_size = check_batch_size(self.batch_size, len(X))
+        network = self._start(X, self._n_outputs(target), keep if keep != "first" else None)
+        configure(network, loss, optimizer, penalty)
+        network.bind(X, target, weights)
+        validation_loss = None
+        if validation is not None:
+            validation_loss = self._validation_loss(
+                network, loss, validation, target.shape[1], get_num_threads(self.n_threads))
+        common = {
+            "validation_loss": validation_loss, "n_threads": self.n_threads, "catch_interrupt": True,
+            "callbacks": as_callbacks(self.callbacks) + ([ProgressBar()] if self.verbose else []),
+        }
+        if optimizer.rule == "lbfgs":
+            result = train_lbfgs(network, optimizer, n_iter=self.max_iter, **common)
+        else:
+            stopping = None
+            if not partial:
+                stopping = Stopping(self.tol, self.n_iter_no_change, self.early_stopping and validation is not None)
+            result = train(
+                network, optimizer, n_epochs=1 if partial else self.max_iter, batch_size=batch_size,
+                n_samples=len(X), learning_rate=self._learning_rate(optimizer), schedule=schedule,
+                shuffle=self.shuffle, random_state=random_state, stopping=stopping,
+                first_step=self.t_ if keep == "partial" else 0, schedule_epochs=self.max_iter, **common,
+            )
+        network.release()
+        self._set_fitted(network, result, keep in ("warm", "partial"))
+        if result.interrupted:
+            warnings.warn("Training interrupted by user.", stacklevel=3)
+        elif not partial and not result.converged and self.tol is not None and self.tol != -math.inf:
+            warnings.warn(
+                f"training ended before the loss settled: {result.message}. Raise max_iter (now {self.max_iter}) or "
+                "the learning rate, or scale the features.",
+                ConvergenceWarning, stacklevel=3,
+            )
+        return self
+
+    def _split(self, X, y, weights, random_state):
+        """Hold out ``validation_fraction`` of the rows; stratified for classes."""
+        columns = [X, y] if weights is None else [X, y, weights]
+        parts = train_test_split(
+            *columns, test_size=self.validation_fraction, random_state=random_state, stratify=self._strata(y)
+        )
+        X_train, X_valid, y_train, y_valid = parts[:4]
+        train_weights, valid_weights = parts[4:] if weights is not None else (None, None)
+        return np.ascontiguousarray(X_train), y_train, train_weights, (
+            np.ascontiguousarray(X_valid), y_valid, valid_weights
+        )
+
+    def _strata(self, y):
+        return None
+
+    def _check_validation_data(self, validation_data, X):
+        if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):
+            raise ValueError(
+                "validation_data must be (X, y) or (X, y, sample_weight), got "
+                + (f"{len(validation_data)} items" if isinstance(validation_data, (tuple, list))
+                   else type(validation_data).__name__)
+            )
+        Xv, yv = validate_data(
+            self, validation_data[0], validation_data[1], reset=False, dtype=X.dtype, order="C", multi_output=True,
+            y_numeric=self._y_numeric,
+        )
+        yv = self._check_y(yv.toarray() if hasattr(yv, "toarray") else yv)
+        weights = validation_data[2] if len(validation_data) == 3 else None
+        Xv = np.require(Xv, requirements="CA")
+        return Xv, yv, None if weights is None else check_weights(weights, len(yv), X.dtype)
+
+    def _set_fitted(self, network, result, goes_on):
+        """Attributes of a finished fit; one that goes on adds its epochs, steps and history to the last one's."""
+        # a partial fit goes on where the last one stopped, moments included
+        self._engine = network
+        earlier = self.history_ if goes_on else {}
+        self.n_iter_ = result.n_iter + (self.n_iter_ if goes_on else 0)
+        self.t_ = result.n_steps + (self.t_ if goes_on else 0)
+        self.history_ = {
+            name: earlier.get(name, []) + result.history.get(name, []) for name in {**earlier, **result.history}
+        }
+        self.loss_curve_ = self.history_["loss"]
+        self.validation_loss_curve_ = self.history_.get("validation_loss")
+        self.loss_ = self.loss_curve_[-1] if self.loss_curve_ else math.nan
+        self.best_loss_ = min(self.loss_curve_, default=math.nan)
+        self.converged_ = result.converged
+        self._set_coef(*network.unpack(network.parameters))
+
+    def _set_coef(self, coef, intercept):
+        self.coef_ = coef
+        self.intercept_ = intercept
+
+    def __getstate__(self):
+        # the engine holds addresses; what it knows beyond coef_ is the optimizer's memory of a partial fit
+        state = dict(super().__getstate__())
+        state["_memory"] = remembered(state.pop("_engine", None))
+        return state
+
+    def __setstate__(self, state):
+        state = dict(state)
+        memory = state.pop("_memory", None)
+        super().__setstate__(state)
+        if memory is not None:
+            self._engine = engine_of(memory)
+
+    def _raw_predict(self, X):
+        check_is_fitted(self)
+        X = validate_data(self, X, reset=False, dtype=self.coef_.dtype, order="C")
+        coef = np.atleast_2d(self.coef_)
+        network = Network(coef.shape[1], coef.shape[0], coef.dtype)
+        network.parameters[:] = network.pack(coef, np.atleast_1d(self.intercept_))
+        return network.raw_predict(np.require(X, requirements="CA"), get_num_threads(self.n_threads))
