@@ -109,13 +109,6 @@ class LinearModel(BaseEstimator):
         optimizer = optimizers.get(self.optimizer)
         if optimizer.rule == "lbfgs" and penalty.l1:
             raise ValueError(f"penalty must have no l1 part for the optimizer LBFGS, got {penalty!r}")
-        if self.dtype is not None:
-            try:
-                known = np.dtype(self.dtype) in (np.float32, np.float64)
-            except TypeError:
-                known = False
-            if not known:
-                raise ValueError(f"dtype must be float32, float64 or None, got {self.dtype!r}")
         check_real(self.learning_rate, "learning_rate", low=0, open_low=True, optional=True)
         check_integer(self.max_iter, "max_iter", low=1)
         check_integer(self.n_iter_no_change, "n_iter_no_change", low=1)
@@ -143,7 +136,16 @@ class LinearModel(BaseEstimator):
         return np.require(X, requirements="CA"), y.toarray() if hasattr(y, "toarray") else y
 
     def _dtypes(self):
-        return [np.float64, np.float32] if self.dtype is None else np.dtype(self.dtype)
+        """What validate_data may leave X in."""
+        if self.dtype is None:
+            return [np.float64, np.float32]
+        try:
+            dtype = np.dtype(self.dtype)
+        except TypeError:
+            dtype = None
+        if dtype not in (np.float32, np.float64):
+            raise ValueError(f"dtype must be float32, float64 or None, got {self.dtype!r}")
+        return dtype
 
     def _weights(self, sample_weight, y, dtype):
         """Sample weights with class weights in them, or None when all are 1."""
