@@ -14,7 +14,7 @@ LAYERS = [
     {"_validation", "_spec"},
     {"losses", "activations", "optimizers", "penalties", "schedules"},
     {"training", "callbacks"},
-    {"descent", "linear_model", "stochastic_linear", "neural_network", "models", "layers", "preprocessing",
+    {"descent", "_linear_base", "linear_model", "stochastic_linear", "neural_network", "models", "layers", "preprocessing",
      "model_selection", "inspection", "plotting", "interop", "patch", "persistence"},
     {"cli", "__main__", "demo"},
 ]  # fmt: skip
