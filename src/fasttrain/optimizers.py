@@ -193,6 +193,28 @@ class StepOptimizer(Optimizer):
         TypeError, ValueError
             When an array has another dtype, shape or layout than it must, is read-only, or shares memory with
             its gradient.
+
+        Examples
+        --------
+        A strong L1 penalty removes the second weight, which then is exactly zero.
+
+        >>> import numpy as np
+        >>> from fasttrain.optimizers import Momentum
+        >>> target = np.array([3.0, 0.5])
+        >>> params = {"w": np.ones(2), "b": np.zeros(1)}
+        >>> opt = Momentum(learning_rate=0.1, momentum=0.5, clip_norm=10.0)
+        >>> state = opt.init(params)
+        >>> for _ in range(300):
+        ...     grads = {"w": params["w"] - target, "b": params["b"] - 1.0}
+        ...     opt.step(params, grads, state, penalty={"w": "l1", "b": None})
+        >>> params["w"].round(4), params["b"].round(4)
+        (array([2.9999, 0.4999]), array([1.]))
+        >>> from fasttrain.penalties import L1
+        >>> for _ in range(300):
+        ...     grads = {"w": params["w"] - target, "b": params["b"] - 1.0}
+        ...     opt.step(params, grads, state, penalty={"w": L1(1.0), "b": None})
+        >>> params["w"].round(4)
+        array([2., 0.])
         """
         arrays = self._in_order(named_arrays(params, "params"), state)
         gradients = _matching(grads, "grads", arrays)

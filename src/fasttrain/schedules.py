@@ -40,6 +40,17 @@ class Schedule(Spec):
         Returns
         -------
         array of shape (count,), float64
+
+        Raises
+        ------
+        ValueError, TypeError
+            For a number out of its range or of another type.
+
+        Examples
+        --------
+        >>> from fasttrain.schedules import StepDecay
+        >>> StepDecay(step_size=1, gamma=0.5).rates(0.1, first_step=2, count=4, steps_per_epoch=3, total_steps=9)
+        array([0.1 , 0.05, 0.05, 0.05])
         """
         base = check_real(base, "base", low=0)
         first_step = check_integer(first_step, "first_step", low=0)

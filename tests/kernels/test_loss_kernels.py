@@ -8,6 +8,7 @@ import tolerances
 
 from fasttrain import losses
 from fasttrain._kernels import losses as kernel
+from fasttrain._kernels import primitives
 
 ELEMENTWISE = [name for name in kernel.NAMES if name != "softmax_crossentropy"]
 DTYPES = [np.float32, np.float64]
@@ -129,6 +130,35 @@ def test_softmax_over_many_widths(k, dtype):
     assert evaluate("softmax_crossentropy", y, raw, 1.0, want_gradient=False)[0] == pytest.approx(
         total, rel=1e-6
     )
+
+
+@pytest.mark.parametrize("k", [2, 3, 65])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_softmax_of_class_masses(k, dtype):
+    """Rows of masses, not all with sum 1: each class is the loss of its code, times its mass."""
+    rng = np.random.default_rng(k)
+    mass = rng.random((40, k)).astype(dtype)
+    mass[:5] /= mass[:5].sum(axis=1, keepdims=True)
+    weight = rng.random(40).astype(dtype)
+    z = (3 * rng.normal(size=(40, k))).astype(dtype)
+    z[7] = 1e4
+    z[7, 0] = -1e4
+    value, gradient = np.zeros(40, np.longdouble), np.zeros((40, k), np.longdouble)
+    for c in range(k):
+        values, gradients = exactly("softmax_crossentropy", np.full((40, 1), c, dtype), z, 1.0)
+        value += weight * mass[:, c] * values
+        gradient += (weight * mass[:, c])[:, None] * gradients
+    got = np.full_like(z, np.nan)
+    total = primitives.softmax_loss_rows(mass, z, weight, got)
+    assert total == pytest.approx(float(value.sum()), rel=1e-6 if dtype == np.float32 else 1e-14)
+    assert (abs(got - gradient) <= k * tolerances.formula(dtype, 1.0)).all()
+    assert primitives.softmax_loss_rows(mass, z, weight) == pytest.approx(total, rel=1e-6)
+    over = z.copy()
+    assert primitives.softmax_loss_rows(mass, over, weight, over) == pytest.approx(total, rel=1e-15)
+    np.testing.assert_array_equal(over, got)
+    mass[3, 1] = np.nan
+    assert np.isnan(primitives.softmax_loss_rows(mass, z, weight, got))
+    assert np.isnan(got[3]).all()
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -108,7 +108,7 @@ def test_rows_dot(n_out, dtype):
             lx, lw, lb = long(X[index], w, bias)
             z, check = guarded((m, n_out + 2), dtype, fill=7.0)
             for b in (bias, None):
-                kernel.gathered_dot(X, index, w, b, z)
+                kernel.gathered_dot(X, index, w, b, z, fetch=b is None)
                 check()
                 exact = lx @ lw.T + (lb if b is not None else 0)
                 bound = tolerances.sum_bound(k + 1, abs(lx) @ abs(lw.T) + abs(lb), dtype)
@@ -127,7 +127,7 @@ def test_rows_axpy(n_out, dtype):
                 before = normal(n_out, k, dtype=dtype, seed=5)
                 g, check = guarded((n_out, k), dtype)
                 g[...] = before
-                kernel.gathered_axpy(X, index, first, last, d, g)
+                kernel.gathered_axpy(X, index, first, last, d, g, fetch=first > 0)
                 check()
                 lx, ld, lg = long(X[index], d, before)
                 exact = lg + ld.T @ lx
@@ -241,6 +241,18 @@ def test_column_sums(dtype):
                 ).all()
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("n_states", [0, 1, 2, 3])
+def test_touch_adds_to_every_array(n_states, dtype):
+    for n in (0, 1, 17, 10_001):
+        g = normal(n, dtype=dtype)
+        arrays = [guarded(n, dtype) for _ in range(n_states + 1)]
+        kernel.touch(g, *(a for a, _ in arrays), n_threads=2)
+        for a, check in arrays:
+            check()
+            np.testing.assert_array_equal(a, g)
+
+
 def test_bad_arguments():
     X, index, z = np.ones((4, 3)), np.zeros(2, np.intp), np.ones((2, 64))
     lanes = kernel.vector_lanes(8)
@@ -257,6 +269,12 @@ def test_bad_arguments():
             lambda: kernel.gathered_panel(X, index, np.ones((3, lanes + 1)), None, z),
             "width must be a multiple",
         ),
+        (lambda: kernel.touch(np.ones(2), np.ones(2), None, np.ones(2)), "s2_io was given without"),
+        (
+            lambda: kernel.touch(np.ones(2), np.ones(2), np.ones(2), None, np.ones(2)),
+            "s3_io was given without",
+        ),
+        (lambda: kernel.touch(np.ones(2), np.ones(2), np.ones(3)), "s1_io must have size (2,), got (3,)"),
         (lambda: kernel.gathered_axpy(X, index, 2, 5, np.ones((2, 1)), np.ones((1, 3))), "first and last"),
     ]:
         with pytest.raises(ValueError) as caught:

@@ -93,8 +93,21 @@ def finite(const real[::1] x, int n_threads=1):
 
 def touch(const real[::1] g, real[::1] w_io, real[::1] s1_io=None, real[::1] s2_io=None, real[::1] s3_io=None,
           int n_threads=1):
-    """Add g to each other array: the memory traffic of an update with nothing to compute, for measuring bandwidth."""
+    """Add g to each other array: the memory traffic of an update with nothing to compute, for measuring bandwidth.
+
+    All of g's size; s2 needs s1, and s3 needs s2.
+    """
     cdef Py_ssize_t n = g.shape[0], block = 4096, b, i
+    _check("w_io", (w_io.shape[0],), (n,))
+    below = True
+    for name, state in (("s1_io", s1_io), ("s2_io", s2_io), ("s3_io", s3_io)):
+        if state is not None:
+            if not below:
+                raise ValueError(f"{name} was given without the state array before it")
+            _check(name, (state.shape[0],), (n,))
+        below = state is not None
+    if n == 0:
+        return
     cdef real* s1 = &s1_io[0] if s1_io is not None else NULL
     cdef real* s2 = &s2_io[0] if s2_io is not None else NULL
     cdef real* s3 = &s3_io[0] if s3_io is not None else NULL
@@ -125,8 +138,11 @@ def vector_axpy(double a, const real[::1] x, real[::1] y_io):
 
 
 def gathered_dot(const real[:, ::1] X, const Py_ssize_t[::1] index, const real[:, ::1] w, const real[::1] bias,
-                 real[:, ::1] z_out):
-    """``z = X[index] @ w.T + bias``; X (n, k), w (n_out, k), bias (n_out,) or None, z (m, at least n_out)."""
+                 real[:, ::1] z_out, bint fetch=False):
+    """``z = X[index] @ w.T + bias``; X (n, k), w (n_out, k), bias (n_out,) or None, z (m, at least n_out).
+
+    With ``fetch`` the rows are also those that are fetched ahead, which must change nothing.
+    """
     cdef const real** rows
     _check("w", (w.shape[1],), (X.shape[1],))
     _check_room("z_out", (z_out.shape[0], z_out.shape[1]), (index.shape[0], w.shape[0]))
@@ -136,12 +152,13 @@ def gathered_dot(const real[:, ::1] X, const Py_ssize_t[::1] index, const real[:
         return
     rows = _row_pointers(X, index)
     rows_dot(rows, index.shape[0], X.shape[1], &w[0, 0] if X.shape[1] else NULL, w.shape[1], w.shape[0],
-             &bias[0] if bias is not None else NULL, 1, &z_out[0, 0], z_out.shape[1], NULL)
+             &bias[0] if bias is not None else NULL, 1, &z_out[0, 0], z_out.shape[1],
+             rows if fetch else NULL)
     free(rows)
 
 
 def gathered_axpy(const real[:, ::1] X, const Py_ssize_t[::1] index, Py_ssize_t first, Py_ssize_t last,
-                  const real[:, ::1] d, real[:, ::1] g_io):
+                  const real[:, ::1] d, real[:, ::1] g_io, bint fetch=False):
     """``g[:, first:last] += d.T @ X[index][:, first:last]``; d (m, n_out), g (n_out, k)."""
     cdef const real** rows
     _check_range(first, last, X.shape[1])
@@ -151,7 +168,7 @@ def gathered_axpy(const real[:, ::1] X, const Py_ssize_t[::1] index, Py_ssize_t 
         return
     rows = _row_pointers(X, index)
     rows_axpy(rows, index.shape[0], first, last, &d[0, 0], d.shape[1], d.shape[1], &g_io[0, 0], g_io.shape[1],
-              NULL)
+              rows if fetch else NULL)
     free(rows)
 
 
@@ -195,6 +212,29 @@ def column_totals(const real[:, ::1] d, bint accumulate, real[::1] s_io):
     _check_room("d", (d.shape[0], d.shape[1]), (d.shape[0], s_io.shape[0]))
     if s_io.shape[0]:
         column_sums(&d[0, 0] if d.shape[0] else NULL, d.shape[1], d.shape[0], s_io.shape[0], accumulate, &s_io[0])
+
+
+def softmax_loss_rows(const real[:, ::1] y, const real[:, ::1] z, const real[::1] weight=None,
+                      real[:, ::1] gradient_out=None, bint want_value=True):
+    """Softmax cross-entropy of rows of logits z (n, k) and class codes y (n, 1) or masses of the classes y (n, k).
+
+    Returns the weighted sum; writes its gradient, which may go over z.
+    """
+    cdef Py_ssize_t n = z.shape[0], k = z.shape[1]
+    if y.shape[0] != n or y.shape[1] not in (1, k):
+        raise ValueError(f"y must have shape ({n}, 1) or ({n}, {k}), got ({y.shape[0]}, {y.shape[1]})")
+    if weight is not None:
+        _check("weight", (weight.shape[0],), (n,))
+    if gradient_out is not None:
+        _check("gradient_out", (gradient_out.shape[0], gradient_out.shape[1]), (n, k))
+    if n == 0 or k == 0:
+        return 0.0
+    if y.shape[1] == 1:
+        for i in range(n):
+            if not 0 <= y[i, 0] < k:
+                raise ValueError(f"y must hold class codes from 0 to {k - 1}, got {y[i, 0]} in row {i}")
+    return softmax_loss(&y[0, 0], y.shape[1], &z[0, 0], k, &weight[0] if weight is not None else NULL, n, k, want_value,
+                        &gradient_out[0, 0] if gradient_out is not None else NULL, k)
 
 
 cdef const real** _row_pointers(const real[:, ::1] X, const Py_ssize_t[::1] index) except NULL:

@@ -405,6 +405,15 @@ static void FT(update_span)(int kind, const ft_update *hyper, FT_REAL *restrict 
         }
         break;
     case FT_UPDATE_lion:
+        if (h->l1 == 0) {
+            for (ptrdiff_t i = 0; i < n; i++) {
+                const FT_REAL d = FT_GRADIENT;
+                const FT_REAL c = b1 * s1_io[i] + (1 - b1) * d;
+                s1_io[i] = b2 * s1_io[i] + (1 - b2) * d;
+                w_io[i] = FT_WEIGHT - rate * FT(sign)(c);
+            }
+            break;
+        }
         for (ptrdiff_t i = 0; i < n; i++) {
             const FT_REAL d = FT_GRADIENT;
             const FT_REAL w = FT_WEIGHT;
@@ -414,7 +423,7 @@ static void FT(update_span)(int kind, const ft_update *hyper, FT_REAL *restrict 
              * outweighs l1, and a weight that would change sign stops at zero first. */
             const FT_REAL direction = w == 0 ? FT(soft_threshold)(c, h->l1) : c + h->l1 * FT(sign)(w);
             const FT_REAL moved = w - rate * FT(sign)(direction);
-            w_io[i] = (h->l1 > 0) & (moved * w < 0) ? 0 : moved;
+            w_io[i] = moved * w < 0 ? 0 : moved;
         }
         break;
     }
