@@ -10,6 +10,9 @@ from fasttrain._kernels.types cimport real
 
 NAMES = tuple(ft_activation_names[i].decode() for i in range(FT_N_ACTIVATIONS))
 
+# Those whose derivative takes the input; the others' takes the output alone.
+NEEDS_INPUT = frozenset({"leaky_relu", "elu", "selu", "gelu", "silu", "softplus"})
+
 cdef enum:
     BLOCK = 8192
 
