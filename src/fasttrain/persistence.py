@@ -25,6 +25,7 @@ from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
+from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
@@ -53,8 +54,9 @@ _CLASSES = {
     "LabelEncoder": "fasttrain.preprocessing",
     "TableEncoder": "fasttrain._table",
 }
-# Belong to the process, not to the model.
+# Belong to the process, not to the model: a loaded model makes its engine anew when it trains on.
 _LEFT_OUT = {"callbacks"}
+_REMADE = {"_engine"}
 
 
 def save(model, path, *, notes=None, files=None):
@@ -173,7 +175,8 @@ def _require_fitted(model):
 def _parts(model):
     if isinstance(model, Pipeline):
         return [part for _, step in model.steps if not isinstance(step, str) for part in _parts(step)]
-    return [model]
+    inner = [item for item in vars(model).values() if isinstance(item, BaseEstimator)]
+    return [model, *(part for item in inner for part in _parts(item))]
 
 
 
@@ -291,7 +294,7 @@ def _encode_array(value, where, tensors):
 
 def _encode_estimator(value, where, tensors):
     params = value.get_params(deep=False)
-    state = {name: item for name, item in vars(value).items() if name not in params}
+    state = {name: item for name, item in vars(value).items() if name not in params and name not in _REMADE}
     return {
         "@": "estimator",
         "class": type(value).__name__,
@@ -433,7 +436,19 @@ def _check_linear(model):
         raise ValueError(f"coef_ and intercept_ of {type(model).__name__} must be finite")
 
 
+def _check_one_hot(model):
+    places = model._out_columns
+    if len(places) != len(model.categories_) or len(places) != model.n_features_in_:
+        raise ValueError(f"OneHotEncoder must have categories for {model.n_features_in_} columns")
+    for place, categories in zip(places, model.categories_):
+        if place.dtype != np.int64 or place.shape != (len(categories) + 1,):
+            raise ValueError("OneHotEncoder must have a place for each category")
+        if place.min() < -1 or place.max() >= model._n_out:
+            raise ValueError(f"OneHotEncoder must have places from -1 to {model._n_out - 1}")
+
+
 _CHECKS = {
+    "OneHotEncoder": _check_one_hot,
     "StandardScaler": _check_standard_scaler,
     "MinMaxScaler": _check_min_max_scaler,
     "LinearClassifier": _check_linear,
