@@ -1,0 +1,323 @@
+"""The whole way on real data: clean, encode, scale, train, cross-validate; against plain NumPy and scikit-learn."""
+
+import importlib.util
+import io
+import json
+import time
+import warnings
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from sklearn import linear_model as peer
+from sklearn.base import clone
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits
+from sklearn.pipeline import make_pipeline
+from threadpoolctl import threadpool_limits
+
+from fasttrain import num_threads, optimizers
+from fasttrain._folders import write_file
+from fasttrain._table import TableEncoder
+from fasttrain._tutorial import NumpyClassifier, NumpyRegressor
+from fasttrain.linear_model import LinearClassifier, LinearRegressor
+from fasttrain.model_selection import KFold, LeaveOneOut, StratifiedKFold, cross_val_predict, cross_validate
+from fasttrain.preprocessing import StandardScaler, drop_duplicates, drop_missing, drop_outliers
+
+__all__ = ["Dataset", "Row", "penguins", "run"]
+
+SEED = 0
+N_FOLDS = 5
+SGD_BATCH = 32
+PENALTIES = ("none", "l1", "l2")
+# Title, rule, learning rate for classes, for numbers; SGD is gradient descent on small batches.
+METHODS = (
+    ("GD", "gradient_descent", 0.5, 0.1),
+    ("SGD", "gradient_descent", 0.05, 0.01),
+    ("momentum", "momentum", 0.1, 0.02),
+    ("AdaGrad", "adagrad", 0.2, 30.0),
+    ("RMSprop", "rmsprop", 0.02, 3.0),
+    ("Adam", "adam", 0.05, 3.0),
+)
+_SPECS = {
+    "gradient_descent": optimizers.GradientDescent,
+    "momentum": optimizers.Momentum,
+    "adagrad": optimizers.AdaGrad,
+    "rmsprop": optimizers.RMSprop,
+    "adam": optimizers.Adam,
+}
+
+
+@dataclass
+class Dataset:
+    """A table ready for cross-validation: X still in its own units, ``encoder`` to be fitted inside the folds."""
+
+    name: str
+    X: object
+    y: np.ndarray
+    encoder: object
+    n_passes: int
+    l1: float
+    l2: float
+    classes: bool = True
+
+    @property
+    def metric(self):
+        return "accuracy" if self.classes else "r2"
+
+
+@dataclass
+class Row:
+    """One line of the results; times are seconds of one fit, encoding and scaling included."""
+
+    dataset: str
+    model: str
+    penalty: str
+    cv: str
+    metric: str
+    score: float
+    spread: float
+    seconds: float
+    zero_weights: float | None = None
+    numpy_score: float | None = None
+    numpy_seconds: float | None = None
+    largest_difference: float | None = None
+
+
+def penguins(console):
+    """The Palmer penguins as they are published, cleaned row by row: (features, species)."""
+    found = importlib.util.find_spec("palmerpenguins")
+    if found is None:
+        raise ValueError("the demo needs the palmerpenguins package: pip install 'fasttrain[demo]'")
+    # The file is read from where the package lies; importing the package would import more than the table.
+    raw = pd.read_csv(Path(found.submodule_search_locations[0], "data", "penguins.csv"))
+    holes = raw.isna().sum()
+    console.print(
+        f"[bold]Palmer penguins[/bold]: {len(raw)} rows; missing: "
+        + ", ".join(f"{name} {count}" for name, count in holes[holes > 0].items())
+    )
+    table = drop_missing(raw)
+    console.print(f"  drop_missing     {len(raw) - len(table):4d} rows with a missing value")
+    kept = drop_duplicates(table)
+    console.print(f"  drop_duplicates  {len(table) - len(kept):4d} rows that repeat another")
+    measured = ["bill_length_mm", "bill_depth_mm", "flipper_length_mm", "body_mass_g"]
+    table = drop_outliers(kept, method="mad", threshold=3.5, subset=measured)
+    console.print(f"  drop_outliers    {len(kept) - len(table):4d} rows more than 3.5 scaled MADs from a median")
+    console.print(f"  left             {len(table):4d} rows\n")
+    encoder = TableEncoder(measured, ["island", "sex"], handle_unknown="ignore")
+    return table.drop(columns="species"), table["species"].to_numpy(dtype=object), encoder
+
+
+def datasets(console):
+    """The four tables."""
+    X, y, encoder = penguins(console)
+    yield Dataset("penguins", X, y, encoder, n_passes=100, l1=0.005, l2=0.01)
+    X, y = load_breast_cancer(return_X_y=True)
+    yield Dataset("breast cancer", X, y, StandardScaler(), n_passes=100, l1=0.005, l2=0.01)
+    X, y = load_digits(return_X_y=True)
+    yield Dataset("digits", X, y, StandardScaler(), n_passes=50, l1=0.001, l2=0.01)
+    X, y = load_diabetes(return_X_y=True)
+    yield Dataset("diabetes", X, y, StandardScaler(), n_passes=100, l1=2.0, l2=0.05, classes=False)
+
+
+def ours(data, title, rule, rate, penalty):
+    """The estimator of fasttrain that makes the same steps as :func:`theirs`."""
+    kind, loss = (LinearClassifier, "log_loss") if data.classes else (LinearRegressor, "squared_error")
+    return kind(
+        loss, optimizer=_SPECS[rule](rate), penalty=None if penalty == "none" else penalty,
+        alpha=data.l1 if penalty == "l1" else data.l2, batch_size=SGD_BATCH if title == "SGD" else "full",
+        max_iter=data.n_passes, tol=None, random_state=SEED,
+    )  # fmt: skip
+
+
+def theirs(data, title, rule, rate, penalty):
+    """The tutorial's steps in NumPy."""
+    kind = NumpyClassifier if data.classes else NumpyRegressor
+    return kind(
+        rule, rate, data.n_passes, SGD_BATCH if title == "SGD" else None, l1=data.l1 if penalty == "l1" else 0.0,
+        l2=data.l2 if penalty == "l2" else 0.0, seed=SEED,
+    )  # fmt: skip
+
+
+def peers(data, penalty):
+    """scikit-learn's models of the same objective: (name, estimator)."""
+    n = len(data.y) * (N_FOLDS - 1) // N_FOLDS
+    alpha = {"none": 1e-12, "l1": data.l1, "l2": data.l2}[penalty]
+    sgd = {
+        "penalty": None if penalty == "none" else penalty, "alpha": alpha, "max_iter": data.n_passes, "tol": None,
+        "random_state": SEED,
+    }  # fmt: skip
+    if data.classes:
+        yield "sklearn SGDClassifier", peer.SGDClassifier(loss="log_loss", **sgd)
+        if penalty != "l1":
+            yield "sklearn LogisticRegression", peer.LogisticRegression(C=1 / (n * alpha), max_iter=1000)
+    else:
+        # The squared error here has no factor 1/2, so the same penalty is half as strong in scikit-learn's terms.
+        yield "sklearn SGDRegressor", peer.SGDRegressor(**{**sgd, "alpha": alpha / 2})
+        if penalty == "none":
+            yield "sklearn LinearRegression", peer.LinearRegression()
+        elif penalty == "l1":
+            yield "sklearn Lasso", peer.Lasso(alpha=alpha / 2)
+        else:
+            yield "sklearn Ridge", peer.Ridge(alpha=n * alpha / 2)
+
+
+def folds(data):
+    kind = StratifiedKFold if data.classes else KFold
+    return kind(N_FOLDS, shuffle=True, random_state=SEED)
+
+
+def evaluate(data, model, penalty, name):
+    """Cross-validate the encoder and the model together."""
+    pipeline = make_pipeline(clone(data.encoder), model)
+    found = cross_validate(
+        pipeline, data.X, data.y, cv=folds(data), scoring=data.metric, return_estimator=True, error_score="raise"
+    )
+    scores = found["test_score"]
+    fitted = [estimator[-1] for estimator in found["estimator"]]
+    zeros = float(np.mean([np.mean(model.coef_ == 0) for model in fitted])) if penalty == "l1" else None
+    row = Row(
+        data.name, name, penalty, f"{N_FOLDS}-fold", data.metric, float(scores.mean()), float(scores.std()),
+        float(np.mean(found["fit_time"])), zeros,
+    )  # fmt: skip
+    return row, fitted
+
+
+def compare(data, title, rule, rate, penalty):
+    """One row: ours, with the same steps in NumPy beside it."""
+    row, fitted = evaluate(data, ours(data, title, rule, rate, penalty), penalty, title)
+    other, reference = evaluate(data, theirs(data, title, rule, rate, penalty), penalty, title)
+    row.numpy_score, row.numpy_seconds = other.score, other.seconds
+    row.largest_difference = max(
+        float(np.max(np.abs(a.coef_ - b.coef_)) / np.max(np.abs(b.coef_))) for a, b in zip(fitted, reference)
+    )
+    return row, fitted[0].loss_curve_
+
+
+def leave_one_out(data):
+    """As many models as rows; the metric is taken once, of all the rows' predictions."""
+    title, rule, rate, _ = METHODS[-1]
+    models = [
+        (f"{title}, leave-one-out", ours(data, title, rule, rate, "l2")),
+        ("sklearn LogisticRegression, leave-one-out", dict(peers(data, "l2"))["sklearn LogisticRegression"]),
+    ]
+    for name, model in models:
+        start = time.perf_counter()
+        predicted = cross_val_predict(make_pipeline(clone(data.encoder), model), data.X, data.y, cv=LeaveOneOut())
+        seconds = (time.perf_counter() - start) / len(data.y)
+        right = predicted == data.y
+        yield Row(
+            data.name, name, "l2", "leave-one-out", data.metric, float(right.mean()),
+            float(right.std() / np.sqrt(len(right))), seconds,
+        )  # fmt: skip
+
+
+def show(console, data, rows):
+    """A data set's rows as a table, the penalties side by side."""
+    table = Table(
+        title=f"{data.name}: {len(data.y)} rows, {data.n_passes} passes, {data.metric}",
+        title_justify="left", title_style="bold",
+    )  # fmt: skip
+    table.add_column("")
+    for penalty in PENALTIES:
+        table.add_column({"none": "no penalty", "l1": "L1", "l2": "L2"}[penalty], justify="right")
+    for heading in ("zeros (L1)", "ms a fit", "NumPy", "ratio", "difference"):
+        table.add_column(heading, justify="right")
+    for name in dict.fromkeys(row.model for row in rows):
+        mine = {row.penalty: row for row in rows if row.model == name}
+        cells = [f"{mine[p].score:.3f} ± {mine[p].spread:.3f}" if p in mine else "" for p in PENALTIES]
+        seconds = float(np.mean([row.seconds for row in mine.values()]))
+        zeros = mine["l1"].zero_weights if "l1" in mine else None
+        cells += ["" if zeros is None else f"{zeros:.0%}", f"{1e3 * seconds:.2f}"]
+        if any(row.numpy_seconds is None for row in mine.values()):
+            cells += [""] * 3
+        else:
+            numpy_seconds = float(np.mean([row.numpy_seconds for row in mine.values()]))
+            difference = max(row.largest_difference for row in mine.values())
+            cells += [f"{1e3 * numpy_seconds:.2f}", f"{numpy_seconds / seconds:.1f}x", f"{difference:.0e}"]
+        table.add_row(name, *cells, end_section=name == METHODS[-1][0])
+    console.print(table)
+    console.print()
+
+
+def plot(curves, path):
+    """Loss curves of every data set and penalty as a PNG; False without matplotlib."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        return False
+    names = list(dict.fromkeys(name for name, _, _ in curves))
+    figure = Figure(figsize=(3.4 * len(PENALTIES), 2.6 * len(names)), layout="constrained")
+    axes = figure.subplots(len(names), len(PENALTIES), squeeze=False)
+    for (name, penalty, title), curve in curves.items():
+        axis = axes[names.index(name)][PENALTIES.index(penalty)]
+        axis.plot(np.arange(1, len(curve) + 1), curve, label=title)
+        axis.set(title=f"{name}, penalty {penalty}", xlabel="pass", ylabel="loss", yscale="log")
+    axes[0][0].legend(fontsize="small")
+    image = io.BytesIO()
+    figure.savefig(image, format="png", dpi=120)
+    write_file(path, image.getvalue())
+    return True
+
+
+def run(out="demo-output", console=None):
+    """Run the demo and write its results.
+
+    Parameters
+    ----------
+    out : path, default='demo-output'
+        Folder for ``results.csv``, ``results.json`` and, with matplotlib, ``loss.png``; made when missing.
+    console : rich.console.Console, optional
+
+    Returns
+    -------
+    list of Row
+    """
+    console = console or Console()
+    out = Path(out)
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"{out} is a file; the demo needs a folder to write to")
+    start = time.perf_counter()
+    rows, curves = [], {}
+    progress = Progress(
+        TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=Console(stderr=True), transient=True
+    )  # fmt: skip
+    # The tables are small: a second thread has nothing to do in them but wait, in every library.
+    with progress, num_threads(1), threadpool_limits(1), warnings.catch_warnings():
+        # Some of the peers do not settle within as many passes; that is part of the comparison.
+        warnings.simplefilter("ignore")
+        for data in datasets(console):
+            task = progress.add_task(data.name, total=len(METHODS) * len(PENALTIES))
+            mine = []
+            for title, rule, rate_of_classes, rate_of_numbers in METHODS:
+                for penalty in PENALTIES:
+                    rate = rate_of_classes if data.classes else rate_of_numbers
+                    row, curves[data.name, penalty, title] = compare(data, title, rule, rate, penalty)
+                    mine.append(row)
+                    progress.advance(task)
+            for penalty in PENALTIES:
+                mine += [evaluate(data, model, penalty, name)[0] for name, model in peers(data, penalty)]
+            if data.name == "penguins":
+                mine += leave_one_out(data)
+            progress.remove_task(task)
+            show(console, data, mine)
+            rows += mine
+    seconds = time.perf_counter() - start
+    out.mkdir(parents=True, exist_ok=True)
+    frame = pd.DataFrame([asdict(row) for row in rows])
+    write_file(out / "results.csv", frame.to_csv(index=False).encode())
+    document = {"seconds": seconds, "rows": [asdict(row) for row in rows]}
+    write_file(out / "results.json", json.dumps(document, indent=1).encode() + b"\n")
+    written = [out / "results.csv", out / "results.json"]
+    if plot(curves, out / "loss.png"):
+        written.append(out / "loss.png")
+    console.print(
+        "'ms a fit' is of one fold on one thread, encoding and scaling included; 'NumPy' makes the same steps in "
+        "NumPy, and 'difference' is that of the weights, relative to the largest one. RMSprop near a minimum makes "
+        "steps of fixed length, which amplify rounding: NumPy differs as much from itself on data changed by 1e-15."
+    )
+    console.print(f"{len(rows)} comparisons in {seconds:.1f} s. Results: " + ", ".join(map(str, written)), soft_wrap=True)
+    return rows
