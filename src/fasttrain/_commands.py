@@ -25,9 +25,10 @@ def demo(out):
     """Clean, encode, scale, train and cross-validate four real tables, beside NumPy and scikit-learn."""
     if _lacks("palmerpenguins"):
         raise ValueError("the demo needs palmerpenguins: pip install 'fasttrain[demo]'")
-    from fasttrain.demo import run
+    from fasttrain.demo import WIDTH, run
 
-    run(out, Console())
+    console = Console()
+    run(out, console if console.is_terminal else Console(width=WIDTH))
 
 
 def _lacks(name):
@@ -104,9 +105,10 @@ def fit(interrupts, data, target, out, sep, leave_out, categorical, drop_missing
         scaling, model, folds, leave_one_out, seed, {**settings, "n_threads": threads},
     )  # fmt: skip
     console = Console()
+    terminal = Console(stderr=True)
     progress = Progress(
         TextColumn("training"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[state]}"),
-        TimeElapsedColumn(), console=Console(stderr=True), transient=True,
+        TimeElapsedColumn(), console=terminal, transient=True, disable=not terminal.is_terminal,
     )  # fmt: skip
     with progress:
         task = progress.add_task("", total=None, state="")
@@ -127,12 +129,13 @@ def fit(interrupts, data, target, out, sep, leave_out, categorical, drop_missing
 
 def _show(console, summary):
     rows = summary["rows"]
-    console.print(f"{rows['read']} rows read, " + ", ".join(f"{n} {what}" for what, n in rows.items() if what != "read"))
+    console.print(", ".join(f"{n} rows {what}" for what, n in rows.items()))
     console.print(summary["estimator"], soft_wrap=True, highlight=False)
     found = summary["cross_validation"]
     if found["folds"]:
         pooled = found["method"] == "leave-one-out"
-        table = Table(title=f"{found['method']}, {found['folds']} folds", title_justify="left")
+        console.print(f"Cross-validation: {found['method']}, {found['folds']} folds")
+        table = Table()
         for heading in ("metric", "score", *(() if pooled else ("spread",))):
             table.add_column(heading, justify="left" if heading == "metric" else "right")
         for label, score in found["scores"].items():

@@ -111,6 +111,7 @@ def read_and_clean(job):
     table = table.drop(columns=list(job.leave_out))
     counts = {"read": len(table)}
     steps = {
+        "without a target": job.impute and (lambda table: drop_missing(table, subset=[job.target])),
         "missing": job.drop_missing and drop_missing,
         "duplicates": job.drop_duplicates and drop_duplicates,
         "outliers": job.outliers and _outliers_of(job),
@@ -119,7 +120,7 @@ def read_and_clean(job):
         if step:
             before = len(table)
             table = step(table)
-            counts[f"dropped as {what}"] = before - len(table)
+            counts[f"dropped ({what})"] = before - len(table)
     counts["left"] = len(table)
     if not len(table):
         raise ValueError(f"no rows of {job.data} are left after cleaning")

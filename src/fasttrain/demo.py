@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -19,8 +20,9 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits
 from sklearn.pipeline import make_pipeline
 from threadpoolctl import threadpool_limits
 
-from fasttrain import num_threads, optimizers
+from fasttrain import optimizers
 from fasttrain._folders import write_file
+from fasttrain._kernels.threads import num_threads
 from fasttrain._table import TableEncoder
 from fasttrain._tutorial import NumpyClassifier, NumpyRegressor
 from fasttrain.linear_model import LinearClassifier, LinearRegressor
@@ -111,15 +113,29 @@ def penguins(console):
     return table.drop(columns="species"), table["species"].to_numpy(dtype=object), encoder
 
 
+def cleaned(console, name, X, y, **outliers):
+    """Rows of a table of numbers that are complete, new, and (when asked for) near the others."""
+    steps = {"missing": drop_missing, "duplicates": drop_duplicates}
+    if outliers:
+        steps["outliers"] = lambda X, y: drop_outliers(X, y, **outliers)
+    counts = []
+    for what, step in steps.items():
+        before = len(y)
+        X, y = step(X, y)
+        counts.append(f"{before - len(y)} {what}")
+    console.print(f"[bold]{name}[/bold]: {', '.join(counts)} dropped, {len(y)} rows left")
+    return X, y
+
+
 def datasets(console):
     """The four tables."""
     X, y, encoder = penguins(console)
     yield Dataset("penguins", X, y, encoder, n_passes=100, l1=0.005, l2=0.01)
-    X, y = load_breast_cancer(return_X_y=True)
+    X, y = cleaned(console, "breast cancer", *load_breast_cancer(return_X_y=True), method="zscore", threshold=8)
     yield Dataset("breast cancer", X, y, StandardScaler(), n_passes=100, l1=0.005, l2=0.01)
-    X, y = load_digits(return_X_y=True)
+    X, y = cleaned(console, "digits", *load_digits(return_X_y=True))
     yield Dataset("digits", X, y, StandardScaler(), n_passes=50, l1=0.001, l2=0.01)
-    X, y = load_diabetes(return_X_y=True)
+    X, y = cleaned(console, "diabetes", *load_diabetes(return_X_y=True), method="iqr", threshold=3)
     yield Dataset("diabetes", X, y, StandardScaler(), n_passes=100, l1=2.0, l2=0.05, classes=False)
 
 
@@ -215,32 +231,39 @@ def leave_one_out(data):
         )  # fmt: skip
 
 
+SCORE_HEADINGS = ("no penalty", "L1", "L2", "zeros (L1)")
+TIME_HEADINGS = ("ms a fit", "NumPy", "ratio", "difference")
+WIDTH = 124
+
+
 def show(console, data, rows):
-    """A data set's rows as a table, the penalties side by side."""
-    table = Table(
-        title=f"{data.name}: {len(data.y)} rows, {data.n_passes} passes, {data.metric}",
-        title_justify="left", title_style="bold",
-    )  # fmt: skip
-    table.add_column("")
-    for penalty in PENALTIES:
-        table.add_column({"none": "no penalty", "l1": "L1", "l2": "L2"}[penalty], justify="right")
-    for heading in ("zeros (L1)", "ms a fit", "NumPy", "ratio", "difference"):
-        table.add_column(heading, justify="right")
+    """A data set's rows, the penalties side by side: one table, or two where the terminal is narrow."""
+    scores, times = {}, {}
     for name in dict.fromkeys(row.model for row in rows):
         mine = {row.penalty: row for row in rows if row.model == name}
-        cells = [f"{mine[p].score:.3f} ± {mine[p].spread:.3f}" if p in mine else "" for p in PENALTIES]
-        seconds = float(np.mean([row.seconds for row in mine.values()]))
+        scores[name] = [f"{mine[p].score:.3f} ± {mine[p].spread:.3f}" if p in mine else "" for p in PENALTIES]
         zeros = mine["l1"].zero_weights if "l1" in mine else None
-        cells += ["" if zeros is None else f"{zeros:.0%}", f"{1e3 * seconds:.2f}"]
-        if any(row.numpy_seconds is None for row in mine.values()):
-            cells += [""] * 3
-        else:
+        scores[name].append("" if zeros is None else f"{zeros:.0%}")
+        seconds = float(np.mean([row.seconds for row in mine.values()]))
+        times[name] = [f"{1e3 * seconds:.2f}"]
+        if all(row.numpy_seconds is not None for row in mine.values()):
             numpy_seconds = float(np.mean([row.numpy_seconds for row in mine.values()]))
             difference = max(row.largest_difference for row in mine.values())
-            cells += [f"{1e3 * numpy_seconds:.2f}", f"{numpy_seconds / seconds:.1f}x", f"{difference:.0e}"]
-        table.add_row(name, *cells, end_section=name == METHODS[-1][0])
-    console.print(table)
-    console.print()
+            times[name] += [f"{1e3 * numpy_seconds:.2f}", f"{numpy_seconds / seconds:.1f}x", f"{difference:.0e}"]
+    console.print(f"[bold]{data.name}[/bold]: {len(data.y)} rows, {data.n_passes} passes, {data.metric}")
+    if console.width >= WIDTH:
+        wide = {name: (scores[name], times[name]) for name in scores}
+        parts = [((*SCORE_HEADINGS, *TIME_HEADINGS), {name: sum(both, []) for name, both in wide.items()})]
+    else:
+        parts = [(SCORE_HEADINGS, scores), (TIME_HEADINGS, times)]
+    for headings, lines in parts:
+        table = Table(box=box.SIMPLE_HEAD)
+        table.add_column("")
+        for heading in headings:
+            table.add_column(heading, justify="right", no_wrap=True)
+        for name, cells in lines.items():
+            table.add_row(name, *cells, end_section=name == METHODS[-1][0])
+        console.print(table)
 
 
 def plot(curves, path):
@@ -282,8 +305,10 @@ def run(out="demo-output", console=None):
         raise ValueError(f"{out} is a file; the demo needs a folder to write to")
     start = time.perf_counter()
     rows, curves = [], {}
+    terminal = Console(stderr=True)
     progress = Progress(
-        TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=Console(stderr=True), transient=True
+        TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=terminal, transient=True,
+        disable=not terminal.is_terminal,
     )  # fmt: skip
     # The tables are small: a second thread has nothing to do in them but wait, in every library.
     with progress, num_threads(1), threadpool_limits(1), warnings.catch_warnings():

@@ -235,7 +235,7 @@ def _read_arrays(folder, name, facts):
 
 
 def _encode(value, where, tensors):
-    if value is None or isinstance(value, (bool, int, str)) and type(value) in (bool, int, str):
+    if value is None or type(value) in (bool, int, str):
         return value
     if type(value) is float:
         return value if math.isfinite(value) else {"@": "float", "value": repr(value)}
@@ -325,7 +325,7 @@ def _decode_float(value, tensors, unused):
 
 def _plain_dtype(text, kinds):
     dtype = np.dtype(text) if isinstance(text, str) else None
-    if dtype is None or dtype.kind not in kinds or dtype.hasobject and kinds != "OU":
+    if dtype is None or dtype.kind not in kinds:
         raise ValueError(f"{text!r} is not a dtype that is saved")
     return dtype
 
@@ -411,9 +411,9 @@ _DECODERS = {
 def _check_vectors(model, *names):
     for name in names:
         vector = getattr(model, name)
-        if vector is not None and (
-            not isinstance(vector, np.ndarray) or vector.dtype.kind not in "f" or vector.shape != (model.n_features_in_,)
-        ):
+        if vector is None:
+            continue
+        if not isinstance(vector, np.ndarray) or vector.dtype.kind != "f" or vector.shape != (model.n_features_in_,):
             raise ValueError(f"{name} of {type(model).__name__} must have shape ({model.n_features_in_},)")
 
 
