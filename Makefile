@@ -12,6 +12,8 @@ SOURCES := setup.py $(shell find src \( -name '*.pyx' -o -name '*.pxd' -o -name 
            $(wildcard src/fasttrain/_kernels/csrc/*.c)
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
+# The install compiles; nothing may compile beside it.
+.NOTPARALLEL:
 .PHONY: demo test test-exhaustive bench lint clean
 
 demo: $(VENV)/.demo $(VENV)/.built
@@ -40,14 +42,14 @@ $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
 	    { echo "$(PYTHON) is too old: Python >= 3.10 is needed, set PYTHON" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
+	$(PIP) install 'setuptools>=77' 'Cython>=3.1'
 
-# Editable, so that Python files need no second install; each set of extras builds once.
+# Editable, so that Python files need no second install. Without build isolation, so that .built, which recompiles
+# what changes later, finds the files of the same Cython and has nothing to do now.
 $(VENV)/.demo $(VENV)/.dev $(VENV)/.bench: $(VENV)/.%: pyproject.toml | $(BIN)/python
-	$(PIP) install --editable '.[$*]'
-	@touch $@
+	$(PIP) install --no-build-isolation --editable '.[$*]'
+	@touch $@ $(VENV)/.built
 
-# Recompiles what changed after the install.
 $(VENV)/.built: $(SOURCES) | $(BIN)/python
-	@$(BIN)/python -c 'import Cython, setuptools' 2>/dev/null || $(PIP) install 'Cython>=3.1' 'setuptools>=77'
 	$(BIN)/python setup.py -q build_ext --inplace
 	@touch $@

@@ -17,7 +17,9 @@ def _gradient_descent(gradient, state, rate):
 
 def _momentum(gradient, state, rate, mu=0.9):
     state["v"] = mu * state.get("v", 0.0) - rate * gradient
-    return -state["v"], rate / (1 - mu)
+    # A steady gradient moves a weight by this much now; with the bare rate L1's minimum would be another one.
+    state["steady"] = mu * state.get("steady", 0.0) + rate
+    return -state["v"], state["steady"]
 
 
 def _adagrad(gradient, state, rate):

@@ -64,10 +64,12 @@ def main(arguments=None):
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     with Interrupts() as interrupts:
         try:
-            commands.main(
-                arguments or ["--help"], prog_name="fasttrain", standalone_mode=False, obj=interrupts
-            )
+            # Not commands.main(): it answers Ctrl-C with an empty line of its own.
+            with commands.make_context("fasttrain", arguments or ["--help"], obj=interrupts) as context:
+                commands.invoke(context)
             interrupts.check()
+        except click.exceptions.Exit as done:
+            return done.exit_code
         except (KeyboardInterrupt, click.Abort):
             complain("interrupted")
             return 130

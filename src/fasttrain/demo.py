@@ -76,6 +76,7 @@ class Row:
     """One line of the results; times are seconds of one fit, encoding and scaling included."""
 
     dataset: str
+    library: str
     model: str
     penalty: str
     cv: str
@@ -128,7 +129,7 @@ def cleaned(console, name, X, y, **outliers):
 
 
 def datasets(console):
-    """The four tables."""
+    """The four tables, cleaned; each is read when it is asked for."""
     X, y, encoder = penguins(console)
     yield Dataset("penguins", X, y, encoder, n_passes=100, l1=0.005, l2=0.01)
     X, y = cleaned(console, "breast cancer", *load_breast_cancer(return_X_y=True), method="zscore", threshold=8)
@@ -167,18 +168,18 @@ def peers(data, penalty):
         "random_state": SEED,
     }  # fmt: skip
     if data.classes:
-        yield "sklearn SGDClassifier", peer.SGDClassifier(loss="log_loss", **sgd)
+        yield "SGDClassifier", peer.SGDClassifier(loss="log_loss", **sgd)
         if penalty != "l1":
-            yield "sklearn LogisticRegression", peer.LogisticRegression(C=1 / (n * alpha), max_iter=1000)
+            yield "LogisticRegression", peer.LogisticRegression(C=1 / (n * alpha), max_iter=1000)
     else:
         # The squared error here has no factor 1/2, so the same penalty is half as strong in scikit-learn's terms.
-        yield "sklearn SGDRegressor", peer.SGDRegressor(**{**sgd, "alpha": alpha / 2})
+        yield "SGDRegressor", peer.SGDRegressor(**{**sgd, "alpha": alpha / 2})
         if penalty == "none":
-            yield "sklearn LinearRegression", peer.LinearRegression()
+            yield "LinearRegression", peer.LinearRegression()
         elif penalty == "l1":
-            yield "sklearn Lasso", peer.Lasso(alpha=alpha / 2)
+            yield "Lasso", peer.Lasso(alpha=alpha / 2)
         else:
-            yield "sklearn Ridge", peer.Ridge(alpha=n * alpha / 2)
+            yield "Ridge", peer.Ridge(alpha=n * alpha / 2)
 
 
 def folds(data):
@@ -186,7 +187,7 @@ def folds(data):
     return kind(N_FOLDS, shuffle=True, random_state=SEED)
 
 
-def evaluate(data, model, penalty, name):
+def evaluate(data, model, penalty, name, library="fasttrain"):
     """Cross-validate the encoder and the model together."""
     pipeline = make_pipeline(clone(data.encoder), model)
     found = cross_validate(
@@ -196,8 +197,8 @@ def evaluate(data, model, penalty, name):
     fitted = [estimator[-1] for estimator in found["estimator"]]
     zeros = float(np.mean([np.mean(model.coef_ == 0) for model in fitted])) if penalty == "l1" else None
     row = Row(
-        data.name, name, penalty, f"{N_FOLDS}-fold", data.metric, float(scores.mean()), float(scores.std()),
-        float(np.mean(found["fit_time"])), zeros,
+        data.name, library, name, penalty, f"{N_FOLDS}-fold", data.metric, float(scores.mean()), float(scores.std()),
+        float(np.median(found["fit_time"])), zeros,
     )  # fmt: skip
     return row, fitted
 
@@ -217,31 +218,32 @@ def leave_one_out(data):
     """As many models as rows; the metric is taken once, of all the rows' predictions."""
     title, rule, rate, _ = METHODS[-1]
     models = [
-        (f"{title}, leave-one-out", ours(data, title, rule, rate, "l2")),
-        ("sklearn LogisticRegression, leave-one-out", dict(peers(data, "l2"))["sklearn LogisticRegression"]),
+        ("fasttrain", title, ours(data, title, rule, rate, "l2")),
+        ("scikit-learn", "LogisticRegression", dict(peers(data, "l2"))["LogisticRegression"]),
     ]
-    for name, model in models:
+    for library, name, model in models:
         start = time.perf_counter()
         predicted = cross_val_predict(make_pipeline(clone(data.encoder), model), data.X, data.y, cv=LeaveOneOut())
         seconds = (time.perf_counter() - start) / len(data.y)
         right = predicted == data.y
         yield Row(
-            data.name, name, "l2", "leave-one-out", data.metric, float(right.mean()),
+            data.name, library, name, "l2", "leave-one-out", data.metric, float(right.mean()),
             float(right.std() / np.sqrt(len(right))), seconds,
         )  # fmt: skip
 
 
-SCORE_HEADINGS = ("no penalty", "L1", "L2", "zeros (L1)")
+SCORE_HEADINGS = ("no penalty", "L1", "L2", "L1 zeros")
 TIME_HEADINGS = ("ms a fit", "NumPy", "ratio", "difference")
-WIDTH = 124
+WIDTH = 118
 
 
 def show(console, data, rows):
     """A data set's rows, the penalties side by side: one table, or two where the terminal is narrow."""
     scores, times = {}, {}
+    rows, alone = [row for row in rows if row.cv != "leave-one-out"], [row for row in rows if row.cv == "leave-one-out"]
     for name in dict.fromkeys(row.model for row in rows):
         mine = {row.penalty: row for row in rows if row.model == name}
-        scores[name] = [f"{mine[p].score:.3f} ± {mine[p].spread:.3f}" if p in mine else "" for p in PENALTIES]
+        scores[name] = [f"{mine[p].score:.3f}±{mine[p].spread:.3f}" if p in mine else "" for p in PENALTIES]
         zeros = mine["l1"].zero_weights if "l1" in mine else None
         scores[name].append("" if zeros is None else f"{zeros:.0%}")
         seconds = float(np.mean([row.seconds for row in mine.values()]))
@@ -252,18 +254,26 @@ def show(console, data, rows):
             times[name] += [f"{1e3 * numpy_seconds:.2f}", f"{numpy_seconds / seconds:.1f}x", f"{difference:.0e}"]
     console.print(f"[bold]{data.name}[/bold]: {len(data.y)} rows, {data.n_passes} passes, {data.metric}")
     if console.width >= WIDTH:
-        wide = {name: (scores[name], times[name]) for name in scores}
-        parts = [((*SCORE_HEADINGS, *TIME_HEADINGS), {name: sum(both, []) for name, both in wide.items()})]
+        wide = {name: [*scores[name], *times[name]] for name in scores}
+        parts = [((*SCORE_HEADINGS, *TIME_HEADINGS), wide)]
     else:
         parts = [(SCORE_HEADINGS, scores), (TIME_HEADINGS, times)]
     for headings, lines in parts:
         table = Table(box=box.SIMPLE_HEAD)
-        table.add_column("")
+        table.add_column("", no_wrap=True)
         for heading in headings:
             table.add_column(heading, justify="right", no_wrap=True)
         for name, cells in lines.items():
             table.add_row(name, *cells, end_section=name == METHODS[-1][0])
+            if name == METHODS[-1][0]:
+                table.add_row("[dim]scikit-learn[/dim]")
         console.print(table)
+    for row in alone:
+        console.print(
+            f"leave-one-out, {row.library} {row.model} with L2: {row.metric} {row.score:.3f} ± {row.spread:.3f} "
+            f"(standard error), {1e3 * row.seconds:.2f} ms a model"
+        )
+    console.print()
 
 
 def plot(curves, path):
@@ -324,7 +334,9 @@ def run(out="demo-output", console=None):
                     mine.append(row)
                     progress.advance(task)
             for penalty in PENALTIES:
-                mine += [evaluate(data, model, penalty, name)[0] for name, model in peers(data, penalty)]
+                mine += [
+                    evaluate(data, model, penalty, name, "scikit-learn")[0] for name, model in peers(data, penalty)
+                ]
             if data.name == "penguins":
                 mine += leave_one_out(data)
             progress.remove_task(task)
@@ -340,9 +352,9 @@ def run(out="demo-output", console=None):
     if plot(curves, out / "loss.png"):
         written.append(out / "loss.png")
     console.print(
-        "'ms a fit' is of one fold on one thread, encoding and scaling included; 'NumPy' makes the same steps in "
+        "'ms a fit' is the median fold's on one thread, encoding and scaling included; 'NumPy' makes the same steps in "
         "NumPy, and 'difference' is that of the weights, relative to the largest one. RMSprop near a minimum makes "
         "steps of fixed length, which amplify rounding: NumPy differs as much from itself on data changed by 1e-15."
     )
-    console.print(f"{len(rows)} comparisons in {seconds:.1f} s. Results: " + ", ".join(map(str, written)), soft_wrap=True)
+    console.print(f"{len(rows)} comparisons in {seconds:.1f} s. Results:", *written, soft_wrap=True)
     return rows
