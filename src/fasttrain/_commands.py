@@ -23,18 +23,10 @@ def commands():
 @click.option("--out", type=PATH, default=Path("demo-output"), show_default=True, help="Folder for the results.")
 def demo(out):
     """Clean, encode, scale, train and cross-validate four real tables, beside NumPy and scikit-learn."""
-    if _lacks("palmerpenguins"):
-        raise ValueError("the demo needs palmerpenguins: pip install 'fasttrain[demo]'")
     from fasttrain.demo import WIDTH, run
 
     console = Console()
     run(out, console if console.is_terminal else Console(width=WIDTH))
-
-
-def _lacks(name):
-    from importlib.util import find_spec
-
-    return find_spec(name) is None
 
 
 class _BatchSize(click.ParamType):

@@ -90,13 +90,17 @@ class Row:
     largest_difference: float | None = None
 
 
-def penguins(console):
-    """The Palmer penguins as they are published, cleaned row by row: (features, species)."""
+def penguins_file():
+    """Path of the table that the palmerpenguins package ships; the package itself is not imported."""
     found = importlib.util.find_spec("palmerpenguins")
     if found is None:
-        raise ValueError("the demo needs the palmerpenguins package: pip install 'fasttrain[demo]'")
-    # The file is read from where the package lies; importing the package would import more than the table.
-    raw = pd.read_csv(Path(found.submodule_search_locations[0], "data", "penguins.csv"))
+        raise ValueError("the demo needs palmerpenguins: pip install 'fasttrain[demo]'")
+    return Path(found.submodule_search_locations[0], "data", "penguins.csv")
+
+
+def penguins(console):
+    """The Palmer penguins as they are published, cleaned row by row: (features, species, encoder)."""
+    raw = pd.read_csv(penguins_file())
     holes = raw.isna().sum()
     console.print(
         f"[bold]Palmer penguins[/bold]: {len(raw)} rows; missing: "
