@@ -135,8 +135,8 @@ def test_impute_fills_holes_then_and_later(capsys, holed, tmp_path):
 def test_regression_and_leave_one_out(capsys, data, tmp_path, trees):
     out = tmp_path / "model"
     code, text, err = run(
-        capsys, "fit", data, "--target", "height", "--out", out, "--leave-one-out", "--optimizer", "lbfgs", "--model",
-        "auto", "--scaling", "minmax",
+        capsys, "fit", data, "--target", "height", "--out", out, "--leave-one-out", "--optimizer", "lbfgs", "--threads", 1,
+        "--model", "auto", "--scaling", "minmax",
     )  # fmt: skip
     assert code == 0, err
     assert "leave-one-out, 120 folds" in text
@@ -264,6 +264,8 @@ def test_bad_options(capsys, data, tmp_path, options, message):
 
 def test_bad_places_and_commands(capsys, data, tmp_path):
     assert "is a file" in refused(capsys, "fit", data, "--target", "tree", "--out", data)
+    assert "is a file" in refused(capsys, "fit", data, "--target", "tree", "--out", data / "model")
+    assert "is a file" in refused(capsys, "demo", "--out", data)
     assert "frob" in refused(capsys, "frob")
     assert "--target" in refused(capsys, "fit", data, "--out", tmp_path / "m")
     assert "is not a folder with a model" in refused(capsys, "predict", tmp_path / "m", data)
@@ -331,8 +333,8 @@ def test_a_failure_while_writing_leaves_nothing(capsys, data, tmp_path, monkeypa
 def test_ctrl_c_leaves_nothing(tmp_path, stage):
     """Within a fold or the final fit, where the estimator itself would answer Ctrl-C with the model so far."""
     X, y = load_breast_cancer(return_X_y=True)
-    table = pd.DataFrame(np.tile(X, (40, 1)))
-    table["y"] = np.tile(np.array(["m", "b"])[y], 40)
+    table = pd.DataFrame(np.tile(X, (8, 1)))
+    table["y"] = np.tile(np.array(["m", "b"])[y], 8)
     table.to_csv(tmp_path / "data.csv", index=False)
     process = subprocess.Popen(
         [sys.executable, "-c",
@@ -423,6 +425,19 @@ def test_the_demo_beside_scikit_learn(shown):
     for penalty, name in (("l2", "Ridge"), ("l1", "Lasso"), ("none", "LinearRegression")):
         score = {row.model: row.score for row in rows if row.penalty == penalty and row.dataset == "diabetes"}
         assert score["momentum"] == pytest.approx(score[name], abs=0.01)
+
+
+def test_ctrl_c_in_the_demo_writes_nothing(tmp_path):
+    calls = []
+
+    def check():
+        calls.append(None)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        demo.run(tmp_path / "out", Console(file=io.StringIO()), check)
+    assert os.listdir(tmp_path) == []
 
 
 def test_every_rule_of_the_tutorial_is_compared():

@@ -1,5 +1,6 @@
 """The commands of :mod:`fasttrain.cli`."""
 
+import os
 from pathlib import Path
 
 import click
@@ -21,12 +22,14 @@ def commands():
 
 @commands.command()
 @click.option("--out", type=PATH, default=Path("demo-output"), show_default=True, help="Folder for the results.")
-def demo(out):
+@click.pass_obj
+def demo(interrupts, out):
     """Clean, encode, scale, train and cross-validate four real tables, beside NumPy and scikit-learn."""
+    _require_folder(out)
     from fasttrain.demo import WIDTH, run
 
     console = Console()
-    run(out, console if console.is_terminal else Console(width=WIDTH))
+    run(out, console if console.is_terminal else Console(width=WIDTH), interrupts.check)
 
 
 class _BatchSize(click.ParamType):
@@ -39,6 +42,15 @@ class _BatchSize(click.ParamType):
             return int(value)
         except ValueError:
             self.fail(f"{value!r} is not 'auto', 'full' or an integer", param, ctx)
+
+
+def _require_folder(path):
+    """Before any work is done: whether ``path`` is a folder, or can be made one."""
+    there = next(folder for folder in (path.absolute(), *path.absolute().parents) if folder.exists())
+    if not there.is_dir():
+        raise ValueError(f"{there} is a file; --out needs a folder")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise ValueError(f"the folder {there} cannot be written to")
 
 
 def _names(module):
@@ -90,8 +102,7 @@ def fit(interrupts, data, target, out, sep, leave_out, categorical, drop_missing
         raise ValueError("--threshold is for --outliers: pass both or neither")
     if len(sep) != 1:
         raise ValueError(f"--sep must be one character, got {sep!r}")
-    if out.exists() and not out.is_dir():
-        raise ValueError(f"{out} is a file; --out needs a folder")
+    _require_folder(out)
     job = _fitting.Job(
         data, target, sep, leave_out, categorical, drop_missing, impute, drop_duplicates, outliers, threshold,
         scaling, model, folds, leave_one_out, seed, {**settings, "n_threads": threads},

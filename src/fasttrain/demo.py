@@ -21,7 +21,7 @@ from sklearn.pipeline import make_pipeline
 from threadpoolctl import threadpool_limits
 
 from fasttrain import optimizers
-from fasttrain._folders import write_file
+from fasttrain._folders import write_folder
 from fasttrain._kernels.threads import num_threads
 from fasttrain._table import TableEncoder
 from fasttrain._tutorial import NumpyClassifier, NumpyRegressor
@@ -280,12 +280,12 @@ def show(console, data, rows):
     console.print()
 
 
-def plot(curves, path):
-    """Loss curves of every data set and penalty as a PNG; False without matplotlib."""
+def plot(curves):
+    """Loss curves of every data set and penalty as the bytes of a PNG; None without matplotlib."""
     try:
         from matplotlib.figure import Figure
     except ImportError:
-        return False
+        return None
     names = list(dict.fromkeys(name for name, _, _ in curves))
     figure = Figure(figsize=(3.4 * len(PENALTIES), 2.6 * len(names)), layout="constrained")
     axes = figure.subplots(len(names), len(PENALTIES), squeeze=False)
@@ -296,27 +296,28 @@ def plot(curves, path):
     axes[0][0].legend(fontsize="small")
     image = io.BytesIO()
     figure.savefig(image, format="png", dpi=120)
-    write_file(path, image.getvalue())
-    return True
+    return image.getvalue()
 
 
-def run(out="demo-output", console=None):
-    """Run the demo and write its results.
+def run(out="demo-output", console=None, check=None):
+    """Run the demo and write its results, all at the end.
 
     Parameters
     ----------
     out : path, default='demo-output'
         Folder for ``results.csv``, ``results.json`` and, with matplotlib, ``loss.png``; made when missing.
     console : rich.console.Console, optional
+    check : callable, optional
+        Called between the trainings; what it raises ends the demo. An estimator answers Ctrl-C by ending its own
+        training only.
 
     Returns
     -------
     list of Row
     """
     console = console or Console()
+    check = check or (lambda: None)
     out = Path(out)
-    if out.exists() and not out.is_dir():
-        raise ValueError(f"{out} is a file; the demo needs a folder to write to")
     start = time.perf_counter()
     rows, curves = [], {}
     terminal = Console(stderr=True)
@@ -337,28 +338,32 @@ def run(out="demo-output", console=None):
                     row, curves[data.name, penalty, title] = compare(data, title, rule, rate, penalty)
                     mine.append(row)
                     progress.advance(task)
+                    check()
             for penalty in PENALTIES:
                 mine += [
                     evaluate(data, model, penalty, name, "scikit-learn")[0] for name, model in peers(data, penalty)
                 ]
             if data.name == "penguins":
                 mine += leave_one_out(data)
+            check()
             progress.remove_task(task)
             show(console, data, mine)
             rows += mine
     seconds = time.perf_counter() - start
-    out.mkdir(parents=True, exist_ok=True)
-    frame = pd.DataFrame([asdict(row) for row in rows])
-    write_file(out / "results.csv", frame.to_csv(index=False).encode())
     document = {"seconds": seconds, "rows": [asdict(row) for row in rows]}
-    write_file(out / "results.json", json.dumps(document, indent=1).encode() + b"\n")
-    written = [out / "results.csv", out / "results.json"]
-    if plot(curves, out / "loss.png"):
-        written.append(out / "loss.png")
+    files = {
+        "results.csv": pd.DataFrame(document["rows"]).to_csv(index=False).encode(),
+        "results.json": json.dumps(document, indent=1).encode() + b"\n",
+    }
+    image = plot(curves)
+    if image is not None:
+        files["loss.png"] = image
+    write_folder(out, files, index="results.json")
     console.print(
         "'ms a fit' is the median fold's on one thread, encoding and scaling included; 'NumPy' makes the same steps in "
         "NumPy, and 'difference' is that of the weights, relative to the largest one. RMSprop near a minimum makes "
         "steps of fixed length, which amplify rounding: NumPy differs as much from itself on data changed by 1e-15."
     )
-    console.print(f"{len(rows)} comparisons in {seconds:.1f} s. Results:", *written, soft_wrap=True)
+    places = [out / name for name in files]
+    console.print(f"{len(rows)} comparisons in {seconds:.1f} s. Results:", *places, soft_wrap=True)
     return rows
