@@ -135,8 +135,8 @@ def test_impute_fills_holes_then_and_later(capsys, holed, tmp_path):
 def test_regression_and_leave_one_out(capsys, data, tmp_path, trees):
     out = tmp_path / "model"
     code, text, err = run(
-        capsys, "fit", data, "--target", "height", "--out", out, "--leave-one-out", "--optimizer", "lbfgs", "--threads", 1,
-        "--model", "auto", "--scaling", "minmax",
+        capsys, "fit", data, "--target", "height", "--out", out, "--leave-one-out", "--optimizer", "momentum",
+        "--learning-rate", "0.02", "--batch-size", 16, "--max-iter", 60, "--model", "auto", "--scaling", "minmax",
     )  # fmt: skip
     assert code == 0, err
     assert "leave-one-out, 120 folds" in text
