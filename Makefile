@@ -30,7 +30,7 @@ bench: $(VENV)/.bench $(VENV)/.built
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
-	$(BIN)/cython-lint src
+	PATH="$(abspath $(BIN)):$$PATH" cython-lint src   # it looks for pycodestyle on the path
 
 clean:
 	rm -rf $(VENV) build dist src/*.egg-info .pytest_cache .ruff_cache .hypothesis .benchmarks $(OUT)
