@@ -119,7 +119,8 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         for j, name in enumerate(self.categorical):
             column = X[name]
             missing = column.isna().to_numpy()
-            out[:, j] = column.astype(object).map(str, na_action="ignore").to_numpy(dtype=object)
+            values = column.to_numpy(dtype=object)
+            out[:, j] = [value if type(value) is str else str(value) for value in values]
             if missing.any():
                 self._refuse_missing(name, missing)
                 out[missing, j] = self.fill_values_[name]

@@ -139,7 +139,7 @@ def datasets(console):
     X, y = cleaned(console, "breast cancer", *load_breast_cancer(return_X_y=True), method="zscore", threshold=8)
     yield Dataset("breast cancer", X, y, StandardScaler(), n_passes=100, l1=0.005, l2=0.01)
     X, y = cleaned(console, "digits", *load_digits(return_X_y=True))
-    yield Dataset("digits", X, y, StandardScaler(), n_passes=50, l1=0.001, l2=0.01)
+    yield Dataset("digits", X, y, StandardScaler(), n_passes=30, l1=0.001, l2=0.01)
     X, y = cleaned(console, "diabetes", *load_diabetes(return_X_y=True), method="iqr", threshold=3)
     yield Dataset("diabetes", X, y, StandardScaler(), n_passes=100, l1=2.0, l2=0.05, classes=False)
 
@@ -287,15 +287,17 @@ def plot(curves):
     except ImportError:
         return None
     names = list(dict.fromkeys(name for name, _, _ in curves))
-    figure = Figure(figsize=(3.4 * len(PENALTIES), 2.6 * len(names)), layout="constrained")
+    figure = Figure(figsize=(3.4 * len(PENALTIES), 2.6 * len(names)), dpi=100)
     axes = figure.subplots(len(names), len(PENALTIES), squeeze=False)
+    figure.subplots_adjust(0.08, 0.05, 0.98, 0.92, wspace=0.35, hspace=0.5)
     for (name, penalty, title), curve in curves.items():
         axis = axes[names.index(name)][PENALTIES.index(penalty)]
         axis.plot(np.arange(1, len(curve) + 1), curve, label=title)
-        axis.set(title=f"{name}, penalty {penalty}", xlabel="pass", ylabel="loss", yscale="log")
+        axis.set(title=f"{name}, penalty {penalty}", xlabel="pass", yscale="log")
     axes[0][0].legend(fontsize="small")
+    figure.suptitle("Training loss, penalty included", x=0.01, ha="left")
     image = io.BytesIO()
-    figure.savefig(image, format="png", dpi=120)
+    figure.savefig(image, format="png")
     return image.getvalue()
 
 
