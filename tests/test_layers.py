@@ -11,12 +11,12 @@ SOURCE = Path(__file__).parent.parent / "src" / "fasttrain"
 # Lowest first; a module may import from its own layer and from those below it.
 LAYERS = [
     {"_kernels"},
-    {"_validation", "_spec"},
+    {"_validation", "_spec", "_folders", "_safetensors"},
     {"losses", "activations", "optimizers", "penalties", "schedules"},
     {"training", "callbacks"},
     {"descent", "_linear_base", "linear_model", "stochastic_linear", "neural_network", "models", "layers",
-     "preprocessing", "model_selection", "inspection", "plotting", "interop", "patch", "persistence"},
-    {"cli", "__main__", "demo"},
+     "preprocessing", "model_selection", "inspection", "plotting", "interop", "patch", "persistence", "_table"},
+    {"cli", "__main__", "demo", "_commands", "_csv", "_fitting", "_tutorial"},
 ]  # fmt: skip
 LAYER_OF = {name: i for i, layer in enumerate(LAYERS) for name in layer}
 

@@ -220,8 +220,8 @@ feature_names_in_
     >>> from fasttrain.linear_model import LinearClassifier
     >>> X, y = load_iris(return_X_y=True)
     >>> model = LinearClassifier(optimizer="lbfgs", penalty="l2", alpha=1e-3, max_iter=500).fit(X, y)
-    >>> round(model.score(X, y), 2)
-    0.99
+    >>> bool(model.score(X, y) > 0.97)
+    True
     """
 
     _y_numeric = False

@@ -1,0 +1,86 @@
+"""The command line: ``fasttrain demo``, ``fit``, ``predict``, ``info``.
+
+Exit codes: 0 done, 2 bad input (with one line on standard error), 130 after Ctrl-C. Whatever the code, no file is
+left half-written.
+"""
+
+import importlib.util
+import signal
+import sys
+import threading
+
+__all__ = ["main"]
+
+NEEDED = ("click", "rich", "pandas")
+
+
+class Interrupts:
+    """Remembers Ctrl-C, which an estimator may take as a wish to stop training and then answers normally."""
+
+    def __init__(self):
+        self.seen = False
+
+    def __enter__(self):
+        self._previous = None
+        if threading.current_thread() is threading.main_thread():
+            self._previous = signal.signal(signal.SIGINT, self._handle)
+        return self
+
+    def __exit__(self, *error):
+        if self._previous is not None:
+            signal.signal(signal.SIGINT, self._previous)
+
+    def _handle(self, number, frame):
+        self.seen = True
+        raise KeyboardInterrupt
+
+    def check(self):
+        """Raise KeyboardInterrupt when there was one, even if somebody else has caught it."""
+        if self.seen:
+            raise KeyboardInterrupt
+
+
+def complain(message):
+    """One line on standard error."""
+    print("fasttrain: " + " ".join(str(message).split()), file=sys.stderr)
+
+
+def main(arguments=None):
+    """Run the command line; returns the exit code.
+
+    Parameters
+    ----------
+    arguments : list of str, optional
+        ``sys.argv[1:]`` when None.
+    """
+    absent = [name for name in NEEDED if importlib.util.find_spec(name) is None]
+    if absent:
+        complain(f"the command line needs {', '.join(absent)}: pip install 'fasttrain[cli]'")
+        return 2
+    import click
+
+    from fasttrain._commands import commands
+
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    with Interrupts() as interrupts:
+        try:
+            # Not commands.main(): it answers Ctrl-C with an empty line of its own.
+            with commands.make_context("fasttrain", arguments or ["--help"], obj=interrupts) as context:
+                commands.invoke(context)
+            interrupts.check()
+        except click.exceptions.Exit as done:
+            return done.exit_code
+        except (KeyboardInterrupt, click.Abort):
+            complain("interrupted")
+            return 130
+        except click.ClickException as error:
+            complain(error.format_message())
+            return 2
+        except BrokenPipeError:
+            # The reader of a pipe has gone; Python must not try to flush into it again at exit.
+            sys.stdout = None
+            return 1
+        except (ValueError, OSError) as error:
+            complain(error)
+            return 2
+    return 0

@@ -1,0 +1,371 @@
+"""The whole way on real data: clean, encode, scale, train, cross-validate; against plain NumPy and scikit-learn."""
+
+import importlib.util
+import io
+import json
+import time
+import warnings
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from sklearn import linear_model as peer
+from sklearn.base import clone
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits
+from sklearn.pipeline import make_pipeline
+from threadpoolctl import threadpool_limits
+
+from fasttrain import optimizers
+from fasttrain._folders import write_folder
+from fasttrain._kernels.threads import num_threads
+from fasttrain._table import TableEncoder
+from fasttrain._tutorial import NumpyClassifier, NumpyRegressor
+from fasttrain.linear_model import LinearClassifier, LinearRegressor
+from fasttrain.model_selection import KFold, LeaveOneOut, StratifiedKFold, cross_val_predict, cross_validate
+from fasttrain.preprocessing import StandardScaler, drop_duplicates, drop_missing, drop_outliers
+
+__all__ = ["Dataset", "Row", "penguins", "run"]
+
+SEED = 0
+N_FOLDS = 5
+SGD_BATCH = 32
+PENALTIES = ("none", "l1", "l2")
+# Title, rule, learning rate for classes, for numbers; SGD is gradient descent on small batches.
+METHODS = (
+    ("GD", "gradient_descent", 0.5, 0.1),
+    ("SGD", "gradient_descent", 0.05, 0.01),
+    ("momentum", "momentum", 0.1, 0.02),
+    ("AdaGrad", "adagrad", 0.2, 30.0),
+    ("RMSprop", "rmsprop", 0.02, 3.0),
+    ("Adam", "adam", 0.05, 3.0),
+)
+_SPECS = {
+    "gradient_descent": optimizers.GradientDescent,
+    "momentum": optimizers.Momentum,
+    "adagrad": optimizers.AdaGrad,
+    "rmsprop": optimizers.RMSprop,
+    "adam": optimizers.Adam,
+}
+
+
+@dataclass
+class Dataset:
+    """A table ready for cross-validation: X still in its own units, ``encoder`` to be fitted inside the folds."""
+
+    name: str
+    X: object
+    y: np.ndarray
+    encoder: object
+    n_passes: int
+    l1: float
+    l2: float
+    classes: bool = True
+
+    @property
+    def metric(self):
+        return "accuracy" if self.classes else "r2"
+
+
+@dataclass
+class Row:
+    """One line of the results; times are seconds of one fit, encoding and scaling included."""
+
+    dataset: str
+    library: str
+    model: str
+    penalty: str
+    cv: str
+    metric: str
+    score: float
+    spread: float
+    seconds: float
+    zero_weights: float | None = None
+    numpy_score: float | None = None
+    numpy_seconds: float | None = None
+    largest_difference: float | None = None
+
+
+def penguins_file():
+    """Path of the table that the palmerpenguins package ships; the package itself is not imported."""
+    found = importlib.util.find_spec("palmerpenguins")
+    if found is None:
+        raise ValueError("the demo needs palmerpenguins: pip install 'fasttrain[demo]'")
+    return Path(found.submodule_search_locations[0], "data", "penguins.csv")
+
+
+def penguins(console):
+    """The Palmer penguins as they are published, cleaned row by row: (features, species, encoder)."""
+    raw = pd.read_csv(penguins_file())
+    holes = raw.isna().sum()
+    console.print(
+        f"[bold]Palmer penguins[/bold]: {len(raw)} rows; missing: "
+        + ", ".join(f"{name} {count}" for name, count in holes[holes > 0].items())
+    )
+    table = drop_missing(raw)
+    console.print(f"  drop_missing     {len(raw) - len(table):4d} rows with a missing value")
+    kept = drop_duplicates(table)
+    console.print(f"  drop_duplicates  {len(table) - len(kept):4d} rows that repeat another")
+    measured = ["bill_length_mm", "bill_depth_mm", "flipper_length_mm", "body_mass_g"]
+    table = drop_outliers(kept, method="mad", threshold=3.5, subset=measured)
+    console.print(f"  drop_outliers    {len(kept) - len(table):4d} rows more than 3.5 scaled MADs from a median")
+    console.print(f"  left             {len(table):4d} rows\n")
+    encoder = TableEncoder(measured, ["island", "sex"], handle_unknown="ignore")
+    return table.drop(columns="species"), table["species"].to_numpy(dtype=object), encoder
+
+
+def cleaned(console, name, X, y, **outliers):
+    """Rows of a table of numbers that are complete, new, and (when asked for) near the others."""
+    steps = {"missing": drop_missing, "duplicates": drop_duplicates}
+    if outliers:
+        steps["outliers"] = lambda X, y: drop_outliers(X, y, **outliers)
+    counts = []
+    for what, step in steps.items():
+        before = len(y)
+        X, y = step(X, y)
+        counts.append(f"{before - len(y)} {what}")
+    console.print(f"[bold]{name}[/bold]: {', '.join(counts)} dropped, {len(y)} rows left")
+    return X, y
+
+
+def datasets(console):
+    """The four tables, cleaned; each is read when it is asked for."""
+    X, y, encoder = penguins(console)
+    yield Dataset("penguins", X, y, encoder, n_passes=100, l1=0.005, l2=0.01)
+    X, y = cleaned(console, "breast cancer", *load_breast_cancer(return_X_y=True), method="zscore", threshold=8)
+    yield Dataset("breast cancer", X, y, StandardScaler(), n_passes=100, l1=0.005, l2=0.01)
+    X, y = cleaned(console, "digits", *load_digits(return_X_y=True))
+    yield Dataset("digits", X, y, StandardScaler(), n_passes=30, l1=0.001, l2=0.01)
+    X, y = cleaned(console, "diabetes", *load_diabetes(return_X_y=True), method="iqr", threshold=3)
+    yield Dataset("diabetes", X, y, StandardScaler(), n_passes=100, l1=2.0, l2=0.05, classes=False)
+
+
+def ours(data, title, rule, rate, penalty):
+    """The estimator of fasttrain that makes the same steps as :func:`theirs`."""
+    kind, loss = (LinearClassifier, "log_loss") if data.classes else (LinearRegressor, "squared_error")
+    return kind(
+        loss, optimizer=_SPECS[rule](rate), penalty=None if penalty == "none" else penalty,
+        alpha=data.l1 if penalty == "l1" else data.l2, batch_size=SGD_BATCH if title == "SGD" else "full",
+        max_iter=data.n_passes, tol=None, random_state=SEED,
+    )  # fmt: skip
+
+
+def theirs(data, title, rule, rate, penalty):
+    """The tutorial's steps in NumPy."""
+    kind = NumpyClassifier if data.classes else NumpyRegressor
+    return kind(
+        rule, rate, data.n_passes, SGD_BATCH if title == "SGD" else None, l1=data.l1 if penalty == "l1" else 0.0,
+        l2=data.l2 if penalty == "l2" else 0.0, seed=SEED,
+    )  # fmt: skip
+
+
+def peers(data, penalty):
+    """scikit-learn's models of the same objective: (name, estimator)."""
+    n = len(data.y) * (N_FOLDS - 1) // N_FOLDS
+    alpha = {"none": 1e-12, "l1": data.l1, "l2": data.l2}[penalty]
+    sgd = {
+        "penalty": None if penalty == "none" else penalty, "alpha": alpha, "max_iter": data.n_passes, "tol": None,
+        "random_state": SEED,
+    }  # fmt: skip
+    if data.classes:
+        yield "SGDClassifier", peer.SGDClassifier(loss="log_loss", **sgd)
+        if penalty != "l1":
+            yield "LogisticRegression", peer.LogisticRegression(C=1 / (n * alpha), max_iter=1000)
+    else:
+        # The squared error here has no factor 1/2, so the same penalty is half as strong in scikit-learn's terms.
+        yield "SGDRegressor", peer.SGDRegressor(**{**sgd, "alpha": alpha / 2})
+        if penalty == "none":
+            yield "LinearRegression", peer.LinearRegression()
+        elif penalty == "l1":
+            yield "Lasso", peer.Lasso(alpha=alpha / 2)
+        else:
+            yield "Ridge", peer.Ridge(alpha=n * alpha / 2)
+
+
+def folds(data):
+    kind = StratifiedKFold if data.classes else KFold
+    return kind(N_FOLDS, shuffle=True, random_state=SEED)
+
+
+def evaluate(data, model, penalty, name, library="fasttrain"):
+    """Cross-validate the encoder and the model together."""
+    pipeline = make_pipeline(clone(data.encoder), model)
+    found = cross_validate(
+        pipeline, data.X, data.y, cv=folds(data), scoring=data.metric, return_estimator=True, error_score="raise"
+    )
+    scores = found["test_score"]
+    fitted = [estimator[-1] for estimator in found["estimator"]]
+    zeros = float(np.mean([np.mean(model.coef_ == 0) for model in fitted])) if penalty == "l1" else None
+    row = Row(
+        data.name, library, name, penalty, f"{N_FOLDS}-fold", data.metric, float(scores.mean()), float(scores.std()),
+        float(np.median(found["fit_time"])), zeros,
+    )  # fmt: skip
+    return row, fitted
+
+
+def compare(data, title, rule, rate, penalty):
+    """One row: ours, with the same steps in NumPy beside it."""
+    row, fitted = evaluate(data, ours(data, title, rule, rate, penalty), penalty, title)
+    other, reference = evaluate(data, theirs(data, title, rule, rate, penalty), penalty, title)
+    row.numpy_score, row.numpy_seconds = other.score, other.seconds
+    row.largest_difference = max(
+        float(np.max(np.abs(a.coef_ - b.coef_)) / np.max(np.abs(b.coef_))) for a, b in zip(fitted, reference)
+    )
+    return row, fitted[0].loss_curve_
+
+
+def leave_one_out(data):
+    """As many models as rows; the metric is taken once, of all the rows' predictions."""
+    title, rule, rate, _ = METHODS[-1]
+    models = [
+        ("fasttrain", title, ours(data, title, rule, rate, "l2")),
+        ("scikit-learn", "LogisticRegression", dict(peers(data, "l2"))["LogisticRegression"]),
+    ]
+    for library, name, model in models:
+        start = time.perf_counter()
+        predicted = cross_val_predict(make_pipeline(clone(data.encoder), model), data.X, data.y, cv=LeaveOneOut())
+        seconds = (time.perf_counter() - start) / len(data.y)
+        right = predicted == data.y
+        yield Row(
+            data.name, library, name, "l2", "leave-one-out", data.metric, float(right.mean()),
+            float(right.std() / np.sqrt(len(right))), seconds,
+        )  # fmt: skip
+
+
+SCORE_HEADINGS = ("no penalty", "L1", "L2", "L1 zeros")
+TIME_HEADINGS = ("ms a fit", "NumPy", "ratio", "difference")
+WIDTH = 118
+
+
+def show(console, data, rows):
+    """A data set's rows, the penalties side by side: one table, or two where the terminal is narrow."""
+    scores, times = {}, {}
+    rows, alone = [row for row in rows if row.cv != "leave-one-out"], [row for row in rows if row.cv == "leave-one-out"]
+    for name in dict.fromkeys(row.model for row in rows):
+        mine = {row.penalty: row for row in rows if row.model == name}
+        scores[name] = [f"{mine[p].score:.3f}±{mine[p].spread:.3f}" if p in mine else "" for p in PENALTIES]
+        zeros = mine["l1"].zero_weights if "l1" in mine else None
+        scores[name].append("" if zeros is None else f"{zeros:.0%}")
+        seconds = float(np.mean([row.seconds for row in mine.values()]))
+        times[name] = [f"{1e3 * seconds:.2f}"]
+        if all(row.numpy_seconds is not None for row in mine.values()):
+            numpy_seconds = float(np.mean([row.numpy_seconds for row in mine.values()]))
+            difference = max(row.largest_difference for row in mine.values())
+            times[name] += [f"{1e3 * numpy_seconds:.2f}", f"{numpy_seconds / seconds:.1f}x", f"{difference:.0e}"]
+    console.print(f"[bold]{data.name}[/bold]: {len(data.y)} rows, {data.n_passes} passes, {data.metric}")
+    if console.width >= WIDTH:
+        wide = {name: [*scores[name], *times[name]] for name in scores}
+        parts = [((*SCORE_HEADINGS, *TIME_HEADINGS), wide)]
+    else:
+        parts = [(SCORE_HEADINGS, scores), (TIME_HEADINGS, times)]
+    for headings, lines in parts:
+        table = Table(box=box.SIMPLE_HEAD)
+        table.add_column("", no_wrap=True)
+        for heading in headings:
+            table.add_column(heading, justify="right", no_wrap=True)
+        for name, cells in lines.items():
+            table.add_row(name, *cells, end_section=name == METHODS[-1][0])
+            if name == METHODS[-1][0]:
+                table.add_row("[dim]scikit-learn[/dim]")
+        console.print(table)
+    for row in alone:
+        console.print(
+            f"leave-one-out, {row.library} {row.model} with L2: {row.metric} {row.score:.3f} ± {row.spread:.3f} "
+            f"(standard error), {1e3 * row.seconds:.2f} ms a model"
+        )
+    console.print()
+
+
+def plot(curves):
+    """Loss curves of every data set and penalty as the bytes of a PNG; None without matplotlib."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        return None
+    names = list(dict.fromkeys(name for name, _, _ in curves))
+    figure = Figure(figsize=(3.4 * len(PENALTIES), 2.6 * len(names)), dpi=100)
+    axes = figure.subplots(len(names), len(PENALTIES), squeeze=False)
+    figure.subplots_adjust(0.08, 0.05, 0.98, 0.92, wspace=0.35, hspace=0.5)
+    for (name, penalty, title), curve in curves.items():
+        axis = axes[names.index(name)][PENALTIES.index(penalty)]
+        axis.plot(np.arange(1, len(curve) + 1), curve, label=title)
+        axis.set(title=f"{name}, penalty {penalty}", xlabel="pass", yscale="log")
+    axes[0][0].legend(fontsize="small")
+    figure.suptitle("Training loss, penalty included", x=0.01, ha="left")
+    image = io.BytesIO()
+    figure.savefig(image, format="png")
+    return image.getvalue()
+
+
+def run(out="demo-output", console=None, check=None):
+    """Run the demo and write its results, all at the end.
+
+    Parameters
+    ----------
+    out : path, default='demo-output'
+        Folder for ``results.csv``, ``results.json`` and, with matplotlib, ``loss.png``; made when missing.
+    console : rich.console.Console, optional
+    check : callable, optional
+        Called between the trainings; what it raises ends the demo. An estimator answers Ctrl-C by ending its own
+        training only.
+
+    Returns
+    -------
+    list of Row
+    """
+    console = console or Console()
+    check = check or (lambda: None)
+    out = Path(out)
+    start = time.perf_counter()
+    rows, curves = [], {}
+    terminal = Console(stderr=True)
+    progress = Progress(
+        TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=terminal, transient=True,
+        disable=not terminal.is_terminal,
+    )  # fmt: skip
+    # The tables are small: a second thread has nothing to do in them but wait, in every library.
+    with progress, num_threads(1), threadpool_limits(1), warnings.catch_warnings():
+        # Some of the peers do not settle within as many passes; that is part of the comparison.
+        warnings.simplefilter("ignore")
+        for data in datasets(console):
+            task = progress.add_task(data.name, total=len(METHODS) * len(PENALTIES))
+            mine = []
+            for title, rule, rate_of_classes, rate_of_numbers in METHODS:
+                for penalty in PENALTIES:
+                    rate = rate_of_classes if data.classes else rate_of_numbers
+                    row, curves[data.name, penalty, title] = compare(data, title, rule, rate, penalty)
+                    mine.append(row)
+                    progress.advance(task)
+                    check()
+            for penalty in PENALTIES:
+                mine += [
+                    evaluate(data, model, penalty, name, "scikit-learn")[0] for name, model in peers(data, penalty)
+                ]
+            if data.name == "penguins":
+                mine += leave_one_out(data)
+            check()
+            progress.remove_task(task)
+            show(console, data, mine)
+            rows += mine
+    seconds = time.perf_counter() - start
+    document = {"seconds": seconds, "rows": [asdict(row) for row in rows]}
+    files = {
+        "results.csv": pd.DataFrame(document["rows"]).to_csv(index=False).encode(),
+        "results.json": json.dumps(document, indent=1).encode() + b"\n",
+    }
+    image = plot(curves)
+    if image is not None:
+        files["loss.png"] = image
+    write_folder(out, files, index="results.json")
+    console.print(
+        "'ms a fit' is the median fold's on one thread, encoding and scaling included; 'NumPy' makes the same steps in "
+        "NumPy, and 'difference' is that of the weights, relative to the largest one. RMSprop near a minimum makes "
+        "steps of fixed length, which amplify rounding: NumPy differs as much from itself on data changed by 1e-15."
+    )
+    places = [out / name for name in files]
+    console.print(f"{len(rows)} comparisons in {seconds:.1f} s. Results:", *places, soft_wrap=True)
+    return rows

@@ -1,0 +1,454 @@
+"""The command line: what it writes, and one line and exit code 2 for whatever is wrong."""
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+from rich.console import Console
+from sklearn.datasets import load_breast_cancer
+
+from fasttrain import _fitting, cli, demo
+from fasttrain._table import TableEncoder
+from fasttrain._tutorial import RULES
+from fasttrain.persistence import load
+
+
+def run(capsys, *arguments):
+    code = cli.main([str(a) for a in arguments])
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+def refused(capsys, *arguments):
+    """The one line with which the command is refused."""
+    code, out, err = run(capsys, *arguments)
+    assert code == 2
+    assert out == ""
+    assert err.startswith("fasttrain: ")
+    assert err.count("\n") == 1
+    return err
+
+
+@pytest.fixture(scope="module")
+def trees():
+    """A mixed table with three kinds of trees, without holes."""
+    rng = np.random.default_rng(3)
+    kind = rng.integers(0, 3, 120)
+    return pd.DataFrame({
+        "height": 10.0 + 5 * kind + rng.normal(size=120),
+        "girth": np.round(1.0 + kind + 0.1 * rng.normal(size=120), 3),
+        "rings": rng.integers(10, 200, 120),
+        "soil": np.array(["clay", "sand", "loam, wet"])[(kind + (rng.random(120) < 0.1)) % 3],
+        "tree": np.array(["oak", "elm", "ash"])[kind],
+    })
+
+
+@pytest.fixture
+def data(tmp_path, trees):
+    trees.to_csv(tmp_path / "trees.csv", index=False)
+    return tmp_path / "trees.csv"
+
+
+@pytest.fixture
+def holed(tmp_path, trees):
+    table = trees.copy()
+    table.loc[[0, 5], "height"] = np.nan
+    table.loc[[7], "soil"] = None
+    table = pd.concat([table, table.iloc[[10, 11, 12]]])
+    table.loc[20, "girth"] = 900.0
+    table.to_csv(tmp_path / "holed.csv", index=False)
+    return tmp_path / "holed.csv"
+
+
+def test_fit_writes_a_model_that_predicts(capsys, data, tmp_path, trees):
+    out = tmp_path / "deep" / "model"
+    code, text, err = run(capsys, "fit", data, "--target", "tree", "--out", out, "--penalty", "l2", "--alpha", "0.01")
+    assert code == 0, err
+    assert "120 rows read" in text
+    assert "accuracy" in text
+    assert str(out) in text
+    results = json.loads((out / "results.json").read_text())
+    assert results["rows"] == {"read": 120, "left": 120}
+    assert results["numeric"] == ["height", "girth", "rings"]
+    assert results["categorical"] == ["soil"]
+    assert results["cross_validation"]["folds"] == 5
+    assert results["cross_validation"]["scores"]["accuracy"]["mean"] > 0.95
+    assert len(results["cross_validation"]["scores"]["accuracy"]["of_folds"]) == 5
+    assert (out / "loss.png").read_bytes().startswith(b"\x89PNG")
+    code, text, _ = run(capsys, "predict", out, data)
+    assert code == 0
+    assert text.splitlines()[0] == "tree"
+    predicted = pd.read_csv(io.StringIO(text))["tree"]
+    assert (predicted == trees["tree"]).mean() > 0.95
+    # other columns first, further ones in between, no target: columns are found by name
+    trees[["rings", "soil", "girth", "height"]].assign(extra="x").to_csv(tmp_path / "other.csv", index=False)
+    code, again, _ = run(capsys, "predict", out, tmp_path / "other.csv")
+    assert code == 0
+    assert again == text
+    code, _, _ = run(capsys, "predict", out, data, "--out", tmp_path / "p.csv", "--proba")
+    assert code == 0
+    table = pd.read_csv(tmp_path / "p.csv")
+    assert list(table) == ["tree", "P(ash)", "P(elm)", "P(oak)"]
+    np.testing.assert_allclose(table.iloc[:, 1:].sum(axis=1), 1)
+    assert sorted(os.listdir(tmp_path)) == ["deep", "other.csv", "p.csv", "trees.csv"]
+
+
+def test_the_folds_learn_their_own_scales(data, monkeypatch):
+    """The encoder is fitted once a fold on that fold's rows, and once on all."""
+    seen = []
+    fit = TableEncoder.fit
+    monkeypatch.setattr(TableEncoder, "fit", lambda self, X, y=None: seen.append(len(X)) or fit(self, X, y))
+    _fitting.run(_fitting.Job(data, "tree", folds=4))
+    assert seen == [90, 90, 90, 90, 120]
+
+
+def test_cleaning_counts_what_went(capsys, holed, tmp_path):
+    out = tmp_path / "model"
+    code, text, err = run(
+        capsys, "fit", holed, "--target", "tree", "--out", out, "--drop-missing", "--drop-duplicates", "--outliers",
+        "zscore", "--threshold", 6, "--cv", 3,
+    )  # fmt: skip
+    assert code == 0, err
+    assert json.loads((out / "results.json").read_text())["rows"] == {
+        "read": 123, "dropped (missing)": 3, "dropped (duplicates)": 3, "dropped (outliers)": 1, "left": 116,
+    }
+    assert "3 rows dropped (missing)" in text
+
+
+def test_impute_fills_holes_then_and_later(capsys, holed, tmp_path):
+    out = tmp_path / "model"
+    code, _, err = run(capsys, "fit", holed, "--target", "tree", "--out", out, "--impute", "--cv", 0)
+    assert code == 0, err
+    assert json.loads((out / "results.json").read_text())["rows"]["left"] == 123
+    code, text, _ = run(capsys, "predict", out, holed)
+    assert code == 0
+    assert len(text.splitlines()) == 124
+
+
+def test_regression_and_leave_one_out(capsys, data, tmp_path, trees):
+    out = tmp_path / "model"
+    code, text, err = run(
+        capsys, "fit", data, "--target", "height", "--out", out, "--leave-one-out", "--optimizer", "momentum",
+        "--learning-rate", "0.02", "--batch-size", 16, "--max-iter", 60, "--model", "auto", "--scaling", "minmax",
+    )  # fmt: skip
+    assert code == 0, err
+    assert "leave-one-out, 120 folds" in text
+    results = json.loads((out / "results.json").read_text())
+    assert results["model"] == "regressor"
+    assert results["cross_validation"]["scores"]["R2"]["mean"] > 0.8
+    assert results["cross_validation"]["scores"]["RMSE"]["mean"] > 0.5
+    code, text, _ = run(capsys, "predict", out, data)
+    predicted = pd.read_csv(io.StringIO(text))["height"]
+    assert np.corrcoef(predicted, trees["height"])[0, 1] > 0.9
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--model", "classifier", "--loss", "hinge", "--optimizer", "momentum", "--learning-rate", "0.01"),
+        ("--penalty", "l1", "--alpha", "0.1", "--batch-size", "full", "--max-iter", "7", "--tol", "0"),
+        ("--penalty", "elasticnet", "--l1-ratio", "0.5", "--schedule", "cosine", "--threads", "1", "--batch-size", 16),
+        ("--early-stopping", "--seed", "5", "--leave-out", "rings", "--categorical", "girth"),
+    ],
+)
+def test_options_reach_the_estimator(capsys, data, tmp_path, options):
+    code, _, err = run(capsys, "fit", data, "--target", "tree", "--out", tmp_path / "m", "--cv", 2, *options)
+    assert code == 0, err
+    model = load(tmp_path / "m")
+    given = dict(zip(options, (*options[1:], None))) | {"--early-stopping": "True"}
+    for name, value in model[-1].get_params().items():
+        option = "--" + {"n_threads": "threads", "random_state": "seed"}.get(name, name).replace("_", "-")
+        if option in options:
+            assert str(value) == str(given[option]) or float(value) == float(given[option])
+    if "--leave-out" in options:
+        assert "rings" not in model[0].numeric
+        assert model[0].categorical == ["girth", "soil"]
+    if "l1" in options:
+        assert model[-1].n_iter_ <= 7
+
+
+def test_a_run_is_repeatable(capsys, data, tmp_path):
+    for name in ("a", "b"):
+        assert run(capsys, "fit", data, "--target", "tree", "--out", tmp_path / name, "--cv", 2)[0] == 0
+    a, b = (sorted(p.name for p in (tmp_path / name).glob("arrays*")) for name in ("a", "b"))
+    assert a == b
+
+
+def test_categories_keep_their_spelling(capsys, tmp_path):
+    lines = ["code,y"] + [f"{code},{1.0 + i % 2}" for i, code in enumerate(["1", "1.0", "01", "x"] * 10)]
+    (tmp_path / "codes.csv").write_text("\n".join(lines))
+    assert run(capsys, "fit", tmp_path / "codes.csv", "--target", "y", "--out", tmp_path / "m", "--cv", 0)[0] == 0
+    (known,) = load(tmp_path / "m")[0].encoder_.categories_
+    assert sorted(known) == ["01", "1", "1.0", "x"]
+    (tmp_path / "new.csv").write_text("code\n1\n01\n1.0\n")
+    code, _, err = run(capsys, "predict", tmp_path / "m", tmp_path / "new.csv")
+    assert code == 0, err
+
+
+BAD_FILES = {
+    "missing": (None, "does not exist"),
+    "empty": ("", "is empty"),
+    "blank": ("\n\n", "is empty"),
+    "header only": ("a,tree\n", "has a header but no rows"),
+    "short line": ("a,b,tree\n1,2,oak\n3,elm\n", "ragged: line 3 has 2 cells, the header has 3"),
+    "long line": ("a,b,tree\n1,2,oak\n\n3,4,elm,5\n", "ragged: line 4 has 4 cells"),
+    "no target": ("a,b\n1,2\n", "lacks the column 'tree'; it has 'a', 'b'"),
+    "target only": ("tree\noak\nelm\n", "no column but the target"),
+    "twice": ("a,a,tree\n1,2,oak\n", "the column 'a' twice"),
+    "one class": ("a,tree\n1,oak\n2,oak\n", "has one class only, 'oak'"),
+    "infinite": ("a,tree\ninf,oak\n" + "1,elm\n2,oak\n" * 5, "column 'a' must hold finite numbers"),
+    "holes": ("a,tree\n1,oak\n,elm\n", "missing values (a 1): pass --drop-missing"),
+    "target holes": ("a,tree\n1,oak\n1,\n", "is missing in 1 rows"),
+    "latin-1": ("a,tree\n1,bu\xe7he\n".encode("latin-1"), "is not UTF-8"),
+    "few rows": ("a,tree\n1,oak\n2,elm\n", "cv must be 0 or from 2 to the number of rows, 2, got 5"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_FILES)
+def test_bad_files(capsys, tmp_path, name):
+    text, message = BAD_FILES[name]
+    path = tmp_path / "data.csv"
+    if text is not None:
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    before = os.listdir(tmp_path)
+    assert message in refused(capsys, "fit", path, "--target", "tree", "--out", tmp_path / "model")
+    assert os.listdir(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        (("--optimizer", "foo"), "one of the names gradient_descent"),
+        (("--loss", "foo"), "loss must be"),
+        (("--loss", "huber"), "must be a classification loss, got 'huber'"),
+        (("--penalty", "foo"), "one of the names none, l1, l2, elasticnet"),
+        (("--schedule", "foo"), "one of the names constant"),
+        (("--learning-rate", "-1"), "learning_rate must be a finite number > 0"),
+        (("--learning-rate", "nan"), "learning_rate must be a finite number > 0"),
+        (("--alpha", "-1", "--penalty", "l2"), "alpha must be a finite number >= 0"),
+        (("--l1-ratio", "2", "--penalty", "elasticnet"), "l1_ratio must be"),
+        (("--batch-size", "1000"), "batch_size must be from 1 to the number of samples, 96, got 1000"),
+        (("--batch-size", "0"), "batch_size must be from 1"),
+        (("--batch-size", "x"), "'x' is not 'auto', 'full' or an integer"),
+        (("--max-iter", "0"), "max_iter must be"),
+        (("--threads", "0"), "n_threads must be"),
+        (("--cv", "1"), "cv must be 0 or from 2"),
+        (("--cv", "121"), "cv must be 0 or from 2"),
+        (("--model", "regressor"), "must hold numbers for regression, got 'ash'"),
+        (("--model", "forest"), "'forest' is not one of"),
+        (("--drop-missing", "--impute"), "exclude each other"),
+        (("--threshold", "3"), "--threshold is for --outliers"),
+        (("--outliers", "zscore", "--threshold", "-3"), "threshold must be a number >= 0"),
+        (("--outliers", "absolute"), "threshold"),
+        (("--outliers", "absolute", "--threshold", "0"), "no rows of"),
+        (("--leave-out", "nothing"), "lacks the column 'nothing'"),
+        (("--categorical", "tree"), "is the target"),
+        (("--sep", ";;"), "--sep must be one character"),
+        (("--frobnicate",), "--frobnicate"),
+        (("--optimizer", "lbfgs", "--penalty", "l1"), "no l1 part"),
+        (("--optimizer", "gradient_descent", "--learning-rate", "1e308", "--scaling", "none"), "diverged in epoch"),
+    ],
+)
+def test_bad_options(capsys, data, tmp_path, options, message):
+    err = refused(capsys, "fit", data, "--target", "tree", "--out", tmp_path / "model", *options)
+    assert message in err
+    assert os.listdir(tmp_path) == ["trees.csv"]
+
+
+def test_bad_places_and_commands(capsys, data, tmp_path):
+    assert "is a file" in refused(capsys, "fit", data, "--target", "tree", "--out", data)
+    assert "is a file" in refused(capsys, "fit", data, "--target", "tree", "--out", data / "model")
+    assert "is a file" in refused(capsys, "demo", "--out", data)
+    assert "frob" in refused(capsys, "frob")
+    assert "--target" in refused(capsys, "fit", data, "--out", tmp_path / "m")
+    assert "is not a folder with a model" in refused(capsys, "predict", tmp_path / "m", data)
+    assert "model.json is missing" in refused(capsys, "predict", tmp_path, data)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory, trees):
+    folder = tmp_path_factory.mktemp("model")
+    trees.to_csv(folder / "trees.csv", index=False)
+    arguments = ["fit", str(folder / "trees.csv"), "--target", "tree", "--out", str(folder / "m"), "--cv", "0"]
+    assert cli.main(arguments) == 0
+    return folder / "m"
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("height,girth,rings\n1,2,3\n", "the table lacks 'soil'"),
+        ("height,girth,rings,soil\n1,2,3,chalk\n", "holds 'chalk', which the model has not seen"),
+        ("height,girth,rings,soil\nx,2,3,clay\n", "column 'height' must hold numbers"),
+        ("height,girth,rings,soil\n,2,3,clay\n", "column 'height' has 1 missing values"),
+        ("height,girth,rings,soil\n1,2,3\n", "ragged"),
+    ],
+)
+def test_bad_data_for_predict(capsys, model, tmp_path, text, message):
+    (tmp_path / "data.csv").write_text(text)
+    assert message in refused(capsys, "predict", model, tmp_path / "data.csv", "--out", tmp_path / "p.csv")
+    assert os.listdir(tmp_path) == ["data.csv"]
+
+
+def test_unknown_categories_can_be_ignored(capsys, model, tmp_path):
+    (tmp_path / "data.csv").write_text("height,girth,rings,soil\n10,1,30,chalk\n")
+    code, text, _ = run(capsys, "predict", model, tmp_path / "data.csv", "--unknown", "ignore")
+    assert code == 0
+    assert text.splitlines()[0] == "tree"
+
+
+def test_info_and_help(capsys):
+    code, text, _ = run(capsys, "info")
+    assert code == 0
+    for word in ("version", "instruction set", "openmp", "threads", "scikit-learn"):
+        assert word in text
+    for arguments in ([], ["--help"], ["fit", "--help"], ["--version"]):
+        code, text, _ = run(capsys, *arguments)
+        assert code == 0
+        assert text
+
+
+def test_a_missing_extra_is_one_line(capsys, monkeypatch):
+    monkeypatch.setattr(cli, "NEEDED", ("click", "no_such_package"))
+    assert "needs no_such_package: pip install 'fasttrain[cli]'" in refused(capsys, "info")
+
+
+def test_a_failure_while_writing_leaves_nothing(capsys, data, tmp_path, monkeypatch):
+    def full(*args):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    assert "No space left" in refused(capsys, "fit", data, "--target", "tree", "--out", tmp_path / "m", "--cv", "0")
+    assert os.listdir(tmp_path) == ["trees.csv"]
+
+
+@pytest.mark.parametrize("stage", ["--cv=5", "--cv=0"])
+def test_ctrl_c_leaves_nothing(tmp_path, stage):
+    """Within a fold or the final fit, where the estimator itself would answer Ctrl-C with the model so far."""
+    X, y = load_breast_cancer(return_X_y=True)
+    table = pd.DataFrame(np.tile(X, (8, 1)))
+    table["y"] = np.tile(np.array(["m", "b"])[y], 8)
+    table.to_csv(tmp_path / "data.csv", index=False)
+    process = subprocess.Popen(
+        [sys.executable, "-c",
+         "import sys\nfrom fasttrain import _fitting, cli\n"
+         "begin = _fitting.Watch.on_train_begin\n"
+         "def told(self, n):\n    begin(self, n)\n    print('training', flush=True)\n"
+         "_fitting.Watch.on_train_begin = told\n"
+         "sys.exit(cli.main(sys.argv[1:]))",
+         "fit", "data.csv", "--target", "y", "--out", "model", stage, "--max-iter=1000000", "--tol=0",
+         "--batch-size=32", "--optimizer=adagrad"],
+        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        assert process.stdout.readline() == "training\n"
+        time.sleep(0.2)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130, err
+    assert err == "fasttrain: interrupted\n"
+    assert out == ""
+    assert os.listdir(tmp_path) == ["data.csv"]
+
+
+def test_ctrl_c_in_one_fold_ends_all(data):
+    """The estimator catches Ctrl-C and stops training; the next fold must not begin."""
+    interrupts = cli.Interrupts()
+    begun = []
+
+    class Once(_fitting.Watch):
+        def on_train_begin(self, n_epochs):
+            super().on_train_begin(n_epochs)
+            begun.append(n_epochs)
+
+        def on_epoch_end(self, epoch, logs):
+            interrupts.seen = True
+            raise KeyboardInterrupt
+
+    job = _fitting.Job(data, "tree")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_fitting, "Watch", Once)
+        with pytest.raises(KeyboardInterrupt):
+            _fitting.run(job, interrupts)
+    assert len(begun) == 1
+
+
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory):
+    """The demo on its two smaller tables."""
+    folder = tmp_path_factory.mktemp("demo")
+    console = Console(file=io.StringIO(), width=80)
+    with pytest.MonkeyPatch.context() as patch:
+        every = demo.datasets
+        patch.setattr(
+            demo, "datasets", lambda c: (d for d in every(c) if d.name in ("penguins", "diabetes"))
+        )
+        patch.setattr(demo, "leave_one_out", lambda data: iter(()))
+        rows = demo.run(folder / "out", console)
+    return folder / "out", rows, console.file.getvalue()
+
+
+def test_the_demo_makes_the_same_steps_as_numpy(shown):
+    _, rows, _ = shown
+    compared = [row for row in rows if row.library == "fasttrain"]
+    assert len(compared) == 2 * len(demo.METHODS) * len(demo.PENALTIES)
+    for row in compared:
+        if row.model != "RMSprop":
+            assert row.largest_difference < 1e-9, row
+            assert row.score == pytest.approx(row.numpy_score, abs=1e-9)
+        assert row.score > (0.97 if row.dataset == "penguins" else 0.4)
+        assert (row.penalty == "l1") == (row.zero_weights is not None)
+
+
+def test_the_demo_writes_its_results(shown):
+    out, rows, text = shown
+    assert sorted(os.listdir(out)) == ["loss.png", "results.csv", "results.json"]
+    assert len(pd.read_csv(out / "results.csv")) == len(rows)
+    assert len(json.loads((out / "results.json").read_text())["rows"]) == len(rows)
+    assert str(out / "results.csv") in text
+    assert "11 rows with a missing value" in text
+    assert "…" not in text
+
+
+def test_the_demo_beside_scikit_learn(shown):
+    """The models of the same convex objective agree in their scores."""
+    _, rows, _ = shown
+    for penalty, name in (("l2", "Ridge"), ("l1", "Lasso"), ("none", "LinearRegression")):
+        score = {row.model: row.score for row in rows if row.penalty == penalty and row.dataset == "diabetes"}
+        assert score["momentum"] == pytest.approx(score[name], abs=0.01)
+
+
+def test_ctrl_c_in_the_demo_writes_nothing(tmp_path):
+    calls = []
+
+    def check():
+        calls.append(None)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        demo.run(tmp_path / "out", Console(file=io.StringIO()), check)
+    assert os.listdir(tmp_path) == []
+
+
+def test_every_rule_of_the_tutorial_is_compared():
+    assert {rule for _, rule, _, _ in demo.METHODS} == set(RULES)
+
+
+def test_leave_one_out_of_the_demo():
+    data = next(demo.datasets(Console(file=io.StringIO())))
+    some = np.r_[0:12, 150:162, 300:312]
+    data.X, data.y = data.X.iloc[some], data.y[some]
+    ours, theirs = demo.leave_one_out(data)
+    assert ours.cv == theirs.cv == "leave-one-out"
+    assert ours.score >= 0.9
+    assert theirs.score >= 0.9

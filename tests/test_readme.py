@@ -1,0 +1,81 @@
+"""The code of the README and of the pages in docs runs as it stands there."""
+
+import os
+import re
+import shlex
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from fasttrain import cli, demo
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.M | re.S)
+
+
+def blocks(page, language):
+    return [code for kind, code in FENCE.findall(page.read_text()) if kind == language]
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("page", [p for p in PAGES if blocks(p, "python")], ids=lambda p: p.name)
+def test_python_blocks_run(page, capsys):
+    """Each block of the README by itself; those of another page one after the other."""
+    names = {}
+    for number, code in enumerate(blocks(page, "python")):
+        if page.name == "README.md":
+            names = {}
+        exec(compile(code, f"{page.name}, block {number}", "exec"), names)
+    assert capsys.readouterr().out
+
+
+def test_what_the_readme_says_comes_out(capsys):
+    estimators, descent = blocks(ROOT / "README.md", "python")[:2]
+    exec(estimators, {})
+    mean, spread = capsys.readouterr().out.split("±")
+    assert float(mean) > 0.97
+    names = {}
+    exec(descent, names)
+    assert names["theta"].round(3).tolist() == [1.0, -2.0, 0.5]
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if "fasttrain fit" in p.read_text()], ids=lambda p: p.name)
+def test_commands_run(page, tmp_path, monkeypatch, capsys):
+    table = pd.read_csv(demo.penguins_file())
+    table.to_csv(tmp_path / "penguins.csv", index=False)
+    table.dropna().drop(columns="species").head(20).to_csv(tmp_path / "new.csv", index=False)
+    monkeypatch.chdir(tmp_path)
+    lines = [line[2:] for code in blocks(page, "console") for line in code.splitlines()]
+    commands = [shlex.split(line, comments=True) for line in lines if line.startswith("fasttrain")]
+    assert len(commands) >= 2
+    for command in commands:
+        assert cli.main(command[1:]) == 0, capsys.readouterr().err
+    assert (tmp_path / "penguins-model" / "model.json").exists()
+
+
+def test_make_targets_that_are_named_exist():
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M))
+    for page in [*PAGES, ROOT / "CONTRIBUTING.md"]:
+        named = set(re.findall(r"(?:^\$ |`)make ([a-z-]+)", page.read_text(), re.M))
+        assert named <= targets, page
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"], ids=lambda p: p.name)
+def test_links_and_files_exist(page):
+    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+        if not target.startswith("http"):
+            assert os.path.exists(page.parent / target), target
+    for path in re.findall(r"`((?:src|tests|docs|benchmarks)/[\w/.-]+)`", page.read_text()):
+        assert (ROOT / path).exists(), path
+
+
+def test_the_map_of_the_kernels_is_complete():
+    text = (ROOT / "docs" / "kernels.md").read_text()
+    kernels = ROOT / "src" / "fasttrain" / "_kernels"
+    named = set(re.findall(r"`(\w+(?:\.\w+)?)`", text))
+    for path in [*kernels.glob("*.pyx"), *kernels.glob("csrc/*.[ch]")]:
+        if path.suffix == ".c" and path.parent == kernels:
+            continue
+        assert path.name in named or (path.suffix == ".pyx" and path.stem in named), path.name
