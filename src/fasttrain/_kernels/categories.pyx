@@ -4,10 +4,17 @@ Integers whose range is small are looked up in a table; the general case is an o
 """
 
 from cython.parallel cimport prange
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint64_t
 
 from fasttrain._kernels.threads cimport threads_for_work
-from fasttrain._kernels.types cimport STATUS_OK, real
+from fasttrain._kernels.types cimport STATUS_OK
+
+# What a one-hot matrix may hold.
+ctypedef fused mark:
+    float
+    double
+    int32_t
+    int64_t
 
 cdef enum:
     ROW_BLOCK = 8192
@@ -109,14 +116,14 @@ def one_hot_sparse(const code[:, ::1] codes, const code[::1] offsets, code[::1] 
     return indptr_out[codes.shape[0]]
 
 
-def one_hot_dense(const code[:, ::1] codes, const code[::1] offsets, real[:, ::1] out):
-    """Write ones at the codes' places; ``out`` comes filled with zeros."""
+def one_hot_dense(const code[:, ::1] codes, const code[::1] offsets, mark[:, ::1] out, double value=1):
+    """Write ``value`` at the codes' places; ``out`` comes filled with what stands elsewhere."""
     cdef Py_ssize_t i, j
     with nogil:
         for i in range(codes.shape[0]):
             for j in range(codes.shape[1]):
                 if codes[i, j] >= 0:
-                    out[i, offsets[j] + codes[i, j]] = 1
+                    out[i, offsets[j] + codes[i, j]] = <mark> value
 
 
 def count_codes(const code[:] codes, int64_t[::1] count_out):

@@ -9,18 +9,27 @@ from fasttrain.preprocessing.cleaning import (
     drop_missing,
     drop_outliers,
 )
-from fasttrain.preprocessing.encoding import LabelEncoder, OneHotEncoder
-from fasttrain.preprocessing.scaling import MinMaxScaler, StandardScaler
+from fasttrain.preprocessing.encoding import OneHotEncoder
+from fasttrain.preprocessing.labels import LabelBinarizer, LabelEncoder
+from fasttrain.preprocessing.ordinal import OrdinalEncoder
+from fasttrain.preprocessing.robust import RobustScaler
+from fasttrain.preprocessing.scaling import MaxAbsScaler, MinMaxScaler, StandardScaler
+from fasttrain.preprocessing.table import TablePreprocessor
 
 __all__ = [
     "DropDuplicates",
     "DropMissing",
     "DropOutliers",
+    "LabelBinarizer",
     "LabelEncoder",
+    "MaxAbsScaler",
     "MinMaxScaler",
     "OneHotEncoder",
+    "OrdinalEncoder",
+    "RobustScaler",
     "RowReport",
     "StandardScaler",
+    "TablePreprocessor",
     "drop_duplicates",
     "drop_missing",
     "drop_outliers",

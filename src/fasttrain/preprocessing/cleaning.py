@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from fasttrain._kernels import columns, rows
 from fasttrain._kernels.threads import get_num_threads
 from fasttrain._validation import check_bool, check_choice, check_threshold, raise_for_status
+from fasttrain.preprocessing.robust import column_quantiles
 from fasttrain.preprocessing.tables import (
     KEEP,
     Table,
@@ -267,17 +268,15 @@ def column_bounds(values, method, threshold):
     if method == "zscore":
         center, spread = finite_moments(values)
     else:
-        present = values[np.isfinite(values)].astype(np.float64, copy=False)
-        if present.size == 0:
-            return -np.inf, np.inf
+        present = np.where(np.isfinite(values), values, np.nan).astype(np.float64, copy=False).reshape(-1, 1)
         if method == "iqr":
-            low, high = np.quantile(present, (0.25, 0.75))
+            low, high = column_quantiles(present, (0.25, 0.75))[:, 0]
             spread = high - low
             if spread > 0:
                 return low - threshold * spread, high + threshold * spread
         else:
-            center = np.median(present)
-            spread = MAD_TO_STD * np.median(np.abs(present - center))
+            center = column_quantiles(present, (0.5,))[0, 0]
+            spread = MAD_TO_STD * column_quantiles(np.abs(present - center), (0.5,))[0, 0]
     if not spread > 0:
         return -np.inf, np.inf
     return center - threshold * spread, center + threshold * spread

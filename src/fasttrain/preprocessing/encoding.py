@@ -9,7 +9,6 @@ import numpy as np
 from scipy import sparse
 from sklearn import get_config
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils import column_or_1d
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from fasttrain._kernels import categories as kernels
@@ -41,7 +40,7 @@ def check_column(series):
     return check_array(series, ensure_2d=False, dtype=None, ensure_all_finite="allow-nan")
 
 
-class _CategoryEncoder(TransformerMixin, BaseEstimator):
+class CategoryEncoder(TransformerMixin, BaseEstimator):
     """Categories of each column, grouping of infrequent ones, codes."""
 
     def _fit_categories(self, X, need_counts=False):
@@ -195,7 +194,7 @@ class _CategoryEncoder(TransformerMixin, BaseEstimator):
         return tags
 
 
-class OneHotEncoder(_CategoryEncoder):
+class OneHotEncoder(CategoryEncoder):
     """One column of zeros and ones for each category.
 
     Parameters
@@ -522,106 +521,4 @@ class OneHotEncoder(_CategoryEncoder):
         return np.array(names, dtype=object)
 
 
-class LabelEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
-    """Codes 0 ... n_classes - 1 of target labels, in sorted order.
-
-    Attributes
-    ----------
-    classes_ : ndarray of shape (n_classes,)
-
-    Examples
-    --------
-    >>> from fasttrain.preprocessing import LabelEncoder
-    >>> encoder = LabelEncoder().fit(["b", "a", "b"])
-    >>> encoder.transform(["a", "b"])
-    array([0, 1])
-    >>> encoder.inverse_transform([1]).tolist()
-    ['b']
-    """
-
-    def fit(self, y):
-        """Sorted distinct labels of y.
-
-        Parameters
-        ----------
-        y : array-like of shape (n_samples,)
-
-        Returns
-        -------
-        self
-        """
-        self.classes_ = unique(column_or_1d(y, warn=True))
-        return self
-
-    def fit_transform(self, y):
-        """``fit(y).transform(y)`` in one go.
-
-        Parameters
-        ----------
-        y : array-like of shape (n_samples,)
-
-        Returns
-        -------
-        ndarray of shape (n_samples,), int64
-        """
-        self.classes_, codes = unique(column_or_1d(y, warn=True), inverse=True)
-        return codes
-
-    def transform(self, y):
-        """Codes of labels.
-
-        Parameters
-        ----------
-        y : array-like of shape (n_samples,)
-
-        Returns
-        -------
-        ndarray of shape (n_samples,), int64
-
-        Raises
-        ------
-        ValueError
-            For labels that ``fit`` did not see.
-        """
-        check_is_fitted(self, "classes_")
-        y = column_or_1d(y, dtype=self.classes_.dtype, warn=True)
-        if y.shape[0] == 0:
-            return np.array([])
-        codes = encode(y, self.classes_)
-        if codes.min() < 0:
-            raise ValueError(f"y contains previously unseen labels: {unknown_values(y, codes)}")
-        return codes
-
-    def inverse_transform(self, y):
-        """Labels of codes.
-
-        Parameters
-        ----------
-        y : array-like of shape (n_samples,), integers
-
-        Returns
-        -------
-        ndarray of shape (n_samples,)
-
-        Raises
-        ------
-        ValueError
-            For codes that no label has.
-        """
-        check_is_fitted(self, "classes_")
-        y = column_or_1d(y, warn=True)
-        if y.shape[0] == 0:
-            return np.array([])
-        unseen = np.setdiff1d(y, np.arange(len(self.classes_)))
-        if unseen.size:
-            raise ValueError(f"y contains previously unseen labels: {unseen}")
-        return self.classes_[np.asarray(y)]
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.two_d_array = False
-        tags.target_tags.one_d_labels = True
-        return tags
-
-
-__all__ = ["LabelEncoder", "OneHotEncoder"]
+__all__ = ["CategoryEncoder", "OneHotEncoder"]
