@@ -106,13 +106,16 @@ def codes_of_integers(const int64_t[:] x, int64_t low, const int64_t[::1] table,
     return unknown
 
 
-def one_hot_sparse(const code[:, ::1] codes, const code[::1] offsets, code[::1] indices_out, code[::1] indptr_out, int n_threads):
+def one_hot_sparse(
+    const code[:, ::1] codes, const code[::1] offsets, code[::1] indices_out, code[::1] indptr_out, int n_threads,
+):
     """Python door to :c:func:`one_hot_rows`. Returns how many entries were written."""
     if codes.shape[0] == 0 or codes.shape[1] == 0:
         indptr_out[:] = 0
         return 0
     with nogil:
-        one_hot_rows(&codes[0, 0], codes.shape[0], codes.shape[1], &offsets[0], &indices_out[0], &indptr_out[0], n_threads)
+        one_hot_rows(&codes[0, 0], codes.shape[0], codes.shape[1], &offsets[0], &indices_out[0],
+            &indptr_out[0], n_threads)
     return indptr_out[codes.shape[0]]
 
 

@@ -1,8 +1,8 @@
 """Quantiles of columns by selection: nothing is sorted but a handful of values at the end.
 
-Values become integers of the same order; a histogram of their leading bits tells in which bucket each wanted rank lies,
-and only that bucket is looked at again with the bits below. Quantiles lie between two neighbours by linear interpolation,
-rounded as NumPy rounds it (method 7 of Hyndman and Fan, The American Statistician 50.4, 1996).
+Values become integers of the same order; a histogram of their leading bits tells in which bucket each wanted rank
+lies, and only that bucket is looked at again with the bits below. Quantiles lie between two neighbours by linear
+interpolation, rounded as NumPy rounds it (method 7 of Hyndman and Fan, The American Statistician 50.4, 1996).
 """
 
 from cython.parallel cimport prange
@@ -146,7 +146,10 @@ cdef int quantiles_of(
         low = value_of(found[2 * f])
         high = value_of(found[2 * f + 1])
         step = high - low
-        out[f * out_stride] = high - step * (1 - t) if t >= 0.5 else low + step * t
+        if t == 0:
+            out[f * out_stride] = low
+        else:
+            out[f * out_stride] = high - step * (1 - t) if t >= 0.5 else low + step * t
     free(ranks)
     free(found)
     return status
@@ -202,12 +205,14 @@ cdef int column_quantiles(
     if n_threads <= 1:
         for group in range(n_groups):
             failed += group_quantiles(
-                x + group * width * col_stride, n_rows, width if (group + 1) * width <= n_cols else n_cols - group * width,
+                x + group * width * col_stride, n_rows,
+                width if (group + 1) * width <= n_cols else n_cols - group * width,
                 row_stride, col_stride, fractions, n_fractions, out + group * width, n_cols)
     else:
         for group in prange(n_groups, schedule="dynamic", num_threads=n_threads):
             failed += group_quantiles(
-                x + group * width * col_stride, n_rows, width if (group + 1) * width <= n_cols else n_cols - group * width,
+                x + group * width * col_stride, n_rows,
+                width if (group + 1) * width <= n_cols else n_cols - group * width,
                 row_stride, col_stride, fractions, n_fractions, out + group * width, n_cols)
     return STATUS_NO_MEMORY if failed else STATUS_OK
 

@@ -1,8 +1,8 @@
 """Which rows of a table have missing values, repeat another row, or lie outside bounds.
 
 Duplicates are found by hashing: rows are dealt into parts by the top bits of their hash, each part small enough for a
-table in the second-level cache, and two rows count as equal only after their cells have been compared. NaN equals NaN and
--0.0 equals 0.0, because cells are compared by canonical bits.
+table in the second-level cache, and two rows count as equal only after their cells have been compared. NaN equals
+NaN and -0.0 equals 0.0, because cells are compared by canonical bits.
 """
 
 from cython.parallel cimport prange
@@ -238,11 +238,13 @@ cdef int mark_duplicates(
         starts[part] += 1
     if n_threads <= 1:
         for part in range(n_parts):
-            failed += mark_part(x, n_cols, row_stride, col_stride, entries + starts[part], starts[part + 1] - starts[part],
+            failed += mark_part(x, n_cols, row_stride, col_stride, entries + starts[part],
+                starts[part + 1] - starts[part],
                                 keep, mask_out)
     else:
         for part in prange(n_parts, schedule="dynamic", num_threads=n_threads):
-            failed += mark_part(x, n_cols, row_stride, col_stride, entries + starts[part], starts[part + 1] - starts[part],
+            failed += mark_part(x, n_cols, row_stride, col_stride, entries + starts[part],
+                starts[part + 1] - starts[part],
                                 keep, mask_out)
     free(hashes)
     free(entries)

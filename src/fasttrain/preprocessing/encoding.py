@@ -335,8 +335,7 @@ class OneHotEncoder(CategoryEncoder):
         if absent:
             raise ValueError(
                 "The following categories were supposed to be dropped, but were not found in the "
-                "training data.\n"
-                + "\n".join(absent)
+                "training data.\n" + "\n".join(absent)
             )
         return dropped
 

@@ -191,7 +191,7 @@ class LabelBinarizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         {ndarray, sparse matrix} of shape (n_samples, n_classes), or (n_samples, 1) for two classes
         """
         check_is_fitted(self, "classes_")
-        if sparse.issparse(y) or np.ndim(y) == 2 and np.shape(y)[1] > 1:
+        if sparse.issparse(y) or (np.ndim(y) == 2 and np.shape(y)[1] > 1):
             return self._indicators(y)
         signed = hasattr(y, "dtype") and getattr(y.dtype, "kind", "") == "i"
         y = column_or_1d(y)
@@ -257,8 +257,8 @@ class LabelBinarizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         ----------
         Y : {ndarray, sparse matrix} of shape (n_samples, n_classes)
         threshold : float, default=None
-            What a value must exceed to count as a mark, for two classes and for multilabel; None is half way between
-            ``neg_label`` and ``pos_label``.
+            What a value must exceed to count as a mark, for two classes and for multilabel; None is half way
+            between ``neg_label`` and ``pos_label``.
 
         Returns
         -------
@@ -282,7 +282,7 @@ class LabelBinarizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         if not binary and shape[1] != len(self.classes_):
             raise ValueError("The number of class is not equal to the number of dimension of y.")
         Y = Y.toarray() if sparse.issparse(Y) else np.asarray(Y)
-        marks = (Y > threshold).astype(Y.dtype if Y.dtype.kind == "i" else np.int64)
+        marks = (threshold < Y).astype(Y.dtype if Y.dtype.kind == "i" else np.int64)
         if not binary:
             return marks
         if len(shape) == 2 and shape[1] == 2:

@@ -77,9 +77,7 @@ class OrdinalEncoder(OneToOneFeatureMixin, CategoryEncoder):
         self._check_unknown_value()
         _, counts, n_samples = self._fit_categories(X)
         self._missing_indices = {
-            i: len(categories) - 1
-            for i, categories in enumerate(self.categories_)
-            if is_nan(categories[-1])
+            i: len(categories) - 1 for i, categories in enumerate(self.categories_) if is_nan(categories[-1])
         }
         if self._grouping:
             self._group_infrequent(counts, n_samples, self._missing_indices)

@@ -45,8 +45,8 @@ def column_quantiles(X, fractions):
 class RobustScaler(Scaler):
     """Center columns at their median and scale them by the distance of two quantiles.
 
-    ``(x - median) / (q_max - q_min)``; outliers move neither. Missing values are skipped in ``fit`` and kept in
-    ``transform``. Quantiles are found by selection, without a sort.
+    ``(x - median) / (q_max - q_min)``; outliers move neither. Missing values are skipped in ``fit`` and kept
+    in ``transform``. Quantiles are found by selection, without a sort.
 
     Parameters
     ----------
@@ -103,9 +103,7 @@ class RobustScaler(Scaler):
         for name in ("with_centering", "with_scaling", "copy", "unit_variance"):
             check_bool(name, getattr(self, name))
         q_min, q_max = self._range()
-        X = validate_data(
-            self, X, accept_sparse="csc", dtype=FLOAT_DTYPES, ensure_all_finite="allow-nan"
-        )
+        X = validate_data(self, X, accept_sparse="csc", dtype=FLOAT_DTYPES, ensure_all_finite="allow-nan")
         if self.with_centering and sparse.issparse(X):
             raise ValueError(CENTER_SPARSE.replace("with_mean", "with_centering"))
         fractions = np.array([q_min, 50.0, q_max]) / 100
@@ -130,9 +128,7 @@ class RobustScaler(Scaler):
         if not all(isinstance(bound, numbers.Real) for bound in bounds):
             raise TypeError(f"quantile_range must hold two numbers; got {bounds!r}")
         if not 0 <= bounds[0] <= bounds[1] <= 100:
-            raise ValueError(
-                f"Invalid quantile range: {bounds!r}; 0 <= q_min <= q_max <= 100 is accepted"
-            )
+            raise ValueError(f"Invalid quantile range: {bounds!r}; 0 <= q_min <= q_max <= 100 is accepted")
         return bounds
 
     def transform(self, X):

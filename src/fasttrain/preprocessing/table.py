@@ -26,19 +26,21 @@ SCALERS = {
 class TablePreprocessor(TransformerMixin, BaseEstimator):
     """Clean, encode and scale a table of mixed columns in one fitted object.
 
-    Columns of numbers and of bool become one output column each, scaled; every other column is a category and becomes one
-    column of zeros and ones for each of its values. Numbers come first, in the table's order, then categories.
+    Columns of numbers and of bool become one output column each, scaled; every other column is a category and
+    becomes one column of zeros and ones for each of its values. Numbers come first, in the table's order,
+    then categories.
 
     Parameters
     ----------
     target : str, default=None
-        Column of a data frame that is y: it takes no part in the matrix, may be absent in ``transform``, and :meth:`split`
-        returns it.
+        Column of a data frame that is y: it takes no part in the matrix, may be absent in ``transform``, and
+        :meth:`split` returns it.
     types : dict, default=None
-        Column name (position for arrays) to "numeric", "categorical" or "drop", where the detected type is not wanted.
+        Column name (position for arrays) to "numeric", "categorical" or "drop", where the detected type is
+        not wanted.
     missing : {"mean", "median", "most_frequent", "drop"}, default="median"
-        What stands in for a missing number; missing categories become the most frequent one. "drop" drops the rows in
-        :meth:`split`; ``transform``, which must keep rows, then refuses missing values.
+        What stands in for a missing number; missing categories become the most frequent one. "drop" drops the
+        rows in :meth:`split`; ``transform``, which must keep rows, then refuses missing values.
     scale : {"standard", "minmax", "maxabs", "robust"} or None, default="standard"
     encode : {"onehot", "ordinal"}, default="onehot"
         Categories that ``fit`` did not see become zeros, or -1.
@@ -162,7 +164,9 @@ class TablePreprocessor(TransformerMixin, BaseEstimator):
             return X, None
         if self.target not in list(X.columns):
             if needed:
-                raise ValueError(f"X has no column {self.target!r} (target); its columns are {list(X.columns)}")
+                raise ValueError(
+                    f"X has no column {self.target!r} (target); its columns are {list(X.columns)}"
+                )
             return X, None
         if is_polars(X):
             return X.drop(self.target), X[self.target]
@@ -191,7 +195,9 @@ class TablePreprocessor(TransformerMixin, BaseEstimator):
             kind = wanted.get(name) or detected_type(table, position)
             check_choice(f"types[{name!r}]", kind, ("numeric", "categorical", "drop"))
             if kind != "drop" and table.missing(position).all():
-                warnings.warn(f"column {name!r} holds no value at all and is dropped", UserWarning, stacklevel=3)
+                warnings.warn(
+                    f"column {name!r} holds no value at all and is dropped", UserWarning, stacklevel=3
+                )
                 kind = "drop"
             self.types_[name] = kind
 
@@ -234,7 +240,11 @@ class TablePreprocessor(TransformerMixin, BaseEstimator):
                 self.fill_[self._names[position]] = frequent
             values[mask] = frequent
             block[:, k] = values
-        options = {"min_frequency": self.min_frequency, "max_categories": self.max_categories, "dtype": self.dtype}
+        options = {
+            "min_frequency": self.min_frequency,
+            "max_categories": self.max_categories,
+            "dtype": self.dtype,
+        }
         if self.encode == "onehot":
             grouped = self.min_frequency is not None or self.max_categories is not None
             unknown = "infrequent_if_exist" if grouped else "ignore"
@@ -388,7 +398,9 @@ class TablePreprocessor(TransformerMixin, BaseEstimator):
 
 
 def detected_type(table, position):
-    """ "numeric" for numbers and bool, "categorical" for the rest; objects that are all numbers are numbers."""
+    """ "numeric" for numbers and bool, "categorical" for the rest; objects that are all numbers are
+    numbers.
+    """
     column = table.column(position)
     if table.is_numeric(position):
         return "numeric"
@@ -464,7 +476,9 @@ def fill_missing(block, fill):
 
 
 def numeric_target(target):
-    """Whether a target is to be predicted as a number: integers and floats are, bool and the rest are labels."""
+    """Whether a target is to be predicted as a number: integers and floats are, bool and the rest are
+    labels.
+    """
     return Table(target, name="y").is_numeric(0)
 
 
