@@ -68,6 +68,37 @@ def unique_objects(values):
     return answer, order[codes]
 
 
+def keys_of(values):
+    """64-bit keys of numbers, equal exactly where the numbers are (NaN with NaN, -0.0 with 0.0), or None."""
+    if values.dtype.kind == "f" and values.dtype.itemsize <= 8:
+        keys = values.astype(np.float64)
+        keys += 0.0
+        keys[np.isnan(keys)] = np.nan
+        return keys.view(np.int64)
+    if values.dtype == np.uint64:
+        return np.ascontiguousarray(values).view(np.int64)
+    return integers(values)
+
+
+def unique_keys(values):
+    """(sorted unique numbers, codes) by hashing, or (None, None) where sorting is as good: most values are distinct."""
+    keys = keys_of(values) if values.size else None
+    if keys is None:
+        return None, None
+    codes = np.empty(values.shape[0], dtype=np.int64)
+    found = np.empty(max(16, values.shape[0] // 8), dtype=np.int64)
+    n = kernels.group_keys(keys, codes, found)
+    if n < 0:
+        return None, None
+    found = found[:n]
+    uniques = (found.view(np.float64) if values.dtype.kind == "f" else found).astype(values.dtype)
+    # NaN goes last in this order, once because its key is one.
+    order = np.argsort(uniques)
+    rank = np.empty(n, dtype=np.int64)
+    rank[order] = np.arange(n)
+    return uniques[order], rank[codes]
+
+
 def unique(values, *, inverse=False, counts=False):
     """Sorted unique values of a vector, NaN once and last, None before it.
 
@@ -106,10 +137,12 @@ def unique(values, *, inverse=False, counts=False):
             if counts:
                 answer.append(occurrences[present])
             return answer[0] if len(answer) == 1 else tuple(answer)
-        if inverse or counts:
-            uniques, codes = np.unique(values, return_inverse=True)
-        else:
-            uniques = np.unique(values)
+        uniques, codes = unique_keys(values)
+        if uniques is None:
+            if inverse or counts:
+                uniques, codes = np.unique(values, return_inverse=True)
+            else:
+                uniques = np.unique(values)
     answer = [uniques]
     if inverse:
         answer.append(codes)
@@ -153,6 +186,11 @@ def encode(values, uniques):
             codes[codes < 0] = -1
         return codes
     numbers, known = integers(values), integers(uniques)
+    if values.dtype.kind in "iub" and uniques.dtype.kind in "iub" and np.uint64 in (values.dtype, uniques.dtype):
+        if values.dtype != uniques.dtype:
+            # The one pair of integer types that has no common key.
+            values, uniques = values.astype(object), uniques.astype(object)
+            return encode(values, uniques)
     if numbers is not None and known is not None:
         low, high = int(known.min()), int(known.max())
         span = high - low + 1
@@ -161,6 +199,10 @@ def encode(values, uniques):
             table[known - low] = np.arange(known.shape[0])
             kernels.codes_of_integers(numbers, low, table, codes, get_num_threads())
             return codes
+    keys, known = keys_of(values), keys_of(uniques)
+    if keys is not None and known is not None and (values.dtype.kind == "f") == (uniques.dtype.kind == "f"):
+        kernels.look_up_keys(keys, known, codes)
+        return codes
     codes = np.minimum(np.searchsorted(uniques, values), len(uniques) - 1)
     found = uniques[codes]
     equal = found == values

@@ -76,8 +76,8 @@ def answer(X, y, sample_weight, mask, return_mask):
     return parts[0] if len(parts) == 1 else tuple(parts)
 
 
-def missing_rows(X, y, subset, how, min_present, missing_values, include_y):
-    """(mask of rows kept, reasons)."""
+def missing_rows(X, y, subset, how, min_present, missing_values, include_y, reported=False):
+    """(mask of rows kept, reasons); reasons are counted only when they are reported."""
     check_choice("how", how, ("any", "all"))
     if min_present is not None and (
         isinstance(min_present, bool) or not isinstance(min_present, (int, np.integer))
@@ -91,7 +91,7 @@ def missing_rows(X, y, subset, how, min_present, missing_values, include_y):
     reasons = {}
     if block is not None:
         counts = missing_counts(block)
-        if counts.any():
+        if reported and counts.any():
             hit = block[counts > 0]
             for position, count in enumerate(np.isnan(hit).sum(axis=0)):
                 reasons[table.names[position]] = int(count)
@@ -576,7 +576,7 @@ class DropMissing(_RowDropper):
 
     def _rows(self, X, y):
         return missing_rows(
-            X, y, self.subset, self.how, self.min_present, self.missing_values, self.include_y
+            X, y, self.subset, self.how, self.min_present, self.missing_values, self.include_y, True
         )
 
 

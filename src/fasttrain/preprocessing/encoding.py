@@ -14,7 +14,14 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 from fasttrain._kernels import categories as kernels
 from fasttrain._kernels.threads import get_num_threads
 from fasttrain._validation import check_bool, check_choice, is_pandas, is_polars
-from fasttrain.preprocessing.categories import encode, is_nan, unique, unknown_values
+from fasttrain.preprocessing.categories import (
+    SMALL_SPAN,
+    encode,
+    integers,
+    is_nan,
+    unique,
+    unknown_values,
+)
 
 INFREQUENT = "infrequent_sklearn"
 
@@ -378,6 +385,10 @@ class OneHotEncoder(CategoryEncoder):
         check_is_fitted(self, "categories_")
         columns, n_samples = column_list(X)
         validate_data(self, X, reset=False, skip_check_array=True)
+        if self.sparse_output and columns[0].dtype == np.int64 and isinstance(X, np.ndarray):
+            rows = self._integer_rows(X)
+            if rows is not None:
+                return rows
         wide = self._n_out > np.iinfo(np.int32).max or n_samples * len(columns) > np.iinfo(np.int32).max
         codes = np.empty((n_samples, len(columns)), dtype=np.int64 if wide else np.int32)
         with_unknown = []
@@ -387,6 +398,30 @@ class OneHotEncoder(CategoryEncoder):
                 with_unknown.append(i)
         self._warn_of_unknown(with_unknown)
         return self._sparse_rows(codes) if self.sparse_output else self._dense_rows(codes)
+
+    def _integer_rows(self, X):
+        """Rows of a matrix of integers that all have an output, in one pass; None where it takes more than that."""
+        known = [integers(categories) for categories in self.categories_]
+        if X.dtype != np.int64 or any(values is None for values in known) or not X.flags.aligned:
+            return None
+        low = np.array([values.min() for values in known])
+        spans = [int(values.max()) - int(values.min()) + 1 for values in known]
+        if sum(spans) > SMALL_SPAN or X.size > np.iinfo(np.int32).max or any(s % 8 for s in X.strides):
+            return None
+        start = np.concatenate(([0], np.cumsum(spans)))
+        tables = np.full(start[-1], -2, dtype=np.int32)
+        for i, values in enumerate(known):
+            tables[start[i] + values - low[i]] = self._out_columns[i][:-1]
+        indices = np.empty(X.shape, dtype=np.int32)
+        if kernels.one_hot_columns(X, low, start, tables, indices, get_num_threads()):
+            return None
+        indptr = np.arange(0, X.size + 1, X.shape[1], dtype=np.int32)
+        return self._csr(np.ones(X.size, dtype=self.dtype), indices.ravel(), indptr)
+
+    def _csr(self, data, indices, indptr):
+        interface = get_config().get("sparse_interface", "spmatrix")
+        kind = sparse.csr_array if interface == "sparray" else sparse.csr_matrix
+        return kind((data, indices, indptr), shape=(len(indptr) - 1, self._n_out))
 
     def _warn_of_unknown(self, columns):
         handled = self.handle_unknown
@@ -406,9 +441,7 @@ class OneHotEncoder(CategoryEncoder):
         indptr = np.empty(codes.shape[0] + 1, dtype=codes.dtype)
         offsets = np.zeros(codes.shape[1], dtype=codes.dtype)
         n = kernels.one_hot_sparse(codes, offsets, indices, indptr, get_num_threads())
-        interface = get_config().get("sparse_interface", "spmatrix")
-        kind = sparse.csr_array if interface == "sparray" else sparse.csr_matrix
-        return kind((np.ones(n, dtype=self.dtype), indices[:n], indptr), shape=(codes.shape[0], self._n_out))
+        return self._csr(np.ones(n, dtype=self.dtype), indices[:n], indptr)
 
     def _dense_rows(self, codes):
         kind = np.dtype(self.dtype)
