@@ -53,7 +53,7 @@ cdef int integer_codes(
     if n_threads <= 1:
         unknown = code_block(x, n, stride, low, span, table, code_out, code_stride)
     else:
-        for b in prange(n_blocks, schedule="static", num_threads=n_threads):
+        for b in prange(n_blocks, schedule="dynamic", num_threads=n_threads):
             unknown += code_block(x + b * ROW_BLOCK * stride, minimum(ROW_BLOCK, n - b * ROW_BLOCK), stride, low, span,
                                   table, code_out + b * ROW_BLOCK * code_stride, code_stride)
     unknown_out[0] = unknown
@@ -179,7 +179,7 @@ def one_hot_columns(
                     &X[0, 0] + b * ROW_BLOCK * row_stride, minimum(ROW_BLOCK, n_rows - b * ROW_BLOCK), n_cols,
                     row_stride, col_stride, &low[0], &start[0], &tables[0], &out[b * ROW_BLOCK, 0], negative + b)
         else:
-            for b in prange(n_blocks, schedule="static", num_threads=n_threads):
+            for b in prange(n_blocks, schedule="dynamic", num_threads=n_threads):
                 one_hot_columns_block(
                     &X[0, 0] + b * ROW_BLOCK * row_stride, minimum(ROW_BLOCK, n_rows - b * ROW_BLOCK), n_cols,
                     row_stride, col_stride, &low[0], &start[0], &tables[0], &out[b * ROW_BLOCK, 0], negative + b)

@@ -413,7 +413,7 @@ cdef int scale_columns(
                 tiled, tiled + width, fold, low, high, map, out + start * out_row_stride, out_row_stride,
                 out_col_stride)
     else:
-        for c in prange(p.n_chunks, schedule="static", num_threads=n_threads):
+        for c in prange(p.n_chunks, schedule="dynamic", num_threads=n_threads):
             start = c * chunk_rows
             infinite += scale_chunk(
                 x + start * row_stride, minimum(chunk_rows, n_rows - start), n_cols, row_stride, col_stride,

@@ -57,7 +57,7 @@ cdef int count_missing(
             missing_block(x + b * ROW_BLOCK * row_stride, minimum(ROW_BLOCK, n_rows - b * ROW_BLOCK), n_cols,
                           row_stride, col_stride, count_out + b * ROW_BLOCK)
     else:
-        for b in prange(n_blocks, schedule="static", num_threads=n_threads):
+        for b in prange(n_blocks, schedule="dynamic", num_threads=n_threads):
             missing_block(x + b * ROW_BLOCK * row_stride, minimum(ROW_BLOCK, n_rows - b * ROW_BLOCK), n_cols,
                           row_stride, col_stride, count_out + b * ROW_BLOCK)
     return STATUS_OK
@@ -96,7 +96,7 @@ cdef int count_outside(
             outside_block(x + b * ROW_BLOCK * row_stride, minimum(ROW_BLOCK, n_rows - b * ROW_BLOCK), n_cols,
                           row_stride, col_stride, low, high, count_out + b * ROW_BLOCK)
     else:
-        for b in prange(n_blocks, schedule="static", num_threads=n_threads):
+        for b in prange(n_blocks, schedule="dynamic", num_threads=n_threads):
             outside_block(x + b * ROW_BLOCK * row_stride, minimum(ROW_BLOCK, n_rows - b * ROW_BLOCK), n_cols,
                           row_stride, col_stride, low, high, count_out + b * ROW_BLOCK)
     return STATUS_OK
@@ -223,7 +223,7 @@ cdef int mark_duplicates(
             hash_rows(x + b * ROW_BLOCK * row_stride, minimum(ROW_BLOCK, n_rows - b * ROW_BLOCK), n_cols, row_stride,
                       col_stride, hashes + b * ROW_BLOCK)
     else:
-        for b in prange(n_blocks, schedule="static", num_threads=n_threads):
+        for b in prange(n_blocks, schedule="dynamic", num_threads=n_threads):
             hash_rows(x + b * ROW_BLOCK * row_stride, minimum(ROW_BLOCK, n_rows - b * ROW_BLOCK), n_cols, row_stride,
                       col_stride, hashes + b * ROW_BLOCK)
     memset(starts, 0, (n_parts + 2) * sizeof(Py_ssize_t))
@@ -314,7 +314,7 @@ def take(const char[:, ::1] X, const int64_t[::1] at, char[:, ::1] out, int n_th
         if n_threads <= 1:
             copy_rows(&X[0, 0], row_bytes, &at[0], n, &out[0, 0])
         else:
-            for b in prange(n_blocks, schedule="static", num_threads=n_threads):
+            for b in prange(n_blocks, schedule="dynamic", num_threads=n_threads):
                 copy_rows(&X[0, 0], row_bytes, &at[b * ROW_BLOCK], minimum(ROW_BLOCK, n - b * ROW_BLOCK),
                     &out[b * ROW_BLOCK, 0])
 
@@ -343,5 +343,5 @@ def take_columns(const word[:, ::1] columns, const int64_t[::1] at, word[:, ::1]
             for j in range(n_cols):
                 copy_cells(&columns[j, 0], &at[0], n, &out[j, 0])
         else:
-            for j in prange(n_cols, schedule="static", num_threads=n_threads):
+            for j in prange(n_cols, schedule="dynamic", num_threads=n_threads):
                 copy_cells(&columns[j, 0], &at[0], n, &out[j, 0])

@@ -1,10 +1,13 @@
 """Unique values of a column and codes by them: one function for each question, whatever the column's type."""
 
+import sys
+
 import numpy as np
 
 from fasttrain._kernels import categories as kernels
 from fasttrain._kernels import objects
 from fasttrain._kernels.threads import get_num_threads
+from fasttrain._validation import is_polars
 
 # A table over the range of integers is worth its memory up to this many entries a value.
 SPAN_PER_VALUE = 8
@@ -99,6 +102,78 @@ def unique_keys(values):
     return uniques[order], rank[codes]
 
 
+class Coded:
+    """A column as its distinct values and a code a row: what data frames of Arrow, categories and strings give without
+    making an object of every cell.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_values,)
+        Distinct; some may occur in no row.
+    codes : ndarray of shape (n_rows,), integers
+    """
+
+    def __init__(self, values, codes):
+        self.values = values
+        self.codes = np.ascontiguousarray(codes, dtype=np.int64)
+        self.dtype = values.dtype
+        self.shape = self.codes.shape
+
+    def __len__(self):
+        return len(self.codes)
+
+    def __getitem__(self, at):
+        return self.values[self.codes[at]]
+
+    def unique(self, inverse, counts):
+        occurrences = np.zeros(len(self.values), dtype=np.int64)
+        kernels.count_codes(self.codes, occurrences)
+        present = np.flatnonzero(occurrences)
+        uniques, order = unique(self.values[present], inverse=True)
+        answer = [uniques]
+        if inverse:
+            rank = np.full(len(self.values), -1, dtype=np.int64)
+            rank[present] = order
+            answer.append(rank[self.codes])
+        if counts:
+            sorted_counts = np.empty(len(uniques), dtype=np.int64)
+            sorted_counts[order] = occurrences[present]
+            answer.append(sorted_counts)
+        return answer[0] if len(answer) == 1 else tuple(answer)
+
+
+def coded_column(series):
+    """A Series of categories or strings as :class:`Coded`; None for what is read as an array anyway."""
+    if is_polars(series):
+        import polars
+
+        if series.dtype not in (polars.String, polars.Categorical, polars.Enum):
+            return None
+        values = series.unique().cast(polars.String).drop_nulls().sort()
+        codes = series.cast(polars.String).cast(polars.Enum(values)).to_physical().cast(polars.Int64)
+        small = np.empty(len(values) + 1, dtype=object)
+        small[:-1] = values.to_list()
+        small[-1] = None
+        return Coded(small, codes.fill_null(len(values)).to_numpy())
+    pandas = sys.modules["pandas"]
+    if isinstance(series.dtype, pandas.CategoricalDtype):
+        codes = series.cat.codes.to_numpy(dtype=np.int64)
+        n = len(series.cat.categories)
+        missing = bool((codes < 0).any())
+        kept = [*range(n), -1] if missing else [*range(n)]
+        small = np.asarray(pandas.Categorical.from_codes(kept, dtype=series.dtype))
+        return Coded(small, np.where(codes < 0, n, codes) if missing else codes)
+    if isinstance(series.dtype, pandas.StringDtype) or (
+        isinstance(series.dtype, pandas.ArrowDtype) and series.dtype.kind == "O"
+    ):
+        codes, values = series.factorize()
+        small = np.empty(len(values) + 1, dtype=object)
+        small[:-1] = values.tolist()
+        small[-1] = np.nan
+        return Coded(small, np.where(codes < 0, len(values), codes))
+    return None
+
+
 def unique(values, *, inverse=False, counts=False):
     """Sorted unique values of a vector, NaN once and last, None before it.
 
@@ -114,6 +189,8 @@ def unique(values, *, inverse=False, counts=False):
     codes, counts : ndarray of int64
         Only those asked for.
     """
+    if isinstance(values, Coded):
+        return values.unique(inverse, counts)
     values = np.asarray(values)
     codes = None
     if values.dtype == object:
@@ -167,6 +244,8 @@ def encode(values, uniques):
     ndarray of shape (n,), int64
         -1 for values that are no category.
     """
+    if isinstance(values, Coded):
+        return encode(values.values, uniques)[values.codes]
     values = np.asarray(values)
     codes = np.empty(values.shape[0], dtype=np.int64)
     if values.size == 0 or len(uniques) == 0:
@@ -186,7 +265,11 @@ def encode(values, uniques):
             codes[codes < 0] = -1
         return codes
     numbers, known = integers(values), integers(uniques)
-    if values.dtype.kind in "iub" and uniques.dtype.kind in "iub" and np.uint64 in (values.dtype, uniques.dtype):
+    if (
+        values.dtype.kind in "iub"
+        and uniques.dtype.kind in "iub"
+        and np.uint64 in (values.dtype, uniques.dtype)
+    ):
         if values.dtype != uniques.dtype:
             # The one pair of integer types that has no common key.
             values, uniques = values.astype(object), uniques.astype(object)
@@ -215,4 +298,4 @@ def encode(values, uniques):
 
 def unknown_values(values, codes):
     """The distinct values of a vector whose code is -1, as a list, missing ones last."""
-    return unique(np.asarray(values)[codes < 0]).tolist()
+    return unique(values[codes < 0]).tolist()

@@ -16,6 +16,7 @@ from fasttrain._kernels.threads import get_num_threads
 from fasttrain._validation import check_bool, check_choice, is_pandas, is_polars
 from fasttrain.preprocessing.categories import (
     SMALL_SPAN,
+    coded_column,
     encode,
     integers,
     is_nan,
@@ -33,6 +34,8 @@ def column_list(X):
     elif is_pandas(X) and X.ndim == 2:
         columns = [check_column(X.iloc[:, i]) for i in range(X.shape[1])]
     else:
+        if isinstance(X, np.ndarray) and X.dtype.kind == "T":
+            X = X.astype(object)
         array = check_array(X, dtype=None, ensure_all_finite="allow-nan")
         if not hasattr(X, "dtype") and array.dtype.kind == "U":
             # A list of strings: objects keep strings of any length, fixed width would truncate.
@@ -44,6 +47,9 @@ def column_list(X):
 
 
 def check_column(series):
+    coded = coded_column(series)
+    if coded is not None:
+        return coded
     return check_array(series, ensure_2d=False, dtype=None, ensure_all_finite="allow-nan")
 
 

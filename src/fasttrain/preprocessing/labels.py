@@ -11,7 +11,19 @@ from sklearn.utils.multiclass import type_of_target, unique_labels
 from sklearn.utils.validation import check_is_fitted
 
 from fasttrain._kernels import categories as kernels
-from fasttrain.preprocessing.categories import encode, unique, unknown_values
+from fasttrain._validation import is_pandas, is_polars
+from fasttrain.preprocessing.categories import coded_column, encode, unique, unknown_values
+
+
+def label_column(y, dtype=None):
+    """Labels as a vector; a Series of strings or categories stays coded, which spares an object for each row."""
+    if (is_pandas(y) or is_polars(y)) and len(np.shape(y)) == 1:
+        coded = coded_column(y)
+        if coded is not None and coded.dtype == object:
+            return coded
+    if isinstance(y, np.ndarray) and y.dtype.kind == "T":
+        y = y.astype(object)
+    return column_or_1d(y, dtype=dtype, warn=True)
 
 
 class LabelEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
@@ -42,7 +54,7 @@ class LabelEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         -------
         self
         """
-        self.classes_ = unique(column_or_1d(y, warn=True))
+        self.classes_ = unique(label_column(y))
         return self
 
     def fit_transform(self, y):
@@ -56,7 +68,7 @@ class LabelEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         -------
         ndarray of shape (n_samples,), int64
         """
-        self.classes_, codes = unique(column_or_1d(y, warn=True), inverse=True)
+        self.classes_, codes = unique(label_column(y), inverse=True)
         return codes
 
     def transform(self, y):
@@ -76,7 +88,7 @@ class LabelEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
             For labels that ``fit`` did not see.
         """
         check_is_fitted(self, "classes_")
-        y = column_or_1d(y, dtype=self.classes_.dtype, warn=True)
+        y = label_column(y, self.classes_.dtype)
         if y.shape[0] == 0:
             return np.array([])
         codes = encode(y, self.classes_)
