@@ -25,17 +25,18 @@ def against_sklearn(compare, name, mine, theirs, target):
     compare(GROUP, name, functions, target=target, ratio_to=SKLEARN, threads=THREADS, rounds=7)
 
 
-@pytest.mark.parametrize(
-    "scaler, fit_target, transform_target",
-    [("StandardScaler", 10, 2.5), ("MinMaxScaler", 5, 2.5), ("MaxAbsScaler", None, None), ("RobustScaler", None, None)],
-)
-def bench_scalers(compare, numbers, scaler, fit_target, transform_target):
+@pytest.mark.parametrize("step", ["fit", "transform"])
+@pytest.mark.parametrize("scaler", ["StandardScaler", "MinMaxScaler", "MaxAbsScaler", "RobustScaler"])
+def bench_scalers(compare, numbers, scaler, step):
     X = numbers if scaler != "RobustScaler" else numbers[:, :10].copy()
-    shape = f"1M x {X.shape[1]} {X.dtype}"
-    mine, theirs = getattr(ours, scaler)(), getattr(peer, scaler)()
-    against_sklearn(compare, f"{scaler} fit, {shape}", lambda: mine.fit(X), lambda: theirs.fit(X), fit_target)
+    mine, theirs = getattr(ours, scaler)().fit(X), getattr(peer, scaler)().fit(X)
+    targets = {"StandardScaler": (10, 2.5), "MinMaxScaler": (5, 2.5)}.get(scaler, (None, None))
     against_sklearn(
-        compare, f"{scaler} transform, {shape}", lambda: mine.transform(X), lambda: theirs.transform(X), transform_target
+        compare,
+        f"{scaler} {step}, 1M x {X.shape[1]} {X.dtype}",
+        lambda: getattr(mine, step)(X),
+        lambda: getattr(theirs, step)(X),
+        targets[step == "transform"],
     )
 
 
@@ -64,38 +65,35 @@ def categories(kind):
     return np.array([(" " + word)[1:] for word in words.ravel()], dtype=object).reshape(words.shape)
 
 
-@pytest.mark.parametrize(
-    "kind, one_hot_target, label_target",
-    [("int", 10, 3), ("str objects", 2, 2), ("str objects, read", 2, 2), ("float", None, None)],
-)
-def bench_encoders(compare, kind, one_hot_target, label_target):
+KINDS = ["int", "str objects", "str objects, read", "float"]
+
+
+@pytest.mark.parametrize("step", ["fit", "transform"])
+@pytest.mark.parametrize("kind", KINDS)
+def bench_one_hot(compare, kind, step):
     X = categories(kind)
-    y = X[:, 0].copy()
     mine, theirs = ours.OneHotEncoder().fit(X), peer.OneHotEncoder().fit(X)
-    against_sklearn(
-        compare, f"OneHotEncoder fit, 1M x 4 {kind}", lambda: mine.fit(X), lambda: theirs.fit(X), None
-    )
+    target = {"int": 10, "float": None}.get(kind, 2) if step == "transform" else None
     against_sklearn(
         compare,
-        f"OneHotEncoder transform, 1M x 4 {kind}",
-        lambda: mine.transform(X),
-        lambda: theirs.transform(X),
-        one_hot_target,
+        f"OneHotEncoder {step}, 1M x 4 {kind}",
+        lambda: getattr(mine, step)(X),
+        lambda: getattr(theirs, step)(X),
+        target,
     )
+
+
+@pytest.mark.parametrize("step", ["fit_transform", "transform"])
+@pytest.mark.parametrize("kind", KINDS)
+def bench_labels(compare, kind, step):
+    y = categories(kind)[:, 0].copy()
     mine, theirs = ours.LabelEncoder().fit(y), peer.LabelEncoder().fit(y)
     against_sklearn(
         compare,
-        f"LabelEncoder fit_transform, 1M {kind}",
-        lambda: ours.LabelEncoder().fit_transform(y),
-        lambda: peer.LabelEncoder().fit_transform(y),
-        label_target,
-    )
-    against_sklearn(
-        compare,
-        f"LabelEncoder transform, 1M {kind}",
-        lambda: mine.transform(y),
-        lambda: theirs.transform(y),
-        label_target,
+        f"LabelEncoder {step}, 1M {kind}",
+        lambda: getattr(mine, step)(y),
+        lambda: getattr(theirs, step)(y),
+        {"int": 3, "float": None}.get(kind, 2),
     )
 
 
@@ -132,20 +130,21 @@ def bench_drop_missing(compare):
     compare(GROUP, "drop missing, 1M x 8", functions, target=2, ratio_to="pandas", threads=THREADS, rounds=7)
 
 
-def bench_drop_outliers(compare):
+def by_z_score(X):
+    return X[(np.abs(X - X.mean(axis=0)) <= 3 * X.std(axis=0)).all(axis=1)]
+
+
+def by_quartiles(X):
+    low, high = np.percentile(X, [25, 75], axis=0)
+    reach = 1.5 * (high - low)
+    return X[((low - reach <= X) & (high + reach >= X)).all(axis=1)]
+
+
+@pytest.mark.parametrize("method, by_numpy", [("zscore", by_z_score), ("iqr", by_quartiles)])
+def bench_drop_outliers(compare, method, by_numpy):
     X = cells()
-    functions = {
-        "fasttrain": lambda: ours.drop_outliers(X, method="zscore"),
-        "NumPy": lambda: X[(np.abs(X - X.mean(axis=0)) <= 3 * X.std(axis=0)).all(axis=1)],
-    }
-    compare(GROUP, "drop outliers, z-score, 1M x 8", functions, ratio_to="NumPy", threads=THREADS, rounds=7)
-
-    def by_quartiles():
-        low, high = np.percentile(X, [25, 75], axis=0)
-        return X[((X >= low - 1.5 * (high - low)) & (X <= high + 1.5 * (high - low))).all(axis=1)]
-
-    functions = {"fasttrain": lambda: ours.drop_outliers(X), "NumPy": by_quartiles}
-    compare(GROUP, "drop outliers, IQR, 1M x 8", functions, ratio_to="NumPy", threads=THREADS, rounds=7)
+    functions = {"fasttrain": lambda: ours.drop_outliers(X, method=method), "NumPy": lambda: by_numpy(X)}
+    compare(GROUP, f"drop outliers, {method}, 1M x 8", functions, ratio_to="NumPy", threads=THREADS, rounds=7)
 
 
 @pytest.mark.parametrize("name", ["StandardScaler", "MinMaxScaler", "MaxAbsScaler", "RobustScaler"])

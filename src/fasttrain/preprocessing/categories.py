@@ -265,15 +265,10 @@ def encode(values, uniques):
             codes[codes < 0] = -1
         return codes
     numbers, known = integers(values), integers(uniques)
-    if (
-        values.dtype.kind in "iub"
-        and uniques.dtype.kind in "iub"
-        and np.uint64 in (values.dtype, uniques.dtype)
-    ):
-        if values.dtype != uniques.dtype:
-            # The one pair of integer types that has no common key.
-            values, uniques = values.astype(object), uniques.astype(object)
-            return encode(values, uniques)
+    whole = values.dtype.kind in "iub" and uniques.dtype.kind in "iub"
+    if whole and values.dtype != uniques.dtype and np.uint64 in (values.dtype, uniques.dtype):
+        # The one pair of integer types that has no common key.
+        return encode(values.astype(object), uniques.astype(object))
     if numbers is not None and known is not None:
         low, high = int(known.min()), int(known.max())
         span = high - low + 1

@@ -1,11 +1,11 @@
-"""RobustScaler, and quantiles of columns by selection."""
+"""Scalers by extremes and by quantiles, and quantiles of columns by selection."""
 
 import numbers
 
 import numpy as np
 from scipy import sparse
 from scipy.stats import norm
-from sklearn.utils.sparsefuncs import inplace_column_scale
+from sklearn.utils.sparsefuncs import inplace_column_scale, min_max_axis
 from sklearn.utils.validation import FLOAT_DTYPES, check_is_fitted, validate_data
 
 from fasttrain._kernels import quantiles
@@ -16,8 +16,10 @@ from fasttrain.preprocessing.scaling import (
     MULTIPLY_ADD,
     SUBTRACT_DIVIDE,
     Scaler,
+    column_extremes,
     kernel_view,
     own_sparse,
+    refuse_infinity,
     scale_columns,
     without_zeros,
 )
@@ -40,6 +42,135 @@ def column_quantiles(X, fractions):
     out = np.empty((fractions.size, X.shape[1]))
     raise_for_status(quantiles.quantiles(kernel_view(X), fractions, out, get_num_threads()))
     return out
+
+
+class MaxAbsScaler(Scaler):
+    """Scale columns so that the largest absolute value is 1; zeros stay zeros.
+
+    ``x / max |x|``. Missing values are skipped in ``fit`` and kept in ``transform``.
+
+    Parameters
+    ----------
+    copy : bool, default=True
+        False scales in place where X is a writeable array of floats.
+    clip : bool, default=False
+        Whether to clip new data to [-1, 1].
+
+    Attributes
+    ----------
+    scale_, max_abs_ : ndarray of shape (n_features,)
+        ``scale_`` has 1 where ``max_abs_`` is 0.
+    n_samples_seen_ : int
+    n_features_in_, feature_names_in_
+        As in every scikit-learn estimator.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fasttrain.preprocessing import MaxAbsScaler
+    >>> MaxAbsScaler().fit_transform(np.array([[1.0], [-4.0]])).ravel()
+    array([ 0.25, -1.  ])
+    """
+
+    def __init__(self, *, copy=True, clip=False):
+        self.copy = copy
+        self.clip = clip
+
+    def fit(self, X, y=None):
+        """Largest absolute value of each column.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        y : ignored
+
+        Returns
+        -------
+        self
+        """
+        self._reset()
+        return self.partial_fit(X, y)
+
+    def partial_fit(self, X, y=None):
+        """Update the largest absolute values with more rows.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        y : ignored
+
+        Returns
+        -------
+        self
+        """
+        check_bool("copy", self.copy)
+        check_bool("clip", self.clip)
+        first = not hasattr(self, "n_samples_seen_")
+        X = self._validated(X, first, ("csr", "csc"))
+        if sparse.issparse(X):
+            low, high = min_max_axis(X, axis=0, ignore_nan=True)
+        else:
+            low, high = column_extremes(X)
+            if np.isinf(low).any() or np.isinf(high).any():
+                refuse_infinity(X, self)
+        max_abs = np.maximum(np.abs(low), np.abs(high))
+        n_samples = X.shape[0]
+        if not first:
+            max_abs = np.maximum(self.max_abs_, max_abs)
+            n_samples += self.n_samples_seen_
+        self.n_samples_seen_ = n_samples
+        self.max_abs_ = max_abs
+        self.scale_ = without_zeros(max_abs)
+        return self
+
+    def transform(self, X):
+        """Scale X.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        {ndarray, sparse matrix} of shape (n_samples, n_features)
+        """
+        check_is_fitted(self, "n_samples_seen_")
+        given, X = X, self._validated(X, False, ("csr", "csc"))
+        if sparse.issparse(X):
+            X = own_sparse(X, given, self.copy)
+            inplace_column_scale(X, 1.0 / self.scale_)
+            if self.clip:
+                np.clip(X.data, -1.0, 1.0, out=X.data)
+            return X
+        X = scale_columns(self, X, given, self.copy, np.zeros(X.shape[1]), self.scale_, SUBTRACT_DIVIDE)
+        if self.clip:
+            np.clip(X, -1.0, 1.0, out=X)
+        return X
+
+    def inverse_transform(self, X):
+        """Undo :meth:`transform`.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        {ndarray, sparse matrix} of shape (n_samples, n_features)
+        """
+        check_is_fitted(self, "n_samples_seen_")
+        given, X = X, self._inverse_validated(X, ("csr", "csc"))
+        if sparse.issparse(X):
+            X = own_sparse(X, given, self.copy)
+            inplace_column_scale(X, self.scale_)
+            return X
+        shift = np.full(X.shape[1], -0.0)
+        return scale_columns(self, X, given, self.copy, self.scale_, shift, MULTIPLY_ADD)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
 
 
 class RobustScaler(Scaler):
@@ -189,4 +320,4 @@ def dense_column(X, j):
     return column
 
 
-__all__ = ["RobustScaler", "column_quantiles"]
+__all__ = ["MaxAbsScaler", "RobustScaler", "column_quantiles"]

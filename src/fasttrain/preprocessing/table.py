@@ -11,8 +11,8 @@ from fasttrain.preprocessing.categories import unique
 from fasttrain.preprocessing.encoding import OneHotEncoder
 from fasttrain.preprocessing.labels import LabelEncoder
 from fasttrain.preprocessing.ordinal import OrdinalEncoder
-from fasttrain.preprocessing.robust import RobustScaler, column_quantiles
-from fasttrain.preprocessing.scaling import MaxAbsScaler, MinMaxScaler, StandardScaler, column_moments
+from fasttrain.preprocessing.robust import MaxAbsScaler, RobustScaler, column_quantiles
+from fasttrain.preprocessing.scaling import MinMaxScaler, StandardScaler, column_moments
 from fasttrain.preprocessing.tables import Table, take_rows
 
 SCALERS = {
