@@ -103,3 +103,12 @@ def test_one_hot_columns(n_threads):
         np.testing.assert_array_equal(out, expected)
     out = np.empty(X.shape, dtype=np.int32)
     assert not categories.one_hot_columns(np.clip(X, -1, 1), low, start, tables, out, n_threads)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_keys_of_floats(dtype):
+    x = np.array([0.0, -0.0, 1.5, np.nan, -np.nan, np.inf, -np.inf, 1.5], dtype=dtype)
+    keys = np.empty(len(x), dtype=np.int64)
+    categories.keys_of_floats(np.repeat(x, 2)[::2], keys)
+    same = (x[:, None] == x) | (np.isnan(x)[:, None] & np.isnan(x))
+    np.testing.assert_array_equal(keys[:, None] == keys, same)

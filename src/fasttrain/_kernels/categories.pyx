@@ -5,11 +5,12 @@ Integers whose range is small are looked up in a table; the general case is an o
 
 from cython.parallel cimport prange
 from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.math cimport NAN
 from libc.stdlib cimport free, malloc
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 from fasttrain._kernels.threads cimport threads_for_work
-from fasttrain._kernels.types cimport STATUS_NO_MEMORY, STATUS_OK
+from fasttrain._kernels.types cimport STATUS_NO_MEMORY, STATUS_OK, real
 
 # What a one-hot matrix may hold.
 ctypedef fused mark:
@@ -190,7 +191,8 @@ def one_hot_columns(
 
 
 cdef inline uint64_t scatter(uint64_t key) noexcept nogil:
-    key *= 0x9E3779B97F4A7C15ULL
+    # Round floats have all their bits at the top, and a product carries upwards only: they are brought down first.
+    key = (key ^ (key >> 32)) * 0x9E3779B97F4A7C15ULL
     return key ^ (key >> 32)
 
 
@@ -293,3 +295,15 @@ def look_up_keys(const int64_t[:] keys, const int64_t[::1] known, int64_t[::1] c
             free(m.codes)
     if status != STATUS_OK:
         raise MemoryError("a kernel could not allocate its workspace")
+
+
+def keys_of_floats(const real[:] x, int64_t[::1] key_out):
+    """Keys that are equal exactly where numbers are: NaN has one, and -0.0 has that of 0.0."""
+    cdef Py_ssize_t i
+    cdef double value
+    with nogil:
+        for i in range(x.shape[0]):
+            value = <double> x[i] + 0.0
+            if value != value:
+                value = NAN
+            memcpy(&key_out[i], &value, sizeof(double))

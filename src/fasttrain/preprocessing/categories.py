@@ -7,7 +7,7 @@ import numpy as np
 from fasttrain._kernels import categories as kernels
 from fasttrain._kernels import objects
 from fasttrain._kernels.threads import get_num_threads
-from fasttrain._validation import is_polars
+from fasttrain._validation import element_strided, is_polars
 
 # A table over the range of integers is worth its memory up to this many entries a value.
 SPAN_PER_VALUE = 8
@@ -74,17 +74,18 @@ def unique_objects(values):
 def keys_of(values):
     """64-bit keys of numbers, equal exactly where the numbers are (NaN with NaN, -0.0 with 0.0), or None."""
     if values.dtype.kind == "f" and values.dtype.itemsize <= 8:
-        keys = values.astype(np.float64)
-        keys += 0.0
-        keys[np.isnan(keys)] = np.nan
-        return keys.view(np.int64)
+        keys = np.empty(values.shape[0], dtype=np.int64)
+        widened = values if values.dtype.itemsize > 2 else values.astype(np.float32)
+        kernels.keys_of_floats(element_strided(widened), keys)
+        return keys
     if values.dtype == np.uint64:
         return np.ascontiguousarray(values).view(np.int64)
     return integers(values)
 
 
-def unique_keys(values):
-    """(sorted unique numbers, codes) by hashing, or (None, None) where sorting is as good: most values are distinct."""
+def unique_keys(values, want_codes):
+    """(sorted unique numbers, codes or None) by hashing; (None, None) where most values are distinct, since sorting is
+    as good there."""
     keys = keys_of(values) if values.size else None
     if keys is None:
         return None, None
@@ -97,6 +98,8 @@ def unique_keys(values):
     uniques = (found.view(np.float64) if values.dtype.kind == "f" else found).astype(values.dtype)
     # NaN goes last in this order, once because its key is one.
     order = np.argsort(uniques)
+    if not want_codes:
+        return uniques[order], None
     rank = np.empty(n, dtype=np.int64)
     rank[order] = np.arange(n)
     return uniques[order], rank[codes]
@@ -214,7 +217,7 @@ def unique(values, *, inverse=False, counts=False):
             if counts:
                 answer.append(occurrences[present])
             return answer[0] if len(answer) == 1 else tuple(answer)
-        uniques, codes = unique_keys(values)
+        uniques, codes = unique_keys(values, inverse or counts)
         if uniques is None:
             if inverse or counts:
                 uniques, codes = np.unique(values, return_inverse=True)
