@@ -65,3 +65,50 @@ def test_codes_of_objects_follow_dict_over_many_values():
     codes = np.empty(len(values), dtype=np.int64)
     objects.codes_of_objects(values, table, codes, True)
     assert codes.tolist() == [twin.setdefault(v, len(twin)) for v in values]
+
+
+@pytest.mark.parametrize("n_distinct", [1, 600, 5000])
+def test_group_and_look_up_keys(n_distinct):
+    rng = np.random.default_rng(3)
+    distinct = rng.integers(-(2**63), 2**63 - 1, n_distinct)
+    keys = distinct[rng.integers(0, n_distinct, 20_000)]
+    twin = {}
+    expected = [twin.setdefault(key, len(twin)) for key in keys.tolist()]
+    for view in (keys, np.repeat(keys, 3)[::3]):
+        codes, found = np.empty(len(keys), dtype=np.int64), np.empty(n_distinct, dtype=np.int64)
+        assert categories.group_keys(view, codes, found) == len(twin)
+        assert codes.tolist() == expected
+        assert found[: len(twin)].tolist() == list(twin)
+    strangers = np.concatenate((keys[:100], [7, -7]))
+    codes = np.empty(102, dtype=np.int64)
+    categories.look_up_keys(strangers, found[: len(twin)].copy(), codes)
+    assert codes.tolist() == [twin.get(key, -1) for key in strangers.tolist()]
+    if n_distinct > 1:
+        assert categories.group_keys(keys, np.empty(len(keys), dtype=np.int64), found[: len(twin) - 1].copy()) == -1
+
+
+@pytest.mark.parametrize("n_threads", [1, 2, 3])
+def test_one_hot_columns(n_threads):
+    rng = np.random.default_rng(4)
+    X = rng.integers(-2, 3, (20_000, 3))
+    low, start = np.array([-2, -2, -1]), np.array([0, 5, 10, 13])
+    tables = rng.permutation(13).astype(np.int32)
+    expected = np.full(X.shape, -2)
+    for j in range(3):
+        inside = (X[:, j] >= low[j]) & (X[:, j] - low[j] < start[j + 1] - start[j])
+        expected[inside, j] = tables[start[j] + X[inside, j] - low[j]]
+    for view in (X, np.asfortranarray(X), np.repeat(X, 2, axis=0)[::2]):
+        out = np.empty(X.shape, dtype=np.int32)
+        assert categories.one_hot_columns(view, low, start, tables, out, n_threads)
+        np.testing.assert_array_equal(out, expected)
+    out = np.empty(X.shape, dtype=np.int32)
+    assert not categories.one_hot_columns(np.clip(X, -1, 1), low, start, tables, out, n_threads)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_keys_of_floats(dtype):
+    x = np.array([0.0, -0.0, 1.5, np.nan, -np.nan, np.inf, -np.inf, 1.5], dtype=dtype)
+    keys = np.empty(len(x), dtype=np.int64)
+    categories.keys_of_floats(np.repeat(x, 2)[::2], keys)
+    same = (x[:, None] == x) | (np.isnan(x)[:, None] & np.isnan(x))
+    np.testing.assert_array_equal(keys[:, None] == keys, same)

@@ -62,3 +62,19 @@ def test_missing_and_outside(shape, dtype):
             counts = np.zeros(shape[0], dtype=np.int32)
             assert rows.outside(view, low, high, counts, n_threads) == 0
             np.testing.assert_array_equal(counts, expected)
+
+
+@pytest.mark.parametrize("n_threads", THREADS)
+@pytest.mark.parametrize("dtype", [np.int8, np.float32, np.float64])
+@pytest.mark.parametrize("n_cols", [1, 3, 8])
+def test_take(n_cols, dtype, n_threads):
+    rng = np.random.default_rng(5)
+    X = (rng.standard_normal((30_000, n_cols)) * 50).astype(dtype)
+    for at in (np.flatnonzero(rng.random(len(X)) < 0.7), np.array([29_999, 0]), np.array([], dtype=np.int64)):
+        out = np.empty((len(at), n_cols), dtype=dtype)
+        rows.take(X.view(np.int8), at, out.view(np.int8), n_threads)
+        np.testing.assert_array_equal(out, X[at])
+        word = {1: np.uint8, 4: np.uint32, 8: np.uint64}[X.itemsize]
+        across = np.empty((n_cols, len(at)), dtype=dtype)
+        rows.take_columns(np.ascontiguousarray(X.T).view(word), at, across.view(word), n_threads)
+        np.testing.assert_array_equal(across.T, X[at])

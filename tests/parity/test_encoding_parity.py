@@ -141,3 +141,12 @@ def test_label_encoder_refuses_what_it_has_not_seen():
         ours.LabelEncoder().fit([1, 2]).transform([3])
     with pytest.raises(ValueError, match="previously unseen labels"):
         ours.LabelEncoder().fit([1, 2]).inverse_transform([2])
+
+
+def test_unsigned_and_signed_64_bit_integers_meet():
+    big = np.array([2**63 + 1, 5, 2**63 + 1], dtype=np.uint64)
+    encoder = ours.LabelEncoder().fit(big)
+    assert encoder.classes_.dtype == np.uint64
+    assert encoder.transform(np.array([5, 5])).tolist() == [0, 0]
+    one_hot = ours.OneHotEncoder(handle_unknown="ignore", sparse_output=False).fit(big.reshape(-1, 1))
+    assert one_hot.transform(np.array([[5], [-(2**63) + 1]])).tolist() == [[1, 0], [0, 0]]

@@ -21,7 +21,7 @@ def tables(dtype, missing=True):
     return X
 
 
-def assert_same_state(mine, theirs, rtol):
+def assert_same_state(mine, theirs, rtol, atol=1e-13):
     names = {name for name in vars(theirs) if name.endswith("_") and not name.startswith("_")}
     assert names == {name for name in vars(mine) if name.endswith("_") and not name.startswith("_")}
     for name in names:
@@ -30,7 +30,7 @@ def assert_same_state(mine, theirs, rtol):
         if b is not None:
             assert np.asarray(a).dtype == np.asarray(b).dtype, name
             assert np.shape(a) == np.shape(b), name
-            np.testing.assert_allclose(a, b, rtol=rtol, atol=1e-13, err_msg=name)
+            np.testing.assert_allclose(a, b, rtol=rtol, atol=atol, err_msg=name)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

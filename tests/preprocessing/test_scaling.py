@@ -6,7 +6,16 @@ import pytest
 from sklearn.base import clone
 from sklearn.utils.estimator_checks import check_estimator
 
-from fasttrain.preprocessing import LabelEncoder, MinMaxScaler, OneHotEncoder, StandardScaler
+from fasttrain.preprocessing import (
+    LabelBinarizer,
+    LabelEncoder,
+    MaxAbsScaler,
+    MinMaxScaler,
+    OneHotEncoder,
+    OrdinalEncoder,
+    RobustScaler,
+    StandardScaler,
+)
 
 
 @pytest.mark.parametrize(
@@ -16,6 +25,11 @@ from fasttrain.preprocessing import LabelEncoder, MinMaxScaler, OneHotEncoder, S
         (StandardScaler(with_mean=False), 53),
         (MinMaxScaler(), 45),
         (MinMaxScaler(clip=True), 45),
+        (MaxAbsScaler(), 45),
+        (RobustScaler(), 45),
+        (RobustScaler(with_centering=False), 45),
+        (OrdinalEncoder(), 45),
+        (LabelBinarizer(), 1),
         (OneHotEncoder(), 45),
         (OneHotEncoder(sparse_output=False), 45),
         (LabelEncoder(), 1),
@@ -31,7 +45,9 @@ def test_check_estimator(estimator, n_checks):
     }
 
 
-@pytest.mark.parametrize("scaler", [StandardScaler(), MinMaxScaler((-1, 1))], ids=str)
+@pytest.mark.parametrize(
+    "scaler", [StandardScaler(), MinMaxScaler((-1, 1)), MaxAbsScaler(), RobustScaler()], ids=str
+)
 def test_the_input_is_left_alone_unless_copy_is_false(scaler):
     X = np.random.default_rng(0).standard_normal((50, 3))
     before = X.copy()
@@ -50,7 +66,9 @@ def test_the_input_is_left_alone_unless_copy_is_false(scaler):
     np.testing.assert_array_equal(fortran, expected)
 
 
-@pytest.mark.parametrize("scaler", [StandardScaler(), MinMaxScaler()], ids=str)
+@pytest.mark.parametrize(
+    "scaler", [StandardScaler(), MinMaxScaler(), MaxAbsScaler(), RobustScaler()], ids=str
+)
 def test_misaligned_and_foreign_bytes(scaler, tmp_path):
     X = np.random.default_rng(1).standard_normal((40, 3))
     expected = scaler.fit_transform(X)
@@ -63,7 +81,9 @@ def test_misaligned_and_foreign_bytes(scaler, tmp_path):
         np.testing.assert_array_equal(clone(scaler).fit(made).transform(made), expected)
 
 
-@pytest.mark.parametrize("scaler", [StandardScaler(), MinMaxScaler()], ids=str)
+@pytest.mark.parametrize(
+    "scaler", [StandardScaler(), MinMaxScaler(), MaxAbsScaler(), RobustScaler()], ids=str
+)
 @pytest.mark.parametrize("value", [np.inf, -np.inf])
 def test_infinity_is_refused(scaler, value):
     X = np.ones((30, 3))
@@ -122,3 +142,12 @@ def test_frames_in_frames_out_and_pickles(estimator):
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(fitted)).transform(frame).to_numpy(), plain)
     with pytest.raises(ValueError, match="feature names"):
         fitted.transform(frame.rename(columns={"a": "z"}))
+
+
+def test_ordinal_codes_of_missing_and_infrequent_categories_go_back():
+    X = np.array([["a"], ["a"], ["b"], [np.nan], ["c"], ["a"]], dtype=object)
+    encoder = OrdinalEncoder(min_frequency=2, encoded_missing_value=-1).fit(X)
+    codes = encoder.transform(X)
+    assert codes.ravel().tolist() == [0, 0, 1, -1, 1, 0]
+    back = encoder.inverse_transform(codes).ravel().tolist()
+    np.testing.assert_equal(back, ["a", "a", "infrequent_sklearn", np.nan, "infrequent_sklearn", "a"])

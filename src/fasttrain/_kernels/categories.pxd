@@ -2,8 +2,6 @@
 
 from libc.stdint cimport int32_t, int64_t
 
-from fasttrain._kernels.types cimport real
-
 ctypedef fused code:
     int32_t
     int64_t

@@ -4,10 +4,20 @@ Integers whose range is small are looked up in a table; the general case is an o
 """
 
 from cython.parallel cimport prange
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.math cimport NAN
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy, memset
 
 from fasttrain._kernels.threads cimport threads_for_work
-from fasttrain._kernels.types cimport STATUS_OK, real
+from fasttrain._kernels.types cimport STATUS_NO_MEMORY, STATUS_OK, real
+
+# What a one-hot matrix may hold.
+ctypedef fused mark:
+    float
+    double
+    int32_t
+    int64_t
 
 cdef enum:
     ROW_BLOCK = 8192
@@ -44,7 +54,7 @@ cdef int integer_codes(
     if n_threads <= 1:
         unknown = code_block(x, n, stride, low, span, table, code_out, code_stride)
     else:
-        for b in prange(n_blocks, schedule="static", num_threads=n_threads):
+        for b in prange(n_blocks, schedule="dynamic", num_threads=n_threads):
             unknown += code_block(x + b * ROW_BLOCK * stride, minimum(ROW_BLOCK, n - b * ROW_BLOCK), stride, low, span,
                                   table, code_out + b * ROW_BLOCK * code_stride, code_stride)
     unknown_out[0] = unknown
@@ -99,24 +109,27 @@ def codes_of_integers(const int64_t[:] x, int64_t low, const int64_t[::1] table,
     return unknown
 
 
-def one_hot_sparse(const code[:, ::1] codes, const code[::1] offsets, code[::1] indices_out, code[::1] indptr_out, int n_threads):
+def one_hot_sparse(
+    const code[:, ::1] codes, const code[::1] offsets, code[::1] indices_out, code[::1] indptr_out, int n_threads,
+):
     """Python door to :c:func:`one_hot_rows`. Returns how many entries were written."""
     if codes.shape[0] == 0 or codes.shape[1] == 0:
         indptr_out[:] = 0
         return 0
     with nogil:
-        one_hot_rows(&codes[0, 0], codes.shape[0], codes.shape[1], &offsets[0], &indices_out[0], &indptr_out[0], n_threads)
+        one_hot_rows(&codes[0, 0], codes.shape[0], codes.shape[1], &offsets[0], &indices_out[0],
+            &indptr_out[0], n_threads)
     return indptr_out[codes.shape[0]]
 
 
-def one_hot_dense(const code[:, ::1] codes, const code[::1] offsets, real[:, ::1] out):
-    """Write ones at the codes' places; ``out`` comes filled with zeros."""
+def one_hot_dense(const code[:, ::1] codes, const code[::1] offsets, mark[:, ::1] out, double value=1):
+    """Write ``value`` at the codes' places; ``out`` comes filled with what stands elsewhere."""
     cdef Py_ssize_t i, j
     with nogil:
         for i in range(codes.shape[0]):
             for j in range(codes.shape[1]):
                 if codes[i, j] >= 0:
-                    out[i, offsets[j] + codes[i, j]] = 1
+                    out[i, offsets[j] + codes[i, j]] = <mark> value
 
 
 def count_codes(const code[:] codes, int64_t[::1] count_out):
@@ -126,3 +139,171 @@ def count_codes(const code[:] codes, int64_t[::1] count_out):
         for i in range(codes.shape[0]):
             if codes[i] >= 0:
                 count_out[codes[i]] += 1
+
+
+cdef void one_hot_columns_block(
+    const int64_t* x, Py_ssize_t rows, Py_ssize_t n_cols, Py_ssize_t row_stride, Py_ssize_t col_stride,
+    const int64_t* low, const int64_t* start, const int32_t* tables, int32_t* out, Py_ssize_t* negative_out,
+) noexcept nogil:
+    cdef Py_ssize_t i, j, negative = 0
+    cdef uint64_t at
+    cdef int32_t value
+    for i in range(rows):
+        for j in range(n_cols):
+            at = <uint64_t> x[i * row_stride + j * col_stride] - <uint64_t> low[j]
+            value = tables[start[j] + <int64_t> at] if at < <uint64_t> (start[j + 1] - start[j]) else -2
+            negative |= value >> 31
+            out[i * n_cols + j] = value
+    negative_out[0] = negative
+
+
+def one_hot_columns(
+    const int64_t[:, :] X, const int64_t[::1] low, const int64_t[::1] start, const int32_t[::1] tables,
+    int32_t[:, ::1] out, int n_threads,
+):
+    """Output column of each cell of a matrix of integers, by the tables of its columns laid end to end; -2 for a value
+    outside its table. Returns whether anything below 0 came out."""
+    cdef Py_ssize_t b, n_rows = X.shape[0], n_cols = X.shape[1], n_blocks = (n_rows + ROW_BLOCK - 1) // ROW_BLOCK
+    cdef Py_ssize_t row_stride = X.strides[0] // <Py_ssize_t> sizeof(int64_t)
+    cdef Py_ssize_t col_stride = X.strides[1] // <Py_ssize_t> sizeof(int64_t)
+    cdef Py_ssize_t any_negative = 0
+    if n_rows == 0 or n_cols == 0:
+        return False
+    n_threads = <int> minimum(threads_for_work(n_threads, <double> n_rows * n_cols, VALUES_PER_THREAD), n_blocks)
+    cdef Py_ssize_t* negative = <Py_ssize_t*> malloc(n_blocks * sizeof(Py_ssize_t))
+    if negative == NULL:
+        raise MemoryError("a kernel could not allocate its workspace")
+    with nogil:
+        if n_threads <= 1:
+            for b in range(n_blocks):
+                one_hot_columns_block(
+                    &X[0, 0] + b * ROW_BLOCK * row_stride, minimum(ROW_BLOCK, n_rows - b * ROW_BLOCK), n_cols,
+                    row_stride, col_stride, &low[0], &start[0], &tables[0], &out[b * ROW_BLOCK, 0], negative + b)
+        else:
+            for b in prange(n_blocks, schedule="dynamic", num_threads=n_threads):
+                one_hot_columns_block(
+                    &X[0, 0] + b * ROW_BLOCK * row_stride, minimum(ROW_BLOCK, n_rows - b * ROW_BLOCK), n_cols,
+                    row_stride, col_stride, &low[0], &start[0], &tables[0], &out[b * ROW_BLOCK, 0], negative + b)
+        for b in range(n_blocks):
+            any_negative |= negative[b]
+        free(negative)
+    return any_negative != 0
+
+
+cdef inline uint64_t scatter(uint64_t key) noexcept nogil:
+    # Round floats have all their bits at the top, and a product carries upwards only: they are brought down first.
+    key = (key ^ (key >> 32)) * 0x9E3779B97F4A7C15ULL
+    return key ^ (key >> 32)
+
+
+cdef struct key_map:
+    int64_t* keys
+    int64_t* codes      # -1 in an empty place
+    Py_ssize_t size     # a power of two
+    Py_ssize_t used
+
+
+cdef int map_make(key_map* m, Py_ssize_t size) noexcept nogil:
+    m.keys = <int64_t*> malloc(size * sizeof(int64_t))
+    m.codes = <int64_t*> malloc(size * sizeof(int64_t))
+    m.size = size
+    m.used = 0
+    if m.keys == NULL or m.codes == NULL:
+        free(m.keys)
+        free(m.codes)
+        return STATUS_NO_MEMORY
+    memset(m.codes, 0xFF, size * sizeof(int64_t))
+    return STATUS_OK
+
+
+cdef inline Py_ssize_t map_place(const key_map* m, int64_t key) noexcept nogil:
+    """Where a key is, or the empty place where it would go."""
+    cdef uint64_t place = scatter(<uint64_t> key) & <uint64_t> (m.size - 1)
+    while m.codes[place] >= 0 and m.keys[place] != key:
+        place = (place + 1) & <uint64_t> (m.size - 1)
+    return <Py_ssize_t> place
+
+
+cdef int map_grow(key_map* m) noexcept nogil:
+    cdef key_map wider
+    cdef Py_ssize_t i, place
+    if map_make(&wider, 4 * m.size) != STATUS_OK:
+        return STATUS_NO_MEMORY
+    for i in range(m.size):
+        if m.codes[i] >= 0:
+            place = map_place(&wider, m.keys[i])
+            wider.keys[place] = m.keys[i]
+            wider.codes[place] = m.codes[i]
+    wider.used = m.used
+    free(m.keys)
+    free(m.codes)
+    m[0] = wider
+    return STATUS_OK
+
+
+def group_keys(const int64_t[:] keys, int64_t[::1] code_out, int64_t[::1] unique_out):
+    """Codes of 64-bit keys in order of first appearance, and the distinct keys in that order. Returns how many there
+    are, or -1 as soon as they are more than ``unique_out`` has places."""
+    cdef Py_ssize_t i, place, n = keys.shape[0], limit = unique_out.shape[0]
+    cdef key_map m
+    cdef int status
+    cdef bint full = False
+    with nogil:
+        status = map_make(&m, 1024)
+        for i in range(n if status == STATUS_OK else 0):
+            place = map_place(&m, keys[i])
+            if m.codes[place] < 0:
+                if m.used == limit:
+                    full = True
+                    break
+                m.keys[place] = keys[i]
+                m.codes[place] = m.used
+                unique_out[m.used] = keys[i]
+                m.used += 1
+                code_out[i] = m.used - 1
+                if 2 * m.used > m.size:
+                    status = map_grow(&m)
+                    if status != STATUS_OK:
+                        break
+                continue
+            code_out[i] = m.codes[place]
+        if status == STATUS_OK:
+            free(m.keys)
+            free(m.codes)
+    if status != STATUS_OK:
+        raise MemoryError("a kernel could not allocate its workspace")
+    return -1 if full else m.used
+
+
+def look_up_keys(const int64_t[:] keys, const int64_t[::1] known, int64_t[::1] code_out):
+    """Place of each key among ``known``, which are distinct; -1 for the others."""
+    cdef Py_ssize_t i, place, size = 16
+    cdef key_map m
+    cdef int status
+    while size < 2 * known.shape[0]:
+        size *= 2
+    with nogil:
+        status = map_make(&m, size)
+        if status == STATUS_OK:
+            for i in range(known.shape[0]):
+                place = map_place(&m, known[i])
+                m.keys[place] = known[i]
+                m.codes[place] = i
+            for i in range(keys.shape[0]):
+                code_out[i] = m.codes[map_place(&m, keys[i])]
+            free(m.keys)
+            free(m.codes)
+    if status != STATUS_OK:
+        raise MemoryError("a kernel could not allocate its workspace")
+
+
+def keys_of_floats(const real[:] x, int64_t[::1] key_out):
+    """Keys that are equal exactly where numbers are: NaN has one, and -0.0 has that of 0.0."""
+    cdef Py_ssize_t i
+    cdef double value
+    with nogil:
+        for i in range(x.shape[0]):
+            value = <double> x[i] + 0.0
+            if value != value:
+                value = NAN
+            memcpy(&key_out[i], &value, sizeof(double))

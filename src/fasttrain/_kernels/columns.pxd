@@ -1,4 +1,5 @@
-"""C door to column statistics and scaling. Strides count elements, so any NumPy layout can be passed; ``weights`` may be NULL."""
+"""C door to column statistics and scaling. Strides count elements, so any NumPy layout can be
+passed; ``weights`` may be NULL."""
 
 from fasttrain._kernels.types cimport real
 

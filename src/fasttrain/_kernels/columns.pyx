@@ -6,8 +6,8 @@ the variance of a column with mean 1e8 and standard deviation 1 keeps its digits
     n = n_a + n_b,  delta = mean_b - mean_a,
     mean = mean_a + delta n_b / n,  M2 = M2_a + M2_b + delta^2 n_a n_b / n
 
-(Chan, Golub and LeVeque, The American Statistician 37.3, 1983). Blocks and the chunks of blocks that threads take are set
-by the table's shape alone, so the result is the same bytes for every thread count and every layout.
+(Chan, Golub and LeVeque, The American Statistician 37.3, 1983). Blocks and the chunks of blocks that threads take are
+set by the table's shape alone, so the result is the same bytes for every thread count and every layout.
 """
 
 from cython.parallel cimport prange
@@ -175,7 +175,8 @@ cdef int chunk_moments(
             pack(block, rows, n_cols, row_stride, col_stride, packed)
             block = packed
             stride = n_cols
-        block_moments(block, stride, rows, n_cols, p.fold, weights + start if weights != NULL else NULL, shift, s0, s1, s2)
+        block_moments(block, stride, rows, n_cols, p.fold, weights + start if weights != NULL else NULL, shift,
+            s0, s1, s2)
         for j in range(n_cols):
             if s0[j] != 0:
                 m2 = s2[j] - s1[j] * (s1[j] / s0[j])
@@ -346,7 +347,8 @@ cdef int scale_chunk(
         if row_stride != n_cols or out_row_stride != n_cols:
             fold = 1
         folded = rows // fold
-        infinite = map_block(x, row_stride * fold, out, out_row_stride * fold, folded, n_cols * fold, a, b, low, high, map)
+        infinite = map_block(x, row_stride * fold, out, out_row_stride * fold, folded, n_cols * fold, a, b,
+            low, high, map)
         folded *= fold
         return infinite | map_block(
             x + folded * row_stride, row_stride, out + folded * out_row_stride, out_row_stride, rows - folded, n_cols,
@@ -360,7 +362,8 @@ cdef int scale_chunk(
             while i < rows:
                 span = minimum(256, rows - i)
                 infinite |= map_block(
-                    x + j * col_stride + i, 0, out + j * out_col_stride + i, 0, 1, span, &a_tile[0], &b_tile[0], low, high, map)
+                    x + j * col_stride + i, 0, out + j * out_col_stride + i, 0, 1, span, &a_tile[0],
+                    &b_tile[0], low, high, map)
                 i += span
         return infinite
     for i in range(rows):
@@ -407,13 +410,15 @@ cdef int scale_columns(
             start = c * chunk_rows
             infinite += scale_chunk(
                 x + start * row_stride, minimum(chunk_rows, n_rows - start), n_cols, row_stride, col_stride,
-                tiled, tiled + width, fold, low, high, map, out + start * out_row_stride, out_row_stride, out_col_stride)
+                tiled, tiled + width, fold, low, high, map, out + start * out_row_stride, out_row_stride,
+                out_col_stride)
     else:
-        for c in prange(p.n_chunks, schedule="static", num_threads=n_threads):
+        for c in prange(p.n_chunks, schedule="dynamic", num_threads=n_threads):
             start = c * chunk_rows
             infinite += scale_chunk(
                 x + start * row_stride, minimum(chunk_rows, n_rows - start), n_cols, row_stride, col_stride,
-                tiled, tiled + width, fold, low, high, map, out + start * out_row_stride, out_row_stride, out_col_stride)
+                tiled, tiled + width, fold, low, high, map, out + start * out_row_stride, out_row_stride,
+                out_col_stride)
     free(tiled)
     infinite_out[0] = infinite != 0
     return STATUS_OK
@@ -433,7 +438,8 @@ def moments(
     cdef int status
     with nogil:
         status = column_moments(
-            &X[0, 0], n_rows, n_cols, X.strides[0] // <Py_ssize_t> sizeof(real), X.strides[1] // <Py_ssize_t> sizeof(real),
+            &X[0, 0], n_rows, n_cols, X.strides[0] // <Py_ssize_t> sizeof(real),
+            X.strides[1] // <Py_ssize_t> sizeof(real),
             w, &weight_out[0], &mean_out[0], &squares_out[0], n_threads)
     return status
 
@@ -446,7 +452,8 @@ def extremes(const real[:, :] X, real[::1] min_out, real[::1] max_out, int n_thr
         return STATUS_OK
     with nogil:
         status = column_extremes(
-            &X[0, 0], n_rows, n_cols, X.strides[0] // <Py_ssize_t> sizeof(real), X.strides[1] // <Py_ssize_t> sizeof(real),
+            &X[0, 0], n_rows, n_cols, X.strides[0] // <Py_ssize_t> sizeof(real),
+            X.strides[1] // <Py_ssize_t> sizeof(real),
             &min_out[0], &max_out[0], n_threads)
     return status
 
@@ -462,7 +469,8 @@ def scale(
         return STATUS_OK, False
     with nogil:
         status = scale_columns(
-            &X[0, 0], n_rows, n_cols, X.strides[0] // <Py_ssize_t> sizeof(real), X.strides[1] // <Py_ssize_t> sizeof(real),
+            &X[0, 0], n_rows, n_cols, X.strides[0] // <Py_ssize_t> sizeof(real),
+            X.strides[1] // <Py_ssize_t> sizeof(real),
             &a[0], &b[0], <real> low, <real> high, map,
             &out[0, 0], out.strides[0] // <Py_ssize_t> sizeof(real), out.strides[1] // <Py_ssize_t> sizeof(real),
             &infinite, n_threads)

@@ -1,14 +1,14 @@
 """Which rows of a table have missing values, repeat another row, or lie outside bounds.
 
 Duplicates are found by hashing: rows are dealt into parts by the top bits of their hash, each part small enough for a
-table in the second-level cache, and two rows count as equal only after their cells have been compared. NaN equals NaN and
--0.0 equals 0.0, because cells are compared by canonical bits.
+table in the second-level cache, and two rows count as equal only after their cells have been compared. NaN equals
+NaN and -0.0 equals 0.0, because cells are compared by canonical bits.
 """
 
 from cython.parallel cimport prange
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 from fasttrain._kernels.threads cimport threads_for_work
 from fasttrain._kernels.types cimport STATUS_NO_MEMORY, STATUS_OK, real
@@ -57,7 +57,7 @@ cdef int count_missing(
             missing_block(x + b * ROW_BLOCK * row_stride, minimum(ROW_BLOCK, n_rows - b * ROW_BLOCK), n_cols,
                           row_stride, col_stride, count_out + b * ROW_BLOCK)
     else:
-        for b in prange(n_blocks, schedule="static", num_threads=n_threads):
+        for b in prange(n_blocks, schedule="dynamic", num_threads=n_threads):
             missing_block(x + b * ROW_BLOCK * row_stride, minimum(ROW_BLOCK, n_rows - b * ROW_BLOCK), n_cols,
                           row_stride, col_stride, count_out + b * ROW_BLOCK)
     return STATUS_OK
@@ -96,7 +96,7 @@ cdef int count_outside(
             outside_block(x + b * ROW_BLOCK * row_stride, minimum(ROW_BLOCK, n_rows - b * ROW_BLOCK), n_cols,
                           row_stride, col_stride, low, high, count_out + b * ROW_BLOCK)
     else:
-        for b in prange(n_blocks, schedule="static", num_threads=n_threads):
+        for b in prange(n_blocks, schedule="dynamic", num_threads=n_threads):
             outside_block(x + b * ROW_BLOCK * row_stride, minimum(ROW_BLOCK, n_rows - b * ROW_BLOCK), n_cols,
                           row_stride, col_stride, low, high, count_out + b * ROW_BLOCK)
     return STATUS_OK
@@ -223,7 +223,7 @@ cdef int mark_duplicates(
             hash_rows(x + b * ROW_BLOCK * row_stride, minimum(ROW_BLOCK, n_rows - b * ROW_BLOCK), n_cols, row_stride,
                       col_stride, hashes + b * ROW_BLOCK)
     else:
-        for b in prange(n_blocks, schedule="static", num_threads=n_threads):
+        for b in prange(n_blocks, schedule="dynamic", num_threads=n_threads):
             hash_rows(x + b * ROW_BLOCK * row_stride, minimum(ROW_BLOCK, n_rows - b * ROW_BLOCK), n_cols, row_stride,
                       col_stride, hashes + b * ROW_BLOCK)
     memset(starts, 0, (n_parts + 2) * sizeof(Py_ssize_t))
@@ -238,11 +238,13 @@ cdef int mark_duplicates(
         starts[part] += 1
     if n_threads <= 1:
         for part in range(n_parts):
-            failed += mark_part(x, n_cols, row_stride, col_stride, entries + starts[part], starts[part + 1] - starts[part],
+            failed += mark_part(x, n_cols, row_stride, col_stride, entries + starts[part],
+                starts[part + 1] - starts[part],
                                 keep, mask_out)
     else:
         for part in prange(n_parts, schedule="dynamic", num_threads=n_threads):
-            failed += mark_part(x, n_cols, row_stride, col_stride, entries + starts[part], starts[part + 1] - starts[part],
+            failed += mark_part(x, n_cols, row_stride, col_stride, entries + starts[part],
+                starts[part + 1] - starts[part],
                                 keep, mask_out)
     free(hashes)
     free(entries)
@@ -287,3 +289,59 @@ def duplicates(const cell[:, :] X, int keep, uint8_t[::1] mask_out, int n_thread
             &X[0, 0], X.shape[0], X.shape[1], X.strides[0] // <Py_ssize_t> sizeof(cell),
             X.strides[1] // <Py_ssize_t> sizeof(cell), keep, &mask_out[0], n_threads)
     return status
+
+
+cdef void copy_rows(
+    const char* x, Py_ssize_t row_bytes, const int64_t* at, Py_ssize_t n, char* out
+) noexcept nogil:
+    cdef Py_ssize_t i
+    if row_bytes == 64:
+        # A size known here becomes a few moves in place of a call.
+        for i in range(n):
+            memcpy(out + i * 64, x + at[i] * 64, 64)
+        return
+    for i in range(n):
+        memcpy(out + i * row_bytes, x + at[i] * row_bytes, row_bytes)
+
+
+def take(const char[:, ::1] X, const int64_t[::1] at, char[:, ::1] out, int n_threads):
+    """out[i] = X[at[i]] for rows of bytes; every index lies in the table."""
+    cdef Py_ssize_t b, n = at.shape[0], row_bytes = X.shape[1], n_blocks = (n + ROW_BLOCK - 1) // ROW_BLOCK
+    if n == 0 or row_bytes == 0:
+        return
+    n_threads = <int> minimum(threads_for_work(n_threads, <double> n * row_bytes, 8 * CELLS_PER_THREAD), n_blocks)
+    with nogil:
+        if n_threads <= 1:
+            copy_rows(&X[0, 0], row_bytes, &at[0], n, &out[0, 0])
+        else:
+            for b in prange(n_blocks, schedule="dynamic", num_threads=n_threads):
+                copy_rows(&X[0, 0], row_bytes, &at[b * ROW_BLOCK], minimum(ROW_BLOCK, n - b * ROW_BLOCK),
+                    &out[b * ROW_BLOCK, 0])
+
+
+# What a column of a table may be moved as; the bits stay what they are.
+ctypedef fused word:
+    uint8_t
+    uint32_t
+    uint64_t
+
+
+cdef void copy_cells(const word* column, const int64_t* at, Py_ssize_t n, word* out) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n):
+        out[i] = column[at[i]]
+
+
+def take_columns(const word[:, ::1] columns, const int64_t[::1] at, word[:, ::1] out, int n_threads):
+    """out[j, i] = columns[j, at[i]] for a table that lies column by column."""
+    cdef Py_ssize_t j, n = at.shape[0], n_cols = columns.shape[0]
+    if n == 0 or n_cols == 0:
+        return
+    n_threads = <int> minimum(threads_for_work(n_threads, <double> n * n_cols, CELLS_PER_THREAD), n_cols)
+    with nogil:
+        if n_threads <= 1:
+            for j in range(n_cols):
+                copy_cells(&columns[j, 0], &at[0], n, &out[j, 0])
+        else:
+            for j in prange(n_cols, schedule="dynamic", num_threads=n_threads):
+                copy_cells(&columns[j, 0], &at[0], n, &out[j, 0])

@@ -1,10 +1,13 @@
 """Unique values of a column and codes by them: one function for each question, whatever the column's type."""
 
+import sys
+
 import numpy as np
 
 from fasttrain._kernels import categories as kernels
 from fasttrain._kernels import objects
 from fasttrain._kernels.threads import get_num_threads
+from fasttrain._validation import element_strided, is_polars
 
 # A table over the range of integers is worth its memory up to this many entries a value.
 SPAN_PER_VALUE = 8
@@ -68,6 +71,112 @@ def unique_objects(values):
     return answer, order[codes]
 
 
+def keys_of(values):
+    """64-bit keys of numbers, equal exactly where the numbers are (NaN with NaN, -0.0 with 0.0), or None."""
+    if values.dtype.kind == "f" and values.dtype.itemsize <= 8:
+        keys = np.empty(values.shape[0], dtype=np.int64)
+        widened = values if values.dtype.itemsize > 2 else values.astype(np.float32)
+        kernels.keys_of_floats(element_strided(widened), keys)
+        return keys
+    if values.dtype == np.uint64:
+        return np.ascontiguousarray(values).view(np.int64)
+    return integers(values)
+
+
+def unique_keys(values, want_codes):
+    """(sorted unique numbers, codes or None) by hashing; (None, None) where most values are distinct, since sorting is
+    as good there."""
+    keys = keys_of(values) if values.size else None
+    if keys is None:
+        return None, None
+    codes = np.empty(values.shape[0], dtype=np.int64)
+    found = np.empty(max(16, values.shape[0] // 8), dtype=np.int64)
+    n = kernels.group_keys(keys, codes, found)
+    if n < 0:
+        return None, None
+    found = found[:n]
+    uniques = (found.view(np.float64) if values.dtype.kind == "f" else found).astype(values.dtype)
+    # NaN goes last in this order, once because its key is one.
+    order = np.argsort(uniques)
+    if not want_codes:
+        return uniques[order], None
+    rank = np.empty(n, dtype=np.int64)
+    rank[order] = np.arange(n)
+    return uniques[order], rank[codes]
+
+
+class Coded:
+    """A column as its distinct values and a code a row: what data frames of Arrow, categories and strings give without
+    making an object of every cell.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_values,)
+        Distinct; some may occur in no row.
+    codes : ndarray of shape (n_rows,), integers
+    """
+
+    def __init__(self, values, codes):
+        self.values = values
+        self.codes = np.ascontiguousarray(codes, dtype=np.int64)
+        self.dtype = values.dtype
+        self.shape = self.codes.shape
+
+    def __len__(self):
+        return len(self.codes)
+
+    def __getitem__(self, at):
+        return self.values[self.codes[at]]
+
+    def unique(self, inverse, counts):
+        occurrences = np.zeros(len(self.values), dtype=np.int64)
+        kernels.count_codes(self.codes, occurrences)
+        present = np.flatnonzero(occurrences)
+        uniques, order = unique(self.values[present], inverse=True)
+        answer = [uniques]
+        if inverse:
+            rank = np.full(len(self.values), -1, dtype=np.int64)
+            rank[present] = order
+            answer.append(rank[self.codes])
+        if counts:
+            sorted_counts = np.empty(len(uniques), dtype=np.int64)
+            sorted_counts[order] = occurrences[present]
+            answer.append(sorted_counts)
+        return answer[0] if len(answer) == 1 else tuple(answer)
+
+
+def coded_column(series):
+    """A Series of categories or strings as :class:`Coded`; None for what is read as an array anyway."""
+    if is_polars(series):
+        import polars
+
+        if series.dtype not in (polars.String, polars.Categorical, polars.Enum):
+            return None
+        values = series.unique().cast(polars.String).drop_nulls().sort()
+        codes = series.cast(polars.String).cast(polars.Enum(values)).to_physical().cast(polars.Int64)
+        small = np.empty(len(values) + 1, dtype=object)
+        small[:-1] = values.to_list()
+        small[-1] = None
+        return Coded(small, codes.fill_null(len(values)).to_numpy())
+    pandas = sys.modules["pandas"]
+    if isinstance(series.dtype, pandas.CategoricalDtype):
+        codes = series.cat.codes.to_numpy(dtype=np.int64)
+        n = len(series.cat.categories)
+        missing = bool((codes < 0).any())
+        kept = [*range(n), -1] if missing else [*range(n)]
+        small = np.asarray(pandas.Categorical.from_codes(kept, dtype=series.dtype))
+        return Coded(small, np.where(codes < 0, n, codes) if missing else codes)
+    if isinstance(series.dtype, pandas.StringDtype) or (
+        isinstance(series.dtype, pandas.ArrowDtype) and series.dtype.kind == "O"
+    ):
+        codes, values = series.factorize()
+        small = np.empty(len(values) + 1, dtype=object)
+        small[:-1] = values.tolist()
+        small[-1] = np.nan
+        return Coded(small, np.where(codes < 0, len(values), codes))
+    return None
+
+
 def unique(values, *, inverse=False, counts=False):
     """Sorted unique values of a vector, NaN once and last, None before it.
 
@@ -83,6 +192,8 @@ def unique(values, *, inverse=False, counts=False):
     codes, counts : ndarray of int64
         Only those asked for.
     """
+    if isinstance(values, Coded):
+        return values.unique(inverse, counts)
     values = np.asarray(values)
     codes = None
     if values.dtype == object:
@@ -106,10 +217,12 @@ def unique(values, *, inverse=False, counts=False):
             if counts:
                 answer.append(occurrences[present])
             return answer[0] if len(answer) == 1 else tuple(answer)
-        if inverse or counts:
-            uniques, codes = np.unique(values, return_inverse=True)
-        else:
-            uniques = np.unique(values)
+        uniques, codes = unique_keys(values, inverse or counts)
+        if uniques is None:
+            if inverse or counts:
+                uniques, codes = np.unique(values, return_inverse=True)
+            else:
+                uniques = np.unique(values)
     answer = [uniques]
     if inverse:
         answer.append(codes)
@@ -134,6 +247,8 @@ def encode(values, uniques):
     ndarray of shape (n,), int64
         -1 for values that are no category.
     """
+    if isinstance(values, Coded):
+        return encode(values.values, uniques)[values.codes]
     values = np.asarray(values)
     codes = np.empty(values.shape[0], dtype=np.int64)
     if values.size == 0 or len(uniques) == 0:
@@ -153,6 +268,10 @@ def encode(values, uniques):
             codes[codes < 0] = -1
         return codes
     numbers, known = integers(values), integers(uniques)
+    whole = values.dtype.kind in "iub" and uniques.dtype.kind in "iub"
+    if whole and values.dtype != uniques.dtype and np.uint64 in (values.dtype, uniques.dtype):
+        # The one pair of integer types that has no common key.
+        return encode(values.astype(object), uniques.astype(object))
     if numbers is not None and known is not None:
         low, high = int(known.min()), int(known.max())
         span = high - low + 1
@@ -161,6 +280,10 @@ def encode(values, uniques):
             table[known - low] = np.arange(known.shape[0])
             kernels.codes_of_integers(numbers, low, table, codes, get_num_threads())
             return codes
+    keys, known = keys_of(values), keys_of(uniques)
+    if keys is not None and known is not None and (values.dtype.kind == "f") == (uniques.dtype.kind == "f"):
+        kernels.look_up_keys(keys, known, codes)
+        return codes
     codes = np.minimum(np.searchsorted(uniques, values), len(uniques) - 1)
     found = uniques[codes]
     equal = found == values
@@ -173,4 +296,4 @@ def encode(values, uniques):
 
 def unknown_values(values, codes):
     """The distinct values of a vector whose code is -1, as a list, missing ones last."""
-    return unique(np.asarray(values)[codes < 0]).tolist()
+    return unique(values[codes < 0]).tolist()

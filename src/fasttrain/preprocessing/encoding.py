@@ -9,13 +9,20 @@ import numpy as np
 from scipy import sparse
 from sklearn import get_config
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils import column_or_1d
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from fasttrain._kernels import categories as kernels
 from fasttrain._kernels.threads import get_num_threads
 from fasttrain._validation import check_bool, check_choice, is_pandas, is_polars
-from fasttrain.preprocessing.categories import encode, is_nan, unique, unknown_values
+from fasttrain.preprocessing.categories import (
+    SMALL_SPAN,
+    coded_column,
+    encode,
+    integers,
+    is_nan,
+    unique,
+    unknown_values,
+)
 
 INFREQUENT = "infrequent_sklearn"
 
@@ -27,6 +34,8 @@ def column_list(X):
     elif is_pandas(X) and X.ndim == 2:
         columns = [check_column(X.iloc[:, i]) for i in range(X.shape[1])]
     else:
+        if isinstance(X, np.ndarray) and X.dtype.kind == "T":
+            X = X.astype(object)
         array = check_array(X, dtype=None, ensure_all_finite="allow-nan")
         if not hasattr(X, "dtype") and array.dtype.kind == "U":
             # A list of strings: objects keep strings of any length, fixed width would truncate.
@@ -38,10 +47,13 @@ def column_list(X):
 
 
 def check_column(series):
+    coded = coded_column(series)
+    if coded is not None:
+        return coded
     return check_array(series, ensure_2d=False, dtype=None, ensure_all_finite="allow-nan")
 
 
-class _CategoryEncoder(TransformerMixin, BaseEstimator):
+class CategoryEncoder(TransformerMixin, BaseEstimator):
     """Categories of each column, grouping of infrequent ones, codes."""
 
     def _fit_categories(self, X, need_counts=False):
@@ -195,7 +207,7 @@ class _CategoryEncoder(TransformerMixin, BaseEstimator):
         return tags
 
 
-class OneHotEncoder(_CategoryEncoder):
+class OneHotEncoder(CategoryEncoder):
     """One column of zeros and ones for each category.
 
     Parameters
@@ -336,8 +348,7 @@ class OneHotEncoder(_CategoryEncoder):
         if absent:
             raise ValueError(
                 "The following categories were supposed to be dropped, but were not found in the "
-                "training data.\n"
-                + "\n".join(absent)
+                "training data.\n" + "\n".join(absent)
             )
         return dropped
 
@@ -380,6 +391,10 @@ class OneHotEncoder(_CategoryEncoder):
         check_is_fitted(self, "categories_")
         columns, n_samples = column_list(X)
         validate_data(self, X, reset=False, skip_check_array=True)
+        if self.sparse_output and columns[0].dtype == np.int64 and isinstance(X, np.ndarray):
+            rows = self._integer_rows(X)
+            if rows is not None:
+                return rows
         wide = self._n_out > np.iinfo(np.int32).max or n_samples * len(columns) > np.iinfo(np.int32).max
         codes = np.empty((n_samples, len(columns)), dtype=np.int64 if wide else np.int32)
         with_unknown = []
@@ -389,6 +404,30 @@ class OneHotEncoder(_CategoryEncoder):
                 with_unknown.append(i)
         self._warn_of_unknown(with_unknown)
         return self._sparse_rows(codes) if self.sparse_output else self._dense_rows(codes)
+
+    def _integer_rows(self, X):
+        """Rows of a matrix of integers that all have an output, in one pass; None where it takes more than that."""
+        known = [integers(categories) for categories in self.categories_]
+        if X.dtype != np.int64 or any(values is None for values in known) or not X.flags.aligned:
+            return None
+        low = np.array([values.min() for values in known])
+        spans = [int(values.max()) - int(values.min()) + 1 for values in known]
+        if sum(spans) > SMALL_SPAN or X.size > np.iinfo(np.int32).max or any(s % 8 for s in X.strides):
+            return None
+        start = np.concatenate(([0], np.cumsum(spans)))
+        tables = np.full(start[-1], -2, dtype=np.int32)
+        for i, values in enumerate(known):
+            tables[start[i] + values - low[i]] = self._out_columns[i][:-1]
+        indices = np.empty(X.shape, dtype=np.int32)
+        if kernels.one_hot_columns(X, low, start, tables, indices, get_num_threads()):
+            return None
+        indptr = np.arange(0, X.size + 1, X.shape[1], dtype=np.int32)
+        return self._csr(np.ones(X.size, dtype=self.dtype), indices.ravel(), indptr)
+
+    def _csr(self, data, indices, indptr):
+        interface = get_config().get("sparse_interface", "spmatrix")
+        kind = sparse.csr_array if interface == "sparray" else sparse.csr_matrix
+        return kind((data, indices, indptr), shape=(len(indptr) - 1, self._n_out))
 
     def _warn_of_unknown(self, columns):
         handled = self.handle_unknown
@@ -408,9 +447,7 @@ class OneHotEncoder(_CategoryEncoder):
         indptr = np.empty(codes.shape[0] + 1, dtype=codes.dtype)
         offsets = np.zeros(codes.shape[1], dtype=codes.dtype)
         n = kernels.one_hot_sparse(codes, offsets, indices, indptr, get_num_threads())
-        interface = get_config().get("sparse_interface", "spmatrix")
-        kind = sparse.csr_array if interface == "sparray" else sparse.csr_matrix
-        return kind((np.ones(n, dtype=self.dtype), indices[:n], indptr), shape=(codes.shape[0], self._n_out))
+        return self._csr(np.ones(n, dtype=self.dtype), indices[:n], indptr)
 
     def _dense_rows(self, codes):
         kind = np.dtype(self.dtype)
@@ -522,106 +559,4 @@ class OneHotEncoder(_CategoryEncoder):
         return np.array(names, dtype=object)
 
 
-class LabelEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
-    """Codes 0 ... n_classes - 1 of target labels, in sorted order.
-
-    Attributes
-    ----------
-    classes_ : ndarray of shape (n_classes,)
-
-    Examples
-    --------
-    >>> from fasttrain.preprocessing import LabelEncoder
-    >>> encoder = LabelEncoder().fit(["b", "a", "b"])
-    >>> encoder.transform(["a", "b"])
-    array([0, 1])
-    >>> encoder.inverse_transform([1]).tolist()
-    ['b']
-    """
-
-    def fit(self, y):
-        """Sorted distinct labels of y.
-
-        Parameters
-        ----------
-        y : array-like of shape (n_samples,)
-
-        Returns
-        -------
-        self
-        """
-        self.classes_ = unique(column_or_1d(y, warn=True))
-        return self
-
-    def fit_transform(self, y):
-        """``fit(y).transform(y)`` in one go.
-
-        Parameters
-        ----------
-        y : array-like of shape (n_samples,)
-
-        Returns
-        -------
-        ndarray of shape (n_samples,), int64
-        """
-        self.classes_, codes = unique(column_or_1d(y, warn=True), inverse=True)
-        return codes
-
-    def transform(self, y):
-        """Codes of labels.
-
-        Parameters
-        ----------
-        y : array-like of shape (n_samples,)
-
-        Returns
-        -------
-        ndarray of shape (n_samples,), int64
-
-        Raises
-        ------
-        ValueError
-            For labels that ``fit`` did not see.
-        """
-        check_is_fitted(self, "classes_")
-        y = column_or_1d(y, dtype=self.classes_.dtype, warn=True)
-        if y.shape[0] == 0:
-            return np.array([])
-        codes = encode(y, self.classes_)
-        if codes.min() < 0:
-            raise ValueError(f"y contains previously unseen labels: {unknown_values(y, codes)}")
-        return codes
-
-    def inverse_transform(self, y):
-        """Labels of codes.
-
-        Parameters
-        ----------
-        y : array-like of shape (n_samples,), integers
-
-        Returns
-        -------
-        ndarray of shape (n_samples,)
-
-        Raises
-        ------
-        ValueError
-            For codes that no label has.
-        """
-        check_is_fitted(self, "classes_")
-        y = column_or_1d(y, warn=True)
-        if y.shape[0] == 0:
-            return np.array([])
-        unseen = np.setdiff1d(y, np.arange(len(self.classes_)))
-        if unseen.size:
-            raise ValueError(f"y contains previously unseen labels: {unseen}")
-        return self.classes_[np.asarray(y)]
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.two_d_array = False
-        tags.target_tags.one_d_labels = True
-        return tags
-
-
-__all__ = ["LabelEncoder", "OneHotEncoder"]
+__all__ = ["CategoryEncoder", "OneHotEncoder"]

@@ -122,7 +122,7 @@ def without_zeros(scale, constant=None):
     return scale
 
 
-class _Scaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+class Scaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     def _reset(self):
         for name in [name for name in vars(self) if name.endswith("_") and not name.startswith("_")]:
             if name not in ("n_features_in_", "feature_names_in_"):
@@ -162,7 +162,7 @@ class _Scaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         return tags
 
 
-class StandardScaler(_Scaler):
+class StandardScaler(Scaler):
     """Center columns to mean 0 and scale them to standard deviation 1.
 
     ``z = (x - mean) / std``, std dividing by n. Missing values are skipped in ``fit`` and kept in
@@ -373,7 +373,7 @@ def own_sparse(X, given, copy):
     return X
 
 
-class MinMaxScaler(_Scaler):
+class MinMaxScaler(Scaler):
     """Scale columns to a range.
 
     ``x scale_ + min_`` with ``scale_ = (b - a) / (max - min)`` and ``min_ = a - min scale_`` for the range

@@ -1,5 +1,7 @@
 """One view of NumPy arrays, pandas and polars tables for whatever works on rows and columns."""
 
+import sys
+
 import numpy as np
 from scipy.sparse import issparse
 
@@ -7,6 +9,7 @@ from fasttrain._kernels import objects, rows
 from fasttrain._kernels.threads import get_num_threads
 from fasttrain._validation import check_same_length, element_strided, is_pandas, is_polars, raise_for_status
 
+WORDS = {1: np.uint8, 4: np.uint32, 8: np.uint64}
 KEEP = {"first": 0, "last": 1, False: 2, "none": 2}
 
 
@@ -35,7 +38,42 @@ def take_rows(value, mask):
     """The rows where ``mask`` is true, order and index kept."""
     if is_polars(value):
         return value.filter(mask)
-    return value[mask]
+    if is_pandas(value):
+        return take_frame(value, mask)
+    return take_array(value, np.flatnonzero(mask)) if value.ndim == 2 else value[mask]
+
+
+def take_array(array, at):
+    """Rows of a matrix; plain numbers are moved as bytes, in the layout they have."""
+    plain = array.dtype.kind in "iufb" and array.size
+    if plain and array.flags.c_contiguous:
+        out = np.empty((at.size, array.shape[1]), dtype=array.dtype)
+        if out.size:
+            rows.take(array.view(np.int8), at, out.view(np.int8), get_num_threads())
+        return out
+    if plain and array.flags.f_contiguous and array.itemsize in WORDS:
+        out = np.empty((array.shape[1], at.size), dtype=array.dtype)
+        word = WORDS[array.itemsize]
+        rows.take_columns(array.T.view(word), at, out.view(word), get_num_threads())
+        return out.T
+    return array[at]
+
+
+def take_frame(frame, mask):
+    """Rows of a data frame; one block of numbers is moved as one."""
+    pandas = sys.modules["pandas"]
+    if type(frame) is not pandas.DataFrame or not frame.shape[1]:
+        return frame[mask]
+    kinds = set(frame.dtypes)
+    if len(kinds) > 1 or not isinstance(kind := kinds.pop(), np.dtype) or kind.kind not in "fi":
+        return frame[mask]
+    block = frame.to_numpy()
+    if not block.flags.f_contiguous and not block.flags.c_contiguous:
+        return frame[mask]
+    taken = take_array(block, np.flatnonzero(mask))
+    out = pandas.DataFrame(taken, index=frame.index[mask], columns=frame.columns, copy=False)
+    out.attrs = frame.attrs.copy()
+    return out
 
 
 def take_all(values, mask):
@@ -237,8 +275,6 @@ def equals(column, sentinel):
 
 def missing_markers():
     """The objects that stand for a missing value beside None and NaN, with the code each has."""
-    import sys
-
     pandas = sys.modules.get("pandas")
     return {} if pandas is None else {pandas.NA: -4, pandas.NaT: -5}
 

@@ -1,0 +1,323 @@
+"""Scalers by extremes and by quantiles, and quantiles of columns by selection."""
+
+import numbers
+
+import numpy as np
+from scipy import sparse
+from scipy.stats import norm
+from sklearn.utils.sparsefuncs import inplace_column_scale, min_max_axis
+from sklearn.utils.validation import FLOAT_DTYPES, check_is_fitted, validate_data
+
+from fasttrain._kernels import quantiles
+from fasttrain._kernels.threads import get_num_threads
+from fasttrain._validation import check_bool, raise_for_status
+from fasttrain.preprocessing.scaling import (
+    CENTER_SPARSE,
+    MULTIPLY_ADD,
+    SUBTRACT_DIVIDE,
+    Scaler,
+    column_extremes,
+    kernel_view,
+    own_sparse,
+    refuse_infinity,
+    scale_columns,
+    without_zeros,
+)
+
+
+def column_quantiles(X, fractions):
+    """Quantiles of each column, NaN skipped.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features), float
+    fractions : sequence of float in [0, 1]
+
+    Returns
+    -------
+    ndarray of shape (len(fractions), n_features), float64
+        NaN where a column holds nothing.
+    """
+    fractions = np.array(fractions, dtype=np.float64)
+    out = np.empty((fractions.size, X.shape[1]))
+    raise_for_status(quantiles.quantiles(kernel_view(X), fractions, out, get_num_threads()))
+    return out
+
+
+class MaxAbsScaler(Scaler):
+    """Scale columns so that the largest absolute value is 1; zeros stay zeros.
+
+    ``x / max |x|``. Missing values are skipped in ``fit`` and kept in ``transform``.
+
+    Parameters
+    ----------
+    copy : bool, default=True
+        False scales in place where X is a writeable array of floats.
+    clip : bool, default=False
+        Whether to clip new data to [-1, 1].
+
+    Attributes
+    ----------
+    scale_, max_abs_ : ndarray of shape (n_features,)
+        ``scale_`` has 1 where ``max_abs_`` is 0.
+    n_samples_seen_ : int
+    n_features_in_, feature_names_in_
+        As in every scikit-learn estimator.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fasttrain.preprocessing import MaxAbsScaler
+    >>> MaxAbsScaler().fit_transform(np.array([[1.0], [-4.0]])).ravel()
+    array([ 0.25, -1.  ])
+    """
+
+    def __init__(self, *, copy=True, clip=False):
+        self.copy = copy
+        self.clip = clip
+
+    def fit(self, X, y=None):
+        """Largest absolute value of each column.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        y : ignored
+
+        Returns
+        -------
+        self
+        """
+        self._reset()
+        return self.partial_fit(X, y)
+
+    def partial_fit(self, X, y=None):
+        """Update the largest absolute values with more rows.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        y : ignored
+
+        Returns
+        -------
+        self
+        """
+        check_bool("copy", self.copy)
+        check_bool("clip", self.clip)
+        first = not hasattr(self, "n_samples_seen_")
+        X = self._validated(X, first, ("csr", "csc"))
+        if sparse.issparse(X):
+            low, high = min_max_axis(X, axis=0, ignore_nan=True)
+        else:
+            low, high = column_extremes(X)
+            if np.isinf(low).any() or np.isinf(high).any():
+                refuse_infinity(X, self)
+        max_abs = np.maximum(np.abs(low), np.abs(high))
+        n_samples = X.shape[0]
+        if not first:
+            max_abs = np.maximum(self.max_abs_, max_abs)
+            n_samples += self.n_samples_seen_
+        self.n_samples_seen_ = n_samples
+        self.max_abs_ = max_abs
+        self.scale_ = without_zeros(max_abs)
+        return self
+
+    def transform(self, X):
+        """Scale X.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        {ndarray, sparse matrix} of shape (n_samples, n_features)
+        """
+        check_is_fitted(self, "n_samples_seen_")
+        given, X = X, self._validated(X, False, ("csr", "csc"))
+        if sparse.issparse(X):
+            X = own_sparse(X, given, self.copy)
+            inplace_column_scale(X, 1.0 / self.scale_)
+            if self.clip:
+                np.clip(X.data, -1.0, 1.0, out=X.data)
+            return X
+        X = scale_columns(self, X, given, self.copy, np.zeros(X.shape[1]), self.scale_, SUBTRACT_DIVIDE)
+        if self.clip:
+            np.clip(X, -1.0, 1.0, out=X)
+        return X
+
+    def inverse_transform(self, X):
+        """Undo :meth:`transform`.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        {ndarray, sparse matrix} of shape (n_samples, n_features)
+        """
+        check_is_fitted(self, "n_samples_seen_")
+        given, X = X, self._inverse_validated(X, ("csr", "csc"))
+        if sparse.issparse(X):
+            X = own_sparse(X, given, self.copy)
+            inplace_column_scale(X, self.scale_)
+            return X
+        shift = np.full(X.shape[1], -0.0)
+        return scale_columns(self, X, given, self.copy, self.scale_, shift, MULTIPLY_ADD)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+
+class RobustScaler(Scaler):
+    """Center columns at their median and scale them by the distance of two quantiles.
+
+    ``(x - median) / (q_max - q_min)``; outliers move neither. Missing values are skipped in ``fit`` and kept
+    in ``transform``. Quantiles are found by selection, without a sort.
+
+    Parameters
+    ----------
+    with_centering : bool, default=True
+        Must be False for sparse matrices.
+    with_scaling : bool, default=True
+    quantile_range : tuple (q_min, q_max), 0 <= q_min <= q_max <= 100, default=(25.0, 75.0)
+    copy : bool, default=True
+        False scales in place where X is a writeable array of floats.
+    unit_variance : bool, default=False
+        Whether to scale so that a normal column comes out with variance 1.
+
+    Attributes
+    ----------
+    center_, scale_ : ndarray of shape (n_features,) or None
+    n_features_in_, feature_names_in_
+        As in every scikit-learn estimator.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fasttrain.preprocessing import RobustScaler
+    >>> RobustScaler().fit_transform(np.array([[1.0], [2.0], [3.0], [4.0], [500.0]])).ravel()
+    array([ -1. ,  -0.5,   0. ,   0.5, 248.5])
+    """
+
+    def __init__(
+        self,
+        *,
+        with_centering=True,
+        with_scaling=True,
+        quantile_range=(25.0, 75.0),
+        copy=True,
+        unit_variance=False,
+    ):
+        self.with_centering = with_centering
+        self.with_scaling = with_scaling
+        self.quantile_range = quantile_range
+        self.unit_variance = unit_variance
+        self.copy = copy
+
+    def fit(self, X, y=None):
+        """Median and quantiles of each column.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        y : ignored
+
+        Returns
+        -------
+        self
+        """
+        for name in ("with_centering", "with_scaling", "copy", "unit_variance"):
+            check_bool(name, getattr(self, name))
+        q_min, q_max = self._range()
+        X = validate_data(self, X, accept_sparse="csc", dtype=FLOAT_DTYPES, ensure_all_finite="allow-nan")
+        if self.with_centering and sparse.issparse(X):
+            raise ValueError(CENTER_SPARSE.replace("with_mean", "with_centering"))
+        fractions = np.array([q_min, 50.0, q_max]) / 100
+        if sparse.issparse(X):
+            found = np.column_stack(
+                [column_quantiles(dense_column(X, j), fractions) for j in range(X.shape[1])]
+            )
+        else:
+            found = column_quantiles(X, fractions)
+        self.center_ = found[1].astype(X.dtype) if self.with_centering else None
+        self.scale_ = None
+        if self.with_scaling:
+            self.scale_ = without_zeros(found[2] - found[0])
+            if self.unit_variance:
+                self.scale_ = self.scale_ / (norm.ppf(q_max / 100.0) - norm.ppf(q_min / 100.0))
+        return self
+
+    def _range(self):
+        bounds = self.quantile_range
+        if not isinstance(bounds, (tuple, list)) or len(bounds) != 2:
+            raise TypeError(f"quantile_range must be a tuple (q_min, q_max); got {bounds!r}")
+        if not all(isinstance(bound, numbers.Real) for bound in bounds):
+            raise TypeError(f"quantile_range must hold two numbers; got {bounds!r}")
+        if not 0 <= bounds[0] <= bounds[1] <= 100:
+            raise ValueError(f"Invalid quantile range: {bounds!r}; 0 <= q_min <= q_max <= 100 is accepted")
+        return bounds
+
+    def transform(self, X):
+        """Center and scale X.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        {ndarray, sparse matrix} of shape (n_samples, n_features)
+        """
+        check_is_fitted(self, "center_")
+        given, X = X, self._validated(X, False, ("csr", "csc"))
+        if sparse.issparse(X):
+            X = own_sparse(X, given, self.copy)
+            if self.with_scaling:
+                inplace_column_scale(X, 1.0 / self.scale_)
+            return X
+        center = self.center_ if self.with_centering else np.zeros(X.shape[1])
+        scale = self.scale_ if self.with_scaling else np.ones(X.shape[1])
+        return scale_columns(self, X, given, self.copy, center, scale, SUBTRACT_DIVIDE)
+
+    def inverse_transform(self, X):
+        """Undo :meth:`transform`.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        {ndarray, sparse matrix} of shape (n_samples, n_features)
+        """
+        check_is_fitted(self, "center_")
+        given, X = X, self._inverse_validated(X, ("csr", "csc"))
+        if sparse.issparse(X):
+            X = own_sparse(X, given, self.copy)
+            if self.with_scaling:
+                inplace_column_scale(X, self.scale_)
+            return X
+        shift = self.center_ if self.with_centering else np.full(X.shape[1], -0.0)
+        scale = self.scale_ if self.with_scaling else np.ones(X.shape[1])
+        return scale_columns(self, X, given, self.copy, scale, shift, MULTIPLY_ADD)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = not self.with_centering
+        return tags
+
+
+def dense_column(X, j):
+    """Column j of a CSC matrix with its zeros, of shape (n_samples, 1)."""
+    column = np.zeros((X.shape[0], 1), dtype=X.dtype)
+    values = X.data[X.indptr[j] : X.indptr[j + 1]]
+    column[: values.size, 0] = values
+    return column
+
+
+__all__ = ["MaxAbsScaler", "RobustScaler", "column_quantiles"]
