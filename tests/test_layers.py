@@ -13,8 +13,9 @@ LAYERS = [
     {"_kernels"},
     {"_validation", "_spec"},
     {"losses", "activations", "optimizers", "penalties", "schedules"},
-    {"training", "callbacks"},
-    {"descent", "linear_model", "stochastic_linear", "neural_network", "models", "layers", "preprocessing",
+    {"training", "callbacks", "_descents"},
+    {"descent", "linear_model", "stochastic_linear", "_stochastic_base", "_stochastic_classifier",
+     "_stochastic_regressor", "neural_network", "models", "layers", "preprocessing",
      "model_selection", "inspection", "plotting", "interop", "patch", "persistence"},
     {"cli", "__main__", "demo"},
 ]  # fmt: skip
