@@ -13,9 +13,10 @@ LAYERS = [
     {"_kernels"},
     {"_validation", "_spec", "_folders", "_safetensors"},
     {"losses", "activations", "optimizers", "penalties", "schedules"},
-    {"training", "callbacks"},
-    {"descent", "_linear_base", "linear_model", "stochastic_linear", "neural_network", "models", "layers",
-     "preprocessing", "model_selection", "inspection", "plotting", "interop", "patch", "persistence", "_table"},
+    {"training", "callbacks", "_descents"},
+    {"descent", "_linear_base", "linear_model", "stochastic_linear", "_stochastic_base", "_stochastic_classifier",
+     "_stochastic_regressor", "neural_network", "_network_base", "models", "layers", "preprocessing",
+     "model_selection", "inspection", "plotting", "interop", "patch", "persistence", "_table"},
     {"cli", "__main__", "demo", "_commands", "_csv", "_fitting", "_tutorial"},
 ]  # fmt: skip
 LAYER_OF = {name: i for i, layer in enumerate(LAYERS) for name in layer}

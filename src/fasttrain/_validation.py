@@ -199,3 +199,30 @@ def check_sample_weight(sample_weight, n_samples):
     if not weights.any():
         raise ValueError("Sample weights must contain at least one non-zero number.")
     return weights
+
+
+def check_string(value, name, accepted, otherwise=""):
+    """Refuse a value that is not one of some strings."""
+    if not isinstance(value, str) or value not in accepted:
+        kind = ValueError if isinstance(value, str) else TypeError
+        listed = ", ".join(map(repr, accepted))
+        raise kind(f"{name} must be one of {listed} {otherwise}".rstrip() + f", got {value!r}")
+
+
+def row_weights(sample_weight, n_samples, dtype, all_zero_accepted=False):
+    """Sample weights as the per-sample descent takes them: one finite number, or one a row; None stays None.
+
+    As in scikit-learn, a weight may be negative there, and the message about zeros is one its checks look for.
+    """
+    if sample_weight is None:
+        return None
+    if isinstance(sample_weight, numbers.Real) and not isinstance(sample_weight, bool):
+        sample_weight = np.full(n_samples, sample_weight)
+    weights = np.ascontiguousarray(real_array(sample_weight, "sample_weight"), dtype=dtype)
+    if weights.shape != (n_samples,):
+        raise ValueError(f"sample_weight must be a number or have shape ({n_samples},), got {weights.shape}")
+    if not np.isfinite(weights).all():
+        raise ValueError("sample_weight must hold finite numbers, got NaN or infinity")
+    if not all_zero_accepted and not weights.any():
+        raise ValueError("Sample weights must contain at least one non-zero number, got zeros only")
+    return weights

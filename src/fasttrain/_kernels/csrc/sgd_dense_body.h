@@ -1,0 +1,333 @@
+/* Steps on dense rows: every slot in turn, or one model with its loss and its vectors side by side. */
+
+/* What one pass over the weights of one candidate does. */
+typedef struct {
+    FT_REAL move;         /* v += move * x */
+    FT_REAL average_move; /* average += average_move * x */
+    FT_REAL u, wscale, inverse;
+    int moved;            /* the norms are those of the last real move, as scikit-learn's are */
+} FT(sgd_move);
+
+FT_INLINE FT(vector) FT(sgd_move_vector)(FT_REAL *w, FT_REAL *aw, FT_REAL *q, FT(vector) x, const FT(sgd_move) *m,
+                                         FT(vector) *squares, FT(vector) *absolutes, const int l1, const int average)
+{
+    FT(vector) v = FT(load)(w) + m->move * x;
+    *squares += v * v;
+    if (average)
+        FT(store)(aw, FT(load)(aw) + m->average_move * x);
+    if (l1) {
+        const FT(vector) zero = {0};
+        const FT(lane_mask) positive = v > zero, negative = v < zero;
+        *absolutes += FT(select)(negative, -v, v);
+        const FT(vector) have = FT(load)(q);
+        FT(vector) down = v - (m->u + have) * m->inverse;
+        FT(vector) up = v + (m->u - have) * m->inverse;
+        down = FT(keep)(down, down > zero);
+        up = FT(keep)(up, up < zero);
+        const FT(vector) cut = FT(select)(positive, down, FT(select)(negative, up, v));
+        FT(store)(q, have + m->wscale * (cut - v));
+        v = cut;
+    }
+    FT(store)(w, v);
+    return v;
+}
+
+/* Moves one candidate by row x and returns its dot product with the row `next` (NULL: none). */
+FT_INLINE FT_REAL FT(sgd_move_dense)(FT_REAL *w, FT_REAL *aw, FT_REAL *q, FT_REAL *lanes, const FT_REAL *x,
+                                     const FT_REAL *next, ft_size n, const FT(tail) *tail, const FT(sgd_move) m,
+                                     const int l1, const int average)
+{
+    FT(vector) acc0 = {0}, acc1 = {0}, acc2 = {0}, acc3 = {0};
+    FT(vector) squares0 = {0}, squares1 = {0}, absolutes = {0};
+    ft_size j = 0;
+#define FT_MOVE(at, sq) FT(sgd_move_vector)(w + (at), aw + (at), q + (at), FT(load)(x + (at)), &m, &sq, &absolutes, l1, average)
+    for (; j + 4 * FT_LANES <= n; j += 4 * FT_LANES) {
+        acc0 += FT_MOVE(j, squares0) * FT(load)(next + j);
+        acc1 += FT_MOVE(j + FT_LANES, squares1) * FT(load)(next + j + FT_LANES);
+        acc2 += FT_MOVE(j + 2 * FT_LANES, squares0) * FT(load)(next + j + 2 * FT_LANES);
+        acc3 += FT_MOVE(j + 3 * FT_LANES, squares1) * FT(load)(next + j + 3 * FT_LANES);
+    }
+    for (; j + FT_LANES <= n; j += FT_LANES)
+        acc0 += FT_MOVE(j, squares0) * FT(load)(next + j);
+    if (j < n)
+        acc1 += FT(sgd_move_vector)(w + j, aw + j, q + j, FT(load_tail)(x, tail), &m, &squares1, &absolutes, l1,
+                                    average) *
+                FT(load_tail)(next, tail);
+#undef FT_MOVE
+    if (!l1 || m.moved) {
+        FT(store)(lanes, squares0 + squares1);
+        if (l1)
+            FT(store)(lanes + FT_LANE_BLOCK, absolutes);
+    }
+    return FT(sum)((acc0 + acc1) + (acc2 + acc3));
+}
+
+FT_INLINE void FT(prefetch_targets)(const ft_sgd *s, ft_size row)
+{
+    __builtin_prefetch((const FT_REAL *)s->y + row);
+    if (s->sample_weight)
+        __builtin_prefetch((const FT_REAL *)s->sample_weight + row);
+}
+
+/* Far ahead into the second-level cache, which takes more outstanding lines than the first, and from there, a few rows
+ * ahead, into the first: either alone leaves the step waiting (measured: 66 and 85 ns a step, both 50). */
+FT_INLINE void FT(prefetch_dense)(const ft_sgd *s, const int32_t *training, ft_size i)
+{
+    const ft_size bytes = s->n_features * (ft_size)sizeof(FT_REAL), last = s->n_train - 1;
+    const ft_size far = training[i + FT_ROWS_AHEAD < last ? i + FT_ROWS_AHEAD : last];
+    const ft_size near = training[i + FT_ROWS_NEAR < last ? i + FT_ROWS_NEAR : last];
+    const char *x_far = (const char *)((const FT_REAL *)s->X.values + far * s->n_features);
+    const char *x_near = (const char *)((const FT_REAL *)s->X.values + near * s->n_features);
+    for (ft_size offset = 0; offset < bytes; offset += 64) {
+        __builtin_prefetch(x_far + offset, 0, 2);
+        __builtin_prefetch(x_near + offset);
+    }
+    __builtin_prefetch(x_far + bytes - 1, 0, 2);
+    __builtin_prefetch(x_near + bytes - 1);
+    FT(prefetch_targets)(s, far);
+}
+
+/* Rows position .. end of the epoch's order, dense. An ordinary fit has slots = n = 1, as constants. */
+FT_INLINE void FT(sgd_dense_loop)(ft_sgd *s, ft_size end, const ft_size slots, const ft_size n, double *c, const int l1,
+                                  const int average)
+{
+    const ft_size features = s->n_features, stride = s->stride;
+    const FT(tail) tail = FT(tail_of)(features);
+    const int32_t *training = s->training;
+    FT_REAL *weights = (FT_REAL *)s->weights, *averages = weights, *penalties = weights;
+    if (average)
+        averages = (FT_REAL *)s->averages;
+    if (l1)
+        penalties = (FT_REAL *)s->q;
+    const FT_REAL *x = FT(dense_row)(&s->X, training[s->position], features, stride);
+    double t = s->t;
+    if (!s->has_dot)
+        for (ft_size k = 0; k < slots; k++)
+            FT_COLUMN(dot)[k] = FT(dense_dot)(weights + FT_CANDIDATE(k) * stride, x, features, &tail);
+    for (ft_size i = s->position; i < end; i++) {
+        const ft_size row = training[i];
+        /* After the last row the dot product is taken with that row itself, and not used. */
+        const FT_REAL *next = FT(dense_row)(&s->X, training[i + 1 < s->n_train ? i + 1 : i], features, stride);
+        FT(prefetch_dense)(s, training, i);
+        const double row_square = s->aggressive ? FT(dense_dot)(x, x, features, &tail) : 1;
+        for (ft_size k = 0; k < slots; k++)
+            FT(sgd_add_norms)(FT(lanes_of)(s, FT_CANDIDATE(k)), FT_COLUMN(square_scale)[k], FT_COLUMN(abs_scale)[k], l1);
+        if (!(n == 1 ? FT(sgd_scalars)(s, 1, c, row, t, row_square)
+                     : FT(sgd_scalars_many)(s, n, c, row, t, row_square))) {
+            for (ft_size k = 0; k < slots; k++)
+                FT_COLUMN(dot)[k] = FT(dense_dot)(weights + FT_CANDIDATE(k) * stride, next, features, &tail);
+            x = next;
+            continue;
+        }
+        for (ft_size k = 0; k < slots; k++) {
+            const ft_size offset = FT_CANDIDATE(k) * stride;
+            if (__builtin_expect(FT_COLUMN(wscale)[k] < FT_RESET_WSCALE, 0))
+                FT(sgd_reset_wscale)(s, n, c, k);
+            const double wscale = FT_COLUMN(wscale)[k], inverse = 1.0 / wscale;
+            FT(sgd_move) m;
+            m.moved = FT_COLUMN(update)[k] != 0;
+            m.move = (FT_REAL)(FT_COLUMN(update)[k] * inverse);
+            m.average_move = average ? FT(sgd_average_step)(n, c, k, t) : 0;
+            m.u = (FT_REAL)FT_COLUMN(u)[k];
+            m.wscale = (FT_REAL)wscale;
+            m.inverse = (FT_REAL)inverse;
+            FT_COLUMN(dot)[k] =
+                FT(sgd_move_dense)(weights + offset, averages + offset, penalties + offset,
+                                   FT(lanes_of)(s, FT_CANDIDATE(k)), x, next, features, &tail, m, l1, average);
+            if (!l1 || m.moved) {
+                FT_COLUMN(square_scale)[k] = wscale * wscale;
+                FT_COLUMN(abs_scale)[k] = wscale;
+            }
+        }
+        t += 1;
+        x = next;
+    }
+    s->t = t;
+    s->has_dot = end < s->n_train;
+    s->position = end;
+}
+
+/* Moves two candidates by row x, which is loaded once for both, and takes their products with the row `next`. */
+FT_INLINE void FT(sgd_pair_pass)(FT_REAL *first, FT_REAL *second, const FT_REAL *x, const FT_REAL *next, ft_size n,
+                                 const FT(tail) *tail, FT_REAL first_move, FT_REAL second_move, double *first_dot,
+                                 double *second_dot)
+{
+    FT(vector) a0 = {0}, a1 = {0}, a2 = {0}, b0 = {0}, b1 = {0}, b2 = {0};
+    ft_size j = 0;
+#define FT_PAIR(at, here_, ahead_, a, b)                                                                          \
+    do {                                                                                                          \
+        const FT(vector) here = (here_), ahead = (ahead_);                                                        \
+        const FT(vector) v = FT(load)(first + (at)) + first_move * here;                                          \
+        const FT(vector) u = FT(load)(second + (at)) + second_move * here;                                        \
+        FT(store)(first + (at), v);                                                                               \
+        FT(store)(second + (at), u);                                                                              \
+        a += v * ahead;                                                                                           \
+        b += u * ahead;                                                                                           \
+    } while (0)
+    for (; j + 2 * FT_LANES <= n; j += 2 * FT_LANES) {
+        FT_PAIR(j, FT(load)(x + j), FT(load)(next + j), a0, b0);
+        FT_PAIR(j + FT_LANES, FT(load)(x + j + FT_LANES), FT(load)(next + j + FT_LANES), a1, b1);
+    }
+    if (j + FT_LANES <= n) {
+        FT_PAIR(j, FT(load)(x + j), FT(load)(next + j), a0, b0);
+        j += FT_LANES;
+    }
+    if (j < n)
+        FT_PAIR(j, FT(load_tail)(x, tail), FT(load_tail)(next, tail), a2, b2);
+#undef FT_PAIR
+    *first_dot = FT(sum)((a0 + a1) + a2);
+    *second_dot = FT(sum)((b0 + b1) + b2);
+}
+
+/* The loop of dense fits in lockstep without L1 terms and averages. The norms of the objective follow from the products that
+ * are there, |v + move x|^2 = |v|^2 + move (2 v . x + move |x|^2), and are taken afresh in every call. An odd slot at the
+ * end walks with a spare vector. */
+static __attribute__((noinline)) void FT(sgd_many_loop)(ft_sgd *s, ft_size end)
+{
+    const ft_size n = s->n_padded, slots = s->n_slots, features = s->n_features, stride = s->stride;
+    double *c = s->columns;
+    const FT(tail) tail = FT(tail_of)(features);
+    const int32_t *training = s->training;
+    FT_REAL *weights = (FT_REAL *)s->weights, *spare = weights + s->n_candidates * stride;
+    const FT_REAL *x = FT(dense_row)(&s->X, training[s->position], features, stride);
+    double t = s->t, unused;
+    for (ft_size k = 0; k < slots; k++) {
+        const FT_REAL *w = weights + FT_CANDIDATE(k) * stride;
+        FT_COLUMN(square)[k] = FT(dense_dot)(w, w, features, &tail);
+        FT_COLUMN(sum_square)[k] = 0;
+        if (!s->has_dot)
+            FT_COLUMN(dot)[k] = FT(dense_dot)(w, x, features, &tail);
+    }
+    for (ft_size i = s->position; i < end; i++) {
+        const FT_REAL *next = FT(dense_row)(&s->X, training[i + 1 < s->n_train ? i + 1 : i], features, stride);
+        FT(prefetch_dense)(s, training, i);
+        const double row_square = FT(dense_dot)(x, x, features, &tail);
+#pragma GCC ivdep
+        for (ft_size k = 0; k < n; k++)
+            FT_COLUMN(sum_square)[k] += FT_COLUMN(square)[k] * (FT_COLUMN(wscale)[k] * FT_COLUMN(wscale)[k]);
+        FT(sgd_scalars_many)(s, n, c, training[i], t, 1);
+        for (ft_size k = 0; k < slots; k++) {
+            const double wscale = FT_COLUMN(wscale)[k];
+            if (__builtin_expect(wscale < FT_RESET_WSCALE, 0)) {
+                FT_COLUMN(square)[k] *= wscale * wscale;
+                FT_COLUMN(dot)[k] *= wscale;
+                FT(sgd_reset_wscale)(s, n, c, k);
+            }
+        }
+#pragma GCC ivdep
+        for (ft_size k = 0; k < n; k++) {
+            const double move = (FT_REAL)(FT_COLUMN(update)[k] / FT_COLUMN(wscale)[k]);
+            FT_COLUMN(move)[k] = move;
+            FT_COLUMN(square)[k] += move * (2 * FT_COLUMN(dot)[k] + move * row_square);
+        }
+        for (ft_size k = 0; k < slots; k += 2) {
+            const int both = k + 1 < slots;
+            FT(sgd_pair_pass)(weights + FT_CANDIDATE(k) * stride, both ? weights + FT_CANDIDATE(k + 1) * stride : spare, x,
+                              next, features, &tail, (FT_REAL)FT_COLUMN(move)[k],
+                              both ? (FT_REAL)FT_COLUMN(move)[k + 1] : 0, FT_COLUMN(dot) + k,
+                              both ? FT_COLUMN(dot) + k + 1 : &unused);
+        }
+        t += 1;
+        x = next;
+    }
+    for (ft_size k = 0; k < slots; k++)
+        if (FT_COLUMN(l2_ratio)[k] > 0)
+            FT_COLUMN(sum_penalty)[k] +=
+                FT_COLUMN(alpha)[k] * FT_COLUMN(l2_ratio)[k] * 0.5 * FT_COLUMN(sum_square)[k];
+    s->t = t;
+    s->has_dot = end < s->n_train;
+    s->position = end;
+}
+
+/* What the pass over the weights of one model finds, for the row after the next one. */
+typedef struct {
+    double dot;   /* v . next */
+    double cross; /* x . next */
+} FT(sgd_products);
+
+/* v += move * previous, the move of the step before; then both products with the next row, and the squares of v. */
+FT_INLINE FT(sgd_products) FT(sgd_single_pass)(FT_REAL *w, FT_REAL *aw, FT_REAL *lanes, const FT_REAL *previous, const FT_REAL *x,
+                                               const FT_REAL *next, ft_size n, const FT(tail) *tail, FT_REAL move,
+                                               FT_REAL average_move, const int average)
+{
+    FT(vector) dot0 = {0}, dot1 = {0}, dot2 = {0}, dot3 = {0}, cross0 = {0}, cross1 = {0}, squares0 = {0}, squares1 = {0};
+    ft_size j = 0;
+#define FT_PASS(at, behind, here, ahead, dot, cross, squares)                                                     \
+    do {                                                                                                          \
+        const FT(vector) before_ = (behind), after_ = (ahead);                                                    \
+        const FT(vector) v_ = FT(load)(w + (at)) + move * before_;                                                \
+        FT(store)(w + (at), v_);                                                                                  \
+        if (average)                                                                                              \
+            FT(store)(aw + (at), FT(load)(aw + (at)) + average_move * before_);                                   \
+        dot += v_ * after_;                                                                                       \
+        cross += (here) * after_;                                                                                 \
+        squares += v_ * v_;                                                                                       \
+    } while (0)
+#define FT_PASS_AT(at, dot, cross, squares)                                                                       \
+    FT_PASS(at, FT(load)(previous + (at)), FT(load)(x + (at)), FT(load)(next + (at)), dot, cross, squares)
+    for (; j + 4 * FT_LANES <= n; j += 4 * FT_LANES) {
+        FT_PASS_AT(j, dot0, cross0, squares0);
+        FT_PASS_AT(j + FT_LANES, dot1, cross1, squares1);
+        FT_PASS_AT(j + 2 * FT_LANES, dot2, cross0, squares0);
+        FT_PASS_AT(j + 3 * FT_LANES, dot3, cross1, squares1);
+    }
+    if (j + 2 * FT_LANES <= n) {
+        FT_PASS_AT(j, dot0, cross0, squares0);
+        FT_PASS_AT(j + FT_LANES, dot1, cross1, squares1);
+        j += 2 * FT_LANES;
+    }
+    if (j + FT_LANES <= n) {
+        FT_PASS_AT(j, dot2, cross0, squares0);
+        j += FT_LANES;
+    }
+    if (j < n)
+        FT_PASS(j, FT(load_tail)(previous, tail), FT(load_tail)(x, tail), FT(load_tail)(next, tail), dot3, cross1,
+                squares1);
+#undef FT_PASS_AT
+#undef FT_PASS
+    FT(store)(lanes, squares0 + squares1);
+    const FT(sgd_products) products = {FT(sum)((dot0 + dot1) + (dot2 + dot3)), FT(sum)(cross0 + cross1)};
+    return products;
+}
+
+/* The loop of an ordinary dense fit without an L1 term. Its dot product with the next row is
+ *     (v + move x) . next = v . next + move (x . next),
+ * whose two products do not wait for the loss: from one prediction to the next there is only the loss, not a sum over
+ * the features. v itself moves one step late, in the pass that takes the products. */
+FT_INLINE void FT(sgd_single_loop)(ft_sgd *s, ft_size end, double *c, const int average)
+{
+    const ft_size n = 1, k = 0, features = s->n_features, stride = s->stride;
+    const FT(tail) tail = FT(tail_of)(features);
+    const int32_t *training = s->training;
+    FT_REAL *w = (FT_REAL *)s->weights, *aw = average ? (FT_REAL *)s->averages : w, *lanes = (FT_REAL *)s->lanes;
+    const FT_REAL *x = FT(dense_row)(&s->X, training[s->position], features, stride), *previous = x;
+    FT_REAL move = 0, average_move = 0;
+    double t = s->t;
+    if (!s->has_dot)
+        FT_COLUMN(dot)[k] = FT(dense_dot)(w, x, features, &tail);
+    for (ft_size i = s->position; i < end; i++) {
+        const FT_REAL *next = FT(dense_row)(&s->X, training[i + 1 < s->n_train ? i + 1 : i], features, stride);
+        FT(prefetch_dense)(s, training, i);
+        const double wscale_before = FT_COLUMN(wscale)[k];
+        /* Before the pass, which has all it needs and fills the time that the loss takes; after it, the loss would wait
+         * for a place in the processor's queue. */
+        FT(sgd_scalars)(s, 1, c, training[i], t, 1);
+        FT(sgd_products) products =
+            FT(sgd_single_pass)(w, aw, lanes, previous, x, next, features, &tail, move, average_move, average);
+        FT(sgd_add_norms)(lanes, wscale_before * wscale_before, 0, 0);
+        if (__builtin_expect(FT_COLUMN(wscale)[k] < FT_RESET_WSCALE, 0)) {
+            products.dot *= (FT_REAL)FT_COLUMN(wscale)[k];
+            FT(sgd_reset_wscale)(s, 1, c, k);
+        }
+        move = (FT_REAL)(FT_COLUMN(update)[k] * (1.0 / FT_COLUMN(wscale)[k]));
+        average_move = average ? FT(sgd_average_step)(1, c, k, t) : 0;
+        FT_COLUMN(dot)[k] = products.dot + (double)move * products.cross;
+        t += 1;
+        previous = x;
+        x = next;
+    }
+    FT(sgd_single_pass)(w, aw, lanes, previous, previous, previous, features, &tail, move, average_move, average);
+    s->t = t;
+    s->has_dot = end < s->n_train;
+    s->position = end;
+}

@@ -1,0 +1,130 @@
+/* Steps on CSR rows. */
+
+#define FT_INDEX(j) (wide ? (ft_size)i64[j] : (ft_size)i32[j])
+
+/* Four partial sums, because one would wait four cycles for each product. */
+FT_INLINE double FT(sparse_dot)(const FT_REAL *w, const FT_REAL *x, const int32_t *i32, const int64_t *i64, ft_size nnz,
+                                const int wide)
+{
+    double sum0 = 0, sum1 = 0, sum2 = 0, sum3 = 0;
+    ft_size j = 0;
+    for (; j + 4 <= nnz; j += 4) {
+        sum0 += w[FT_INDEX(j)] * x[j];
+        sum1 += w[FT_INDEX(j + 1)] * x[j + 1];
+        sum2 += w[FT_INDEX(j + 2)] * x[j + 2];
+        sum3 += w[FT_INDEX(j + 3)] * x[j + 3];
+    }
+    for (; j < nnz; j++)
+        sum0 += w[FT_INDEX(j)] * x[j];
+    return (sum0 + sum1) + (sum2 + sum3);
+}
+
+/* v += move x; the norms of the touched weights, a repeated index counted each time, as scikit-learn counts them. */
+FT_INLINE void FT(sparse_move)(FT_REAL *w, FT_REAL *lanes, const FT_REAL *x, const int32_t *i32, const int64_t *i64,
+                               ft_size nnz, const int wide, FT_REAL move, const int l1)
+{
+    FT_REAL square[4] = {0}, absolute[4] = {0};
+    ft_size j = 0;
+    for (; j + 4 <= nnz; j += 4)
+        for (ft_size i = 0; i < 4; i++) {
+            FT_REAL *weight = w + FT_INDEX(j + i);
+            const FT_REAL v = *weight + move * x[j + i];
+            *weight = v;
+            square[i] += v * v;
+            if (l1)
+                absolute[i] += v < 0 ? -v : v;
+        }
+    for (; j < nnz; j++) {
+        FT_REAL *weight = w + FT_INDEX(j);
+        const FT_REAL v = *weight + move * x[j];
+        *weight = v;
+        square[0] += v * v;
+        if (l1)
+            absolute[0] += v < 0 ? -v : v;
+    }
+    lanes[0] = (square[0] + square[1]) + (square[2] + square[3]);
+    lanes[FT_LANE_BLOCK] = (absolute[0] + absolute[1]) + (absolute[2] + absolute[3]);
+    /* The first fit's norm of initial weights was spread over the lanes. */
+    for (ft_size i = 1; i < FT_LANE_BLOCK; i++)
+        lanes[i] = lanes[FT_LANE_BLOCK + i] = 0;
+}
+
+FT_INLINE void FT(sparse_penalty)(FT_REAL *w, FT_REAL *q, const int32_t *i32, const int64_t *i64, ft_size nnz,
+                                  const int wide, double u, double wscale)
+{
+    const double inverse = 1.0 / wscale;
+    for (ft_size j = 0; j < nnz; j++) {
+        const ft_size at = FT_INDEX(j);
+        const double v = w[at], have = q[at];
+        double cut = v;
+        if (v > 0)
+            cut = ft_max_f64(v - (u + have) * inverse, 0);
+        else if (v < 0)
+            cut = ft_min_f64(v + (u - have) * inverse, 0);
+        w[at] = (FT_REAL)cut;
+        q[at] = (FT_REAL)(have + wscale * (w[at] - v));
+    }
+}
+
+FT_INLINE void FT(sgd_sparse_loop)(ft_sgd *s, ft_size end, const ft_size slots, const ft_size n, double *c,
+                                   const int wide)
+{
+    const ft_size stride = s->stride;
+    const int32_t *training = s->training;
+    const int64_t *indptr = s->X.indptr;
+    const FT_REAL *values = (const FT_REAL *)s->X.values;
+    FT_REAL *weights = (FT_REAL *)s->weights;
+    for (ft_size i = s->position; i < end; i++) {
+        const ft_size row = training[i], ahead = training[i + FT_ROWS_AHEAD < s->n_train ? i + FT_ROWS_AHEAD : i];
+        const ft_size start = indptr[row], nnz = indptr[row + 1] - start;
+        const FT_REAL *x = values + start;
+        const int32_t *i32 = wide ? NULL : s->X.indices32 + start;
+        const int64_t *i64 = wide ? s->X.indices64 + start : NULL;
+        FT(prefetch_targets)(s, ahead);
+        for (ft_size j = indptr[ahead]; j < indptr[ahead + 1]; j += 64 / (ft_size)sizeof(FT_REAL))
+            __builtin_prefetch(values + j);
+        for (ft_size j = indptr[ahead]; j < indptr[ahead + 1]; j += wide ? 8 : 16)
+            __builtin_prefetch(wide ? (const void *)(s->X.indices64 + j) : (const void *)(s->X.indices32 + j));
+        for (ft_size k = 0; k < slots; k++) {
+            FT_COLUMN(dot)[k] = (double)FT(sparse_dot)(weights + FT_CANDIDATE(k) * stride, x, i32, i64, nnz, wide);
+            FT_REAL *lanes = FT(lanes_of)(s, FT_CANDIDATE(k));
+            FT(sgd_add_norms)(lanes, FT_COLUMN(square_scale)[k], FT_COLUMN(abs_scale)[k], s->with_l1);
+        }
+        double row_square = 1;
+        if (s->aggressive) {
+            row_square = 0;
+            for (ft_size j = 0; j < nnz; j++)
+                row_square += (double)x[j] * x[j];
+        }
+        if (!(n == 1 ? FT(sgd_scalars)(s, 1, c, row, s->t, row_square)
+                     : FT(sgd_scalars_many)(s, n, c, row, s->t, row_square)))
+            continue;
+        for (ft_size k = 0; k < slots; k++) {
+            const ft_size offset = FT_CANDIDATE(k) * stride;
+            if (__builtin_expect(FT_COLUMN(wscale)[k] < FT_RESET_WSCALE, 0))
+                FT(sgd_reset_wscale)(s, n, c, k);
+            const double wscale = FT_COLUMN(wscale)[k];
+            if (FT_COLUMN(update)[k] != 0) {
+                const FT_REAL move = (FT_REAL)(FT_COLUMN(update)[k] / wscale);
+                if (s->with_l1)
+                    FT(sparse_move)(weights + offset, FT(lanes_of)(s, FT_CANDIDATE(k)), x, i32, i64, nnz, wide, move, 1);
+                else
+                    FT(sparse_move)(weights + offset, FT(lanes_of)(s, FT_CANDIDATE(k)), x, i32, i64, nnz, wide, move, 0);
+                FT_COLUMN(square_scale)[k] = wscale * wscale;
+                FT_COLUMN(abs_scale)[k] = wscale;
+            }
+            if (s->with_average) {
+                const FT_REAL move = FT(sgd_average_step)(n, c, k, s->t);
+                FT_REAL *averages = (FT_REAL *)s->averages + offset;
+                if (move != 0)
+                    for (ft_size j = 0; j < nnz; j++)
+                        averages[FT_INDEX(j)] += move * x[j];
+            }
+            if (s->with_l1 && FT_COLUMN(l1_ratio)[k] > 0)
+                FT(sparse_penalty)(weights + offset, (FT_REAL *)s->q + offset, i32, i64, nnz, wide, FT_COLUMN(u)[k],
+                                   wscale);
+        }
+        s->t += 1;
+    }
+    s->position = end;
+}

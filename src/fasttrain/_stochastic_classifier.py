@@ -1,0 +1,481 @@
+"""SGDClassifier, and the training of several of them over one row order."""
+
+from numbers import Integral
+
+import numpy as np
+from scipy import sparse
+from sklearn import linear_model
+from sklearn.utils import check_random_state, compute_class_weight
+from sklearn.utils.multiclass import check_classification_targets, unique_labels
+from sklearn.utils.validation import column_or_1d
+
+from fasttrain import _descents
+from fasttrain._descents import Problem, candidate, rows_of, train
+from fasttrain._kernels.threads import get_num_threads
+from fasttrain._stochastic_base import CLASSIFIER_LOSSES, StochasticLinear, start_array, subset
+from fasttrain._validation import row_weights
+
+
+class SGDClassifier(StochasticLinear, linear_model.SGDClassifier):
+    """Linear classifiers by per-sample stochastic descent: scikit-learn's estimator, several times faster.
+
+    Two classes make one model, more classes one model each against the rest, trained on threads.
+
+    Parameters
+    ----------
+    loss : {'hinge', 'log_loss', 'modified_huber', 'squared_hinge', 'perceptron', 'squared_error', 'huber', \
+'epsilon_insensitive', 'squared_epsilon_insensitive'}, default='hinge'
+        'hinge' is the linear support vector machine, 'log_loss' logistic regression. Probabilities come with
+        'log_loss' and 'modified_huber'.
+    penalty : {'l2', 'l1', 'elasticnet', None}, default='l2'
+        ``alpha`` times ``w . w / 2``, ``|w|``, their mixture, or nothing. The L1 part is the cumulative
+        truncated gradient [2]_: weights reach exact zeros.
+    alpha : float, default=0.0001
+        Strength of the penalty, >= 0; also in the 'optimal' schedule, where it must be > 0.
+    l1_ratio : float or None, default=0.15
+        Share of L1 in 'elasticnet', in [0, 1].
+    fit_intercept : bool, default=True
+    max_iter : int, default=1000
+        Most epochs of :meth:`fit`.
+    tol : float or None, default=1e-3
+        Training ends when the objective (or under ``early_stopping`` the validation score) got no better
+        than its best by ``tol`` in ``n_iter_no_change`` epochs running. None: always ``max_iter`` epochs.
+    shuffle : bool, default=True
+        A new order of the rows for each epoch.
+    verbose : int, default=0
+        Above 0, prints each epoch.
+    epsilon : float, default=0.1
+        Of the losses 'huber', 'epsilon_insensitive' and 'squared_epsilon_insensitive'.
+    n_jobs : int or None, default=None
+        Threads for the models of several classes. None and -1: as many as the thread settings allow.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the shuffles and of the validation split, drawn as scikit-learn draws them.
+    learning_rate : {'constant', 'optimal', 'invscaling', 'adaptive', 'pa1', 'pa2'}, default='optimal'
+        Step size at step t: ``eta0``; ``1 / (alpha (t0 + t - 1))`` with Bottou's ``t0`` [1]_; ``eta0 /
+        t**power_t``; ``eta0``, divided by 5 where 'constant' would stop; and the two passive-aggressive
+        rules [3]_, for 'hinge' only.
+    eta0 : float, default=0.01
+        > 0. For 'pa1' the largest step, for 'pa2' the softness of the rule.
+    power_t : float, default=0.5
+    early_stopping : bool, default=False
+        Hold out ``validation_fraction`` of the rows, stratified by class, and stop on their score.
+    validation_fraction : float, default=0.1
+    n_iter_no_change : int, default=5
+    class_weight : dict, 'balanced' or None, default=None
+        Factors of the steps, by class; 'balanced' is ``n_samples / (n_classes * count)``.
+    warm_start : bool, default=False
+        :meth:`fit` begins at the last solution.
+    average : bool or int, default=False
+        ``coef_`` is the mean of the weights of all steps, or of those from step ``average`` on.
+
+    Attributes
+    ----------
+    coef_ : ndarray of shape (1, n_features) or (n_classes, n_features)
+        In the dtype of X.
+    intercept_ : ndarray of shape (1,) or (n_classes,)
+    classes_ : ndarray of shape (n_classes,)
+    n_iter_ : int
+        Epochs of the longest model.
+    t_ : float
+        ``1 + n_iter_ * n_samples``, and on from there in ``partial_fit``.
+    loss_curve_ : list of float, or list of such lists
+        The objective (mean loss plus penalty) of each epoch; one list a model when there are several.
+    validation_scores_ : list of float, list of such lists, or None
+        Accuracy of each model against its own class of each epoch, when there is validation data.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+
+    Notes
+    -----
+    A step on row x with target y, with scikit-learn's arithmetic::
+
+        w <- max(0, 1 - (1 - l1_ratio) eta alpha) w - eta weight loss'(y, w . x + b) x
+        b <- b - eta weight loss'(y, w . x + b)
+
+    On sparse rows b moves a hundredth as far, and the L1 cut is made to the weights of the row's values only.
+    Deviations of scikit-learn's own that are kept, because its answers are the contract: under
+    ``early_stopping`` the score is taken from weights without their scale,
+    with 'log_loss' from predictions in {-1, 1} against targets in {0, 1}, and an averaged model's
+    ``partial_fit`` begins its intercept where the first call did. Validation data of one's own is scored
+    with the weights as they are. Results do not depend on the number of threads.
+
+    References
+    ----------
+    .. [1] Bottou, "Stochastic Gradient Descent Tricks", Neural Networks: Tricks of the Trade, 2012.
+    .. [2] Tsuruoka, Tsujii, Ananiadou, "Stochastic Gradient Descent Training for L1-regularized Log-linear
+    Models with
+       Cumulative Penalty", ACL 2009.
+    .. [3] Crammer, Dekel, Keshet, Shalev-Shwartz, Singer, "Online Passive-Aggressive Algorithms", JMLR 7,
+    2006.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_classification
+    >>> from fasttrain.stochastic_linear import SGDClassifier
+    >>> X, y = make_classification(n_samples=500, class_sep=2.0, random_state=0)
+    >>> model = SGDClassifier("log_loss", random_state=0).fit(X, y)
+    >>> model.coef_.shape
+    (1, 20)
+    >>> model.score(X, y) > 0.9
+    True
+    """
+
+    _losses = CLASSIFIER_LOSSES
+    _aggressive_loss = "hinge"
+
+    def __init__(
+        self,
+        loss="hinge",
+        *,
+        penalty="l2",
+        alpha=0.0001,
+        l1_ratio=0.15,
+        fit_intercept=True,
+        max_iter=1000,
+        tol=1e-3,
+        shuffle=True,
+        verbose=0,
+        epsilon=0.1,
+        n_jobs=None,
+        random_state=None,
+        learning_rate="optimal",
+        eta0=0.01,
+        power_t=0.5,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=5,
+        class_weight=None,
+        warm_start=False,
+        average=False,
+    ):
+        super().__init__(
+            loss,
+            penalty=penalty,
+            alpha=alpha,
+            l1_ratio=l1_ratio,
+            fit_intercept=fit_intercept,
+            max_iter=max_iter,
+            tol=tol,
+            shuffle=shuffle,
+            verbose=verbose,
+            epsilon=epsilon,
+            random_state=random_state,
+            learning_rate=learning_rate,
+            eta0=eta0,
+            power_t=power_t,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            n_iter_no_change=n_iter_no_change,
+            warm_start=warm_start,
+            average=average,
+        )
+        self.class_weight = class_weight
+        self.n_jobs = n_jobs
+
+    def _check_parameters(self, for_partial_fit=False):
+        super()._check_parameters(for_partial_fit)
+        if self.n_jobs is not None and (
+            isinstance(self.n_jobs, bool) or not isinstance(self.n_jobs, Integral)
+        ):
+            raise TypeError(f"n_jobs must be an integer or None, got {self.n_jobs!r}")
+        if self.n_jobs == 0:
+            raise ValueError("n_jobs must not be 0: -1 takes all cores, None what the thread settings allow")
+        if not (
+            self.class_weight is None
+            or isinstance(self.class_weight, dict)
+            or self.class_weight == "balanced"
+        ):
+            raise ValueError(f"class_weight must be a dict, 'balanced' or None, got {self.class_weight!r}")
+
+    def fit(self, X, y, coef_init=None, intercept_init=None, sample_weight=None, *, X_val=None, y_val=None):
+        """Fit from scratch, or from the last solution under ``warm_start``.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            float32 and float64 are taken as they are, other dtypes as float64. Sparse formats other than
+            CSR are converted.
+        y : array-like of shape (n_samples,)
+            Class labels.
+        coef_init : array-like of shape (n_classes, n_features) or (n_features,), default=None
+            Where the weights begin. Not written to.
+        intercept_init : array-like of shape (n_classes,) or (1,), default=None
+        sample_weight : array-like of shape (n_samples,) or float, default=None
+            Multiplied with the class weights.
+        X_val, y_val : array-likes of shapes (n_val, n_features) and (n_val,), default=None
+            Validation data of one's own. Every epoch is scored on it (``validation_scores_``), and
+            ``early_stopping`` looks at it instead of holding out a part of X.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            For a wrong parameter or wrong data, by the argument's name.
+        ValueError
+            When the weights leave the finite numbers.
+        KeyboardInterrupt
+            Within 100 ms of Ctrl-C; the estimator then has the weights it had before.
+        """
+        self._check_parameters()
+        # Integers are labels whatever they are; for anything else it takes a look at the values.
+        if type(y) is not np.ndarray or y.ndim != 1 or y.dtype.kind not in "iub":
+            y = column_or_1d(y, warn=True)
+            check_classification_targets(y)
+        X, y = self.check_rows(X, y, reset=True)
+        classes, codes = np.unique(y, return_inverse=True)
+        warm = self.warm_start and getattr(self, "coef_", None) is not None
+        if warm:
+            coef_init = self.coef_ if coef_init is None else coef_init
+            intercept_init = self.intercept_ if intercept_init is None else intercept_init
+        weight = row_weights(sample_weight, len(y), X.dtype, all_zero_accepted=self.early_stopping)
+        validation = self._check_validation(X_val, y_val, classes, X.dtype)
+        fit_classifiers(
+            [self],
+            X,
+            y,
+            classes,
+            codes,
+            weight,
+            self.max_iter,
+            self._fresh(classes, X, coef_init, intercept_init),
+            1.0,
+            validation=validation,
+        )
+        self.warn_at_end()
+        return self
+
+    def partial_fit(self, X, y, classes=None, sample_weight=None):
+        """Train one epoch on these samples, from where the last call ended.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,)
+        classes : array-like of shape (n_classes,), default=None
+            All classes that any call will see; needed in the first call.
+        sample_weight : array-like of shape (n_samples,) or float, default=None
+
+        Returns
+        -------
+        self
+        """
+        first = getattr(self, "classes_", None) is None
+        if first:
+            self._check_parameters(for_partial_fit=True)
+            if self.class_weight == "balanced":
+                raise ValueError(
+                    "class_weight 'balanced' is not supported for partial_fit. In order to use 'balanced' "
+                    "weights, use "
+                    "compute_class_weight('balanced', classes=classes, y=y). In place of y you can use a "
+                    "large enough "
+                    "sample of the full training set target to properly estimate the class frequency "
+                    "distributions. Pass "
+                    "the resulting weights as the class_weight parameter."
+                )
+            if classes is None:
+                raise ValueError("classes must be passed on the first call to partial_fit.")
+        elif classes is not None and not np.array_equal(self.classes_, unique_labels(classes)):
+            raise ValueError(
+                f"`classes={classes!r}` is not the same as on last call to partial_fit, was: "
+                f"{self.classes_!r}"
+            )
+        trained = getattr(self, "coef_", None) is not None
+        X, y = self.check_rows(X, y, reset=first, dtype=self.coef_.dtype if trained else None)
+        classes = unique_labels(classes) if first else self.classes_
+        codes = np.searchsorted(classes, y)
+        if not np.array_equal(classes[np.minimum(codes, len(classes) - 1)], y):
+            unknown = np.setdiff1d(y, classes)
+            raise ValueError(f"y contains labels that are not in classes {classes!r}: {unknown!r}")
+        weight = row_weights(sample_weight, len(y), X.dtype)
+        start = self._state() if trained else self._fresh(classes, X, None, None)
+        fit_classifiers([self], X, y, classes, codes, weight, 1, start, getattr(self, "t_", 1.0))
+        return self
+
+    # ---- where a fit begins ----
+
+    def _fresh(self, classes, X, coef_init, intercept_init):
+        """Starting weights of every model of a new fit: (coef, intercept, average_coef,
+        average_intercept).
+        """
+        n_models = 1 if len(classes) <= 2 else len(classes)
+        shape = (n_models, X.shape[1])
+        coef = np.zeros(shape, X.dtype)
+        intercept = np.zeros(n_models, X.dtype)
+        if coef_init is not None:
+            coef = start_array(coef_init, "coef_init", shape, X.dtype)
+        if intercept_init is not None:
+            intercept = start_array(intercept_init, "intercept_init", (n_models,), X.dtype)
+        return coef, intercept, np.zeros(shape, X.dtype), np.zeros(n_models, X.dtype)
+
+    def _state(self):
+        """Starting weights of a partial_fit that is not the first."""
+        if sparse.issparse(self.coef_):
+            raise ValueError("coef_ must be dense for partial_fit; call densify() first")
+        coef = np.atleast_2d(self.coef_)
+        if self.average and getattr(self, "_average_coef", None) is not None:
+            return (
+                np.atleast_2d(self._standard_coef),
+                self._standard_intercept,
+                np.atleast_2d(self._average_coef),
+                self._average_intercept,
+            )
+        return coef, self.intercept_, np.zeros_like(coef), np.zeros(len(coef), coef.dtype)
+
+    def _check_validation(self, X_val, y_val, classes, dtype):
+        if X_val is None and y_val is None:
+            return None
+        if X_val is None or y_val is None:
+            raise ValueError("X_val and y_val must be given together, got one of them")
+        X_val, y_val = self.check_rows(X_val, y_val, reset=False, dtype=dtype)
+        codes = np.minimum(np.searchsorted(classes, y_val), len(classes) - 1)
+        if not np.array_equal(classes[codes], y_val):
+            raise ValueError(
+                f"y_val must hold classes of y only, got {np.setdiff1d(y_val, classes)!r} besides"
+            )
+        return X_val, codes
+
+    def _adopt(self, classes, trained, start, t, n_samples):
+        """Take over trained models. ``trained`` has one model, or one a class."""
+        self.classes_ = classes
+        several = len(trained) > 1
+        self.n_iter_ = max(model.n_iter for model in trained)
+        self.t_ = t + self.n_iter_ * n_samples
+        self.loss_curve_ = [model.loss_curve for model in trained] if several else trained[0].loss_curve
+        scores = [model.validation_scores for model in trained]
+        self.validation_scores_ = None if not scores[0] else scores if several else scores[0]
+        coef = np.stack([model.coef for model in trained])
+        intercept = np.array([model.intercept for model in trained])
+        if several:
+            intercept = intercept.astype(coef.dtype)
+        if not self.average:
+            self.coef_, self.intercept_ = coef, intercept
+            return
+        average_intercept = np.array([model.average_intercept for model in trained], dtype=coef.dtype)
+        # In later calls scikit-learn begins the intercept of an averaged model where it began before, and
+        # with several classes takes the last intercept for their average. Its answers are the contract.
+        before = getattr(self, "_standard_intercept", None)
+        overwritten = several and before is start[1] and self.intercept_ is self._average_intercept
+        kept = start[1]
+        self._standard_coef = coef
+        self._average_coef = np.stack([model.average_coef for model in trained])
+        self._average_intercept = intercept if overwritten else average_intercept
+        averaged = self._averaged()
+        if several:
+            self._standard_intercept = kept if overwritten else intercept
+        else:
+            self._standard_intercept = kept if averaged else intercept
+        self.coef_ = self._average_coef if averaged else coef
+        self.intercept_ = self._average_intercept if averaged else self._standard_intercept
+
+    def decision_function(self, X):
+        """Signed distance to each model's hyperplane, up to the norm of its weights: w . x + b.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_classes)
+            For two classes one column: above 0 means ``classes_[1]``.
+
+        Raises
+        ------
+        ValueError
+            Also for a CSR matrix whose indices point outside its width.
+        """
+        _descents.check_prediction_rows(X)
+        return super().decision_function(X)
+
+
+def _threads(n_jobs):
+    """Threads that ``n_jobs`` asks for: None and -1 leave it to the thread settings, -2 all cores but one."""
+    if n_jobs is None or n_jobs == -1:
+        return None
+    return int(n_jobs) if n_jobs > 0 else max(1, get_num_threads() + 1 + int(n_jobs))
+
+
+def _code(codes, positive, loss, dtype):
+    """Targets of one binary model: 1 for its class, for the others 0 (log loss) or -1."""
+    return np.where(codes == positive, 1, 0 if loss == "log_loss" else -1).astype(dtype)
+
+
+def fit_classifiers(group, X, y, classes, codes, weight, max_iter, start, t, validation=None, rows=None):
+    """Train estimators that share SHARED on the same rows, one model a class, and hand each its own.
+
+    ``rows`` are the row numbers to train on (None: all), ``y`` their labels and ``codes`` the codes of all
+    rows.
+    """
+    lead, n_classes = group[0], len(classes)
+    if n_classes < 2:
+        raise ValueError(f"The number of classes has to be greater than one; got {n_classes} class")
+    X_rows = rows_of(X)
+    expanded = [
+        np.ones(n_classes) if e.class_weight is None else compute_class_weight(e.class_weight, classes=classes, y=y)
+        for e in group
+    ]
+    random_state = check_random_state(lead.random_state)
+    binary = n_classes == 2
+    if binary:
+        random_state.randint(1, _descents.LARGEST_SEED)
+
+    held = mask = None
+    if lead.early_stopping and validation is None:
+        weighted = None if weight is None else subset(weight, rows) > 0
+        part = subset(codes, rows)
+        split_on = _code(part, 1, lead.loss, X.dtype) if binary else y
+        mask = _descents.validation_mask(
+            split_on, True, lead.validation_fraction, lead.random_state, weighted
+        )
+        held = np.flatnonzero(mask) if rows is None else rows[mask.astype(bool)]
+        if rows is not None:
+            mask = np.zeros(X.shape[0], np.uint8)
+            mask[held] = 1
+        validation_rows, validation_codes = rows_of(X[held]), codes[held]
+        validation_weight = None if weight is None else np.ascontiguousarray(weight[held])
+    elif validation is not None:
+        validation_rows, validation_codes = rows_of(validation[0], "X_val"), validation[1]
+        validation_weight = None
+
+    if binary:
+        seeds = [int(random_state.randint(_descents.LARGEST_SEED))]
+    else:
+        seeds = _descents.class_seeds(random_state, n_classes)
+    own_score = validation is not None
+    has_score = own_score or held is not None
+    problems = []
+    for i, seed in zip([1] if binary else range(n_classes), seeds):
+        score = None
+        if has_score:
+            # scikit-learn compares predictions in {-1, 1} with these codes, those of the log loss too.
+            y_score = _code(validation_codes, i, "hinge" if own_score else lead.loss, X.dtype)
+            totals = np.repeat(_descents.score_totals(y_score, validation_weight, "accuracy"), len(group))
+            score = (validation_rows, y_score, validation_weight, totals, "accuracy")
+        models = [
+            candidate(e, max_iter or e.max_iter, w[i], w[0] if binary else 1.0)
+            for e, w in zip(group, expanded)
+        ]
+        k = 0 if binary else i
+        begin = tuple(np.ascontiguousarray(part[k]) if part.ndim == 2 else float(part[k]) for part in start)
+        problems.append(
+            Problem(
+                X_rows,
+                _code(codes, i, lead.loss, X.dtype),
+                lead.loss,
+                seed,
+                models,
+                [begin] * len(group),
+                weight,
+                mask,
+                rows,
+                score,
+                lead.descent_options(X, t, has_score, own_score),
+            )
+        )
+    results = train(problems, _threads(lead.n_jobs), lead.verbose)
+    n_samples = len(y)
+    for e, estimator in enumerate(group):
+        estimator._adopt(classes, [models[e] for models in results], start, t, n_samples)
