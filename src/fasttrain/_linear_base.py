@@ -153,6 +153,11 @@ class LinearModel(BaseEstimator):
         by_class = self._class_weights(y)
         if by_class is not None:
             weights = by_class.astype(dtype) if weights is None else weights * by_class.astype(dtype)
+            if (by_class < 0).any() or not weights.any():
+                raise ValueError(
+                    "class_weight must hold numbers >= 0 that leave a row of weight > 0, "
+                    f"got {self.class_weight!r}"
+                )
         return weights
 
     def _class_weights(self, y):

@@ -321,6 +321,12 @@ def test_bad_parameters(cls, parameters, error, match):
     assert not [name for name in vars(model) if name.endswith("_")]
 
 
+@pytest.mark.parametrize("class_weight", [{0: -1.0, 1: 1.0}, {0: 0.0, 1: 0.0}])
+def test_bad_class_weights(class_weight):
+    with pytest.raises(ValueError, match="class_weight must hold numbers >= 0"):
+        LinearClassifier(class_weight=class_weight).fit(X, Y)
+
+
 def test_losses_of_the_other_kind():
     with pytest.raises(ValueError, match="classification loss, got 'huber'"):
         LinearClassifier("huber").fit(X, Y)
