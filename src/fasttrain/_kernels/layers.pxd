@@ -7,8 +7,9 @@ cdef enum:
 
 
 # A layer's parameters in the flat parameter array. A narrow layer (the last one, with few outputs) keeps one row of
-# n_in weights and the bias for each output; a wide one keeps panels of panel_width columns, each n_in rows of weights and
-# then the row of biases. Layers above the first also keep W^T, as panels of n_in columns, for the backward product.
+# n_in weights and the bias for each output; a wide one keeps panels of panel_width columns, each n_in rows of weights
+# and then the row of biases. Layers above the first also keep W^T, as panels of n_in columns, for the backward
+# product.
 cdef struct layer:
     Py_ssize_t n_in
     Py_ssize_t n_out

@@ -78,19 +78,22 @@ cdef extern from "ops.h" nogil:
         void (*penalty_gradient)(float l1, float l2, const float* w, float* g_io, Py_ssize_t n) noexcept nogil
         void (*penalty_prox)(float l1, float l2, float* w_io, Py_ssize_t n) noexcept nogil
         void (*update_span)(int kind, const ft_update* h, float* w_io, const float* g, float* s1_io,
-            float* s2_io, float* s3_io, Py_ssize_t n) noexcept nogil
+            float* s2_io, float* s3_io,
+            Py_ssize_t n) noexcept nogil
         void (*rows_dot)(const float* const* rows, Py_ssize_t m, Py_ssize_t k, const float* w,
             Py_ssize_t ldw, Py_ssize_t n_out, const float* bias, Py_ssize_t bias_stride, float* z_out,
             Py_ssize_t ldz, const float* const* ahead) noexcept nogil
         void (*rows_axpy)(const float* const* rows, Py_ssize_t m, Py_ssize_t first, Py_ssize_t last,
-            const float* d, Py_ssize_t ldd, Py_ssize_t n_out, float* g_io, Py_ssize_t ldg, const float* const* ahead) noexcept nogil
+            const float* d, Py_ssize_t ldd, Py_ssize_t n_out, float* g_io, Py_ssize_t ldg,
+            const float* const* ahead) noexcept nogil
         void (*rows_panel)(const float* const* rows, Py_ssize_t m, Py_ssize_t k, const float* panel,
             Py_ssize_t width, const float* bias, float* z_out, Py_ssize_t ldz) noexcept nogil
         void (*columns_panel)(const float* const* rows, Py_ssize_t m, Py_ssize_t first, Py_ssize_t last,
             const float* d, Py_ssize_t ldd, Py_ssize_t width, int accumulate, float* g_io) noexcept nogil
         void (*column_sums)(const float* d, Py_ssize_t ldd, Py_ssize_t m, Py_ssize_t width, int accumulate,
             float* s_io) noexcept nogil
-        void (*traffic)(const float* g, float* w_io, float* s1_io, float* s2_io, float* s3_io, Py_ssize_t n) noexcept nogil
+        void (*traffic)(const float* g, float* w_io, float* s1_io, float* s2_io, float* s3_io,
+            Py_ssize_t n) noexcept nogil
         void (*prefetch_rows)(const float* const* rows, Py_ssize_t m, Py_ssize_t k) noexcept nogil
         void (*deviation_sums)(const float* x, Py_ssize_t ldx, Py_ssize_t m, Py_ssize_t width,
             const double* shift, double* s1_io, double* s2_io) noexcept nogil
@@ -124,19 +127,22 @@ cdef extern from "ops.h" nogil:
         void (*penalty_gradient)(double l1, double l2, const double* w, double* g_io, Py_ssize_t n) noexcept nogil
         void (*penalty_prox)(double l1, double l2, double* w_io, Py_ssize_t n) noexcept nogil
         void (*update_span)(int kind, const ft_update* h, double* w_io, const double* g, double* s1_io,
-            double* s2_io, double* s3_io, Py_ssize_t n) noexcept nogil
+            double* s2_io, double* s3_io,
+            Py_ssize_t n) noexcept nogil
         void (*rows_dot)(const double* const* rows, Py_ssize_t m, Py_ssize_t k, const double* w,
             Py_ssize_t ldw, Py_ssize_t n_out, const double* bias, Py_ssize_t bias_stride, double* z_out,
             Py_ssize_t ldz, const double* const* ahead) noexcept nogil
         void (*rows_axpy)(const double* const* rows, Py_ssize_t m, Py_ssize_t first, Py_ssize_t last,
-            const double* d, Py_ssize_t ldd, Py_ssize_t n_out, double* g_io, Py_ssize_t ldg, const double* const* ahead) noexcept nogil
+            const double* d, Py_ssize_t ldd, Py_ssize_t n_out, double* g_io, Py_ssize_t ldg,
+            const double* const* ahead) noexcept nogil
         void (*rows_panel)(const double* const* rows, Py_ssize_t m, Py_ssize_t k, const double* panel,
             Py_ssize_t width, const double* bias, double* z_out, Py_ssize_t ldz) noexcept nogil
         void (*columns_panel)(const double* const* rows, Py_ssize_t m, Py_ssize_t first, Py_ssize_t last,
             const double* d, Py_ssize_t ldd, Py_ssize_t width, int accumulate, double* g_io) noexcept nogil
         void (*column_sums)(const double* d, Py_ssize_t ldd, Py_ssize_t m, Py_ssize_t width, int accumulate,
             double* s_io) noexcept nogil
-        void (*traffic)(const double* g, double* w_io, double* s1_io, double* s2_io, double* s3_io, Py_ssize_t n) noexcept nogil
+        void (*traffic)(const double* g, double* w_io, double* s1_io, double* s2_io, double* s3_io,
+            Py_ssize_t n) noexcept nogil
         void (*prefetch_rows)(const double* const* rows, Py_ssize_t m, Py_ssize_t k) noexcept nogil
         void (*deviation_sums)(const double* x, Py_ssize_t ldx, Py_ssize_t m, Py_ssize_t width,
             const double* shift, double* s1_io, double* s2_io) noexcept nogil
@@ -292,7 +298,8 @@ cdef inline void rows_dot(const real* const* rows, Py_ssize_t m, Py_ssize_t k, c
 
 
 cdef inline void rows_axpy(const real* const* rows, Py_ssize_t m, Py_ssize_t first, Py_ssize_t last,
-        const real* d, Py_ssize_t ldd, Py_ssize_t n_out, real* g_io, Py_ssize_t ldg, const real* const* ahead) noexcept nogil:
+        const real* d, Py_ssize_t ldd, Py_ssize_t n_out, real* g_io, Py_ssize_t ldg,
+            const real* const* ahead) noexcept nogil:
     if real is float:
         ops_f32.rows_axpy(rows, m, first, last, d, ldd, n_out, g_io, ldg, ahead)
     else:

@@ -279,7 +279,7 @@ def multiply(const real[:, ::1] A, const real[::1] panels, const real[:, ::1] D,
     narrower, each in C order; n is a multiple of the vector's lanes.
     """
     cdef Py_ssize_t m = A.shape[0], k = A.shape[1], n = D.shape[1], wide = panel_width(<const real*> NULL)
-    cdef Py_ssize_t i, r, c, width
+    cdef Py_ssize_t i, _r, c, width
     cdef const real** rows
     _check_width(min(n, wide), lanes(<const real*> NULL), wide)
     _check_width(n % wide or wide, lanes(<const real*> NULL), wide)
@@ -293,7 +293,7 @@ def multiply(const real[:, ::1] A, const real[::1] panels, const real[:, ::1] D,
     for i in range(m):
         rows[i] = &A[i, 0]
     with nogil:
-        for r in range(repeat):
+        for _r in range(repeat):
             c = 0
             while c < n:
                 width = min(wide, n - c)
