@@ -3,6 +3,7 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
+import sklearn
 from sklearn.base import clone
 from sklearn.utils.estimator_checks import check_estimator
 
@@ -16,6 +17,8 @@ from fasttrain.preprocessing import (
     RobustScaler,
     StandardScaler,
 )
+
+SKLEARN = tuple(int(part) for part in sklearn.__version__.split(".")[:2])
 
 
 @pytest.mark.parametrize(
@@ -39,7 +42,9 @@ from fasttrain.preprocessing import (
 def test_check_estimator(estimator, n_checks):
     """Every check passes; array API input, which needs SCIPY_ARRAY_API, is the only one that does not run."""
     results = check_estimator(estimator, on_skip=None)
-    assert sum(result["status"] == "passed" for result in results) >= n_checks
+    passed = sum(result["status"] == "passed" for result in results)
+    # older releases have fewer checks
+    assert passed >= (n_checks if SKLEARN >= (1, 9) else 0.85 * n_checks)
     assert {result["check_name"] for result in results if result["status"] != "passed"} <= {
         "check_array_api_input"
     }

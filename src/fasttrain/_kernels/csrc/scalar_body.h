@@ -326,7 +326,7 @@ FT_INLINE FT_REAL FT(soft_threshold)(FT_REAL w, FT_REAL t)
 {
     /* written so that NaN comes out as NaN */
     const FT_REAL moved = w < 0 ? w + t : w - t;
-    return (w <= t) & (w >= -t) ? 0 : moved;
+    return ((w <= t) & (w >= -t)) ? 0 : moved;
 }
 
 #undef FT_EXP_LOW
