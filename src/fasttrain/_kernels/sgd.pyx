@@ -2,7 +2,7 @@
 
 The arithmetic is ``csrc/sgd_body.h``'s, compiled once for each instruction set. Here stand the objects that
 own its memory: :class:`Rows` (a matrix to read), :class:`Descent` (one row order and the candidates that walk
-it) and :func:`run`, which carries a list of descents to their ends on threads, looking at signals every 40 ms.
+it) and :func:`run`, which carries a list of descents to their ends on threads and looks at signals each 40 ms.
 
 Arguments are trusted, as everywhere in this package: dtypes, shapes, contiguity and index ranges are the
 caller's to check (:func:`csr_in_range` is there for the last).
@@ -190,7 +190,8 @@ cdef class Descent:
         In {-1, 1} for the margin losses, {0, 1} for the log loss.
     candidates : list of dict
         For each: ``alpha``, ``l1_ratio``, ``l2_ratio`` (both 0 without a penalty), ``schedule`` (one of
-        SCHEDULES), ``eta0``, ``eta_shift`` (the optimal schedule's first time), ``power_t``, ``parameter`` (the loss's),
+        SCHEDULES), ``eta0``, ``eta_shift`` (the optimal schedule's first time), ``power_t``, ``parameter``
+        (the loss's),
         ``weight_positive``,
         ``weight_negative``, ``average``, ``tol`` (-inf for none), ``n_iter_no_change``, ``max_iter``.
         Candidates share the loss, and either all of them are of one passive-aggressive schedule or none is.
@@ -208,8 +209,8 @@ cdef class Descent:
         fold of a cross-validation trains from the whole X.
     score : tuple or None
         ``(X_score, y_score, weight or None, totals, kind)``: the candidates are scored after each epoch; kind
-        is 'accuracy', 'r2' or 'r2_exponential' (of e^prediction), totals (float64, one a candidate) what a sum
-        over rows is divided by.
+        is 'accuracy', 'r2' or 'r2_exponential' (of e^prediction), totals (float64, one a candidate) what a
+        sum over rows is divided by.
     stop_on_score : bool
         Stop on the score instead of the training objective.
     score_unscaled : bool
