@@ -1,11 +1,11 @@
 """Per-sample stochastic descent, for one model or many in lockstep, on dense and CSR rows.
 
-The arithmetic is ``csrc/sgd_body.h``'s, compiled once for each instruction set. Here stand the objects that own its memory:
-:class:`Rows` (a matrix to read), :class:`Descent` (one row order and the candidates that walk it) and :func:`run`, which
-carries a list of descents to their ends on threads and looks at signals every 40 ms.
+The arithmetic is ``csrc/sgd_body.h``'s, compiled once for each instruction set. Here stand the objects that
+own its memory: :class:`Rows` (a matrix to read), :class:`Descent` (one row order and the candidates that walk
+it) and :func:`run`, which carries a list of descents to their ends on threads and looks at signals each 40 ms.
 
-Arguments are trusted, as everywhere in this package: dtypes, shapes, contiguity and index ranges are the caller's to check
-(:func:`csr_in_range` is there for the last).
+Arguments are trusted, as everywhere in this package: dtypes, shapes, contiguity and index ranges are the
+caller's to check (:func:`csr_in_range` is there for the last).
 """
 
 from libc.math cimport INFINITY, NAN
@@ -186,11 +186,13 @@ cdef class Descent:
     Parameters
     ----------
     X : Rows
-    y : array of X's dtype, shape (n_rows,), or (n_candidates, n_rows) when each candidate has targets of its own
+    y : array of X's dtype, shape (n_rows,), or (n_candidates, n_rows) for targets of each candidate's own
         In {-1, 1} for the margin losses, {0, 1} for the log loss.
     candidates : list of dict
-        For each: ``alpha``, ``l1_ratio``, ``l2_ratio`` (both 0 without a penalty), ``schedule`` (of SCHEDULES), ``eta0``,
-        ``eta_shift`` (the optimal schedule's first time), ``power_t``, ``parameter`` (the loss's), ``weight_positive``,
+        For each: ``alpha``, ``l1_ratio``, ``l2_ratio`` (both 0 without a penalty), ``schedule`` (one of
+        SCHEDULES), ``eta0``, ``eta_shift`` (the optimal schedule's first time), ``power_t``, ``parameter``
+        (the loss's),
+        ``weight_positive``,
         ``weight_negative``, ``average``, ``tol`` (-inf for none), ``n_iter_no_change``, ``max_iter``.
         Candidates share the loss, and either all of them are of one passive-aggressive schedule or none is.
     loss : str
@@ -203,11 +205,12 @@ cdef class Descent:
     mask : uint8 array of shape (n_rows,) or None
         1 for rows that are shuffled with the others but not trained on.
     rows : int32 array or None
-        The rows that the order begins with, in this order; all of them by default. Not copied rows, but row numbers: a
+        The rows that the order begins with, in this order; all by default. Not copies, but row numbers: a
         fold of a cross-validation trains from the whole X.
     score : tuple or None
-        ``(X_score, y_score, weight or None, totals, kind)``: after each epoch the candidates are scored; kind is 'accuracy',
-        'r2' or 'r2_exponential' (of e^prediction), totals (float64, one a candidate) what a sum over rows is divided by.
+        ``(X_score, y_score, weight or None, totals, kind)``: the candidates are scored after each epoch; kind
+        is 'accuracy', 'r2' or 'r2_exponential' (of e^prediction), totals (float64, one a candidate) what a
+        sum over rows is divided by.
     stop_on_score : bool
         Stop on the score instead of the training objective.
     score_unscaled : bool
@@ -216,8 +219,8 @@ cdef class Descent:
     intercept_decay : float
     """
 
-    def __cinit__(self, Rows X, y, list candidates, str loss, seed=1, double t=1.0, sample_weight=None, mask=None,
-                  rows=None, score=None, bint stop_on_score=False, bint score_unscaled=False,
+    def __cinit__(self, Rows X, y, list candidates, str loss, seed=1, double t=1.0, sample_weight=None,
+                  mask=None, rows=None, score=None, bint stop_on_score=False, bint score_unscaled=False,
                   bint fit_intercept=True, bint shuffle=True, bint pause_each_epoch=False,
                   double intercept_decay=1.0):
         cdef ft_sgd* s = &self.fit
@@ -379,7 +382,8 @@ cdef class Descent:
         self.column(FT_SGD_product)[k] = 1.0
         self.column(FT_SGD_best)[k] = -INFINITY if self.fit.stop_on_score else INFINITY
 
-    def begin_from(self, Py_ssize_t k, coef, double intercept, average_coef=None, double average_intercept=0.0):
+    def begin_from(self, Py_ssize_t k, coef, double intercept, average_coef=None,
+                   double average_intercept=0.0):
         """Start candidate k from these weights (arrays of X's dtype, contiguous; copied) instead of zeros."""
         cdef Py_ssize_t size = 8 if self.X.is_double else 4
         cdef Py_ssize_t offset = k * self.fit.stride * size
@@ -459,7 +463,8 @@ def run(list descents, int n_threads, each_epoch=None):
     Parameters
     ----------
     descents : list of Descent
-        All of one dtype. One descent is one thread's work; several share ``n_threads``. No result depends on their number.
+        All of one dtype. One descent is one thread's work; several share ``n_threads``. No result depends on
+        their number.
     n_threads : int
     each_epoch : callable or None
         Called with a descent's position in the list when it made its ``pause_each_epoch`` pause.
