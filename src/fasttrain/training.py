@@ -1,5 +1,6 @@
 """The fit loop: epochs, shuffling, schedules, stopping, callbacks, history. All training goes through here."""
 
+import functools
 import math
 from dataclasses import dataclass, field
 
@@ -141,6 +142,7 @@ def train(network, optimizer, *, n_epochs, batch_size, n_samples, learning_rate=
     if validation_loss is not None:
         result.history["validation_loss"] = []
     best, best_parameters, waited, factor = math.inf, None, 0, 1.0
+    rates, constant = None, isinstance(schedule, schedules.Constant)
     before = network.counters["t"]
     try:
         for callback in callbacks:
@@ -151,7 +153,9 @@ def train(network, optimizer, *, n_epochs, batch_size, n_samples, learning_rate=
                 if shuffle and per_epoch > 1:
                     order = np.ascontiguousarray(random_state.permutation(n_samples), dtype=np.intp)
                 count = min(per_epoch, left)
-                rates = schedule.rates(base * factor, first_step + result.n_steps, count, per_epoch, planned)
+                # a constant rate is asked for once: on little data the schedule would cost more than the epoch
+                if rates is None or not constant or len(rates) != count:
+                    rates = schedule.rates(base * factor, first_step + result.n_steps, count, per_epoch, planned)
                 network.start_epoch(order, batch_size, rates, threads)
                 while not network.run(SLICE_SECONDS):
                     pass
@@ -223,6 +227,14 @@ def objective_and_gradient(network, parameters, threads):
     return network.finish_gradient(gradient), gradient
 
 
+@functools.cache
+def _blas_controller():
+    """SciPy's L-BFGS works on vectors too short for threaded BLAS, whose barriers cost far more than they save."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
+
+
 def train_lbfgs(network, optimizer, *, n_iter, callbacks=None, n_threads=None, validation_loss=None,
                 catch_interrupt=False):
     """Minimize the engine's objective over all bound rows with SciPy's L-BFGS-B.
@@ -275,15 +287,14 @@ def train_lbfgs(network, optimizer, *, n_iter, callbacks=None, n_threads=None, v
                     f"the loss at the starting point is {value}, not a finite number. Scale the features "
                     "(StandardScaler) or start from smaller weights."
                 )
-            found = minimize(
-                function, start, jac=True, method="L-BFGS-B", callback=iterate,
-                options={
-                    "maxiter": optimizer.max_iter or n_iter, "maxfun": optimizer.max_fun, "maxcor": optimizer.history,
-                    "gtol": optimizer.tol,
-                    # an objective that no longer moves in its last digits cannot be told from its minimum
-                    "ftol": 64 * np.finfo(np.float64).eps if network.dtype == np.float64 else np.finfo(np.float32).eps,
-                },
-            )
+            # an objective that no longer moves in its last digits cannot be told from its minimum
+            last_digits = 64 * np.finfo(np.float64).eps if network.dtype == np.float64 else np.finfo(np.float32).eps
+            options = {
+                "maxiter": optimizer.max_iter or n_iter, "maxfun": optimizer.max_fun, "maxcor": optimizer.history,
+                "gtol": optimizer.tol, "ftol": last_digits,
+            }
+            with _blas_controller().limit(limits=1, user_api="blas"):
+                found = minimize(function, start, jac=True, method="L-BFGS-B", callback=iterate, options=options)
         if not result.history["loss"]:
             record(found.x, found.fun)
     except KeyboardInterrupt:
