@@ -289,11 +289,17 @@ static void FT(penalty_prox)(FT_REAL l1, FT_REAL l2, FT_REAL *w_io, ptrdiff_t n)
 /* ---- updates ---- */
 
 /* The gradient that a rule sees, and the decayed weight it starts from. */
-#define FT_GRADIENT FT(clip)(h->gradient_scale * g[i], -h->clip_value, h->clip_value) + h->l2 * w_io[i]
+#define FT_GRADIENT                                                                                               \
+    (plain ? h->gradient_scale * g[i] : FT(clip)(h->gradient_scale * g[i], -h->clip_value, h->clip_value)) +       \
+        h->l2 * w_io[i]
 #define FT_WEIGHT (h->keep * w_io[i])
 
-static void FT(update_span)(int kind, const ft_update *hyper, FT_REAL *restrict w_io, const FT_REAL *restrict g,
-                            FT_REAL *restrict s1_io, FT_REAL *restrict s2_io, FT_REAL *restrict s3_io, ptrdiff_t n)
+/* plain: nothing is clipped and there is no l1 */
+#define FT_PROX(w, t) (plain ? (w) : FT(soft_threshold)(w, t))
+
+FT_INLINE void FT(update_rule)(int kind, const int plain, const ft_update *hyper, FT_REAL *restrict w_io,
+                               const FT_REAL *restrict g, FT_REAL *restrict s1_io, FT_REAL *restrict s2_io,
+                               FT_REAL *restrict s3_io, ptrdiff_t n)
 {
 #define FT_FIELD(name) .name = (FT_REAL)hyper->name
     const struct {
@@ -308,7 +314,7 @@ static void FT(update_span)(int kind, const ft_update *hyper, FT_REAL *restrict 
     case FT_UPDATE_gradient_descent:
         for (ptrdiff_t i = 0; i < n; i++) {
             const FT_REAL d = FT_GRADIENT;
-            w_io[i] = FT(soft_threshold)(FT_WEIGHT - rate * d, rate * h->l1);
+            w_io[i] = FT_PROX(FT_WEIGHT - rate * d, rate * h->l1);
         }
         break;
     case FT_UPDATE_momentum:
@@ -316,7 +322,7 @@ static void FT(update_span)(int kind, const ft_update *hyper, FT_REAL *restrict 
             const FT_REAL d = FT_GRADIENT;
             const FT_REAL v = mu * s1_io[i] - rate * d;
             s1_io[i] = v;
-            w_io[i] = FT(soft_threshold)(FT_WEIGHT + v, h->l1_rate * h->l1);
+            w_io[i] = FT_PROX(FT_WEIGHT + v, h->l1_rate * h->l1);
         }
         break;
     case FT_UPDATE_nesterov:
@@ -324,7 +330,7 @@ static void FT(update_span)(int kind, const ft_update *hyper, FT_REAL *restrict 
             const FT_REAL d = FT_GRADIENT;
             const FT_REAL v = mu * s1_io[i] - rate * d;
             s1_io[i] = v;
-            w_io[i] = FT(soft_threshold)(FT_WEIGHT + (mu * v - rate * d), h->l1_rate * h->l1);
+            w_io[i] = FT_PROX(FT_WEIGHT + (mu * v - rate * d), h->l1_rate * h->l1);
         }
         break;
     case FT_UPDATE_adagrad:
@@ -333,7 +339,7 @@ static void FT(update_span)(int kind, const ft_update *hyper, FT_REAL *restrict 
             const FT_REAL s = s1_io[i] + d * d;
             s1_io[i] = s;
             const FT_REAL eta = rate / (FT_SQRT(s + h->epsilon_inside) + h->epsilon);
-            w_io[i] = FT(soft_threshold)(FT_WEIGHT - eta * d, eta * h->l1);
+            w_io[i] = FT_PROX(FT_WEIGHT - eta * d, eta * h->l1);
         }
         break;
     case FT_UPDATE_rmsprop:
@@ -345,7 +351,7 @@ static void FT(update_span)(int kind, const ft_update *hyper, FT_REAL *restrict 
                 const FT_REAL inverse = 1 / (FT_SQRT(s + h->epsilon_inside) + h->epsilon);
                 const FT_REAL v = mu * s3_io[i] + rate * inverse * d;
                 s3_io[i] = v;
-                w_io[i] = FT(soft_threshold)(FT_WEIGHT - v, h->l1_rate * inverse * h->l1);
+                w_io[i] = FT_PROX(FT_WEIGHT - v, h->l1_rate * inverse * h->l1);
             }
         } else {
             for (ptrdiff_t i = 0; i < n; i++) {
@@ -353,7 +359,7 @@ static void FT(update_span)(int kind, const ft_update *hyper, FT_REAL *restrict 
                 const FT_REAL s = b2 * s1_io[i] + (1 - b2) * (d * d);
                 s1_io[i] = s;
                 const FT_REAL eta = rate / (FT_SQRT(s + h->epsilon_inside) + h->epsilon);
-                w_io[i] = FT(soft_threshold)(FT_WEIGHT - eta * d, eta * h->l1);
+                w_io[i] = FT_PROX(FT_WEIGHT - eta * d, eta * h->l1);
             }
         }
         break;
@@ -367,7 +373,7 @@ static void FT(update_span)(int kind, const ft_update *hyper, FT_REAL *restrict 
             const FT_REAL inverse = 1 / (FT_SQRT(FT(max)(s - m * m, 0) + h->epsilon_inside) + h->epsilon);
             const FT_REAL v = mu * s3_io[i] + rate * inverse * d;
             s3_io[i] = v;
-            w_io[i] = FT(soft_threshold)(FT_WEIGHT - v, h->l1_rate * inverse * h->l1);
+            w_io[i] = FT_PROX(FT_WEIGHT - v, h->l1_rate * inverse * h->l1);
         }
         break;
     case FT_UPDATE_adadelta:
@@ -378,7 +384,7 @@ static void FT(update_span)(int kind, const ft_update *hyper, FT_REAL *restrict 
             const FT_REAL ratio = FT_SQRT((s2_io[i] + h->epsilon) / (s + h->epsilon));
             const FT_REAL move = ratio * d;
             s2_io[i] = b2 * s2_io[i] + (1 - b2) * (move * move);
-            w_io[i] = FT(soft_threshold)(FT_WEIGHT - rate * move, rate * ratio * h->l1);
+            w_io[i] = FT_PROX(FT_WEIGHT - rate * move, rate * ratio * h->l1);
         }
         break;
     case FT_UPDATE_adam:
@@ -389,7 +395,7 @@ static void FT(update_span)(int kind, const ft_update *hyper, FT_REAL *restrict 
             s1_io[i] = m;
             s2_io[i] = v;
             const FT_REAL eta = h->step / (h->root_scale * FT_SQRT(v) + h->epsilon);
-            w_io[i] = FT(soft_threshold)(FT_WEIGHT - eta * m, eta * h->l1);
+            w_io[i] = FT_PROX(FT_WEIGHT - eta * m, eta * h->l1);
         }
         break;
     case FT_UPDATE_nadam:
@@ -401,7 +407,7 @@ static void FT(update_span)(int kind, const ft_update *hyper, FT_REAL *restrict 
             s2_io[i] = v;
             const FT_REAL inverse = 1 / (h->root_scale * FT_SQRT(v) + h->epsilon);
             const FT_REAL move = (h->step * m + h->step_gradient * d) * inverse;
-            w_io[i] = FT(soft_threshold)(FT_WEIGHT - move, (h->step + h->step_gradient) * inverse * h->l1);
+            w_io[i] = FT_PROX(FT_WEIGHT - move, (h->step + h->step_gradient) * inverse * h->l1);
         }
         break;
     case FT_UPDATE_lion:
@@ -428,6 +434,17 @@ static void FT(update_span)(int kind, const ft_update *hyper, FT_REAL *restrict 
         break;
     }
 }
+
+static void FT(update_span)(int kind, const ft_update *hyper, FT_REAL *restrict w_io, const FT_REAL *restrict g,
+                            FT_REAL *restrict s1_io, FT_REAL *restrict s2_io, FT_REAL *restrict s3_io, ptrdiff_t n)
+{
+    /* Without clipping and l1 the simple rules are bound by memory alone; with them they would not be. */
+    if (hyper->l1 == 0 && hyper->clip_value > (FT_IS_DOUBLE ? 1.7e308 : 3.4e38))
+        FT(update_rule)(kind, 1, hyper, w_io, g, s1_io, s2_io, s3_io, n);
+    else
+        FT(update_rule)(kind, 0, hyper, w_io, g, s1_io, s2_io, s3_io, n);
+}
+
 static void FT(traffic)(const FT_REAL *restrict g, FT_REAL *restrict w_io, FT_REAL *restrict s1_io,
                         FT_REAL *restrict s2_io, FT_REAL *restrict s3_io, ptrdiff_t n)
 {
@@ -454,5 +471,6 @@ static void FT(traffic)(const FT_REAL *restrict g, FT_REAL *restrict w_io, FT_RE
 }
 
 #undef FT_GRADIENT
+#undef FT_PROX
 #undef FT_WEIGHT
 #undef FT_BLOCK
