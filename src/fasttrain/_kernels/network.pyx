@@ -126,6 +126,7 @@ cdef class Network:
         self.task.clip_norm = INFINITY
         self.task.loss_parameter = 1.0
         self.task.value_scale = 1.0
+        self._point_parameters()
 
     def __dealloc__(self):
         free(self.layers)
@@ -217,6 +218,7 @@ cdef class Network:
             }
             self.steps_done = 0.0
             self.task.carried = 0.0
+            self._point_parameters()
         self.task.rule = number
         update_init(h, 0.0)
         h.l1 = l1
@@ -294,24 +296,37 @@ cdef class Network:
         self._workspace(batch_size > SMALL_BATCH)
 
     def _workspace(self, bint large):
-        """Arrays that a step writes to; kept between epochs when their sizes stay."""
-        cdef Py_ssize_t threads = self.n_threads, loss_rows
-        if large:
-            loss_rows = SMALL_BATCH
-            self._buffers(self._block_rows(), threads)
-            partial = self.task.n_chunks * self.task.n_parameters
-        else:
-            loss_rows = LOSS_ROWS
-            self._buffers(self.task.batch, 1)
-            partial = self.task.n_parameters if isfinite(self.task.clip_norm) else threads * GROUP
-        sums = 2 * MAX_CHUNKS + 2 * (SMALL_BATCH // LOSS_ROWS) + 2 * self.task.n_groups
+        """Arrays that a step writes to; kept between epochs while their sizes stay."""
+        cdef Py_ssize_t threads = self.n_threads, loss_rows, sums
         cdef size_t address
-        address = self._array("gathered", threads * loss_rows * (self.task.y_width + 1), self.dtype)
-        self.task.gathered = <void*> address
-        address = self._array("partial", partial, self.dtype)
-        self.task.partial = <void*> address
-        address = self._array("sums", sums, np.float64)
-        self.task.sums = <double*> address
+        wanted = (large, threads, self.task.batch, self.task.n_chunks, self.task.y_width, self.task.clip_norm)
+        if self.hold.get("workspace") != wanted:
+            self.hold["workspace"] = wanted
+            if large:
+                loss_rows = SMALL_BATCH
+                self._buffers(self._block_rows(), threads)
+                partial = self.task.n_chunks * self.task.n_parameters
+            else:
+                loss_rows = LOSS_ROWS
+                self._buffers(self.task.batch, 1)
+                partial = self.task.n_parameters if isfinite(self.task.clip_norm) else threads * GROUP
+            sums = 2 * MAX_CHUNKS + 2 * (SMALL_BATCH // LOSS_ROWS) + 2 * self.task.n_groups
+            address = self._array("gathered", threads * loss_rows * (self.task.y_width + 1), self.dtype)
+            self.task.gathered = <void*> address
+            address = self._array("partial", partial, self.dtype)
+            self.task.partial = <void*> address
+            address = self._array("sums", sums, np.float64)
+            self.task.sums = <double*> address
+        if self.task.n_layers == 1:
+            return
+        if self.is_double:
+            refresh_transposes(&self.task, <const double*> NULL)
+        else:
+            refresh_transposes(&self.task, <const float*> NULL)
+
+    def _point_parameters(self):
+        """Addresses of the arrays that live as long as the network, or as its update rule."""
+        cdef size_t address
         address = self.parameters.ctypes.data
         self.task.w = <void*> address
         address = self.state["s1"].ctypes.data if "s1" in self.state else 0
@@ -322,10 +337,6 @@ cdef class Network:
         self.task.s3 = <void*> address
         address = self.transposed.ctypes.data
         self.task.transposed = <void*> address
-        if self.is_double:
-            refresh_transposes(&self.task, <const double*> NULL)
-        else:
-            refresh_transposes(&self.task, <const float*> NULL)
 
     def _block_rows(self):
         if self.is_double:
@@ -420,14 +431,13 @@ cdef class Network:
         """Raw predictions of shape (n_samples, n_outputs): for a linear model ``X @ coef.T + intercept``."""
         cdef layer* last = &self.layers[self.task.n_layers - 1]
         cdef Py_ssize_t n = X.shape[0], width = last.width
-        cdef size_t address = self.parameters.ctypes.data
         out = np.empty((n, width), dtype=self.dtype)
         if n == 0:
             return out[:, :last.n_out]
         cdef real[:, ::1] z = out
         n_threads = threads_for_work(n_threads, <double> n * self.task.n_parameters, STEP_PER_THREAD)
+        self.hold["workspace"] = None
         self._buffers(min(n, <Py_ssize_t> self._block_rows()), n_threads)
-        self.task.w = <void*> address
         with nogil:
             predict_threads(&self.task, &X[0, 0], X.shape[1], n, &z[0, 0], n_threads)
         return out if width == last.n_out else np.ascontiguousarray(out[:, :last.n_out])

@@ -153,17 +153,49 @@ static double FT(loss_span)(int kind, FT_REAL p, const FT_REAL *y, const FT_REAL
     return total;
 }
 
-/* Writes e^(z - max z) of one row to e_out; returns the sum, and the maximum through top. */
+#define FT_PADDED 64
+
+/* Writes e^(z - max z) of one row to e_out, which may be NULL or z; returns the sum, the maximum through top. A short row is padded to whole
+ * vectors with -inf, which neither the maximum nor the sum sees. */
 FT_INLINE FT_REAL FT(softmax_row)(const FT_REAL *z, ptrdiff_t k, FT_REAL *e_out, FT_REAL *top)
 {
-    FT_REAL m = z[0];
-    for (ptrdiff_t c = 1; c < k; c++)
-        m = z[c] > m ? z[c] : m;
-    for (ptrdiff_t c = 0; c < k; c++)
-        e_out[c] = FT(exp)(z[c] - m);
-    FT_REAL total = 0;
-    for (ptrdiff_t c = 0; c < k; c++)
-        total += e_out[c];
+    FT_REAL total = 0, m = z[0];
+    if (k <= FT_PADDED) {
+        FT_REAL row[FT_PADDED], lane[FT_LANES];
+        const ptrdiff_t padded = (k + FT_LANES - 1) / FT_LANES * FT_LANES;
+        for (ptrdiff_t c = padded - FT_LANES; c < padded; c++)
+            row[c] = -(FT_REAL)INFINITY;
+        for (ptrdiff_t c = 0; c < k; c++)
+            row[c] = z[c];
+        for (ptrdiff_t l = 0; l < FT_LANES; l++)
+            lane[l] = row[l];
+        for (ptrdiff_t c = FT_LANES; c < padded; c += FT_LANES)
+            for (ptrdiff_t l = 0; l < FT_LANES; l++)
+                lane[l] = FT(max)(row[c + l], lane[l]);
+        for (ptrdiff_t half = FT_LANES / 2; half >= 1; half /= 2)
+            for (ptrdiff_t l = 0; l < half; l++)
+                lane[l] = FT(max)(lane[l + half], lane[l]);
+        m = lane[0];
+        for (ptrdiff_t c = 0; c < padded; c += FT_LANES)
+            for (ptrdiff_t l = 0; l < FT_LANES; l++)
+                row[c + l] = FT(exp)(row[c + l] - m);
+        FT(vector) sum = FT_LOAD(row);
+        for (ptrdiff_t c = FT_LANES; c < padded; c += FT_LANES)
+            sum += FT_LOAD(row + c);
+        total = FT(add_lanes)(&sum);
+        if (e_out)
+            for (ptrdiff_t c = 0; c < k; c++)
+                e_out[c] = row[c];
+    } else {
+        for (ptrdiff_t c = 1; c < k; c++)
+            m = FT(max)(z[c], m);
+        for (ptrdiff_t c = 0; c < k; c++) {
+            const FT_REAL e = FT(exp)(z[c] - m);
+            if (e_out)
+                e_out[c] = e;
+            total += e;
+        }
+    }
     *top = m;
     return total;
 }
@@ -172,46 +204,25 @@ static double FT(softmax_loss)(const FT_REAL *y, ptrdiff_t y_width, const FT_REA
                                ptrdiff_t n, ptrdiff_t k, int want_value, FT_REAL *gradient_out, ptrdiff_t ldg)
 {
     double total = 0;
-    FT_REAL small[64];
     for (ptrdiff_t i = 0; i < n; i++) {
         const FT_REAL *zi = z + i * ldz, *yi = y + i * y_width;
         const FT_REAL w = weight ? weight[i] : 1;
         FT_REAL *g = gradient_out ? gradient_out + i * ldg : NULL;
-        double value = 0, mass = 1;
-        FT_REAL top;
-        if (want_value) {
-            /* before g is written, which may be z itself */
-            top = zi[0];
-            for (ptrdiff_t c = 1; c < k; c++)
-                top = zi[c] > top ? zi[c] : top;
-            if (y_width == 1) {
-                value = (double)top - (double)zi[(ptrdiff_t)yi[0]];
-            } else {
-                mass = 0;
-                for (ptrdiff_t c = 0; c < k; c++) {
-                    mass += (double)yi[c];
-                    value += (double)yi[c] * ((double)top - (double)zi[c]);
-                }
-            }
-        }
-        FT_REAL sum;
-        if (g) {
-            sum = FT(softmax_row)(zi, k, g, &top);
+        /* y . z and the sum of y, before g is written, which may be z itself */
+        double dot = 0, mass = 1;
+        if (y_width == 1) {
+            dot = (double)zi[(ptrdiff_t)yi[0]];
         } else {
-            sum = 0;
-            top = zi[0];
-            for (ptrdiff_t c = 1; c < k; c++)
-                top = zi[c] > top ? zi[c] : top;
-            for (ptrdiff_t start = 0; start < k; start += 64) {
-                const ptrdiff_t m = k - start < 64 ? k - start : 64;
-                for (ptrdiff_t c = 0; c < m; c++)
-                    small[c] = FT(exp)(zi[start + c] - top);
-                for (ptrdiff_t c = 0; c < m; c++)
-                    sum += small[c];
+            mass = 0;
+            for (ptrdiff_t c = 0; c < k; c++) {
+                mass += (double)yi[c];
+                dot += (double)yi[c] * (double)zi[c];
             }
         }
+        FT_REAL top;
+        const FT_REAL sum = FT(softmax_row)(zi, k, g, &top);
         if (want_value)
-            total += (double)w * (value + mass * log((double)sum));
+            total += (double)w * ((mass * (double)top - dot) + mass * log((double)sum));
         if (g) {
             if (y_width == 1) {
                 const FT_REAL scale = w / sum;
@@ -219,12 +230,9 @@ static double FT(softmax_loss)(const FT_REAL *y, ptrdiff_t y_width, const FT_REA
                     g[c] *= scale;
                 g[(ptrdiff_t)yi[0]] -= w;
             } else {
-                const FT_REAL inverse = 1 / sum;
-                FT_REAL row_mass = 0;
+                const FT_REAL scale = (FT_REAL)mass / sum;
                 for (ptrdiff_t c = 0; c < k; c++)
-                    row_mass += yi[c];
-                for (ptrdiff_t c = 0; c < k; c++)
-                    g[c] = w * (row_mass * g[c] * inverse - yi[c]);
+                    g[c] = w * (g[c] * scale - yi[c]);
             }
         }
     }
