@@ -2,7 +2,6 @@
 
 import math
 import warnings
-from contextlib import contextmanager
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -12,9 +11,9 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fasttrain import optimizers, penalties, schedules
-from fasttrain._kernels.losses import loss_and_gradient
 from fasttrain._kernels.network import Network
 from fasttrain._kernels.threads import get_num_threads
+from fasttrain._memory import all_or_nothing, engine_of, mean_loss, remembered
 from fasttrain._spec import check_integer, check_real
 from fasttrain._validation import check_batch_size, check_flag, check_weights
 from fasttrain.callbacks import ProgressBar, as_callbacks
@@ -22,44 +21,6 @@ from fasttrain.training import Stopping, configure, train, train_lbfgs
 
 # Names under which the optimizer's own learning rate of 0.001, meant for networks, is raised.
 _NETWORK_RULES = ("adam", "nadam", "rmsprop")
-
-
-@contextmanager
-def all_or_nothing(estimator):
-    """Put back the estimator's attributes, and what its optimizer remembers, when the block raises."""
-    before = dict(vars(estimator))
-    memory = remembered(before.get("_engine"))
-    try:
-        yield
-    except BaseException:
-        vars(estimator).clear()
-        vars(estimator).update(before)
-        if memory is not None:
-            estimator._engine = engine_of(memory)
-        raise
-
-
-def remembered(network):
-    """All that an optimizer remembers, in arrays that do not depend on the engine's layout; None without a network."""
-    if network is None:
-        return None
-    return {
-        "rule": network.rule, "counters": network.counters, "fit_intercept": network.fit_intercept,
-        "slots": {slot: network.unpack(array) for slot, array in network.state.items()},
-        "parameters": network.unpack(network.parameters),
-    }
-
-
-def engine_of(memory):
-    """The network that :func:`remembered` was made from."""
-    coef, intercept = memory["parameters"]
-    network = Network(coef.shape[1], coef.shape[0], coef.dtype, memory["fit_intercept"])
-    network.parameters[:] = network.pack(coef, intercept)
-    network.set_optimizer(memory["rule"], tuple(memory["slots"]), {})
-    for slot, (weights, biases) in memory["slots"].items():
-        network.state[slot][:] = network.pack(weights, biases)
-    network.counters = memory["counters"]
-    return network
 
 
 class LinearModel(BaseEstimator):
@@ -184,21 +145,13 @@ class LinearModel(BaseEstimator):
 
     def _validation_loss(self, network, loss, validation, n_outputs, threads):
         X, y, sample_weight = validation
-        total = float(len(X)) if sample_weight is None else float(sample_weight.sum(dtype=np.float64))
-        if total == 0.0:
+        if sample_weight is not None and not sample_weight.any():
             raise ValueError("the validation data must have a row of weight > 0, got zeros only")
         target = self._target(loss, y, X.dtype)[1]
         if target.shape[1] != n_outputs:
             raise ValueError(f"y of the validation data must have {n_outputs} columns as y, got {target.shape[1]}")
 
-        def evaluate():
-            raw, y, weight = network.raw_predict(X, threads), target, sample_weight
-            if weight is not None and loss.targets != "classes" and raw.shape[1] > 1:
-                weight = np.repeat(weight, raw.shape[1])
-                y, raw = y.reshape(-1, 1), raw.reshape(-1, 1)
-            return loss_and_gradient(loss.name, y, raw, weight, loss.parameter, None, True, threads) / total
-
-        return evaluate
+        return lambda: mean_loss(network, loss, X, target, sample_weight, threads)
 
     def _fit(self, X, y, sample_weight, validation_data=None, keep=None):
         """Train on checked X and the target y as given; sets every fitted attribute at the end, none before.

@@ -67,6 +67,33 @@ class Stopping:
     patience: int = 10
     restore_best: bool = False
 
+    def start(self, network):
+        """Before the first epoch."""
+        self._best, self._best_parameters, self._waited = math.inf, None, 0
+
+    def epoch_end(self, network, loss, validation_loss):
+        """Take note of an epoch; a message when the training is to end with it, else None.
+
+        ``validation_loss`` is None without validation data.
+        """
+        watched = loss if validation_loss is None else validation_loss
+        if self.tol is not None:
+            # the best moves with every improvement, the wait only ends with a large one
+            self._waited = 0 if watched < self._best - self.tol else self._waited + 1
+        if watched < self._best:
+            self._best = watched
+            if self.restore_best:
+                self._best_parameters = network.parameters.copy()
+        if self.tol is None or self._waited < self.patience:
+            return None
+        what = "training loss" if validation_loss is None else "validation loss"
+        return f"{what} did not improve by more than tol={self.tol:g} for {self.patience} epochs"
+
+    def finish(self, network):
+        """After the last epoch, also when Ctrl-C ended it."""
+        if self._best_parameters is not None:
+            network.parameters[:] = self._best_parameters
+
 
 def configure(network, loss, optimizer, penalty):
     """Tell the engine what to minimize and how; the specs are those of losses, optimizers and penalties."""
@@ -88,7 +115,7 @@ def _diverged(epoch, rate):
 
 def train(network, optimizer, *, n_epochs, batch_size, n_samples, learning_rate=None, schedule=None, shuffle=False,
           random_state=None, stopping=None, validation_loss=None, callbacks=None, n_threads=None, first_step=0,
-          schedule_epochs=None, max_steps=None, catch_interrupt=False):
+          schedule_epochs=None, max_steps=None, catch_interrupt=False, draw_order=None, loss_constant=None):
     """Run epochs of a bound and configured engine.
 
     Parameters
@@ -107,6 +134,7 @@ def train(network, optimizer, *, n_epochs, batch_size, n_samples, learning_rate=
     random_state : numpy.random.RandomState or Generator
         Draws the orders (``permutation``).
     stopping : Stopping, optional
+        Or any object with its methods ``start``, ``epoch_end`` and ``finish``.
     validation_loss : callable, optional
         Without arguments: the loss on validation data at the current parameters. When given it is what
         ``stopping`` and a plateau schedule watch, else the training loss.
@@ -121,6 +149,11 @@ def train(network, optimizer, *, n_epochs, batch_size, n_samples, learning_rate=
         Steps after which the training ends, in the middle of an epoch if need be.
     catch_interrupt : bool
         Whether Ctrl-C ends the training with ``interrupted`` set, instead of raising.
+    draw_order : callable, optional
+        Without arguments: the order of an epoch's rows, an intp array; in place of ``shuffle``.
+    loss_constant : callable, optional
+        From the order of an epoch's rows (or None) to a number that its reported loss gains: terms of y alone, which
+        the engine leaves out.
 
     Returns
     -------
@@ -141,16 +174,19 @@ def train(network, optimizer, *, n_epochs, batch_size, n_samples, learning_rate=
     callbacks = as_callbacks(callbacks)
     if validation_loss is not None:
         result.history["validation_loss"] = []
-    best, best_parameters, waited, factor = math.inf, None, 0, 1.0
-    rates, constant = None, isinstance(schedule, schedules.Constant)
+    rates, constant, factor = None, isinstance(schedule, schedules.Constant), 1.0
     before = network.counters["t"]
+    if stopping is not None:
+        stopping.start(network)
     try:
         for callback in callbacks:
             callback.on_train_begin(n_epochs)
         with thread_budget(n_threads) as threads:
             for epoch in range(1, n_epochs + 1):
                 order = None
-                if shuffle and per_epoch > 1:
+                if draw_order is not None:
+                    order = draw_order()
+                elif shuffle and per_epoch > 1:
                     order = np.ascontiguousarray(random_state.permutation(n_samples), dtype=np.intp)
                 count = min(per_epoch, left)
                 # a constant rate is asked for once: on little data the schedule would cost more than the epoch
@@ -164,6 +200,8 @@ def train(network, optimizer, *, n_epochs, batch_size, n_samples, learning_rate=
                 if network.diverged or not network.all_finite():
                     raise _diverged(epoch, rates[-1])
                 loss = network.epoch_loss
+                if loss_constant is not None:
+                    loss += loss_constant(order)
                 logs = {"loss": loss, "learning_rate": float(rates[-1])}
                 watched = loss
                 if validation_loss is not None:
@@ -173,22 +211,14 @@ def train(network, optimizer, *, n_epochs, batch_size, n_samples, learning_rate=
                 result.n_iter = epoch
                 if plateau is not None:
                     factor = plateau.update(watched)
-                if stopping is not None and stopping.tol is not None:
-                    # as scikit-learn: the best moves with every improvement, the wait only ends with a large one
-                    waited = 0 if watched < best - stopping.tol else waited + 1
-                if watched < best:
-                    best = watched
-                    if stopping is not None and stopping.restore_best:
-                        best_parameters = network.parameters.copy()
+                stop = None
+                if stopping is not None:
+                    stop = stopping.epoch_end(network, loss, logs.get("validation_loss"))
                 asked = _tell(callbacks, epoch, logs)
                 if asked:
                     result.converged, result.message = True, f"a callback ended the training after epoch {epoch}"
-                elif stopping is not None and stopping.tol is not None and waited >= stopping.patience:
-                    what = "validation loss" if validation_loss is not None else "training loss"
-                    result.converged = True
-                    result.message = (
-                        f"{what} did not improve by more than tol={stopping.tol:g} for {stopping.patience} epochs"
-                    )
+                elif stop is not None:
+                    result.converged, result.message = True, stop
                 if result.converged or left <= 0:
                     break
             if not result.converged:
@@ -201,8 +231,8 @@ def train(network, optimizer, *, n_epochs, batch_size, n_samples, learning_rate=
     finally:
         for callback in callbacks:
             callback.on_train_end(result.history)
-    if best_parameters is not None:
-        network.parameters[:] = best_parameters
+    if stopping is not None:
+        stopping.finish(network)
     return result
 
 
@@ -236,12 +266,13 @@ def _blas_controller():
 
 
 def train_lbfgs(network, optimizer, *, n_iter, callbacks=None, n_threads=None, validation_loss=None,
-                catch_interrupt=False):
+                catch_interrupt=False, ftol=None, loss_constant=0.0):
     """Minimize the engine's objective over all bound rows with SciPy's L-BFGS-B.
 
     The arguments and the result are those of :func:`train`; ``n_iter`` is the most iterations when the optimizer's
     own ``max_iter`` is None. One history entry an iteration, the objective after it; when the start is the optimum,
-    one entry with its objective.
+    one entry with its objective. ``ftol`` is SciPy's (None: as small as the dtype lets it be); ``loss_constant`` is
+    added to the objective.
     """
     from scipy.optimize import minimize
 
@@ -279,7 +310,7 @@ def train_lbfgs(network, optimizer, *, n_iter, callbacks=None, n_threads=None, v
             def function(x):
                 value, gradient = objective_and_gradient(network, x, threads)
                 result.n_steps += 1
-                return value, gradient.astype(np.float64, copy=False)
+                return value + loss_constant, gradient.astype(np.float64, copy=False)
 
             value = function(start)[0]
             if not math.isfinite(value):
@@ -287,11 +318,12 @@ def train_lbfgs(network, optimizer, *, n_iter, callbacks=None, n_threads=None, v
                     f"the loss at the starting point is {value}, not a finite number. Scale the features "
                     "(StandardScaler) or start from smaller weights."
                 )
-            # an objective that no longer moves in its last digits cannot be told from its minimum
-            last_digits = 64 * np.finfo(np.float64).eps if network.dtype == np.float64 else np.finfo(np.float32).eps
+            if ftol is None:
+                # an objective that no longer moves in its last digits cannot be told from its minimum
+                ftol = 64 * np.finfo(np.float64).eps if network.dtype == np.float64 else np.finfo(np.float32).eps
             options = {
                 "maxiter": optimizer.max_iter or n_iter, "maxfun": optimizer.max_fun, "maxcor": optimizer.history,
-                "gtol": optimizer.tol, "ftol": last_digits,
+                "gtol": optimizer.tol, "ftol": ftol,
             }
             with _blas_controller().limit(limits=1, user_api="blas"):
                 found = minimize(function, start, jac=True, method="L-BFGS-B", callback=iterate, options=options)

@@ -184,6 +184,10 @@ cdef class Network:
         self.task.loss = _losses.NAMES.index(name)
         self.task.loss_parameter = parameter
 
+    def set_value_scale(self, double scale):
+        """Factor of the reported loss, the penalty apart; the gradient keeps its size."""
+        self.task.value_scale = scale
+
     def set_penalty(self, double l1, double l2, bint over_batch=False):
         """``l1 * sum|w| + l2 / 2 * sum w^2`` over the weights, not the biases.
 

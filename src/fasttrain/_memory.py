@@ -1,0 +1,62 @@
+"""What outlives a fit, and what must not when it fails: the optimizer's memory, the attributes of before."""
+
+from contextlib import contextmanager
+
+import numpy as np
+
+from fasttrain._kernels.losses import loss_and_gradient
+from fasttrain._kernels.network import Network
+
+
+@contextmanager
+def all_or_nothing(estimator):
+    """Put back the estimator's attributes, and what its optimizer remembers, when the block raises."""
+    before = dict(vars(estimator))
+    memory = remembered(before.get("_engine"), before.get("_hidden", ()))
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        if memory is not None:
+            estimator._engine = engine_of(memory)
+        raise
+
+
+def remembered(network, activations=()):
+    """All that an optimizer remembers, in arrays that do not depend on the engine's layout; None without a network.
+
+    ``activations`` are the (name, parameter) of the hidden layers.
+    """
+    if network is None:
+        return None
+    return {
+        "rule": network.rule, "counters": network.counters, "fit_intercept": network.fit_intercept,
+        "slots": {slot: network.unpack_layers(array) for slot, array in network.state.items()},
+        "parameters": network.unpack_layers(network.parameters), "activations": list(activations),
+    }
+
+
+def engine_of(memory):
+    """The network that :func:`remembered` was made from."""
+    coefs, intercepts = memory["parameters"]
+    network = Network(
+        coefs[0].shape[0], coefs[-1].shape[1], coefs[0].dtype, memory["fit_intercept"],
+        hidden=[coef.shape[1] for coef in coefs[:-1]], activations=memory["activations"],
+    )
+    network.parameters[:] = network.pack_layers(coefs, intercepts)
+    network.set_optimizer(memory["rule"], tuple(memory["slots"]), {})
+    for slot, (weights, biases) in memory["slots"].items():
+        network.state[slot][:] = network.pack_layers(weights, biases)
+    network.counters = memory["counters"]
+    return network
+
+
+def mean_loss(network, loss, X, target, sample_weight, threads):
+    """Weighted mean over rows of the network's loss on X, its outputs' losses added up."""
+    raw, y, weight = network.raw_predict(X, threads), target, sample_weight
+    total = float(len(X)) if weight is None else float(weight.sum(dtype=np.float64))
+    if weight is not None and loss.targets != "classes" and raw.shape[1] > 1:
+        weight = np.repeat(weight, raw.shape[1])
+        y, raw = y.reshape(-1, 1), raw.reshape(-1, 1)
+    return loss_and_gradient(loss.name, y, raw, weight, loss.parameter, None, True, threads) / total
