@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from fasttrain import optimizers, penalties, schedules
 from fasttrain._kernels.network import Network
 from fasttrain._kernels.threads import get_num_threads
-from fasttrain._memory import all_or_nothing, engine_of, mean_loss, remembered
+from fasttrain._memory import engine_of, mean_loss, remembered
 from fasttrain._spec import check_integer, check_real
 from fasttrain._validation import check_batch_size, check_flag, check_weights
 from fasttrain.callbacks import ProgressBar, as_callbacks

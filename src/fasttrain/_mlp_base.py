@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from numbers import Integral
+from numbers import Integral, Real
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -29,6 +29,14 @@ LEARNING_RATES = ("constant", "invscaling", "adaptive")
 
 # SciPy's own default; scikit-learn leaves it there, and n_iter_ hangs on it.
 _FTOL = 2.220446049250313e-09
+
+
+def _dense(X):
+    """A checked X as the kernels read it."""
+    if hasattr(X, "toarray"):
+        X = X.toarray(order="C")
+    # scikit-learn keeps an array whose elements lie across their boundaries; the kernels must not see one
+    return np.require(X, requirements="CA")
 
 
 class _EpochRate(Schedule):
@@ -149,6 +157,11 @@ class MultilayerPerceptron(BaseEstimator):
         self.n_threads = n_threads
         self.dtype = dtype
 
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
     # ---- parameters ----
 
     def _check_parameters(self):
@@ -222,15 +235,15 @@ class MultilayerPerceptron(BaseEstimator):
             # as in scikit-learn, whose weights are float64 here whatever X is: line searches need the digits
             dtype = np.float64
         X, y = validate_data(
-            self, X, y, reset=reset, dtype=dtype, order="C", multi_output=True, y_numeric=self._y_numeric
+            self, X, y, reset=reset, dtype=dtype, order="C", multi_output=True, y_numeric=self._y_numeric,
+            accept_sparse=("csr", "csc"),
         )
-        # scikit-learn keeps an array whose elements lie across their boundaries; the kernels must not see one
-        return np.require(X, requirements="CA"), y.toarray() if hasattr(y, "toarray") else y
+        return _dense(X), y.toarray() if hasattr(y, "toarray") else y
 
     def _weights(self, sample_weight, y, dtype):
         weights = None
         if sample_weight is not None:
-            if np.ndim(sample_weight) == 0:
+            if isinstance(sample_weight, Real):
                 sample_weight = np.full(len(y), check_real(sample_weight, "sample_weight", low=0, open_low=True))
             weights = check_weights(sample_weight, len(y), dtype)
         by_class = self._class_weights(y)
@@ -251,7 +264,7 @@ class MultilayerPerceptron(BaseEstimator):
             )
         X, y = validate_data(
             self, validation_data[0], validation_data[1], reset=False, dtype=dtype, order="C", multi_output=True,
-            y_numeric=self._y_numeric,
+            y_numeric=self._y_numeric, accept_sparse=("csr", "csc"),
         )
         y = self._known_target(y.toarray() if hasattr(y, "toarray") else y)
         weights = validation_data[2] if len(validation_data) == 3 else None
@@ -260,7 +273,7 @@ class MultilayerPerceptron(BaseEstimator):
         width = self.n_outputs_ if target.shape[1] != 1 or self.out_activation_ != "softmax" else 1
         if target.shape[1] != width:
             raise ValueError(f"y of validation_data must have {width} columns as y has, got {target.shape[1]}")
-        return np.require(X, requirements="CA"), target, weights
+        return _dense(X), target, weights
 
     # ---- fitting ----
 
@@ -367,11 +380,12 @@ class MultilayerPerceptron(BaseEstimator):
         constant = self._loss_constant(target, weights, len(X))
         callbacks = as_callbacks(self.callbacks)
         if self.verbose:
-            callbacks.append(as_callbacks(lambda epoch, logs: print(f"Iteration {epoch}, loss = {logs['loss']:.8f}"))[0])
+            callbacks += as_callbacks(lambda epoch, logs: print(f"Iteration {epoch}, loss = {logs['loss']:.8f}"))
         result = train_lbfgs(
             network, LBFGS(max_iter=self.max_iter, tol=self.tol, max_fun=self.max_fun), n_iter=self.max_iter,
-            callbacks=callbacks, n_threads=self.n_threads, validation_loss=self._validation_loss(network, loss, validation),
-            catch_interrupt=True, ftol=_FTOL, loss_constant=0.0 if constant is None else constant(None),
+            callbacks=callbacks, n_threads=self.n_threads, catch_interrupt=True, ftol=_FTOL,
+            validation_loss=self._validation_loss(network, loss, validation),
+            loss_constant=0.0 if constant is None else constant(None),
         )
         self.n_iter_ = result.n_iter
         self.loss_curve_ = [*self.loss_curve_, *result.history["loss"]]
@@ -379,8 +393,7 @@ class MultilayerPerceptron(BaseEstimator):
             self.validation_loss_curve_ = [*(self.validation_loss_curve_ or []), *result.history["validation_loss"]]
         if result.history["loss"]:
             self.loss_ = result.history["loss"][-1]
-            self.best_loss_ = min(self.best_loss_ if self.best_loss_ is not None else math.inf, *result.history["loss"],
-                                  math.inf)
+            self.best_loss_ = min(math.inf if self.best_loss_ is None else self.best_loss_, min(result.history["loss"]))
         return result
 
     def _fit_stochastic(self, network, loss, X, target, weights, validation, random_state, incremental, first):
@@ -471,13 +484,13 @@ class MultilayerPerceptron(BaseEstimator):
     def _raw_predict(self, X):
         check_is_fitted(self)
         coefs = self.coefs_
-        X = validate_data(self, X, reset=False, dtype=coefs[0].dtype, order="C")
+        X = validate_data(self, X, reset=False, dtype=coefs[0].dtype, order="C", accept_sparse=("csr", "csc"))
         network = Network(
             coefs[0].shape[0], coefs[-1].shape[1], coefs[0].dtype, hidden=[c.shape[1] for c in coefs[:-1]],
             activations=self._hidden,
         )
         network.parameters[:] = network.pack_layers(coefs, self.intercepts_)
-        return network.raw_predict(np.require(X, requirements="CA"), get_num_threads(self.n_threads))
+        return network.raw_predict(_dense(X), get_num_threads(self.n_threads))
 
     def __getstate__(self):
         # the engine holds addresses; what it knows beyond coefs_ is the optimizer's memory of a partial fit

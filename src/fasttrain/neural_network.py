@@ -93,7 +93,7 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
 
     Notes
     -----
-    Sparse X is refused. When the loss or the weights leave the finite numbers, fit raises
+    Sparse X is made dense as a whole, with the memory that this takes. When the loss or the weights leave the finite numbers, fit raises
     :class:`fasttrain.training.DivergenceError` (a ValueError) and the model is as it was before.
 
     Examples
@@ -212,8 +212,8 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Finite; float32 and float64 in C order are not copied.
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Finite; float32 and float64 in C order are not copied, sparse X is made dense.
         y : array-like of shape (n_samples,), or (n_samples, n_labels) of 0 and 1
         sample_weight : array-like of shape (n_samples,), default=None
             At least 0.
@@ -278,7 +278,7 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
             return (raw > 0).astype(int)
         if self.out_activation_ == "softmax":
             return self.classes_[raw.argmax(axis=1)]
-        return self.classes_[(raw[:, 0] > 0).astype(np.intp) if len(self.classes_) > 1 else np.zeros(len(raw), np.intp)]
+        return self.classes_[((raw[:, 0] > 0) & (len(self.classes_) > 1)).astype(np.intp)]
 
     def predict_proba(self, X):
         """Probabilities of shape (n_samples, n_classes); of each label being 1 for multilabel y."""
@@ -322,7 +322,7 @@ validation_loss_curve_, n_iter_, t_, n_layers_, n_outputs_, n_features_in_, feat
 
     Notes
     -----
-    Sparse X is refused; divergence as for :class:`MLPClassifier`.
+    Sparse X and divergence as for :class:`MLPClassifier`.
 
     Examples
     --------
@@ -414,8 +414,8 @@ validation_loss_curve_, n_iter_, t_, n_layers_, n_outputs_, n_features_in_, feat
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Finite; float32 and float64 in C order are not copied.
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Finite; float32 and float64 in C order are not copied, sparse X is made dense.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
         sample_weight : array-like of shape (n_samples,), default=None
             At least 0.
