@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from itertools import pairwise
 from numbers import Integral, Real
 
 import numpy as np
@@ -284,7 +285,7 @@ class MultilayerPerceptron(BaseEstimator):
         self.n_layers_ = len(units)
         self.coefs_, self.intercepts_ = [], []
         last = len(activations) - 1
-        for i, (fan_in, fan_out) in enumerate(zip(units, units[1:])):
+        for i, (fan_in, fan_out) in enumerate(pairwise(units)):
             factor = 2.0 if activations and activations[min(i, last)][0] == "logistic" else 6.0
             bound = np.sqrt(factor / (fan_in + fan_out))
             self.coefs_.append(random_state.uniform(-bound, bound, (fan_in, fan_out)).astype(dtype, copy=False))
@@ -330,10 +331,10 @@ class MultilayerPerceptron(BaseEstimator):
             units = [X.shape[1], *hidden, self.n_outputs_]
             if first:
                 self._initialize(units, activations, random_state, dtype)
-            elif [c.shape for c in self.coefs_] != list(zip(units, units[1:])):
+            elif [c.shape for c in self.coefs_] != list(pairwise(units)):
                 raise ValueError(
                     f"the layers must be those of the last fit, {[c.shape for c in self.coefs_]}, to go on from it, "
-                    f"got {list(zip(units, units[1:]))}"
+                    f"got {list(pairwise(units))}"
                 )
             if incremental and self.early_stopping:
                 raise ValueError("partial_fit does not support early_stopping=True")

@@ -93,7 +93,8 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
 
     Notes
     -----
-    Sparse X is made dense as a whole, with the memory that this takes. When the loss or the weights leave the finite numbers, fit raises
+    Sparse X is made dense as a whole, with the memory that this takes. When the loss or the weights leave the finite
+    numbers, fit raises
     :class:`fasttrain.training.DivergenceError` (a ValueError) and the model is as it was before.
 
     Examples

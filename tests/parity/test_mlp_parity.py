@@ -75,14 +75,14 @@ def fitted(module, name, X, y, weight, options):
     return model, sum(issubclass(w.category, ConvergenceWarning) for w in caught)
 
 
-def assert_same(mine, other, X, rtol, atol=0.0):
+def assert_same(mine, other, rtol):
     assert mine.n_iter_ == other.n_iter_
     assert (mine.t_, mine.n_layers_, mine.n_outputs_) == (other.t_, other.n_layers_, other.n_outputs_)
     assert mine.out_activation_ == other.out_activation_
     for a, b in zip(mine.coefs_ + mine.intercepts_, other.coefs_ + other.intercepts_, strict=True):
         assert a.shape == b.shape
         assert a.dtype == b.dtype
-        np.testing.assert_allclose(a, b, rtol=rtol, atol=max(atol, rtol * abs(b).max()))
+        np.testing.assert_allclose(a, b, rtol=rtol, atol=rtol * abs(b).max())
     np.testing.assert_allclose(mine.loss_curve_, other.loss_curve_, rtol=rtol)
     np.testing.assert_allclose(mine.loss_, other.loss_, rtol=rtol)
     if other.best_loss_ is None:
@@ -106,25 +106,47 @@ def assert_same_predictions(mine, other, X, rtol):
         np.testing.assert_allclose(a, b, rtol=rtol, atol=rtol * abs(b).max())
 
 
-def check(seed):
-    _, name, X, y, weight, options = draw(seed)
+def both(name, X, y, weight, options):
+    """Our model and scikit-learn's; None when both say that training diverged.
+
+    With early stopping scikit-learn may go through epochs of NaN and give the best weights of before; we raise.
+    """
     try:
         other, their_warnings = fitted(theirs, name, X, y, weight, options)
+        diverged = not np.isfinite(getattr(other, "loss_curve_", 0.0)).all()
     except ValueError as error:
-        assert "non-finite" in str(error)
-        with pytest.raises(DivergenceError):
+        if "non-finite" not in str(error):
+            raise
+        diverged = True
+    if diverged:
+        with pytest.raises(DivergenceError, match="diverged in epoch"):
             fitted(ours, name, X, y, weight, options)
-        return
+        return None
     mine, my_warnings = fitted(ours, name, X, y, weight, options)
+    assert my_warnings == their_warnings
+    return mine, other
+
+
+def check(seed):
+    _, name, X, y, weight, options = draw(seed)
     if options["solver"] == "lbfgs":
-        # 20 iterations of line searches carry rounding further than the epochs of a step rule do
+        # A line search that meets a kink takes another turn for a difference in the last digit. Where scikit-learn
+        # itself ends elsewhere when the rows come in another order, only its first steps can be compared.
+        turned = slice(None, None, -1)
+        backwards = fitted(theirs, name, X[turned], y[turned], None if weight is None else weight[turned], options)[0]
+        if abs(backwards.loss_ / fitted(theirs, name, X, y, weight, options)[0].loss_ - 1) > 1e-8:
+            options["max_iter"] = 5
+    models = both(name, X, y, weight, options)
+    if models is None:
+        return
+    mine, other = models
+    if options["solver"] == "lbfgs":
         np.testing.assert_allclose(mine.loss_, other.loss_, rtol=1e-6)
         assert mine.n_iter_ == other.n_iter_
         assert_same_predictions(mine, other, X, 1e-3)
     else:
-        assert_same(mine, other, X, 1e-6)
+        assert_same(mine, other, 1e-6)
         assert_same_predictions(mine, other, X, 1e-6)
-    assert my_warnings == their_warnings
 
 
 @pytest.mark.parametrize("seed", range(N_DRAWS))
@@ -166,8 +188,10 @@ def test_float32_follows_to_its_digits(seed):
     X = X.astype(np.float32)
     weight = None if weight is None else weight.astype(np.float32)
     y = y.astype(np.float32) if name == "MLPRegressor" else y
-    mine, _ = fitted(ours, name, X, y, weight, options)
-    other, _ = fitted(theirs, name, X, y, weight, options)
+    models = both(name, X, y, weight, options)
+    if models is None:
+        return
+    mine, other = models
     np.testing.assert_allclose(mine.loss_curve_, other.loss_curve_, rtol=1e-3)
     assert mine.coefs_[0].dtype == np.float32
 
@@ -187,7 +211,7 @@ def test_partial_fit_is_scikit_learns(name, solver, rate):
         rows = slice(30 * (i % 3), 30 * (i % 3) + 30)
         mine.partial_fit(X[rows], y[rows], **(first if i == 0 else {}))
         other.partial_fit(X[rows], y[rows], **(first if i == 0 else {}))
-        assert_same(mine, other, X, 1e-6)
+        assert_same(mine, other, 1e-6)
     assert_same_predictions(mine, other, X, 1e-6)
 
 
@@ -208,7 +232,7 @@ def test_going_on_after_a_fit_is_scikit_learns(solver, then):
             for _ in range(3):
                 getattr(model, then)(X, y)
         models.append(model)
-    assert_same(*models, X, 1e-6)
+    assert_same(*models, 1e-6)
 
 
 def test_printed_lines_are_scikit_learns(capsys):
