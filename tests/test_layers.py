@@ -15,7 +15,7 @@ LAYERS = [
     {"losses", "activations", "optimizers", "penalties", "schedules"},
     {"training", "callbacks", "_descents", "_memory"},
     {"descent", "_linear_base", "linear_model", "stochastic_linear", "_stochastic_base", "_stochastic_classifier",
-     "_stochastic_regressor", "neural_network", "_mlp_base", "models", "layers", "preprocessing",
+     "_stochastic_regressor", "neural_network", "_network_base", "models", "layers", "preprocessing",
      "model_selection", "inspection", "plotting", "interop", "patch", "persistence", "_table"},
     {"cli", "__main__", "demo", "_commands", "_csv", "_fitting", "_tutorial"},
 ]  # fmt: skip

@@ -11,7 +11,7 @@ from sklearn.utils.multiclass import type_of_target, unique_labels
 from sklearn.utils.validation import column_or_1d
 
 from fasttrain import losses
-from fasttrain._mlp_base import MultilayerPerceptron
+from fasttrain._network_base import MultilayerPerceptron
 
 __all__ = ["MLPClassifier", "MLPRegressor"]
 
