@@ -232,6 +232,9 @@ def test_bad_data_is_named(cls):
             make(cls).fit(data, labels, weight)
     with pytest.raises(ValueError, match="features"):
         make(cls).fit(X, y).predict(X[:, :2])
+    for data, match in [(holes, "NaN"), (X[:0], "0 sample"), (X[0], "1D array"), (np.inf * X, "infinity")]:
+        with pytest.raises(ValueError, match=match):
+            make(cls).fit(X, y).predict(data)
     for validation, match in [
         ((X, y, None, 1), "got 4 items"), (X, "got ndarray"), ((X[:, :3], y), "features"),
         ((X, np.stack([y, y], axis=1)), "y "),
