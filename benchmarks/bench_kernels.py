@@ -51,7 +51,7 @@ def bench_full_batch(compare, n_threads, loss, dtype):
         "full batch", f"{loss}, 1M x 100 {dtype}",
         {"fasttrain": full_batch(X, y, loss, n_threads), "plain read": read, "NumPy": numpy_step},
         reached=lambda times: times["plain read"] / times["fasttrain"], what="of read bandwidth",
-        target=0.8 if n_threads == THREADS else None, threads=n_threads, seconds=6.0,
+        target=0.8 if n_threads == THREADS else None, threads=n_threads, seconds=6.0, settle=True,
     )
 
 
@@ -107,7 +107,7 @@ def bench_updates(compare, name):
             "traffic alone": lambda: primitives.touch(gradient, w, **plain, n_threads=THREADS),
         },
         reached=lambda times: times["traffic alone"] / times["fasttrain"], what="of bandwidth", target=0.8,
-        threads=THREADS, seconds=1.5,
+        threads=THREADS, seconds=1.5, settle=True,
     )
 
 
@@ -128,5 +128,5 @@ def bench_adam_against_numpy(compare):
     compare(
         "updates", "Adam on 1M float64 parameters",
         {"fasttrain": lambda: optimizer.step(w, gradient, state), "NumPy": numpy_adam},
-        ratio_to="NumPy", target=5, threads=THREADS, seconds=1.0,
+        ratio_to="NumPy", target=5, threads=THREADS, seconds=1.0, settle=True,
     )

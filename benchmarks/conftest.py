@@ -4,7 +4,9 @@ import os
 import sys
 from pathlib import Path
 
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+# After a call OpenBLAS's second thread spins on its core for longer than any pause between measurements and slows down
+# whatever comes next; BLAS runs on one thread unless the caller says otherwise.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).parent))
 
 import peers

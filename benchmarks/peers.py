@@ -36,7 +36,10 @@ class Row:
         return "reached" if self.reached >= self.target else "missed"
 
 
-def alternate(functions, seconds=2.0, rounds=None, warm=1):
+SETTLE_SECONDS = 0.01
+
+
+def alternate(functions, seconds=2.0, rounds=None, warm=1, settle=False):
     """Median seconds of each function, called in turn, so that a slow spell of the machine hits all of them.
 
     Parameters
@@ -44,6 +47,8 @@ def alternate(functions, seconds=2.0, rounds=None, warm=1):
     functions : dict of callables without arguments
     seconds : float
         About how long to measure when ``rounds`` is None; at least 5 rounds.
+    settle : bool
+        Pause before each call, for functions that use several threads.
     """
     for _ in range(warm):
         for function in functions.values():
@@ -53,6 +58,8 @@ def alternate(functions, seconds=2.0, rounds=None, warm=1):
     done = 0
     while done < (rounds or 5) or (rounds is None and time.perf_counter() < end and done < 1000):
         for name, function in functions.items():
+            if settle:
+                time.sleep(SETTLE_SECONDS)
             start = time.perf_counter()
             function()
             times[name].append(time.perf_counter() - start)
@@ -78,6 +85,7 @@ def machine():
         "processor": model,
         "instruction_set": primitives.isa(),
         "threads": get_num_threads(),
+        "blas_threads": os.environ.get("OPENBLAS_NUM_THREADS", "all"),
         "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
         "fma_peak_float32_gflops": primitives.fma_peak(4) / 1e9,
         "fma_peak_float64_gflops": primitives.fma_peak(8) / 1e9,
@@ -96,7 +104,7 @@ def _seconds(value):
 def table(rows, about):
     """The rows as Markdown."""
     lines = [
-        f"{about['processor']}, {about['instruction_set']}, {about['threads']} threads, "
+        f"{about['processor']}, {about['instruction_set']}, {about['threads']} threads, BLAS {about['blas_threads']}, "
         f"FMA peak {about['fma_peak_float32_gflops']:.0f} GFLOP/s float32 a core, load {about['load']:.1f}",
         "",
         "| group | work | threads | ours | peers | reached | target | |",
