@@ -8,8 +8,8 @@ import importlib
 __version__ = "0.1.0"
 
 _SUBMODULES = (
-    "activations", "callbacks", "descent", "linear_model", "losses", "model_selection", "optimizers", "penalties",
-    "persistence", "preprocessing", "schedules", "training",
+    "activations", "callbacks", "descent", "linear_model", "losses", "model_selection", "neural_network", "optimizers",
+    "penalties", "persistence", "preprocessing", "schedules", "training",
 )
 
 # Where each name that is public here really lives.
@@ -19,6 +19,10 @@ _NAMES = {
     "get_num_threads": "fasttrain._kernels.threads",
     "LinearClassifier": "fasttrain.linear_model",
     "LinearRegressor": "fasttrain.linear_model",
+    "MLPClassifier": "fasttrain.neural_network",
+    "MLPRegressor": "fasttrain.neural_network",
+    "SGDClassifier": "fasttrain.linear_model",
+    "SGDRegressor": "fasttrain.linear_model",
     "minimize": "fasttrain.descent",
     "load": "fasttrain.persistence",
     "save": "fasttrain.persistence",

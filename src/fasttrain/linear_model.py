@@ -11,8 +11,9 @@ from sklearn.utils.validation import column_or_1d
 from fasttrain import losses
 from fasttrain._linear_base import LinearModel
 from fasttrain._memory import all_or_nothing
+from fasttrain.stochastic_linear import SGDClassifier, SGDRegressor
 
-__all__ = ["LinearClassifier", "LinearRegressor"]
+__all__ = ["LinearClassifier", "LinearRegressor", "SGDClassifier", "SGDRegressor"]
 
 
 class LinearRegressor(RegressorMixin, LinearModel):

@@ -1,0 +1,25 @@
+"""The ground floor: compiled kernels that know nothing of Python objects.
+
+============ =======================================================================================================
+csrc         the only C: one-sample formulas, spans, products and per-sample descent, compiled once an instruction set
+types        the fused ``real``, status codes
+scalar       the formulas inline, to cimport
+primitives   the table of vector primitives in the instruction set chosen at import
+threads      how many threads: the one place that decides
+losses       value and gradient over arrays
+activations  forward and backward over arrays
+penalties    value, gradient, proximal map
+updates      every optimizer's step, the penalty folded in
+layers       one dense layer: its parameters in memory, the products of its rows
+steps        training steps of a dense network on plain structs
+network      the engine's face to Python
+sgd          per-sample stochastic descent, one model or many in lockstep
+columns      column statistics, scaling
+quantiles    order statistics by selection
+rows         missing, duplicate and outlier masks; row moves
+categories   one-hot, ordinal and label codes
+objects      codes of Python objects; the one kernel that holds the interpreter's lock
+============ =======================================================================================================
+
+Every module has a .pxd that other packages may cimport.
+"""
