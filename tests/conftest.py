@@ -1,6 +1,16 @@
 """Shared by all tests. Being here puts this folder on the path: tests import ``reference`` and ``tolerances``."""
 
 
+import signal
+
+
+def pytest_configure(config):
+    """A shell starts background jobs with SIGINT ignored, which Python and its children inherit: the tests of Ctrl-C,
+    whose fits would last for hours, need it back."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def pytest_collection_modifyitems(config, items):
     """The full grids run only when they are asked for: ``-m exhaustive``, or any other ``-m``."""
     if config.getoption("-m"):
