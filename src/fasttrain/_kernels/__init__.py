@@ -11,6 +11,9 @@ activations  forward and backward over arrays
 penalties    value, gradient, proximal map
 updates      every optimizer's step, the penalty folded in
 layers       one dense layer: its parameters in memory, the products of its rows
+passes       one block of rows through a dense network and back
+normalization  batch normalization in a training step
+noise        keys of the random bits of a training step (header only)
 steps        training steps of a dense network on plain structs
 network      the engine's face to Python
 sgd          per-sample stochastic descent, one model or many in lockstep

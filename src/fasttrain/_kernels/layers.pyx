@@ -1,9 +1,11 @@
 """One dense layer: how its parameters lie in memory, and the products of its rows."""
 
+from libc.math cimport INFINITY, sqrt
 from libc.string cimport memset
 
 from fasttrain._kernels.primitives cimport (
-    column_sums, columns_panel, lanes, panel_width, prefetch_rows, rows_axpy, rows_dot, rows_panel,
+    column_sums, columns_panel, lanes, panel_width, prefetch_rows, rows_axpy, rows_dot, rows_panel, sparse_columns,
+    sparse_row, sum_squares,
 )
 from fasttrain._kernels.types cimport real
 
@@ -12,7 +14,7 @@ cdef enum:
 
 
 cdef void layer_init(layer* shape, Py_ssize_t n_in, Py_ssize_t n_out, Py_ssize_t offset, bint has_bias, bint is_last,
-                     const real* like) noexcept nogil:
+                     int normalize, const real* like) noexcept nogil:
     cdef Py_ssize_t vector = lanes(like)
     memset(shape, 0, sizeof(layer))
     shape.n_in = n_in
@@ -25,7 +27,9 @@ cdef void layer_init(layer* shape, Py_ssize_t n_in, Py_ssize_t n_out, Py_ssize_t
     else:
         shape.panel = panel_width(like)
         shape.width = (n_out + vector - 1) // vector * vector
-    shape.size = (n_in + 1) * shape.width
+    shape.normalize = normalize
+    shape.size = (n_in + (3 if normalize else 1)) * shape.width
+    shape.max_norm = INFINITY
 
 
 cdef inline Py_ssize_t group_rows(const layer* shape) noexcept nogil:
@@ -35,20 +39,38 @@ cdef inline Py_ssize_t group_rows(const layer* shape) noexcept nogil:
     return max(<Py_ssize_t> 12, GROUP // shape.panel // 12 * 12)
 
 
-cdef Py_ssize_t group_count(const layer* shape) noexcept nogil:
-    cdef Py_ssize_t per_column = (shape.n_in + group_rows(shape) - 1) // group_rows(shape) + 1
+cdef Py_ssize_t groups_of_panel(const layer* shape) noexcept nogil:
+    """Groups of one panel (of one output when narrow): its weights', and the bias."""
+    return (shape.n_in + group_rows(shape) - 1) // group_rows(shape) + 1
+
+
+cdef Py_ssize_t panel_count(const layer* shape) noexcept nogil:
     if shape.panel == 0:
-        return shape.n_out * per_column
-    return (shape.width + shape.panel - 1) // shape.panel * per_column
+        return shape.n_out
+    return (shape.width + shape.panel - 1) // shape.panel
+
+
+cdef Py_ssize_t group_count(const layer* shape) noexcept nogil:
+    return panel_count(shape) * groups_of_panel(shape) + (2 if shape.normalize else 0)
 
 
 cdef group group_at(const layer* shape, Py_ssize_t number) noexcept nogil:
-    """Groups run through the outputs (panels), and in each through the features, the bias last; each is contiguous."""
+    """Groups run through the outputs (panels), and in each through the features, the bias last; each is contiguous.
+
+    The gains and the shifts of a normalized layer are the last two.
+    """
     cdef group it
     cdef Py_ssize_t rows = group_rows(shape)
-    cdef Py_ssize_t per_column = (shape.n_in + rows - 1) // rows + 1
+    cdef Py_ssize_t per_column = groups_of_panel(shape)
     cdef Py_ssize_t panel = number // per_column
     cdef Py_ssize_t part = number - panel * per_column
+    if shape.normalize and number >= panel_count(shape) * per_column:
+        it.column = 0
+        it.columns = it.size = shape.width
+        it.first = shape.n_in + 1 + number - panel_count(shape) * per_column
+        it.last = it.first + 1
+        it.offset = shape.offset + it.first * shape.width
+        return it
     if shape.panel == 0:
         it.column = panel
         it.columns = 1
@@ -109,6 +131,53 @@ cdef void group_gradient(const layer* shape, const group* it, const real* const*
         columns_panel(rows, m, it.first, it.last, d + it.column, shape.width, it.columns, accumulate, g_io)
 
 
+cdef void forward_sparse(const layer* shape, const real* w, const sparse_rows* x, const void* const* rows, Py_ssize_t m,
+                         real* z_out) noexcept nogil:
+    """:func:`forward_rows` of sparse rows."""
+    cdef Py_ssize_t column = 0, columns, i, row
+    cdef const real* panel
+    w += shape.offset
+    while column < shape.width:
+        columns = min(shape.panel, shape.width - column) if shape.panel else 1
+        panel = w + column * (shape.n_in + 1)
+        for i in range(m):
+            row = <Py_ssize_t> rows[i]
+            sparse_row(<const real*> x.data, x.indices, x.wide, x.indptr[row], x.indptr[row + 1], panel, columns,
+                       panel + shape.n_in * columns, z_out + i * shape.width + column)
+        column += columns
+
+
+cdef void group_gradient_sparse(const layer* shape, const group* it, const sparse_rows* x, const void* const* rows,
+                                Py_ssize_t m, const real* d, bint accumulate, real* g_io, bint resume,
+                                Py_ssize_t* cursors_io) noexcept nogil:
+    """:func:`group_gradient` of a group of weights over sparse rows.
+
+    ``cursors_io`` holds each row's next entry: with ``resume`` those that the call for the group of features before
+    this one left, else they are looked up.
+    """
+    cdef Py_ssize_t i, row, low, high, middle
+    if not accumulate:
+        memset(g_io, 0, it.size * sizeof(real))
+    for i in range(m):
+        row = <Py_ssize_t> rows[i]
+        low = x.indptr[row]
+        high = x.indptr[row + 1]
+        if resume:
+            low = cursors_io[i]
+        elif it.first:
+            while low < high:
+                middle = (low + high) // 2
+                if (((<const long long*> x.indices)[middle] if x.wide else (<const int*> x.indices)[middle])
+                        < it.first):
+                    low = middle + 1
+                else:
+                    high = middle
+            high = x.indptr[row + 1]
+        cursors_io[i] = sparse_columns(
+            <const real*> x.data, x.indices, x.wide, low, high, it.first, it.last, d + i * shape.width + it.column,
+            it.columns, g_io)
+
+
 cdef void backward_rows(const layer* shape, const real* transposed, const real* const* d_rows, Py_ssize_t m,
                         real* d_out) noexcept nogil:
     """Gradient of a layer's inputs: d_out (m, back_width) = d_rows @ W^T."""
@@ -125,7 +194,7 @@ cdef void transpose_group(const layer* shape, const group* it, const real* w, re
     """Copies a group of weights to their place in W^T."""
     cdef Py_ssize_t columns = min(it.columns, shape.n_out - it.column), c, f, panel, width
     cdef real* out
-    if it.first == shape.n_in:
+    if it.first >= shape.n_in:
         return
     w += it.offset
     transposed_out += shape.transposed
@@ -138,3 +207,34 @@ cdef void transpose_group(const layer* shape, const group* it, const real* w, re
             for c in range(columns):
                 out[c * width] = w[(f - it.first) * it.columns + c]
         f += 1
+
+
+cdef void constrain_panel(const layer* shape, Py_ssize_t panel, real* w_io, double* sums,
+                          real* factors) noexcept nogil:
+    """Scales the weights of every unit of a panel whose norm is above the layer's largest down to it.
+
+    ``sums`` and ``factors`` are workspace for a panel's columns.
+    """
+    cdef Py_ssize_t columns, r, c
+    cdef double norm
+    cdef bint any_above = False
+    w_io += shape.offset
+    if shape.panel == 0:
+        w_io += panel * (shape.n_in + 1)
+        columns = 1
+        sums[0] = sum_squares(w_io, shape.n_in)
+    else:
+        columns = min(shape.panel, shape.width - panel * shape.panel)
+        w_io += panel * shape.panel * (shape.n_in + 1)
+        memset(sums, 0, columns * sizeof(double))
+        for r in range(shape.n_in):
+            for c in range(columns):
+                sums[c] += <double> w_io[r * columns + c] * w_io[r * columns + c]
+    for c in range(columns):
+        norm = sqrt(sums[c])
+        factors[c] = <real> (shape.max_norm / norm) if norm > shape.max_norm else 1
+        any_above = any_above or norm > shape.max_norm
+    if any_above:
+        for r in range(shape.n_in):
+            for c in range(columns):
+                w_io[r * columns + c] *= factors[c]

@@ -6,11 +6,14 @@ from libc.math cimport INFINITY, isfinite
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
-from fasttrain._kernels.layers cimport GROUP, group_count, layer, layer_init
-from fasttrain._kernels.primitives cimport all_finite, ft_update
+from fasttrain._kernels.layers cimport NORMALIZE_AFTER, NORMALIZE_BEFORE, group_count, layer, layer_init, sparse_rows
+from fasttrain._kernels.passes cimport (
+    LOSS_ROWS, MAX_CHUNKS, SMALL_BATCH, fit_task, fold_normalization, point_layers,
+)
+from fasttrain._kernels.primitives cimport FT_LOSS_softmax_crossentropy, all_finite, ft_update
 from fasttrain._kernels.steps cimport (
-    LOSS_ROWS, MAX_CHUNKS, SMALL_BATCH, block_rows, chunk_count, finish_gradient, fit_task, fit_threads,
-    gradient_threads, point_layers, predict_threads, refresh_transposes,
+    SCRATCH, block_rows, chunk_count, finish_gradient, fit_threads, gradient_threads, in_two_phases, predict_threads,
+    refresh_transposes,
 )
 from fasttrain._kernels.threads cimport threads_for_work
 from fasttrain._kernels.types cimport STATUS_NOT_FINITE, STATUS_OK, real
@@ -47,12 +50,14 @@ cdef class Network:
         At least 1.
     dtype : {'float32', 'float64'}
         Of the parameters, the data and the arithmetic.
-    fit_intercept : bool, default=True
-        Without it the biases stay zero.
+    fit_intercept : bool or sequence of bool, default=True
+        Without it the biases stay zero; a sequence has one for each layer.
     hidden : sequence of int, default=()
         Units of the hidden layers, from the input upwards.
     activations : sequence of (name, parameter), default=()
         One for each hidden layer; names are those of ``_kernels.activations.NAMES``.
+    normalize : sequence of {None, 'before', 'after'}, default=()
+        Batch normalization of each hidden layer's values before or after its activation; empty for none.
 
     Notes
     -----
@@ -66,47 +71,53 @@ cdef class Network:
     cdef bint is_double
     cdef int n_threads
     cdef readonly object dtype
-    cdef readonly bint fit_intercept
+    cdef readonly object fit_intercept
+    cdef readonly object normalize
+    cdef readonly object average
+    cdef readonly object moving_mean
+    cdef readonly object moving_variance
     cdef readonly object parameters
     cdef readonly dict state
     cdef dict hold
     cdef object transposed
     cdef double steps_done
 
-    def __cinit__(self, Py_ssize_t n_features, Py_ssize_t n_outputs, dtype="float64", bint fit_intercept=True,
-                  hidden=(), activations=()):
-        cdef Py_ssize_t offset = 0, row_size = 0, transposed = 0, n_in, n_out
-        cdef int i, n_layers = len(hidden) + 1
+    def __cinit__(self, Py_ssize_t n_features, Py_ssize_t n_outputs, dtype="float64", fit_intercept=True, hidden=(),
+                  activations=(), normalize=()):
+        cdef Py_ssize_t offset = 0, transposed = 0, columns = 0, n_in, n_out
+        cdef int i, place, n_layers = len(hidden) + 1
+        cdef bint bias
         cdef layer* shape
         self.dtype = np.dtype(dtype)
         self.fit_intercept = fit_intercept
+        self.normalize = tuple(normalize) or (None,) * len(hidden)
         self.is_double = self.dtype.itemsize == 8
         self.layers = <layer*> calloc(n_layers, sizeof(layer))
         if self.layers == NULL:
             raise MemoryError(f"no memory for {n_layers} layers")
         memset(&self.task, 0, sizeof(fit_task))
         widths = [n_features, *hidden, n_outputs]
+        biases = [fit_intercept] * n_layers if isinstance(fit_intercept, bool) else list(fit_intercept)
+        places = {None: 0, "before": NORMALIZE_BEFORE, "after": NORMALIZE_AFTER}
         for i in range(n_layers):
             shape = &self.layers[i]
             n_in, n_out = widths[i], widths[i + 1]
+            place = places[self.normalize[i]] if i < n_layers - 1 else 0
+            bias = biases[i]
             if self.is_double:
-                layer_init(shape, n_in, n_out, offset, fit_intercept, i == n_layers - 1, <const double*> NULL)
+                layer_init(shape, n_in, n_out, offset, bias, i == n_layers - 1, place, <const double*> NULL)
             else:
-                layer_init(shape, n_in, n_out, offset, fit_intercept, i == n_layers - 1, <const float*> NULL)
+                layer_init(shape, n_in, n_out, offset, bias, i == n_layers - 1, place, <const float*> NULL)
             offset += shape.size
             shape.n_groups = group_count(shape)
             self.task.n_groups += shape.n_groups
-            shape.d = row_size
-            row_size += shape.width
             if i < n_layers - 1:
                 name, parameter = activations[i]
                 shape.activation = _activations.NAMES.index(name)
                 shape.activation_parameter = parameter
-                shape.a = shape.z = row_size
-                row_size += shape.width
-                if name in _activations.NEEDS_INPUT:
-                    shape.z = row_size
-                    row_size += shape.width
+            if shape.normalize:
+                shape.statistics = columns
+                columns += shape.width
             if i:
                 shape.back_width = self.layers[i - 1].width
                 shape.back_panel = self.layers[i - 1].panel
@@ -114,6 +125,8 @@ cdef class Network:
                 transposed += shape.back_width * shape.n_out
         self.parameters = np.zeros(offset, dtype=self.dtype)
         self.transposed = np.zeros(transposed, dtype=self.dtype)
+        self.moving_mean = np.zeros(columns)
+        self.moving_variance = np.ones(columns)
         self.state = {}
         self.hold = {}
         self.n_threads = 1
@@ -121,11 +134,15 @@ cdef class Network:
         self.task.layers = self.layers
         self.task.n_layers = n_layers
         self.task.n_parameters = offset
-        self.task.row_size = row_size
+        self.task.n_statistics = columns
+        self.task.statistics_momentum = 0.99
+        self.task.statistics_epsilon = 1e-3
         self.task.is_double = self.is_double
         self.task.clip_norm = INFINITY
         self.task.loss_parameter = 1.0
         self.task.value_scale = 1.0
+        self.set_gains(self.parameters, 1.0)
+        self._lay_out()
         self._point_parameters()
 
     def __dealloc__(self):
@@ -136,6 +153,7 @@ cdef class Network:
     def pack_layers(self, coefs, intercepts):
         """Array in the engine's layout of each layer's ``coef`` (n_in, n_out) and ``intercept`` (n_out,)."""
         packed = np.zeros(self.task.n_parameters, dtype=self.dtype)
+        self.set_gains(packed, 1.0)
         for i, (coef, intercept) in enumerate(zip(coefs, intercepts, strict=True)):
             for rows, first, last in self._panels(packed, i):
                 rows[:-1, :last - first] = coef[:, first:last]
@@ -177,6 +195,64 @@ cdef class Network:
             rows = own[start:start + (shape.n_in + 1) * columns].reshape(shape.n_in + 1, columns)
             yield rows, first, min(shape.n_out, first + columns)
 
+    def set_gains(self, packed, value):
+        """Put ``value`` where the gains of the normalized layers are."""
+        for gain, _ in self.gains_and_shifts(packed):
+            gain[:] = value
+
+    def gains_and_shifts(self, packed):
+        """Views (n_out,) of the gain and the shift of each normalized layer, from the input upwards."""
+        cdef int i
+        views = []
+        for i in range(self.task.n_layers - 1):
+            shape = &self.layers[i]
+            if shape.normalize:
+                start = shape.offset + (shape.n_in + 1) * shape.width
+                rows = packed[start:start + 2 * shape.width].reshape(2, shape.width)
+                views.append((rows[0, :shape.n_out], rows[1, :shape.n_out]))
+        return views
+
+    def moving_statistics(self):
+        """Views (n_out,) of the moving mean and variance of each normalized layer, float64."""
+        cdef int i
+        views = []
+        for i in range(self.task.n_layers - 1):
+            shape = &self.layers[i]
+            if shape.normalize:
+                own = slice(shape.statistics, shape.statistics + shape.n_out)
+                views.append((self.moving_mean[own], self.moving_variance[own]))
+        return views
+
+    def _lay_out(self):
+        """Places of a row's values; they change with what stands between two layers."""
+        cdef Py_ssize_t size = 0
+        cdef int i
+        cdef layer* shape
+        for i in range(self.task.n_layers):
+            shape = &self.layers[i]
+            shape.d = size
+            size += shape.width
+            if i == self.task.n_layers - 1:
+                break
+            shape.a = shape.z = shape.o = shape.s = size
+            size += shape.width
+            if _activations.NAMES[shape.activation] in _activations.NEEDS_INPUT:
+                shape.z = size
+                size += shape.width
+            if shape.normalize:
+                shape.s = size
+                size += shape.width
+            if shape.normalize == NORMALIZE_AFTER or shape.drop_rate > 0.0:
+                shape.o = size
+                size += shape.width
+        self.task.input = size
+        self.task.copies_input = (
+            self.task.noise > 0.0 or self.task.input_drop_rate > 0.0 or self.hold.get("mixup") is not None)
+        if self.task.copies_input:
+            size += self.layers[0].n_in
+        self.task.row_size = size
+        self.hold["workspace"] = None
+
     # ---- what to minimize, and how ----
 
     def set_loss(self, name, double parameter=1.0):
@@ -188,14 +264,86 @@ cdef class Network:
         """Factor of the reported loss, the penalty apart; the gradient keeps its size."""
         self.task.value_scale = scale
 
-    def set_penalty(self, double l1, double l2, bint over_batch=False):
-        """``l1 * sum|w| + l2 / 2 * sum w^2`` over the weights, not the biases.
+    def set_penalty(self, l1, l2, bint over_batch=False):
+        """``l1 * sum|w| + l2 / 2 * sum w^2`` over the weights, not the biases; each a number or one for each layer.
 
         With ``over_batch`` it is divided by the batch's weight, as scikit-learn's MLP does.
         """
-        self.task.settings.l1 = l1
-        self.task.settings.l2 = l2
+        cdef int i
+        n = self.task.n_layers
+        l1, l2 = ([value] * n if np.ndim(value) == 0 else value for value in (l1, l2))
+        for i in range(n):
+            self.layers[i].l1 = l1[i]
+            self.layers[i].l2 = l2[i]
         self.task.penalty_over_batch = over_batch
+
+    # ---- what training adds to a step ----
+
+    def set_seed(self, seed):
+        """Seed of dropout, noise and mixing, an int; what they draw is a function of it, the step and the place."""
+        self.task.seed = seed & 0xFFFFFFFFFFFFFFFF
+        self.hold["seed"] = seed
+
+    def set_dropout(self, rates):
+        """Shares dropped of the input and of each hidden layer's outputs (n_layers numbers in [0, 1)).
+
+        What is kept is multiplied by ``1 / (1 - rate)`` (inverted dropout; Srivastava et al., 2014); predictions drop
+        nothing.
+        """
+        cdef int i
+        self.task.input_drop_rate = rates[0]
+        for i in range(self.task.n_layers - 1):
+            self.layers[i].drop_rate = rates[i + 1]
+        self._lay_out()
+
+    def set_noise(self, double deviation):
+        """Standard deviation of the normal noise that each step adds to its input; 0 for none."""
+        self.task.noise = deviation
+        self._lay_out()
+
+    def set_mixup(self, alpha):
+        """Mix each row, and its target and weight, with another of its batch; 0 for none.
+
+        ``a x_i + (1 - a) x_j`` with one ``a ~ Beta(alpha, alpha)`` a step (Zhang et al., mixup, 2018) and j at one
+        distance from i, drawn a step, in the batch's order.
+        """
+        self.hold["mixup"] = float(alpha) if alpha else None
+        self._lay_out()
+
+    def set_max_norm(self, limits):
+        """Largest L2 norm of the incoming weights of a unit of each layer, held after each update; inf for none."""
+        cdef int i
+        for i in range(self.task.n_layers):
+            self.layers[i].max_norm = limits[i]
+        self.task.constrains = not all(limit == INFINITY for limit in limits)
+
+    def set_averaging(self, kind, double decay=0.999, double start=0, double every=1):
+        """Keep ``average``, an average of the parameters over the updates, in the layout of ``parameters``.
+
+        Parameters
+        ----------
+        kind : {None, 'ema', 'swa'}
+            ``average = decay average + (1 - decay) parameters`` after an update, or the mean of all that counted
+            (stochastic weight averaging; Izmailov et al., 2018).
+        start : int
+            Updates before the first that counts; until then the average is the parameters.
+        every : int
+            Updates from one that counts to the next.
+        """
+        self.task.average_equally = kind == "swa"
+        self.task.average_decay = decay
+        self.task.average_start = start
+        self.task.average_every = every
+        if kind is None:
+            self.average = None
+        elif self.average is None:
+            self.average = self.parameters.copy()
+        self._point_parameters()
+
+    def set_normalization(self, double momentum=0.99, double epsilon=1e-3):
+        """How slowly the moving statistics of normalized layers follow, and what is added to a variance."""
+        self.task.statistics_momentum = momentum
+        self.task.statistics_epsilon = epsilon
 
     def set_optimizer(self, rule, slots, dict settings, initial_state=None):
         """Choose the update rule; its state arrays start anew unless the rule and its slots stay the same.
@@ -213,7 +361,6 @@ cdef class Network:
             Slot to the value its array starts with; 0 where absent.
         """
         cdef ft_update* h = &self.task.settings
-        cdef double l1 = h.l1, l2 = h.l2
         number = _updates.NAMES.index(rule)
         if number != self.task.rule or set(self.state) != set(slots):
             initial = initial_state or {}
@@ -225,8 +372,6 @@ cdef class Network:
             self._point_parameters()
         self.task.rule = number
         update_init(h, 0.0)
-        h.l1 = l1
-        h.l2 = l2
         h.momentum = settings.get("momentum", 0.0)
         h.beta1 = settings.get("beta1", 0.0)
         h.beta2 = settings.get("beta2", 0.0)
@@ -257,17 +402,34 @@ cdef class Network:
 
     def bind(self, const real[:, ::1] X, const real[:, ::1] y, const real[::1] sample_weight=None):
         """Data of the fits that follow; nothing is copied. y: (n, n_outputs), or (n, 1) class codes for softmax."""
-        self.hold = {"data": (X, y, sample_weight)}
+        self.hold["data"] = (X, y, sample_weight)
         self.task.x = &X[0, 0]
         self.task.ldx = X.shape[1]
+        self.task.sparse.data = NULL
         self.task.n = X.shape[0]
+        self.task.y = &y[0, 0]
+        self.task.y_width = y.shape[1]
+        self.task.weight = &sample_weight[0] if sample_weight is not None else NULL
+
+    def bind_csr(self, const real[::1] data, indices, indptr, const real[:, ::1] y,
+                 const real[::1] sample_weight=None):
+        """:meth:`bind` of CSR rows, whose columns ascend without duplicates.
+
+        indices: int32 or int64; indptr: (n + 1,), copied when it is not intp. Not with noise, mixing or dropout of
+        the input.
+        """
+        if self.task.copies_input:
+            raise ValueError("noise, mixup and dropout of the input need dense rows, got CSR")
+        self.hold["data"] = (data, y, sample_weight, *_sparse(&self.task.sparse, data, indices, indptr))
+        self.task.x = NULL
+        self.task.n = y.shape[0]
         self.task.y = &y[0, 0]
         self.task.y_width = y.shape[1]
         self.task.weight = &sample_weight[0] if sample_weight is not None else NULL
 
     def release(self):
         """Let go of the bound data and of the workspaces; the parameters and the rule's memory stay."""
-        self.hold = {}
+        self.hold = {name: self.hold[name] for name in ("seed", "mixup") if name in self.hold}
         self.task.n = 0
 
     def start_epoch(self, const Py_ssize_t[::1] order, Py_ssize_t batch_size, const double[::1] rates, int n_threads):
@@ -294,18 +456,41 @@ cdef class Network:
         self.task.status = STATUS_OK
         self.task.step = self.steps_done
         self.task.n_chunks = chunk_count(&self.task, batch_size)
+        self.task.training = True
         self.hold["order"] = order
         self.hold["rates"] = rates
+        self._draw_mixing()
         self.n_threads = threads_for_work(n_threads, <double> batch_size * self.task.n_parameters, STEP_PER_THREAD)
-        self._workspace(batch_size > SMALL_BATCH)
+        self._workspace(not in_two_phases(&self.task, batch_size))
+
+    def _draw_mixing(self):
+        """Shares and distances of the epoch's mixing, from the seed and the number of steps done."""
+        cdef double[::1] share
+        cdef Py_ssize_t[::1] shift
+        alpha = self.hold.get("mixup")
+        if alpha is None:
+            self.task.mix_share = NULL
+            return
+        rng = np.random.default_rng([self.hold.get("seed", 0) & 0xFFFFFFFFFFFFFFFF, int(self.steps_done)])
+        share = shares = rng.beta(alpha, alpha, self.task.n_batches)
+        shift = shifts = rng.integers(1, max(2, self.task.batch), self.task.n_batches, dtype=np.intp)
+        self.hold["mixing"] = shares, shifts
+        self.task.mix_share = &share[0]
+        self.task.mix_shift = &shift[0]
 
     def _workspace(self, bint large):
         """Arrays that a step writes to; kept between epochs while their sizes stay."""
         cdef Py_ssize_t threads = self.n_threads, loss_rows, sums
         cdef size_t address
-        wanted = (large, threads, self.task.batch, self.task.n_chunks, self.task.y_width, self.task.clip_norm)
+        mixes = self.task.training and self.task.mix_share != NULL
+        wanted = (
+            large, threads, self.task.batch, self.task.n_chunks, self.task.y_width, self.task.clip_norm,
+            self.task.sparse.data != NULL, mixes)
         if self.hold.get("workspace") != wanted:
             self.hold["workspace"] = wanted
+            self.task.gathered_width = self.task.y_width
+            if mixes and self.task.loss == FT_LOSS_softmax_crossentropy:
+                self.task.gathered_width = self.layers[self.task.n_layers - 1].n_out
             if large:
                 loss_rows = SMALL_BATCH
                 self._buffers(self._block_rows(), threads)
@@ -313,14 +498,23 @@ cdef class Network:
             else:
                 loss_rows = LOSS_ROWS
                 self._buffers(self.task.batch, 1)
-                partial = self.task.n_parameters if isfinite(self.task.clip_norm) else threads * GROUP
-            sums = 2 * MAX_CHUNKS + 2 * (SMALL_BATCH // LOSS_ROWS) + 2 * self.task.n_groups
-            address = self._array("gathered", threads * loss_rows * (self.task.y_width + 1), self.dtype)
+                partial = self.task.n_parameters if isfinite(self.task.clip_norm) else 0
+            self.task.n_loss_sums = (max(self.task.batch, SMALL_BATCH) + LOSS_ROWS - 1) // LOSS_ROWS
+            sums = 2 * MAX_CHUNKS + 2 * self.task.n_loss_sums + 2 * self.task.n_groups
+            address = self._array("gathered", threads * loss_rows * (self.task.gathered_width + 1), self.dtype)
             self.task.gathered = <void*> address
-            address = self._array("partial", partial, self.dtype)
+            address = self._array("partial", partial + threads * SCRATCH, self.dtype)
             self.task.partial = <void*> address
             address = self._array("sums", sums, np.float64)
             self.task.sums = <double*> address
+            if self.task.sparse.data != NULL:
+                address = self._array("cursors", threads * self.task.capacity, np.intp)
+                self.task.cursors = <Py_ssize_t*> address
+            if self.task.n_statistics:
+                address = self._array("column_sums", 4 * self.task.n_loss_sums * self.task.n_statistics, np.float64)
+                self.task.column_sums = <double*> address
+                address = self._array("statistics", 7 * threads * self.task.n_statistics, np.float64)
+                self.task.statistics = <double*> address
         if self.task.n_layers == 1:
             return
         if self.is_double:
@@ -341,6 +535,12 @@ cdef class Network:
         self.task.s3 = <void*> address
         address = self.transposed.ctypes.data
         self.task.transposed = <void*> address
+        address = self.average.ctypes.data if self.average is not None else 0
+        self.task.average = <void*> address
+        address = self.moving_mean.ctypes.data
+        self.task.moving_mean = <void*> address
+        address = self.moving_variance.ctypes.data
+        self.task.moving_variance = <void*> address
 
     def _block_rows(self):
         if self.is_double:
@@ -406,7 +606,10 @@ cdef class Network:
         return bool(all_finite(<const float*> &w32[0], w32.shape[0]))
 
     def start_gradient(self, int n_threads):
-        """Set up one evaluation of the objective and its gradient at ``parameters``."""
+        """Set up one evaluation of the objective and its gradient at ``parameters``, without dropout and noise."""
+        if self.task.n_statistics:
+            raise ValueError("the gradient of all rows is not defined with batch normalization")
+        self.task.training = False
         self.task.order = NULL
         self.task.batch = self.task.n
         self.task.next_batch = 0
@@ -433,8 +636,21 @@ cdef class Network:
 
     def raw_predict(self, const real[:, ::1] X, int n_threads=1):
         """Raw predictions of shape (n_samples, n_outputs): for a linear model ``X @ coef.T + intercept``."""
+        cdef sparse_rows dense
+        dense.data = NULL
+        return self._predict(&dense, &X[0, 0] if X.shape[0] else NULL, X.shape[1], X.shape[0], n_threads)
+
+    def raw_predict_csr(self, const real[::1] data, indices, indptr, int n_threads=1):
+        """:meth:`raw_predict` of CSR rows; the arrays are those of :meth:`bind_csr`."""
+        cdef sparse_rows rows
+        kept = _sparse(&rows, data, indices, indptr)
+        return self._predict(&rows, <const real*> NULL, 0, len(kept[1]) - 1, n_threads)
+
+    cdef _predict(self, sparse_rows* rows, const real* x, Py_ssize_t ldx, Py_ssize_t n, int n_threads):
         cdef layer* last = &self.layers[self.task.n_layers - 1]
-        cdef Py_ssize_t n = X.shape[0], width = last.width
+        cdef Py_ssize_t width = last.width
+        cdef fit_task task
+        cdef size_t address
         out = np.empty((n, width), dtype=self.dtype)
         if n == 0:
             return out[:, :last.n_out]
@@ -442,6 +658,34 @@ cdef class Network:
         n_threads = threads_for_work(n_threads, <double> n * self.task.n_parameters, STEP_PER_THREAD)
         self.hold["workspace"] = None
         self._buffers(min(n, <Py_ssize_t> self._block_rows()), n_threads)
+        task = self.task
+        task.sparse = rows[0]
+        task.training = False
+        if task.n_statistics:
+            address = self._array("affine", 2 * task.n_statistics, self.dtype)
+            task.affine = <void*> address
+            fold_normalization(&task, x)
         with nogil:
-            predict_threads(&self.task, &X[0, 0], X.shape[1], n, &z[0, 0], n_threads)
+            predict_threads(&task, x, ldx, n, &z[0, 0], n_threads)
         return out if width == last.n_out else np.ascontiguousarray(out[:, :last.n_out])
+
+
+cdef tuple _sparse(sparse_rows* rows_out, const real[::1] data, indices, indptr):
+    """Points at the arrays of CSR rows; returns what must be kept alive meanwhile."""
+    cdef const Py_ssize_t[::1] starts = np.ascontiguousarray(indptr, dtype=np.intp)
+    cdef const int[::1] narrow
+    cdef const long long[::1] wide
+    # an array without entries still needs an address that says "sparse"
+    rows_out.data = &data[0] if data.shape[0] else <const void*> &starts[0]
+    rows_out.indptr = &starts[0]
+    rows_out.wide = indices.dtype.itemsize == 8
+    rows_out.indices = NULL
+    if rows_out.wide:
+        wide = indices
+        if wide.shape[0]:
+            rows_out.indices = &wide[0]
+    else:
+        narrow = indices
+        if narrow.shape[0]:
+            rows_out.indices = &narrow[0]
+    return indices, starts

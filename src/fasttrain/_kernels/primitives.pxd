@@ -3,6 +3,8 @@
 The functions and their contracts are those of ``csrc/ops_list.h``; each is given here for a fused ``real``.
 """
 
+from libc.stdint cimport uint32_t, uint64_t
+
 from fasttrain._kernels.types cimport real
 
 cdef extern from "ops.h" nogil:
@@ -103,6 +105,21 @@ cdef extern from "ops.h" nogil:
             float* max_io) noexcept nogil
         int (*scale_rows)(int kind, const float* x, Py_ssize_t ldx, Py_ssize_t m, Py_ssize_t width, const float* a,
             const float* b, float low, float high, float* out, Py_ssize_t ldo) noexcept nogil
+        void (*drop)(uint32_t threshold, float scale, uint64_t key, uint32_t first, const float* x, float* out,
+            Py_ssize_t n) noexcept nogil
+        void (*add_noise)(float deviation, uint64_t key, uint32_t first, float* x_io, Py_ssize_t n) noexcept nogil
+        void (*mix)(float a, const float* x, const float* y, float* out, Py_ssize_t n) noexcept nogil
+        void (*approach)(float factor, const float* w, float* average_io, Py_ssize_t n) noexcept nogil
+        void (*normalize_rows)(const float* x, Py_ssize_t m, Py_ssize_t width, const float* mean,
+            const float* inverse, const float* gain, const float* shift, float* normalized_out, float* out) noexcept nogil
+        void (*product_sums)(const float* d, const float* x, Py_ssize_t m, Py_ssize_t width, double* s1_io,
+            double* s2_io) noexcept nogil
+        void (*normalize_backward)(const float* normalized, Py_ssize_t m, Py_ssize_t width, const float* factor,
+            const float* mean_d, const float* mean_dx, float* d_io) noexcept nogil
+        void (*sparse_row)(const float* x, const void* indices, int wide, Py_ssize_t begin, Py_ssize_t end,
+            const float* panel, Py_ssize_t width, const float* bias, float* z_out) noexcept nogil
+        Py_ssize_t (*sparse_columns)(const float* x, const void* indices, int wide, Py_ssize_t begin, Py_ssize_t end,
+            Py_ssize_t first, Py_ssize_t last, const float* d, Py_ssize_t width, float* g_io) noexcept nogil
 
     ctypedef struct ft_ops_f64:
         Py_ssize_t lanes
@@ -152,6 +169,21 @@ cdef extern from "ops.h" nogil:
             double* max_io) noexcept nogil
         int (*scale_rows)(int kind, const double* x, Py_ssize_t ldx, Py_ssize_t m, Py_ssize_t width, const double* a,
             const double* b, double low, double high, double* out, Py_ssize_t ldo) noexcept nogil
+        void (*drop)(uint32_t threshold, double scale, uint64_t key, uint32_t first, const double* x, double* out,
+            Py_ssize_t n) noexcept nogil
+        void (*add_noise)(double deviation, uint64_t key, uint32_t first, double* x_io, Py_ssize_t n) noexcept nogil
+        void (*mix)(double a, const double* x, const double* y, double* out, Py_ssize_t n) noexcept nogil
+        void (*approach)(double factor, const double* w, double* average_io, Py_ssize_t n) noexcept nogil
+        void (*normalize_rows)(const double* x, Py_ssize_t m, Py_ssize_t width, const double* mean,
+            const double* inverse, const double* gain, const double* shift, double* normalized_out, double* out) noexcept nogil
+        void (*product_sums)(const double* d, const double* x, Py_ssize_t m, Py_ssize_t width, double* s1_io,
+            double* s2_io) noexcept nogil
+        void (*normalize_backward)(const double* normalized, Py_ssize_t m, Py_ssize_t width,
+            const double* factor, const double* mean_d, const double* mean_dx, double* d_io) noexcept nogil
+        void (*sparse_row)(const double* x, const void* indices, int wide, Py_ssize_t begin, Py_ssize_t end,
+            const double* panel, Py_ssize_t width, const double* bias, double* z_out) noexcept nogil
+        Py_ssize_t (*sparse_columns)(const double* x, const void* indices, int wide, Py_ssize_t begin, Py_ssize_t end,
+            Py_ssize_t first, Py_ssize_t last, const double* d, Py_ssize_t width, double* g_io) noexcept nogil
 
     int ft_isa_best() noexcept
     const ft_ops_f32* ft_ops_for_f32(int isa) noexcept
@@ -342,3 +374,80 @@ cdef inline void prefetch_rows(const real* const* rows, Py_ssize_t m, Py_ssize_t
         ops_f32.prefetch_rows(rows, m, k)
     else:
         ops_f64.prefetch_rows(rows, m, k)
+
+
+cdef inline void drop(uint32_t threshold, real scale, uint64_t key, uint32_t first, const real* x, real* out,
+        Py_ssize_t n) noexcept nogil:
+    if real is float:
+        ops_f32.drop(threshold, scale, key, first, x, out, n)
+    else:
+        ops_f64.drop(threshold, scale, key, first, x, out, n)
+
+
+cdef inline void add_noise(real deviation, uint64_t key, uint32_t first, real* x_io, Py_ssize_t n) noexcept nogil:
+    if real is float:
+        ops_f32.add_noise(deviation, key, first, x_io, n)
+    else:
+        ops_f64.add_noise(deviation, key, first, x_io, n)
+
+
+cdef inline void mix(real a, const real* x, const real* y, real* out, Py_ssize_t n) noexcept nogil:
+    if real is float:
+        ops_f32.mix(a, x, y, out, n)
+    else:
+        ops_f64.mix(a, x, y, out, n)
+
+
+cdef inline void approach(real factor, const real* w, real* average_io, Py_ssize_t n) noexcept nogil:
+    if real is float:
+        ops_f32.approach(factor, w, average_io, n)
+    else:
+        ops_f64.approach(factor, w, average_io, n)
+
+
+cdef inline void normalize_rows(const real* x, Py_ssize_t m, Py_ssize_t width, const real* mean, const real* inverse,
+        const real* gain, const real* shift, real* normalized_out, real* out) noexcept nogil:
+    if real is float:
+        ops_f32.normalize_rows(x, m, width, mean, inverse, gain, shift, normalized_out, out)
+    else:
+        ops_f64.normalize_rows(x, m, width, mean, inverse, gain, shift, normalized_out, out)
+
+
+cdef inline void product_sums(const real* d, const real* x, Py_ssize_t m, Py_ssize_t width, double* s1_io,
+        double* s2_io) noexcept nogil:
+    if real is float:
+        ops_f32.product_sums(d, x, m, width, s1_io, s2_io)
+    else:
+        ops_f64.product_sums(d, x, m, width, s1_io, s2_io)
+
+
+cdef inline void normalize_backward(const real* normalized, Py_ssize_t m, Py_ssize_t width, const real* factor,
+        const real* mean_d, const real* mean_dx, real* d_io) noexcept nogil:
+    if real is float:
+        ops_f32.normalize_backward(normalized, m, width, factor, mean_d, mean_dx, d_io)
+    else:
+        ops_f64.normalize_backward(normalized, m, width, factor, mean_d, mean_dx, d_io)
+
+
+cdef inline void sparse_row(const real* x, const void* indices, int wide, Py_ssize_t begin, Py_ssize_t end,
+        const real* panel, Py_ssize_t width, const real* bias, real* z_out) noexcept nogil:
+    if real is float:
+        ops_f32.sparse_row(x, indices, wide, begin, end, panel, width, bias, z_out)
+    else:
+        ops_f64.sparse_row(x, indices, wide, begin, end, panel, width, bias, z_out)
+
+
+cdef inline Py_ssize_t sparse_columns(const real* x, const void* indices, int wide, Py_ssize_t begin, Py_ssize_t end,
+        Py_ssize_t first, Py_ssize_t last, const real* d, Py_ssize_t width, real* g_io) noexcept nogil:
+    if real is float:
+        return ops_f32.sparse_columns(x, indices, wide, begin, end, first, last, d, width, g_io)
+    else:
+        return ops_f64.sparse_columns(x, indices, wide, begin, end, first, last, d, width, g_io)
+
+
+cdef inline void deviation_sums(const real* x, Py_ssize_t ldx, Py_ssize_t m, Py_ssize_t width, const double* shift,
+        double* s1_io, double* s2_io) noexcept nogil:
+    if real is float:
+        ops_f32.deviation_sums(x, ldx, m, width, shift, s1_io, s2_io)
+    else:
+        ops_f64.deviation_sums(x, ldx, m, width, shift, s1_io, s2_io)

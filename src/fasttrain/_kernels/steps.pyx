@@ -13,15 +13,19 @@ from libc.math cimport isfinite, sqrt
 from libc.string cimport memcpy, memset
 
 from fasttrain._kernels.layers cimport (
-    GROUP, backward_rows, forward_rows, group, group_at, group_gradient, layer, transpose_group,
+    GROUP, constrain_panel, forward_rows, group, group_at, groups_of_panel, layer, panel_count, transpose_group,
+)
+from fasttrain._kernels.normalization cimport normalization_gradient, normalized_pass
+from fasttrain._kernels.passes cimport (
+    LOSS_ROWS, MAX_CHUNKS, SMALL_BATCH, backward, buffers, buffers_of, change_input, forward, gradient_of, loss_rows,
+    output, point_rows, share, task_group,
 )
 from fasttrain._kernels.penalties cimport penalty_value
 from fasttrain._kernels.primitives cimport (
-    FT_LOSS_softmax_crossentropy, FT_UPDATE_adam, FT_UPDATE_nadam, activate, activate_backward, axpy, ft_update,
-    loss_span, penalty_gradient, softmax_loss, sum, sum_squares, update_span,
+    FT_UPDATE_adam, FT_UPDATE_nadam, approach, axpy, ft_update, penalty_gradient, sum_squares, update_span,
 )
 from fasttrain._kernels.threads cimport ft_barrier_init, ft_barrier_wait, ft_team_size
-from fasttrain._kernels.types cimport STATUS_NOT_FINITE, real
+from fasttrain._kernels.types cimport STATUS_NOT_FINITE
 from fasttrain._kernels.updates cimport adam_moments, nadam_moments, velocity_rate
 
 cdef extern from "clock.h" nogil:
@@ -34,42 +38,6 @@ cdef enum:
     PARTIAL_LIMIT = 1 << 23     # elements of all chunk gradients together
 
 
-cdef struct buffers:
-    # where one thread (or, in a small batch, all together) keeps the rows of a block
-    void* base
-    Py_ssize_t capacity         # rows
-    const void** rows           # of the data
-    const void** pointers       # of the layers' outputs and gradients, capacity each
-
-
-cdef inline layer* output(fit_task* task) noexcept nogil:
-    return &task.layers[task.n_layers - 1]
-
-
-cdef void buffers_of(fit_task* task, int thread, buffers* at) noexcept nogil:
-    cdef Py_ssize_t size = 8 if task.is_double else 4
-    at.capacity = task.capacity
-    at.base = <char*> task.values + thread * task.capacity * task.row_size * size
-    at.rows = task.rows + thread * 3 * task.capacity
-    at.pointers = task.pointers + thread * 2 * task.n_layers * task.capacity
-
-
-cdef void point_layers(fit_task* task, int n_threads, const real* like) noexcept nogil:
-    """Row pointers of every layer's outputs and gradients; they stay while the buffers do."""
-    cdef buffers at
-    cdef layer* shape
-    cdef Py_ssize_t i
-    cdef int thread, number
-    for thread in range(n_threads):
-        buffers_of(task, thread, &at)
-        for number in range(task.n_layers):
-            shape = &task.layers[number]
-            for i in range(at.capacity):
-                at.pointers[2 * number * at.capacity + i] = <real*> at.base + at.capacity * shape.a + i * shape.width
-                at.pointers[(2 * number + 1) * at.capacity + i] = (
-                    <real*> at.base + at.capacity * shape.d + i * shape.width)
-
-
 cdef void refresh_transposes(fit_task* task, const real* like) noexcept nogil:
     """W^T of every layer above the first, from the parameters."""
     cdef Py_ssize_t number
@@ -80,136 +48,14 @@ cdef void refresh_transposes(fit_task* task, const real* like) noexcept nogil:
             transpose_group(&task.layers[it.number], &it, <const real*> task.w, <real*> task.transposed)
 
 
-cdef group task_group(fit_task* task, Py_ssize_t number) noexcept nogil:
-    """Group of the whole network: layer after layer."""
-    cdef group it
-    cdef int i = 0
-    while i < task.n_layers - 1 and number >= task.layers[i].n_groups:
-        number -= task.layers[i].n_groups
-        i += 1
-    it = group_at(&task.layers[i], number)
-    it.number = i
-    return it
-
-
-cdef void forward(fit_task* task, buffers* at, Py_ssize_t first, Py_ssize_t m, const real* const* ahead) noexcept nogil:
-    """Takes rows [first, first + m) of the block through every layer; the last one's raw outputs go to its d."""
-    cdef const real* const* rows = <const real* const*> at.rows + first
-    cdef real* base = <real*> at.base
-    cdef layer* shape
-    cdef Py_ssize_t begin
-    cdef int i
-    for i in range(task.n_layers - 1):
-        shape = &task.layers[i]
-        begin = first * shape.width
-        forward_rows(shape, <const real*> task.w, rows, m, base + at.capacity * shape.z + begin,
-                     ahead if i == 0 else <const real* const*> NULL)
-        if shape.activation:
-            activate(shape.activation, <real> shape.activation_parameter,
-                     <const real*> base + at.capacity * shape.z + begin, base + at.capacity * shape.a + begin,
-                     m * shape.width)
-        rows = <const real* const*> at.pointers + 2 * i * at.capacity + first
-    shape = output(task)
-    forward_rows(shape, <const real*> task.w, rows, m, base + at.capacity * shape.d + first * shape.width,
-                 ahead if task.n_layers == 1 else <const real* const*> NULL)
-
-
-cdef void backward(fit_task* task, buffers* at, Py_ssize_t first, Py_ssize_t m, const real* like) noexcept nogil:
-    """Gradients of every hidden layer's outputs before its activation, from the last layer's d downwards."""
-    cdef real* base = <real*> at.base
-    cdef layer* below
-    cdef real* d
-    cdef Py_ssize_t begin
-    cdef int i
-    for i in range(task.n_layers - 1, 0, -1):
-        below = &task.layers[i - 1]
-        begin = first * below.width
-        d = base + at.capacity * below.d + begin
-        backward_rows(&task.layers[i], <const real*> task.transposed,
-                      <const real* const*> at.pointers + (2 * i + 1) * at.capacity + first, m, d)
-        if below.activation:
-            activate_backward(below.activation, <real> below.activation_parameter,
-                              <const real*> base + at.capacity * below.z + begin,
-                              <const real*> base + at.capacity * below.a + begin, d, m * below.width)
-
-
-cdef inline void gradient_of(fit_task* task, buffers* at, const group* it, Py_ssize_t m, bint accumulate, real* g_io,
-                             const real* const* ahead) noexcept nogil:
-    """Gradient of one group over the block's m rows."""
-    cdef layer* shape = &task.layers[it.number]
-    cdef const real* const* rows = <const real* const*> at.rows
-    if it.number:
-        rows = <const real* const*> at.pointers + 2 * (it.number - 1) * at.capacity
-        ahead = NULL
-    group_gradient(shape, it, rows, m, <const real*> at.base + at.capacity * shape.d, accumulate, g_io, ahead)
-
-
-cdef void loss_rows(fit_task* task, const Py_ssize_t start, Py_ssize_t m, real* gathered, real* d_io, double* sum_out,
-                    double* weight_out) noexcept nogil:
-    """Loss and loss gradient of batch rows [start, start + m): d holds the predictions and receives the gradient."""
-    cdef const real* y = <const real*> task.y
-    cdef const real* weight = <const real*> task.weight
-    cdef Py_ssize_t width = output(task).width, k = output(task).n_out, i, c, row, position
-    cdef Py_ssize_t y_width = task.y_width
-    cdef real* gathered_weight = gathered + m * y_width
-    cdef double total
-    cdef real scale
-    if task.order != NULL:
-        for i in range(m):
-            row = task.order[start + i]
-            for c in range(y_width):
-                gathered[i * y_width + c] = y[row * y_width + c]
-            if weight != NULL:
-                gathered_weight[i] = weight[row]
-        y = gathered
-        if weight != NULL:
-            weight = gathered_weight
-    else:
-        y += start * y_width
-        if weight != NULL:
-            weight += start
-    weight_out[0] = <double> m if weight == NULL else sum(weight, m)
-    if task.loss == FT_LOSS_softmax_crossentropy:
-        sum_out[0] = softmax_loss(y, y_width, d_io, width, weight, m, k, True, d_io, width)
-    elif width == 1:
-        sum_out[0] = loss_span(task.loss, <real> task.loss_parameter, y, d_io, weight, m, True, d_io)
-    elif weight == NULL and width == k:
-        sum_out[0] = loss_span(task.loss, <real> task.loss_parameter, y, d_io, <const real*> NULL, m * k, True, d_io)
-    else:
-        total = 0.0
-        for i in range(m):
-            position = i * width
-            scale = weight[i] if weight != NULL else 1
-            total = total + scale * loss_span(
-                task.loss, <real> task.loss_parameter, y + i * k, d_io + position, <const real*> NULL, k, True,
-                d_io + position)
-            for c in range(k):
-                d_io[position + c] *= scale
-        sum_out[0] = total
-
-
-cdef inline void point_rows(fit_task* task, Py_ssize_t start, Py_ssize_t m, const real** rows_out) noexcept nogil:
-    cdef const real* x = <const real*> task.x
-    cdef Py_ssize_t i
-    if task.order == NULL:
-        for i in range(m):
-            rows_out[i] = x + (start + i) * task.ldx
-    else:
-        for i in range(m):
-            rows_out[i] = x + task.order[start + i] * task.ldx
-
-
-cdef void prepare_update(fit_task* task, Py_ssize_t due, ft_update* h, double* carried, double scale,
-                         double mean_factor) noexcept nogil:
+cdef void prepare_update(fit_task* task, Py_ssize_t due, ft_update* h, double* carried,
+                         double scale) noexcept nogil:
     """Settings of the step for batch `due`: its rate, bias corrections and gradient scale."""
     cdef double rate = task.rates[due]
     cdef double t = task.step + due + 1.0
     h[0] = task.settings
     h.learning_rate = rate
     h.gradient_scale = scale
-    if task.penalty_over_batch:
-        h.l1 *= mean_factor
-        h.l2 *= mean_factor
     h.keep = 1.0 - rate * task.weight_decay
     if task.rule == FT_UPDATE_adam:
         adam_moments(h, rate, h.beta1, h.beta2, t, task.corrected_root)
@@ -219,34 +65,37 @@ cdef void prepare_update(fit_task* task, Py_ssize_t due, ft_update* h, double* c
         velocity_rate(h, task.rule, rate, h.momentum, carried)
 
 
-cdef void apply_update(fit_task* task, const ft_update* h, const group* it, const real* g) noexcept nogil:
-    cdef ft_update bias
-    cdef const ft_update* use = h
+cdef void apply_update(fit_task* task, ft_update* h, double penalty_factor, const group* it,
+                       const real* g) noexcept nogil:
+    """Updates one group; the penalty of its layer is put into h."""
+    cdef double keep = h.keep
     cdef real* w = <real*> task.w + it.offset
     cdef real* s1 = <real*> task.s1
     cdef real* s2 = <real*> task.s2
     cdef real* s3 = <real*> task.s3
     cdef const layer* shape = &task.layers[it.number]
-    if it.first == shape.n_in:
-        if not shape.has_bias:
+    if it.first >= shape.n_in:
+        if it.first == shape.n_in and not shape.has_bias:
             return
-        # biases are neither penalized nor decayed
-        bias = h[0]
-        bias.l1 = 0.0
-        bias.l2 = 0.0
-        bias.keep = 1.0
-        use = &bias
+        # biases, gains and shifts are neither penalized nor decayed
+        h.l1 = h.l2 = 0.0
+        h.keep = 1.0
+    else:
+        h.l1 = shape.l1 * penalty_factor
+        h.l2 = shape.l2 * penalty_factor
     update_span(
-        task.rule, use, w, g, s1 + it.offset if s1 != NULL else NULL, s2 + it.offset if s2 != NULL else NULL,
+        task.rule, h, w, g, s1 + it.offset if s1 != NULL else NULL, s2 + it.offset if s2 != NULL else NULL,
         s3 + it.offset if s3 != NULL else NULL, it.size)
+    h.keep = keep
     if shape.back_width:
         transpose_group(shape, it, <const real*> task.w, <real*> task.transposed)
 
 
 cdef inline double group_penalty(fit_task* task, const group* it, const real* like) noexcept nogil:
-    if it.first == task.layers[it.number].n_in or (task.settings.l1 == 0.0 and task.settings.l2 == 0.0):
+    cdef const layer* shape = &task.layers[it.number]
+    if it.first >= shape.n_in or (shape.l1 == 0.0 and shape.l2 == 0.0):
         return 0.0
-    return penalty_value(<const real*> task.w + it.offset, it.size, task.settings.l1, task.settings.l2)
+    return penalty_value(<const real*> task.w + it.offset, it.size, shape.l1, shape.l2)
 
 
 cdef inline double trained_norm(fit_task* task, const group* it, const real* g) noexcept nogil:
@@ -257,12 +106,56 @@ cdef inline double trained_norm(fit_task* task, const group* it, const real* g) 
     return sum_squares(g + it.offset, it.size)
 
 
-cdef inline Py_ssize_t share(Py_ssize_t n, int part, int parts) noexcept nogil:
-    return n * part // parts
+cdef void constrain_and_average(fit_task* task, int thread, int n_threads, Py_ssize_t group_first,
+                                Py_ssize_t group_last, Py_ssize_t due, real* scratch) noexcept nogil:
+    """What follows the update of batch `due`: the largest norms, then the average of the parameters.
+
+    A thread averages the groups that it has updated, and needs no barrier unless norms are held; scratch has room for
+    three times a panel's columns.
+    """
+    cdef Py_ssize_t panel, number, total = 0, part
+    cdef double count, factor
+    cdef layer* shape
+    cdef group it
+    cdef int i
+    if task.constrains:
+        ft_barrier_wait(&task.barrier, n_threads)
+        for i in range(task.n_layers):
+            shape = &task.layers[i]
+            for panel in range(panel_count(shape)):
+                total += 1
+                if not isfinite(shape.max_norm) or total % n_threads != thread:
+                    continue
+                constrain_panel(shape, panel, <real*> task.w, <double*> scratch, scratch + 2 * GROUP)
+                if shape.back_width:
+                    for part in range(groups_of_panel(shape)):
+                        it = group_at(shape, panel * groups_of_panel(shape) + part)
+                        transpose_group(shape, &it, <const real*> task.w, <real*> task.transposed)
+    if task.average == NULL:
+        return
+    count = task.step + due + 1.0 - task.average_start
+    if count <= 0.0:
+        factor = 1.0
+    elif count / task.average_every != <Py_ssize_t> (count / task.average_every):
+        return
+    elif task.average_equally:
+        factor = 1.0 / (count / task.average_every + 1.0)
+    else:
+        factor = 1.0 - task.average_decay
+    if task.constrains:
+        ft_barrier_wait(&task.barrier, n_threads)
+    for number in range(group_first, group_last):
+        it = task_group(task, number)
+        approach(<real> factor, <const real*> task.w + it.offset, <real*> task.average + it.offset, it.size)
+
+
+cdef bint in_two_phases(const fit_task* task, Py_ssize_t batch) noexcept nogil:
+    """Whether a step keeps all rows of its batch; normalization needs them together."""
+    return batch <= SMALL_BATCH or task.n_statistics > 0
 
 
 cdef void small_batches(fit_task* task, int thread, int n_threads, const real* like) noexcept nogil:
-    """Runs batches of at most SMALL_BATCH rows until the run ends or its time is over; called by every thread."""
+    """Runs batches whose rows are kept until the run ends or its time is over; called by every thread."""
     cdef Py_ssize_t n_groups = task.n_groups, start, m, first, last, position, b, n_sums, number
     cdef Py_ssize_t group_first = share(n_groups, thread, n_threads)
     cdef Py_ssize_t group_last = share(n_groups, thread + 1, n_threads)
@@ -271,32 +164,45 @@ cdef void small_batches(fit_task* task, int thread, int n_threads, const real* l
     cdef buffers at
     cdef real* d
     cdef double* loss_sums = task.sums
-    cdef double* weight_sums = loss_sums + SMALL_BATCH // LOSS_ROWS
-    cdef double* penalty_sums = weight_sums + SMALL_BATCH // LOSS_ROWS
+    cdef double* weight_sums = loss_sums + task.n_loss_sums
+    cdef double* penalty_sums = weight_sums + task.n_loss_sums
     cdef double* norm_sums = penalty_sums + n_groups
-    cdef real* gathered = <real*> task.gathered + thread * LOSS_ROWS * (task.y_width + 1)
-    cdef real* whole_gradient = <real*> task.partial
-    cdef real* scratch = whole_gradient + thread * GROUP
+    cdef real* gathered = <real*> task.gathered + thread * LOSS_ROWS * (task.gathered_width + 1)
+    cdef real* scratch = <real*> task.partial + thread * SCRATCH
+    cdef real* whole_gradient = <real*> task.partial + n_threads * SCRATCH
+    cdef real* g
     cdef bint clips_norm = isfinite(task.clip_norm), stop = False
-    cdef double total, weight, norm, carried = task.carried, scale, mean_factor
+    cdef double total, weight, norm, carried = task.carried, scale, penalty_factor
     cdef group it
     cdef ft_update h
-    buffers_of(task, 0, &at)
+    # sparse cursors are the thread's own, whose rows in the second phase are all of the batch
+    buffers_of(task, thread, &at)
+    at.base = task.values
+    at.rows = task.rows
+    at.pointers = task.pointers
     d = <real*> at.base + at.capacity * last_layer.d
     while due < n_batches and not stop:
         start = due * task.batch
         m = min(task.batch, task.n - start)
+        at.due = due
+        at.start = start
+        at.m = m
         n_sums = (m + LOSS_ROWS - 1) // LOSS_ROWS
         first = share(n_sums, thread, n_threads) * LOSS_ROWS
         last = min(m, share(n_sums, thread + 1, n_threads) * LOSS_ROWS)
         if first < last:
-            point_rows(task, start + first, last - first, <const real**> at.rows + first)
-            forward(task, &at, first, last - first, <const real* const*> NULL)
+            point_rows(task, start + first, last - first, at.rows + first, like)
+            if task.copies_input:
+                change_input(task, &at, first, last - first, like)
+        if task.n_statistics:
+            normalized_pass(task, &at, thread, n_threads, min(first, last), last, gathered, like)
+        elif first < last:
+            forward(task, &at, first, last - first, <const real* const*> NULL, like)
             for b in range(first // LOSS_ROWS, (last + LOSS_ROWS - 1) // LOSS_ROWS):
                 position = b * LOSS_ROWS
-                loss_rows(task, start + position, min(<Py_ssize_t> LOSS_ROWS, last - position), gathered,
+                loss_rows(task, &at, position, min(<Py_ssize_t> LOSS_ROWS, last - position), gathered,
                           d + position * last_layer.width, &loss_sums[b], &weight_sums[b])
-            backward(task, &at, first, last - first, <const real*> d)
+            backward(task, &at, first, last - first, like)
         for number in range(group_first, group_last):
             it = task_group(task, number)
             penalty_sums[number] = group_penalty(task, &it, like)
@@ -312,10 +218,10 @@ cdef void small_batches(fit_task* task, int thread, int n_threads, const real* l
             total += loss_sums[b]
             weight += weight_sums[b]
         scale = 1.0 / weight if weight > 0.0 else 0.0
-        mean_factor = scale
+        penalty_factor = scale if task.penalty_over_batch else 1.0
         total *= scale * task.value_scale
         for number in range(n_groups):
-            total += penalty_sums[number] * (scale if task.penalty_over_batch else 1.0)
+            total += penalty_sums[number] * penalty_factor
         if not isfinite(total):
             if thread == 0:
                 task.status = STATUS_NOT_FINITE
@@ -323,7 +229,7 @@ cdef void small_batches(fit_task* task, int thread, int n_threads, const real* l
         if clips_norm:
             for number in range(group_first, group_last):
                 it = task_group(task, number)
-                gradient_of(task, &at, &it, m, False, whole_gradient + it.offset, <const real* const*> NULL)
+                group_gradient_of(task, &at, thread, &it, m, number > group_first, whole_gradient + it.offset)
                 norm_sums[number] = trained_norm(task, &it, whole_gradient)
             ft_barrier_wait(&task.barrier, n_threads)
             norm = 0.0
@@ -332,20 +238,31 @@ cdef void small_batches(fit_task* task, int thread, int n_threads, const real* l
             norm = sqrt(norm) * scale
             if norm > task.clip_norm:
                 scale *= task.clip_norm / norm
-        prepare_update(task, due, &h, &carried, scale, mean_factor)
+        prepare_update(task, due, &h, &carried, scale)
         for number in range(group_first, group_last):
             it = task_group(task, number)
-            if clips_norm:
-                apply_update(task, &h, &it, <const real*> whole_gradient + it.offset)
-            else:
-                gradient_of(task, &at, &it, m, False, scratch, <const real* const*> NULL)
-                apply_update(task, &h, &it, <const real*> scratch)
+            g = whole_gradient + it.offset
+            if not clips_norm:
+                g = scratch
+                group_gradient_of(task, &at, thread, &it, m, number > group_first, g)
+            apply_update(task, &h, penalty_factor, &it, <const real*> g)
+        if task.constrains or task.average != NULL:
+            constrain_and_average(task, thread, n_threads, group_first, group_last, due, scratch)
         due += 1
         if thread == 0:
             task.loss_sum += total * m
             task.carried = carried
             task.next_batch = due
         ft_barrier_wait(&task.barrier, n_threads)
+
+
+cdef inline void group_gradient_of(fit_task* task, buffers* at, int thread, const group* it, Py_ssize_t m, bint resume,
+                                   real* g_out) noexcept nogil:
+    """Gradient of one group over the whole of a batch that is kept."""
+    if it.first > task.layers[it.number].n_in:
+        normalization_gradient(task, thread, it, g_out)
+    else:
+        gradient_of(task, at, it, m, False, resume, g_out, <const real* const*> NULL)
 
 
 cdef Py_ssize_t block_rows(const fit_task* task, const real* like) noexcept nogil:
@@ -366,41 +283,48 @@ cdef void chunk_gradient(fit_task* task, Py_ssize_t chunk, int thread, const rea
     cdef Py_ssize_t position = first, number, count
     # this block's rows, the next one's, and those of the block after it, which are being fetched meanwhile
     cdef buffers at
-    cdef const real** rows
-    cdef const real** next_rows
-    cdef const real** later_rows
-    cdef const real** ahead
+    cdef const void** rows
+    cdef const void** next_rows
+    cdef const void** later_rows
+    cdef const real* const* ahead
     cdef real* d
-    cdef real* gathered = <real*> task.gathered + thread * SMALL_BATCH * (task.y_width + 1)
+    cdef real* gathered = <real*> task.gathered + thread * SMALL_BATCH * (task.gathered_width + 1)
     cdef real* g = <real*> task.partial + chunk * task.n_parameters
     cdef double total = 0.0, weight = 0.0, block_sum, block_weight
     cdef group it
     cdef bint fresh = True
     buffers_of(task, thread, &at)
+    at.due = task.next_batch
+    at.start = start
+    at.m = m
     d = <real*> at.base + at.capacity * last_layer.d
-    rows = <const real**> at.rows
+    rows = at.rows
     next_rows = rows + at.capacity
     later_rows = next_rows + at.capacity
-    point_rows(task, first, min(block, last - first), rows)
+    point_rows(task, first, min(block, last - first), rows, like)
     if position + block < last:
-        point_rows(task, position + block, min(block, last - position - block), next_rows)
+        point_rows(task, position + block, min(block, last - position - block), next_rows, like)
     while position < last:
         count = min(block, last - position)
         ahead = NULL
         if position + 3 * block <= last:
-            ahead = later_rows
-            point_rows(task, position + 2 * block, block, later_rows)
+            if task.sparse.data == NULL:
+                ahead = <const real* const*> later_rows
+            point_rows(task, position + 2 * block, block, later_rows, like)
         elif position + 2 * block < last:
-            point_rows(task, position + 2 * block, last - position - 2 * block, later_rows)
-        at.rows = <const void**> rows
-        forward(task, &at, 0, count, <const real* const*> ahead)
-        loss_rows(task, position, count, gathered, d, &block_sum, &block_weight)
-        backward(task, &at, 0, count, <const real*> d)
+            point_rows(task, position + 2 * block, last - position - 2 * block, later_rows, like)
+        at.rows = rows
+        at.origin = position - start
+        if task.copies_input and task.training:
+            change_input(task, &at, 0, count, like)
+        forward(task, &at, 0, count, ahead, like)
+        loss_rows(task, &at, at.origin, count, gathered, d, &block_sum, &block_weight)
+        backward(task, &at, 0, count, like)
         total += block_sum
         weight += block_weight
         for number in range(n_groups):
             it = task_group(task, number)
-            gradient_of(task, &at, &it, count, not fresh, g + it.offset, <const real* const*> ahead)
+            gradient_of(task, &at, &it, count, not fresh, True, g + it.offset, ahead)
         fresh = False
         position += count
         rows, next_rows, later_rows = next_rows, later_rows, rows
@@ -449,8 +373,9 @@ cdef void large_batches(fit_task* task, int thread, int n_threads, const real* l
     cdef Py_ssize_t due = task.next_batch, n_batches = task.n_batches
     cdef double* penalty_sums = task.sums + 2 * MAX_CHUNKS
     cdef double* norm_sums = penalty_sums + n_groups
-    cdef double total, norm, scale, mean_factor, carried = task.carried
+    cdef double total, norm, scale, penalty_factor, carried = task.carried
     cdef real* g = <real*> task.partial
+    cdef real* scratch = g + task.n_chunks * task.n_parameters + thread * SCRATCH
     cdef group it
     cdef ft_update h
     while due < n_batches:
@@ -465,10 +390,10 @@ cdef void large_batches(fit_task* task, int thread, int n_threads, const real* l
             norm_sums[number] = trained_norm(task, &it, g)
         ft_barrier_wait(&task.barrier, n_threads)
         total = mean_of_chunks(task, &scale)
-        mean_factor = scale
+        penalty_factor = scale if task.penalty_over_batch else 1.0
         norm = 0.0
         for number in range(n_groups):
-            total += penalty_sums[number] * (scale if task.penalty_over_batch else 1.0)
+            total += penalty_sums[number] * penalty_factor
             norm += norm_sums[number]
         if not isfinite(total):
             if thread == 0:
@@ -477,10 +402,12 @@ cdef void large_batches(fit_task* task, int thread, int n_threads, const real* l
         norm = sqrt(norm) * scale
         if norm > task.clip_norm:
             scale *= task.clip_norm / norm
-        prepare_update(task, due, &h, &carried, scale, mean_factor)
+        prepare_update(task, due, &h, &carried, scale)
         for number in range(group_first, group_last):
             it = task_group(task, number)
-            apply_update(task, &h, &it, <const real*> g + it.offset)
+            apply_update(task, &h, penalty_factor, &it, <const real*> g + it.offset)
+        if task.constrains or task.average != NULL:
+            constrain_and_average(task, thread, n_threads, group_first, group_last, due, scratch)
         if thread == 0:
             task.loss_sum += total * min(task.batch, task.n - due * task.batch)
             task.carried = carried
@@ -501,14 +428,14 @@ cdef void fit_threads(fit_task* task, int n_threads, const real* like) noexcept 
     cdef int thread
     ft_barrier_init(&task.barrier)
     if n_threads == 1:
-        if task.batch <= SMALL_BATCH:
+        if in_two_phases(task, task.batch):
             small_batches(task, 0, 1, like)
         else:
             large_batches(task, 0, 1, like)
         return
     with parallel(num_threads=n_threads):
         thread = threadid()
-        if task.batch <= SMALL_BATCH:
+        if in_two_phases(task, task.batch):
             small_batches(task, thread, ft_team_size(), like)
         else:
             large_batches(task, thread, ft_team_size(), like)
@@ -537,12 +464,12 @@ cdef double finish_gradient(fit_task* task, real* g_out) noexcept nogil:
     for number in range(task.n_groups):
         it = task_group(task, number)
         shape = &task.layers[it.number]
-        total += group_penalty(task, &it, <const real*> g) * (scale if task.penalty_over_batch else 1.0)
+        total += group_penalty(task, &it, <const real*> g) * factor
         memset(g_out + it.offset, 0, it.size * sizeof(real))
         if it.first < shape.n_in or shape.has_bias:
             axpy(<real> scale, <const real*> g + it.offset, g_out + it.offset, it.size)
         if it.first < shape.n_in:
-            penalty_gradient(<real> (task.settings.l1 * factor), <real> (task.settings.l2 * factor),
+            penalty_gradient(<real> (shape.l1 * factor), <real> (shape.l2 * factor),
                              <const real*> task.w + it.offset, g_out + it.offset, it.size)
     return total
 
@@ -564,19 +491,17 @@ cdef void predict_part(fit_task* task, int thread, int n_threads, const real* x,
     cdef Py_ssize_t block = block_rows(task, x), n_blocks = (n + block - 1) // block, b, i, start, m
     cdef layer* last_layer = output(task)
     cdef buffers at
-    cdef const real** rows
     cdef const real* d
     buffers_of(task, thread, &at)
-    rows = <const real**> at.rows
     d = <const real*> at.base + at.capacity * last_layer.d
     for b in range(share(n_blocks, thread, n_threads), share(n_blocks, thread + 1, n_threads)):
         start = b * block
         m = min(block, n - start)
         for i in range(m):
-            rows[i] = x + (start + i) * ldx
-        if task.n_layers == 1:
-            forward_rows(last_layer, <const real*> task.w, <const real* const*> rows, m,
+            at.rows[i] = <const void*> (start + i) if task.sparse.data != NULL else x + (start + i) * ldx
+        if task.n_layers == 1 and task.sparse.data == NULL:
+            forward_rows(last_layer, <const real*> task.w, <const real* const*> at.rows, m,
                          z_out + start * last_layer.width, <const real* const*> NULL)
         else:
-            forward(task, &at, 0, m, <const real* const*> NULL)
+            forward(task, &at, 0, m, <const real* const*> NULL, x)
             memcpy(z_out + start * last_layer.width, d, m * last_layer.width * sizeof(real))

@@ -25,6 +25,7 @@
 #include "spans_body.h"
 #include "products_body.h"
 #include "columns_body.h"
+#include "training_body.h"
 #include "table_body.h"
 #undef FT_REAL
 #undef FT_BITS
@@ -40,6 +41,7 @@
 #include "spans_body.h"
 #include "products_body.h"
 #include "columns_body.h"
+#include "training_body.h"
 #include "table_body.h"
 #undef FT_REAL
 #undef FT_BITS

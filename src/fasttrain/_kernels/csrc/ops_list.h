@@ -73,6 +73,35 @@
        an infinity. */                                                                                            \
     OP(int, scale_rows, (int kind, const FT_REAL *x, ptrdiff_t ldx, ptrdiff_t m, ptrdiff_t width,                 \
                          const FT_REAL *a, const FT_REAL *b, FT_REAL low, FT_REAL high, FT_REAL *out,             \
-                         ptrdiff_t ldo))
+                         ptrdiff_t ldo))                                                                          \
+    /* out_i = x_i scale where the bits of place first + i under the key reach the threshold, else 0; out may be x */ \
+    OP(void, drop, (uint32_t threshold, FT_REAL scale, uint64_t key, uint32_t first, const FT_REAL *x,            \
+                    FT_REAL *out, ptrdiff_t n))                                                                   \
+    /* x_i += deviation times a normal deviate of place first + i under the key */                                \
+    OP(void, add_noise, (FT_REAL deviation, uint64_t key, uint32_t first, FT_REAL *x_io, ptrdiff_t n))            \
+    /* out = a x + (1 - a) y */                                                                                   \
+    OP(void, mix, (FT_REAL a, const FT_REAL *x, const FT_REAL *y, FT_REAL *out, ptrdiff_t n))                     \
+    /* average += factor (w - average) */                                                                         \
+    OP(void, approach, (FT_REAL factor, const FT_REAL *w, FT_REAL *average_io, ptrdiff_t n))                      \
+    /* normalized = (x - mean) inverse, out = normalized gain + shift, each column its own; normalized and out    \
+       may be x or each other */                                                                                  \
+    OP(void, normalize_rows, (const FT_REAL *x, ptrdiff_t m, ptrdiff_t width, const FT_REAL *mean,                \
+                              const FT_REAL *inverse, const FT_REAL *gain, const FT_REAL *shift,                  \
+                              FT_REAL *normalized_out, FT_REAL *out))                                             \
+    /* s1 += sum_i d[i], s2 += sum_i d[i] x[i] for each of width columns */                                       \
+    OP(void, product_sums, (const FT_REAL *d, const FT_REAL *x, ptrdiff_t m, ptrdiff_t width, double *s1_io,      \
+                            double *s2_io))                                                                       \
+    /* d = factor (d - mean_d - normalized mean_dx) */                                                            \
+    OP(void, normalize_backward, (const FT_REAL *normalized, ptrdiff_t m, ptrdiff_t width, const FT_REAL *factor, \
+                                  const FT_REAL *mean_d, const FT_REAL *mean_dx, FT_REAL *d_io))                  \
+    /* rows_panel for one sparse row, its entries [begin, end) of x at columns `indices` (int64 when wide, else   \
+       int32); also of width 1 */                                                                                 \
+    OP(void, sparse_row, (const FT_REAL *x, const void *indices, int wide, ptrdiff_t begin, ptrdiff_t end,        \
+                          const FT_REAL *panel, ptrdiff_t width, const FT_REAL *bias, FT_REAL *z_out))            \
+    /* g[column - first, 0:width] += x d for the entries from begin on whose column is below last; returns the    \
+       first entry that is left. Columns ascend and the first is at least `first`. */                             \
+    OP(ptrdiff_t, sparse_columns, (const FT_REAL *x, const void *indices, int wide, ptrdiff_t begin,              \
+                                   ptrdiff_t end, ptrdiff_t first, ptrdiff_t last, const FT_REAL *d,              \
+                                   ptrdiff_t width, FT_REAL *g_io))
 
 #endif

@@ -1,0 +1,140 @@
+"""One block of rows through a dense network and back: what every kind of training step is made of."""
+
+from libc.stdint cimport uint64_t
+
+from fasttrain._kernels.layers cimport group, layer, sparse_rows
+from fasttrain._kernels.primitives cimport ft_update
+from fasttrain._kernels.threads cimport ft_barrier
+from fasttrain._kernels.types cimport real
+
+cdef enum:
+    SMALL_BATCH = 1024      # rows up to which a batch takes the two-phase step
+    LOSS_ROWS = 16          # rows whose losses are summed together
+    MAX_CHUNKS = 64
+
+cdef struct fit_task:
+    layer* layers
+    int n_layers
+    Py_ssize_t n_groups
+    Py_ssize_t n_parameters # with padding
+    bint is_double
+    # data: n rows of x, C-contiguous with row stride ldx, or sparse; y_width values of y a row; order NULL or n row
+    # numbers
+    const void* x
+    Py_ssize_t ldx
+    sparse_rows sparse
+    const void* y
+    Py_ssize_t y_width
+    const void* weight
+    const Py_ssize_t* order
+    Py_ssize_t n
+    # loss and update
+    int loss
+    double loss_parameter
+    int rule
+    ft_update settings      # constants; rate, moments, scale and penalty are filled in for each step
+    bint corrected_root
+    double momentum_decay
+    double clip_norm        # infinity for none
+    double weight_decay
+    double value_scale      # of the reported loss, not of its gradient
+    bint penalty_over_batch # the penalty is divided by the batch's weight, as scikit-learn's MLP does
+    void* w
+    void* transposed        # W^T of the layers above the first
+    void* s1
+    void* s2
+    void* s3
+    # what training adds to a step; prediction and the gradient of all rows leave it out
+    bint training
+    uint64_t seed
+    double input_drop_rate
+    double noise            # standard deviation of what is added to the input
+    const double* mix_share # of a row itself, one for each batch of this run; NULL for none
+    const Py_ssize_t* mix_shift     # distance in the batch of the row it is mixed with
+    bint copies_input       # a step reads changed copies of the rows
+    bint constrains         # some layer has a largest norm
+    void* average           # of the parameters over the steps; NULL for none
+    bint average_equally    # all steps weigh the same, else they fade
+    double average_decay
+    double average_start    # updates before the first that counts
+    double average_every    # updates from one that counts to the next
+    # batch normalization: columns of all normalized layers, and what is kept for each
+    Py_ssize_t n_statistics
+    double statistics_momentum
+    double statistics_epsilon
+    void* moving_mean
+    void* moving_variance
+    # where the run stands
+    Py_ssize_t batch
+    Py_ssize_t next_batch
+    Py_ssize_t n_batches
+    const double* rates     # one for each batch of this run
+    double step             # updates done before this run
+    double carried
+    double loss_sum         # of batch objective times batch rows
+    Py_ssize_t next_chunk
+    Py_ssize_t n_chunks
+    int status
+    # workspace
+    Py_ssize_t capacity     # rows of a block that the buffers hold
+    Py_ssize_t row_size     # elements of all layers' outputs and gradients for one row
+    Py_ssize_t input        # place of a row's changed copy
+    void* values            # these outputs and gradients
+    const void** rows       # of the data: three blocks a thread
+    const void** pointers   # of the values, by layer
+    Py_ssize_t* cursors     # into sparse rows, capacity for each thread
+    void* gathered          # y and weight of a block in the batch's order
+    Py_ssize_t gathered_width
+    void* partial           # gradient sums of the chunks, or of the tasks
+    double* sums
+    Py_ssize_t n_loss_sums  # of a batch
+    double* column_sums     # of normalized layers: forward and backward, block after block
+    double* statistics      # of a batch, for each thread
+    void* affine            # factor and shift that normalize a prediction
+    ft_barrier barrier
+    double deadline
+    bint stop
+
+cdef struct buffers:
+    # where one thread (or, in a small batch, all together) keeps the rows of a block
+    void* base
+    Py_ssize_t capacity         # rows
+    const void** rows           # of the data
+    const void** pointers       # of the layers' outputs and gradients, capacity each
+    Py_ssize_t* cursors
+    # the batch that the block belongs to: its number in the run, first row and rows; and the block's first row in it
+    Py_ssize_t due
+    Py_ssize_t start
+    Py_ssize_t m
+    Py_ssize_t origin
+
+cdef inline layer* output(fit_task* task) noexcept nogil:
+    return &task.layers[task.n_layers - 1]
+
+cdef inline Py_ssize_t share(Py_ssize_t n, int part, int parts) noexcept nogil:
+    return n * part // parts
+
+cdef void buffers_of(fit_task* task, int thread, buffers* at) noexcept nogil
+cdef void point_layers(fit_task* task, int n_threads, const real* like) noexcept nogil
+cdef void point_rows(fit_task* task, Py_ssize_t start, Py_ssize_t m, const void** rows_out,
+                     const real* like) noexcept nogil
+cdef group task_group(fit_task* task, Py_ssize_t number) noexcept nogil
+cdef void change_input(fit_task* task, buffers* at, Py_ssize_t first, Py_ssize_t m, const real* like) noexcept nogil
+cdef void linear(fit_task* task, buffers* at, int i, Py_ssize_t first, Py_ssize_t m, const real* const* ahead,
+                 const real* like) noexcept nogil
+cdef void drop_rows(fit_task* task, buffers* at, int i, Py_ssize_t first, Py_ssize_t m, const real* x,
+                    real* out) noexcept nogil
+cdef void activate_rows(fit_task* task, buffers* at, int i, Py_ssize_t first, Py_ssize_t m,
+                        const real* like) noexcept nogil
+cdef void forward(fit_task* task, buffers* at, Py_ssize_t first, Py_ssize_t m, const real* const* ahead,
+                  const real* like) noexcept nogil
+cdef void input_gradient(fit_task* task, buffers* at, int i, Py_ssize_t first, Py_ssize_t m,
+                         const real* like) noexcept nogil
+cdef void activate_rows_backward(fit_task* task, buffers* at, int i, Py_ssize_t first, Py_ssize_t m,
+                                 const real* like) noexcept nogil
+cdef void backward(fit_task* task, buffers* at, Py_ssize_t first, Py_ssize_t m, const real* like) noexcept nogil
+cdef void gradient_of(fit_task* task, buffers* at, const group* it, Py_ssize_t m, bint accumulate, bint resume,
+                      real* g_io, const real* const* ahead) noexcept nogil
+cdef void loss_rows(fit_task* task, buffers* at, Py_ssize_t first, Py_ssize_t m, real* gathered, real* d_io,
+                    double* sum_out, double* weight_out) noexcept nogil
+cdef void fold_normalization(fit_task* task, const real* like) noexcept nogil
