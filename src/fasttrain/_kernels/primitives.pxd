@@ -111,7 +111,8 @@ cdef extern from "ops.h" nogil:
         void (*mix)(float a, const float* x, const float* y, float* out, Py_ssize_t n) noexcept nogil
         void (*approach)(float factor, const float* w, float* average_io, Py_ssize_t n) noexcept nogil
         void (*normalize_rows)(const float* x, Py_ssize_t m, Py_ssize_t width, const float* mean,
-            const float* inverse, const float* gain, const float* shift, float* normalized_out, float* out) noexcept nogil
+            const float* inverse, const float* gain, const float* shift, float* normalized_out,
+            float* out) noexcept nogil
         void (*product_sums)(const float* d, const float* x, Py_ssize_t m, Py_ssize_t width, double* s1_io,
             double* s2_io) noexcept nogil
         void (*normalize_backward)(const float* normalized, Py_ssize_t m, Py_ssize_t width, const float* factor,
@@ -175,7 +176,8 @@ cdef extern from "ops.h" nogil:
         void (*mix)(double a, const double* x, const double* y, double* out, Py_ssize_t n) noexcept nogil
         void (*approach)(double factor, const double* w, double* average_io, Py_ssize_t n) noexcept nogil
         void (*normalize_rows)(const double* x, Py_ssize_t m, Py_ssize_t width, const double* mean,
-            const double* inverse, const double* gain, const double* shift, double* normalized_out, double* out) noexcept nogil
+            const double* inverse, const double* gain, const double* shift, double* normalized_out,
+            double* out) noexcept nogil
         void (*product_sums)(const double* d, const double* x, Py_ssize_t m, Py_ssize_t width, double* s1_io,
             double* s2_io) noexcept nogil
         void (*normalize_backward)(const double* normalized, Py_ssize_t m, Py_ssize_t width,
