@@ -52,6 +52,32 @@ def engine_of(memory):
     return network
 
 
+# What training changes and prediction needs, as attributes of a network: arrays in the engine's layout, or None.
+TRAINED = ("parameters", "averaged")
+
+
+def take(network):
+    """A copy of all that training changed and prediction needs, for :func:`put_back`; in the engine's layout."""
+    arrays = {name: getattr(network, name, None) for name in TRAINED}
+    return {name: array.copy() for name, array in arrays.items() if array is not None}
+
+
+def put_back(network, taken):
+    """Give the network what :func:`take` copied."""
+    for name, array in taken.items():
+        getattr(network, name)[:] = array
+
+
+def to_layers(network, taken):
+    """What :func:`take` copied in a form that does not depend on the engine's layout, for files."""
+    return {name: network.unpack_layers(array) for name, array in taken.items()}
+
+
+def from_layers(network, layers):
+    """The reverse of :func:`to_layers`."""
+    return {name: network.pack_layers(*parts) for name, parts in layers.items()}
+
+
 def mean_loss(network, loss, X, target, sample_weight, threads):
     """Weighted mean over rows of the network's loss on X, its outputs' losses added up."""
     raw, y, weight = network.raw_predict(X, threads), target, sample_weight

@@ -8,9 +8,11 @@ import numpy as np
 
 from fasttrain import schedules
 from fasttrain._kernels.threads import thread_budget
+from fasttrain._memory import put_back, take
+from fasttrain._running import Training
 from fasttrain.callbacks import StopTraining, as_callbacks
 
-__all__ = ["DivergenceError", "FitResult", "Stopping", "configure", "train", "train_lbfgs"]
+__all__ = ["DivergenceError", "FitResult", "Stopping", "Training", "configure", "train", "train_lbfgs"]
 
 # Longest stretch of compiled work between two looks for Ctrl-C.
 SLICE_SECONDS = 0.05
@@ -38,6 +40,8 @@ class FitResult:
         Whether Ctrl-C did.
     message : str
         Why it ended.
+    schedule_state : dict or None
+        What a schedule with a state remembers, for a training that goes on from this one.
     """
 
     history: dict = field(default_factory=lambda: {"loss": [], "learning_rate": []})
@@ -46,6 +50,7 @@ class FitResult:
     converged: bool = False
     interrupted: bool = False
     message: str = ""
+    schedule_state: dict | None = None
 
 
 @dataclass
@@ -83,7 +88,7 @@ class Stopping:
         if watched < self._best:
             self._best = watched
             if self.restore_best:
-                self._best_parameters = network.parameters.copy()
+                self._best_parameters = take(network)
         if self.tol is None or self._waited < self.patience:
             return None
         what = "training loss" if validation_loss is None else "validation loss"
@@ -92,7 +97,7 @@ class Stopping:
     def finish(self, network):
         """After the last epoch, also when Ctrl-C ended it."""
         if self._best_parameters is not None:
-            network.parameters[:] = self._best_parameters
+            put_back(network, self._best_parameters)
 
 
 def configure(network, loss, optimizer, penalty):
@@ -106,16 +111,26 @@ def configure(network, loss, optimizer, penalty):
         network.set_optimizer(optimizer.rule, optimizer.slots, settings, optimizer.initial_state)
 
 
-def _diverged(epoch, rate):
+def _largest_weight(network):
+    """Text on the largest weight, for messages; the one nearest to infinity among finite ones."""
+    weights = np.abs(network.parameters)
+    finite = weights[np.isfinite(weights)]
+    largest = f"{finite.max():.3g}" if len(finite) else "none finite"
+    return largest if len(finite) == len(weights) else f"{largest}, {len(weights) - len(finite)} not finite"
+
+
+def _diverged(network, epoch, rate):
     return DivergenceError(
-        f"training diverged in epoch {epoch}: the loss is no longer finite. Scale the features (StandardScaler), "
-        f"or lower the learning rate (now {rate:g}), or clip gradients (clip_norm)."
+        f"training diverged in epoch {epoch}: the loss is no longer finite (largest weight: "
+        f"{_largest_weight(network)}). Scale the features (StandardScaler), or lower the learning rate (now {rate:g}), "
+        "or clip gradients (clip_norm)."
     )
 
 
 def train(network, optimizer, *, n_epochs, batch_size, n_samples, learning_rate=None, schedule=None, shuffle=False,
-          random_state=None, stopping=None, validation_loss=None, callbacks=None, n_threads=None, first_step=0,
-          schedule_epochs=None, max_steps=None, catch_interrupt=False, draw_order=None, loss_constant=None):
+          random_state=None, stopping=None, validation_loss=None, metrics=None, callbacks=None, n_threads=None,
+          first_step=0, schedule_epochs=None, schedule_state=None, max_steps=None, catch_interrupt=False,
+          draw_order=None, loss_constant=None):
     """Run epochs of a bound and configured engine.
 
     Parameters
@@ -134,10 +149,12 @@ def train(network, optimizer, *, n_epochs, batch_size, n_samples, learning_rate=
     random_state : numpy.random.RandomState or Generator
         Draws the orders (``permutation``).
     stopping : Stopping, optional
-        Or any object with its methods ``start``, ``epoch_end`` and ``finish``.
+        Or any object with its methods.
     validation_loss : callable, optional
         Without arguments: the loss on validation data at the current parameters. When given it is what
         ``stopping`` and a plateau schedule watch, else the training loss.
+    metrics : callable, optional
+        Without arguments: a dict of more numbers for the logs and the history of an epoch.
     callbacks : optional
         See :func:`fasttrain.callbacks.as_callbacks`.
     n_threads : int, optional
@@ -145,6 +162,8 @@ def train(network, optimizer, *, n_epochs, batch_size, n_samples, learning_rate=
         Steps made before, for the schedule.
     schedule_epochs : int, optional
         Epochs that the schedule is laid out for; ``n_epochs`` when None.
+    schedule_state : dict, optional
+        ``schedule_state`` of the result of a training that this one goes on from.
     max_steps : int, optional
         Steps after which the training ends, in the middle of an epoch if need be.
     catch_interrupt : bool
@@ -165,40 +184,44 @@ def train(network, optimizer, *, n_epochs, batch_size, n_samples, learning_rate=
         The engine is left as it was when the loss stopped being finite.
     """
     result = FitResult()
-    schedule = schedules.get(schedule)
     base = optimizer.learning_rate if learning_rate is None else learning_rate
-    plateau = schedule.start(base) if isinstance(schedule, schedules.ReduceOnPlateau) else None
     per_epoch = -(-n_samples // batch_size)
-    planned = (n_epochs if schedule_epochs is None else schedule_epochs) * per_epoch
+    run = Training(
+        network, n_epochs, schedule=schedules.get(schedule), base=base, schedule_state=schedule_state,
+        first_step=first_step, steps_per_epoch=per_epoch,
+        total_steps=(n_epochs if schedule_epochs is None else schedule_epochs) * per_epoch,
+    )
     left = n_epochs * per_epoch if max_steps is None else max_steps
     callbacks = as_callbacks(callbacks)
     if validation_loss is not None:
         result.history["validation_loss"] = []
-    rates, constant, factor = None, isinstance(schedule, schedules.Constant), 1.0
     before = network.counters["t"]
+    if draw_order is None and shuffle and per_epoch > 1:
+        def draw_order():
+            return np.ascontiguousarray(random_state.permutation(n_samples), dtype=np.intp)
     if stopping is not None:
         stopping.start(network)
     try:
-        for callback in callbacks:
-            callback.on_train_begin(n_epochs)
+        _begin(callbacks, run)
         with thread_budget(n_threads) as threads:
             for epoch in range(1, n_epochs + 1):
-                order = None
-                if draw_order is not None:
-                    order = draw_order()
-                elif shuffle and per_epoch > 1:
-                    order = np.ascontiguousarray(random_state.permutation(n_samples), dtype=np.intp)
+                run.epoch = epoch
+                for callback in callbacks:
+                    callback.on_epoch_begin(epoch)
+                order = None if draw_order is None else draw_order()
                 count = min(per_epoch, left)
-                # a constant rate is asked for once: on little data the schedule would cost more than the epoch
-                if rates is None or not constant or len(rates) != count:
-                    rates = schedule.rates(base * factor, first_step + result.n_steps, count, per_epoch, planned)
+                rates = run.rates(count)
                 network.start_epoch(order, batch_size, rates, threads)
                 while not network.run(SLICE_SECONDS):
                     pass
                 left -= count
                 result.n_steps = int(network.counters["t"] - before)
+                run.steps = first_step + result.n_steps
                 if network.diverged or not network.all_finite():
-                    raise _diverged(epoch, rates[-1])
+                    if any(callback.on_divergence(epoch) for callback in callbacks) and network.all_finite():
+                        result.converged, result.message = True, f"the loss stopped being finite in epoch {epoch}"
+                        break
+                    raise _diverged(network, epoch, rates[-1])
                 loss = network.epoch_loss
                 if loss_constant is not None:
                     loss += loss_constant(order)
@@ -206,18 +229,19 @@ def train(network, optimizer, *, n_epochs, batch_size, n_samples, learning_rate=
                 watched = loss
                 if validation_loss is not None:
                     watched = logs["validation_loss"] = validation_loss()
+                if metrics is not None:
+                    logs.update(metrics())
                 for name, value in logs.items():
-                    result.history[name].append(value)
+                    result.history.setdefault(name, []).append(value)
                 result.n_iter = epoch
-                if plateau is not None:
-                    factor = plateau.update(watched)
+                if run.plateau is not None:
+                    run.plateau.update(watched)
                 stop = None
                 if stopping is not None:
                     stop = stopping.epoch_end(network, loss, logs.get("validation_loss"))
-                asked = _tell(callbacks, epoch, logs)
-                if asked:
-                    result.converged, result.message = True, f"a callback ended the training after epoch {epoch}"
-                elif stop is not None:
+                if _tell(callbacks, epoch, logs):
+                    stop = f"a callback ended the training after epoch {epoch}"
+                if stop is not None:
                     result.converged, result.message = True, stop
                 if result.converged or left <= 0:
                     break
@@ -229,11 +253,28 @@ def train(network, optimizer, *, n_epochs, batch_size, n_samples, learning_rate=
         result.n_steps = int(network.counters["t"] - before)
         result.interrupted, result.message = True, f"interrupted in epoch {result.n_iter + 1}"
     finally:
-        for callback in callbacks:
-            callback.on_train_end(result.history)
+        _end(callbacks, result.history)
     if stopping is not None:
         stopping.finish(network)
+    if run.plateau is not None:
+        result.schedule_state = run.plateau.state_dict()
     return result
+
+
+def _begin(callbacks, run):
+    for callback in callbacks:
+        callback.training = run
+    for callback in callbacks:
+        callback.on_train_begin(run.n_epochs)
+
+
+def _end(callbacks, history):
+    try:
+        for callback in callbacks:
+            callback.on_train_end(history)
+    finally:
+        for callback in callbacks:
+            callback.training = None
 
 
 def _tell(callbacks, epoch, logs):
@@ -244,7 +285,7 @@ def _tell(callbacks, epoch, logs):
             asked = bool(callback.on_epoch_end(epoch, dict(logs))) or asked
         except StopTraining:
             asked = True
-    return asked
+    return asked or (bool(callbacks) and callbacks[0].training.stop)
 
 
 def objective_and_gradient(network, parameters, threads):
@@ -265,7 +306,7 @@ def _blas_controller():
     return ThreadpoolController()
 
 
-def train_lbfgs(network, optimizer, *, n_iter, callbacks=None, n_threads=None, validation_loss=None,
+def train_lbfgs(network, optimizer, *, n_iter, callbacks=None, n_threads=None, validation_loss=None, metrics=None,
                 catch_interrupt=False, ftol=None, loss_constant=0.0):
     """Minimize the engine's objective over all bound rows with SciPy's L-BFGS-B.
 
@@ -283,28 +324,30 @@ def train_lbfgs(network, optimizer, *, n_iter, callbacks=None, n_threads=None, v
     start = network.parameters.astype(np.float64)
     latest = start.copy()
     asked = False
+    run = Training(network, optimizer.max_iter or n_iter)
 
     def record(x, value):
         logs = {"loss": float(value), "learning_rate": math.nan}
+        network.parameters[:] = x
         if validation_loss is not None:
-            network.parameters[:] = x
             logs["validation_loss"] = validation_loss()
+        if metrics is not None:
+            logs.update(metrics())
         for name, number in logs.items():
-            result.history[name].append(number)
+            result.history.setdefault(name, []).append(number)
         return logs
 
     def iterate(intermediate_result):
         nonlocal asked
         latest[:] = intermediate_result.x
         logs = record(latest, intermediate_result.fun)
-        result.n_iter += 1
+        result.n_iter = run.epoch = result.n_iter + 1
         asked = _tell(callbacks, result.n_iter, logs)
         if asked:
             raise StopIteration
 
     try:
-        for callback in callbacks:
-            callback.on_train_begin(optimizer.max_iter or n_iter)
+        _begin(callbacks, run)
         with thread_budget(n_threads) as threads:
 
             def function(x):
@@ -329,6 +372,12 @@ def train_lbfgs(network, optimizer, *, n_iter, callbacks=None, n_threads=None, v
                 found = minimize(function, start, jac=True, method="L-BFGS-B", callback=iterate, options=options)
         if not result.history["loss"]:
             record(found.x, found.fun)
+        network.parameters[:] = found.x
+        if not math.isfinite(found.fun) or not network.all_finite():
+            raise DivergenceError(
+                f"training diverged in iteration {result.n_iter + 1} of L-BFGS: the loss is no longer finite (largest "
+                f"weight: {_largest_weight(network)}). Scale the features (StandardScaler) or add an l2 penalty."
+            )
     except KeyboardInterrupt:
         if not catch_interrupt:
             raise
@@ -336,14 +385,7 @@ def train_lbfgs(network, optimizer, *, n_iter, callbacks=None, n_threads=None, v
         result.interrupted, result.message = True, f"interrupted in iteration {result.n_iter + 1}"
         return result
     finally:
-        for callback in callbacks:
-            callback.on_train_end(result.history)
-    network.parameters[:] = found.x
-    if not math.isfinite(found.fun) or not network.all_finite():
-        raise DivergenceError(
-            f"training diverged in iteration {result.n_iter + 1} of L-BFGS: the loss is no longer finite. Scale the "
-            "features (StandardScaler) or add an l2 penalty."
-        )
+        _end(callbacks, result.history)
     if asked:
         result.converged, result.message = True, f"a callback ended the training after iteration {result.n_iter}"
     else:

@@ -1,0 +1,117 @@
+"""A training while it runs: its learning rate, and what callbacks may ask of it."""
+
+import math
+
+import numpy as np
+
+from fasttrain import schedules
+from fasttrain._memory import from_layers, put_back, take, to_layers
+from fasttrain._spec import check_real
+
+
+class Training:
+    """A training while it runs, as its callbacks see it in their attribute ``training``.
+
+    Attributes
+    ----------
+    network : fasttrain._kernels.network.Network
+    n_epochs : int
+        Epochs at most.
+    epoch : int
+        The epoch that runs or has just ended, from 1.
+    stop : bool
+        Set it to end the training after this epoch.
+    """
+
+    def __init__(self, network, n_epochs, *, schedule=None, base=math.nan, schedule_state=None, first_step=0,
+                 steps_per_epoch=1, total_steps=1):
+        self.network = network
+        self.n_epochs = n_epochs
+        self.epoch = 0
+        self.stop = False
+        self.steps = first_step
+        self.plateau = None
+        self._schedule = schedule
+        self._base = base
+        self._steps_per_epoch = steps_per_epoch
+        self._total_steps = total_steps
+        self._kept = None
+        # a quotient of two rates, so that a constant schedule gives exactly the rate that was asked for
+        self._asked, self._scheduled = 1.0, 1.0
+        self._pending = []
+        if isinstance(schedule, schedules.ReduceOnPlateau):
+            self.plateau = schedule.start(base)
+            if schedule_state is not None:
+                self.plateau.load_state_dict(schedule_state)
+
+    # ---- learning rate ----
+
+    def rates(self, count):
+        """Rates of the next ``count`` steps, a float64 array."""
+        # a constant rate is asked for once: on little data the schedule would cost more than the epoch
+        kept = self._kept
+        if kept is None or len(kept) != count or not isinstance(self._schedule, schedules.Constant):
+            kept = self._scheduled_rates(count)
+            if self._asked != self._scheduled:
+                kept = kept / self._scheduled * self._asked
+            self._kept = kept
+        return kept
+
+    def _scheduled_rates(self, count):
+        base = self._base if self.plateau is None else self._base * self.plateau.factor
+        return self._schedule.rates(base, self.steps, count, self._steps_per_epoch, self._total_steps)
+
+    @property
+    def learning_rate(self):
+        """Rate of the next step: before an epoch its first, after an epoch the next one's first.
+
+        Setting it multiplies all rates to come by the factor that makes the next step's rate the new one.
+        NaN for L-BFGS, which has none.
+        """
+        if self._schedule is None:
+            return math.nan
+        return float(self._scheduled_rates(1)[0] / self._scheduled * self._asked)
+
+    @learning_rate.setter
+    def learning_rate(self, rate):
+        rate = check_real(rate, "learning_rate", low=0)
+        if self._schedule is None:
+            raise ValueError("the optimizer LBFGS has no learning rate to set")
+        scheduled = float(self._scheduled_rates(1)[0])
+        if scheduled == 0.0:
+            if rate == 0.0:
+                return
+            raise ValueError(f"learning_rate cannot be set to {rate:g} where the schedule has come down to 0")
+        self._asked, self._scheduled = rate, scheduled
+        self._kept = None
+
+    # ---- parameters ----
+
+    def get_parameters(self):
+        """A copy of all that the training changes and a prediction needs, for :meth:`set_parameters`."""
+        return take(self.network)
+
+    def set_parameters(self, parameters):
+        """Put back what :meth:`get_parameters` gave; the optimizer's memory stays."""
+        put_back(self.network, parameters)
+
+    def get_layers(self):
+        """Lists of each layer's weights (n_in, n_out) and biases (n_out,), copied."""
+        return self.network.unpack_layers(self.network.parameters)
+
+    def set_layers(self, coefs, intercepts):
+        """Give the network weights and biases as :meth:`get_layers` lists them."""
+        now = self.get_layers()
+        for name, given, known in (("coefs", coefs, now[0]), ("intercepts", intercepts, now[1])):
+            shapes, wanted = [np.shape(a) for a in given], [a.shape for a in known]
+            if shapes != wanted:
+                raise ValueError(f"{name} must have the shapes {wanted}, got {shapes}")
+        self.network.parameters[:] = self.network.pack_layers(coefs, intercepts)
+
+    def portable(self, parameters):
+        """What :meth:`get_parameters` gave in a form that may go into a file: a dict of lists of arrays."""
+        return to_layers(self.network, parameters)
+
+    def from_portable(self, layers):
+        """The reverse of :meth:`portable`."""
+        return from_layers(self.network, layers)
