@@ -11,7 +11,7 @@ SOURCE = Path(__file__).parent.parent / "src" / "fasttrain"
 # Lowest first; a module may import from its own layer and from those below it.
 LAYERS = [
     {"_kernels"},
-    {"_validation", "_spec", "_folders", "_safetensors"},
+    {"_validation", "_spec", "_folders", "_safetensors", "_archive", "_plain"},
     {"losses", "activations", "optimizers", "penalties", "schedules"},
     {"training", "callbacks", "_running", "_descents", "_memory"},
     {"descent", "_linear_base", "linear_model", "stochastic_linear", "_stochastic_base", "_stochastic_classifier",

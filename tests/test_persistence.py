@@ -17,7 +17,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 
-from fasttrain import _folders, losses, optimizers, penalties, persistence, schedules
+from fasttrain import _archive, _folders, losses, optimizers, penalties, schedules
 from fasttrain._safetensors import decode_tensors, encode_tensors
 from fasttrain._table import TableEncoder
 from fasttrain.linear_model import LinearClassifier, LinearRegressor
@@ -210,7 +210,7 @@ def rewrite(folder, change, seal=True):
     index = json.loads((folder / "model.json").read_text())
     change(index)
     if seal:
-        index["sha256"] = persistence._digest(index)
+        index["sha256"] = _archive._digest(index)
     (folder / "model.json").write_text(json.dumps(index))
 
 
