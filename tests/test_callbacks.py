@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 
-from fasttrain import training
+from fasttrain import schedules, training
 from fasttrain.callbacks import (
     Callback, CSVLogger, EarlyStopping, LearningRateScheduler, ReduceLROnPlateau, TerminateOnNaN,
 )
@@ -352,3 +352,21 @@ def test_divergence_names_epoch_weight_and_remedy():
     assert float(text.split("largest weight: ")[1].split(")")[0].split(",")[0]) > 1e100
     for remedy in ("StandardScaler", "learning rate (now 1e+150)", "clip_norm"):
         assert remedy in text
+
+
+# ---- partial fits ----
+
+
+def test_a_plateau_schedule_goes_on_over_partial_fits():
+    """As in a fit of as many epochs, also from a pickle."""
+    options = {"schedule": schedules.ReduceOnPlateau(0.5, 1, tol=10.0), "shuffle": False, "batch_size": 20, "tol": None}
+    whole = LinearRegressor(**options, max_iter=8).fit(X, Y)
+    parts = LinearRegressor(**options, max_iter=8)
+    for _ in range(8):
+        parts = pickle.loads(pickle.dumps(parts.partial_fit(X, Y)))
+    assert parts.history_["learning_rate"] == whole.history_["learning_rate"]
+    assert parts.history_["learning_rate"][0] > 4 * parts.history_["learning_rate"][-1]
+    np.testing.assert_array_equal(parts.coef_, whole.coef_)
+    # another fit starts anew
+    again = parts.fit(X, Y)
+    assert again.history_["learning_rate"] == whole.history_["learning_rate"]

@@ -13,7 +13,7 @@ LAYERS = [
     {"_kernels"},
     {"_validation", "_spec", "_folders", "_safetensors", "_archive", "_plain"},
     {"losses", "activations", "optimizers", "penalties", "schedules"},
-    {"training", "callbacks", "_running", "_descents", "_memory"},
+    {"training", "callbacks", "_running", "checkpoints", "_descents", "_memory"},
     {"descent", "_linear_base", "linear_model", "stochastic_linear", "_stochastic_base", "_stochastic_classifier",
      "_stochastic_regressor", "neural_network", "_network_base", "models", "layers", "preprocessing",
      "model_selection", "inspection", "plotting", "interop", "patch", "persistence", "_table"},

@@ -8,8 +8,8 @@ import importlib
 __version__ = "0.1.0"
 
 _SUBMODULES = (
-    "activations", "callbacks", "descent", "linear_model", "losses", "model_selection", "neural_network", "optimizers",
-    "penalties", "persistence", "preprocessing", "schedules", "training",
+    "activations", "callbacks", "checkpoints", "descent", "linear_model", "losses", "model_selection",
+    "neural_network", "optimizers", "penalties", "persistence", "preprocessing", "schedules", "training",
 )
 
 # Where each name that is public here really lives.

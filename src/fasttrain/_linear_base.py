@@ -17,6 +17,7 @@ from fasttrain._memory import engine_of, mean_loss, remembered
 from fasttrain._spec import check_integer, check_real
 from fasttrain._validation import check_batch_size, check_flag, check_weights
 from fasttrain.callbacks import ProgressBar, as_callbacks
+from fasttrain.checkpoints import load_checkpoint, random_state_to
 from fasttrain.training import Stopping, configure, train, train_lbfgs
 
 # Names under which the optimizer's own learning rate of 0.001, meant for networks, is raised.
@@ -153,7 +154,7 @@ class LinearModel(BaseEstimator):
 
         return lambda: mean_loss(network, loss, X, target, sample_weight, threads)
 
-    def _fit(self, X, y, sample_weight, validation_data=None, keep=None):
+    def _fit(self, X, y, sample_weight, validation_data=None, keep=None, resume_from=None):
         """Train on checked X and the target y as given; sets every fitted attribute at the end, none before.
 
         ``keep`` is None, 'warm' (start from the coefficients) or 'partial' (one epoch more), 'first' for the first of
@@ -161,7 +162,12 @@ class LinearModel(BaseEstimator):
         """
         partial = keep in ("partial", "first")
         loss, optimizer, penalty, schedule = self._check_parameters()
-        random_state = check_random_state(self.random_state)
+        resume = None if resume_from is None else load_checkpoint(resume_from)
+        if resume is not None and optimizer.rule == "lbfgs":
+            raise ValueError("resume_from needs an optimizer that makes steps, got LBFGS")
+        # a fit that goes on draws what was drawn before it was interrupted, whatever the generator has come to
+        random_state = check_random_state(self.random_state) if resume is None else resume.start_random_state()
+        start_random_state = random_state_to(random_state) if self.callbacks is not None else None
         if partial and optimizer.rule == "lbfgs":
             raise ValueError("partial_fit needs an optimizer that makes steps, got LBFGS")
         weights = self._weights(sample_weight, y, X.dtype)
@@ -193,7 +199,9 @@ class LinearModel(BaseEstimator):
                 network, optimizer, n_epochs=1 if partial else self.max_iter, batch_size=batch_size,
                 n_samples=len(X), learning_rate=self._learning_rate(optimizer), schedule=schedule,
                 shuffle=self.shuffle, random_state=random_state, stopping=stopping,
-                first_step=self.t_ if keep == "partial" else 0, schedule_epochs=self.max_iter, **common,
+                first_step=self.t_ if keep == "partial" else 0, schedule_epochs=self.max_iter,
+                schedule_state=getattr(self, "_schedule_state", None) if keep == "partial" else None,
+                start_random_state=start_random_state, resume=resume, **common,
             )
         network.release()
         self._set_fitted(network, result, keep in ("warm", "partial"))
@@ -242,6 +250,7 @@ class LinearModel(BaseEstimator):
         """Attributes of a finished fit; one that goes on adds its epochs, steps and history to the last one's."""
         # a partial fit goes on where the last one stopped, moments included
         self._engine = network
+        self._schedule_state = result.schedule_state
         earlier = self.history_ if goes_on else {}
         self.n_iter_ = result.n_iter + (self.n_iter_ if goes_on else 0)
         self.t_ = result.n_steps + (self.t_ if goes_on else 0)

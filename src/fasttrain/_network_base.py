@@ -17,19 +17,28 @@ from fasttrain._kernels.activations import NAMES as KERNEL_ACTIVATIONS
 from fasttrain._kernels.network import Network
 from fasttrain._kernels.threads import get_num_threads
 from fasttrain._kernels.updates import SLOTS
-from fasttrain._memory import all_or_nothing, engine_of, mean_loss, remembered
+from fasttrain._memory import (
+    all_or_nothing, engine_of, from_layers, mean_loss, put_back, remembered, take, to_layers,
+)
 from fasttrain._spec import check_integer, check_real
 from fasttrain._validation import check_choice, check_flag, check_weights
 from fasttrain.callbacks import as_callbacks
+from fasttrain.checkpoints import load_checkpoint, random_state_to
 from fasttrain.optimizers import LBFGS
 from fasttrain.schedules import Schedule
-from fasttrain.training import train, train_lbfgs
+from fasttrain.training import Reshuffling, train, train_lbfgs
 
 SOLVERS = ("lbfgs", "sgd", "adam")
 LEARNING_RATES = ("constant", "invscaling", "adaptive")
 
 # SciPy's own default; scikit-learn leaves it there, and n_iter_ hangs on it.
 _FTOL = 2.220446049250313e-09
+
+# What a fit notes of its epochs on the estimator.
+_ACCOUNT = (
+    "n_iter_", "t_", "loss_", "loss_curve_", "validation_loss_curve_", "validation_scores_", "best_validation_score_",
+    "best_loss_", "_no_improvement_count",
+)
 
 
 def _dense(X):
@@ -67,7 +76,7 @@ class _Progress:
 
     def start(self, network):
         if self.restore:
-            self.best_parameters = network.parameters.copy()
+            self.best_parameters = take(network)
 
     def epoch_end(self, network, loss, validation_loss):
         e = self.estimator
@@ -103,7 +112,7 @@ class _Progress:
         if score > e.best_validation_score_:
             e.best_validation_score_ = score
             if self.restore:
-                self.best_parameters = network.parameters.copy()
+                self.best_parameters = take(network)
 
     def _stop_or_slow_down(self, message):
         """With the adaptive rate the wait starts anew at a fifth of the rate, down to 1e-6."""
@@ -119,9 +128,22 @@ class _Progress:
             print(f"{message}{' Learning rate too small.' if adaptive else ''} Stopping.")
         return message
 
+    def state_dict(self, network):
+        best = self.best_parameters
+        return {
+            "rate": self.schedule.rate, "best_parameters": None if best is None else to_layers(network, best),
+            **{name: getattr(self.estimator, name) for name in _ACCOUNT},
+        }
+
+    def load_state_dict(self, network, state):
+        for name in _ACCOUNT:
+            setattr(self.estimator, name, state[name])
+        self.schedule.rate, best = state["rate"], state["best_parameters"]
+        self.best_parameters = None if best is None else from_layers(network, best)
+
     def finish(self, network):
         if self.best_parameters is not None:
-            network.parameters[:] = self.best_parameters
+            put_back(network, self.best_parameters)
 
 
 class MultilayerPerceptron(BaseEstimator):
@@ -316,7 +338,7 @@ class MultilayerPerceptron(BaseEstimator):
             rule = "nesterov" if self.nesterovs_momentum else "momentum"
             network.set_optimizer(rule, SLOTS[rule], {"momentum": self.momentum})
 
-    def _fit(self, X, y, sample_weight=None, validation_data=None, incremental=False):
+    def _fit(self, X, y, sample_weight=None, validation_data=None, incremental=False, resume_from=None):
         """Train; every attribute is as before when anything is raised."""
         self._check_parameters()
         hidden, activations = self._hidden_layers()
@@ -327,7 +349,12 @@ class MultilayerPerceptron(BaseEstimator):
             dtype = X.dtype
             weights = self._weights(sample_weight, y, dtype)
             loss, target, self.n_outputs_ = self._loss_and_target(y, dtype)
-            random_state = check_random_state(self.random_state)
+            resume = None if resume_from is None else load_checkpoint(resume_from)
+            if resume is not None and self.solver == "lbfgs":
+                raise ValueError("resume_from needs a solver that makes steps, got 'lbfgs'")
+            # a fit that goes on draws what was drawn before it was interrupted, whatever the generator has come to
+            random_state = check_random_state(self.random_state) if resume is None else resume.start_random_state()
+            start_random_state = random_state_to(random_state) if self.callbacks is not None else None
             units = [X.shape[1], *hidden, self.n_outputs_]
             if first:
                 self._initialize(units, activations, random_state, dtype)
@@ -348,7 +375,8 @@ class MultilayerPerceptron(BaseEstimator):
                 result = self._fit_lbfgs(network, loss, X, target, weights, validation)
             else:
                 result = self._fit_stochastic(
-                    network, loss, X, target, weights, validation, random_state, incremental, first)
+                    network, loss, X, target, weights, validation, random_state, incremental, first,
+                    start_random_state, resume)
             network.release()
             self.coefs_, self.intercepts_ = network.unpack_layers(network.parameters)
             self._hidden = activations[:len(hidden)]
@@ -397,7 +425,8 @@ class MultilayerPerceptron(BaseEstimator):
             self.best_loss_ = min(math.inf if self.best_loss_ is None else self.best_loss_, min(result.history["loss"]))
         return result
 
-    def _fit_stochastic(self, network, loss, X, target, weights, validation, random_state, incremental, first):
+    def _fit_stochastic(self, network, loss, X, target, weights, validation, random_state, incremental, first,
+                        start_random_state, resume):
         early_stopping = bool(self.early_stopping)
         if early_stopping and validation is None:
             X, target, weights, validation = self._split(X, target, weights, random_state)
@@ -433,19 +462,12 @@ class MultilayerPerceptron(BaseEstimator):
                 return self._score_raw(network.raw_predict(validation[0], threads), *validation[1:])
 
         progress = _Progress(self, rate, n_samples, score, early_stopping)
-        order = np.arange(n_samples, dtype=np.intp)
-
-        def draw_order():
-            # as scikit-learn: each epoch shuffles the order of the last
-            nonlocal order
-            order = np.ascontiguousarray(order[random_state.permutation(n_samples)])
-            return order
-
         network.bind(X, target, weights)
         result = train(
             network, None, n_epochs=1 if incremental else self.max_iter, batch_size=batch_size, n_samples=n_samples,
             learning_rate=rate, schedule=progress.schedule, stopping=progress,
-            draw_order=draw_order if self.shuffle else None,
+            draw_order=Reshuffling(n_samples, random_state) if self.shuffle else None, random_state=random_state,
+            start_random_state=start_random_state, resume=resume,
             validation_loss=self._validation_loss(network, loss, validation) if watch_loss else None,
             callbacks=self.callbacks, n_threads=self.n_threads, catch_interrupt=True,
             loss_constant=self._loss_constant(target, weights, batch_size),

@@ -31,14 +31,14 @@ class Training:
         self.stop = False
         self.steps = first_step
         self.plateau = None
-        self._schedule = schedule
+        self.schedule = schedule
         self._base = base
         self._steps_per_epoch = steps_per_epoch
         self._total_steps = total_steps
         self._kept = None
         # a quotient of two rates, so that a constant schedule gives exactly the rate that was asked for
         self._asked, self._scheduled = 1.0, 1.0
-        self._pending = []
+        self.pending = []
         if isinstance(schedule, schedules.ReduceOnPlateau):
             self.plateau = schedule.start(base)
             if schedule_state is not None:
@@ -50,7 +50,7 @@ class Training:
         """Rates of the next ``count`` steps, a float64 array."""
         # a constant rate is asked for once: on little data the schedule would cost more than the epoch
         kept = self._kept
-        if kept is None or len(kept) != count or not isinstance(self._schedule, schedules.Constant):
+        if kept is None or len(kept) != count or not isinstance(self.schedule, schedules.Constant):
             kept = self._scheduled_rates(count)
             if self._asked != self._scheduled:
                 kept = kept / self._scheduled * self._asked
@@ -59,7 +59,7 @@ class Training:
 
     def _scheduled_rates(self, count):
         base = self._base if self.plateau is None else self._base * self.plateau.factor
-        return self._schedule.rates(base, self.steps, count, self._steps_per_epoch, self._total_steps)
+        return self.schedule.rates(base, self.steps, count, self._steps_per_epoch, self._total_steps)
 
     @property
     def learning_rate(self):
@@ -68,14 +68,14 @@ class Training:
         Setting it multiplies all rates to come by the factor that makes the next step's rate the new one.
         NaN for L-BFGS, which has none.
         """
-        if self._schedule is None:
+        if self.schedule is None:
             return math.nan
         return float(self._scheduled_rates(1)[0] / self._scheduled * self._asked)
 
     @learning_rate.setter
     def learning_rate(self, rate):
         rate = check_real(rate, "learning_rate", low=0)
-        if self._schedule is None:
+        if self.schedule is None:
             raise ValueError("the optimizer LBFGS has no learning rate to set")
         scheduled = float(self._scheduled_rates(1)[0])
         if scheduled == 0.0:
@@ -84,6 +84,29 @@ class Training:
             raise ValueError(f"learning_rate cannot be set to {rate:g} where the schedule has come down to 0")
         self._asked, self._scheduled = rate, scheduled
         self._kept = None
+
+    def state_dict(self):
+        """What the learning rate hangs on, for a checkpoint."""
+        plateau = None if self.plateau is None else self.plateau.state_dict()
+        return {"asked": self._asked, "scheduled": self._scheduled, "steps": self.steps, "plateau": plateau}
+
+    def load_state_dict(self, state):
+        """Take over what :meth:`state_dict` gave."""
+        self._asked, self._scheduled, self.steps = state["asked"], state["scheduled"], state["steps"]
+        if self.plateau is not None:
+            self.plateau.load_state_dict(state["plateau"])
+
+    # ---- checkpoints ----
+
+    def require_checkpoints(self):
+        """ValueError when this training has no state that could be gone on from."""
+        if self.schedule is None:
+            raise ValueError("checkpoints need an optimizer that makes steps, got LBFGS")
+
+    def save_checkpoint(self, path):
+        """Write a checkpoint once this epoch is over: when every callback has been told of it."""
+        self.require_checkpoints()
+        self.pending.append(path)
 
     # ---- parameters ----
 

@@ -39,8 +39,7 @@ class LinearRegressor(RegressorMixin, LinearModel):
         None takes the optimizer's own; for Adam, AdamW, NAdam and RMSprop given by name 0.01, since their default of
         0.001 is meant for networks.
     schedule : str or fasttrain.schedules.Schedule, default='constant'
-        Laid out for ``max_iter`` epochs, also over the calls of ``partial_fit``, where 'reduce_on_plateau' does
-        nothing.
+        Laid out for ``max_iter`` epochs, also over the calls of ``partial_fit``.
     batch_size : int, 'auto' or 'full', default='auto'
         'auto' is ``min(200, n_samples)``.
     max_iter : int, default=200
@@ -141,7 +140,7 @@ class LinearRegressor(RegressorMixin, LinearModel):
         X, y = self._checked(X, y, keep, y_numeric=True)
         return X, column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
 
-    def fit(self, X, y, sample_weight=None, validation_data=None):
+    def fit(self, X, y, sample_weight=None, validation_data=None, resume_from=None):
         """Fit the model.
 
         Parameters
@@ -153,6 +152,9 @@ class LinearRegressor(RegressorMixin, LinearModel):
             At least 0.
         validation_data : (X, y) or (X, y, sample_weight), default=None
             Its loss is recorded after each epoch and watched in place of the training loss.
+        resume_from : path, default=None
+            A checkpoint of :class:`fasttrain.callbacks.ModelCheckpoint`: with the data and parameters of the fit that
+            wrote it, the result is to the byte that of a fit that ran through.
 
         Returns
         -------
@@ -168,7 +170,7 @@ class LinearRegressor(RegressorMixin, LinearModel):
         with all_or_nothing(self):
             keep = "warm" if self.warm_start and hasattr(self, "coef_") else None
             X, y = self._check_Xy(X, y, keep)
-            return self._fit(X, y, sample_weight, validation_data, keep=keep)
+            return self._fit(X, y, sample_weight, validation_data, keep=keep, resume_from=resume_from)
 
     def partial_fit(self, X, y, sample_weight=None):
         """One epoch on this data, going on from the last call, the optimizer's memory included.
@@ -303,7 +305,7 @@ feature_names_in_
             raise ValueError("y must hold one class a row, or 0 and 1 in columns (multilabel), got columns of classes")
         return X, y
 
-    def fit(self, X, y, sample_weight=None, validation_data=None):
+    def fit(self, X, y, sample_weight=None, validation_data=None, resume_from=None):
         """Fit the model.
 
         Parameters
@@ -315,6 +317,9 @@ feature_names_in_
         sample_weight : array-like of shape (n_samples,), default=None
         validation_data : (X, y) or (X, y, sample_weight), default=None
             Its loss is recorded after each epoch and watched in place of the training loss.
+        resume_from : path, default=None
+            A checkpoint of :class:`fasttrain.callbacks.ModelCheckpoint`: with the data and parameters of the fit that
+            wrote it, the result is to the byte that of a fit that ran through.
 
         Returns
         -------
@@ -333,7 +338,7 @@ feature_names_in_
             if not keep:
                 self._set_classes(y)
             self._check_y(y)
-            return self._fit(X, y, sample_weight, validation_data, keep=keep)
+            return self._fit(X, y, sample_weight, validation_data, keep=keep, resume_from=resume_from)
 
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         """One epoch on this data, going on from the last call, the optimizer's memory included.

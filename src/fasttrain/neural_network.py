@@ -208,7 +208,7 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
             right = ((raw > 0) == (target > 0.5)).all(axis=1)
         return float(np.average(right, weights=weights))
 
-    def fit(self, X, y, sample_weight=None, validation_data=None):
+    def fit(self, X, y, sample_weight=None, validation_data=None, resume_from=None):
         """Fit the model.
 
         Parameters
@@ -220,6 +220,9 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
             At least 0.
         validation_data : (X, y) or (X, y, sample_weight), default=None
             Its loss and score are recorded after each epoch; with early stopping it is used in place of held-out rows.
+        resume_from : path, default=None
+            A checkpoint of :class:`fasttrain.callbacks.ModelCheckpoint`: with the data and parameters of the fit that
+            wrote it, the result is to the byte that of a fit that ran through.
 
         Returns
         -------
@@ -232,7 +235,7 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
         DivergenceError
             When the loss stops being finite; the model is as it was before.
         """
-        return self._fit(X, y, sample_weight, validation_data)
+        return self._fit(X, y, sample_weight, validation_data, resume_from=resume_from)
 
     @available_if(lambda self: self._check_solver())
     def partial_fit(self, X, y, sample_weight=None, classes=None):
@@ -410,7 +413,7 @@ validation_loss_curve_, n_iter_, t_, n_layers_, n_outputs_, n_features_in_, feat
             return np.nan
         return r2_score(target, prediction, sample_weight=weights)
 
-    def fit(self, X, y, sample_weight=None, validation_data=None):
+    def fit(self, X, y, sample_weight=None, validation_data=None, resume_from=None):
         """Fit the model.
 
         Parameters
@@ -422,6 +425,9 @@ validation_loss_curve_, n_iter_, t_, n_layers_, n_outputs_, n_features_in_, feat
             At least 0.
         validation_data : (X, y) or (X, y, sample_weight), default=None
             Its loss and score are recorded after each epoch; with early stopping it is used in place of held-out rows.
+        resume_from : path, default=None
+            A checkpoint of :class:`fasttrain.callbacks.ModelCheckpoint`: with the data and parameters of the fit that
+            wrote it, the result is to the byte that of a fit that ran through.
 
         Returns
         -------
@@ -434,7 +440,7 @@ validation_loss_curve_, n_iter_, t_, n_layers_, n_outputs_, n_features_in_, feat
         DivergenceError
             When the loss stops being finite; the model is as it was before.
         """
-        return self._fit(X, y, sample_weight, validation_data)
+        return self._fit(X, y, sample_weight, validation_data, resume_from=resume_from)
 
     @available_if(lambda self: self._check_solver())
     def partial_fit(self, X, y, sample_weight=None):

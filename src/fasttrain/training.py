@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from fasttrain import schedules
+from fasttrain import checkpoints, schedules
 from fasttrain._kernels.threads import thread_budget
-from fasttrain._memory import put_back, take
+from fasttrain._memory import from_layers, put_back, take, to_layers
 from fasttrain._running import Training
 from fasttrain.callbacks import StopTraining, as_callbacks
 
-__all__ = ["DivergenceError", "FitResult", "Stopping", "Training", "configure", "train", "train_lbfgs"]
+__all__ = ["DivergenceError", "FitResult", "Reshuffling", "Stopping", "Training", "configure", "train", "train_lbfgs"]
 
 # Longest stretch of compiled work between two looks for Ctrl-C.
 SLICE_SECONDS = 0.05
@@ -94,6 +94,19 @@ class Stopping:
         what = "training loss" if validation_loss is None else "validation loss"
         return f"{what} did not improve by more than tol={self.tol:g} for {self.patience} epochs"
 
+    def state_dict(self, network):
+        """What the rule remembers, as plain values for a checkpoint."""
+        best = self._best_parameters
+        return {
+            "best": self._best, "waited": self._waited,
+            "best_parameters": None if best is None else to_layers(network, best),
+        }
+
+    def load_state_dict(self, network, state):
+        """Take over what :meth:`state_dict` gave."""
+        self._best, self._waited, best = state["best"], state["waited"], state["best_parameters"]
+        self._best_parameters = None if best is None else from_layers(network, best)
+
     def finish(self, network):
         """After the last epoch, also when Ctrl-C ended it."""
         if self._best_parameters is not None:
@@ -130,7 +143,7 @@ def _diverged(network, epoch, rate):
 def train(network, optimizer, *, n_epochs, batch_size, n_samples, learning_rate=None, schedule=None, shuffle=False,
           random_state=None, stopping=None, validation_loss=None, metrics=None, callbacks=None, n_threads=None,
           first_step=0, schedule_epochs=None, schedule_state=None, max_steps=None, catch_interrupt=False,
-          draw_order=None, loss_constant=None):
+          draw_order=None, loss_constant=None, start_random_state=None, resume=None):
     """Run epochs of a bound and configured engine.
 
     Parameters
@@ -147,7 +160,7 @@ def train(network, optimizer, *, n_epochs, batch_size, n_samples, learning_rate=
     shuffle : bool
         A new order of rows each epoch, when there is more than one batch.
     random_state : numpy.random.RandomState or Generator
-        Draws the orders (``permutation``).
+        Draws the orders (``permutation``); its state goes into checkpoints.
     stopping : Stopping, optional
         Or any object with its methods.
     validation_loss : callable, optional
@@ -169,10 +182,16 @@ def train(network, optimizer, *, n_epochs, batch_size, n_samples, learning_rate=
     catch_interrupt : bool
         Whether Ctrl-C ends the training with ``interrupted`` set, instead of raising.
     draw_order : callable, optional
-        Without arguments: the order of an epoch's rows, an intp array; in place of ``shuffle``.
+        Without arguments: the order of an epoch's rows, an intp array; in place of ``shuffle``. One that remembers
+        something has ``state_dict()`` and ``load_state_dict(state)``, as :class:`Reshuffling`.
     loss_constant : callable, optional
         From the order of an epoch's rows (or None) to a number that its reported loss gains: terms of y alone, which
         the engine leaves out.
+    start_random_state : dict, optional
+        What :func:`fasttrain.checkpoints.random_state_to` gave before the fit drew anything; goes into checkpoints.
+    resume : fasttrain.checkpoints.Checkpoint, optional
+        To go on from. Everything else must be as it was for the training that wrote it; ``random_state`` is put into
+        the state that it had.
 
     Returns
     -------
@@ -182,6 +201,8 @@ def train(network, optimizer, *, n_epochs, batch_size, n_samples, learning_rate=
     ------
     DivergenceError
         The engine is left as it was when the loss stopped being finite.
+    ValueError
+        When ``resume`` is of another training.
     """
     result = FitResult()
     base = optimizer.learning_rate if learning_rate is None else learning_rate
@@ -193,6 +214,8 @@ def train(network, optimizer, *, n_epochs, batch_size, n_samples, learning_rate=
     )
     left = n_epochs * per_epoch if max_steps is None else max_steps
     callbacks = as_callbacks(callbacks)
+    if callbacks and start_random_state is None:
+        start_random_state = checkpoints.random_state_to(random_state)
     if validation_loss is not None:
         result.history["validation_loss"] = []
     before = network.counters["t"]
@@ -201,10 +224,21 @@ def train(network, optimizer, *, n_epochs, batch_size, n_samples, learning_rate=
             return np.ascontiguousarray(random_state.permutation(n_samples), dtype=np.intp)
     if stopping is not None:
         stopping.start(network)
+    if resume is not None or callbacks:
+        memory = _Memory(run, result, stopping, callbacks, draw_order, random_state, start_random_state)
+        facts = checkpoints.facts_of(network, batch_size, n_samples, run.schedule, stopping)
+    if resume is not None:
+        resume.require(facts)
     try:
         _begin(callbacks, run)
+        if resume is not None:
+            memory.load_state_dict(resume.state)
+            left -= result.n_steps
+            before = network.counters["t"] - result.n_steps
         with thread_budget(n_threads) as threads:
-            for epoch in range(1, n_epochs + 1):
+            for epoch in range(result.n_iter + 1, n_epochs + 1):
+                if result.converged:
+                    break
                 run.epoch = epoch
                 for callback in callbacks:
                     callback.on_epoch_begin(epoch)
@@ -243,6 +277,8 @@ def train(network, optimizer, *, n_epochs, batch_size, n_samples, learning_rate=
                     stop = f"a callback ended the training after epoch {epoch}"
                 if stop is not None:
                     result.converged, result.message = True, stop
+                while run.pending:
+                    checkpoints.save_checkpoint(run.pending.pop(), facts, memory.state_dict())
                 if result.converged or left <= 0:
                     break
             if not result.converged:
@@ -259,6 +295,86 @@ def train(network, optimizer, *, n_epochs, batch_size, n_samples, learning_rate=
     if run.plateau is not None:
         result.schedule_state = run.plateau.state_dict()
     return result
+
+
+class Reshuffling:
+    """Orders of rows of which each is a permutation of the last, as scikit-learn's networks take them.
+
+    Parameters
+    ----------
+    n_samples : int
+    random_state : numpy.random.RandomState
+    """
+
+    def __init__(self, n_samples, random_state):
+        self.order = np.arange(n_samples, dtype=np.intp)
+        self.random_state = random_state
+
+    def __call__(self):
+        self.order = np.ascontiguousarray(self.order[self.random_state.permutation(len(self.order))])
+        return self.order
+
+    def state_dict(self):
+        """The last order; the random state is not part of it."""
+        return {"order": self.order.astype(np.int64)}
+
+    def load_state_dict(self, state):
+        """Take over what :meth:`state_dict` gave."""
+        order = state["order"]
+        if not np.array_equal(np.sort(order), np.arange(len(self.order))):
+            raise ValueError(f"order must be a permutation of {len(self.order)} rows")
+        self.order = order.astype(np.intp)
+
+
+class _Memory:
+    """All that a training remembers, to and from the plain values of a checkpoint."""
+
+    def __init__(self, run, result, stopping, callbacks, draw_order, random_state, start_random_state):
+        self.run = run
+        self.result = result
+        self.stopping = stopping
+        self.callbacks = callbacks
+        self.draw_order = draw_order if hasattr(draw_order, "state_dict") else None
+        self.random_state = random_state
+        self.start_random_state = start_random_state
+
+    def _named_callbacks(self):
+        """Each callback by its class and its number among those of its class."""
+        counts = {}
+        for callback in self.callbacks:
+            name = type(callback).__name__
+            counts[name] = counts.get(name, 0) + 1
+            yield f"{name} {counts[name]}", callback
+
+    def state_dict(self):
+        result, network = self.result, self.run.network
+        return {
+            "epoch": result.n_iter, "n_steps": result.n_steps, "history": result.history,
+            "converged": result.converged, "message": result.message,
+            "network": checkpoints.network_state(network), "learning_rate": self.run.state_dict(),
+            "stopping": None if self.stopping is None else self.stopping.state_dict(network),
+            "order": None if self.draw_order is None else self.draw_order.state_dict(),
+            "random_state": checkpoints.random_state_to(self.random_state),
+            "start_random_state": self.start_random_state,
+            "callbacks": {name: callback.state_dict() for name, callback in self._named_callbacks()},
+        }
+
+    def load_state_dict(self, state):
+        result, network = self.result, self.run.network
+        result.n_iter, result.n_steps, result.history = state["epoch"], state["n_steps"], state["history"]
+        result.converged, result.message = state["converged"], state["message"]
+        checkpoints.restore_network(network, state["network"])
+        self.run.epoch = result.n_iter
+        self.run.load_state_dict(state["learning_rate"])
+        if self.stopping is not None:
+            self.stopping.load_state_dict(network, state["stopping"])
+        if self.draw_order is not None and state["order"] is not None:
+            self.draw_order.load_state_dict(state["order"])
+        if self.random_state is not None:
+            checkpoints.set_random_state(self.random_state, state["random_state"])
+        for name, callback in self._named_callbacks():
+            if name in state["callbacks"]:
+                callback.load_state_dict(state["callbacks"][name])
 
 
 def _begin(callbacks, run):

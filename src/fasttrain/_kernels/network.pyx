@@ -76,6 +76,8 @@ cdef class Network:
     cdef readonly object average
     cdef readonly object moving_mean
     cdef readonly object moving_variance
+    cdef readonly tuple activations
+    cdef readonly tuple loss
     cdef readonly object parameters
     cdef readonly dict state
     cdef dict hold
@@ -91,6 +93,7 @@ cdef class Network:
         self.dtype = np.dtype(dtype)
         self.fit_intercept = fit_intercept
         self.normalize = tuple(normalize) or (None,) * len(hidden)
+        self.activations = tuple((name, float(parameter)) for name, parameter in activations)
         self.is_double = self.dtype.itemsize == 8
         self.layers = <layer*> calloc(n_layers, sizeof(layer))
         if self.layers == NULL:
@@ -212,15 +215,20 @@ cdef class Network:
                 views.append((rows[0, :shape.n_out], rows[1, :shape.n_out]))
         return views
 
-    def moving_statistics(self):
-        """Views (n_out,) of the moving mean and variance of each normalized layer, float64."""
+    def moving_statistics(self, mean=None, variance=None):
+        """Views (n_out,) of the moving mean and variance of each normalized layer, float64.
+
+        ``mean`` and ``variance`` are to be viewed in the place of ``moving_mean`` and ``moving_variance``.
+        """
         cdef int i
         views = []
+        mean = self.moving_mean if mean is None else mean
+        variance = self.moving_variance if variance is None else variance
         for i in range(self.task.n_layers - 1):
             shape = &self.layers[i]
             if shape.normalize:
                 own = slice(shape.statistics, shape.statistics + shape.n_out)
-                views.append((self.moving_mean[own], self.moving_variance[own]))
+                views.append((mean[own], variance[own]))
         return views
 
     def _lay_out(self):
@@ -259,6 +267,7 @@ cdef class Network:
         """Choose the loss by its kernel name."""
         self.task.loss = _losses.NAMES.index(name)
         self.task.loss_parameter = parameter
+        self.loss = (name, parameter)
 
     def set_value_scale(self, double scale):
         """Factor of the reported loss, the penalty apart; the gradient keeps its size."""
