@@ -8,63 +8,68 @@ import numpy as np
 DECODING_ERRORS = (KeyError, TypeError, ValueError, AttributeError, OverflowError, IndexError)
 
 
-def encode(value, where, tensors, more=None):
-    """``value`` as JSON can hold it; its numeric arrays go into ``tensors`` under names that begin with ``where``.
+class Encoder:
+    """Plain values to what JSON can hold.
 
     Parameters
     ----------
-    value : None, bool, int, float, str, list, tuple, dict, NumPy array, scalar or dtype, or what ``more`` takes
-    where : str
-        What messages call the value.
-    tensors : dict
     more : callable, optional
-        From (value, where, tensors) to its JSON for a kind of value that is not in the list above, or None.
+        From (value, where, encoder) to the JSON of a kind of value that is not plain, or None for any other.
 
-    Raises
-    ------
-    TypeError
-        For any other kind of value.
+    Attributes
+    ----------
+    tensors : dict
+        The numeric arrays met so far, by names that begin with ``where``. One that is met twice has one name.
     """
-    if value is None or type(value) in (bool, int, str):
-        return value
-    if type(value) is float:
-        return value if math.isfinite(value) else {"@": "float", "value": repr(value)}
-    if more is not None:
-        found = more(value, where, tensors)
+
+    def __init__(self, more=None):
+        self.tensors = {}
+        self._names = {}
+        self._more = more
+
+    def __call__(self, value, where):
+        """JSON of None, a bool, number, str, list, tuple, dict, NumPy array, scalar or dtype, or what ``more`` takes.
+
+        ``where`` is what messages call the value; any other kind is a TypeError.
+        """
+        if value is None or type(value) in (bool, int, str):
+            return value
+        if type(value) is float:
+            return value if math.isfinite(value) else {"@": "float", "value": repr(value)}
+        found = None if self._more is None else self._more(value, where, self)
         if found is not None:
             return found
-    if isinstance(value, np.ndarray):
-        return _encode_array(value, where, tensors, more)
-    if isinstance(value, np.generic):
-        return {"@": "scalar", "dtype": value.dtype.str, "value": encode(value.item(), where, tensors)}
-    if isinstance(value, np.dtype):
-        return {"@": "dtype", "value": value.str}
-    if isinstance(value, type) and issubclass(value, np.generic):
-        return {"@": "scalar type", "value": np.dtype(value).str}
-    if type(value) in (list, tuple):
-        items = [encode(item, f"{where}[{i}]", tensors, more) for i, item in enumerate(value)]
-        return items if type(value) is list else {"@": "tuple", "items": items}
-    if type(value) is dict:
-        items = [
-            [encode(key, where, tensors, more), encode(item, f"{where}[{key!r}]", tensors, more)]
-            for key, item in value.items()
-        ]
-        return {"@": "dict", "items": items}
-    raise TypeError(f"{where} cannot be saved: {type(value).__module__}.{type(value).__name__} is not plain data")
+        if isinstance(value, np.ndarray):
+            return self._array(value, where)
+        if isinstance(value, np.generic):
+            return {"@": "scalar", "dtype": value.dtype.str, "value": self(value.item(), where)}
+        if isinstance(value, np.dtype):
+            return {"@": "dtype", "value": value.str}
+        if isinstance(value, type) and issubclass(value, np.generic):
+            return {"@": "scalar type", "value": np.dtype(value).str}
+        if type(value) in (list, tuple):
+            items = [self(item, f"{where}[{i}]") for i, item in enumerate(value)]
+            return items if type(value) is list else {"@": "tuple", "items": items}
+        if type(value) is dict:
+            items = [[self(key, where), self(item, f"{where}[{key!r}]")] for key, item in value.items()]
+            return {"@": "dict", "items": items}
+        raise TypeError(f"{where} cannot be saved: {type(value).__module__}.{type(value).__name__} is not plain data")
 
-
-def _encode_array(value, where, tensors, more):
-    if value.dtype.kind in "OU":
-        items = [encode(item, where, tensors, more) for item in value.ravel().tolist()]
-        return {"@": "objects", "dtype": value.dtype.str, "shape": list(value.shape), "values": items}
-    if value.dtype.kind not in "biuf" or value.dtype.itemsize > 8:
-        raise TypeError(f"{where} cannot be saved: arrays of dtype {value.dtype} are not")
-    tensors[where] = np.ascontiguousarray(value, value.dtype.newbyteorder("<")).reshape(value.shape)
-    return {"@": "array", "name": where}
+    def _array(self, value, where):
+        if value.dtype.kind in "OU":
+            items = [self(item, where) for item in value.ravel().tolist()]
+            return {"@": "objects", "dtype": value.dtype.str, "shape": list(value.shape), "values": items}
+        if value.dtype.kind not in "biuf" or value.dtype.itemsize > 8:
+            raise TypeError(f"{where} cannot be saved: arrays of dtype {value.dtype} are not")
+        # the array stands beside its name so that no other can take its identity
+        name, _ = self._names.setdefault(id(value), (where, value))
+        if name == where:
+            self.tensors[where] = np.ascontiguousarray(value, value.dtype.newbyteorder("<")).reshape(value.shape)
+        return {"@": "array", "name": name}
 
 
 class Decoder:
-    """The reverse of :func:`encode`.
+    """The reverse of :class:`Encoder`.
 
     Parameters
     ----------

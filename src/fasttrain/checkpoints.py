@@ -31,7 +31,7 @@ import numpy as np
 
 from fasttrain._archive import ArchiveKind
 from fasttrain._memory import TRAINED, from_layers, put_back, take, to_layers
-from fasttrain._plain import DECODING_ERRORS, Decoder, encode
+from fasttrain._plain import DECODING_ERRORS, Decoder, Encoder
 
 __all__ = ["Checkpoint", "load_checkpoint"]
 
@@ -160,9 +160,9 @@ def random_state_from(state):
 
 def save_checkpoint(path, facts, state):
     """Write a checkpoint; the folder changes only when all of it is on the disk."""
-    tensors = {}
-    content = {"facts": facts, "state": encode(state, "state", tensors)}
-    _KIND.write(path, content, tensors)
+    encoder = Encoder()
+    content = {"facts": facts, "state": encoder(state, "state")}
+    _KIND.write(path, content, encoder.tensors)
 
 
 def load_checkpoint(path):

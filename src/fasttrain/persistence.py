@@ -21,17 +21,22 @@ import importlib
 import os
 import re
 from dataclasses import fields
+from itertools import pairwise
 
 import numpy as np
 import sklearn.preprocessing
+from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from fasttrain import activations, losses, optimizers, penalties, schedules
 from fasttrain._archive import ArchiveKind
-from fasttrain._plain import DECODING_ERRORS, Decoder, encode
+from fasttrain._kernels.activations import NAMES as KERNEL_ACTIVATIONS
+from fasttrain._plain import DECODING_ERRORS, Decoder, Encoder
 from fasttrain._spec import Spec
+from fasttrain.checkpoints import random_state_from, random_state_to
+from fasttrain.preprocessing import RowReport
 
 __all__ = ["FORMAT_VERSION", "load", "save"]
 
@@ -76,7 +81,8 @@ def save(model, path, *, notes=None, files=None):
     Parameters
     ----------
     model : estimator
-        A fitted LinearClassifier, LinearRegressor, scaler or encoder of fasttrain, or a Pipeline of them.
+        A fitted estimator of fasttrain: any linear model, multi-layer perceptron, scaler, encoder, sampler or
+        TablePreprocessor, or a Pipeline of them.
         ``callbacks`` are not saved.
     path : path
         The folder; missing parents are made.
@@ -93,9 +99,9 @@ def save(model, path, *, notes=None, files=None):
         When it is not fitted (NotFittedError), or ``path`` is a file.
     """
     _require_fitted(model)
-    tensors = {}
-    content = encode(model, type(model).__name__, tensors, _encode_more)
-    _MODEL.write(path, content, tensors, notes=notes, files=files)
+    encoder = Encoder(_encode_more)
+    content = encoder(model, type(model).__name__)
+    _MODEL.write(path, content, encoder.tensors, notes=notes, files=files)
 
 
 def load(path, *, return_notes=False):
@@ -145,46 +151,48 @@ def _parts(model):
     return [model, *(part for item in inner for part in _parts(item))]
 
 
-def _encode_more(value, where, tensors):
-    """JSON of specs, estimators and what holds estimators; None for anything else that is plain data."""
+def _encode_more(value, where, encoder):
+    """JSON of specs, estimators and what they hold beyond plain data; None for anything else."""
     if isinstance(value, Spec):
-        return _encode_spec(value, where, tensors)
+        return _encode_spec(value, where, encoder)
     if isinstance(value, Pipeline):
-        steps = [[name, encode(step, f"{where}.{name}", tensors, _encode_more)] for name, step in value.steps]
-        return {"@": "pipeline", "steps": steps}
+        return {"@": "pipeline", "steps": [[name, encoder(step, f"{where}.{name}")] for name, step in value.steps]}
     if isinstance(value, BaseEstimator):
         for name, kind in saved_classes().items():
             if type(value) is kind:
-                return _encode_estimator(name, value, where, tensors)
+                return _encode_estimator(name, value, where, encoder)
         raise TypeError(
             f"{where} cannot be saved: {type(value).__module__}.{type(value).__name__} is not plain data "
             f"nor one of {', '.join(saved_classes())}, Pipeline"
         )
+    if isinstance(value, np.random.RandomState):
+        return {"@": "random state", "state": encoder(random_state_to(value), where)}
+    if isinstance(value, RowReport):
+        return {"@": "row report", "values": encoder([value.n_rows, value.n_dropped, value.reasons], where)}
+    if sparse.issparse(value) and value.format == "csr":
+        parts = {name: encoder(getattr(value, name), f"{where}.{name}") for name in ("data", "indices", "indptr")}
+        return {"@": "csr", "shape": list(value.shape), "matrix": isinstance(value, sparse.spmatrix), **parts}
     return None
 
 
-def _encode_spec(value, where, tensors):
+def _encode_spec(value, where, encoder):
     for kind, module in _VOCABULARY.items():
         if getattr(module, type(value).__name__, None) is type(value):
-            own = {
-                f.name: encode(getattr(value, f.name), f"{where}.{f.name}", tensors, _encode_more)
-                for f in fields(value)
-            }
+            own = {f.name: encoder(getattr(value, f.name), f"{where}.{f.name}") for f in fields(value)}
             return {"@": "spec", "kind": kind, "class": type(value).__name__, "fields": own}
     raise TypeError(f"{where} cannot be saved: {type(value).__name__} is not part of fasttrain's vocabulary")
 
 
-def _encode_estimator(name, value, where, tensors):
+def _encode_estimator(name, value, where, encoder):
     params = value.get_params(deep=False)
     state = {key: item for key, item in vars(value).items() if key not in params and key not in _REMADE}
     return {
         "@": "estimator",
         "class": name,
         "params": {
-            key: encode(None if key in _LEFT_OUT else item, f"{where}.{key}", tensors, _encode_more)
-            for key, item in params.items()
+            key: encoder(None if key in _LEFT_OUT else item, f"{where}.{key}") for key, item in params.items()
         },
-        "state": {key: encode(item, f"{where}.{key}", tensors, _encode_more) for key, item in state.items()},
+        "state": {key: encoder(item, f"{where}.{key}") for key, item in state.items()},
     }
 
 
@@ -213,55 +221,116 @@ def _decode_estimator(value, decoder):
     return model
 
 
-_MORE = {"spec": _decode_spec, "pipeline": _decode_pipeline, "estimator": _decode_estimator}
+def _decode_csr(value, decoder):
+    kind = sparse.csr_matrix if value["matrix"] is True else sparse.csr_array
+    found = kind(tuple(decoder(value[name]) for name in ("data", "indices", "indptr")), shape=tuple(value["shape"]))
+    found.check_format(full_check=True)
+    return found
+
+
+_MORE = {
+    "spec": _decode_spec,
+    "pipeline": _decode_pipeline,
+    "estimator": _decode_estimator,
+    "random state": lambda value, decoder: random_state_from(decoder(value["state"])),
+    "row report": lambda value, decoder: RowReport(*decoder(value["values"])),
+    "csr": _decode_csr,
+}
 
 
 # What the kernels take on trust.
 
 
-def _check_vectors(model, *names):
-    for name in names:
-        vector = getattr(model, name)
-        if vector is None:
-            continue
-        if not isinstance(vector, np.ndarray) or vector.dtype.kind != "f" or vector.shape != (model.n_features_in_,):
-            raise ValueError(f"{name} of {type(model).__name__} must have shape ({model.n_features_in_},)")
+def _require(condition, model, names, what):
+    if not condition:
+        raise ValueError(f"{names} of {type(model).__name__} must {what}")
 
 
-def _check_standard_scaler(model):
-    _check_vectors(model, "mean_", "scale_", "var_")
+def _vectors(*names):
+    def check(model):
+        n = model.n_features_in_
+        for name in names:
+            vector = getattr(model, name)
+            good = vector is None or (
+                isinstance(vector, np.ndarray) and vector.dtype.kind == "f" and vector.shape == (n,))
+            _require(good, model, name, f"have shape ({n},)")
 
-
-def _check_min_max_scaler(model):
-    _check_vectors(model, "min_", "scale_", "data_min_", "data_max_")
+    return check
 
 
 def _check_linear(model):
     coef, intercept = model.coef_, model.intercept_
-    if not isinstance(coef, np.ndarray) or coef.ndim not in (1, 2) or coef.shape[-1] != model.n_features_in_:
-        raise ValueError(f"coef_ of {type(model).__name__} must have {model.n_features_in_} columns")
+    if sparse.issparse(coef):
+        coef = coef.toarray()
+    good = isinstance(coef, np.ndarray) and coef.dtype.kind == "f" and coef.ndim in (1, 2)
+    _require(good and coef.shape[-1] == model.n_features_in_, model, "coef_", f"have {model.n_features_in_} columns")
     outputs = coef.shape[0] if coef.ndim == 2 else 1
-    if np.ndim(intercept) > 1 or np.size(intercept) not in (1, outputs):
-        raise ValueError(f"intercept_ of {type(model).__name__} must have {outputs} numbers")
-    if not np.isfinite(coef).all() or not np.isfinite(intercept).all():
-        raise ValueError(f"coef_ and intercept_ of {type(model).__name__} must be finite")
+    good = np.ndim(intercept) <= 1 and np.size(intercept) in (1, outputs)
+    _require(good, model, "intercept_", f"have {outputs} numbers")
+    finite = np.isfinite(coef).all() and np.isfinite(intercept).all()
+    _require(finite, model, "coef_ and intercept_", "be finite")
+
+
+def _check_perceptron(model):
+    coefs, intercepts = model.coefs_, model.intercepts_
+    widths = [model.n_features_in_, *(len(intercept) for intercept in intercepts)]
+    _require(len(coefs) >= 1 and [c.shape for c in coefs] == list(pairwise(widths)), model, "coefs_", f"fit {widths}")
+    kinds = {array.dtype for array in (*coefs, *intercepts)}
+    good = len(kinds) == 1 and kinds <= {np.dtype(np.float32), np.dtype(np.float64)} and min(widths) > 0
+    finite = good and all(np.isfinite(array).all() for array in (*coefs, *intercepts))
+    _require(finite, model, "coefs_ and intercepts_", "be finite numbers of one dtype")
+    _require(widths[-1] == model.n_outputs_, model, "n_outputs_", f"be {widths[-1]}")
+    _require(len(model._hidden) == len(coefs) - 1, model, "_hidden", f"have {len(coefs) - 1} activations")
+    for name, parameter in model._hidden:
+        _require(name in KERNEL_ACTIVATIONS and np.isfinite(parameter), model, "_hidden", "name activations")
 
 
 def _check_one_hot(model):
     places = model._out_columns
-    if len(places) != len(model.categories_) or len(places) != model.n_features_in_:
-        raise ValueError(f"OneHotEncoder must have categories for {model.n_features_in_} columns")
+    good = len(places) == len(model.categories_) == model.n_features_in_
+    _require(good, model, "categories_", f"be those of {model.n_features_in_} columns")
     for place, categories in zip(places, model.categories_):
-        if place.dtype != np.int64 or place.shape != (len(categories) + 1,):
-            raise ValueError("OneHotEncoder must have a place for each category")
-        if place.min() < -1 or place.max() >= model._n_out:
-            raise ValueError(f"OneHotEncoder must have places from -1 to {model._n_out - 1}")
+        good = place.dtype == np.int64 and place.shape == (len(categories) + 1,)
+        _require(good, model, "_out_columns", "have a place for each category")
+        good = place.min() >= -1 and place.max() < model._n_out
+        _require(good, model, "_out_columns", f"have places from -1 to {model._n_out - 1}")
+
+
+def _check_ordinal(model):
+    good = len(model._values) == len(model.categories_) == model.n_features_in_
+    _require(good, model, "categories_", f"be those of {model.n_features_in_} columns")
+    for values, categories in zip(model._values, model.categories_):
+        _require(values.shape == (len(categories) + 1,), model, "_values", "have a number for each category")
+
+
+def _check_outliers(model):
+    _vectors("lower_", "upper_")(model)
+    good = all(type(i) is int and 0 <= i < model.n_features_in_ for i in model._positions)
+    _require(good, model, "_positions", "be numbers of columns")
+
+
+def _check_table(model):
+    n = model.n_features_in_
+    good = all(type(i) is int and 0 <= i < n for i in (*model._numeric, *model._categorical))
+    _require(good and len(model._names) == n, model, "_names", f"be those of {n} columns")
+    if model._numeric:
+        good = model._fill_numbers.shape == (len(model._numeric),)
+        _require(good, model, "_fill_numbers", f"have {len(model._numeric)} numbers")
 
 
 _CHECKS = {
-    "OneHotEncoder": _check_one_hot,
-    "StandardScaler": _check_standard_scaler,
-    "MinMaxScaler": _check_min_max_scaler,
+    "DropOutliers": _check_outliers,
     "LinearClassifier": _check_linear,
     "LinearRegressor": _check_linear,
+    "MLPClassifier": _check_perceptron,
+    "MLPRegressor": _check_perceptron,
+    "MaxAbsScaler": _vectors("max_abs_", "scale_"),
+    "MinMaxScaler": _vectors("min_", "scale_", "data_min_", "data_max_"),
+    "OneHotEncoder": _check_one_hot,
+    "OrdinalEncoder": _check_ordinal,
+    "RobustScaler": _vectors("center_", "scale_"),
+    "SGDClassifier": _check_linear,
+    "SGDRegressor": _check_linear,
+    "StandardScaler": _vectors("mean_", "scale_", "var_"),
+    "TablePreprocessor": _check_table,
 }
