@@ -250,6 +250,9 @@ def test_bad_input():
             ours.cross_val_score(LinearRegression(), X, T, cv=cv, scoring=lambda model, X, y: {"a": 1.0, "b": 2.0})
 
 
-@pytest.mark.parametrize("name", [name for name in ours.__all__ if not name.startswith("cross_")])
+OWN = {"cross_validate", "cross_val_score", "cross_val_predict", "GridSearchCV", "RandomizedSearchCV"}
+
+
+@pytest.mark.parametrize("name", sorted(set(ours.__all__) - OWN))
 def test_splitters_are_scikit_learns(name):
     assert getattr(ours, name) is getattr(peer, name)

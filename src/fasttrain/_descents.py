@@ -128,8 +128,10 @@ class Trained:
     validation_scores: list
 
 
-def train(problems, n_threads=None, verbose=0):
+def train(problems, n_threads=None, verbose=0, collect_errors=False):
     """Train every model of every problem; a list of :class:`Trained` for each problem.
+
+    With ``collect_errors`` a model that cannot be used is the exception that says why.
 
     Raises
     ------
@@ -151,11 +153,15 @@ def train(problems, n_threads=None, verbose=0):
     for descent, owner in zip(descents, owners):
         for k in range(descent.n_candidates):
             if not descent.finite(k):
-                raise ValueError(
+                error = ValueError(
                     f"Floating-point under-/overflow occurred at epoch #{descent.n_iter(k)}. Scaling "
                     "input data with "
                     "StandardScaler or MinMaxScaler might help."
                 )
+                if not collect_errors:
+                    raise error
+                results[owner].append(error)
+                continue
             results[owner].append(_trained(descent, k))
     return results
 

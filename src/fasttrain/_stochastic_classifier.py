@@ -409,10 +409,19 @@ def fit_classifiers(group, X, y, classes, codes, weight, max_iter, start, t, val
     ``rows`` are the row numbers to train on (None: all), ``y`` their labels and ``codes`` the codes of all
     rows.
     """
+    problems = classifier_problems(group, X, y, classes, codes, weight, max_iter, start, t, validation, rows)
+    results = train(problems, _threads(group[0].n_jobs), group[0].verbose)
+    for e, estimator in enumerate(group):
+        estimator._adopt(classes, [models[e] for models in results], start, t, len(y))
+
+
+def classifier_problems(group, X, y, classes, codes, weight, max_iter, start, t, validation=None, rows=None,
+                        X_rows=None):
+    """The problem of each class of :func:`fit_classifiers`; ``X_rows`` are the kernel's rows of X, if made before."""
     lead, n_classes = group[0], len(classes)
     if n_classes < 2:
         raise ValueError(f"The number of classes has to be greater than one; got {n_classes} class")
-    X_rows = rows_of(X)
+    X_rows = rows_of(X) if X_rows is None else X_rows
     expanded = [
         np.ones(n_classes) if e.class_weight is None else compute_class_weight(e.class_weight, classes=classes, y=y)
         for e in group
@@ -475,7 +484,4 @@ def fit_classifiers(group, X, y, classes, codes, weight, max_iter, start, t, val
                 lead.descent_options(X, t, has_score, own_score),
             )
         )
-    results = train(problems, _threads(lead.n_jobs), lead.verbose)
-    n_samples = len(y)
-    for e, estimator in enumerate(group):
-        estimator._adopt(classes, [models[e] for models in results], start, t, n_samples)
+    return problems

@@ -336,6 +336,16 @@ default='squared_error'
 
 def fit_regressors(group, X, y, weight, max_iter, start, t, validation=None, rows=None):
     """Train estimators that share SHARED on the same rows, one model an output, and hand each its own."""
+    problem = regressor_problem(group, X, y, weight, max_iter, start, t, validation, rows)
+    [results] = train([problem], None, group[0].verbose)
+    n_samples = X.shape[0] if rows is None else len(rows)
+    for e, estimator in enumerate(group):
+        estimator._adopt(results[e :: len(group)], t, n_samples)
+
+
+def regressor_problem(group, X, y, weight, max_iter, start, t, validation=None, rows=None, X_rows=None):
+    """The problem of :func:`fit_regressors`, all outputs in one; ``X_rows`` are the kernel's rows of X, if made
+    before."""
     lead = group[0]
     n_samples = X.shape[0] if rows is None else len(rows)
     outputs = y.reshape(-1, X.shape[0])
@@ -374,9 +384,5 @@ def fit_regressors(group, X, y, weight, max_iter, start, t, validation=None, row
             kind,
         )
     y_models = outputs[0] if len(outputs) == 1 else np.stack(targets)
-    problem = Problem(
-        rows_of(X), y_models, lead.loss, seed, models, starts, weight, mask, rows, score, options
-    )
-    [results] = train([problem], None, lead.verbose)
-    for e, estimator in enumerate(group):
-        estimator._adopt(results[e :: len(group)], t, n_samples)
+    X_rows = rows_of(X) if X_rows is None else X_rows
+    return Problem(X_rows, y_models, lead.loss, seed, models, starts, weight, mask, rows, score, options)

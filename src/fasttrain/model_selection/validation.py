@@ -3,10 +3,15 @@
 from functools import partial
 
 import numpy as np
-from sklearn import model_selection
-from sklearn.base import BaseEstimator, is_classifier, is_regressor
+from sklearn import get_config, model_selection
+from sklearn.base import BaseEstimator, clone, is_classifier, is_regressor
 from sklearn.metrics import get_scorer
 from sklearn.utils import indexable
+
+from fasttrain.model_selection._batch import batch_for
+from fasttrain.model_selection._batch import take as _take
+from fasttrain.model_selection._progress import progress_bar
+from fasttrain.model_selection._stand_in import Answers, FoldNumbers, StandIn, look_ups
 
 __all__ = ["cross_val_predict", "cross_val_score", "cross_validate"]
 
@@ -58,12 +63,6 @@ class _PooledPredictions(BaseEstimator):
         return self._pool("decision_function", numbers)
 
 
-def _take(X, rows):
-    if hasattr(X, "iloc"):
-        return X.iloc[rows]
-    return X[rows] if hasattr(X, "shape") else [X[row] for row in rows]
-
-
 def _pooled_scorers(estimator, scoring):
     """The scorers that one row is not enough for, by their key in the results; all others as they were."""
     if scoring is None:
@@ -80,13 +79,14 @@ def _pooled_scorers(estimator, scoring):
 
 def cross_validate(estimator, X, y=None, *, groups=None, scoring=None, cv=None, n_jobs=None, verbose=0, params=None,
                    pre_dispatch="2*n_jobs", return_train_score=False, return_estimator=False, return_indices=False,
-                   error_score=np.nan):
+                   error_score=np.nan, progress=False):
     """Scores and times of an estimator over the folds of ``cv``, each fold with a fresh clone.
 
     Parameters, results and errors are those of :func:`sklearn.model_selection.cross_validate`, with one addition: where
     every test part is one row (leave-one-out) and a metric given by name is not a mean over rows (r2, roc_auc, f1
     ...), it is computed once on the pooled predictions of all folds, and every fold's entry holds that score:
-    ``error_score`` if a fold could not be fitted.
+    ``error_score`` if a fold could not be fitted. ``n_jobs`` are threads and ``progress=True`` shows a bar where the
+    folds are fitted as a batch: see :class:`GridSearchCV`.
 
     Examples
     --------
@@ -101,20 +101,20 @@ def cross_validate(estimator, X, y=None, *, groups=None, scoring=None, cv=None, 
     X, y, groups = indexable(X, y, groups)
     options = {
         "groups": groups, "n_jobs": n_jobs, "verbose": verbose, "params": params, "pre_dispatch": pre_dispatch,
-        "return_train_score": return_train_score, "error_score": error_score,
+        "return_train_score": return_train_score, "error_score": error_score, "progress": progress,
     }
     splitter = model_selection.check_cv(cv, y, classifier=is_classifier(estimator))
     folds = list(splitter.split(X, y, groups))
     pooled = _pooled_scorers(estimator, scoring) if all(len(test) == 1 for _, test in folds) else {}
     if not pooled:
-        return model_selection.cross_validate(
+        return _validate(
             estimator, X, y, scoring=scoring, cv=folds, return_estimator=return_estimator,
             return_indices=return_indices, **options,
         )
     scorers = {key: get_scorer(name) for key, name in pooled.items()}
     # a number that error_score is not tells the folds that could be fitted
     mark = 0.0 if error_score != 0.0 else 1.0
-    results = model_selection.cross_validate(
+    results = _validate(
         estimator, X, y, scoring={**_without(scoring, pooled), _MARK: partial(_constant, mark)}, cv=folds,
         return_estimator=True, return_indices=return_indices, **options,
     )
@@ -135,6 +135,41 @@ def cross_validate(estimator, X, y=None, *, groups=None, scoring=None, cv=None, 
     if not return_estimator:
         del results["estimator"]
     return results
+
+
+def _validate(estimator, X, y, *, scoring, cv, n_jobs, error_score, params, progress, verbose, return_train_score,
+              return_estimator, return_indices, **options):
+    """scikit-learn's function over materialized folds; over the outcomes of a batch where one can be made."""
+    common = {"verbose": verbose, "return_train_score": return_train_score, "error_score": error_score}
+    batch = None
+    if options["groups"] is None or not get_config().get("enable_metadata_routing"):
+        batch = batch_for(
+            estimator, X, y, cv, scoring, n_jobs=n_jobs, error_score=error_score, params=params,
+            return_train_score=return_train_score, keep_models=return_estimator,
+        )
+    if batch is None:
+        return model_selection.cross_validate(
+            estimator, X, y, scoring=scoring, cv=cv, n_jobs=n_jobs, params=params, return_estimator=return_estimator,
+            return_indices=return_indices, **common, **options,
+        )
+    answers = Answers()
+    with progress_bar(progress, batch):
+        answers.load(batch.run([{}]))
+    [outcomes] = answers.outcomes
+    folds = FoldNumbers(len(cv))
+    results = model_selection.cross_validate(
+        StandIn(estimator, answers), folds.X, scoring=look_ups(batch.scoring), cv=folds, n_jobs=1, **common)
+    for name in ("fit_time", "score_time"):
+        results[name] = np.array([getattr(outcome, name) for outcome in outcomes])
+    times = {name: results.pop(name) for name in ("fit_time", "score_time")}
+    extra = {}
+    if return_estimator:
+        extra["estimator"] = [
+            clone(estimator) if outcome.model is None else outcome.model for outcome in outcomes
+        ]
+    if return_indices:
+        extra["indices"] = dict(zip(("train", "test"), zip(*cv)))
+    return {**times, **extra, **results}
 
 
 def _constant(value, estimator, X, y=None):

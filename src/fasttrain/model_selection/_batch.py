@@ -1,0 +1,386 @@
+"""The fits of a cross-validation, all candidates over all folds: grouped, trained together, scored together.
+
+Per-sample descents that share a row order walk it in lockstep, and all folds of such groups go to the kernel at once
+(:mod:`._lockstep`). Everything else is fitted one to a thread, the largest first.
+"""
+
+import copy
+import threading
+import time
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from numbers import Integral, Number
+
+import numpy as np
+from joblib.parallel import get_active_backend
+from sklearn import get_config
+from sklearn.base import clone, is_classifier
+from sklearn.pipeline import Pipeline
+
+from fasttrain import preprocessing
+from fasttrain._kernels.threads import get_num_threads, num_threads
+from fasttrain._spec import Spec
+from fasttrain.callbacks import Callback, as_callbacks
+from fasttrain.linear_model import LinearClassifier, LinearRegressor, SGDClassifier, SGDRegressor
+from fasttrain.model_selection import _lockstep
+from fasttrain.model_selection._scores import Scoring, linear_predictions, of_prediction, of_probabilities
+from fasttrain.neural_network import MLPClassifier, MLPRegressor
+
+__all__ = ["Batch", "Job", "Outcome", "batch_for", "take"]
+
+MODELS = (SGDClassifier, SGDRegressor, MLPClassifier, MLPRegressor, LinearClassifier, LinearRegressor)
+# What a row becomes depends on that row alone, so the rows of a fold may be transformed with all others.
+STEPS = (
+    preprocessing.StandardScaler, preprocessing.MinMaxScaler, preprocessing.MaxAbsScaler, preprocessing.RobustScaler,
+    preprocessing.OneHotEncoder, preprocessing.OrdinalEncoder,
+)
+LOCAL_BACKENDS = ("LokyBackend", "MultiprocessingBackend", "ThreadingBackend", "SequentialBackend")
+# Longest wait between two looks for Ctrl-C.
+POLL_SECONDS = 0.05
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of one fit: an error, or scores by the metric's key (each a number, a dict or an exception)."""
+
+    error: Exception | None = None
+    test: dict = field(default_factory=dict)
+    train: dict = field(default_factory=dict)
+    fit_time: float = 0.0
+    score_time: float = 0.0
+    model: object = None
+    asked: set = field(default_factory=set)
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """One candidate on one fold.
+
+    ``model`` is the estimator that is fitted, without the preprocessing; ``steps`` are the fitted transformers.
+    """
+
+    candidate: int
+    fold: int
+    whole: object
+    model: object
+    outcome: Outcome
+    steps: list = field(default_factory=list)
+    done: bool = False
+
+    def finish(self, error=None):
+        self.outcome.error = error
+        self.done = True
+
+
+class _Cancel(Callback):
+    """Ends a training after its epoch when the batch was given up."""
+
+    def __init__(self, event):
+        self.event = event
+
+    def on_epoch_end(self, epoch, logs):
+        return self.event.is_set()
+
+
+def take(X, rows):
+    """The rows of a table, a matrix or a list."""
+    if X is None:
+        return None
+    if hasattr(X, "iloc"):
+        return X.iloc[rows]
+    return X[rows] if hasattr(X, "shape") else [X[row] for row in rows]
+
+
+def parts_of(estimator):
+    """(preprocessing steps, model) of what a batch can fit; None for anything else."""
+    if type(estimator) in MODELS:
+        return [], estimator
+    if type(estimator) is not Pipeline or estimator.memory is not None or not estimator.steps:
+        return None
+    if getattr(estimator, "transform_input", None) is not None or type(estimator.steps[-1][1]) not in MODELS:
+        return None
+    steps = [step for step in estimator.steps[:-1] if step[1] is not None and step[1] != "passthrough"]
+    return (steps, estimator.steps[-1][1]) if all(type(step) in STEPS for _, step in steps) else None
+
+
+def threads_of(n_jobs):
+    """Threads that ``n_jobs`` asks for, in joblib's way of counting; None when joblib should run the jobs itself."""
+    backend, context_jobs = get_active_backend()
+    if type(backend).__name__ not in LOCAL_BACKENDS:
+        return None
+    if n_jobs is None:
+        n_jobs = context_jobs
+    if n_jobs is None:
+        return get_num_threads()
+    if isinstance(n_jobs, bool) or not isinstance(n_jobs, Integral) or n_jobs == 0:
+        return None
+    return int(n_jobs) if n_jobs > 0 else max(1, get_num_threads() + 1 + int(n_jobs))
+
+
+def batch_for(estimator, X, y, folds, scoring, *, n_jobs, error_score=np.nan, params=None, **options):
+    """A :class:`Batch`, or None when the work is for scikit-learn's own function."""
+    n_threads = threads_of(n_jobs)
+    if n_threads is None or parts_of(estimator) is None or y is None or params or not folds:
+        return None
+    if get_config().get("enable_metadata_routing") or not Scoring.accepts(scoring):
+        return None
+    if error_score != "raise" and not isinstance(error_score, Number):
+        return None
+    return Batch(estimator, X, y, folds, scoring, n_threads=n_threads, stop_on_error=error_score == "raise", **options)
+
+
+class Batch:
+    """Fits candidates over folds and scores them.
+
+    Parameters
+    ----------
+    estimator : estimator
+        One that :func:`parts_of` knows. Never fitted itself.
+    X, y : tables, matrices or lists of n_samples rows
+    folds : list of (train, test)
+        Row numbers.
+    scoring : None, str, callable, list, tuple, set, dict
+    return_train_score, keep_models : bool
+    n_threads : int
+    stop_on_error : bool
+        A fit's error ends the batch; the jobs that were not begun get it as theirs.
+    progress : callable, optional
+        ``progress(n_done, n_jobs)`` now and then.
+    """
+
+    def __init__(self, estimator, X, y, folds, scoring, *, return_train_score=False, keep_models=False, n_threads=1,
+                 stop_on_error=False, progress=None):
+        self.estimator = estimator
+        self.X, self.y = X, y
+        self.rows_of_y = np.asarray(y)
+        self.folds = [(np.asarray(train), np.asarray(test)) for train, test in folds]
+        self.folds = [tuple(np.flatnonzero(p) if p.dtype == bool else p for p in fold) for fold in self.folds]
+        self.scoring = Scoring(estimator, scoring)
+        self.return_train_score = return_train_score
+        self.keep_models = keep_models
+        self.n_threads = n_threads
+        self.stop_on_error = stop_on_error
+        self.progress = progress
+        self.cancel = threading.Event()
+        self.codes = None
+        self.jobs = []
+
+    def run(self, candidates):
+        """Fit and score every candidate, a dict of parameters, on every fold.
+
+        Returns
+        -------
+        list of lists of Outcome
+            For each candidate, one a fold. Also in :attr:`jobs` when Ctrl-C ends it.
+        """
+        self.jobs = [
+            job for number, params in enumerate(candidates) for job in self._jobs_of(number, params)
+        ]
+        self._tell()
+        left = _lockstep.run(self, self.jobs)
+        self._run_pool(left)
+        return self.outcomes(range(len(candidates)))
+
+    def outcomes(self, numbers):
+        """Those of some candidates."""
+        n_folds = len(self.folds)
+        return [[job.outcome for job in self.jobs[n * n_folds:(n + 1) * n_folds]] for n in numbers]
+
+    def finished(self):
+        """Numbers of the candidates that are through with all folds."""
+        n_folds = len(self.folds)
+        return [
+            number for number in range(len(self.jobs) // n_folds)
+            if all(job.done for job in self.jobs[number * n_folds:(number + 1) * n_folds])
+        ]
+
+    def _jobs_of(self, number, params):
+        whole = clone(self.estimator)
+        if params:
+            whole.set_params(**clone(params, safe=False))
+        plain = _is_plain(whole)
+        for fold in range(len(self.folds)):
+            own = whole if plain else clone(whole)
+            parts = parts_of(own)
+            model = own if parts is None else parts[1]
+            yield Job(number, fold, own, copy.copy(model) if plain and parts is not None else model, Outcome())
+
+    def _tell(self):
+        if self.progress is not None:
+            self.progress(sum(job.done for job in self.jobs), len(self.jobs))
+
+    # ---- one fit to a thread ----
+
+    def _run_pool(self, jobs):
+        if not jobs:
+            return
+        jobs = sorted(jobs, key=self._size, reverse=True)
+        pool = ThreadPoolExecutor(min(self.n_threads, len(jobs)))
+        try:
+            pending = {pool.submit(self._fit_one, job): job for job in jobs}
+            while pending:
+                for future in wait(pending, POLL_SECONDS, FIRST_COMPLETED).done:
+                    job = pending.pop(future)
+                    future.result()
+                    if job.outcome.error is None:
+                        self.score(job)
+                    job.done = True
+                    self._tell()
+                    if job.outcome.error is not None and self.stop_on_error:
+                        pending = self._give_up(pending, job.outcome.error)
+        except BaseException:
+            self.cancel.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+        pool.shutdown()
+
+    def _give_up(self, pending, error):
+        """What is left to wait for after the fits that have not begun were called off."""
+        running = {}
+        for future, job in pending.items():
+            if future.cancel():
+                job.finish(error)
+            else:
+                running[future] = job
+        return running
+
+    def _size(self, job):
+        """Of a fit, in multiply-adds up to a factor."""
+        model = job.model
+        hidden = np.atleast_1d(getattr(model, "hidden_layer_sizes", 1))
+        try:
+            weights = float(np.sum(hidden)) + float(np.sum(hidden[1:] * hidden[:-1])) / 64
+            return len(self.folds[job.fold][0]) * weights * float(getattr(model, "max_iter", 1))
+        except (TypeError, ValueError):
+            return 0.0
+
+    def _fit_one(self, job):
+        """In a thread of the pool: one fit as scikit-learn makes it, and the scores that need no foreign code."""
+        if self.cancel.is_set():
+            return
+        start = time.perf_counter()
+        parts = parts_of(job.whole)
+        model = job.whole if parts is None else parts[1]
+        if parts is not None:
+            if not parts[0] and job.whole is not job.model:
+                job.whole = model = job.model
+            elif parts[0]:
+                job.whole = clone(job.whole)
+                model = parts_of(job.whole)[1]
+        train, _ = self.folds[job.fold]
+        callbacks = getattr(model, "callbacks", None)
+        try:
+            with num_threads(1):
+                try:
+                    if hasattr(model, "callbacks"):
+                        model.callbacks = [*as_callbacks(callbacks), _Cancel(self.cancel)]
+                    job.whole.fit(take(self.X, train), take(self.y, train))
+                finally:
+                    if hasattr(model, "callbacks"):
+                        model.callbacks = callbacks
+        except Exception as error:
+            job.outcome.error = error
+        job.model = job.whole
+        job.outcome.fit_time = time.perf_counter() - start
+
+    # ---- scores ----
+
+    def score(self, job, data=None):
+        """Scores of a fitted job. ``data(rows)`` gives rows of X as its model takes them, checked and dense."""
+        outcome = job.outcome
+        start = time.perf_counter()
+        parts = self.folds[job.fold]
+        self._score_part(job, parts[1], outcome.test, data)
+        if self.return_train_score:
+            outcome.score_time = time.perf_counter() - start
+            self._score_part(job, parts[0], outcome.train, data)
+        else:
+            outcome.score_time = time.perf_counter() - start
+        if self.keep_models:
+            outcome.model = self.whole_of(job)
+        job.model = job.whole = None
+        job.done = True
+
+    def _score_part(self, job, rows, scores, data):
+        taken = None
+        predictions = {}
+        for key, name in self.scoring.quick.items():
+            if self.rows_of_y.ndim != 1:
+                break
+            if data is None:
+                if taken is None:
+                    taken = take(self.X, rows)
+                model, X = self.whole_of(job), taken
+            else:
+                model, X = job.model, data(rows)
+            method = "predict_proba" if name == "neg_log_loss" else "predict"
+            if not hasattr(model, method):
+                continue
+            try:
+                if method not in predictions:
+                    predictions[method] = self._predict(model, method, X, data is not None)
+                score = self._quick(name, model, rows, predictions[method])
+            except Exception:
+                # whatever it is, the scorer meets it again and scikit-learn's rules say what becomes of it
+                continue
+            if score is not None:
+                scores[key] = score
+        missing = [key for key in self.scoring.scorers if key not in scores]
+        if not missing:
+            return
+        model = self.whole_of(job)
+        X, y = take(self.X, rows) if taken is None else taken, take(self.y, rows)
+        for key in missing:
+            try:
+                scores[key] = self.scoring.scorers[key](model, X, y)
+            except Exception as error:
+                scores[key] = error
+
+    def _predict(self, model, method, X, checked):
+        if method == "predict" and checked and type(X) is np.ndarray:
+            if type(model) is SGDClassifier:
+                raw = linear_predictions(model, X)
+                return (raw > 0).astype(np.intp) if raw.ndim == 1 else raw.argmax(axis=1)
+            if type(model) is SGDRegressor and model.loss != "poisson":
+                return linear_predictions(model, X)
+        found = getattr(model, method)(X)
+        if method == "predict" and is_classifier(model):
+            return np.searchsorted(model.classes_, found)
+        return found
+
+    def _quick(self, name, model, rows, prediction):
+        if not is_classifier(model):
+            return of_prediction(name, self.rows_of_y[rows], prediction)
+        if self.codes is None:
+            self.classes, self.codes = np.unique(self.rows_of_y, return_inverse=True)
+        codes = self.codes[rows]
+        if len(model.classes_) != len(self.classes):
+            if name != "accuracy":
+                return None
+            prediction = np.searchsorted(self.classes, model.classes_)[prediction]
+        return of_prediction(name, codes, prediction) if name == "accuracy" else of_probabilities(codes, prediction)
+
+    def whole_of(self, job):
+        """The fitted estimator of a job, its preprocessing included."""
+        if not job.steps or isinstance(job.model, Pipeline):
+            return job.model
+        whole = copy.copy(job.whole)
+        fitted = dict(job.steps)
+        last = len(whole.steps) - 1
+        whole.steps = [
+            (name, job.model if i == last else fitted.get(name, step)) for i, (name, step) in enumerate(whole.steps)
+        ]
+        return whole
+
+
+def _is_plain(estimator):
+    """Whether copies of an estimator may share its parameters: nothing in them changes in a fit."""
+    whole = isinstance(estimator, Pipeline)
+    for name, value in estimator.get_params(deep=whole).items():
+        if whole and (name in ("steps", "memory") or "__" not in name):
+            continue
+        if isinstance(value, np.random.RandomState | np.random.Generator | np.random.BitGenerator):
+            return False
+        if value is not None and not isinstance(value, str | Number | Spec | tuple | bool | dict):
+            return False
+    return True

@@ -1,0 +1,267 @@
+"""Grid and randomized search over whole batches of fits."""
+
+import time
+from inspect import signature
+
+import numpy as np
+from sklearn import get_config, model_selection
+from sklearn.base import clone, is_classifier
+from sklearn.model_selection import ParameterGrid, ParameterSampler
+from sklearn.utils import indexable
+
+from fasttrain.model_selection._batch import batch_for, parts_of
+from fasttrain.model_selection._progress import progress_bar
+from fasttrain.model_selection._stand_in import Answers, FoldNumbers, StandIn, look_ups
+
+__all__ = ["GridSearchCV", "RandomizedSearchCV"]
+
+_FOUND = ("cv_results_", "best_index_", "best_score_", "best_params_", "multimetric_", "n_splits_")
+
+
+class _Hook:
+    """scikit-learn's search over answers: before it evaluates candidates, the batch has fitted them."""
+
+    def _run_search(self, evaluate_candidates):
+        self.search.schedule(self, self.evaluate(evaluate_candidates))
+
+    def evaluate(self, evaluate_candidates):
+        """What a search calls with its candidates, in place of scikit-learn's ``evaluate_candidates``."""
+        past = []
+
+        def evaluate(candidates, more_results=None, run=self.batch.run):
+            candidates = list(candidates)
+            try:
+                outcomes = run(candidates)
+            except KeyboardInterrupt:
+                finished = self.batch.finished()
+                if finished:
+                    self.batch.answers.load(self.batch.outcomes(finished))
+                    self.partial = evaluate_candidates([candidates[number] for number in finished])
+                raise
+            self.batch.answers.load(outcomes)
+            results = evaluate_candidates(candidates, more_results=more_results)
+            past.extend(outcomes)
+            _set_times(results, past)
+            return results
+
+        return evaluate
+
+
+def _set_times(results, outcomes):
+    """scikit-learn has measured how long looking up took."""
+    for name in ("fit_time", "score_time"):
+        seconds = np.array([[getattr(outcome, name) for outcome in row] for row in outcomes])
+        results[f"mean_{name}"] = seconds.mean(axis=1)
+        results[f"std_{name}"] = seconds.std(axis=1)
+
+
+class _BatchSearch:
+    """Mixed into a search of scikit-learn."""
+
+    def set_callbacks(self, *callbacks):
+        # scikit-learn's callbacks follow every single fit, and there is none in a batch
+        super().set_callbacks(*callbacks)
+        self._followed = bool(callbacks)
+        return self
+
+    def fit(self, X, y=None, **params):
+        """Fit and score all candidates, then refit the best one on all of X.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+        **params : dict
+            For the estimator's ``fit``, the scorer and the splitter (``groups``), as in scikit-learn.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            As scikit-learn's.
+        KeyboardInterrupt
+            Within 100 ms of Ctrl-C. ``cv_results_`` then holds the candidates that were through with all folds.
+        """
+        batch, n_splits = self._batch(X, y, params)
+        if batch is None:
+            return super().fit(X, y, **params)
+        peer = self._peer(batch, n_splits)
+        try:
+            with progress_bar(self.progress, batch):
+                peer.fit(FoldNumbers(len(batch.folds)).X)
+        except KeyboardInterrupt:
+            if getattr(peer, "partial", None) is not None:
+                self.cv_results_ = peer.partial
+            raise
+        for name in _FOUND:
+            if hasattr(peer, name):
+                setattr(self, name, getattr(peer, name))
+            elif name in vars(self):
+                delattr(self, name)
+        self._adopt(peer)
+        self.scorer_ = batch.scoring.scorers[None] if batch.scoring.single else dict(batch.scoring.scorers)
+        if self.refit:
+            self._refit(X, y)
+        return self
+
+    def _batch(self, X, y, params):
+        """The batch for this fit and the splitter's own count of folds; None when scikit-learn's fit is to do it."""
+        if set(params) - {"groups"} or (params and get_config().get("enable_metadata_routing")):
+            return None, None
+        if getattr(self, "_followed", False) or y is None or parts_of(self.estimator) is None:
+            return None, None
+        try:
+            splitter = model_selection.check_cv(self.cv, y, classifier=is_classifier(self.estimator))
+        except ValueError:
+            return None, None
+        X, y, groups = indexable(X, y, params.get("groups"))
+        n_splits = splitter.get_n_splits(X, y, groups)
+        batch = batch_for(
+            self.estimator, X, y, list(splitter.split(X, y, groups)), self.scoring, n_jobs=self.n_jobs,
+            error_score=self.error_score, return_train_score=self.return_train_score,
+        )
+        if batch is not None:
+            batch.answers = Answers()
+        return batch, n_splits
+
+    def _peer(self, batch, n_splits):
+        base = self._base
+        peer_class = type(base.__name__, (_Hook, base), {})
+        settings = {name: getattr(self, name) for name in signature(base).parameters}
+        settings.update(
+            estimator=StandIn(self.estimator, batch.answers), scoring=look_ups(batch.scoring), n_jobs=1,
+            cv=FoldNumbers(len(batch.folds), n_splits),
+        )
+        peer = peer_class(**settings)
+        peer.search, peer.batch = self, batch
+        return peer
+
+    def _adopt(self, peer):
+        """Attributes beyond those that every search has."""
+
+    def _refit(self, X, y):
+        self.best_estimator_ = clone(self.estimator).set_params(**clone(self.best_params_, safe=False))
+        start = time.time()
+        self.best_estimator_.fit(X, y)
+        self.refit_time_ = time.time() - start
+        if hasattr(self.best_estimator_, "feature_names_in_"):
+            self.feature_names_in_ = self.best_estimator_.feature_names_in_
+        else:
+            vars(self).pop("feature_names_in_", None)
+
+
+class GridSearchCV(_BatchSearch, model_selection.GridSearchCV):
+    """Exhaustive search over parameter values, all candidates and folds fitted as one batch.
+
+    Parameters, attributes and results are those of :class:`sklearn.model_selection.GridSearchCV`. Estimators of
+    fasttrain, alone or behind its scalers and encoders in a :class:`sklearn.pipeline.Pipeline`, run as a batch: SGD
+    candidates of a fold walk its rows together, full-batch linear fits are columns of one matrix product, everything
+    else is fitted one to a thread. Anything else goes to scikit-learn, unchanged; so do fit parameters other than
+    ``groups``, metadata routing, and joblib backends beyond this machine (Dask, Ray).
+
+    Parameters
+    ----------
+    estimator : estimator
+    param_grid : dict or list of dicts
+    scoring : str, callable, list, tuple, set, dict or None, default=None
+    n_jobs : int or None, default=None
+        Threads; None takes what :func:`fasttrain.set_num_threads` and the machine allow.
+    refit : bool, str or callable, default=True
+    cv : int, splitter or iterable of (train, test), default=None
+    verbose : int, default=0
+        The times it prints for fits of a batch are those of looking up.
+    pre_dispatch : int or str, default='2*n_jobs'
+        For scikit-learn's own path.
+    error_score : 'raise' or number, default=nan
+    return_train_score : bool, default=False
+    progress : bool, default=False
+        Show a bar of the fits.
+
+    Attributes
+    ----------
+    cv_results_ : dict of arrays
+        ``mean_fit_time`` is the share of a fit in the time of those it was trained together with. After Ctrl-C, the
+        candidates that were through with all folds.
+    best_estimator_, best_score_, best_params_, best_index_, scorer_, n_splits_, refit_time_, multimetric_, classes_, \
+n_features_in_, feature_names_in_
+        As in scikit-learn.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from fasttrain.linear_model import SGDClassifier
+    >>> from fasttrain.model_selection import GridSearchCV
+    >>> from fasttrain.preprocessing import StandardScaler
+    >>> X, y = load_breast_cancer(return_X_y=True)
+    >>> model = make_pipeline(StandardScaler(), SGDClassifier(random_state=0))
+    >>> search = GridSearchCV(model, {"sgdclassifier__alpha": [1e-3, 1e-1, 1e1]}).fit(X, y)
+    >>> search.best_params_
+    {'sgdclassifier__alpha': 0.001}
+    """
+
+    _base = model_selection.GridSearchCV
+
+    def __init__(self, estimator, param_grid, *, scoring=None, n_jobs=None, refit=True, cv=None, verbose=0,
+                 pre_dispatch="2*n_jobs", error_score=np.nan, return_train_score=False, progress=False):
+        super().__init__(
+            estimator, param_grid, scoring=scoring, n_jobs=n_jobs, refit=refit, cv=cv, verbose=verbose,
+            pre_dispatch=pre_dispatch, error_score=error_score, return_train_score=return_train_score,
+        )
+        self.progress = progress
+
+    def schedule(self, peer, evaluate):
+        evaluate(ParameterGrid(self.param_grid))
+
+
+class RandomizedSearchCV(_BatchSearch, model_selection.RandomizedSearchCV):
+    """Search over drawn parameter values, all candidates and folds fitted as one batch.
+
+    Parameters, attributes and results are those of :class:`sklearn.model_selection.RandomizedSearchCV`; what runs as a
+    batch is told under :class:`GridSearchCV`.
+
+    Parameters
+    ----------
+    estimator : estimator
+    param_distributions : dict or list of dicts
+    n_iter : int, default=10
+    scoring, n_jobs, refit, cv, verbose, pre_dispatch, error_score, return_train_score, progress
+        As for :class:`GridSearchCV`.
+    random_state : int, RandomState instance or None, default=None
+
+    Attributes
+    ----------
+    cv_results_, best_estimator_, best_score_, best_params_, best_index_, scorer_, n_splits_, refit_time_, \
+multimetric_, classes_, n_features_in_, feature_names_in_
+        As for :class:`GridSearchCV`.
+
+    Examples
+    --------
+    >>> from scipy.stats import loguniform
+    >>> from sklearn.datasets import make_classification
+    >>> from fasttrain.linear_model import SGDClassifier
+    >>> from fasttrain.model_selection import RandomizedSearchCV
+    >>> X, y = make_classification(random_state=0)
+    >>> model = SGDClassifier(random_state=0)
+    >>> search = RandomizedSearchCV(model, {"alpha": loguniform(1e-5, 1e1)}, random_state=0).fit(X, y)
+    >>> len(search.cv_results_["params"])
+    10
+    """
+
+    _base = model_selection.RandomizedSearchCV
+
+    def __init__(self, estimator, param_distributions, *, n_iter=10, scoring=None, n_jobs=None, refit=True, cv=None,
+                 verbose=0, pre_dispatch="2*n_jobs", random_state=None, error_score=np.nan, return_train_score=False,
+                 progress=False):
+        super().__init__(
+            estimator, param_distributions, n_iter=n_iter, scoring=scoring, n_jobs=n_jobs, refit=refit, cv=cv,
+            verbose=verbose, pre_dispatch=pre_dispatch, random_state=random_state, error_score=error_score,
+            return_train_score=return_train_score,
+        )
+        self.progress = progress
+
+    def schedule(self, peer, evaluate):
+        evaluate(ParameterSampler(self.param_distributions, self.n_iter, random_state=self.random_state))

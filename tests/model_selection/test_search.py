@@ -1,0 +1,297 @@
+"""Searches over batches of fits against scikit-learn's search over the same estimators, split by split."""
+
+import warnings
+
+import numpy as np
+import pytest
+from scipy.stats import loguniform
+from sklearn import model_selection as peer
+from sklearn.datasets import load_diabetes, load_iris, make_classification
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import f1_score, make_scorer
+from sklearn.pipeline import Pipeline, make_pipeline
+
+from fasttrain import model_selection as ours
+from fasttrain.linear_model import LinearClassifier, LinearRegressor, SGDClassifier, SGDRegressor
+from fasttrain.neural_network import MLPClassifier, MLPRegressor
+from fasttrain.preprocessing import MinMaxScaler, OneHotEncoder, StandardScaler
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+X, y = make_classification(120, 12, n_informative=6, flip_y=0.1, random_state=0)
+IRIS = load_iris(return_X_y=True)
+NUMBERS = tuple(part[:150] for part in load_diabetes(return_X_y=True))
+
+SGD = SGDClassifier(max_iter=8, tol=None, random_state=0)
+REGRESSOR = SGDRegressor(max_iter=8, tol=None, random_state=0, penalty="elasticnet")
+MLP = MLPClassifier((8,), max_iter=5, random_state=0)
+
+
+def same(found, expected, rtol=1e-9):
+    """Results without times; scores of trainings that sum in another order agree to rounding."""
+    assert list(found) == list(expected)
+    for key, value in expected.items():
+        if "time" in key:
+            assert np.shape(found[key]) == np.shape(value)
+            assert (np.asarray(found[key]) >= 0).all()
+        elif key == "params":
+            assert found[key] == value
+        elif np.asarray(value).dtype.kind == "f":
+            np.testing.assert_allclose(found[key], value, rtol=rtol, atol=1e-12, err_msg=key)
+        else:
+            np.testing.assert_array_equal(found[key], value, err_msg=key)
+
+
+def both(kind, estimator, grid, data, **options):
+    """(ours, scikit-learn's) after their fits, which have to agree."""
+    searches = []
+    for module in (ours, peer):
+        search = getattr(module, kind)(estimator, grid, **options)
+        searches.append(search.fit(*data))
+    found, expected = searches
+    same(found.cv_results_, expected.cv_results_)
+    for name in ("best_params_", "best_index_", "n_splits_", "multimetric_"):
+        assert hasattr(found, name) == hasattr(expected, name)
+        assert getattr(found, name, None) == getattr(expected, name, None)
+    assert hasattr(found, "best_score_") == hasattr(expected, "best_score_")
+    if hasattr(found, "best_score_"):
+        np.testing.assert_allclose(found.best_score_, expected.best_score_, rtol=1e-9)
+    if expected.refit:
+        np.testing.assert_array_equal(found.predict(data[0]), expected.predict(data[0]))
+        if not callable(expected.refit):
+            np.testing.assert_allclose(found.score(*data), expected.score(*data), rtol=1e-9)
+        assert found.n_features_in_ == expected.n_features_in_
+    return found, expected
+
+
+@pytest.fixture
+def batches(monkeypatch):
+    """Counts the searches that went through a batch."""
+    from fasttrain.model_selection._batch import Batch
+
+    made = []
+    run = Batch.run
+
+    def counted(self, candidates):
+        made.append(len(candidates) * len(self.folds))
+        return run(self, candidates)
+
+    monkeypatch.setattr(Batch, "run", counted)
+    return made
+
+
+CASES = {
+    "binary": (SGD, {"alpha": [1e-2, 1e-1], "loss": ["hinge", "log_loss"]}, (X, y)),
+    "multiclass": (SGD, {"alpha": [1e-2, 1e-1], "penalty": ["l2", "l1"]}, IRIS),
+    "seeds": (SGD, {"random_state": [0, 1, None], "shuffle": [False], "learning_rate": ["invscaling"]}, (X, y)),
+    "early stopping": (SGD, {"alpha": [1e-2, 1e-1], "early_stopping": [True], "tol": [1e-3]}, (X, y)),
+    "averaged": (SGD, {"average": [True, 30], "alpha": [1e-2, 1e-1]}, (X, y)),
+    "class weights": (SGD, {"class_weight": [None, "balanced", {0: 2.0, 1: 1.0}], "alpha": [1e-2]}, (X, y)),
+    "regression": (REGRESSOR, {"alpha": [1e-4, 1e-2], "loss": ["squared_error", "huber"]}, NUMBERS),
+    "several outputs": (REGRESSOR, {"alpha": [1e-4, 1e-2]}, (NUMBERS[0], np.c_[NUMBERS[1], NUMBERS[1] ** 2] / 100)),
+    "scaled": (
+        make_pipeline(StandardScaler(), SGD),
+        {"sgdclassifier__alpha": [1e-2, 1e-1], "standardscaler__with_std": [True, False]}, (X, y)),
+    "two steps": (
+        Pipeline([("a", MinMaxScaler()), ("b", "passthrough"), ("c", StandardScaler()), ("model", REGRESSOR)]),
+        {"model__alpha": [1e-4, 1e-2], "c__with_mean": [True, False]}, NUMBERS),
+    "encoded": (
+        make_pipeline(OneHotEncoder(handle_unknown="ignore"), SGD), {"sgdclassifier__alpha": [1e-2, 1e-1]},
+        (np.round(X[:, :3]), y)),
+    "network": (MLP, {"alpha": [1e-4, 1e-1], "hidden_layer_sizes": [(5,), (4, 3)]}, (X, y)),
+    "network for numbers": (
+        make_pipeline(StandardScaler(), MLPRegressor(hidden_layer_sizes=(5,), max_iter=4, random_state=0)),
+        {"mlpregressor__alpha": [1e-4, 1e-1]}, NUMBERS),
+    "mini-batches": (LinearClassifier(max_iter=4, batch_size=16, random_state=0), {"alpha": [0.1, 1.0]}, (X, y)),
+    "labels": (SGD, {"alpha": [1e-2, 1e-1]}, (X, np.array(["no", "yes"])[y])),
+    "lists": (SGD, [{"alpha": [1e-2]}, {"penalty": ["l1"], "alpha": [1e-2, 1e-1]}], (X.tolist(), y.tolist())),
+}
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+@pytest.mark.parametrize("case", CASES)
+def test_grid(case, n_jobs, batches):
+    estimator, grid, data = CASES[case]
+    both("GridSearchCV", estimator, grid, data, cv=3, n_jobs=n_jobs, return_train_score=True)
+    assert len(batches) == 1
+
+
+@pytest.mark.parametrize("scoring, refit", [
+    ("accuracy", True), ("neg_log_loss", True), ("f1", True), ("roc_auc", False),
+    (["accuracy", "neg_log_loss", "roc_auc"], "roc_auc"), (("accuracy", "f1"), False),
+    ({"a": "accuracy", "b": make_scorer(f1_score)}, "b"),
+    (lambda model, X, y: float(np.mean(model.decision_function(X) * y)), True),
+    (lambda model, X, y: {"m": float(model.score(X, y)), "n": 1.0}, "m"),
+    (["accuracy"], lambda results: 1),
+], ids=str)
+def test_scoring(scoring, refit, batches):
+    estimator = make_pipeline(StandardScaler(), SGD.__class__(loss="log_loss", max_iter=5, tol=None, random_state=0))
+    both("GridSearchCV", estimator, {"sgdclassifier__alpha": [1e-2, 1e-1, 1.0]}, (X, y), scoring=scoring, refit=refit,
+         cv=4, return_train_score=True)
+    assert len(batches) == 1
+
+
+@pytest.mark.parametrize("scoring", [
+    "r2", "neg_mean_squared_error", "neg_root_mean_squared_error", "neg_mean_absolute_error",
+    "neg_median_absolute_error", ["r2", "neg_max_error"],
+], ids=str)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_scoring_of_numbers(scoring, dtype):
+    data = NUMBERS[0].astype(dtype), NUMBERS[1]
+    for estimator in (REGRESSOR, LinearRegressor(max_iter=5, batch_size=20, random_state=0)):
+        both("GridSearchCV", estimator, {"alpha": [1e-4, 1e-2]}, data, scoring=scoring, cv=3, refit=False,
+             return_train_score=True)
+
+
+@pytest.mark.parametrize("kind", ["float32", "integers", "frame", "sparse", "not contiguous"])
+def test_tables(kind, batches):
+    from scipy import sparse
+    import pandas as pd
+
+    table = {
+        "float32": X.astype(np.float32), "integers": np.round(5 * X).astype(int),
+        "frame": pd.DataFrame(X, columns=[f"c{i}" for i in range(X.shape[1])]),
+        "sparse": sparse.csr_matrix(np.where(np.abs(X) > 1, X, 0)), "not contiguous": np.asfortranarray(X)[::-1],
+    }[kind]
+    found, expected = both("GridSearchCV", SGD, {"alpha": [1e-2, 1e-1]}, (table, y), cv=3)
+    assert len(batches) == 1
+    assert getattr(found, "feature_names_in_", None) is None or (
+        found.feature_names_in_.tolist() == expected.feature_names_in_.tolist())
+
+
+def test_randomized(batches):
+    drawn = {"alpha": loguniform(1e-3, 1), "loss": ["hinge", "log_loss"]}
+    both("RandomizedSearchCV", SGD, drawn, (X, y), n_iter=5, random_state=3, cv=3)
+    state = {"random_state": np.random.RandomState(5)}
+    found = ours.RandomizedSearchCV(SGD, drawn, n_iter=3, cv=3, **state).fit(X, y)
+    state = {"random_state": np.random.RandomState(5)}
+    same(found.cv_results_, peer.RandomizedSearchCV(SGD, drawn, n_iter=3, cv=3, **state).fit(X, y).cv_results_)
+    assert len(batches) == 2
+
+
+def test_splitters():
+    groups = np.repeat(np.arange(12), 10)
+    for cv, params in [
+        (peer.GroupKFold(3), {"groups": groups}), (peer.ShuffleSplit(4, random_state=0), {}),
+        (peer.RepeatedStratifiedKFold(n_splits=3, n_repeats=2, random_state=0), {}), (peer.TimeSeriesSplit(3), {}),
+        ([(np.arange(60), np.arange(60, 120)), (np.arange(100), np.arange(100, 110))], {}),
+        ([(np.arange(120) < 70, np.arange(120) >= 70)], {}),
+    ]:
+        found, expected = (
+            module.GridSearchCV(SGD, {"alpha": [1e-2, 1e-1]}, cv=cv).fit(X, y, **params) for module in (ours, peer))
+        same(found.cv_results_, expected.cv_results_)
+
+
+# ---- what is not ours ----
+
+
+@pytest.mark.parametrize("case", ["other estimator", "fit parameter", "subclass"])
+def test_left_to_scikit_learn(case, batches):
+    class Own(SGDClassifier):
+        def fit(self, X, y):
+            return super().fit(-X, y)
+
+    estimator = {"other estimator": LogisticRegression(), "fit parameter": SGD, "subclass": Own(random_state=0)}[case]
+    params = {"sample_weight": np.arange(120.0)} if case == "fit parameter" else {}
+    name = "C" if case == "other estimator" else "alpha"
+    found, expected = (
+        module.GridSearchCV(estimator, {name: [1e-2, 1e-1]}, cv=3).fit(X, y, **params) for module in (ours, peer))
+    same(found.cv_results_, expected.cv_results_)
+    assert not batches
+
+
+# ---- bad input ----
+
+
+def outcome(call):
+    """(kind and message of the error, or results; kinds of the warnings) of a call."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            result = call()
+        except Exception as error:
+            result = type(error), str(error).split("Below are more details")[0]
+    kinds = sorted({(w.category.__name__, str(w.message).split("\n\nBelow")[0].split("Details:")[0].strip())
+                    for w in caught if w.category is not ConvergenceWarning})
+    return result, kinds
+
+
+def raising(model, X, y):
+    raise RuntimeError("no score today")
+
+
+def raising_sometimes(model, X, y):
+    if model.alpha > 0.05:
+        raise RuntimeError("no score today")
+    return 0.5
+
+
+ONE_CLASS_MISSING = np.r_[np.zeros(40, int), np.ones(80, int)]
+BAD = {
+    "fold without a class": (SGD, {"alpha": [1e-2, 1e-1]}, {"cv": [
+        (np.arange(40), np.arange(40, 120)), (np.arange(20, 100), np.arange(100, 120))]}, ONE_CLASS_MISSING),
+    "all folds without a class": (SGD, {"alpha": [1e-2]}, {"cv": [(np.arange(40), np.arange(40, 120))]},
+                                  ONE_CLASS_MISSING),
+    "empty list": (SGD, {"alpha": []}, {}, y),
+    "empty grid": (SGD, {}, {}, y),
+    "no such parameter": (SGD, {"alhpa": [1]}, {}, y),
+    "no such step": (make_pipeline(StandardScaler(), SGD), {"svc__C": [1]}, {}, y),
+    "bad parameter": (SGD, {"alpha": [-1.0, 1e-2]}, {}, y),
+    "bad parameter of a network": (MLP, {"alpha": [-1.0, 1e-2]}, {}, y),
+    "scorer raises": (SGD, {"alpha": [1e-2, 1e-1]}, {"scoring": raising_sometimes}, y),
+    "scorers raise": (SGD, {"alpha": [1e-2]}, {"scoring": {"a": "accuracy", "b": raising}, "refit": "a"}, y),
+    "unknown scoring": (SGD, {"alpha": [1e-2]}, {"scoring": "nonsense"}, y),
+    "no refit metric": (SGD, {"alpha": [1e-2]}, {"scoring": ["accuracy", "f1"]}, y),
+    "scoring twice": (SGD, {"alpha": [1e-2]}, {"scoring": ["f1", "f1"], "refit": "f1"}, y),
+    "bad cv": (SGD, {"alpha": [1e-2]}, {"cv": 1000}, y),
+    "bad n_jobs": (SGD, {"alpha": [1e-2]}, {"n_jobs": 1.5}, y),
+    "bad error_score": (SGD, {"alpha": [1e-2]}, {"error_score": "rise"}, y),
+    "too short y": (SGD, {"alpha": [1e-2]}, {}, y[:-1]),
+    "continuous y": (SGD, {"alpha": [1e-2]}, {}, y + 0.5 * np.arange(120)),
+    "probabilities of a margin": (SGD, {"alpha": [1e-2]}, {"scoring": "neg_log_loss"}, y),
+}
+
+
+@pytest.mark.parametrize("error_score", [np.nan, -1.0, "raise"])
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input(case, error_score):
+    estimator, grid, options, target = BAD[case]
+    options = {"error_score": error_score, "cv": 3, **options}
+    (found, warned), (expected, warned_too) = (
+        outcome(lambda module=module: module.GridSearchCV(estimator, grid, **options).fit(X, target).cv_results_)
+        for module in (ours, peer))
+    if isinstance(expected, dict):
+        same(found, expected)
+    else:
+        assert not isinstance(found, dict), case
+        assert found[0].__name__ == expected[0].__name__
+        if "parameter of GridSearchCV" not in expected[1]:
+            assert found[1] == expected[1]
+    assert warned == warned_too
+
+
+def test_values_missing_in_a_fold():
+    broken = X.copy()
+    broken[5, 2] = np.nan
+    options = {"cv": 3, "error_score": np.nan, "refit": False}
+    (found, _), (expected, _) = (
+        outcome(lambda module=module: module.GridSearchCV(SGD, {"alpha": [0.1]}, **options).fit(broken, y).cv_results_)
+        for module in (ours, peer))
+    same(found, expected)
+    assert np.isnan(found["mean_test_score"]).all()
+
+
+def test_verbose(capsys):
+    lines = []
+    for module in (ours, peer):
+        module.GridSearchCV(SGD, {"alpha": [1e-2, 1e-1]}, cv=3, verbose=3, n_jobs=1).fit(X, y)
+        lines.append([line.split("total time")[0].replace(".", "") for line in capsys.readouterr().out.splitlines()])
+    assert lines[0] == lines[1]
+
+
+def test_the_estimator_given_is_not_touched():
+    given = SGDClassifier(max_iter=3, tol=None, random_state=0)
+    before = dict(vars(given))
+    ours.GridSearchCV(given, {"alpha": [1e-2, 1e-1]}, cv=3).fit(X, y)
+    assert vars(given) == before
