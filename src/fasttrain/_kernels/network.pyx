@@ -144,6 +144,7 @@ cdef class Network:
         self.task.clip_norm = INFINITY
         self.task.loss_parameter = 1.0
         self.task.value_scale = 1.0
+        self.task.loss_scale = 1.0
         self.set_gains(self.parameters, 1.0)
         self._lay_out()
         self._point_parameters()
@@ -273,6 +274,14 @@ cdef class Network:
         """Factor of the reported loss, the penalty apart; the gradient keeps its size."""
         self.task.value_scale = scale
 
+    def set_reduction(self, double scale=1.0, bint over_rows=False):
+        """How the losses of a batch become one number: their weighted mean times ``scale``.
+
+        With ``over_rows`` the weighted sum is divided by the number of rows, not by the sum of their weights.
+        """
+        self.task.loss_scale = scale
+        self.task.mean_over_rows = over_rows
+
     def set_penalty(self, l1, l2, bint over_batch=False):
         """``l1 * sum|w| + l2 / 2 * sum w^2`` over the weights, not the biases; each a number or one for each layer.
 
@@ -365,7 +374,7 @@ cdef class Network:
             State arrays to keep.
         settings : dict
             momentum, beta1, beta2, epsilon, epsilon_inside, corrected_root, momentum_decay, clip_value, clip_norm,
-            weight_decay; what is absent is neutral.
+            weight_decay, decay_biases; what is absent is neutral.
         initial_state : dict, optional
             Slot to the value its array starts with; 0 where absent.
         """
@@ -389,6 +398,7 @@ cdef class Network:
         h.clip_value = settings.get("clip_value", INFINITY)
         self.task.clip_norm = settings.get("clip_norm", INFINITY)
         self.task.weight_decay = settings.get("weight_decay", 0.0)
+        self.task.decay_biases = settings.get("decay_biases", False)
         self.task.corrected_root = settings.get("corrected_root", False)
         self.task.momentum_decay = settings.get("momentum_decay", 1.0)
 
@@ -419,6 +429,7 @@ cdef class Network:
         self.task.y = &y[0, 0]
         self.task.y_width = y.shape[1]
         self.task.weight = &sample_weight[0] if sample_weight is not None else NULL
+        self.task.outputs = NULL
 
     def bind_csr(self, const real[::1] data, indices, indptr, const real[:, ::1] y,
                  const real[::1] sample_weight=None):
@@ -435,11 +446,21 @@ cdef class Network:
         self.task.y = &y[0, 0]
         self.task.y_width = y.shape[1]
         self.task.weight = &sample_weight[0] if sample_weight is not None else NULL
+        self.task.outputs = NULL
+
+    def keep_outputs(self, real[:, ::1] outputs_out):
+        """Write each row's raw predictions, as they are before its batch's step, to an array (n, n_outputs).
+
+        Rows stand in the order of the pass. Holds until the next ``bind`` or ``release``.
+        """
+        self.hold["outputs"] = outputs_out
+        self.task.outputs = &outputs_out[0, 0]
 
     def release(self):
         """Let go of the bound data and of the workspaces; the parameters and the rule's memory stay."""
         self.hold = {name: self.hold[name] for name in ("seed", "mixup") if name in self.hold}
         self.task.n = 0
+        self.task.outputs = NULL
 
     def start_epoch(self, const Py_ssize_t[::1] order, Py_ssize_t batch_size, const double[::1] rates, int n_threads):
         """Set up one pass over the rows.

@@ -38,6 +38,10 @@ cdef struct fit_task:
     double clip_norm        # infinity for none
     double weight_decay
     double value_scale      # of the reported loss, not of its gradient
+    double loss_scale       # of the loss and its gradient
+    bint mean_over_rows     # sums over a batch are divided by its rows, not by their weights
+    bint decay_biases
+    void* outputs           # receives the raw predictions of the pass in its order, n_outputs a row; NULL for none
     bint penalty_over_batch # the penalty is divided by the batch's weight, as scikit-learn's MLP does
     void* w
     void* transposed        # W^T of the layers above the first

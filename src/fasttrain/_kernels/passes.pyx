@@ -4,7 +4,7 @@ A hidden layer's values pass through these places: the product with its weights,
 a normalization of that, dropout. Places that a layer does without are one and the same.
 """
 
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 from fasttrain._kernels.layers cimport (
     NORMALIZE_AFTER, NORMALIZE_BEFORE, backward_rows, forward_rows, forward_sparse, group_at, group_gradient,
@@ -295,6 +295,9 @@ cdef void loss_rows(fit_task* task, buffers* at, Py_ssize_t first, Py_ssize_t m,
     cdef Py_ssize_t y_width = task.y_width
     cdef double total
     cdef real scale
+    if task.outputs != NULL:
+        for i in range(m):
+            memcpy(<real*> task.outputs + (at.start + first + i) * k, d_io + i * width, k * sizeof(real))
     if task.order != NULL or (task.training and task.mix_share != NULL):
         gather(task, at, first, m, gathered)
         y = gathered

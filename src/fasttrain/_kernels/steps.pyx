@@ -48,6 +48,13 @@ cdef void refresh_transposes(fit_task* task, const real* like) noexcept nogil:
             transpose_group(&task.layers[it.number], &it, <const real*> task.w, <real*> task.transposed)
 
 
+cdef inline double mean_scale(const fit_task* task, Py_ssize_t m, double weight) noexcept nogil:
+    """What makes means of the sums over m rows of a batch."""
+    if task.mean_over_rows:
+        return task.loss_scale / m
+    return task.loss_scale / weight if weight > 0.0 else 0.0
+
+
 cdef void prepare_update(fit_task* task, Py_ssize_t due, ft_update* h, double* carried,
                          double scale) noexcept nogil:
     """Settings of the step for batch `due`: its rate, bias corrections and gradient scale."""
@@ -77,9 +84,10 @@ cdef void apply_update(fit_task* task, ft_update* h, double penalty_factor, cons
     if it.first >= shape.n_in:
         if it.first == shape.n_in and not shape.has_bias:
             return
-        # biases, gains and shifts are neither penalized nor decayed
+        # biases, gains and shifts are not penalized, nor decayed unless that is asked for
         h.l1 = h.l2 = 0.0
-        h.keep = 1.0
+        if not task.decay_biases:
+            h.keep = 1.0
     else:
         h.l1 = shape.l1 * penalty_factor
         h.l2 = shape.l2 * penalty_factor
@@ -217,7 +225,7 @@ cdef void small_batches(fit_task* task, int thread, int n_threads, const real* l
         for b in range(n_sums):
             total += loss_sums[b]
             weight += weight_sums[b]
-        scale = 1.0 / weight if weight > 0.0 else 0.0
+        scale = mean_scale(task, m, weight)
         penalty_factor = scale if task.penalty_over_batch else 1.0
         total *= scale * task.value_scale
         for number in range(n_groups):
@@ -354,14 +362,14 @@ cdef void sum_chunks(fit_task* task, int thread, const real* like) noexcept nogi
             return
 
 
-cdef double mean_of_chunks(fit_task* task, double* scale_out) noexcept nogil:
-    """Weighted mean of the batch's losses; scale_out receives 1 over the batch's weight."""
+cdef double mean_of_chunks(fit_task* task, Py_ssize_t m, double* scale_out) noexcept nogil:
+    """Weighted mean of the losses of a batch of m rows; scale_out receives the factor that its sums are given."""
     cdef double total = 0.0, weight = 0.0
     cdef Py_ssize_t chunk
     for chunk in range(task.n_chunks):
         total += task.sums[chunk]
         weight += task.sums[MAX_CHUNKS + chunk]
-    scale_out[0] = 1.0 / weight if weight > 0.0 else 0.0
+    scale_out[0] = mean_scale(task, m, weight)
     return total * scale_out[0] * task.value_scale
 
 
@@ -389,7 +397,7 @@ cdef void large_batches(fit_task* task, int thread, int n_threads, const real* l
             penalty_sums[number] = group_penalty(task, &it, like)
             norm_sums[number] = trained_norm(task, &it, g)
         ft_barrier_wait(&task.barrier, n_threads)
-        total = mean_of_chunks(task, &scale)
+        total = mean_of_chunks(task, min(task.batch, task.n - due * task.batch), &scale)
         penalty_factor = scale if task.penalty_over_batch else 1.0
         norm = 0.0
         for number in range(n_groups):
@@ -457,7 +465,7 @@ cdef double finish_gradient(fit_task* task, real* g_out) noexcept nogil:
     cdef const layer* shape
     cdef Py_ssize_t number
     cdef real* g = <real*> task.partial
-    cdef double scale, total = mean_of_chunks(task, &scale)
+    cdef double scale, total = mean_of_chunks(task, task.n, &scale)
     cdef double factor = scale if task.penalty_over_batch else 1.0
     cdef group it
     combine_chunks(task, 0, task.n_parameters, <const real*> g)
