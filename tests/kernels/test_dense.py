@@ -25,6 +25,8 @@ CASES = [
     (30, (4, 3, 2), ("silu", "tanh", "identity"), 3, "half_squared_error", 100, 33),
     (20, (100,), ("silu",), 5, "half_squared_error", 3000, 1500),
     (20, (40, 10), ("relu", "tanh"), 12, "softmax_crossentropy", 3000, 3000),
+    # wide enough for threads to split the first product by panels
+    (260, (200, 20), ("silu", "tanh"), 3, "half_squared_error", 130, 50),
 ]
 
 

@@ -70,6 +70,8 @@ cdef void forward_rows(const layer* shape, const real* w, const real* const* row
                        const real* const* ahead) noexcept nogil
 cdef void group_gradient(const layer* shape, const group* it, const real* const* rows, Py_ssize_t m, const real* d,
                          bint accumulate, real* g_io, const real* const* ahead) noexcept nogil
+cdef void forward_panels(const layer* shape, const real* w, const real* const* rows, Py_ssize_t m, Py_ssize_t first,
+                         Py_ssize_t last, real* z_out) noexcept nogil
 cdef void forward_sparse(const layer* shape, const real* w, const sparse_rows* x, const void* const* rows, Py_ssize_t m,
                          real* z_out) noexcept nogil
 cdef void group_gradient_sparse(const layer* shape, const group* it, const sparse_rows* x, const void* const* rows,

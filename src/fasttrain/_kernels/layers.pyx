@@ -91,21 +91,26 @@ cdef group group_at(const layer* shape, Py_ssize_t number) noexcept nogil:
 cdef void forward_rows(const layer* shape, const real* w, const real* const* rows, Py_ssize_t m, real* z_out,
                        const real* const* ahead) noexcept nogil:
     """z (m, width) = rows @ W + b; ahead: NULL, or m rows to fetch for later."""
-    cdef Py_ssize_t column, columns
-    cdef const real* panel
-    w += shape.offset
+    cdef const real* weights = w + shape.offset
     if shape.panel == 0:
-        rows_dot(rows, m, shape.n_in, w, shape.n_in + 1, shape.n_out, w + shape.n_in, shape.n_in + 1, z_out,
+        rows_dot(rows, m, shape.n_in, weights, shape.n_in + 1, shape.n_out, weights + shape.n_in, shape.n_in + 1, z_out,
                  shape.width, ahead)
         return
     if ahead != NULL:
         prefetch_rows(ahead, m, shape.n_in)
-    column = 0
-    while column < shape.width:
+    forward_panels(shape, w, rows, m, 0, panel_count(shape), z_out)
+
+
+cdef void forward_panels(const layer* shape, const real* w, const real* const* rows, Py_ssize_t m, Py_ssize_t first,
+                         Py_ssize_t last, real* z_out) noexcept nogil:
+    """The columns of :func:`forward_rows` that panels [first, last) of a wide layer give."""
+    cdef Py_ssize_t number, column, columns
+    cdef const real* panel
+    for number in range(first, last):
+        column = number * shape.panel
         columns = min(shape.panel, shape.width - column)
-        panel = w + column * (shape.n_in + 1)
+        panel = w + shape.offset + column * (shape.n_in + 1)
         rows_panel(rows, m, shape.n_in, panel, columns, panel + shape.n_in * columns, z_out + column, shape.width)
-        column += columns
 
 
 cdef void group_gradient(const layer* shape, const group* it, const real* const* rows, Py_ssize_t m, const real* d,

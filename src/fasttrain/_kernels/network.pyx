@@ -13,7 +13,7 @@ from fasttrain._kernels.passes cimport (
 from fasttrain._kernels.primitives cimport FT_LOSS_softmax_crossentropy, all_finite, ft_update
 from fasttrain._kernels.steps cimport (
     SCRATCH, block_rows, chunk_count, finish_gradient, fit_threads, gradient_threads, in_two_phases, predict_threads,
-    refresh_transposes,
+    refresh_transposes, take_turns,
 )
 from fasttrain._kernels.threads cimport threads_for_work
 from fasttrain._kernels.types cimport STATUS_NOT_FINITE, STATUS_OK, real
@@ -73,7 +73,7 @@ cdef class Network:
     cdef readonly object dtype
     cdef readonly object fit_intercept
     cdef readonly object normalize
-    cdef readonly object average
+    cdef readonly object averaged
     cdef readonly object moving_mean
     cdef readonly object moving_variance
     cdef readonly tuple activations
@@ -336,12 +336,12 @@ cdef class Network:
         self.task.constrains = not all(limit == INFINITY for limit in limits)
 
     def set_averaging(self, kind, double decay=0.999, double start=0, double every=1):
-        """Keep ``average``, an average of the parameters over the updates, in the layout of ``parameters``.
+        """Keep ``averaged``, an average of the parameters over the updates, in the layout of ``parameters``.
 
         Parameters
         ----------
         kind : {None, 'ema', 'swa'}
-            ``average = decay average + (1 - decay) parameters`` after an update, or the mean of all that counted
+            ``averaged = decay averaged + (1 - decay) parameters`` after an update, or the mean of all that counted
             (stochastic weight averaging; Izmailov et al., 2018).
         start : int
             Updates before the first that counts; until then the average is the parameters.
@@ -353,9 +353,9 @@ cdef class Network:
         self.task.average_start = start
         self.task.average_every = every
         if kind is None:
-            self.average = None
-        elif self.average is None:
-            self.average = self.parameters.copy()
+            self.averaged = None
+        elif self.averaged is None:
+            self.averaged = self.parameters.copy()
         self._point_parameters()
 
     def set_normalization(self, double momentum=0.99, double epsilon=1e-3):
@@ -527,7 +527,7 @@ cdef class Network:
                 partial = self.task.n_chunks * self.task.n_parameters
             else:
                 loss_rows = LOSS_ROWS
-                self._buffers(self.task.batch, 1)
+                self._buffers(self.task.batch, 1, threads)
                 partial = self.task.n_parameters if isfinite(self.task.clip_norm) else 0
             self.task.n_loss_sums = (max(self.task.batch, SMALL_BATCH) + LOSS_ROWS - 1) // LOSS_ROWS
             sums = 2 * MAX_CHUNKS + 2 * self.task.n_loss_sums + 2 * self.task.n_groups
@@ -537,6 +537,9 @@ cdef class Network:
             self.task.partial = <void*> address
             address = self._array("sums", sums, np.float64)
             self.task.sums = <double*> address
+            address = self._array("turns", self.task.n_groups, np.intp)
+            self.task.turns = <const Py_ssize_t*> address
+            take_turns(&self.task, threads, <Py_ssize_t*> address)
             if self.task.sparse.data != NULL:
                 address = self._array("cursors", threads * self.task.capacity, np.intp)
                 self.task.cursors = <Py_ssize_t*> address
@@ -565,7 +568,7 @@ cdef class Network:
         self.task.s3 = <void*> address
         address = self.transposed.ctypes.data
         self.task.transposed = <void*> address
-        address = self.average.ctypes.data if self.average is not None else 0
+        address = self.averaged.ctypes.data if self.averaged is not None else 0
         self.task.average = <void*> address
         address = self.moving_mean.ctypes.data
         self.task.moving_mean = <void*> address
@@ -583,13 +586,16 @@ cdef class Network:
             self.hold[name] = np.zeros(size, dtype=dtype)
         return self.hold[name].ctypes.data
 
-    def _buffers(self, Py_ssize_t capacity, int threads):
-        """Room for the layers' outputs and gradients of ``capacity`` rows for each of ``threads``."""
+    def _buffers(self, Py_ssize_t capacity, int threads, int row_lists=0):
+        """Room for the layers' outputs and gradients of ``capacity`` rows for each of ``threads``.
+
+        ``row_lists``: threads that have a list of the rows of their own, when more than those.
+        """
         cdef size_t address
         self.task.capacity = capacity
         address = self._array("values", threads * capacity * self.task.row_size, self.dtype)
         self.task.values = <void*> address
-        address = self._array("rows", threads * 3 * capacity, np.uintp)
+        address = self._array("rows", max(threads, row_lists) * 3 * capacity, np.uintp)
         self.task.rows = <const void**> address
         address = self._array("pointers", threads * 2 * self.task.n_layers * capacity, np.uintp)
         self.task.pointers = <const void**> address

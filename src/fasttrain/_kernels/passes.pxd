@@ -92,6 +92,7 @@ cdef struct fit_task:
     void* partial           # gradient sums of the chunks, or of the tasks
     double* sums
     Py_ssize_t n_loss_sums  # of a batch
+    const Py_ssize_t* turns # numbers of the groups that each thread updates, thread after thread
     double* column_sums     # of normalized layers: forward and backward, block after block
     double* statistics      # of a batch, for each thread
     void* affine            # factor and shift that normalize a prediction
@@ -111,6 +112,7 @@ cdef struct buffers:
     Py_ssize_t start
     Py_ssize_t m
     Py_ssize_t origin
+    bint first_done             # the first layer's products are there
 
 cdef inline layer* output(fit_task* task) noexcept nogil:
     return &task.layers[task.n_layers - 1]

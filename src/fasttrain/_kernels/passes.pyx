@@ -31,6 +31,7 @@ cdef void buffers_of(fit_task* task, int thread, buffers* at) noexcept nogil:
     at.pointers = task.pointers + thread * 2 * task.n_layers * task.capacity
     at.cursors = task.cursors + thread * task.capacity if task.cursors != NULL else NULL
     at.due = at.start = at.m = at.origin = 0
+    at.first_done = False
 
 
 cdef void point_layers(fit_task* task, int n_threads, const real* like) noexcept nogil:
@@ -189,7 +190,8 @@ cdef void forward(fit_task* task, buffers* at, Py_ssize_t first, Py_ssize_t m, c
     cdef int i
     for i in range(task.n_layers - 1):
         shape = &task.layers[i]
-        linear(task, at, i, first, m, ahead, like)
+        if i or not at.first_done:
+            linear(task, at, i, first, m, ahead, like)
         if shape.normalize == NORMALIZE_BEFORE:
             predict_normalization(task, at, i, first, m, shape.s, shape.z, like)
         activate_rows(task, at, i, first, m, like)

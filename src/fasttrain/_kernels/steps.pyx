@@ -13,7 +13,7 @@ from libc.math cimport isfinite, sqrt
 from libc.string cimport memcpy, memset
 
 from fasttrain._kernels.layers cimport (
-    GROUP, constrain_panel, forward_rows, group, group_at, groups_of_panel, layer, panel_count, transpose_group,
+    GROUP, constrain_panel, forward_panels, forward_rows, group, group_at, groups_of_panel, layer, panel_count, transpose_group,
 )
 from fasttrain._kernels.normalization cimport normalization_gradient, normalized_pass
 from fasttrain._kernels.passes cimport (
@@ -36,6 +36,7 @@ cdef enum:
     BLOCK_BYTES = 16384         # rows of a block together: stays in L1 between its two passes
     DEEP_BLOCK_BYTES = 196608   # the same with hidden layers: rows and outputs stay in L2
     PARTIAL_LIMIT = 1 << 23     # elements of all chunk gradients together
+    PANELS_FROM = 32768         # weights of a first layer from which they had better stay in the core that updates them
 
 
 cdef void refresh_transposes(fit_task* task, const real* like) noexcept nogil:
@@ -121,7 +122,7 @@ cdef void constrain_and_average(fit_task* task, int thread, int n_threads, Py_ss
     A thread averages the groups that it has updated, and needs no barrier unless norms are held; scratch has room for
     three times a panel's columns.
     """
-    cdef Py_ssize_t panel, number, total = 0, part
+    cdef Py_ssize_t panel, turn, number, total = 0, part
     cdef double count, factor
     cdef layer* shape
     cdef group it
@@ -152,7 +153,8 @@ cdef void constrain_and_average(fit_task* task, int thread, int n_threads, Py_ss
         factor = 1.0 - task.average_decay
     if task.constrains:
         ft_barrier_wait(&task.barrier, n_threads)
-    for number in range(group_first, group_last):
+    for turn in range(group_first, group_last):
+        number = task.turns[turn]
         it = task_group(task, number)
         approach(<real> factor, <const real*> task.w + it.offset, <real*> task.average + it.offset, it.size)
 
@@ -162,11 +164,60 @@ cdef bint in_two_phases(const fit_task* task, Py_ssize_t batch) noexcept nogil:
     return batch <= SMALL_BATCH or task.n_statistics > 0
 
 
+cdef void take_turns(fit_task* task, int n_threads, Py_ssize_t* turns_out) noexcept nogil:
+    """Which thread updates which group: of each layer an equal share, whole panels where they can be shared out."""
+    cdef Py_ssize_t at = 0, before, number, n
+    cdef int thread, i
+    for thread in range(n_threads):
+        before = 0
+        for i in range(task.n_layers):
+            n = task.layers[i].n_groups
+            for number in range(share(n, thread, n_threads), share(n, thread + 1, n_threads)):
+                turns_out[at] = before + number
+                at += 1
+            before += n
+
+
+cdef inline Py_ssize_t first_turn(const fit_task* task, int thread, int n_threads) noexcept nogil:
+    cdef Py_ssize_t total = 0
+    cdef int i
+    for i in range(task.n_layers):
+        total += share(task.layers[i].n_groups, thread, n_threads)
+    return total
+
+
+cdef inline bint follows(const fit_task* task, Py_ssize_t turn, Py_ssize_t first) noexcept nogil:
+    """Whether the group of this turn comes right after the one before it."""
+    return turn > first and task.turns[turn - 1] == task.turns[turn] - 1
+
+
+cdef inline bint keeps_panels(const fit_task* task, int n_threads) noexcept nogil:
+    """Whether threads split a first layer's product by its panels rather than by rows.
+
+    The weights that a thread has updated are then the ones it multiplies by, and never move to another core; it costs
+    a barrier.
+    """
+    cdef const layer* shape = &task.layers[0]
+    return (
+        n_threads > 1 and task.n_layers > 1 and task.sparse.data == NULL and not task.copies_input
+        and task.n_statistics == 0 and shape.n_in * shape.width >= PANELS_FROM and panel_count(shape) >= n_threads)
+
+
+cdef void first_layer_by_panels(fit_task* task, buffers* at, int thread, int n_threads, const real* like) noexcept nogil:
+    cdef const layer* shape = &task.layers[0]
+    cdef Py_ssize_t panels = panel_count(shape)
+    point_rows(task, at.start, at.m, at.rows, like)
+    forward_panels(shape, <const real*> task.w, <const real* const*> at.rows, at.m, share(panels, thread, n_threads),
+                   share(panels, thread + 1, n_threads), <real*> at.base + at.capacity * shape.z)
+    at.first_done = True
+    ft_barrier_wait(&task.barrier, n_threads)
+
+
 cdef void small_batches(fit_task* task, int thread, int n_threads, const real* like) noexcept nogil:
     """Runs batches whose rows are kept until the run ends or its time is over; called by every thread."""
-    cdef Py_ssize_t n_groups = task.n_groups, start, m, first, last, position, b, n_sums, number
-    cdef Py_ssize_t group_first = share(n_groups, thread, n_threads)
-    cdef Py_ssize_t group_last = share(n_groups, thread + 1, n_threads)
+    cdef Py_ssize_t n_groups = task.n_groups, start, m, first, last, position, b, n_sums, number, turn
+    cdef Py_ssize_t group_first = first_turn(task, thread, n_threads)
+    cdef Py_ssize_t group_last = first_turn(task, thread + 1, n_threads)
     cdef Py_ssize_t due = task.next_batch, n_batches = task.n_batches
     cdef layer* last_layer = output(task)
     cdef buffers at
@@ -179,15 +230,16 @@ cdef void small_batches(fit_task* task, int thread, int n_threads, const real* l
     cdef real* scratch = <real*> task.partial + thread * SCRATCH
     cdef real* whole_gradient = <real*> task.partial + n_threads * SCRATCH
     cdef real* g
-    cdef bint clips_norm = isfinite(task.clip_norm), stop = False
+    cdef bint clips_norm = isfinite(task.clip_norm), stop = False, by_panels = keeps_panels(task, n_threads)
     cdef double total, weight, norm, carried = task.carried, scale, penalty_factor
     cdef group it
     cdef ft_update h
     # sparse cursors are the thread's own, whose rows in the second phase are all of the batch
     buffers_of(task, thread, &at)
     at.base = task.values
-    at.rows = task.rows
     at.pointers = task.pointers
+    if not by_panels:
+        at.rows = task.rows
     d = <real*> at.base + at.capacity * last_layer.d
     while due < n_batches and not stop:
         start = due * task.batch
@@ -198,7 +250,9 @@ cdef void small_batches(fit_task* task, int thread, int n_threads, const real* l
         n_sums = (m + LOSS_ROWS - 1) // LOSS_ROWS
         first = share(n_sums, thread, n_threads) * LOSS_ROWS
         last = min(m, share(n_sums, thread + 1, n_threads) * LOSS_ROWS)
-        if first < last:
+        if by_panels:
+            first_layer_by_panels(task, &at, thread, n_threads, like)
+        elif first < last:
             point_rows(task, start + first, last - first, at.rows + first, like)
             if task.copies_input:
                 change_input(task, &at, first, last - first, like)
@@ -211,7 +265,8 @@ cdef void small_batches(fit_task* task, int thread, int n_threads, const real* l
                 loss_rows(task, &at, position, min(<Py_ssize_t> LOSS_ROWS, last - position), gathered,
                           d + position * last_layer.width, &loss_sums[b], &weight_sums[b])
             backward(task, &at, first, last - first, like)
-        for number in range(group_first, group_last):
+        for turn in range(group_first, group_last):
+            number = task.turns[turn]
             it = task_group(task, number)
             penalty_sums[number] = group_penalty(task, &it, like)
         if thread == 0:
@@ -235,9 +290,10 @@ cdef void small_batches(fit_task* task, int thread, int n_threads, const real* l
                 task.status = STATUS_NOT_FINITE
             return
         if clips_norm:
-            for number in range(group_first, group_last):
+            for turn in range(group_first, group_last):
+                number = task.turns[turn]
                 it = task_group(task, number)
-                group_gradient_of(task, &at, thread, &it, m, number > group_first, whole_gradient + it.offset)
+                group_gradient_of(task, &at, thread, &it, m, follows(task, turn, group_first), whole_gradient + it.offset)
                 norm_sums[number] = trained_norm(task, &it, whole_gradient)
             ft_barrier_wait(&task.barrier, n_threads)
             norm = 0.0
@@ -247,12 +303,13 @@ cdef void small_batches(fit_task* task, int thread, int n_threads, const real* l
             if norm > task.clip_norm:
                 scale *= task.clip_norm / norm
         prepare_update(task, due, &h, &carried, scale)
-        for number in range(group_first, group_last):
+        for turn in range(group_first, group_last):
+            number = task.turns[turn]
             it = task_group(task, number)
             g = whole_gradient + it.offset
             if not clips_norm:
                 g = scratch
-                group_gradient_of(task, &at, thread, &it, m, number > group_first, g)
+                group_gradient_of(task, &at, thread, &it, m, follows(task, turn, group_first), g)
             apply_update(task, &h, penalty_factor, &it, <const real*> g)
         if task.constrains or task.average != NULL:
             constrain_and_average(task, thread, n_threads, group_first, group_last, due, scratch)
@@ -375,9 +432,9 @@ cdef double mean_of_chunks(fit_task* task, Py_ssize_t m, double* scale_out) noex
 
 cdef void large_batches(fit_task* task, int thread, int n_threads, const real* like) noexcept nogil:
     """Runs batches of more than SMALL_BATCH rows until the run ends or its time is over; called by every thread."""
-    cdef Py_ssize_t n_groups = task.n_groups, number
-    cdef Py_ssize_t group_first = share(n_groups, thread, n_threads)
-    cdef Py_ssize_t group_last = share(n_groups, thread + 1, n_threads)
+    cdef Py_ssize_t n_groups = task.n_groups, number, turn
+    cdef Py_ssize_t group_first = first_turn(task, thread, n_threads)
+    cdef Py_ssize_t group_last = first_turn(task, thread + 1, n_threads)
     cdef Py_ssize_t due = task.next_batch, n_batches = task.n_batches
     cdef double* penalty_sums = task.sums + 2 * MAX_CHUNKS
     cdef double* norm_sums = penalty_sums + n_groups
@@ -391,7 +448,8 @@ cdef void large_batches(fit_task* task, int thread, int n_threads, const real* l
         ft_barrier_wait(&task.barrier, n_threads)
         if task.next_chunk < task.n_chunks:
             return
-        for number in range(group_first, group_last):
+        for turn in range(group_first, group_last):
+            number = task.turns[turn]
             it = task_group(task, number)
             combine_chunks(task, it.offset, it.offset + it.size, like)
             penalty_sums[number] = group_penalty(task, &it, like)
@@ -411,7 +469,8 @@ cdef void large_batches(fit_task* task, int thread, int n_threads, const real* l
         if norm > task.clip_norm:
             scale *= task.clip_norm / norm
         prepare_update(task, due, &h, &carried, scale)
-        for number in range(group_first, group_last):
+        for turn in range(group_first, group_last):
+            number = task.turns[turn]
             it = task_group(task, number)
             apply_update(task, &h, penalty_factor, &it, <const real*> g + it.offset)
         if task.constrains or task.average != NULL:
