@@ -13,7 +13,8 @@ from libc.math cimport isfinite, sqrt
 from libc.string cimport memcpy, memset
 
 from fasttrain._kernels.layers cimport (
-    GROUP, constrain_panel, forward_panels, forward_rows, group, group_at, groups_of_panel, layer, panel_count, transpose_group,
+    GROUP, constrain_panel, forward_panels, forward_rows, group, group_at, groups_of_panel, layer, panel_count,
+    transpose_group,
 )
 from fasttrain._kernels.normalization cimport normalization_gradient, normalized_pass
 from fasttrain._kernels.passes cimport (
@@ -203,7 +204,8 @@ cdef inline bint keeps_panels(const fit_task* task, int n_threads) noexcept nogi
         and task.n_statistics == 0 and shape.n_in * shape.width >= PANELS_FROM and panel_count(shape) >= n_threads)
 
 
-cdef void first_layer_by_panels(fit_task* task, buffers* at, int thread, int n_threads, const real* like) noexcept nogil:
+cdef void first_layer_by_panels(fit_task* task, buffers* at, int thread, int n_threads,
+                                const real* like) noexcept nogil:
     cdef const layer* shape = &task.layers[0]
     cdef Py_ssize_t panels = panel_count(shape)
     point_rows(task, at.start, at.m, at.rows, like)
@@ -293,7 +295,8 @@ cdef void small_batches(fit_task* task, int thread, int n_threads, const real* l
             for turn in range(group_first, group_last):
                 number = task.turns[turn]
                 it = task_group(task, number)
-                group_gradient_of(task, &at, thread, &it, m, follows(task, turn, group_first), whole_gradient + it.offset)
+                group_gradient_of(task, &at, thread, &it, m, follows(task, turn, group_first),
+                                  whole_gradient + it.offset)
                 norm_sums[number] = trained_norm(task, &it, whole_gradient)
             ft_barrier_wait(&task.barrier, n_threads)
             norm = 0.0
