@@ -9,7 +9,7 @@ import shutil
 import numpy as np
 import pytest
 
-from fasttrain import _archive, _folders, checkpoints, optimizers, schedules
+from fasttrain import _archive, _folders, checkpoints, losses, optimizers, penalties, schedules, training
 from fasttrain._kernels.network import Network
 from fasttrain.callbacks import (
     Callback, CSVLogger, EarlyStopping, LearningRateScheduler, ModelCheckpoint, ReduceLROnPlateau,
@@ -231,6 +231,61 @@ def test_orders_of_a_generator_are_kept(tmp_path):
     for _ in range(3):
         expected.permutation(len(X))
     assert generator.bit_generator.state == expected.bit_generator.state
+
+
+# ---- the engine with everything that training can add to a step ----
+
+
+def extended(dtype, seed=5, **options):
+    """A bound network with dropout, noise, mixing, averaging and normalized layers."""
+    network = Network(5, 1, dtype, hidden=(70, 6, 3), activations=[("relu", 0.0)] * 3,
+        **{"normalize": ("before", None, "after"), **options})
+    rng = np.random.default_rng(seed)
+    layers = network.unpack_layers(rng.normal(0, 0.3, len(network.parameters)))
+    network.parameters[:] = network.pack_layers(*layers)
+    training.configure(network, losses.HalfSquaredError(), optimizers.Adam(0.01), penalties.L2(1e-3))
+    network.set_seed(11)
+    network.set_dropout([0.1, 0.2, 0.0, 0.3])
+    network.set_noise(0.1)
+    network.set_mixup(0.4)
+    network.set_max_norm([2.0, np.inf, 3.0, np.inf])
+    network.set_averaging("swa", start=5, every=2)
+    network.bind(X.astype(dtype), Y.astype(dtype).reshape(-1, 1))
+    return network
+
+
+def run(network, callbacks, resume=None):
+    training.train(
+        network, optimizers.Adam(0.01), n_epochs=6, batch_size=16, n_samples=len(X), shuffle=True,
+        random_state=np.random.RandomState(1), callbacks=callbacks, resume=resume)
+    return comparable([network.parameters, network.average, network.moving_statistics()])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_dropout_noise_averages_and_normalization(dtype, tmp_path):
+    wanted = run(extended(dtype), [])
+    assert run(extended(dtype), [ModelCheckpoint(tmp_path / "{epoch}")]) == wanted
+    for epoch in (1, 4, 6):
+        other = extended(dtype, seed=8)
+        assert run(other, [], load_checkpoint(tmp_path / str(epoch))) == wanted
+        assert not np.array_equal(other.moving_mean, 0 * other.moving_mean)
+        assert not np.array_equal(other.average, other.parameters)
+    with pytest.raises(ValueError, match="another architecture: normalize"):
+        run(extended(dtype, normalize=("before", None, None)), [], load_checkpoint(tmp_path / "1"))
+
+
+def test_best_weights_are_all_that_a_prediction_needs():
+    """Averages and moving statistics of the best epoch come back with its parameters."""
+
+    class Best(EarlyStopping):
+        def on_epoch_end(self, epoch, logs):
+            if epoch == 2:
+                network = self.training.network
+                kept.append(comparable([network.parameters, network.average, network.moving_statistics()]))
+            return super().on_epoch_end(epoch, {"loss": [3, 1, 2, 2, 2, 2][epoch - 1]})
+
+    kept = []
+    assert run(extended("float64"), [Best("loss", patience=9, restore_best_weights=True)]) == kept[0]
 
 
 # ---- what cannot be gone on from ----

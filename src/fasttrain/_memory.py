@@ -31,35 +31,53 @@ def remembered(network, activations=()):
     if network is None:
         return None
     return {
-        "rule": network.rule, "counters": network.counters, "fit_intercept": network.fit_intercept,
-        "slots": {slot: network.unpack_layers(array) for slot, array in network.state.items()},
-        "parameters": network.unpack_layers(network.parameters), "activations": list(activations),
+        "rule": network.rule, "fit_intercept": network.fit_intercept, "normalize": network.normalize,
+        "activations": list(activations), **network_state(network),
     }
 
 
 def engine_of(memory):
     """The network that :func:`remembered` was made from."""
-    coefs, intercepts = memory["parameters"]
+    coefs = memory["trained"]["parameters"]["coefs"]
     network = Network(
         coefs[0].shape[0], coefs[-1].shape[1], coefs[0].dtype, memory["fit_intercept"],
         hidden=[coef.shape[1] for coef in coefs[:-1]], activations=memory["activations"],
+        normalize=memory["normalize"],
     )
-    network.parameters[:] = network.pack_layers(coefs, intercepts)
     network.set_optimizer(memory["rule"], tuple(memory["slots"]), {})
-    for slot, (weights, biases) in memory["slots"].items():
-        network.state[slot][:] = network.pack_layers(weights, biases)
-    network.counters = memory["counters"]
+    if "average" in memory["trained"]:
+        network.set_averaging("ema")
+    restore_network(network, memory)
     return network
 
 
-# What training changes and prediction needs, as attributes of a network: arrays in the engine's layout, or None.
-TRAINED = ("parameters", "averaged")
+def network_state(network):
+    """All that a network remembers, in arrays that do not depend on the engine's layout."""
+    return {
+        "trained": to_layers(network, take(network)),
+        "slots": {slot: array_to_layers(network, array) for slot, array in network.state.items()},
+        "counters": dict(network.counters),
+    }
+
+
+def restore_network(network, state):
+    """Give a network what :func:`network_state` told of one of the same architecture and rule."""
+    put_back(network, from_layers(network, state["trained"]))
+    for slot, layers in state["slots"].items():
+        network.state[slot][:] = array_from_layers(network, layers)
+    network.counters = state["counters"]
+
+
+# What training changes and prediction needs, as attributes of a network that may be None or empty: arrays in the
+# layout of the parameters, and statistics of normalized layers.
+TRAINED = ("parameters", "average")
+STATISTICS = ("moving_mean", "moving_variance")
 
 
 def take(network):
     """A copy of all that training changed and prediction needs, for :func:`put_back`; in the engine's layout."""
-    arrays = {name: getattr(network, name, None) for name in TRAINED}
-    return {name: array.copy() for name, array in arrays.items() if array is not None}
+    arrays = {name: getattr(network, name) for name in TRAINED + STATISTICS}
+    return {name: array.copy() for name, array in arrays.items() if array is not None and len(array)}
 
 
 def put_back(network, taken):
@@ -68,14 +86,43 @@ def put_back(network, taken):
         getattr(network, name)[:] = array
 
 
+def array_to_layers(network, packed):
+    """Copies of the parts, layer by layer, of an array in the layout of the parameters."""
+    coefs, intercepts = network.unpack_layers(packed)
+    normalized = network.gains_and_shifts(packed)
+    return {
+        "coefs": coefs, "intercepts": intercepts,
+        "gains": [gain.copy() for gain, _ in normalized], "shifts": [shift.copy() for _, shift in normalized],
+    }
+
+
+def array_from_layers(network, layers):
+    """The reverse of :func:`array_to_layers`."""
+    packed = network.pack_layers(layers["coefs"], layers["intercepts"])
+    for (gain, shift), *new in zip(network.gains_and_shifts(packed), layers["gains"], layers["shifts"], strict=True):
+        gain[:], shift[:] = new
+    return packed
+
+
 def to_layers(network, taken):
     """What :func:`take` copied in a form that does not depend on the engine's layout, for files."""
-    return {name: network.unpack_layers(array) for name, array in taken.items()}
+    layers = {name: array_to_layers(network, taken[name]) for name in TRAINED if name in taken}
+    if "moving_mean" in taken:
+        moving = network.moving_statistics(taken["moving_mean"], taken["moving_variance"])
+        layers["moving_mean"] = [mean.copy() for mean, _ in moving]
+        layers["moving_variance"] = [variance.copy() for _, variance in moving]
+    return layers
 
 
 def from_layers(network, layers):
     """The reverse of :func:`to_layers`."""
-    return {name: network.pack_layers(*parts) for name, parts in layers.items()}
+    taken = {name: array_from_layers(network, layers[name]) for name in TRAINED if name in layers}
+    if "moving_mean" in layers:
+        taken["moving_mean"], taken["moving_variance"] = network.moving_mean.copy(), network.moving_variance.copy()
+        moving = network.moving_statistics(taken["moving_mean"], taken["moving_variance"])
+        for (mean, variance), *new in zip(moving, layers["moving_mean"], layers["moving_variance"], strict=True):
+            mean[:], variance[:] = new
+    return taken
 
 
 def mean_loss(network, loss, X, target, sample_weight, threads):

@@ -30,7 +30,7 @@ from itertools import pairwise
 import numpy as np
 
 from fasttrain._archive import ArchiveKind
-from fasttrain._memory import TRAINED, from_layers, put_back, take, to_layers
+from fasttrain._memory import STATISTICS, TRAINED
 from fasttrain._plain import DECODING_ERRORS, Decoder, Encoder
 
 __all__ = ["Checkpoint", "load_checkpoint"]
@@ -65,7 +65,8 @@ class Checkpoint:
         self.state = state
         self.epoch = state["epoch"]
         self.history = state["history"]
-        self.coefs, self.intercepts = state["network"]["trained"]["parameters"]
+        parameters = state["network"]["trained"]["parameters"]
+        self.coefs, self.intercepts = parameters["coefs"], parameters["intercepts"]
 
     def start_random_state(self):
         """A RandomState as the fit found it, to draw initial weights and held-out rows from as it did."""
@@ -83,7 +84,7 @@ class Checkpoint:
                 )
 
 
-_ARCHITECTURE = ("layers", "activations", "fit_intercept")
+_ARCHITECTURE = ("layers", "activations", "fit_intercept", "normalize")
 
 
 def _shown(value):
@@ -96,34 +97,18 @@ def facts_of(network, batch_size, n_samples, schedule, stopping):
     return {
         "layers": [len(coefs[0]), *(coef.shape[1] for coef in coefs)],
         "activations": [list(pair) for pair in network.activations],
-        "fit_intercept": bool(network.fit_intercept),
+        "fit_intercept": np.asarray(network.fit_intercept).tolist(),
+        "normalize": list(network.normalize),
         "dtype": network.dtype.name,
         "loss": list(network.loss),
         "optimizer": network.rule,
         "optimizer_slots": sorted(network.state),
-        "averages": sorted(name for name in TRAINED if getattr(network, name, None) is not None),
+        "averages": network.average is not None,
         "n_samples": int(n_samples),
         "batch_size": int(batch_size),
         "schedule": type(schedule).__name__,
         "stopping": None if stopping is None else type(stopping).__name__,
     }
-
-
-def network_state(network):
-    """All that a network remembers, in arrays that do not depend on the engine's layout."""
-    return {
-        "trained": to_layers(network, take(network)),
-        "slots": {slot: network.unpack_layers(array) for slot, array in network.state.items()},
-        "counters": dict(network.counters),
-    }
-
-
-def restore_network(network, state):
-    """Give a network what :func:`network_state` told of one with the same :func:`facts_of`."""
-    put_back(network, from_layers(network, state["trained"]))
-    for slot, layers in state["slots"].items():
-        network.state[slot][:] = network.pack_layers(*layers)
-    network.counters = state["counters"]
 
 
 def random_state_to(generator):
@@ -201,11 +186,24 @@ def _check(checkpoint):
         raise ValueError(f"the epoch must be at least 1, got {checkpoint.epoch!r}")
     dtype = np.dtype(checkpoint.facts["dtype"])
     network = state["network"]
-    for name, (coefs, intercepts) in {**network["trained"], **network["slots"]}.items():
-        shapes = [coef.shape for coef in coefs] + [intercept.shape for intercept in intercepts]
-        if shapes != [*pairwise(widths), *((width,) for width in widths[1:])]:
-            raise ValueError(f"{name} must fit the layers {widths}, got arrays of shapes {shapes}")
-        for array in (*coefs, *intercepts):
-            # the memory of a rule may have overflowed where the parameters have not
-            if array.dtype != dtype or (name in TRAINED and not np.isfinite(array).all()):
-                raise ValueError(f"{name} must hold finite numbers of {dtype}")
+    trained = network["trained"]
+    arrays = {**{name: trained[name] for name in TRAINED if name in trained}, **network["slots"]}
+    places = checkpoint.facts["normalize"]
+    normalized = [(width,) for width, where in zip(widths[1:-1], places, strict=True) if where]
+    wanted = {
+        "coefs": list(pairwise(widths)), "intercepts": [(width,) for width in widths[1:]], "gains": normalized,
+        "shifts": normalized,
+    }
+    for name, layers in arrays.items():
+        for part, shapes in wanted.items():
+            found = [array.shape for array in layers[part]]
+            if found != shapes:
+                raise ValueError(f"{part} of {name} must fit the layers {widths}, got arrays of shapes {found}")
+            for array in layers[part]:
+                # the memory of a rule may have overflowed where the parameters have not
+                if array.dtype != dtype or (name in TRAINED and not np.isfinite(array).all()):
+                    raise ValueError(f"{name} must hold finite numbers of {dtype}")
+    for name in STATISTICS:
+        found = [array.shape for array in trained.get(name, [])]
+        if found != normalized or not all(np.isfinite(array).all() for array in trained.get(name, [])):
+            raise ValueError(f"{name} must be finite and fit the normalized layers, got arrays of shapes {found}")

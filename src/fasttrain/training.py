@@ -8,7 +8,7 @@ import numpy as np
 
 from fasttrain import checkpoints, schedules
 from fasttrain._kernels.threads import thread_budget
-from fasttrain._memory import from_layers, put_back, take, to_layers
+from fasttrain._memory import from_layers, network_state, put_back, restore_network, take, to_layers
 from fasttrain._running import Training
 from fasttrain.callbacks import StopTraining, as_callbacks
 
@@ -351,7 +351,7 @@ class _Memory:
         return {
             "epoch": result.n_iter, "n_steps": result.n_steps, "history": result.history,
             "converged": result.converged, "message": result.message,
-            "network": checkpoints.network_state(network), "learning_rate": self.run.state_dict(),
+            "network": network_state(network), "learning_rate": self.run.state_dict(),
             "stopping": None if self.stopping is None else self.stopping.state_dict(network),
             "order": None if self.draw_order is None else self.draw_order.state_dict(),
             "random_state": checkpoints.random_state_to(self.random_state),
@@ -363,7 +363,7 @@ class _Memory:
         result, network = self.result, self.run.network
         result.n_iter, result.n_steps, result.history = state["epoch"], state["n_steps"], state["history"]
         result.converged, result.message = state["converged"], state["message"]
-        checkpoints.restore_network(network, state["network"])
+        restore_network(network, state["network"])
         self.run.epoch = result.n_iter
         self.run.load_state_dict(state["learning_rate"])
         if self.stopping is not None:
