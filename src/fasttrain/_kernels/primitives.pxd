@@ -3,7 +3,7 @@
 The functions and their contracts are those of ``csrc/ops_list.h``; each is given here for a fused ``real``.
 """
 
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from fasttrain._kernels.types cimport real
 
@@ -121,6 +121,8 @@ cdef extern from "ops.h" nogil:
             const float* panel, Py_ssize_t width, const float* bias, float* z_out) noexcept nogil
         Py_ssize_t (*sparse_columns)(const float* x, const void* indices, int wide, Py_ssize_t begin, Py_ssize_t end,
             Py_ssize_t first, Py_ssize_t last, const float* d, Py_ssize_t width, float* g_io) noexcept nogil
+        Py_ssize_t (*take_present)(const float* x, Py_ssize_t ldx, Py_ssize_t m, Py_ssize_t width, Py_ssize_t most,
+            uint8_t* keep_io, float* out) noexcept nogil
 
     ctypedef struct ft_ops_f64:
         Py_ssize_t lanes
@@ -186,6 +188,8 @@ cdef extern from "ops.h" nogil:
             const double* panel, Py_ssize_t width, const double* bias, double* z_out) noexcept nogil
         Py_ssize_t (*sparse_columns)(const double* x, const void* indices, int wide, Py_ssize_t begin, Py_ssize_t end,
             Py_ssize_t first, Py_ssize_t last, const double* d, Py_ssize_t width, double* g_io) noexcept nogil
+        Py_ssize_t (*take_present)(const double* x, Py_ssize_t ldx, Py_ssize_t m, Py_ssize_t width, Py_ssize_t most,
+            uint8_t* keep_io, double* out) noexcept nogil
 
     int ft_isa_best() noexcept
     const ft_ops_f32* ft_ops_for_f32(int isa) noexcept

@@ -10,6 +10,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
+from fasttrain._kernels.primitives cimport ops_f32, ops_f64
 from fasttrain._kernels.threads cimport threads_for_work
 from fasttrain._kernels.types cimport STATUS_NO_MEMORY, STATUS_OK, real
 
@@ -289,6 +290,23 @@ def duplicates(const cell[:, :] X, int keep, uint8_t[::1] mask_out, int n_thread
             &X[0, 0], X.shape[0], X.shape[1], X.strides[0] // <Py_ssize_t> sizeof(cell),
             X.strides[1] // <Py_ssize_t> sizeof(cell), keep, &mask_out[0], n_threads)
     return status
+
+
+def take_present(const real[:, :] X, Py_ssize_t most, uint8_t[::1] keep_io, real[:, ::1] out):
+    """Move rows with at most ``most`` NaN, among those whose ``keep_io`` is 1, to the front of ``out``; ``keep_io`` becomes
+    the mask of the rows moved. The columns of ``X`` lie side by side. Returns how many rows were moved.
+
+    One thread: where a row goes depends on those before it, and a pass to find out costs more than a second thread saves.
+    """
+    cdef Py_ssize_t stride = X.strides[0] // <Py_ssize_t> sizeof(real), kept
+    if X.shape[0] == 0 or X.shape[1] == 0:
+        return X.shape[0]
+    with nogil:
+        if real is float:
+            kept = ops_f32.take_present(&X[0, 0], stride, X.shape[0], X.shape[1], most, &keep_io[0], &out[0, 0])
+        else:
+            kept = ops_f64.take_present(&X[0, 0], stride, X.shape[0], X.shape[1], most, &keep_io[0], &out[0, 0])
+    return kept
 
 
 cdef void copy_rows(

@@ -17,7 +17,9 @@ from fasttrain.preprocessing.tables import (
     aligned,
     duplicate_mask,
     missing_counts,
+    rows_lie_plain,
     take_all,
+    take_present,
 )
 
 METHODS = ("absolute", "zscore", "iqr", "mad")
@@ -27,28 +29,50 @@ DEFAULT_THRESHOLDS = {"zscore": 3.0, "iqr": 1.5, "mad": 3.5}
 MAD_TO_STD = 1.4826022185056018
 
 
-def answer(X, y, sample_weight, mask, return_mask):
+def answer(X, y, sample_weight, mask, return_mask, taken=None):
     """What the functions return: X alone, or a tuple of what was passed, with the mask last when asked
-    for.
+    for. ``taken`` is what is left of X where that is known already.
     """
     check_bool("return_mask", return_mask)
-    parts = take_all((X, y, sample_weight), mask)
+    parts = take_all((X if taken is None else None, y, sample_weight), mask)
+    if taken is not None:
+        parts.insert(0, taken)
     if return_mask:
         parts.append(mask)
     return parts[0] if len(parts) == 1 else tuple(parts)
 
 
+def sentinel_values(missing_values):
+    """``missing_values`` as a tuple; a single value stands for itself."""
+    if isinstance(missing_values, (str, bytes)) or not hasattr(missing_values, "__iter__"):
+        return (missing_values,)
+    return tuple(missing_values)
+
+
+def most_missing(how, min_present, n_columns):
+    """How many missing values a row may have and stay."""
+    check_choice("how", how, ("any", "all"))
+    if min_present is None:
+        return 0 if how == "any" or n_columns == 0 else n_columns - 1
+    if isinstance(min_present, bool) or not isinstance(min_present, (int, np.integer)):
+        raise TypeError(f"min_present must be an integer or None; got {min_present!r}")
+    return n_columns - int(min_present)
+
+
+def missing_targets(y, missing_values):
+    """Where any part of a target is missing."""
+    target = Table(y, name="y")
+    absent = np.zeros(target.n_rows, dtype=bool)
+    for position in target.positions:
+        absent |= target.missing(position, missing_values)
+    return absent
+
+
 def missing_rows(X, y, subset, how, min_present, missing_values, include_y, reported=False):
     """(mask of rows kept, reasons); reasons are counted only when they are reported."""
-    check_choice("how", how, ("any", "all"))
-    if min_present is not None and (
-        isinstance(min_present, bool) or not isinstance(min_present, (int, np.integer))
-    ):
-        raise TypeError(f"min_present must be an integer or None; got {min_present!r}")
-    if isinstance(missing_values, (str, bytes)) or not hasattr(missing_values, "__iter__"):
-        missing_values = (missing_values,)
-    missing_values = tuple(missing_values)
+    missing_values = sentinel_values(missing_values)
     table = Table(X, subset)
+    most = most_missing(how, min_present, len(table.positions))
     block = None if missing_values else table.float_block()
     reasons = {}
     if block is not None:
@@ -60,21 +84,16 @@ def missing_rows(X, y, subset, how, min_present, missing_values, include_y, repo
     else:
         counts = np.zeros(table.n_rows, dtype=np.int32)
         for position in table.positions:
+            column = None if missing_values else table.float_column(position)
+            if column is not None and not reported:
+                missing_counts(column.reshape(-1, 1), counts)
+                continue
             mask = table.missing(position, missing_values)
             counts += mask
             reasons[table.names[position]] = int(np.count_nonzero(mask))
-    n_columns = len(table.positions)
-    if min_present is not None:
-        kept = counts <= n_columns - min_present
-    elif how == "any" or n_columns == 0:
-        kept = counts == 0
-    else:
-        kept = counts < n_columns
+    kept = counts <= most
     if y is not None and include_y:
-        target = Table(y, name="y")
-        absent = np.zeros(table.n_rows, dtype=bool)
-        for position in target.positions:
-            absent |= target.missing(position, missing_values)
+        absent = missing_targets(y, missing_values)
         reasons["y"] = int(np.count_nonzero(absent))
         kept &= ~absent
     return kept, {name: count for name, count in reasons.items() if count}
@@ -158,8 +177,14 @@ def drop_missing(
     array([0, 1])
     """
     X, y, sample_weight = aligned(X, y, sample_weight)
-    mask, _ = missing_rows(X, y, subset, how, min_present, missing_values, include_y)
-    return answer(X, y, sample_weight, mask, return_mask)
+    taken = None
+    if subset is None and not sentinel_values(missing_values) and rows_lie_plain(X):
+        most = most_missing(how, min_present, X.shape[1])
+        absent = missing_targets(y, ()) if y is not None and include_y else None
+        taken, mask = take_present(X, most, absent)
+    else:
+        mask, _ = missing_rows(X, y, subset, how, min_present, missing_values, include_y)
+    return answer(X, y, sample_weight, mask, return_mask, taken)
 
 
 def drop_duplicates(

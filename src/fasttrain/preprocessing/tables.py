@@ -70,8 +70,9 @@ def take_frame(frame, mask):
     block = frame.to_numpy()
     if not block.flags.f_contiguous and not block.flags.c_contiguous:
         return frame[mask]
-    taken = take_array(block, np.flatnonzero(mask))
-    out = pandas.DataFrame(taken, index=frame.index[mask], columns=frame.columns, copy=False)
+    at = np.flatnonzero(mask)
+    taken = take_array(block, at)
+    out = pandas.DataFrame(taken, index=frame.index.take(at), columns=frame.columns, copy=False)
     out.attrs = frame.attrs.copy()
     return out
 
@@ -192,6 +193,19 @@ class Table:
         if value.dtype not in (np.float32, np.float64) or not value.dtype.isnative:
             return None
         return element_strided(value.reshape(self.n_rows, -1) if self.flat else value)
+
+    def float_column(self, position):
+        """A column of floats without nulls as a vector, without a copy; None for any other column."""
+        column = self.column(position)
+        if is_polars(column):
+            if not column.dtype.is_float() or column.null_count():
+                return None
+            column = column.to_numpy()
+        elif is_pandas(column):
+            if not isinstance(column.dtype, np.dtype):
+                return None
+            column = column.to_numpy()
+        return element_strided(column) if column.dtype in (np.float32, np.float64) else None
 
     def missing(self, position, sentinels=()):
         """Where a column is missing: NaN, None, NaT, pd.NA, null, or one of ``sentinels``."""
@@ -331,8 +345,28 @@ def duplicate_mask(cells, keep):
     return mask.view(bool)
 
 
-def missing_counts(block):
-    """How many NaN each row of a float matrix holds."""
-    counts = np.zeros(block.shape[0], dtype=np.int32)
+def missing_counts(block, counts=None):
+    """How many NaN each row of a float matrix holds, added to ``counts`` where that is given."""
+    counts = np.zeros(block.shape[0], dtype=np.int32) if counts is None else counts
     raise_for_status(rows.missing(block, counts, get_num_threads()))
     return counts
+
+
+def rows_lie_plain(X):
+    """Whether X is a float matrix whose rows a kernel can move as they lie."""
+    return (
+        isinstance(X, np.ndarray)
+        and X.ndim == 2
+        and X.dtype in (np.float32, np.float64)
+        and X.strides[1] == X.itemsize
+        and element_strided(X) is X
+    )
+
+
+def take_present(X, most, absent):
+    """(rows with at most ``most`` missing values and not ``absent``, mask of them), in one pass over X."""
+    keep = np.ones(X.shape[0], dtype=np.uint8) if absent is None else (~absent).view(np.uint8)
+    out = np.empty(X.shape, dtype=X.dtype)
+    n = rows.take_present(X, most, keep, out)
+    out.resize((n, X.shape[1]), refcheck=False)
+    return out, keep.view(bool)

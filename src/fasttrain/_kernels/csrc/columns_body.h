@@ -152,6 +152,91 @@ static int FT(scale_rows)(int kind, const FT_REAL *x, ptrdiff_t ldx, ptrdiff_t m
     return FT(scale_kind)(2, x, ldx, m, width, a, b, low, high, out, ldo);
 }
 
+/* Where cells are missing, one byte a cell, which is vector code for any width; then eight bytes, each 0 or 1, are added up
+ * by a product. */
+#define FT_FLAGS 512
+#define FT_SHORT_ROW 256
+
+FT_INLINE ptrdiff_t FT(count_flags)(const uint8_t *flag, ptrdiff_t width)
+{
+    ptrdiff_t count = 0, j = 0;
+    for (; j + 8 <= width; j += 8) {
+        uint64_t eight;
+        memcpy(&eight, flag + j, 8);
+        count += (ptrdiff_t)(eight * 0x0101010101010101u >> 56);
+    }
+    for (; j < width; j++)
+        count += flag[j];
+    return count;
+}
+
+FT_INLINE void FT(flag_missing)(const FT_REAL *restrict x, ptrdiff_t n, uint8_t *restrict flag_out)
+{
+    for (ptrdiff_t k = 0; k < n; k++)
+        flag_out[k] = x[k] != x[k];
+}
+
+/* Copies a row and asks for the one that lies `ahead` elements on. */
+FT_INLINE void FT(copy_row)(const FT_REAL *row, ptrdiff_t width, ptrdiff_t ahead, FT_REAL *out)
+{
+    ptrdiff_t j = 0;
+    for (; j + FT_LANES <= width; j += FT_LANES) {
+        __builtin_prefetch(row + ahead + j);
+        FT_STORE(out + j, FT_LOAD(row + j));
+    }
+    for (; j < width; j++) {
+        __builtin_prefetch(row + ahead + j);
+        out[j] = row[j];
+    }
+}
+
+static ptrdiff_t FT(take_present)(const FT_REAL *x, ptrdiff_t ldx, ptrdiff_t m, ptrdiff_t width, ptrdiff_t most,
+                                  uint8_t *keep_io, FT_REAL *out)
+{
+    uint8_t flag[FT_FLAGS];
+    const ptrdiff_t at_once = width <= FT_FLAGS ? FT_FLAGS / width : 1;
+    ptrdiff_t kept = 0;
+    for (ptrdiff_t start = 0; start < m; start += at_once) {
+        const ptrdiff_t rows = m - start < at_once ? m - start : at_once;
+        const FT_REAL *block = x + start * ldx;
+        uint8_t *keep = keep_io + start;
+        if (width > FT_FLAGS) {
+            ptrdiff_t count = 0;
+            for (ptrdiff_t j = 0; j < width; j += FT_FLAGS) {
+                const ptrdiff_t some = width - j < FT_FLAGS ? width - j : FT_FLAGS;
+                FT(flag_missing)(block + j, some, flag);
+                count += FT(count_flags)(flag, some);
+            }
+            keep[0] &= count <= most;
+        } else {
+            if (ldx == width)
+                FT(flag_missing)(block, rows * width, flag);
+            else
+                for (ptrdiff_t i = 0; i < rows; i++)
+                    FT(flag_missing)(block + i * ldx, width, flag + i * width);
+            if (width == 8)
+                for (ptrdiff_t i = 0; i < rows; i++)
+                    keep[i] &= FT(count_flags)(flag + i * 8, 8) <= most;
+            else
+                for (ptrdiff_t i = 0; i < rows; i++)
+                    keep[i] &= FT(count_flags)(flag + i * width, width) <= most;
+        }
+        if (width <= FT_SHORT_ROW)
+            /* Every row is copied and the next one goes over it unless it stays: no branch to guess. */
+            for (ptrdiff_t i = 0; i < rows; i++) {
+                FT(copy_row)(block + i * ldx, width, rows * ldx, out + kept * width);
+                kept += keep[i];
+            }
+        else
+            for (ptrdiff_t i = 0; i < rows; i++)
+                if (keep[i])
+                    memcpy(out + kept++ * width, block + i * ldx, (size_t)width * sizeof(FT_REAL));
+    }
+    return kept;
+}
+#undef FT_FLAGS
+#undef FT_SHORT_ROW
+
 #undef FT_SELECT
 #undef FT_ROUND
 #undef FT_ROWS_AT_ONCE

@@ -102,6 +102,10 @@
        first entry that is left. Columns ascend and the first is at least `first`. */                             \
     OP(ptrdiff_t, sparse_columns, (const FT_REAL *x, const void *indices, int wide, ptrdiff_t begin,              \
                                    ptrdiff_t end, ptrdiff_t first, ptrdiff_t last, const FT_REAL *d,              \
-                                   ptrdiff_t width, FT_REAL *g_io))
+                                   ptrdiff_t width, FT_REAL *g_io))                                                \
+    /* Moves the rows of width columns with at most `most` NaN, among those whose keep is 1, to the front of out, which \
+       has room for m rows, and sets keep to 0 for the others. How many rows were moved. */                      \
+    OP(ptrdiff_t, take_present, (const FT_REAL *x, ptrdiff_t ldx, ptrdiff_t m, ptrdiff_t width, ptrdiff_t most,   \
+                                 uint8_t *keep_io, FT_REAL *out))
 
 #endif
