@@ -104,6 +104,8 @@ def duplicate_rows(X, y, subset, keep, include_y):
     check_choice("keep", keep, tuple(KEEP))
     table = Table(X, subset)
     block = table.float_block() if y is None or not include_y else None
+    if block is None and (y is None or not include_y):
+        block = table.gathered_floats()
     if block is None:
         cells = [table.codes(position) for position in table.positions]
         if y is not None and include_y:

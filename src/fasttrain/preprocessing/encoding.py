@@ -389,6 +389,8 @@ class OneHotEncoder(CategoryEncoder):
         {csr_matrix, csr_array, ndarray} of shape (n_samples, n_encoded_features)
         """
         check_is_fitted(self, "categories_")
+        if self.sparse_output:
+            self._refuse_frames()
         columns, n_samples = column_list(X)
         validate_data(self, X, reset=False, skip_check_array=True)
         if self.sparse_output and columns[0].dtype == np.int64 and isinstance(X, np.ndarray):
@@ -404,6 +406,17 @@ class OneHotEncoder(CategoryEncoder):
                 with_unknown.append(i)
         self._warn_of_unknown(with_unknown)
         return self._sparse_rows(codes) if self.sparse_output else self._dense_rows(codes)
+
+    def _refuse_frames(self):
+        """Raise where ``set_output`` asks for data frames, which cannot hold a sparse matrix."""
+        own = getattr(self, "_sklearn_output_config", {}).get("transform")
+        wanted = get_config()["transform_output"] if own is None else own
+        if wanted != "default":
+            name = wanted.capitalize()
+            raise ValueError(
+                f"{name} output does not support sparse data. Set sparse_output=False to output {wanted} dataframes "
+                f'or disable {name} output via `ohe.set_output(transform="default")`.'
+            )
 
     def _integer_rows(self, X):
         """Rows of a matrix of integers that all have an output, in one pass; None where it takes more than that."""
@@ -433,11 +446,10 @@ class OneHotEncoder(CategoryEncoder):
         handled = self.handle_unknown
         if not columns or not (handled == "warn" or (self.drop is not None and handled != "error")):
             return
-        fate = "the infrequent category" if handled in ("warn", "infrequent_if_exist") else "all zeros"
+        fate = "the infrequent category." if handled in ("warn", "infrequent_if_exist") else "all zeros"
         warnings.warn(
             f"Found unknown categories in columns {columns} during transform. These unknown "
-            "categories will be "
-            f"encoded as {fate}",
+            f"categories will be encoded as {fate}",
             UserWarning,
             stacklevel=3,
         )

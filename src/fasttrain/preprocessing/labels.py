@@ -203,6 +203,9 @@ class LabelBinarizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         {ndarray, sparse matrix} of shape (n_samples, n_classes), or (n_samples, 1) for two classes
         """
         check_is_fitted(self, "classes_")
+        if isinstance(y, (list, tuple)) and y and isinstance(y[0], (list, tuple, set)):
+            # It has the message about labels as sequences of unequal length.
+            type_of_target(y)
         if sparse.issparse(y) or (np.ndim(y) == 2 and np.shape(y)[1] > 1):
             return self._indicators(y)
         signed = hasattr(y, "dtype") and getattr(y.dtype, "kind", "") == "i"

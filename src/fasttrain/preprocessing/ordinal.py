@@ -184,29 +184,35 @@ class OrdinalEncoder(OneToOneFeatureMixin, CategoryEncoder):
         if grouped or self.handle_unknown == "use_encoded_value":
             kind = object
         out = np.empty(X.shape, dtype=kind)
+        lenient = self.handle_unknown == "use_encoded_value"
         for i, categories in enumerate(self.categories_):
             codes = X[:, i]
-            missing = unknown = np.zeros(len(codes), dtype=bool)
-            if i in self._missing_indices:
-                missing = equal_or_nan(codes, self.encoded_missing_value)
-            if self.handle_unknown == "use_encoded_value":
-                unknown = equal_or_nan(codes, self.unknown_value) & ~missing
-            at = np.where(missing | unknown, 0, codes).astype(np.int64)
-            infrequent = self._infrequent_indices[i]
-            known = categories
-            if infrequent is not None:
-                known = np.delete(categories, infrequent)
-                n_frequent = int(self._grouped_codes[i].max())
-                rare = (at == n_frequent) & ~missing & ~unknown
-                at = np.where(rare, 0, at)
-            out[:, i] = known[at] if len(known) else None
-            if infrequent is not None:
-                out[rare, i] = INFREQUENT
-            if missing.any():
-                out[missing, i] = categories[-1]
-            if unknown.any():
-                out[unknown, i] = None
+            if not lenient and i not in self._missing_indices and self._infrequent_indices[i] is None:
+                out[:, i] = categories[codes.astype(np.int64)]
+            else:
+                self._invert_column(i, codes, lenient, out[:, i])
         return out
+
+    def _invert_column(self, i, codes, lenient, out):
+        categories, infrequent = self.categories_[i], self._infrequent_indices[i]
+        missing = unknown = np.zeros(len(codes), dtype=bool)
+        if i in self._missing_indices:
+            missing = equal_or_nan(codes, self.encoded_missing_value)
+        if lenient:
+            unknown = equal_or_nan(codes, self.unknown_value) & ~missing
+        at = np.where(missing | unknown, 0, codes).astype(np.int64)
+        known = categories
+        if infrequent is not None:
+            known = np.delete(categories, infrequent)
+            rare = (at == int(self._grouped_codes[i].max())) & ~missing & ~unknown
+            at = np.where(rare, 0, at)
+        out[:] = known[at] if len(known) else None
+        if infrequent is not None:
+            out[rare] = INFREQUENT
+        if missing.any():
+            out[missing] = categories[-1]
+        if unknown.any():
+            out[unknown] = None
 
 
 def equal_or_nan(values, wanted):

@@ -17,6 +17,18 @@ from fasttrain._kernels import columns
 from fasttrain._kernels.threads import get_num_threads
 from fasttrain._validation import check_bool, check_sample_weight, element_strided, raise_for_status
 
+try:
+    from sklearn.callback import CallbackSupportMixin, with_callbacks
+except ImportError:
+    # scikit-learn has callbacks from 1.9 on.
+    class CallbackSupportMixin:
+        def _init_callback_context(self):
+            return None
+
+    def with_callbacks(fit):
+        return fit
+
+
 SUBTRACT_DIVIDE, MULTIPLY_ADD, MULTIPLY_ADD_CLIP = range(3)
 CENTER_SPARSE = (
     "Cannot center sparse matrices: pass `with_mean=False` instead, because centering would fill every zero"
@@ -162,7 +174,7 @@ class Scaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         return tags
 
 
-class StandardScaler(Scaler):
+class StandardScaler(CallbackSupportMixin, Scaler):
     """Center columns to mean 0 and scale them to standard deviation 1.
 
     ``z = (x - mean) / std``, std dividing by n. Missing values are skipped in ``fit`` and kept in
@@ -208,6 +220,7 @@ class StandardScaler(Scaler):
         self.with_std = with_std
         self.copy = copy
 
+    @with_callbacks
     def fit(self, X, y=None, sample_weight=None):
         """Mean and standard deviation of X.
 
@@ -224,6 +237,7 @@ class StandardScaler(Scaler):
         self._reset()
         return self.partial_fit(X, y, sample_weight)
 
+    @with_callbacks
     def partial_fit(self, X, y=None, sample_weight=None):
         """Update mean and standard deviation with more rows.
 
@@ -242,6 +256,10 @@ class StandardScaler(Scaler):
         first = not hasattr(self, "n_samples_seen_")
         X = self._validated(X, first, ("csr", "csc"))
         n_features = X.shape[1]
+        context = self._init_callback_context()
+        told = {"estimator": self, "X": X, "y": y, "metadata": {"sample_weight": sample_weight}}
+        if context is not None:
+            context.call_on_fit_task_begin(**told)
         if sample_weight is not None:
             sample_weight = check_sample_weight(sample_weight, X.shape[0])
         seen = (
@@ -275,6 +293,8 @@ class StandardScaler(Scaler):
             self.scale_ = without_zeros(np.sqrt(self.var_), constant)
         else:
             self.scale_ = None
+        if context is not None:
+            context.call_on_fit_task_end(**told, reconstruction_attributes={})
         return self
 
     def _sparse_moments(self, X, first, seen, sample_weight):
@@ -366,11 +386,8 @@ class StandardScaler(Scaler):
 
 def own_sparse(X, given, copy):
     """A sparse matrix that may be scaled in place."""
-    if copy and sparse.issparse(given) and np.may_share_memory(X.data, given.data):
-        return X.copy()
-    if not X.data.flags.writeable:
-        return X.copy()
-    return X
+    shared = X is given or (sparse.issparse(given) and np.may_share_memory(X.data, given.data))
+    return X.copy() if (copy and shared) or not X.data.flags.writeable else X
 
 
 class MinMaxScaler(Scaler):

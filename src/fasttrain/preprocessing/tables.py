@@ -207,6 +207,13 @@ class Table:
             column = column.to_numpy()
         return element_strided(column) if column.dtype in (np.float32, np.float64) else None
 
+    def gathered_floats(self):
+        """The selected columns side by side where all are floats of one type without nulls, else None."""
+        parts = [self.float_column(position) for position in self.positions]
+        if not parts or any(part is None or part.dtype != parts[0].dtype for part in parts):
+            return None
+        return np.stack(parts).T
+
     def missing(self, position, sentinels=()):
         """Where a column is missing: NaN, None, NaT, pd.NA, null, or one of ``sentinels``."""
         column = self.column(position)
