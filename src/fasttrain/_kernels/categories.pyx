@@ -7,7 +7,7 @@ from cython.parallel cimport prange
 from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.math cimport NAN
 from libc.stdlib cimport free, malloc
-from libc.string cimport memcpy, memset
+from libc.string cimport memcmp, memcpy, memset
 
 from fasttrain._kernels.threads cimport threads_for_work
 from fasttrain._kernels.types cimport STATUS_NO_MEMORY, STATUS_OK, real
@@ -307,3 +307,87 @@ def keys_of_floats(const real[:] x, int64_t[::1] key_out):
             if value != value:
                 value = NAN
             memcpy(&key_out[i], &value, sizeof(double))
+
+
+cdef inline uint64_t hash_cell(const char* cell, Py_ssize_t size) noexcept nogil:
+    cdef uint64_t h = <uint64_t> size, word
+    cdef Py_ssize_t k = 0
+    while k + 8 <= size:
+        memcpy(&word, cell + k, 8)
+        h = scatter(h ^ word)
+        k += 8
+    if k < size:
+        word = 0
+        memcpy(&word, cell + k, size - k)
+        h = scatter(h ^ word)
+    return h
+
+
+cdef int group_fixed_cells(
+    const char* cells, Py_ssize_t n, Py_ssize_t size, int64_t* code_out, int64_t* first_out, Py_ssize_t* n_found_out
+) noexcept nogil:
+    """Codes of cells of ``size`` bytes in order of first appearance; ``first_out``: the row where each came first."""
+    cdef Py_ssize_t i, k, n_slots = 1024, found = 0
+    cdef uint64_t h, slot
+    cdef int64_t* slots = <int64_t*> malloc(n_slots * sizeof(int64_t))
+    # Hashes of what was found: they are compared before cells are, and a larger table is filled from them.
+    cdef uint64_t* hashes = <uint64_t*> malloc(n_slots // 2 * sizeof(uint64_t))
+    cdef uint64_t* more
+    if slots == NULL or hashes == NULL:
+        free(slots)
+        free(hashes)
+        return STATUS_NO_MEMORY
+    memset(slots, 0xFF, n_slots * sizeof(int64_t))
+    for i in range(n):
+        h = hash_cell(cells + i * size, size)
+        slot = h & <uint64_t> (n_slots - 1)
+        while slots[slot] >= 0:
+            k = slots[slot]
+            if hashes[k] == h and memcmp(cells + first_out[k] * size, cells + i * size, size) == 0:
+                break
+            slot = (slot + 1) & <uint64_t> (n_slots - 1)
+        if slots[slot] < 0:
+            if 2 * found == n_slots:
+                n_slots *= 4
+                free(slots)
+                slots = <int64_t*> malloc(n_slots * sizeof(int64_t))
+                more = <uint64_t*> malloc(n_slots // 2 * sizeof(uint64_t))
+                if slots == NULL or more == NULL:
+                    free(slots)
+                    free(more)
+                    free(hashes)
+                    return STATUS_NO_MEMORY
+                memcpy(more, hashes, found * sizeof(uint64_t))
+                free(hashes)
+                hashes = more
+                memset(slots, 0xFF, n_slots * sizeof(int64_t))
+                for k in range(found):
+                    slot = hashes[k] & <uint64_t> (n_slots - 1)
+                    while slots[slot] >= 0:
+                        slot = (slot + 1) & <uint64_t> (n_slots - 1)
+                    slots[slot] = k
+                slot = h & <uint64_t> (n_slots - 1)
+                while slots[slot] >= 0:
+                    slot = (slot + 1) & <uint64_t> (n_slots - 1)
+            slots[slot] = found
+            hashes[found] = h
+            first_out[found] = i
+            found += 1
+        code_out[i] = slots[slot]
+    free(slots)
+    free(hashes)
+    n_found_out[0] = found
+    return STATUS_OK
+
+
+def group_cells(const char[:, ::1] cells, int64_t[::1] code_out, int64_t[::1] first_out):
+    """Codes of rows of bytes in order of first appearance, and the row where each came first. Returns how many there
+    are, or -1 without memory."""
+    cdef Py_ssize_t found = 0
+    cdef int status
+    if cells.shape[0] == 0 or cells.shape[1] == 0:
+        return 0
+    with nogil:
+        status = group_fixed_cells(
+            &cells[0, 0], cells.shape[0], cells.shape[1], &code_out[0], &first_out[0], &found)
+    return found if status == STATUS_OK else -1

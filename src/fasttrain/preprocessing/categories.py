@@ -105,6 +105,35 @@ def unique_keys(values, want_codes):
     return uniques[order], rank[codes]
 
 
+# Strings wider than this are not worth their padding.
+WIDEST_CELL = 256
+
+
+def group_strings(values):
+    """(codes in order of first appearance, row where each came first) of a vector of NumPy's fixed-width strings."""
+    cells = np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("="))
+    cells = cells.view(np.int8).reshape(cells.shape[0], -1)
+    codes = np.empty(cells.shape[0], dtype=np.int64)
+    first = np.empty(cells.shape[0], dtype=np.int64)
+    n = kernels.group_cells(cells, codes, first)
+    if n < 0:
+        raise MemoryError("a kernel could not allocate its workspace")
+    return codes, first[:n].copy()
+
+
+def coded_strings(values):
+    """A vector of NumPy's StringDType as :class:`Coded`, without an object for each row; as objects where strings are
+    long or may be missing."""
+    lengths = None if hasattr(values.dtype, "na_object") else np.strings.str_len(values)
+    if lengths is None or 4 * lengths.max() > WIDEST_CELL:
+        return values.astype(object)
+    codes, first = group_strings(values.astype(f"U{max(int(lengths.max()), 1)}"))
+    if (lengths != lengths[first][codes]).any():
+        # Fixed width drops the NUL characters that a string ends in.
+        return values.astype(object)
+    return Coded(values[first].astype(object), codes)
+
+
 class Coded:
     """A column as its distinct values and a code a row: what data frames of Arrow, categories and strings give without
     making an object of every cell.
@@ -152,12 +181,22 @@ def coded_column(series):
 
         if series.dtype not in (polars.String, polars.Categorical, polars.Enum):
             return None
-        values = series.unique().cast(polars.String).drop_nulls().sort()
-        codes = series.cast(polars.String).cast(polars.Enum(values)).to_physical().cast(polars.Int64)
-        small = np.empty(len(values) + 1, dtype=object)
-        small[:-1] = values.to_list()
+        present = series.unique().drop_nulls()
+        if series.dtype == polars.String:
+            codes = series.cast(polars.Enum(present)).to_physical()
+        else:
+            codes = series.to_physical()
+        small = np.empty(len(present) + 1, dtype=object)
+        small[:-1] = present.to_list()
         small[-1] = None
-        return Coded(small, codes.fill_null(len(values)).to_numpy())
+        codes = codes.cast(polars.Int64).fill_null(-1).to_numpy()
+        if series.dtype != polars.String:
+            # Their numbers are shared with other columns.
+            numbers = present.to_physical().to_numpy()
+            place = np.full(int(numbers.max(initial=0)) + 2, len(present), dtype=np.int64)
+            place[numbers] = np.arange(len(present))
+            return Coded(small, place[codes])
+        return Coded(small, np.where(codes < 0, len(present), codes))
     pandas = sys.modules["pandas"]
     if isinstance(series.dtype, pandas.CategoricalDtype):
         codes = series.cat.codes.to_numpy(dtype=np.int64)
@@ -167,7 +206,7 @@ def coded_column(series):
         small = np.asarray(pandas.Categorical.from_codes(kept, dtype=series.dtype))
         return Coded(small, np.where(codes < 0, n, codes) if missing else codes)
     if isinstance(series.dtype, pandas.StringDtype) or (
-        isinstance(series.dtype, pandas.ArrowDtype) and series.dtype.kind == "O"
+        isinstance(series.dtype, pandas.ArrowDtype) and series.dtype.kind in "OU"
     ):
         codes, values = series.factorize()
         small = np.empty(len(values) + 1, dtype=object)
@@ -198,6 +237,15 @@ def unique(values, *, inverse=False, counts=False):
     codes = None
     if values.dtype == object:
         uniques, codes = unique_objects(values)
+    elif values.dtype.kind in "US" and values.size and values.dtype.itemsize:
+        codes, first = group_strings(values)
+        found = values[first]
+        order = np.argsort(found)
+        uniques = found[order]
+        if inverse or counts:
+            rank = np.empty(order.size, dtype=np.int64)
+            rank[order] = np.arange(order.size)
+            codes = rank[codes]
     else:
         numbers = integers(values)
         span = integer_span(numbers) if numbers is not None and numbers.size else None
@@ -250,6 +298,9 @@ def encode(values, uniques):
     if isinstance(values, Coded):
         return encode(values.values, uniques)[values.codes]
     values = np.asarray(values)
+    if values.dtype.kind in "US" and values.shape[0] > 1 and values.dtype.itemsize:
+        codes, first = group_strings(values)
+        return encode(values[first].astype(object), uniques)[codes]
     codes = np.empty(values.shape[0], dtype=np.int64)
     if values.size == 0 or len(uniques) == 0:
         codes[:] = -1

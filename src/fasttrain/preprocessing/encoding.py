@@ -17,6 +17,7 @@ from fasttrain._validation import check_bool, check_choice, is_pandas, is_polars
 from fasttrain.preprocessing.categories import (
     SMALL_SPAN,
     coded_column,
+    coded_strings,
     encode,
     integers,
     is_nan,
@@ -34,8 +35,8 @@ def column_list(X):
     elif is_pandas(X) and X.ndim == 2:
         columns = [check_column(X.iloc[:, i]) for i in range(X.shape[1])]
     else:
-        if isinstance(X, np.ndarray) and X.dtype.kind == "T":
-            X = X.astype(object)
+        if isinstance(X, np.ndarray) and X.dtype.kind == "T" and X.ndim == 2 and X.size:
+            return [coded_strings(X[:, i]) for i in range(X.shape[1])], X.shape[0]
         array = check_array(X, dtype=None, ensure_all_finite="allow-nan")
         if not hasattr(X, "dtype") and array.dtype.kind == "U":
             # A list of strings: objects keep strings of any length, fixed width would truncate.

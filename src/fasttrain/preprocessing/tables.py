@@ -8,6 +8,7 @@ from scipy.sparse import issparse
 from fasttrain._kernels import objects, rows
 from fasttrain._kernels.threads import get_num_threads
 from fasttrain._validation import check_same_length, element_strided, is_pandas, is_polars, raise_for_status
+from fasttrain.preprocessing.categories import coded_column, group_strings
 
 WORDS = {1: np.uint8, 4: np.uint32, 8: np.uint64}
 KEEP = {"first": 0, "last": 1, False: 2, "none": 2}
@@ -236,9 +237,17 @@ class Table:
         included).
         """
         column = self.column(position)
+        if is_pandas(column) or is_polars(column):
+            coded = coded_column(column)
+            if coded is not None:
+                return coded.codes
         if is_polars(column):
             if column.dtype.is_float():
                 return float_bits(element_strided(column.to_numpy()), column.is_null().to_numpy())
+            if column.null_count() == 0 and (column.dtype.is_integer() or column.dtype.is_temporal()):
+                values = column.to_physical().to_numpy()
+                if values.dtype.kind in "iu":
+                    return vector_codes(values)
             return column.rank("dense").cast(int_type(column)).fill_null(-1).to_numpy()
         if is_pandas(column):
             if isinstance(column.dtype, np.dtype):
@@ -338,10 +347,7 @@ def vector_codes(column):
     if kind in "fc":
         return np.unique(column, return_inverse=True, equal_nan=True)[1].astype(np.int64)
     if kind in "US":
-        column = np.ascontiguousarray(column)
-        if column.dtype.itemsize == 0:
-            return np.zeros(column.shape[0], dtype=np.int64)
-        return np.unique(column, return_inverse=True)[1].astype(np.int64)
+        return group_strings(column)[0] if column.dtype.itemsize else np.zeros(column.shape[0], dtype=np.int64)
     return object_codes(column if kind == "O" else column.astype(object))[0]
 
 
