@@ -8,8 +8,8 @@ import importlib
 __version__ = "0.1.0"
 
 _SUBMODULES = (
-    "activations", "callbacks", "checkpoints", "descent", "linear_model", "losses", "model_selection",
-    "neural_network", "optimizers", "penalties", "persistence", "preprocessing", "schedules", "training",
+    "activations", "callbacks", "checkpoints", "descent", "interop", "linear_model", "losses", "model_selection",
+    "neural_network", "optimizers", "patch", "penalties", "persistence", "preprocessing", "schedules", "training",
 )
 
 # Where each name that is public here really lives.
@@ -24,6 +24,9 @@ _NAMES = {
     "SGDClassifier": "fasttrain.linear_model",
     "SGDRegressor": "fasttrain.linear_model",
     "minimize": "fasttrain.descent",
+    "patch_sklearn": "fasttrain.patch",
+    "patched": "fasttrain.patch",
+    "unpatch_sklearn": "fasttrain.patch",
     "load": "fasttrain.persistence",
     "save": "fasttrain.persistence",
 }

@@ -11,6 +11,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fasttrain import optimizers, penalties, schedules
+from fasttrain._conversion import Convertible
 from fasttrain._kernels.network import Network
 from fasttrain._kernels.threads import get_num_threads
 from fasttrain._memory import engine_of, mean_loss, remembered
@@ -24,7 +25,7 @@ from fasttrain.training import Stopping, configure, train, train_lbfgs
 _NETWORK_RULES = ("adam", "nadam", "rmsprop")
 
 
-class LinearModel(BaseEstimator):
+class LinearModel(Convertible, BaseEstimator):
     """What the classifier and the regressor share: everything but the meaning of y."""
 
     def __init__(self, loss, *, penalty=None, alpha=1e-4, l1_ratio=0.15, fit_intercept=True, optimizer="adam",

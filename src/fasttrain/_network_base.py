@@ -13,6 +13,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fasttrain import activations as activation_specs
+from fasttrain._conversion import Convertible
 from fasttrain._kernels.activations import NAMES as KERNEL_ACTIVATIONS
 from fasttrain._kernels.network import Network
 from fasttrain._kernels.threads import get_num_threads
@@ -146,7 +147,7 @@ class _Progress:
             put_back(network, self.best_parameters)
 
 
-class MultilayerPerceptron(BaseEstimator):
+class MultilayerPerceptron(Convertible, BaseEstimator):
     """What the classifier and the regressor share: everything but the meaning of y."""
 
     def __init__(self, hidden_layer_sizes, activation, *, solver, alpha, batch_size, learning_rate,

@@ -7,6 +7,7 @@ from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import validate_data
 
+from fasttrain._conversion import Convertible
 from fasttrain._descents import SCHEDULES, SPARSE_INTERCEPT_DECAY
 from fasttrain._spec import check_integer, check_real
 from fasttrain._validation import check_bool, check_string
@@ -18,7 +19,7 @@ CLASSIFIER_LOSSES = ("hinge", "log_loss", "modified_huber", "squared_hinge", "pe
 SHARED = ("loss", "fit_intercept", "shuffle", "random_state", "early_stopping", "validation_fraction")
 
 
-class StochasticLinear:
+class StochasticLinear(Convertible):
     """What the classifier and the regressor share: parameters, checks, and the shape of a fit."""
 
     def __init__(

@@ -286,19 +286,26 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
 
     def predict_proba(self, X):
         """Probabilities of shape (n_samples, n_classes); of each label being 1 for multilabel y."""
-        raw = self._raw_predict(X)
+        return self._probabilities(self._raw_predict(X))
+
+    def _probabilities(self, raw):
         if self.out_activation_ == "softmax":
             return losses.SoftmaxCrossentropy().predict(raw)
         proba = losses.BinaryCrossentropy().predict(raw)
         return proba if self.n_outputs_ > 1 else np.hstack([1 - proba, proba])
 
     def predict_log_proba(self, X):
-        """Logarithm of :meth:`predict_proba`, from the logits: finite also where a probability rounds to 0."""
+        """Logarithm of :meth:`predict_proba`; where a probability is 0 or nearly so, from the logits: it is finite."""
         raw = self._raw_predict(X)
+        proba = self._probabilities(raw)
+        with np.errstate(divide="ignore"):
+            log = np.log(proba)
         if self.out_activation_ == "softmax":
             raw -= raw.max(axis=1, keepdims=True)
-            return raw - np.log(np.exp(raw).sum(axis=1, keepdims=True))
-        return -np.logaddexp(0, -raw) if self.n_outputs_ > 1 else -np.logaddexp(0, np.hstack([raw, -raw]))
+            exact = raw - np.log(np.exp(raw).sum(axis=1, keepdims=True))
+        else:
+            exact = -np.logaddexp(0, -raw) if self.n_outputs_ > 1 else -np.logaddexp(0, np.hstack([raw, -raw]))
+        return np.where(proba < np.finfo(proba.dtype).tiny, exact, log)
 
 
 class MLPRegressor(RegressorMixin, MultilayerPerceptron):

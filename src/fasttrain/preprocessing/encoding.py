@@ -11,6 +11,7 @@ from sklearn import get_config
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
+from fasttrain._conversion import Convertible
 from fasttrain._kernels import categories as kernels
 from fasttrain._kernels.threads import get_num_threads
 from fasttrain._validation import check_bool, check_choice, is_pandas, is_polars
@@ -54,7 +55,7 @@ def check_column(series):
     return check_array(series, ensure_2d=False, dtype=None, ensure_all_finite="allow-nan")
 
 
-class CategoryEncoder(TransformerMixin, BaseEstimator):
+class CategoryEncoder(Convertible, TransformerMixin, BaseEstimator):
     """Categories of each column, grouping of infrequent ones, codes."""
 
     def _fit_categories(self, X, need_counts=False):

@@ -10,6 +10,7 @@ from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import type_of_target, unique_labels
 from sklearn.utils.validation import check_is_fitted
 
+from fasttrain._conversion import Convertible
 from fasttrain._kernels import categories as kernels
 from fasttrain._validation import is_pandas, is_polars
 from fasttrain.preprocessing.categories import Coded, coded_column, coded_strings, encode, unique, unknown_values
@@ -28,7 +29,7 @@ def label_column(y, dtype=None):
     return column_or_1d(y, dtype=dtype, warn=True)
 
 
-class LabelEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
+class LabelEncoder(Convertible, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
     """Codes 0 ... n_classes - 1 of target labels, in sorted order.
 
     Attributes
@@ -130,7 +131,7 @@ class LabelEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         return tags
 
 
-class LabelBinarizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
+class LabelBinarizer(Convertible, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
     """One column of indicators for each class; one column in all for two classes.
 
     Parameters

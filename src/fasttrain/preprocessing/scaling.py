@@ -13,6 +13,7 @@ from sklearn.utils.sparsefuncs import (
 )
 from sklearn.utils.validation import FLOAT_DTYPES, check_array, check_is_fitted, validate_data
 
+from fasttrain._conversion import Convertible
 from fasttrain._kernels import columns
 from fasttrain._kernels.threads import get_num_threads
 from fasttrain._validation import check_bool, check_sample_weight, element_strided, raise_for_status
@@ -134,7 +135,7 @@ def without_zeros(scale, constant=None):
     return scale
 
 
-class Scaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+class Scaler(Convertible, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     def _reset(self):
         for name in [name for name in vars(self) if name.endswith("_") and not name.startswith("_")]:
             if name not in ("n_features_in_", "feature_names_in_"):

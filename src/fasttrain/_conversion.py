@@ -1,0 +1,34 @@
+"""The two methods by which an estimator becomes scikit-learn's own, and back."""
+
+
+class Convertible:
+    """Mixin of the estimators that :mod:`fasttrain.interop` knows."""
+
+    def to_sklearn(self):
+        """A stock scikit-learn estimator with the same predictions: :func:`fasttrain.interop.to_sklearn`.
+
+        Returns
+        -------
+        estimator of scikit-learn
+            Fitted if this one is. Nothing of it needs fasttrain, and no array is shared.
+        """
+        from fasttrain import interop
+
+        return interop.to_sklearn(self)
+
+    @classmethod
+    def from_sklearn(cls, estimator):
+        """This class's estimator with the predictions of a stock one: :func:`fasttrain.interop.from_sklearn`.
+
+        Parameters
+        ----------
+        estimator : estimator of scikit-learn
+
+        Returns
+        -------
+        estimator
+            Fitted if ``estimator`` is. No array is shared.
+        """
+        from fasttrain import interop
+
+        return interop.from_sklearn(estimator, cls)

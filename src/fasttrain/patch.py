@@ -1,0 +1,243 @@
+"""scikit-learn's names, answered by fasttrain: for a whole script, without a change to it.
+
+:func:`patch_sklearn` puts fasttrain's estimators and model-selection functions in the place of scikit-learn's, under
+the same names; :func:`unpatch_sklearn` undoes it; :func:`patched` does both around a block. From the command line:
+``python -m fasttrain patch script.py``, and ``pytest -p fasttrain.patch``.
+
+What fasttrain refuses, a parameter or an input, goes to scikit-learn's class with a line on the logger ``fasttrain``, so
+that answers and errors are scikit-learn's. Pickles of patched objects name this module;
+:func:`fasttrain.interop.to_sklearn` gives objects that need no fasttrain.
+
+Examples
+--------
+>>> import fasttrain
+>>> with fasttrain.patched():
+...     from sklearn.preprocessing import StandardScaler
+...     scaler = StandardScaler().fit([[1.0], [3.0]])
+>>> scaler.mean_, isinstance(scaler, fasttrain.preprocessing.StandardScaler)
+(array([2.]), True)
+"""
+
+import contextlib
+import importlib
+import logging
+import os
+import sys
+import threading
+import types
+
+import numpy as np
+
+from fasttrain import interop as _interop  # noqa: F401  (while scikit-learn's names are its own)
+from fasttrain import linear_model, model_selection, neural_network, preprocessing
+from fasttrain._replacements import Replacement, replacement, replacement_class, replacement_function
+
+__all__ = ["patch_sklearn", "patched", "run_script", "unpatch_sklearn"]
+
+logger = logging.getLogger("fasttrain")
+
+
+
+def _several_outputs(self, name, args, kwargs):
+    """scikit-learn's SGDRegressor refuses what fasttrain's makes several models of."""
+    y = kwargs.get("y", args[1] if len(args) > 1 else None)
+    if name in ("fit", "partial_fit") and np.ndim(y) > 1 and np.shape(y)[1] > 1:
+        return "y has several columns"
+    return None
+
+
+# Estimators by scikit-learn's package, and the options of the class statement they need.
+_ESTIMATORS = {
+    "linear_model": (linear_model, {"SGDClassifier": {}, "SGDRegressor": {"refuse": _several_outputs}}),
+    "neural_network": (neural_network, {"MLPClassifier": {}, "MLPRegressor": {}}),
+    "preprocessing": (preprocessing, {
+        **dict.fromkeys(("StandardScaler", "MinMaxScaler", "MaxAbsScaler", "RobustScaler", "OneHotEncoder",
+                         "OrdinalEncoder"), {}),
+        "LabelEncoder": {"auto_wrap_output_keys": None}, "LabelBinarizer": {"auto_wrap_output_keys": None},
+    }),
+}
+_SELECTION = (
+    "GridSearchCV", "RandomizedSearchCV", "cross_val_predict", "cross_val_score", "cross_validate", "learning_curve",
+    "validation_curve",
+)
+
+
+def _make():
+    """Replacements by name of scikit-learn's package and of what they replace; (original, replacement)."""
+    made = {}
+    for package, (own, names) in _ESTIMATORS.items():
+        theirs = importlib.import_module(f"sklearn.{package}")
+        for name, options in names.items():
+            stock = getattr(theirs, name)
+            made[package, name] = stock, replacement(name, getattr(own, name), stock, __name__, **options)
+    theirs = importlib.import_module("sklearn.model_selection")
+    for name in _SELECTION:
+        fast, stock = getattr(model_selection, name, None), getattr(theirs, name)
+        if fast is None or fast is stock:
+            continue
+        make = replacement_class if isinstance(fast, type) else replacement_function
+        made["model_selection", name] = stock, make(name, fast, stock, __name__)
+    return made
+
+
+_MADE = _make()
+globals().update({name: new for (_, name), (_, new) in _MADE.items()})
+
+_lock = threading.RLock()
+# What stands in scikit-learn's place now: from the id of an original to (original, replacement).
+_active = {}
+
+
+def _is_public(name):
+    return not any(part.startswith("_") for part in name.split("."))
+
+
+def _may_change(module_name, original):
+    """Whether a module's reference to ``original`` is to be replaced.
+
+    The module that defines it keeps it, for pickles are looked up there. Other modules of scikit-learn keep classes, so
+    that what scikit-learn's own models are made of, and their pickles with it, is scikit-learn's.
+    """
+    top, *rest = module_name.split(".")
+    if top == "fasttrain" or module_name == original.__module__:
+        return False
+    if top != "sklearn" or "tests" in rest:
+        return True
+    return not isinstance(original, type) or (len(rest) == 1 and rest[0] in (*_ESTIMATORS, "model_selection"))
+
+
+def _swap(table, allowed):
+    """Replace references in the namespaces of all loaded modules; {module: [names]} of what was changed."""
+    changed = {}
+    for module_name, module in list(sys.modules.items()):
+        if not isinstance(module, types.ModuleType):
+            continue
+        namespace = vars(module)
+        for name, value in list(namespace.items()):
+            found = table.get(id(value))
+            if found is not None and found[0] is value and allowed(module_name, found):
+                namespace[name] = found[1]
+                changed.setdefault(module_name, []).append(name)
+    return {name: sorted(names) for name, names in sorted(changed.items())}
+
+
+def patch_sklearn(names=None):
+    """Put fasttrain's estimators and functions in the place of scikit-learn's.
+
+    In scikit-learn's packages and in every loaded module that had imported one of them, under whatever name; modules
+    that are loaded later find them in scikit-learn. Objects that exist, and classes derived from scikit-learn's, stay
+    what they are.
+
+    Parameters
+    ----------
+    names : list of str, default=None
+        What to replace; None stands for everything: SGDClassifier, SGDRegressor, MLPClassifier, MLPRegressor,
+        StandardScaler, MinMaxScaler, MaxAbsScaler, RobustScaler, OneHotEncoder, OrdinalEncoder, LabelEncoder,
+        LabelBinarizer, and of model_selection what fasttrain has.
+
+    Returns
+    -------
+    dict of str to list of str
+        The names replaced, by module. Empty where all was done before. Also in a line on the logger ``fasttrain``.
+
+    Raises
+    ------
+    ValueError
+        For a name that is not replaced.
+    """
+    known = {name for _, name in _MADE}
+    unknown = sorted(set(names or ()) - known)
+    if isinstance(names, str) or unknown:
+        raise ValueError(f"names must be a list of some of {sorted(known)}, got {names!r}")
+    with _lock:
+        table = {
+            id(stock): (stock, new) for (_, name), (stock, new) in _MADE.items() if names is None or name in names
+        }
+        changed = _swap(table, lambda module, pair: _may_change(module, pair[0]))
+        _active.update(table)
+    if changed:
+        logger.info("scikit-learn is patched: %s", "; ".join(f"{m}: {', '.join(n)}" for m, n in changed.items()))
+    return changed
+
+
+def unpatch_sklearn():
+    """Put scikit-learn's own classes and functions back, also where they were imported under the patch.
+
+    Objects made under the patch stay what they are. Does nothing where nothing is patched.
+
+    Returns
+    -------
+    dict of str to list of str
+        The names put back, by module.
+    """
+    with _lock:
+        table = {id(new): (new, stock) for stock, new in _active.values()}
+        changed = _swap(table, lambda module, pair: module != __name__)
+        _active.clear()
+    return changed
+
+
+@contextlib.contextmanager
+def patched(names=None):
+    """scikit-learn patched for the length of a ``with`` block.
+
+    Parameters
+    ----------
+    names : list of str, default=None
+        As for :func:`patch_sklearn`. What was patched before the block is patched after it.
+    """
+    with _lock:
+        before = dict(_active)
+        changed = patch_sklearn(names)
+    try:
+        yield changed
+    finally:
+        with _lock:
+            unpatch_sklearn()
+            if before:
+                _swap(before, lambda module, pair: _may_change(module, pair[0]))
+                _active.update(before)
+
+
+def run_script(path, arguments=()):
+    """Run a script under the patch as ``python path arguments...`` would: as ``__main__``, with its folder first on
+    the path.
+
+    Parameters
+    ----------
+    path : path
+    arguments : list of str
+        What the script finds in ``sys.argv[1:]``.
+    """
+    path = os.fspath(path)
+    with open(path, "rb") as file:
+        source = file.read()
+    code = compile(source, path, "exec")
+    main = types.ModuleType("__main__")
+    vars(main).update(__file__=path, __builtins__=__builtins__, __cached__=None)
+    argv, sys.argv = sys.argv, [path, *arguments]
+    before, sys.modules["__main__"] = sys.modules["__main__"], main
+    folder = os.path.dirname(os.path.abspath(path))
+    sys.path.insert(0, folder)
+    try:
+        with patched():
+            exec(code, vars(main))
+    finally:
+        sys.argv, sys.modules["__main__"] = argv, before
+        if folder in sys.path:
+            sys.path.remove(folder)
+
+
+def pytest_configure(config):
+    """The pytest plugin: everything that is collected runs under the patch."""
+    patch_sklearn()
+
+
+def pytest_unconfigure(config):
+    """Undoes what :func:`pytest_configure` did."""
+    unpatch_sklearn()
+
+
+def pytest_report_header(config):
+    """A line in pytest's header."""
+    return "scikit-learn patched by fasttrain"
