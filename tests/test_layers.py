@@ -16,7 +16,8 @@ LAYERS = [
     {"training", "callbacks", "_running", "checkpoints", "_descents", "_memory"},
     {"descent", "_linear_base", "linear_model", "stochastic_linear", "_stochastic_base", "_stochastic_classifier",
      "_stochastic_regressor", "neural_network", "_network_base", "models", "layers", "preprocessing",
-     "model_selection", "_conversion", "_replacements", "_torch_state", "_twins", "inspection", "plotting", "interop", "patch", "persistence", "_table"},
+     "model_selection", "inspection", "plotting", "interop", "patch", "persistence", "_table", "_conversion",
+     "_replacements", "_torch_state", "_twins"},
     {"cli", "__main__", "demo", "_commands", "_csv", "_fitting", "_tutorial"},
 ]  # fmt: skip
 LAYER_OF = {name: i for i, layer in enumerate(LAYERS) for name in layer}

@@ -184,3 +184,17 @@ def info():
     for name, value in {**facts, "scikit-learn": sklearn.__version__}.items():
         table.add_row(name.replace("_", " "), str(value))
     Console().print(table)
+
+
+@commands.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.argument("script", type=PATH)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[ARGS]...")
+def patch(script, arguments):
+    """Run a Python SCRIPT with scikit-learn's estimators answered by fasttrain.
+
+    What follows SCRIPT are its own arguments. scikit-learn's SGD estimators, perceptrons, scalers, encoders and
+    model-selection functions are replaced; the logger "fasttrain" tells what went to scikit-learn after all.
+    """
+    from fasttrain.patch import run_script
+
+    run_script(script, arguments)

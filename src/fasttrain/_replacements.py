@@ -8,13 +8,14 @@ import dis
 import functools
 import inspect
 import logging
+import sys
 import types
 from abc import ABCMeta
 
 import numpy as np
 
 from fasttrain import interop
-from fasttrain._twins import added_parameters
+from fasttrain._twins import added_parameters, with_parameters
 
 __all__ = ["Replacement", "replacement", "replacement_class", "replacement_function"]
 
@@ -154,7 +155,7 @@ def _property(name, self):
         return getattr(_shadow(self), name)
     fast = type(self)._fast
     return getattr(super(_replacement_of(type(self)), self), name) if hasattr(fast, name) else getattr(
-        _twin(self), name)
+        _twin(self, name), name)
 
 
 def _replacement_of(cls):
@@ -194,11 +195,11 @@ def _method(name, own, source, stock, refuse):
             reason = "scikit-learn's callbacks are set"
         if reason is not None:
             return _by_stock(self, name, args, kwargs, ValueError(reason))
-        before = _randomness(self) if name in _LEARNING else None
+        before = (dict(vars(self)), _randomness(self)) if name in _LEARNING else None
         try:
             result = own.__get__(self, cls)(*args, **kwargs)
         except _REFUSALS as refusal:
-            _restore(before)
+            _restore(self, before)
             return _by_stock(self, name, args, kwargs, refusal)
         if marked:
             vars(self).pop(_MARK, None)
@@ -214,8 +215,11 @@ def _shadow(self):
     return shadow
 
 
-def _twin(self):
-    """A new object of scikit-learn's class with the parameters of this one and what it has learnt."""
+def _twin(self, name):
+    """A new object of scikit-learn's class with the parameters of this one and, unless it is to learn anew, what it has
+    learnt."""
+    if name == "fit" and not getattr(self, "warm_start", False):
+        return with_parameters(type(self)._stock, self)
     return interop.to_sklearn(self)
 
 
@@ -225,7 +229,7 @@ def _by_stock(self, name, args, kwargs, refusal=None):
         twin = _shadow(self)
     else:
         try:
-            twin = _twin(self)
+            twin = _twin(self, name)
         except (ValueError, TypeError) as error:
             # a parameter or a state that scikit-learn's class does not have
             if refusal is None:
@@ -271,13 +275,19 @@ def _randomness(self):
     """(what draws for this estimator, its state), unless a seed does."""
     given = getattr(self, "random_state", 0)
     if given is None:
-        return np.random, np.random.get_state()
+        return np.random, np.random.get_state()  # noqa: NPY002  (what check_random_state(None) draws from)
     return (given, given.get_state()) if isinstance(given, np.random.RandomState) else None
 
 
-def _restore(before):
-    if before is not None:
-        source, state = before
+def _restore(self, before):
+    """Undo what a refused call has left behind."""
+    if before is None:
+        return
+    attributes, randomness = before
+    vars(self).clear()
+    vars(self).update(attributes)
+    if randomness is not None:
+        source, state = randomness
         source.set_state(state)
 
 
@@ -292,9 +302,11 @@ def replacement_class(name, fast, stock, module):
 def replacement_function(name, fast, stock, module):
     """A function for ``stock`` that calls ``fast``, an object of its own so that it can be told from both."""
 
-    @functools.wraps(stock)
+    @functools.wraps(fast)
     def function(*args, **kwargs):
-        return fast(*args, **kwargs)
+        # what fasttrain itself calls by this name is scikit-learn's
+        inner = sys._getframe(1).f_globals.get("__name__", "").startswith("fasttrain.")
+        return (stock if inner else fast)(*args, **kwargs)
 
     function.__module__ = module
     function.__qualname__ = name

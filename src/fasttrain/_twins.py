@@ -1,7 +1,7 @@
-"""Conversions between fasttrain's estimators and scikit-learn's, class by class; :mod:`fasttrain.interop` has the doors.
+"""Conversions between fasttrain's estimators and scikit-learn's, class by class.
 
-Each function takes an estimator and gives one of the other library with the same parameters and, when it is fitted, the
-same predictions. Only attributes that are public in scikit-learn are written; what is private there comes from a fit of
+The doors are in :mod:`fasttrain.interop`. Each function takes an estimator and gives one of the other library with the
+same parameters and, when it is fitted, the same predictions. Only attributes that are public in scikit-learn are written; what is private there comes from a fit of
 scikit-learn's own on a few made-up rows.
 """
 

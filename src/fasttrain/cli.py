@@ -1,10 +1,11 @@
-"""The command line: ``fasttrain demo``, ``fit``, ``predict``, ``info``.
+"""The command line: ``fasttrain demo``, ``fit``, ``predict``, ``info``, ``patch``.
 
 Exit codes: 0 done, 2 bad input (with one line on standard error), 130 after Ctrl-C. Whatever the code, no file is
-left half-written.
+left half-written. ``patch`` is the script it runs: its errors, exit code and Ctrl-C are the script's own.
 """
 
 import importlib.util
+import os
 import signal
 import sys
 import threading
@@ -53,6 +54,16 @@ def main(arguments=None):
     arguments : list of str, optional
         ``sys.argv[1:]`` when None.
     """
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    if arguments[:1] == ["patch"] and len(arguments) > 1 and not arguments[1].startswith("-"):
+        # needs neither the packages of the other commands nor their handling of errors
+        from fasttrain.patch import run_script
+
+        if not os.path.isfile(arguments[1]):
+            complain(f"{arguments[1]} is no file; patch needs a Python script")
+            return 2
+        run_script(arguments[1], arguments[2:])
+        return 0
     absent = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if absent:
         complain(f"the command line needs {', '.join(absent)}: pip install 'fasttrain[cli]'")
@@ -61,7 +72,6 @@ def main(arguments=None):
 
     from fasttrain._commands import commands
 
-    arguments = sys.argv[1:] if arguments is None else list(arguments)
     with Interrupts() as interrupts:
         try:
             # Not commands.main(): it answers Ctrl-C with an empty line of its own.

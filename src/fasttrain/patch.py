@@ -4,8 +4,8 @@
 the same names; :func:`unpatch_sklearn` undoes it; :func:`patched` does both around a block. From the command line:
 ``python -m fasttrain patch script.py``, and ``pytest -p fasttrain.patch``.
 
-What fasttrain refuses, a parameter or an input, goes to scikit-learn's class with a line on the logger ``fasttrain``, so
-that answers and errors are scikit-learn's. Pickles of patched objects name this module;
+What fasttrain refuses, a parameter or an input, goes to scikit-learn's class with a line on the logger ``fasttrain``:
+answers and errors are scikit-learn's. Pickles of patched objects name this module;
 :func:`fasttrain.interop.to_sklearn` gives objects that need no fasttrain.
 
 Examples
@@ -30,7 +30,7 @@ import numpy as np
 
 from fasttrain import interop as _interop  # noqa: F401  (while scikit-learn's names are its own)
 from fasttrain import linear_model, model_selection, neural_network, preprocessing
-from fasttrain._replacements import Replacement, replacement, replacement_class, replacement_function
+from fasttrain._replacements import replacement, replacement_class, replacement_function
 
 __all__ = ["patch_sklearn", "patched", "run_script", "unpatch_sklearn"]
 
@@ -51,8 +51,8 @@ _ESTIMATORS = {
     "linear_model": (linear_model, {"SGDClassifier": {}, "SGDRegressor": {"refuse": _several_outputs}}),
     "neural_network": (neural_network, {"MLPClassifier": {}, "MLPRegressor": {}}),
     "preprocessing": (preprocessing, {
-        **dict.fromkeys(("StandardScaler", "MinMaxScaler", "MaxAbsScaler", "RobustScaler", "OneHotEncoder",
-                         "OrdinalEncoder"), {}),
+        "StandardScaler": {}, "MinMaxScaler": {}, "MaxAbsScaler": {}, "RobustScaler": {}, "OneHotEncoder": {},
+        "OrdinalEncoder": {},
         "LabelEncoder": {"auto_wrap_output_keys": None}, "LabelBinarizer": {"auto_wrap_output_keys": None},
     }),
 }
