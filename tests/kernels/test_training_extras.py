@@ -96,8 +96,8 @@ def run(network, X, y, weight, batch, dtype, orders, n_threads, rate=0.01):
 
 def everything(network):
     arrays = [network.parameters, network.moving_mean, network.moving_variance, *network.state.values()]
-    if network.averaged is not None:
-        arrays.append(network.averaged)
+    if network.average is not None:
+        arrays.append(network.average)
     return [a.tobytes() for a in arrays]
 
 
@@ -127,7 +127,7 @@ def test_training_is_the_twins_for_any_threads(shape, extra, dtype):
     for mine, theirs in zip(got[0] + got[1], twin.coefs + twin.intercepts, strict=True):
         np.testing.assert_allclose(mine, theirs, **close)
     if "average" in extras:
-        got = network.unpack_layers(network.averaged)
+        got = network.unpack_layers(network.average)
         for mine, theirs in zip(got[0] + got[1], twin.averaged, strict=True):
             np.testing.assert_allclose(mine, theirs, **close)
     if any(twin.normalize):

@@ -73,7 +73,7 @@ cdef class Network:
     cdef readonly object dtype
     cdef readonly object fit_intercept
     cdef readonly object normalize
-    cdef readonly object averaged
+    cdef readonly object average
     cdef readonly object moving_mean
     cdef readonly object moving_variance
     cdef readonly tuple activations
@@ -336,12 +336,12 @@ cdef class Network:
         self.task.constrains = not all(limit == INFINITY for limit in limits)
 
     def set_averaging(self, kind, double decay=0.999, double start=0, double every=1):
-        """Keep ``averaged``, an average of the parameters over the updates, in the layout of ``parameters``.
+        """Keep ``average``, an average of the parameters over the updates, in the layout of ``parameters``.
 
         Parameters
         ----------
         kind : {None, 'ema', 'swa'}
-            ``averaged = decay averaged + (1 - decay) parameters`` after an update, or the mean of all that counted
+            ``average = decay average + (1 - decay) parameters`` after an update, or the mean of all that counted
             (stochastic weight averaging; Izmailov et al., 2018).
         start : int
             Updates before the first that counts; until then the average is the parameters.
@@ -353,9 +353,9 @@ cdef class Network:
         self.task.average_start = start
         self.task.average_every = every
         if kind is None:
-            self.averaged = None
-        elif self.averaged is None:
-            self.averaged = self.parameters.copy()
+            self.average = None
+        elif self.average is None:
+            self.average = self.parameters.copy()
         self._point_parameters()
 
     def set_normalization(self, double momentum=0.99, double epsilon=1e-3):
@@ -568,7 +568,7 @@ cdef class Network:
         self.task.s3 = <void*> address
         address = self.transposed.ctypes.data
         self.task.transposed = <void*> address
-        address = self.averaged.ctypes.data if self.averaged is not None else 0
+        address = self.average.ctypes.data if self.average is not None else 0
         self.task.average = <void*> address
         address = self.moving_mean.ctypes.data
         self.task.moving_mean = <void*> address
