@@ -125,10 +125,25 @@ def from_layers(network, layers):
     return taken
 
 
+def bind(network, X, target, sample_weight):
+    """Give the engine its data: X dense, or CSR as :func:`fasttrain._validation.check_rows` leaves it."""
+    if isinstance(X, np.ndarray):
+        network.bind(X, target, sample_weight)
+    else:
+        network.bind_csr(X.data, X.indices, X.indptr, target, sample_weight)
+
+
+def raw_predict(network, X, threads):
+    """The network's raw predictions of X, dense or CSR."""
+    if isinstance(X, np.ndarray):
+        return network.raw_predict(X, threads)
+    return network.raw_predict_csr(X.data, X.indices, X.indptr, threads)
+
+
 def mean_loss(network, loss, X, target, sample_weight, threads):
     """Weighted mean over rows of the network's loss on X, its outputs' losses added up."""
-    raw, y, weight = network.raw_predict(X, threads), target, sample_weight
-    total = float(len(X)) if weight is None else float(weight.sum(dtype=np.float64))
+    raw, y, weight = raw_predict(network, X, threads), target, sample_weight
+    total = float(X.shape[0]) if weight is None else float(weight.sum(dtype=np.float64))
     if weight is not None and loss.targets != "classes" and raw.shape[1] > 1:
         weight = np.repeat(weight, raw.shape[1])
         y, raw = y.reshape(-1, 1), raw.reshape(-1, 1)

@@ -92,6 +92,23 @@ def check_batch_size(batch_size, n_samples):
     return int(batch_size)
 
 
+def check_rows(X):
+    """A dense or CSR matrix that scikit-learn's checks have passed, as the kernels read it.
+
+    CSR: columns ascend without duplicates, arrays are aligned and consistent. The caller's matrix is not changed.
+    """
+    if not hasattr(X, "indptr"):
+        # scikit-learn keeps an array whose elements lie across their boundaries; the kernels must not see one
+        return np.require(X, requirements="CA")
+    X.check_format(full_check=True)
+    if not X.has_canonical_format:
+        X = X.copy()
+        X.sum_duplicates()
+    if not X.data.flags.aligned:
+        X = X.copy()
+    return X
+
+
 def check_design(X):
     """X as a finite, C-contiguous float32 or float64 array of at least one row and one column."""
     X = real_array(X, "X")
