@@ -60,9 +60,10 @@ SHAPES = [(32, 100, 64), (32, 64, 32), (200, 784, 128), (64, 784, 128), (256, 78
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-@pytest.mark.parametrize("product", ["A W", "A^T D"])
+@pytest.mark.parametrize("product", ["A W", "D W^T", "A^T D"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def bench_products(compare, shape, product, dtype):
+    """The three products of a step; the engine keeps W and its transposed copy as panels."""
     m, k, n = shape
     rng = np.random.default_rng(0)
     A = rng.standard_normal((m, k)).astype(dtype)
@@ -70,20 +71,25 @@ def bench_products(compare, shape, product, dtype):
     D = rng.standard_normal((m, n)).astype(dtype)
     repeat = max(1, int(5e7 / (2 * m * k * n)))
     wide = primitives.panel_columns(A.itemsize)
-    panels = np.concatenate([W[:, c:c + wide].ravel() for c in range(0, n, wide)])
-    z, g = np.empty((m, n), dtype), np.empty(k * n, dtype)
+    left, right = (D, W.T) if product == "D W^T" else (A, W)
+    # columns that are not there are zeros up to a whole vector
+    right = np.pad(right, ((0, 0), (0, -right.shape[1] % primitives.vector_lanes(A.itemsize))))
+    panels = np.concatenate([right[:, c:c + wide].ravel() for c in range(0, right.shape[1], wide)])
+    z, g = np.empty((m, right.shape[1]), dtype), np.empty(panels.size, dtype)
+    gradient = D if product == "A^T D" else np.zeros_like(z)
     flops = 2.0 * m * k * n
     peak = primitives.fma_peak(np.dtype(dtype).itemsize, 0.2)
+    numpy_product = {"A W": lambda: np.dot(A, W), "D W^T": lambda: np.dot(D, W.T), "A^T D": lambda: np.dot(A.T, D)}
 
-    def numpy_product():
+    def numpy_products(product=numpy_product[product]):
         for _ in range(repeat):
-            np.dot(A, W) if product == "A W" else np.dot(A.T, D)
+            product()
 
     compare(
         "products", f"{product} {m}x{k}x{n} {dtype}",
         {
-            "fasttrain": lambda: primitives.multiply(A, panels, D, product == "A W", z, g, repeat),
-            "NumPy": numpy_product,
+            "fasttrain": lambda: primitives.multiply(left, panels, gradient, product != "A^T D", z, g, repeat),
+            "NumPy": numpy_products,
         },
         reached=lambda times: flops * repeat / times["fasttrain"] / peak, what="of FMA peak", target=0.8, seconds=0.5,
     )

@@ -47,8 +47,8 @@ def alternate(functions, seconds=2.0, rounds=None, warm=1, settle=False):
     functions : dict of callables without arguments
     seconds : float
         About how long to measure when ``rounds`` is None; at least 5 rounds.
-    settle : bool
-        Pause before each call, for functions that use several threads.
+    settle : bool or float
+        Pause before each call, for functions that use several threads; a number says how long.
     """
     for _ in range(warm):
         for function in functions.values():
@@ -59,7 +59,7 @@ def alternate(functions, seconds=2.0, rounds=None, warm=1, settle=False):
     while done < (rounds or 5) or (rounds is None and time.perf_counter() < end and done < 1000):
         for name, function in functions.items():
             if settle:
-                time.sleep(SETTLE_SECONDS)
+                time.sleep(SETTLE_SECONDS if settle is True else settle)
             start = time.perf_counter()
             function()
             times[name].append(time.perf_counter() - start)
