@@ -49,6 +49,10 @@ CASES = [
      FRAME),
     (MLPClassifier, {"solver": "lbfgs", "max_iter": 3, "hidden_layer_sizes": ()}, (X, CODES > 0), X),
     (MLPRegressor, {"max_iter": 3, "loss": fasttrain.losses.Huber(0.3)}, (X, np.c_[Y, Y]), X),
+    (MLPClassifier, {"max_iter": 3, "hidden_layer_sizes": (5, 4), "batch_norm": ["before", None], "dropout": 0.1,
+                     "averaging": "ema", "optimizer": fasttrain.optimizers.Lion(), "schedule": "cosine"}, (X, WORDS), X),
+    (MLPRegressor, {"max_iter": 3, "batch_norm": "after", "penalties": ["l1", None], "max_norm": 2.0}, (X, Y), X),
+    (MLPClassifier, {"max_iter": 3, "loss": "hinge", "mixup": 0.0}, (X, WORDS), X),
     (MLPRegressor, {"max_iter": 3, "hidden_layer_sizes": (3, 4), "activation": ["relu", Elu(0.5)]}, (X, Y), X),
     (DropDuplicates, {}, (X,), X),
     (DropMissing, {"missing_values": ("?", -1)}, (X,), X),
@@ -160,6 +164,7 @@ def test_perceptrons_train_on(tmp_path):
 DAMAGED = [
     (MLPClassifier, "n_features_in_", 4, "coefs_ of MLPClassifier must fit"),
     (MLPClassifier, "n_outputs_", 4, "n_outputs_ of MLPClassifier must be 3"),
+    (MLPClassifier, "batch_norm_", [None], "batch_norm_ of MLPClassifier must be None or have 2 layers"),
     (MLPClassifier, "_hidden", [], "_hidden of MLPClassifier must have 2"),
     (MLPClassifier, "_hidden", [["system", 0.0], ["relu", 0.0]], "_hidden of MLPClassifier must name"),
     (MLPClassifier, "intercepts_", [], "coefs_ of MLPClassifier must fit|uses array"),

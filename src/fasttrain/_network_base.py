@@ -25,6 +25,9 @@ from fasttrain.callbacks import ProgressBar, as_callbacks
 from fasttrain.checkpoints import load_checkpoint, random_state_to
 from fasttrain.training import Reshuffling, train, train_lbfgs
 
+# The engine's own, added to the variance of a normalized layer.
+NORMALIZATION_EPSILON = 1e-3
+
 # SciPy's own default; scikit-learn leaves it there, and n_iter_ hangs on it.
 _FTOL = 2.220446049250313e-09
 
@@ -53,6 +56,23 @@ def _normalization(place, gain_and_shift, mean_and_variance):
     names = ("scale", "shift", "mean", "variance")
     arrays = (*gain_and_shift, *mean_and_variance)
     return {"place": place, **{name: array.copy() for name, array in zip(names, arrays)}}
+
+
+def folded_layers(model):
+    """New arrays of weights and biases that predict without batch normalization what the model predicts with it."""
+    coefs, intercepts = [c.copy() for c in model.coefs_], [b.copy() for b in model.intercepts_]
+    for i, layer in enumerate(model.batch_norm_ or []):
+        if layer is None:
+            continue
+        scale = layer["scale"] / np.sqrt(layer["variance"] + NORMALIZATION_EPSILON)
+        shift = layer["shift"] - layer["mean"] * scale
+        if layer["place"] == "before":
+            coefs[i], intercepts[i] = coefs[i] * scale, intercepts[i] * scale + shift
+        else:
+            intercepts[i + 1] = intercepts[i + 1] + shift @ coefs[i + 1]
+            coefs[i + 1] = scale[:, None] * coefs[i + 1]
+    dtype = model.coefs_[0].dtype
+    return [c.astype(dtype) for c in coefs], [b.astype(dtype) for b in intercepts]
 
 
 class MultilayerPerceptron(Convertible, BaseEstimator):

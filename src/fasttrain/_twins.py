@@ -17,6 +17,8 @@ import sklearn.neural_network
 import sklearn.preprocessing
 
 from fasttrain import linear_model, losses, neural_network, preprocessing
+from fasttrain._network_base import folded_layers
+from fasttrain._network_settings import hidden_layers
 
 # scikit-learn's own classes, also when its packages are patched later.
 stock_linear, stock_network, stock_preprocessing, multioutput = (
@@ -268,7 +270,7 @@ def _network_to_stock(model):
     classifier = isinstance(model, neural_network.MLPClassifier)
     stock = stock_network.MLPClassifier if classifier else stock_network.MLPRegressor
     fitted = hasattr(model, "coefs_")
-    used = model._hidden if fitted else model._hidden_layers()[1]
+    used = model._hidden if fitted else hidden_layers(model)[1]
     names = list(dict.fromkeys(name for name, _ in used))
     if len(names) > 1 or not set(names) <= set(_STOCK_ACTIVATIONS):
         raise ValueError(
@@ -276,7 +278,10 @@ def _network_to_stock(model):
             f"{', '.join(_STOCK_ACTIVATIONS)}, got {model.activation!r}"
         )
     changed = {"activation": names[0] if names else "identity"}
-    if not classifier:
+    if classifier:
+        if model.loss != "log_loss":
+            raise ValueError(f"to_sklearn of an MLPClassifier needs the loss 'log_loss', got {model.loss!r}")
+    else:
         # the other losses predict what the squared error predicts: the outputs as they are
         changed["loss"] = "poisson" if losses.get(model.loss).inverse_link == "exponential" else "squared_error"
     new = with_parameters(stock, model, **changed)
@@ -290,8 +295,7 @@ def _network_to_stock(model):
         for name in ("loss_", "best_loss_", "loss_curve_", "validation_scores_", "best_validation_score_")
         if hasattr(model, name)
     }
-    return _fitted_network(
-        new, model, rows, [c.copy() for c in model.coefs_], [b.copy() for b in model.intercepts_], state)
+    return _fitted_network(new, model, rows, *folded_layers(model), state)
 
 
 def _fitted_network(new, model, targets, coefs, intercepts, state):
@@ -319,27 +323,26 @@ def _network_from_stock(model, target_class):
     if not hasattr(model, "coefs_"):
         return new
     take(new, model, fitted_names(model))
-    new._hidden = new._hidden_layers()[1][:len(model.coefs_) - 1]
-    new.validation_loss_curve_ = None
+    new._hidden = hidden_layers(new)[1][:len(model.coefs_) - 1]
+    new.validation_loss_curve_ = new.batch_norm_ = None
     new._no_improvement_count = 0
     if target_class is neural_network.MLPClassifier:
         several = model.out_activation_ == "logistic" and model.n_outputs_ > 1
-        new._label_binarizer = stock_preprocessing.LabelBinarizer().fit(
-            np.eye(len(model.classes_), dtype=int) if several else model.classes_)
+        new._note_classes(np.eye(len(model.classes_), dtype=int) if several else model.classes_)
         new.classes_ = model.classes_.copy()
     return new
 
 
 def fitted_network_of(new, coefs, intercepts, classes):
     """The perceptron ``new`` of fasttrain with these weights, as a fit of no epochs would leave it."""
-    new._hidden = new._hidden_layers()[1][:len(coefs) - 1]
+    new._hidden = hidden_layers(new)[1][:len(coefs) - 1]
+    new.batch_norm_ = None
     new.coefs_, new.intercepts_ = coefs, intercepts
     new.n_features_in_, new.n_outputs_, new.n_layers_ = coefs[0].shape[0], coefs[-1].shape[1], len(coefs) + 1
     if classes is None:
         new.out_activation_ = "exp" if new._loss_spec().inverse_link == "exponential" else "identity"
     else:
-        new._label_binarizer = stock_preprocessing.LabelBinarizer().fit(classes)
-        new.classes_ = classes
+        new._note_classes(classes)
         new.out_activation_ = "softmax" if len(classes) > 2 else "logistic"
     new.n_iter_ = new.t_ = new._no_improvement_count = 0
     new.loss_, new.loss_curve_, new.validation_loss_curve_ = np.nan, [], None

@@ -283,6 +283,15 @@ def _check_perceptron(model):
     _require(len(model._hidden) == len(coefs) - 1, model, "_hidden", f"have {len(coefs) - 1} activations")
     for name, parameter in model._hidden:
         _require(name in KERNEL_ACTIVATIONS and np.isfinite(parameter), model, "_hidden", "name activations")
+    layers = model.batch_norm_
+    good = layers is None or (isinstance(layers, list) and len(layers) == len(coefs) - 1)
+    _require(good, model, "batch_norm_", f"be None or have {len(coefs) - 1} layers")
+    for layer, width in zip(layers or [], widths[1:]):
+        if layer is not None:
+            parts = [layer.get(name) for name in ("scale", "shift", "mean", "variance")]
+            good = layer.get("place") in ("before", "after") and all(np.shape(part) == (width,) for part in parts)
+            good = good and np.isfinite(parts).all() and (parts[3] >= 0).all()
+            _require(good, model, "batch_norm_", f"have four finite arrays of {width} numbers")
 
 
 def _check_one_hot(model):

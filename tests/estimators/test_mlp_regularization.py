@@ -279,3 +279,15 @@ def test_l1_removes_features():
     assert unused.tolist() == [False, False, True, True, True]
 
 
+
+
+@both
+@pytest.mark.parametrize("places", ["before", ["after", None], ["before", "after"]], ids=str)
+def test_folded_layers_predict_the_same(cls, places):
+    options = {"activation": "tanh", "batch_norm": places, "learning_rate_init": 0.05, "max_iter": 10}
+    model = make(cls, **options).fit(X, target(cls))
+    stock = model.to_sklearn()
+    if cls is MLPRegressor:
+        np.testing.assert_allclose(stock.predict(X), model.predict(X), rtol=1e-10, atol=1e-12)
+    else:
+        np.testing.assert_allclose(stock.predict_proba(X), model.predict_proba(X), rtol=1e-10)

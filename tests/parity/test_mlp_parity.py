@@ -5,6 +5,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from scipy import sparse
 from sklearn import neural_network as theirs
 from sklearn.exceptions import ConvergenceWarning
 
@@ -64,6 +65,8 @@ def draw(seed):
     weight = rng.uniform(0.2, 3.0, n) if rng.random() < 0.4 else None
     if kind == "poisson":
         options["loss"] = "poisson"
+    if rng.random() < 0.2:
+        X = sparse.csr_array(np.where(rng.random(X.shape) < 0.5, X, 0.0))
     name = "MLPClassifier" if kind in ("binary", "multiclass", "multilabel") else "MLPRegressor"
     return kind, name, X, y, weight, options
 
@@ -138,7 +141,7 @@ def iterations_without_clipping(name, X, y, weight, options):
 
     def watch(network, parameters, threads):
         answer = evaluate(network, parameters, threads)
-        raw = network.raw_predict(X)
+        raw = network.raw_predict(X.toarray() if sparse.issparse(X) else X)
         spread = np.ptp(raw, axis=1) if y.ndim == 1 and raw.shape[1] > 1 else abs(raw)
         if spread.max() > limit:
             before_clipping.append(len(done))
@@ -193,7 +196,8 @@ def amplifies_rounding(seed):
     plain = fitted(theirs, name, X, y, weight, options)[0]
     for trial in range(5):
         noise = np.random.default_rng(trial).uniform(-4e-16, 4e-16, X.shape)
-        other = fitted(theirs, name, X * (1 + noise), y, weight, options)[0]
+        moved = X.multiply(1 + noise).tocsr() if sparse.issparse(X) else X * (1 + noise)
+        other = fitted(theirs, name, moved, y, weight, options)[0]
         for a, b in zip(plain.coefs_, other.coefs_, strict=True):
             if abs(a - b).max() > 4e-11 * abs(a).max():
                 return True
@@ -204,8 +208,9 @@ def test_the_draws_cover_the_parameters():
     """No value of a choice goes undrawn, alone or with each solver."""
     seen = Counter()
     for seed in range(N_DRAWS):
-        kind, _, _, _, weight, options = draw(seed)
+        kind, _, X, _, weight, options = draw(seed)
         solver = options["solver"]
+        seen["sparse", sparse.issparse(X), solver] += 1
         seen[kind, solver] += 1
         seen["weights", weight is not None, solver] += 1
         for name in ("activation", "learning_rate", "early_stopping", "shuffle", "nesterovs_momentum"):
@@ -213,7 +218,7 @@ def test_the_draws_cover_the_parameters():
     for solver in ("adam", "sgd", "lbfgs"):
         for kind in ("binary", "multiclass", "multilabel", "regression", "multioutput", "poisson"):
             assert seen[kind, solver]
-        for name in ("weights", "early_stopping", "shuffle", "nesterovs_momentum"):
+        for name in ("weights", "early_stopping", "shuffle", "nesterovs_momentum", "sparse"):
             assert seen[name, True, solver]
             assert seen[name, False, solver]
         for rate in ("constant", "invscaling", "adaptive"):
@@ -277,6 +282,7 @@ def test_going_on_after_a_fit_is_scikit_learns(solver, then):
 
 def test_printed_lines_are_scikit_learns(capsys):
     _, _, X, _, _, options = draw(11)
+    assert not sparse.issparse(X)
     for early_stopping in (False, True):
         options |= {"solver": "sgd", "learning_rate": "adaptive", "verbose": True, "early_stopping": early_stopping,
                     "n_iter_no_change": 2, "tol": 0.1, "learning_rate_init": 1e-5, "max_iter": 30,
