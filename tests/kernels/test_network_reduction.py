@@ -1,4 +1,6 @@
-"""How the engine makes one number of a batch's losses, and the raw predictions that it keeps."""
+"""How the engine makes one number of the losses of a batch, outputs with an activation, kept predictions."""
+
+import itertools
 
 import numpy as np
 import pytest
@@ -147,3 +149,54 @@ def test_biases_decay_when_asked(decay_biases):
     if not decay_biases:
         h["weight_decay"] = 0
     np.testing.assert_allclose(found[1], reference.update(training.intercept, g0, {}, 1, h), rtol=1e-11)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("hidden", [0, 9])
+@pytest.mark.parametrize("k", [1, 3, 70])
+@pytest.mark.parametrize("batch_size", BATCHES)
+def test_outputs_with_an_activation(batch_size, k, hidden, weighted):
+    """One step of gradient descent against the chain rule, for each activation; the same bytes for 1 and 3 threads."""
+    rng = np.random.default_rng([batch_size, k])
+    n = batch_size
+    X, y = rng.normal(size=(n, 5)), rng.normal(size=(n, k))
+    w = rng.integers(0, 3, n).astype(float) if weighted else None
+    scale = 1 / n if w is None else 1 / w.sum()
+    widths = [5, *([hidden] if hidden else []), k]
+    coefs = [rng.normal(size=size) / 2 for size in itertools.pairwise(widths)]
+    biases = [rng.normal(size=size) / 2 for size in widths[1:]]
+    for name, (value, derivative) in reference.ACTIVATIONS.items():
+        h = np.tanh(X @ coefs[0] + biases[0]) if hidden else X
+        z = h @ coefs[-1] + biases[-1]
+        loss, gradient = reference.LOSSES["huber"]
+        a = value(z, 0.7)
+        rows = np.ones(n) if w is None else w
+        d = gradient(y, a, 0.5) * derivative(z, 0.7) * rows[:, None] * scale
+        found = []
+        for threads in (1, 3):
+            network = Network(5, k, "float64", hidden=widths[1:-1], activations=[("tanh", 1.0)][:len(widths) - 2])
+            network.parameters[:] = network.pack_layers(coefs, biases)
+            network.set_loss("huber", 0.5)
+            network.set_output_activation(name, 0.7)
+            network.set_optimizer("gradient_descent", (), {})
+            network.bind(X, y, w)
+            network.start_epoch(None, n, np.full(1, 0.1), threads)
+            while not network.run(10.0):
+                pass
+            found.append((network.parameters.tobytes(), network.epoch_loss))
+        assert found[0] == found[1]
+        assert found[0][1] == pytest.approx((loss(y, a, 0.5).sum(axis=1) * rows).sum() * scale, rel=1e-11)
+        after, after_biases = network.unpack_layers(network.parameters)
+        np.testing.assert_allclose(after[-1], coefs[-1] - 0.1 * h.T @ d, rtol=1e-9, atol=1e-12, err_msg=name)
+        np.testing.assert_allclose(after_biases[-1], biases[-1] - 0.1 * d.sum(axis=0), rtol=1e-9, atol=1e-12)
+        if hidden:
+            below = d @ coefs[-1].T * (1 - h * h)
+            np.testing.assert_allclose(after[0], coefs[0] - 0.1 * X.T @ below, rtol=1e-9, atol=1e-12, err_msg=name)
+        # predictions are those before the activation, and a network may go back to plain outputs
+        z = (np.tanh(X @ after[0] + after_biases[0]) if hidden else X) @ after[-1] + after_biases[-1]
+        np.testing.assert_allclose(network.raw_predict(X), z, rtol=1e-9, atol=1e-12)
+        network.set_output_activation("identity")
+        network.start_epoch(None, n, np.zeros(1), 1)
+        while not network.run(10.0):
+            pass
+        assert network.epoch_loss == pytest.approx((loss(y, z, 0.5).sum(axis=1) * rows).sum() * scale, rel=1e-11)

@@ -242,6 +242,10 @@ cdef class Network:
             shape.d = size
             size += shape.width
             if i == self.task.n_layers - 1:
+                if shape.activation:
+                    shape.z = size
+                    shape.a = size + shape.width
+                    size += 2 * shape.width
                 break
             shape.a = shape.z = shape.o = shape.s = size
             size += shape.width
@@ -281,6 +285,15 @@ cdef class Network:
         """
         self.task.loss_scale = scale
         self.task.mean_over_rows = over_rows
+
+    def set_output_activation(self, name, double parameter=1.0):
+        """Apply an activation to the outputs before an elementwise loss; predictions stay raw. 'identity' for none."""
+        cdef layer* shape = &self.layers[self.task.n_layers - 1]
+        number = _activations.NAMES.index(name)
+        if number != shape.activation:
+            shape.activation = number
+            self._lay_out()
+        shape.activation_parameter = parameter
 
     def set_penalty(self, l1, l2, bint over_batch=False):
         """``l1 * sum|w| + l2 / 2 * sum w^2`` over the weights, not the biases; each a number or one for each layer.

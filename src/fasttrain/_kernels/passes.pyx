@@ -293,13 +293,21 @@ cdef void loss_rows(fit_task* task, buffers* at, Py_ssize_t first, Py_ssize_t m,
     """Loss and loss gradient of batch rows [first, first + m): d holds the predictions and receives the gradient."""
     cdef const real* y = <const real*> task.y
     cdef const real* weight = <const real*> task.weight
-    cdef Py_ssize_t width = output(task).width, k = output(task).n_out, i, c, position
+    cdef layer* shape = output(task)
+    cdef Py_ssize_t width = shape.width, k = shape.n_out, i, c, position
     cdef Py_ssize_t y_width = task.y_width
+    cdef real* z = d_io
+    cdef real* a = d_io
     cdef double total
     cdef real scale
-    if task.outputs != NULL:
+    if task.outputs != NULL and task.training:
         for i in range(m):
             memcpy(<real*> task.outputs + (at.start + first + i) * k, d_io + i * width, k * sizeof(real))
+    if shape.activation:
+        z = d_io + at.capacity * (shape.z - shape.d)
+        a = d_io + at.capacity * (shape.a - shape.d)
+        memcpy(z, d_io, m * width * sizeof(real))
+        activate(shape.activation, <real> shape.activation_parameter, z, a, m * width)
     if task.order != NULL or (task.training and task.mix_share != NULL):
         gather(task, at, first, m, gathered)
         y = gathered
@@ -312,19 +320,21 @@ cdef void loss_rows(fit_task* task, buffers* at, Py_ssize_t first, Py_ssize_t m,
             weight += at.start + first
     weight_out[0] = <double> m if weight == NULL else sum(weight, m)
     if task.loss == FT_LOSS_softmax_crossentropy:
-        sum_out[0] = softmax_loss(y, y_width, d_io, width, weight, m, k, True, d_io, width)
+        sum_out[0] = softmax_loss(y, y_width, a, width, weight, m, k, True, d_io, width)
     elif width == 1:
-        sum_out[0] = loss_span(task.loss, <real> task.loss_parameter, y, d_io, weight, m, True, d_io)
+        sum_out[0] = loss_span(task.loss, <real> task.loss_parameter, y, a, weight, m, True, d_io)
     elif weight == NULL and width == k:
-        sum_out[0] = loss_span(task.loss, <real> task.loss_parameter, y, d_io, <const real*> NULL, m * k, True, d_io)
+        sum_out[0] = loss_span(task.loss, <real> task.loss_parameter, y, a, <const real*> NULL, m * k, True, d_io)
     else:
         total = 0.0
         for i in range(m):
             position = i * width
             scale = weight[i] if weight != NULL else 1
             total = total + scale * loss_span(
-                task.loss, <real> task.loss_parameter, y + i * k, d_io + position, <const real*> NULL, k, True,
+                task.loss, <real> task.loss_parameter, y + i * k, a + position, <const real*> NULL, k, True,
                 d_io + position)
             for c in range(k):
                 d_io[position + c] *= scale
         sum_out[0] = total
+    if shape.activation:
+        activate_backward(shape.activation, <real> shape.activation_parameter, z, a, d_io, m * width)
