@@ -8,8 +8,9 @@ import importlib
 __version__ = "0.1.0"
 
 _SUBMODULES = (
-    "activations", "callbacks", "checkpoints", "descent", "interop", "linear_model", "losses", "model_selection",
-    "neural_network", "optimizers", "patch", "penalties", "persistence", "preprocessing", "schedules", "training",
+    "activations", "callbacks", "checkpoints", "descent", "interop", "keras", "layers", "linear_model", "losses",
+    "model_selection", "models", "neural_network", "optimizers", "patch", "penalties", "persistence", "preprocessing",
+    "schedules", "training",
 )
 
 # Where each name that is public here really lives.

@@ -1,0 +1,178 @@
+"""From a stack of Keras layers to what the engine has: dense layers, what comes with each, and in which order."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from fasttrain._kernels.network import Network
+from fasttrain.keras.activations import linear
+from fasttrain.layers import Activation, BatchNormalization, Dense, Dropout, Flatten, InputLayer
+
+_ORDER = "each Dense may be followed by Activation, BatchNormalization (before or after it) and Dropout, in this order"
+
+
+@dataclass
+class Unit:
+    """A dense layer and what follows it: activation, normalization before or after it, dropout."""
+
+    dense: Dense
+    activation: object
+    normalization: BatchNormalization | None = None
+    before: bool = False
+    rate: float = 0.0
+    # how far the layers have come: 0 linear so far, 1 activated, 2 normalized after it, 3 dropped out
+    stage: int = 0
+
+
+@dataclass
+class Stack:
+    """A model as the engine sees it.
+
+    Attributes
+    ----------
+    units : list of Unit
+        From the input upwards; the last one is the output.
+    rate : float
+        Dropout of the input.
+    seeds : list of int
+        Of the dropout layers.
+    """
+
+    units: list = field(default_factory=list)
+    rate: float = 0.0
+    seeds: list = field(default_factory=list)
+
+    @property
+    def activation(self):
+        """Of the outputs."""
+        return self.units[-1].activation
+
+    @property
+    def n_outputs(self):
+        return self.units[-1].dense.units
+
+    @property
+    def widths(self):
+        return [unit.dense.units for unit in self.units]
+
+
+def _refuse(layer, why):
+    raise ValueError(f"layer {layer.name!r} ({type(layer).__name__}) {why}: {_ORDER}")
+
+
+def stack_of(layers):
+    """The :class:`Stack` of a model's layers, its input left out.
+
+    Raises
+    ------
+    ValueError
+        When the layers stand in an order that the engine does not have; the message names the layer.
+    """
+    stack = Stack()
+    for place, layer in enumerate(layers):
+        unit = stack.units[-1] if stack.units else None
+        if not layer.trainable and layer.weight_names:
+            _refuse(layer, "has trainable=False, but the engine trains all of its layers")
+        if isinstance(layer, InputLayer):
+            _refuse(layer, "is an input after other layers")
+        elif isinstance(layer, Dense):
+            stack.units.append(Unit(layer, layer.activation, stage=int(layer.activation != linear)))
+        elif isinstance(layer, Flatten):
+            if place:
+                _refuse(layer, "must be the first layer")
+        elif isinstance(layer, Dropout):
+            if unit is None:
+                stack.rate = _both(stack.rate, layer.rate)
+            else:
+                unit.rate = _both(unit.rate, layer.rate)
+                unit.stage = 3
+            if layer.seed is not None:
+                stack.seeds.append(layer.seed)
+        elif unit is None:
+            what = "StandardScaler of fasttrain.preprocessing normalizes inputs" if isinstance(
+                layer, BatchNormalization) else "the input has no activation"
+            _refuse(layer, f"must come after a Dense ({what})")
+        elif isinstance(layer, Activation):
+            if layer.activation == linear:
+                continue
+            if unit.stage:
+                _refuse(layer, f"comes after an activation or dropout of {unit.dense.name!r}")
+            unit.activation, unit.stage = layer.activation, 1
+        elif isinstance(layer, BatchNormalization):
+            if unit.normalization is not None or unit.stage > 1:
+                _refuse(layer, f"comes after a normalization or dropout of {unit.dense.name!r}")
+            unit.normalization, unit.before = layer, unit.stage == 0
+            unit.stage = 2 if unit.stage else 0
+        else:
+            _refuse(layer, "is not a layer that the engine has")
+    if not stack.units:
+        raise ValueError("a model must have a Dense layer at least")
+    for unit in stack.units[:-1]:
+        if unit.activation.name == "softmax":
+            _refuse(unit.dense, "has activation 'softmax', which only the last Dense may have")
+    last = stack.units[-1]
+    if last.normalization is not None or last.rate:
+        _refuse(last.dense, "is the last Dense, after which there is no BatchNormalization or Dropout")
+    return stack
+
+
+def _both(rate, other):
+    """Two dropouts in a row are one."""
+    return 1 - (1 - rate) * (1 - other)
+
+
+def network_of(stack, n_features, dtype):
+    """A new engine for the stack; its weights are those of the layers once :func:`push` has been called."""
+    hidden = stack.units[:-1]
+    biases = [unit.dense.use_bias for unit in stack.units]
+    options = {}
+    if any(unit.normalization is not None for unit in hidden):
+        options["normalize"] = [
+            None if unit.normalization is None else "before" if unit.before else "after" for unit in hidden
+        ]
+    network = Network(
+        n_features, stack.n_outputs, dtype, biases[0] if len(set(biases)) == 1 else biases,
+        hidden=stack.widths[:-1],
+        activations=[(unit.activation.name, float(unit.activation.parameter)) for unit in hidden], **options,
+    )
+    penalties = [unit.dense.kernel_regularizer for unit in stack.units]
+    # the engine halves the squares, Keras does not
+    l1 = [0.0 if one is None else one.l1 for one in penalties]
+    l2 = [0.0 if one is None else 2.0 * one.l2 for one in penalties]
+    if len(set(zip(l1, l2))) == 1:
+        network.set_penalty(l1[0], l2[0])
+    else:
+        network.set_penalty(l1, l2)
+    limits = [unit.dense.kernel_constraint for unit in stack.units]
+    if any(limit is not None for limit in limits):
+        network.set_max_norm([np.inf if limit is None else limit.max_value for limit in limits])
+    if stack.rate or any(unit.rate for unit in hidden):
+        network.set_dropout([stack.rate, *(unit.rate for unit in hidden)])
+    return network
+
+
+def penalty_of(stack):
+    """The regularization of all layers, a float."""
+    return sum(
+        unit.dense.kernel_regularizer(unit.dense.value("kernel"))
+        for unit in stack.units if unit.dense.kernel_regularizer is not None
+    )
+
+
+def push(stack, network):
+    """The layers' weights into the engine."""
+    coefs = [unit.dense.value("kernel") for unit in stack.units]
+    biases = [
+        unit.dense.value("bias") if unit.dense.use_bias else np.zeros(unit.dense.units, dtype=coef.dtype)
+        for unit, coef in zip(stack.units, coefs)
+    ]
+    network.parameters[:] = network.pack_layers(coefs, biases)
+
+
+def pull(stack, network):
+    """The engine's weights, from a layer to the array of each of its weights."""
+    coefs, biases = network.unpack_layers(network.parameters)
+    found = {}
+    for unit, coef, bias in zip(stack.units, coefs, biases):
+        found[unit.dense] = {"kernel": coef, "bias": bias} if unit.dense.use_bias else {"kernel": coef}
+    return found

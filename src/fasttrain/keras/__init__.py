@@ -1,0 +1,43 @@
+"""Keras's names on fasttrain's engine: ``from fasttrain import keras`` in place of ``import keras``.
+
+Classes and strings here have Keras 3's names, defaults and conventions, which differ in places from the rest of
+fasttrain's: mean squared error is the mean over outputs, Adam's epsilon is 1e-7, ``L2(l2)`` is ``l2 * sum w^2``. They
+are made for :class:`fasttrain.models.Sequential`.
+
+Examples
+--------
+>>> from fasttrain import keras
+>>> model = keras.models.Sequential()
+>>> model.add(keras.layers.Dense(64, activation="relu", input_dim=100))
+>>> model.add(keras.layers.Dense(1, activation="sigmoid"))
+>>> model.compile(optimizer=keras.optimizers.SGD(momentum=0.9), loss="binary_crossentropy", metrics=["accuracy"])
+>>> model.count_params()
+6529
+"""
+
+import importlib
+
+# Where each name really lives; nothing is imported before it is used, for models and layers import from here.
+_MODULES = {
+    "models": "fasttrain.models",
+    "layers": "fasttrain.layers",
+    "callbacks": "fasttrain.callbacks",
+    **{name: f"fasttrain.keras.{name}" for name in (
+        "activations", "constraints", "initializers", "losses", "metrics", "optimizers", "regularizers", "utils",
+    )},
+}
+_NAMES = {"Sequential": "fasttrain.models", "Input": "fasttrain.layers"}
+
+__all__ = [*_NAMES, *_MODULES]
+
+
+def __getattr__(name):
+    if name in _MODULES:
+        return importlib.import_module(_MODULES[name])
+    if name in _NAMES:
+        return getattr(importlib.import_module(_NAMES[name]), name)
+    raise AttributeError(f"module 'fasttrain.keras' has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted(__all__)

@@ -1,0 +1,50 @@
+"""Keras's activations, which are those of :mod:`fasttrain.activations` under Keras's names and with its defaults.
+
+Examples
+--------
+>>> from fasttrain.keras import activations
+>>> activations.relu([-1.0, 2.0])
+array([0., 2.])
+>>> activations.get("leaky_relu")
+LeakyRelu(negative_slope=0.2)
+"""
+
+from fasttrain import activations as specs
+
+__all__ = [
+    "elu", "exponential", "gelu", "get", "leaky_relu", "linear", "relu", "selu", "sigmoid", "silu", "softmax",
+    "softplus", "swish", "tanh",
+]
+
+elu = specs.Elu()
+exponential = specs.Exponential()
+gelu = specs.Gelu()
+leaky_relu = specs.LeakyRelu(negative_slope=0.2)
+linear = specs.Identity()
+relu = specs.Relu()
+selu = specs.Selu()
+sigmoid = specs.Logistic()
+silu = swish = specs.Silu()
+softmax = specs.Softmax()
+softplus = specs.Softplus()
+tanh = specs.Tanh()
+
+
+def get(identifier):
+    """The activation that ``identifier`` stands for: None is linear, a name Keras's, a spec itself.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For anything else; the message lists the names.
+    """
+    if identifier is None:
+        return linear
+    if isinstance(identifier, str) and identifier in ("leaky_relu", "leakyrelu"):
+        return leaky_relu
+    return specs.get(identifier)
+
+
+def name_of(spec):
+    """Keras's name of an activation, for summaries; the class's where Keras has none."""
+    return next((name for name in __all__ if globals()[name] == spec), type(spec).__name__)

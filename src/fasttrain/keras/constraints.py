@@ -1,0 +1,40 @@
+"""Keras's constraints, as far as the engine has them: the largest norm of a unit's incoming weights."""
+
+from fasttrain._spec import check_real
+from fasttrain.keras._registry import Configured, Registry
+
+__all__ = ["Constraint", "MaxNorm", "get", "max_norm"]
+
+
+class Constraint(Configured):
+    """Base of the constraints."""
+
+
+_registry = Registry("constraint", Constraint)
+
+
+@_registry.add("max_norm", "maxnorm")
+class MaxNorm(Constraint):
+    """After each step, a unit whose incoming weights have a greater Euclidean norm gets them scaled down to it.
+
+    Parameters
+    ----------
+    max_value : float, default=2
+        Greater than 0.
+    axis : int, default=0
+        0, a unit's incoming weights, is the only one there is.
+    """
+
+    def __init__(self, max_value=2, axis=0):
+        if axis != 0:
+            raise ValueError(f"axis of MaxNorm must be 0, the incoming weights of each unit, got {axis!r}")
+        self.max_value = check_real(max_value, "max_value", low=0, open_low=True)
+        self._config = {"max_value": self.max_value, "axis": 0}
+
+
+max_norm = MaxNorm
+
+
+def get(identifier):
+    """The constraint that a name or an object stands for; None for None."""
+    return None if identifier is None else _registry.get(identifier)

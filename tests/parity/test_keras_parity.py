@@ -1,0 +1,271 @@
+"""Sequential against Keras itself on the JAX backend: the same weights and rows give the same losses, epoch by epoch.
+
+The same arithmetic without Keras is tested in tests/estimators/test_sequential_twin.py.
+"""
+
+import os
+import re
+import sys
+
+import numpy as np
+import pytest
+
+os.environ.setdefault("KERAS_BACKEND", "jax")
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+real = pytest.importorskip("keras")
+
+from fasttrain import keras as ours  # noqa: E402
+
+TOLERANCE = 1e-4
+
+OPTIMIZERS = {
+    "sgd": ("SGD", {}),
+    "momentum": ("SGD", {"learning_rate": 0.05, "momentum": 0.9}),
+    "nesterov": ("SGD", {"learning_rate": 0.05, "momentum": 0.8, "nesterov": True}),
+    "sgd_decay": ("SGD", {"learning_rate": 0.05, "weight_decay": 0.1}),
+    "global_clipnorm": ("SGD", {"learning_rate": 0.5, "global_clipnorm": 0.05}),
+    "clipvalue": ("SGD", {"learning_rate": 0.5, "clipvalue": 0.01}),
+    "rmsprop": ("RMSprop", {}),
+    "rmsprop_momentum": ("RMSprop", {"rho": 0.8, "momentum": 0.5, "epsilon": 1e-3}),
+    "rmsprop_centered": ("RMSprop", {"centered": True, "epsilon": 1e-2}),
+    "adagrad": ("Adagrad", {}),
+    "adagrad_fast": ("Adagrad", {"learning_rate": 0.1, "initial_accumulator_value": 0.01, "epsilon": 1e-2}),
+    "adadelta": ("Adadelta", {}),
+    "adadelta_fast": ("Adadelta", {"learning_rate": 1.0, "rho": 0.9, "epsilon": 1e-4}),
+    "adam": ("Adam", {}),
+    "adam_fast": ("Adam", {"learning_rate": 0.02, "beta_1": 0.8, "beta_2": 0.95, "epsilon": 1e-3}),
+    "adam_decay": ("Adam", {"learning_rate": 0.01, "weight_decay": 0.5}),
+    "adamw": ("AdamW", {"learning_rate": 0.01}),
+    "nadam": ("Nadam", {"learning_rate": 0.01}),
+    "lion": ("Lion", {}),
+}
+# loss, its arguments, the last activation, kind of target, metrics
+LOSSES = {
+    "mse": ("MeanSquaredError", {}, None, "real", ["mae", "mse", "r2_score"]),
+    "mse_sigmoid": ("MeanSquaredError", {}, "sigmoid", "binary", ["mse", "accuracy"]),
+    "mse_tanh": ("MeanSquaredError", {}, "tanh", "real", ["mse"]),
+    "mae": ("MeanAbsoluteError", {}, None, "real", ["mean_squared_error"]),
+    "mae_relu": ("MeanAbsoluteError", {}, "relu", "count", ["mse"]),
+    "huber": ("Huber", {"delta": 0.5}, None, "real", ["mae"]),
+    "bce": ("BinaryCrossentropy", {}, "sigmoid", "binary", ["accuracy", "bce", "AUC"]),
+    "bce_logits": ("BinaryCrossentropy", {"from_logits": True, "label_smoothing": 0.1}, None, "binary", ["acc"]),
+    "categorical": ("CategoricalCrossentropy", {"label_smoothing": 0.1}, "softmax", "one_hot",
+                    ["accuracy", "categorical_crossentropy", "top_k_categorical_accuracy"]),
+    "categorical_logits": ("CategoricalCrossentropy", {"from_logits": True}, None, "one_hot", ["accuracy"]),
+    "sparse": ("SparseCategoricalCrossentropy", {}, "softmax", "codes", ["accuracy", "sparse_categorical_accuracy"]),
+    "sparse_logits": ("SparseCategoricalCrossentropy", {"from_logits": True}, None, "codes", ["accuracy"]),
+    "hinge": ("Hinge", {}, "tanh", "binary", ["hinge"]),
+    "squared_hinge": ("SquaredHinge", {}, None, "binary", ["squared_hinge"]),
+    "poisson": ("Poisson", {}, "exponential", "count", ["mse", "poisson"]),
+}
+
+
+def targets(kind, n, k, rng):
+    if kind == "real":
+        return rng.normal(size=(n, k)).astype("float32")
+    if kind == "binary":
+        return rng.integers(0, 2, (n, k)).astype("float32")
+    if kind == "count":
+        return rng.poisson(1.0, (n, k)).astype("float32")
+    codes = rng.integers(0, k, n)
+    return np.eye(k, dtype="float32")[codes] if kind == "one_hot" else codes
+
+
+class Pair:
+    """One configuration built from both libraries with the same weights."""
+
+    def __init__(self, loss="mse", optimizer="sgd", k=3, hidden=("relu", "tanh"), n=100, layers=None, **options):
+        name, arguments, activation, kind, metrics = LOSSES[loss]
+        rng = np.random.default_rng([n, k])
+        self.x = rng.normal(size=(n, 6)).astype("float32")
+        self.y = targets(kind, n, k, rng)
+        self.models = []
+        kind, settings = OPTIMIZERS[optimizer]
+        for library in (real, ours):
+            model = library.Sequential([library.Input(shape=(6,))])
+            made = layers(library) if layers else [library.layers.Dense(8, activation=one) for one in hidden]
+            for layer in [*made, library.layers.Dense(k, activation=activation)]:
+                model.add(layer)
+            model.compile(
+                optimizer=getattr(library.optimizers, kind)(**settings),
+                loss=getattr(library.losses, name)(**arguments), metrics=metrics, **options)
+            self.models.append(model)
+        self.models[1].set_weights(self.models[0].get_weights())
+
+    def fit(self, **arguments):
+        """Both histories of three epochs."""
+        arguments = {"batch_size": 16, "epochs": 3, "shuffle": False, "verbose": 0, **arguments}
+        return [model.fit(self.x, self.y, **arguments) for model in self.models]
+
+    def agree(self, tolerance=TOLERANCE, **arguments):
+        theirs, own = self.fit(**arguments)
+        assert list(own.history) == list(theirs.history)
+        assert own.epoch == theirs.epoch
+        for key, values in theirs.history.items():
+            np.testing.assert_allclose(own.history[key], values, rtol=tolerance, atol=1e-6, err_msg=key)
+        prediction = self.models[0].predict(self.x, verbose=0)
+        np.testing.assert_allclose(self.models[1].predict(self.x), prediction, rtol=5e-3, atol=5e-4)
+        return own
+
+
+def test_the_peer_is_not_ours():
+    assert real is sys.modules["keras"]
+    assert "fasttrain" not in real.__file__
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_every_optimizer(optimizer):
+    Pair("mse", optimizer).agree()
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_every_loss(loss):
+    history = Pair(loss, "adam_fast").agree(validation_split=0.2).history
+    assert len(history["val_loss"]) == 3
+
+
+@pytest.mark.parametrize("loss", ["bce", "mse", "poisson"])
+def test_one_output(loss):
+    Pair(loss, "momentum", k=1).agree()
+
+
+def test_no_hidden_layer():
+    Pair("sparse", "sgd", hidden=()).agree()
+
+
+@pytest.mark.parametrize(
+    "activation", ["linear", "relu", "leaky_relu", "elu", "selu", "gelu", "silu", "tanh", "sigmoid", "softplus",
+                   "exponential"])
+def test_every_activation(activation):
+    Pair("mse", "sgd", hidden=(activation,)).agree()
+
+
+def test_a_batch_beyond_the_rows():
+    Pair("mse", "adam_fast").agree(batch_size=1000)
+
+
+@pytest.mark.parametrize("optimizer", ["momentum", "adam_fast", "rmsprop_momentum"])
+def test_l2_is_not_halved(optimizer):
+    def layers(library):
+        regularizer = library.regularizers.L2(0.05)
+        return [library.layers.Dense(8, activation="relu", kernel_regularizer=regularizer)]
+
+    pair = Pair("mse", optimizer, layers=lambda library: layers(library))
+    pair.agree(validation_split=0.25)
+
+
+def test_sample_weights_are_divided_by_rows():
+    pair = Pair("mse", "momentum", weighted_metrics=["mae"])
+    weights = np.random.default_rng(0).uniform(0, 3, len(pair.x)).astype("float32")
+    pair.agree(sample_weight=weights, validation_split=0.3)
+    theirs = pair.models[0].evaluate(pair.x, pair.y, sample_weight=weights, verbose=0)
+    np.testing.assert_allclose(
+        pair.models[1].evaluate(pair.x, pair.y, sample_weight=weights, verbose=0), theirs, rtol=TOLERANCE)
+
+
+@pytest.mark.parametrize("loss, k", [("sparse", 3), ("categorical", 3), ("bce", 1)])
+def test_class_weights(loss, k):
+    Pair(loss, "momentum", k=k).agree(class_weight={0: 0.3, 1: 2.0})
+
+
+def test_evaluate_returns_the_same_list_and_dict():
+    pair = Pair("sparse", "adam")
+    pair.fit()
+    theirs, own = (model.evaluate(pair.x, pair.y, verbose=0) for model in pair.models)
+    np.testing.assert_allclose(own, theirs, rtol=TOLERANCE)
+    theirs, own = (model.evaluate(pair.x, pair.y, verbose=0, return_dict=True) for model in pair.models)
+    assert own == pytest.approx(theirs, rel=TOLERANCE)
+
+
+def test_single_batches_and_a_second_fit_go_on_with_the_optimizers_memory():
+    pair = Pair("bce", "nadam", k=1)
+    pair.fit(epochs=1)
+    for start in (0, 20, 40):
+        rows = slice(start, start + 20)
+        theirs, own = (model.train_on_batch(pair.x[rows], pair.y[rows]) for model in pair.models)
+        np.testing.assert_allclose(own, theirs, rtol=TOLERANCE)
+        theirs, own = (model.test_on_batch(pair.x[rows], pair.y[rows]) for model in pair.models)
+        np.testing.assert_allclose(own, theirs, rtol=TOLERANCE)
+    pair.agree(epochs=6, initial_epoch=3)
+    assert pair.models[1].optimizer.iterations == int(pair.models[0].optimizer.iterations)
+
+
+def test_learning_rate_may_be_set_between_fits_and_by_a_function_of_the_step():
+    pair = Pair("mse", "sgd")
+    pair.fit(epochs=1)
+    for model in pair.models:
+        model.optimizer.learning_rate = 0.002
+    pair.agree()
+    decay = real.optimizers.schedules.ExponentialDecay(0.1, decay_steps=5, decay_rate=0.7)
+    for model, library, rate in zip(pair.models, (real, ours), (decay, lambda step: float(0.1 * 0.7 ** (step / 5)))):
+        model.compile(optimizer=library.optimizers.SGD(rate), loss="mse", metrics=["mse"])
+    pair.agree()
+
+
+@pytest.mark.parametrize("name", ["adam", "sgd", "rmsprop", "adagrad", "adadelta", "adamw", "nadam", "lion"])
+def test_names_stand_for_keras_defaults(name):
+    theirs, own = real.optimizers.get(name), ours.optimizers.get(name)
+    config = theirs.get_config()
+    for key, value in own.get_config().items():
+        if key == "name":
+            continue
+        if value is None:
+            assert not config[key], key
+        else:
+            assert value == pytest.approx(config[key], rel=1e-6), key
+
+
+@pytest.mark.parametrize("loss", sorted({name for name, *_ in LOSSES.values()}))
+def test_losses_and_their_names_by_themselves(loss):
+    rng = np.random.default_rng(0)
+    y, p = rng.uniform(0.05, 0.95, (2, 40, 3)).astype("float32")
+    if "Sparse" in loss:
+        y = rng.integers(0, 3, 40)
+    if "inge" in loss:
+        y = rng.integers(0, 2, (40, 3)).astype("float32")
+    weights = rng.uniform(0, 2, 40).astype("float32")
+    theirs, own = (getattr(library.losses, loss)() for library in (real, ours))
+    # a counter's suffix apart
+    assert own.name == re.sub(r"_\d+$", "", theirs.name)
+    assert own(y, p, sample_weight=weights) == pytest.approx(float(theirs(y, p, sample_weight=weights)), rel=1e-5)
+    name = own.name.removesuffix("_loss")
+    np.testing.assert_allclose(getattr(ours.losses, name)(y, p), getattr(real.losses, name)(y, p), rtol=2e-5)
+
+
+@pytest.mark.parametrize("metric, arguments", [
+    ("BinaryAccuracy", {"threshold": 0.3}), ("CategoricalAccuracy", {}), ("TopKCategoricalAccuracy", {"k": 2}),
+    ("MeanSquaredError", {}), ("RootMeanSquaredError", {}), ("MeanAbsoluteError", {}),
+    ("MeanAbsolutePercentageError", {}), ("MeanSquaredLogarithmicError", {}), ("Precision", {}),
+    ("Recall", {"thresholds": 0.2}), ("AUC", {}), ("AUC", {"num_thresholds": 17}), ("BinaryCrossentropy", {}),
+    ("CategoricalCrossentropy", {}), ("Hinge", {}), ("SquaredHinge", {}), ("Poisson", {}),
+])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_metrics_by_themselves(metric, arguments, weighted):
+    rng = np.random.default_rng(0)
+    p = rng.uniform(0.02, 0.98, (60, 4)).astype("float32")
+    y = np.eye(4, dtype="float32")[rng.integers(0, 4, 60)]
+    weights = rng.uniform(0, 2, 60).astype("float32") if weighted else None
+    theirs, own = (getattr(library.metrics, metric)(**arguments) for library in (real, ours))
+    for metric in (theirs, own):
+        for rows in (slice(0, 25), slice(25, 60)):
+            metric.update_state(y[rows], p[rows], None if weights is None else weights[rows])
+    assert own.name == re.sub(r"_\d+$", "", theirs.name)
+    assert own.result() == pytest.approx(float(theirs.result()), rel=2e-5)
+
+
+@pytest.mark.parametrize("name", ["glorot_uniform", "glorot_normal", "he_uniform", "he_normal", "lecun_normal",
+                                  "lecun_uniform", "random_normal", "random_uniform", "truncated_normal", "orthogonal"])
+def test_initializers_have_the_same_spread(name):
+    theirs, own = (np.asarray(library.initializers.get(name)((300, 200), "float32")) for library in (real, ours))
+    assert own.std() == pytest.approx(theirs.std(), rel=0.03)
+    assert np.abs(own).max() == pytest.approx(np.abs(theirs).max(), rel=0.25)
+    assert own.mean() == pytest.approx(0, abs=4 * own.std() / np.sqrt(own.size))
+
+
+def test_summary_and_sizes_are_the_same():
+    theirs, own = Pair("mse", "sgd").models
+    assert own.count_params() == theirs.count_params()
+    assert [w.shape for w in own.get_weights()] == [w.shape for w in theirs.get_weights()]
+    assert own.output_shape == theirs.output_shape
+    assert own.input_shape == theirs.input_shape
+    assert [len(layer.get_weights()) for layer in own.layers] == [len(layer.weights) for layer in theirs.layers]
