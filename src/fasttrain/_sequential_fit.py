@@ -172,7 +172,7 @@ class _Shifted(Callback):
 
 
 def fit_epochs(model, rows, validation, *, batch_size, epochs, initial_epoch, verbose, callbacks, shuffle,
-               validation_freq, history):
+               validation_freq, resume, history):
     """Run the epochs from ``initial_epoch`` on and fill ``history``; the arguments are Sequential.fit's, checked."""
     n, n_epochs = len(rows.x), epochs - initial_epoch
     model.stop_training = False
@@ -186,7 +186,7 @@ def fit_epochs(model, rows, validation, *, batch_size, epochs, initial_epoch, ve
         kept = np.empty((n, objective.k), dtype=network.dtype)
         network.keep_outputs(kept)
     rng = model._generator() if shuffle else None
-    order, count = None, initial_epoch
+    order = None
 
     def draw_order():
         nonlocal order
@@ -196,8 +196,6 @@ def fit_epochs(model, rows, validation, *, batch_size, epochs, initial_epoch, ve
 
     def numbers():
         """After an epoch: metrics of the predictions that its steps were made from, then the validation's."""
-        nonlocal count
-        count += 1
         model.touch()
         found = {}
         if kept is not None:
@@ -205,7 +203,7 @@ def fit_epochs(model, rows, validation, *, batch_size, epochs, initial_epoch, ve
             if order is not None:
                 y, weight = y[order], None if weight is None else weight[order]
             found = objective.values(y, kept, weight)
-        if validation is not None and (count - initial_epoch) % validation_freq == 0:
+        if validation is not None and keeper.training.epoch % validation_freq == 0:
             values = objective.evaluate(network, validation, get_num_threads())
             found.update({f"val_{name}": value for name, value in values.items()})
         return found
@@ -216,7 +214,7 @@ def fit_epochs(model, rows, validation, *, batch_size, epochs, initial_epoch, ve
         network, optimizer, n_epochs=n_epochs, batch_size=batch_size, n_samples=n,
         learning_rate=optimizer._learning_rate, random_state=rng, draw_order=draw_order, metrics=numbers,
         schedule=None if optimizer.schedule is None else _StepRates(optimizer), callbacks=[*given, keeper],
-        first_step=int(network.counters["t"]),
+        first_step=0 if resume is not None else int(network.counters["t"]), resume=resume,
     )
     history.history = dict(sorted(result.history.items()))
     if not any(isinstance(callback, (LearningRateScheduler, ReduceLROnPlateau)) for callback in callbacks):

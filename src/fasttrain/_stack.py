@@ -55,6 +55,16 @@ class Stack:
     def widths(self):
         return [unit.dense.units for unit in self.units]
 
+    @property
+    def drops(self):
+        """Whether anything is dropped."""
+        return bool(self.rate or any(unit.rate for unit in self.units))
+
+    @property
+    def normalizations(self):
+        """The normalization layers, from the input upwards."""
+        return [unit.normalization for unit in self.units if unit.normalization is not None]
+
 
 def _refuse(layer, why):
     raise ValueError(f"layer {layer.name!r} ({type(layer).__name__}) {why}: {_ORDER}")
@@ -146,8 +156,16 @@ def network_of(stack, n_features, dtype):
     limits = [unit.dense.kernel_constraint for unit in stack.units]
     if any(limit is not None for limit in limits):
         network.set_max_norm([np.inf if limit is None else limit.max_value for limit in limits])
-    if stack.rate or any(unit.rate for unit in hidden):
+    if stack.drops:
         network.set_dropout([stack.rate, *(unit.rate for unit in hidden)])
+    if stack.normalizations:
+        settings = {(layer.momentum, layer.epsilon) for layer in stack.normalizations}
+        if len(settings) > 1:
+            raise ValueError(
+                "all BatchNormalization layers of a model must have one momentum and one epsilon, got "
+                + " and ".join(f"momentum={momentum}, epsilon={epsilon}" for momentum, epsilon in sorted(settings))
+            )
+        network.set_normalization(*settings.pop())
     return network
 
 
@@ -167,6 +185,10 @@ def push(stack, network):
         for unit, coef in zip(stack.units, coefs)
     ]
     network.parameters[:] = network.pack_layers(coefs, biases)
+    normalized = zip(stack.normalizations, network.gains_and_shifts(network.parameters), network.moving_statistics())
+    for layer, (gain, shift), (mean, variance) in normalized:
+        for name, view in zip(layer.weight_names, (gain, shift, mean, variance)):
+            view[:] = layer.value(name)
 
 
 def pull(stack, network):
@@ -175,4 +197,8 @@ def pull(stack, network):
     found = {}
     for unit, coef, bias in zip(stack.units, coefs, biases):
         found[unit.dense] = {"kernel": coef, "bias": bias} if unit.dense.use_bias else {"kernel": coef}
+    normalized = zip(stack.normalizations, network.gains_and_shifts(network.parameters), network.moving_statistics())
+    for layer, (gain, shift), (mean, variance) in normalized:
+        views = zip(layer.weight_names, (gain, shift, mean, variance))
+        found[layer] = {name: np.array(view, dtype=network.dtype) for name, view in views}
     return found

@@ -19,17 +19,18 @@ import numpy as np
 
 from fasttrain import _keras_data as data
 from fasttrain._kernels.threads import get_num_threads
-from fasttrain._memory import put_back, take
+from fasttrain._memory import array_from_layers, array_to_layers, put_back, take
 from fasttrain._sequential_fit import Objective, fit_epochs, step_once
 from fasttrain._spec import check_integer, check_real
 from fasttrain._stack import network_of, pull, push, stack_of
 from fasttrain._validation import check_flag
 from fasttrain.callbacks import as_callbacks
+from fasttrain.checkpoints import load_checkpoint
 from fasttrain.keras import losses, metrics as metric_functions, optimizers, utils
 from fasttrain.keras.activations import name_of
 from fasttrain.layers import InputLayer, Layer, _automatic_name, checked_weights
 
-__all__ = ["History", "Sequential"]
+__all__ = ["History", "Sequential", "load_model"]
 
 
 class History:
@@ -217,6 +218,9 @@ class Sequential:
             first = self._stack.units[0].dense
             self._network = network_of(self._stack, first.input_shape[1], first.value("kernel").dtype)
             self._pushed = {}
+            if self._stack.drops:
+                seeds = self._stack.seeds
+                self._network.set_seed(seeds[0] if seeds else int(self._generator().integers(2**63)))
             if self.optimizer is not None:
                 self._set_optimizer()
         weighted = [layer for layer in self._layers if layer.weight_names]
@@ -268,7 +272,7 @@ class Sequential:
     def __getstate__(self):
         self.pull()
         state = dict(vars(self))
-        if self._network is not None:
+        if self._network is not None and self.optimizer is not None:
             state["_memory"] = self._optimizer_state()
         state.update(_network=None, _stack=None, _pushed={}, history=None)
         return state
@@ -286,18 +290,18 @@ class Sequential:
         network = self._network
         return {
             "rule": network.rule, "counters": dict(network.counters),
-            "slots": {slot: network.unpack_layers(array) for slot, array in network.state.items()},
+            "slots": {slot: array_to_layers(network, array) for slot, array in network.state.items()},
         }
 
     def _set_optimizer_state(self, memory):
+        """Take over what :meth:`_optimizer_state` told."""
         network = self._network
         if memory["rule"] != network.rule or set(memory["slots"]) != set(network.state):
-            return
-        for slot, arrays in memory["slots"].items():
-            network.state[slot][:] = network.pack_layers(*arrays)
+            raise ValueError(f"the optimizer's memory must be of rule {network.rule!r}, got {memory['rule']!r}")
+        for slot, layers in memory["slots"].items():
+            network.state[slot][:] = array_from_layers(network, layers)
         network.counters = memory["counters"]
-        if self.optimizer is not None:
-            self.optimizer.iterations = int(memory["counters"]["t"])
+        self.optimizer.iterations = int(memory["counters"]["t"])
 
     # ---- compile ----
 
@@ -368,7 +372,8 @@ class Sequential:
 
     def fit(self, x=None, y=None, batch_size=None, epochs=1, verbose="auto", callbacks=None, validation_split=0.0,
             validation_data=None, shuffle=True, class_weight=None, sample_weight=None, initial_epoch=0,
-            steps_per_epoch=None, validation_steps=None, validation_batch_size=None, validation_freq=1):
+            steps_per_epoch=None, validation_steps=None, validation_batch_size=None, validation_freq=1, *,
+            resume_from=None):
         """Train.
 
         Parameters
@@ -403,6 +408,10 @@ class Sequential:
             Not used: validation does not depend on it.
         validation_freq : int, default=1
             Validate after every so many epochs.
+        resume_from : path, default=None
+            A checkpoint of :class:`fasttrain.callbacks.ModelCheckpoint`, written by a fit of the same model, data and
+            arguments, to go on from; :func:`fasttrain.keras.utils.set_random_seed` before making the model gives
+            dropout the same masks.
 
         Returns
         -------
@@ -438,10 +447,11 @@ class Sequential:
             rows, validation = data.split(rows, validation_split)
         for callback in callbacks:
             callback.model = self
-        with self._unless_it_fails():
+        with _Restored(self):
             self.history = fit_epochs(
                 self, rows, validation, batch_size=batch_size, epochs=epochs, initial_epoch=initial_epoch,
                 verbose=verbose, callbacks=callbacks, shuffle=bool(shuffle), validation_freq=validation_freq,
+                resume=None if resume_from is None else load_checkpoint(resume_from),
                 history=History(self, {"epochs": epochs, "steps": -(-len(rows.x) // batch_size), "verbose": verbose}),
             )
         return self.history
@@ -456,9 +466,6 @@ class Sequential:
         objective = self._ready()
         return data.rows(x, y, sample_weight, class_weight, objective)
 
-    def _unless_it_fails(self):
-        return _Restored(self)
-
     def train_on_batch(self, x, y=None, sample_weight=None, class_weight=None, return_dict=False):
         """One step on these rows as one batch.
 
@@ -470,7 +477,7 @@ class Sequential:
             The loss before the step and the metrics of the predictions that it was made from.
         """
         rows = self._rows(x, y, sample_weight, class_weight)
-        with self._unless_it_fails():
+        with _Restored(self):
             logs = step_once(self, rows)
         return data.returned(logs, self._objective.names, return_dict)
 
@@ -537,6 +544,27 @@ class Sequential:
             raise ValueError("training must be False: fit and train_on_batch train")
         return self.predict(x)
 
+    def save(self, filepath, overwrite=True):
+        """Write the model to a folder: layers, weights, and if compiled, loss, metrics, optimizer and its memory.
+
+        Parameters
+        ----------
+        filepath : path
+            The folder, whatever its name ends with; it appears, or changes, only when all of it is on the disk.
+        overwrite : bool, default=True
+            False refuses a path that exists.
+
+        Raises
+        ------
+        ValueError
+            When the model is not built, or a file is in the way.
+        TypeError
+            When it was compiled with a function that is not one of fasttrain's.
+        """
+        from fasttrain._sequential_files import save_model
+
+        save_model(self, filepath, overwrite)
+
     # ---- weights ----
 
     @property
@@ -549,7 +577,7 @@ class Sequential:
         return [array for layer in self._layers for array in layer.get_weights()]
 
     def set_weights(self, weights):
-        """Change all layers' arrays to those of a list like that of :meth:`get_weights`, or none if one does not fit."""
+        """Change all layers' arrays to those of a list like that of :meth:`get_weights`; none, if one does not fit."""
         if not self.built:
             self.build()
         weights = iter(checked_weights(weights, self._layers))
@@ -600,6 +628,29 @@ class Sequential:
         total = sum(layer.count_params() for layer in self._layers) if self.built else 0
         text = [f'Model: "{self.name}"', rule, lines[0], rule, *lines[1:], rule, f"Total params: {total:,}"]
         (print if print_fn is None else print_fn)("\n".join(text))
+
+
+def load_model(filepath, custom_objects=None, compile=True):
+    """The model of a folder that :meth:`Sequential.save` wrote.
+
+    Parameters
+    ----------
+    filepath : path
+    custom_objects : None
+        Others raise ValueError: what is loaded is plain data only.
+    compile : bool, default=True
+        Whether to compile it as it was, the optimizer's memory included.
+
+    Raises
+    ------
+    ValueError
+        When a file is missing, cut short, changed, or does not describe a model; the message names it.
+    """
+    from fasttrain._sequential_files import load_model
+
+    if custom_objects is not None:
+        raise ValueError(f"custom_objects must be None, got {custom_objects!r}")
+    return load_model(filepath, compile)
 
 
 class _Restored:

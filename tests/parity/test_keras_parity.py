@@ -155,6 +155,41 @@ def test_l2_is_not_halved(optimizer):
     pair.agree(validation_split=0.25)
 
 
+@pytest.mark.parametrize("place", ["before", "after", "both"])
+@pytest.mark.parametrize("optimizer", ["sgd", "adam_fast", "adam_decay"])
+def test_batch_normalization(optimizer, place):
+    def layers(library):
+        made = library.layers
+        normal = [made.BatchNormalization(momentum=0.8, epsilon=0.01) for _ in range(2)]
+        if place == "before":
+            return [made.Dense(8, use_bias=False), normal[0], made.Activation("relu"), made.Dense(5, "tanh")]
+        if place == "after":
+            return [made.Dense(8, "relu"), normal[0], made.Dense(5), made.ReLU()]
+        return [made.Dense(8), normal[0], made.LeakyReLU(0.1), made.Dense(20), made.ELU(), normal[1]]
+
+    pair = Pair("mse", optimizer, layers=layers)
+    weights = [w + 0.1 for w in pair.models[0].get_weights()]
+    for model in pair.models:
+        model.set_weights(weights)
+    pair.agree(validation_split=0.25)
+    for own, theirs in zip(*[model.get_weights() for model in pair.models[::-1]]):
+        np.testing.assert_allclose(own, theirs, rtol=5e-3, atol=1e-4)
+
+
+def test_some_layers_without_bias():
+    def layers(library):
+        return [library.layers.Dense(8, "tanh", use_bias=False), library.layers.Dense(4, "relu")]
+
+    Pair("mse", "momentum", layers=layers).agree()
+
+
+def test_largest_norms():
+    def layers(library):
+        return [library.layers.Dense(8, "tanh", kernel_constraint=library.constraints.MaxNorm(0.7))]
+
+    Pair("mse", "momentum", layers=layers).agree()
+
+
 def test_sample_weights_are_divided_by_rows():
     pair = Pair("mse", "momentum", weighted_metrics=["mean_absolute_error"])
     weights = np.random.default_rng(0).uniform(0, 3, len(pair.x)).astype("float32")

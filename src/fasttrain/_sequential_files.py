@@ -1,0 +1,112 @@
+"""A Sequential as a folder of JSON and raw arrays; loading builds only classes of fasttrain, from checked values."""
+
+import os
+
+import numpy as np
+
+from fasttrain import layers, models
+from fasttrain._archive import ArchiveKind
+from fasttrain._plain import DECODING_ERRORS, Decoder, Encoder
+from fasttrain._spec import Spec
+from fasttrain.keras import losses, metrics, optimizers
+from fasttrain.keras._registry import serialized
+
+_KIND = ArchiveKind("sequential", 1)
+_LAYERS = {name: getattr(layers, name) for name in layers.__all__ if isinstance(getattr(layers, name), type)}
+
+
+def save_model(model, path, overwrite):
+    """See Sequential.save."""
+    path = os.fspath(path)
+    if not overwrite and os.path.exists(path):
+        raise ValueError(f"{path} exists and overwrite is False")
+    if not model.built:
+        model.build()
+    model._engine()
+    stack = [] if model._input is None else [model._input]
+    content = {
+        "name": model.name,
+        "layers": [
+            {"class_name": type(layer).__name__, "config": layer.get_config(), "given_shape": layer.given_shape}
+            for layer in [*stack, *model.layers]
+        ],
+        "input_shape": list(model.input_shape[1:]),
+        "weights": model.get_weights(),
+        "compiled": None if model._compiled is None else _compiled(model),
+    }
+    encoder = Encoder()
+    _KIND.write(path, encoder(content, "model"), encoder.tensors)
+
+
+def _compiled(model):
+    loss = model._compiled["loss"]
+    for thing in (loss, model.optimizer):
+        if thing is not None and any(isinstance(value, Spec) for value in thing.get_config().values()):
+            raise TypeError(f"a model compiled with {thing!r} cannot be saved; compile it with fasttrain.keras's own")
+    if model.optimizer.schedule is not None:
+        raise TypeError("a model whose learning rate is a function cannot be saved; set a number first")
+    return {
+        "optimizer": serialized(model.optimizer),
+        "loss": None if loss is None else {**serialized(loss), "name": loss.name},
+        "metrics": [_metric(one) for one in model._compiled["metrics"]],
+        "weighted_metrics": [_metric(one) for one in model._compiled["weighted_metrics"]],
+        "memory": model._optimizer_state(),
+    }
+
+
+def _metric(one):
+    if isinstance(one, str):
+        return one
+    if isinstance(one, type) and issubclass(one, metrics.Metric):
+        one = one()
+    if type(one) is not metrics.MeanMetricWrapper and type(one) is getattr(metrics, type(one).__name__, None):
+        return serialized(one)
+    raise TypeError(f"a model compiled with the metric {one!r} cannot be saved; compile it with metrics of fasttrain")
+
+
+def load_model(path, compile):
+    """See :func:`fasttrain.models.load_model`."""
+    if os.path.isfile(path):
+        raise ValueError(f"{os.fspath(path)} is a file; a model of fasttrain is a folder, which Sequential.save writes")
+    index, tensors = _KIND.read(path)
+    decoder = Decoder(tensors)
+    try:
+        content = decoder(index["sequential"])
+        if decoder.unused:
+            raise ValueError(f"no part of the model uses array {min(decoder.unused)!r}")
+        return _model(content, compile)
+    except DECODING_ERRORS as error:
+        raise ValueError(f"{os.path.join(path, _KIND.index)} does not describe a model: {error}") from error
+
+
+def _model(content, compile):
+    model = models.Sequential(name=content["name"])
+    for entry in content["layers"]:
+        kind = _LAYERS.get(entry["class_name"])
+        if kind is None or kind is layers.Layer:
+            raise ValueError(f"{entry['class_name']!r} is not a layer")
+        shape = entry["given_shape"]
+        layer = layers.Input(shape, name=entry["config"]["name"], dtype=entry["config"]["dtype"]) if (
+            kind is layers.InputLayer) else kind.from_config(entry["config"])
+        layer.given_shape = None if shape is None else tuple(shape)
+        model.add(layer)
+    model.build((None, *content["input_shape"]))
+    model.set_weights(content["weights"])
+    compiled = content["compiled"]
+    if compiled is None or not compile:
+        return model
+    loss = compiled["loss"]
+    if loss is not None:
+        name, loss = loss["name"], losses.get({key: loss[key] for key in ("class_name", "config")})
+        loss.name = name
+    model.compile(
+        optimizers.get(compiled["optimizer"]), loss, metrics=compiled["metrics"],
+        weighted_metrics=compiled["weighted_metrics"],
+    )
+    model._engine()
+    memory = compiled["memory"]
+    for slot, parts in memory["slots"].items():
+        if not all(np.isfinite(array).all() for arrays in parts.values() for array in arrays):
+            raise ValueError(f"the optimizer's {slot} must hold finite numbers")
+    model._set_optimizer_state(memory)
+    return model
