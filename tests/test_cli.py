@@ -15,9 +15,9 @@ from rich.console import Console
 from sklearn.datasets import load_breast_cancer
 
 from fasttrain import _fitting, cli, demo
-from fasttrain._table import TableEncoder
 from fasttrain._tutorial import RULES
 from fasttrain.persistence import load
+from fasttrain.preprocessing import TablePreprocessor
 
 
 def run(capsys, *arguments):
@@ -103,8 +103,8 @@ def test_fit_writes_a_model_that_predicts(capsys, data, tmp_path, trees):
 def test_the_folds_learn_their_own_scales(data, monkeypatch):
     """The encoder is fitted once a fold on that fold's rows, and once on all."""
     seen = []
-    fit = TableEncoder.fit
-    monkeypatch.setattr(TableEncoder, "fit", lambda self, X, y=None: seen.append(len(X)) or fit(self, X, y))
+    fit = TablePreprocessor.fit
+    monkeypatch.setattr(TablePreprocessor, "fit", lambda self, X, y=None: seen.append(len(X)) or fit(self, X, y))
     _fitting.run(_fitting.Job(data, "tree", folds=4))
     assert seen == [90, 90, 90, 90, 120]
 
@@ -168,7 +168,7 @@ def test_options_reach_the_estimator(capsys, data, tmp_path, options):
         if option in options:
             assert str(value) == str(given[option]) or float(value) == float(given[option])
     if "--leave-out" in options:
-        assert "rings" not in model[0].numeric
+        assert "rings" not in model[0].feature_names_in_
         assert model[0].categorical == ["girth", "soil"]
     if "l1" in options:
         assert model[-1].n_iter_ <= 7

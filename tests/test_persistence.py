@@ -19,10 +19,9 @@ from sklearn.pipeline import Pipeline, make_pipeline
 
 from fasttrain import _archive, _folders, losses, optimizers, penalties, schedules
 from fasttrain._safetensors import decode_tensors, encode_tensors
-from fasttrain._table import TableEncoder
 from fasttrain.linear_model import LinearClassifier, LinearRegressor
 from fasttrain.persistence import load, save
-from fasttrain.preprocessing import LabelEncoder, MinMaxScaler, OneHotEncoder, StandardScaler
+from fasttrain.preprocessing import LabelEncoder, MinMaxScaler, OneHotEncoder, StandardScaler, TablePreprocessor
 
 rng = np.random.default_rng(0)
 X = rng.normal(size=(60, 4))
@@ -91,7 +90,7 @@ def test_a_loaded_model_trains_on(tmp_path):
 
 def test_encoders_and_tables(tmp_path):
     frame = pd.DataFrame({"a": [1.0, None, 3.0], "wood": ["oak", "elm", None], "more": [1, 2, 3]})
-    table = TableEncoder(["a"], ["wood"], impute=True).fit(frame)
+    table = TablePreprocessor(types={"more": "drop"}).fit(frame)
     save(table, tmp_path / "table")
     np.testing.assert_array_equal(load(tmp_path / "table").transform(frame), table.transform(frame))
     labels = LabelEncoder().fit(LABELS)

@@ -13,11 +13,10 @@ from sklearn.pipeline import Pipeline
 
 from fasttrain import __version__, persistence
 from fasttrain._csv import read_table
-from fasttrain._table import TableEncoder
 from fasttrain.callbacks import Callback
 from fasttrain.linear_model import LinearClassifier, LinearRegressor
 from fasttrain.model_selection import KFold, LeaveOneOut, StratifiedKFold, cross_validate
-from fasttrain.preprocessing import drop_duplicates, drop_missing, drop_outliers
+from fasttrain.preprocessing import TablePreprocessor, drop_duplicates, drop_missing, drop_outliers
 
 MOST_CLASSES = 20
 # From scikit-learn's name to ours and the sign that makes it a quantity to read.
@@ -229,13 +228,15 @@ def run(job, interrupts=None, begin=None, advance=None, tell=None):
         spelled = read_table(job.data, job.separator, as_text=categorical)
         table = table.assign(**{name: spelled.loc[table.index, name] for name in categorical})
     y, kind = target_of(job, table)
-    X = table.drop(columns=job.target)
+    X = table[[*numeric, *categorical]]
     estimator = (LinearClassifier if kind == "classifier" else LinearRegressor)(
         callbacks=[Watch(interrupts, advance, tell)], random_state=job.seed,
         **{name: value for name, value in job.settings.items() if value is not None},
     )  # fmt: skip
-    encoder = TableEncoder(
-        numeric, categorical, scaling=job.scaling, impute=job.impute, handle_unknown="ignore"
+    encoder = TablePreprocessor(
+        types=dict.fromkeys(numeric, "numeric") | dict.fromkeys(categorical, "categorical"),
+        missing="median" if job.impute else "error",
+        scale=None if job.scaling == "none" else job.scaling,
     )
     pipeline = Pipeline([("table", encoder), ("model", estimator)])
     splitter = splitter_of(job, kind, len(y))
@@ -328,10 +329,17 @@ def write(outcome, out):
 def predict(folder, data, unknown="error", probabilities=False):
     """Predictions of a saved model for a CSV file, as a data frame."""
     model, notes = persistence.load(folder, return_notes=True)
-    if not isinstance(model, Pipeline) or not isinstance(model[0], TableEncoder) or "target" not in notes:
+    if not isinstance(model, Pipeline) or not isinstance(model[0], TablePreprocessor) or "target" not in notes:
         raise ValueError(f"{folder} holds a {type(model).__name__}, not a model that 'fasttrain fit' has written")
     model.set_params(table__handle_unknown=unknown)
     table = read_table(data, notes["separator"], as_text=notes["categorical"])
+    features = list(model[0].feature_names_in_)
+    absent = [name for name in features if name not in table.columns]
+    if absent:
+        raise ValueError(
+            f"the table lacks {', '.join(map(repr, absent))}; it has {', '.join(map(repr, table.columns))}"
+        )
+    table = table[features]
     predictions = pd.DataFrame({notes["target"]: model.predict(table)})
     if probabilities:
         if not hasattr(model[-1], "classes_"):

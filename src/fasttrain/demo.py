@@ -23,11 +23,10 @@ from threadpoolctl import threadpool_limits
 from fasttrain import optimizers
 from fasttrain._folders import write_folder
 from fasttrain._kernels.threads import num_threads
-from fasttrain._table import TableEncoder
 from fasttrain._tutorial import NumpyClassifier, NumpyRegressor
 from fasttrain.linear_model import LinearClassifier, LinearRegressor
 from fasttrain.model_selection import KFold, LeaveOneOut, StratifiedKFold, cross_val_predict, cross_validate
-from fasttrain.preprocessing import StandardScaler, drop_duplicates, drop_missing, drop_outliers
+from fasttrain.preprocessing import StandardScaler, TablePreprocessor, drop_duplicates, drop_missing, drop_outliers
 
 __all__ = ["Dataset", "Row", "penguins", "run"]
 
@@ -114,8 +113,8 @@ def penguins(console):
     table = drop_outliers(kept, method="mad", threshold=3.5, subset=measured)
     console.print(f"  drop_outliers    {len(kept) - len(table):4d} rows more than 3.5 scaled MADs from a median")
     console.print(f"  left             {len(table):4d} rows\n")
-    encoder = TableEncoder(measured, ["island", "sex"], handle_unknown="ignore")
-    return table.drop(columns="species"), table["species"].to_numpy(dtype=object), encoder
+    encoder = TablePreprocessor()
+    return table[[*measured, "island", "sex"]], table["species"].to_numpy(dtype=object), encoder
 
 
 def cleaned(console, name, X, y, **outliers):

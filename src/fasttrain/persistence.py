@@ -47,9 +47,8 @@ _VOCABULARY = {
     module.__name__.rpartition(".")[2]: module
     for module in (activations, losses, optimizers, penalties, schedules)
 }
-# Every public estimator of these modules is saved, and a few that are parts of others.
+# Every public estimator of these modules is saved.
 _MODULES = ("fasttrain.linear_model", "fasttrain.neural_network", "fasttrain.preprocessing")
-_PARTS = {"TableEncoder": "fasttrain._table"}
 # What estimators of fasttrain keep of scikit-learn's, under the name they have in a file.
 _FOREIGN = {"sklearn.LabelBinarizer": sklearn.preprocessing.LabelBinarizer}
 # Belong to the process, not to the model: a loaded model makes its engine anew when it trains on.
@@ -61,8 +60,6 @@ _REMADE = {"_engine"}
 def saved_classes():
     """Every class that is saved, by the name it has in a file."""
     found = dict(_FOREIGN)
-    for name, home in _PARTS.items():
-        found[name] = getattr(importlib.import_module(home), name)
     for home in _MODULES:
         module = importlib.import_module(home)
         for name in module.__all__:

@@ -112,3 +112,18 @@ def test_keys_of_floats(dtype):
     categories.keys_of_floats(np.repeat(x, 2)[::2], keys)
     same = (x[:, None] == x) | (np.isnan(x)[:, None] & np.isnan(x))
     np.testing.assert_array_equal(keys[:, None] == keys, same)
+
+
+@pytest.mark.parametrize("width", [1, 7, 8, 9, 40])
+@pytest.mark.parametrize("n_distinct", [1, 50, 511, 513, 5000])
+def test_group_cells(n_distinct, width):
+    rng = np.random.default_rng(width)
+    known = rng.integers(-128, 128, (n_distinct, width)).astype(np.int8)
+    cells = known[rng.integers(0, n_distinct, 20_000)]
+    codes, first = np.empty(20_000, dtype=np.int64), np.empty(20_000, dtype=np.int64)
+    n = categories.group_cells(cells, codes, first)
+    expected = {}
+    for i, cell in enumerate(map(bytes, cells)):
+        assert codes[i] == expected.setdefault(cell, len(expected))
+    assert n == len(expected)
+    assert [bytes(cells[i]) for i in first[:n]] == list(expected)

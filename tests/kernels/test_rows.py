@@ -78,3 +78,23 @@ def test_take(n_cols, dtype, n_threads):
         across = np.empty((n_cols, len(at)), dtype=dtype)
         rows.take_columns(np.ascontiguousarray(X.T).view(word), at, across.view(word), n_threads)
         np.testing.assert_array_equal(across.T, X[at])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("n_cols", [1, 3, 8, 20, 511, 513, 1100])
+def test_take_present(n_cols, dtype):
+    rng = np.random.default_rng(n_cols)
+    n = 60_000 // n_cols + 3
+    wide = rng.standard_normal((n, n_cols + 2)).astype(dtype)
+    wide[rng.random(wide.shape) < 1 / (2 * n_cols)] = np.nan
+    wide[0], wide[-1] = np.nan, np.inf
+    allowed = rng.random(n) < 0.9
+    for X in (wide[:, 1:-1], np.ascontiguousarray(wide[:, 1:-1])):
+        for most in (-1, 0, 1, n_cols):
+            expected = allowed & (np.isnan(X).sum(axis=1) <= most)
+            keep = allowed.astype(np.uint8)
+            out = np.empty((n, n_cols), dtype=dtype)
+            moved = rows.take_present(X, most, keep, out)
+            np.testing.assert_array_equal(keep.astype(bool), expected)
+            assert moved == expected.sum()
+            np.testing.assert_array_equal(out[:moved], X[expected])

@@ -293,10 +293,11 @@ def duplicates(const cell[:, :] X, int keep, uint8_t[::1] mask_out, int n_thread
 
 
 def take_present(const real[:, :] X, Py_ssize_t most, uint8_t[::1] keep_io, real[:, ::1] out):
-    """Move rows with at most ``most`` NaN, among those whose ``keep_io`` is 1, to the front of ``out``; ``keep_io`` becomes
-    the mask of the rows moved. The columns of ``X`` lie side by side. Returns how many rows were moved.
+    """Move rows with at most ``most`` NaN, among those whose ``keep_io`` is 1, to the front of ``out``; ``keep_io``
+    becomes the mask of the rows moved. The columns of ``X`` lie side by side. Returns how many rows were moved.
 
-    One thread: where a row goes depends on those before it, and a pass to find out costs more than a second thread saves.
+    One thread: where a row goes depends on those before it, and a pass to find out costs more than a second thread
+    saves.
     """
     cdef Py_ssize_t stride = X.strides[0] // <Py_ssize_t> sizeof(real), kept
     if X.shape[0] == 0 or X.shape[1] == 0:

@@ -7,7 +7,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from fasttrain._validation import check_choice, is_pandas, is_polars
-from fasttrain.preprocessing.categories import unique
+from fasttrain.preprocessing.categories import encode, unique, unknown_values
 from fasttrain.preprocessing.encoding import OneHotEncoder
 from fasttrain.preprocessing.labels import LabelEncoder
 from fasttrain.preprocessing.ordinal import OrdinalEncoder
@@ -38,12 +38,14 @@ class TablePreprocessor(TransformerMixin, BaseEstimator):
     types : dict, default=None
         Column name (position for arrays) to "numeric", "categorical" or "drop", where the detected type is
         not wanted.
-    missing : {"mean", "median", "most_frequent", "drop"}, default="median"
+    missing : {"mean", "median", "most_frequent", "drop", "error"}, default="median"
         What stands in for a missing number; missing categories become the most frequent one. "drop" drops the
-        rows in :meth:`split`; ``transform``, which must keep rows, then refuses missing values.
+        rows in :meth:`split`; ``transform``, which must keep rows, then refuses missing values. "error" refuses
+        them everywhere.
     scale : {"standard", "minmax", "maxabs", "robust"} or None, default="standard"
     encode : {"onehot", "ordinal"}, default="onehot"
-        Categories that ``fit`` did not see become zeros, or -1.
+    handle_unknown : {"ignore", "error"}, default="ignore"
+        Categories that ``fit`` did not see become zeros, or -1 with ``encode="ordinal"``; or they are refused.
     min_frequency, max_categories : default=None
         As in :class:`OneHotEncoder`: infrequent categories share a column.
     dtype : {numpy.float32, numpy.float64}, default=numpy.float64
@@ -85,6 +87,7 @@ class TablePreprocessor(TransformerMixin, BaseEstimator):
         missing="median",
         scale="standard",
         encode="onehot",
+        handle_unknown="ignore",
         min_frequency=None,
         max_categories=None,
         dtype=np.float64,
@@ -94,6 +97,7 @@ class TablePreprocessor(TransformerMixin, BaseEstimator):
         self.missing = missing
         self.scale = scale
         self.encode = encode
+        self.handle_unknown = handle_unknown
         self.min_frequency = min_frequency
         self.max_categories = max_categories
         self.dtype = dtype
@@ -110,7 +114,8 @@ class TablePreprocessor(TransformerMixin, BaseEstimator):
         -------
         self
         """
-        check_choice("missing", self.missing, ("mean", "median", "most_frequent", "drop"))
+        check_choice("missing", self.missing, ("mean", "median", "most_frequent", "drop", "error"))
+        check_choice("handle_unknown", self.handle_unknown, ("ignore", "error"))
         check_choice("scale", self.scale, (*SCALERS, None))
         check_choice("encode", self.encode, ("onehot", "ordinal"))
         if np.dtype(self.dtype) not in (np.float32, np.float64):
@@ -129,6 +134,7 @@ class TablePreprocessor(TransformerMixin, BaseEstimator):
             if not kept.any():
                 raise ValueError("every row has a missing value, so missing='drop' leaves nothing to fit")
             table = Table(take_rows(X, kept))
+        self._refuse_missing(table)
         self.fill_ = {}
         self._numeric = [i for i, name in enumerate(self._names) if self.types_[name] == "numeric"]
         self._categorical = [i for i, name in enumerate(self._names) if self.types_[name] == "categorical"]
@@ -210,6 +216,24 @@ class TablePreprocessor(TransformerMixin, BaseEstimator):
             mask |= table.missing(position)
         return mask
 
+    def _refuse_missing(self, table):
+        if self.missing != "error":
+            return
+        for position in self._used():
+            count = int(np.count_nonzero(table.missing(position)))
+            if count:
+                raise ValueError(
+                    f"column {self._names[position]!r} has {count} missing values, which missing='error' refuses"
+                )
+
+    def _refuse_unknown(self, name, values, known):
+        codes = encode(values, known)
+        if codes.size and codes.min() < 0:
+            raise ValueError(
+                f"column {name!r} holds {listed(unknown_values(values, codes))}, which the model has not seen; "
+                f"it knows {listed(known.tolist())}"
+            )
+
     def _fit_numbers(self, table):
         self.scaler_ = None
         if not self._numeric:
@@ -222,7 +246,7 @@ class TablePreprocessor(TransformerMixin, BaseEstimator):
         else:
             fill = column_quantiles(block, [0.5])[0]
         self._fill_numbers = fill
-        if self.missing != "drop":
+        if self.missing not in ("drop", "error"):
             self.fill_.update({self._names[i]: value for i, value in zip(self._numeric, fill.tolist())})
         fill_missing(block, fill)
         if self.scale is not None:
@@ -236,7 +260,7 @@ class TablePreprocessor(TransformerMixin, BaseEstimator):
         for k, position in enumerate(self._categorical):
             values, mask = category_objects(table, position)
             frequent = most_frequent(values[~mask])
-            if self.missing != "drop":
+            if self.missing not in ("drop", "error"):
                 self.fill_[self._names[position]] = frequent
             values[mask] = frequent
             block[:, k] = values
@@ -259,10 +283,10 @@ class TablePreprocessor(TransformerMixin, BaseEstimator):
         for k, position in enumerate(self._numeric):
             block[:, k] = numbers_of(table, position)
         if np.isinf(block).any():
-            at = np.flatnonzero(np.isinf(block).any(axis=0))
-            names = [self._names[self._numeric[k]] for k in at]
+            at = np.flatnonzero(np.isinf(block).any(axis=0))[0]
             raise ValueError(
-                f"Input X contains infinity or a value too large for {np.dtype(self.dtype)} in columns {names}"
+                f"column {self._names[self._numeric[at]]!r} must hold finite numbers: Input X contains infinity or a "
+                f"value too large for {np.dtype(self.dtype)}"
             )
         return block
 
@@ -281,7 +305,8 @@ class TablePreprocessor(TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            For infinities, text where numbers are expected, and with ``missing="drop"`` for missing values.
+            For infinities, text where numbers are expected, with ``missing="drop"`` or "error" for missing values,
+            and with ``handle_unknown="error"`` for categories that ``fit`` did not see.
         """
         check_is_fitted(self, "types_")
         X, _ = self._without_target(X, False)
@@ -294,6 +319,7 @@ class TablePreprocessor(TransformerMixin, BaseEstimator):
                     f"columns {absent} have missing values and missing='drop': transform must keep rows, so drop them "
                     "first (split does, or drop_missing), or choose 'mean', 'median' or 'most_frequent'"
                 )
+        self._refuse_missing(table)
         parts = []
         if self._numeric:
             block = self._numbers(table)
@@ -305,6 +331,8 @@ class TablePreprocessor(TransformerMixin, BaseEstimator):
                 values, mask = category_objects(table, position)
                 values[mask] = self.fill_.get(self._names[position])
                 block[:, k] = values
+                if self.handle_unknown == "error":
+                    self._refuse_unknown(self._names[position], values, self.encoder_.categories_[k])
             parts.append(self.encoder_.transform(block))
         return parts[0] if len(parts) == 1 else np.hstack(parts)
 
@@ -429,6 +457,12 @@ def detected_type(table, position):
     return "categorical"
 
 
+def listed(values, most=8):
+    """A few of some values for a message."""
+    more = f" and {len(values) - most} more" if len(values) > most else ""
+    return ", ".join(repr(value) for value in values[:most]) + more
+
+
 def times_message(name, dtype):
     return (
         f"column {name!r} holds times ({dtype}), which are neither numbers nor categories: convert it, or pass "
@@ -447,7 +481,7 @@ def numbers_of(table, position):
     try:
         return values.astype(np.float64)
     except ValueError as error:
-        raise ValueError(f"column {table.names[position]!r} is numeric, but {error}") from None
+        raise ValueError(f"column {table.names[position]!r} must hold numbers: {error}") from None
 
 
 def category_objects(table, position):
