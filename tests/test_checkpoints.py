@@ -335,7 +335,7 @@ def test_a_checkpoint_of_other_data_or_of_another_estimator(saved):
 def test_lbfgs_has_no_checkpoints(saved, cls, options, tmp_path):
     with pytest.raises(ValueError, match="resume_from needs"):
         cls(**options).fit(X, Y, resume_from=saved)
-    with pytest.raises(ValueError, match="checkpoints need an optimizer that makes steps"):
+    with pytest.raises(ValueError, match="a checkpoint needs an optimizer that makes steps"):
         cls(**options, callbacks=ModelCheckpoint(tmp_path / "new")).fit(X, Y)
     assert not (tmp_path / "new").exists()
 

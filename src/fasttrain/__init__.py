@@ -9,8 +9,8 @@ __version__ = "0.1.0"
 
 _SUBMODULES = (
     "activations", "callbacks", "checkpoints", "descent", "interop", "keras", "layers", "linear_model", "losses",
-    "model_selection", "models", "neural_network", "optimizers", "patch", "penalties", "persistence", "preprocessing",
-    "schedules", "training",
+    "model_selection", "models", "neural_network", "optimizers", "patch", "penalties", "persistence", "plotting",
+    "preprocessing", "rate_finder", "schedules", "training",
 )
 
 # Where each name that is public here really lives.
@@ -25,6 +25,7 @@ _NAMES = {
     "SGDClassifier": "fasttrain.linear_model",
     "SGDRegressor": "fasttrain.linear_model",
     "minimize": "fasttrain.descent",
+    "learning_rate_finder": "fasttrain.rate_finder",
     "patch_sklearn": "fasttrain.patch",
     "patched": "fasttrain.patch",
     "unpatch_sklearn": "fasttrain.patch",

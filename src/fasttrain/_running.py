@@ -21,10 +21,15 @@ class Training:
         The epoch that runs or has just ended, from 1.
     stop : bool
         Set it to end the training after this epoch.
+    n_samples, batch_size : int
+    draw_order : callable or None
+        The order of the next epoch's rows; None when rows are taken as they stand.
+    n_threads : int or None
+        Threads asked for.
     """
 
     def __init__(self, network, n_epochs, *, schedule=None, base=math.nan, schedule_state=None, first_step=0,
-                 steps_per_epoch=1, total_steps=1):
+                 n_samples=1, batch_size=1, schedule_epochs=None, draw_order=None, n_threads=None):
         self.network = network
         self.n_epochs = n_epochs
         self.epoch = 0
@@ -33,8 +38,12 @@ class Training:
         self.plateau = None
         self.schedule = schedule
         self._base = base
-        self._steps_per_epoch = steps_per_epoch
-        self._total_steps = total_steps
+        self.n_samples = n_samples
+        self.batch_size = batch_size
+        self.draw_order = draw_order
+        self.n_threads = n_threads
+        self.steps_per_epoch = -(-n_samples // batch_size)
+        self._total_steps = (n_epochs if schedule_epochs is None else schedule_epochs) * self.steps_per_epoch
         self._kept = None
         # a quotient of two rates, so that a constant schedule gives exactly the rate that was asked for
         self._asked, self._scheduled = 1.0, 1.0
@@ -59,7 +68,7 @@ class Training:
 
     def _scheduled_rates(self, count):
         base = self._base if self.plateau is None else self._base * self.plateau.factor
-        return self.schedule.rates(base, self.steps, count, self._steps_per_epoch, self._total_steps)
+        return self.schedule.rates(base, self.steps, count, self.steps_per_epoch, self._total_steps)
 
     @property
     def learning_rate(self):
@@ -98,14 +107,14 @@ class Training:
 
     # ---- checkpoints ----
 
-    def require_checkpoints(self):
-        """ValueError when this training has no state that could be gone on from."""
+    def require_steps(self, what):
+        """ValueError, saying that ``what`` needs them, when the training is not made of steps."""
         if self.schedule is None:
-            raise ValueError("checkpoints need an optimizer that makes steps, got LBFGS")
+            raise ValueError(f"{what} needs an optimizer that makes steps, got LBFGS")
 
     def save_checkpoint(self, path):
         """Write a checkpoint once this epoch is over: when every callback has been told of it."""
-        self.require_checkpoints()
+        self.require_steps("a checkpoint")
         self.pending.append(path)
 
     # ---- parameters ----

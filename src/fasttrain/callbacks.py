@@ -368,7 +368,7 @@ class ModelCheckpoint(_Monitor):
 
     def on_train_begin(self, n_epochs):
         self.best = self.initial_value_threshold
-        self.training.require_checkpoints()
+        self.training.require_steps("a checkpoint")
 
     def on_epoch_end(self, epoch, logs):
         if self.save_freq != "epoch" and epoch % self.save_freq:

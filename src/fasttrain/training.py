@@ -206,12 +206,15 @@ def train(network, optimizer, *, n_epochs, batch_size, n_samples, learning_rate=
     """
     result = FitResult()
     base = optimizer.learning_rate if learning_rate is None else learning_rate
-    per_epoch = -(-n_samples // batch_size)
+    if draw_order is None and shuffle and batch_size < n_samples:
+        def draw_order():
+            return np.ascontiguousarray(random_state.permutation(n_samples), dtype=np.intp)
     run = Training(
         network, n_epochs, schedule=schedules.get(schedule), base=base, schedule_state=schedule_state,
-        first_step=first_step, steps_per_epoch=per_epoch,
-        total_steps=(n_epochs if schedule_epochs is None else schedule_epochs) * per_epoch,
+        first_step=first_step, n_samples=n_samples, batch_size=batch_size, schedule_epochs=schedule_epochs,
+        draw_order=draw_order, n_threads=n_threads,
     )
+    per_epoch = run.steps_per_epoch
     left = n_epochs * per_epoch if max_steps is None else max_steps
     callbacks = as_callbacks(callbacks)
     if callbacks and start_random_state is None:
@@ -219,9 +222,6 @@ def train(network, optimizer, *, n_epochs, batch_size, n_samples, learning_rate=
     if validation_loss is not None:
         result.history["validation_loss"] = []
     before = network.counters["t"]
-    if draw_order is None and shuffle and per_epoch > 1:
-        def draw_order():
-            return np.ascontiguousarray(random_state.permutation(n_samples), dtype=np.intp)
     if stopping is not None:
         stopping.start(network)
     if resume is not None or callbacks:
