@@ -92,8 +92,9 @@ cdef void normalize(fit_task* task, buffers* at, int thread, int n_threads, int 
             deviation = totals[c] / at.m
             variance = totals[width + c] / at.m - deviation * deviation
             variance = variance if variance > 0.0 else 0.0
-            moving_mean[c] += (1.0 - momentum) * deviation
-            moving_variance[c] += (1.0 - momentum) * (variance - moving_variance[c])
+            # numbers of the parameters' kind, so that one who reads and writes them back changes nothing
+            moving_mean[c] = <real> (moving_mean[c] + (1.0 - momentum) * deviation)
+            moving_variance[c] = <real> (moving_variance[c] + (1.0 - momentum) * (variance - moving_variance[c]))
     if first < last:
         normalize_rows(x + first * width, last - first, width, mean, inverse, gain, gain + width,
                        base + at.capacity * shape.s + first * width, base + at.capacity * target + first * width)
