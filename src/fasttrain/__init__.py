@@ -8,8 +8,9 @@ import importlib
 __version__ = "0.1.0"
 
 _SUBMODULES = (
-    "activations", "callbacks", "checkpoints", "descent", "interop", "keras", "layers", "linear_model", "losses",
-    "model_selection", "models", "neural_network", "optimizers", "patch", "penalties", "persistence", "plotting",
+    "activations", "callbacks", "checkpoints", "descent", "inspection", "interop", "keras", "layers", "linear_model",
+    "losses", "model_selection", "models", "neural_network", "optimizers", "patch", "penalties", "persistence",
+    "plotting",
     "preprocessing", "rate_finder", "schedules", "training",
 )
 
