@@ -8,9 +8,10 @@ Examples
 >>> from fasttrain.callbacks import EarlyStopping, ReduceLROnPlateau
 >>> from fasttrain.linear_model import LinearRegressor
 >>> X, y = [[0.0], [1.0], [2.0], [3.0]], [1.0, 3.0, 5.0, 7.0]
->>> stop = EarlyStopping("loss", min_delta=1e-6, patience=20, restore_best_weights=True)
->>> slow_down = ReduceLROnPlateau("loss", factor=0.5, patience=5)
->>> model = LinearRegressor(learning_rate=0.5, max_iter=2000, tol=None, callbacks=[stop, slow_down]).fit(X, y)
+>>> stop = EarlyStopping("loss", min_delta=1e-9, patience=20, restore_best_weights=True)
+>>> slow_down = ReduceLROnPlateau("loss", factor=0.5, patience=10, min_delta=1e-9)
+>>> model = LinearRegressor(optimizer="gradient_descent", learning_rate=0.2, max_iter=2000, tol=None)
+>>> model = model.set_params(callbacks=[stop, slow_down]).fit(X, y)
 >>> model.converged_, model.predict([[4.0]]).round(2).tolist()
 (True, [9.0])
 """
