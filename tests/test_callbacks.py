@@ -115,7 +115,7 @@ def test_early_stopping_by_the_numbers(options, numbers, stops, best):
     assert found.converged == (stops is not None)
 
 
-@pytest.mark.parametrize("name", ["accuracy", "val_accuracy", "validation_score", "val_auc"])
+@pytest.mark.parametrize("name", ["accuracy", "val_accuracy", "validation_score", "val_auc", "val_precision_1"])
 def test_auto_takes_the_highest_of_scores(name):
     callback = EarlyStopping(name)
     run(Losses(callback, numbers=[1, 2, 3, 2, 5], name=name), 5)

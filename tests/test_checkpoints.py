@@ -221,6 +221,22 @@ def test_when_it_is_saved(options, numbers, kept, tmp_path):
     assert sorted(int(path.name) for path in tmp_path.iterdir()) == kept
 
 
+@pytest.mark.parametrize("options", [
+    {"optimizer": "adam", "batch_size": 8}, {"optimizer": "momentum", "tol": 0.3},
+    {"loss": "huber", "schedule": "plateau"},
+], ids=str)
+def test_descent_functions(options, tmp_path):
+    def found(**more):
+        result = minimize(X, Y, n_iter=30, learning_rate=0.01, random_state=4, **options, **more)
+        return comparable([result.coef, result.loss_curve, result.n_iter, result.converged, result.message])
+
+    wanted = found(callback=ModelCheckpoint(tmp_path / "{epoch}"))
+    for epoch in (1, wanted[2] - 2, wanted[2]):
+        assert found(resume_from=tmp_path / str(epoch)) == wanted
+    with pytest.raises(ValueError, match="resume_from needs"):
+        minimize(X, Y, optimizer="lbfgs", resume_from=tmp_path / "1")
+
+
 def test_orders_of_a_generator_are_kept(tmp_path):
     """The descent functions draw from a Generator, whose state is of another kind."""
     minimize(X, Y, n_iter=3, batch_size=8, learning_rate=0.01, random_state=1,
@@ -384,6 +400,19 @@ def test_an_index_that_does_not_fit_its_arrays(saved, change, match):
     (saved / "checkpoint.json").write_text(json.dumps(index))
     with pytest.raises(ValueError, match=match):
         load_checkpoint(saved)
+
+
+def test_the_state_of_a_callback_that_does_not_fit(tmp_path):
+    class EarlyStopping(Callback):
+        def state_dict(self):
+            return {"mine": 1}
+
+    model = MLPRegressor(**MLP, callbacks=[ModelCheckpoint(tmp_path / "last"), EarlyStopping()]).fit(X, Y)
+    before = everything(model)
+    model.set_params(callbacks=globals()["EarlyStopping"]("loss"))
+    with pytest.raises(ValueError, match="last does not fit this training: KeyError"):
+        model.fit(X, Y, resume_from=tmp_path / "last")
+    assert everything(model) == before
 
 
 @pytest.mark.parametrize(("error", "kind"), [

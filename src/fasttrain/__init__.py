@@ -10,8 +10,7 @@ __version__ = "0.1.0"
 _SUBMODULES = (
     "activations", "callbacks", "checkpoints", "descent", "inspection", "interop", "keras", "layers", "linear_model",
     "losses", "model_selection", "models", "neural_network", "optimizers", "patch", "penalties", "persistence",
-    "plotting",
-    "preprocessing", "rate_finder", "schedules", "training",
+    "plotting", "preprocessing", "rate_finder", "schedules", "training",
 )
 
 # Where each name that is public here really lives.

@@ -20,6 +20,7 @@ import csv
 import inspect
 import numbers
 import os
+import re
 import sys
 import warnings
 
@@ -137,7 +138,9 @@ class _Monitor(Callback):
         return value + self.min_delta < reference
 
     def _higher_is_better(self):
-        return self.mode == "max" or (self.mode == "auto" and self.monitor.endswith(_HIGHER))
+        # the second metric of a kind has a number behind its name
+        name = re.sub(r"_\d+$", "", self.monitor)
+        return self.mode == "max" or (self.mode == "auto" and name.endswith(_HIGHER))
 
 
 class EarlyStopping(_Monitor):

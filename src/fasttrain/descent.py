@@ -14,6 +14,7 @@ from fasttrain._spec import check_integer, check_real
 from fasttrain._validation import (
     check_batch_size, check_design, check_flag, check_targets, check_weights, real_array,
 )
+from fasttrain.checkpoints import load_checkpoint
 from fasttrain.training import Stopping, configure, train, train_lbfgs
 
 __all__ = [
@@ -51,7 +52,7 @@ class MinimizeResult:
 
 def minimize(X, y, loss="half_squared_error", optimizer="gradient_descent", penalty=None, n_iter=1000, batch_size=None,
              sample_weight=None, fit_intercept=False, x0=None, callback=None, random_state=None, *, learning_rate=None,
-             schedule=None, tol=None, n_threads=None):
+             schedule=None, tol=None, n_threads=None, resume_from=None):
     """Minimize ``mean_i w_i loss(y_i, x_i . coef + intercept) + penalty(coef)`` by descent.
 
     Parameters
@@ -81,6 +82,9 @@ def minimize(X, y, loss="half_squared_error", optimizer="gradient_descent", pena
     tol : float, default=None
         Stop when the loss has not improved by more than this for 10 passes.
     n_threads : int, default=None
+    resume_from : path, default=None
+        A checkpoint of :class:`fasttrain.callbacks.ModelCheckpoint`: with the arguments of the descent that wrote it,
+        the result is to the byte that of one that ran through.
 
     Returns
     -------
@@ -105,13 +109,13 @@ def minimize(X, y, loss="half_squared_error", optimizer="gradient_descent", pena
     return _solve(
         X, y, loss=loss, optimizer=optimizer, penalty=penalty, n_iter=n_iter, batch_size=batch_size,
         sample_weight=sample_weight, fit_intercept=fit_intercept, x0=x0, callback=callback, random_state=random_state,
-        learning_rate=learning_rate, schedule=schedule, tol=tol, n_threads=n_threads,
+        learning_rate=learning_rate, schedule=schedule, tol=tol, n_threads=n_threads, resume_from=resume_from,
     )
 
 
 def _solve(X, y, *, loss="half_squared_error", optimizer="gradient_descent", penalty=None, n_iter=None, n_steps=None,
            batch_size=None, sample_weight=None, fit_intercept=False, x0=None, callback=None, random_state=None,
-           learning_rate=None, schedule=None, tol=None, n_threads=None):
+           learning_rate=None, schedule=None, tol=None, n_threads=None, resume_from=None):
     """:func:`minimize`, its length in passes (``n_iter``) or in steps (``n_steps``)."""
     X = check_design(X)
     loss = losses.get(loss)
@@ -140,6 +144,8 @@ def _solve(X, y, *, loss="half_squared_error", optimizer="gradient_descent", pen
     configure(network, loss, optimizer, penalty)
     network.bind(X, target, weights)
     if optimizer.rule == "lbfgs":
+        if resume_from is not None:
+            raise ValueError("resume_from needs an optimizer that makes steps, got LBFGS")
         result = train_lbfgs(network, optimizer, n_iter=n_iter, callbacks=callback, n_threads=n_threads)
     else:
         result = train(
@@ -147,6 +153,7 @@ def _solve(X, y, *, loss="half_squared_error", optimizer="gradient_descent", pen
             learning_rate=learning_rate, schedule=schedules.get(schedule), shuffle=batch_size < len(X),
             random_state=np.random.default_rng(random_state), stopping=None if tol is None else Stopping(tol),
             callbacks=callback, n_threads=n_threads, max_steps=n_steps,
+            resume=None if resume_from is None else load_checkpoint(resume_from),
         )
     coef, intercept = network.unpack(network.parameters)
     return MinimizeResult(

@@ -9,6 +9,7 @@ import numpy as np
 from fasttrain import checkpoints, schedules
 from fasttrain._kernels.threads import thread_budget
 from fasttrain._memory import from_layers, network_state, put_back, restore_network, take, to_layers
+from fasttrain._plain import DECODING_ERRORS
 from fasttrain._running import Training
 from fasttrain.callbacks import StopTraining, as_callbacks
 
@@ -232,7 +233,10 @@ def train(network, optimizer, *, n_epochs, batch_size, n_samples, learning_rate=
     try:
         _begin(callbacks, run)
         if resume is not None:
-            memory.load_state_dict(resume.state)
+            try:
+                memory.load_state_dict(resume.state)
+            except DECODING_ERRORS as error:
+                raise ValueError(f"{resume.path} does not fit this training: {error!r}") from error
             left -= result.n_steps
             before = network.counters["t"] - result.n_steps
         with thread_budget(n_threads) as threads:
