@@ -56,7 +56,8 @@ def features(x, input_shape, dtype):
             raise ValueError(f"x must have rows of shape {wanted}, got an array of shape {x.shape}")
     if x.ndim < 2 or x.size == 0:
         raise ValueError(f"x must have at least one row and one feature, got an array of shape {x.shape}")
-    x = np.ascontiguousarray(x, dtype=dtype)
+    with np.errstate(over="ignore"):
+        x = np.ascontiguousarray(x, dtype=dtype)
     if not np.isfinite(x).all():
         raise ValueError(f"x must hold finite numbers of {x.dtype.name}, got NaN or infinity")
     return x

@@ -31,7 +31,10 @@ def save_model(model, path, overwrite):
             for layer in [*stack, *model.layers]
         ],
         "input_shape": list(model.input_shape[1:]),
-        "weights": model.get_weights(),
+        # not get_weights(), which rounds the moving statistics
+        "weights": [
+            layer.value(name) for layer in model.layers for name in layer.weight_names if name in layer._values
+        ],
         "compiled": None if model._compiled is None else _compiled(model),
     }
     encoder = Encoder()

@@ -216,9 +216,11 @@ def fit_epochs(model, rows, validation, *, batch_size, epochs, initial_epoch, ve
         schedule=None if optimizer.schedule is None else _StepRates(optimizer), callbacks=[*given, keeper],
         first_step=0 if resume is not None else int(network.counters["t"]), resume=resume,
     )
-    history.history = dict(sorted(result.history.items()))
-    if not any(isinstance(callback, (LearningRateScheduler, ReduceLROnPlateau)) for callback in callbacks):
-        history.history.pop("learning_rate", None)
+    numbers_of = result.history
+    rates = numbers_of.pop("learning_rate")
+    history.history = {name: numbers_of[name] for name in sorted(numbers_of, key=lambda n: (n.startswith("val_"), n))}
+    if any(isinstance(callback, (LearningRateScheduler, ReduceLROnPlateau)) for callback in callbacks):
+        history.history["learning_rate"] = rates
     history.epoch = list(range(initial_epoch, initial_epoch + len(history.history.get("loss", ()))))
     return history
 

@@ -199,6 +199,7 @@ def pull(stack, network):
         found[unit.dense] = {"kernel": coef, "bias": bias} if unit.dense.use_bias else {"kernel": coef}
     normalized = zip(stack.normalizations, network.gains_and_shifts(network.parameters), network.moving_statistics())
     for layer, (gain, shift), (mean, variance) in normalized:
-        views = zip(layer.weight_names, (gain, shift, mean, variance))
-        found[layer] = {name: np.array(view, dtype=network.dtype) for name, view in views}
+        found[layer] = {
+            name: view.copy() for name, view in zip(layer.weight_names, (gain, shift, mean, variance))
+        }
     return found

@@ -421,8 +421,14 @@ class BatchNormalization(Layer):
 
     def _build(self, shape, dtype):
         for name, initializer in self.initializers.items():
-            self.take(name, initializer(shape, dtype))
+            # the engine keeps what moves in float64, and so does a model that is saved
+            self.take(name, initializer(shape, "float64" if name.startswith("moving") else dtype))
         return shape
+
+    def get_weights(self):
+        """Copies of gamma, beta, moving_mean and moving_variance, in the model's dtype."""
+        names = self.weight_names if self._values else ()
+        return [self.value(name).astype(self.value("gamma").dtype) for name in names]
 
     def _config(self):
         made = {f"{name}_initializer": _initializer_config(one) for name, one in self.initializers.items()}

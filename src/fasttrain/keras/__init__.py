@@ -18,14 +18,10 @@ Examples
 import importlib
 
 # Where each name really lives; nothing is imported before it is used, for models and layers import from here.
-_MODULES = {
-    "models": "fasttrain.models",
-    "layers": "fasttrain.layers",
-    "callbacks": "fasttrain.callbacks",
-    **{name: f"fasttrain.keras.{name}" for name in (
-        "activations", "constraints", "initializers", "losses", "metrics", "optimizers", "regularizers", "utils",
-    )},
-}
+_MODULES = (
+    "activations", "callbacks", "constraints", "initializers", "layers", "losses", "metrics", "models", "optimizers",
+    "regularizers", "utils",
+)
 _NAMES = {"Sequential": "fasttrain.models", "Input": "fasttrain.layers"}
 
 __all__ = [*_NAMES, *_MODULES]
@@ -33,7 +29,7 @@ __all__ = [*_NAMES, *_MODULES]
 
 def __getattr__(name):
     if name in _MODULES:
-        return importlib.import_module(_MODULES[name])
+        return importlib.import_module(f"fasttrain.keras.{name}")
     if name in _NAMES:
         return getattr(importlib.import_module(_NAMES[name]), name)
     raise AttributeError(f"module 'fasttrain.keras' has no attribute {name!r}")
