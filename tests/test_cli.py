@@ -169,7 +169,7 @@ def test_options_reach_the_estimator(capsys, data, tmp_path, options):
             assert str(value) == str(given[option]) or float(value) == float(given[option])
     if "--leave-out" in options:
         assert "rings" not in model[0].feature_names_in_
-        assert model[0].categorical == ["girth", "soil"]
+        assert [name for name, kind in model[0].types_.items() if kind == "categorical"] == ["girth", "soil"]
     if "l1" in options:
         assert model[-1].n_iter_ <= 7
 

@@ -5,7 +5,7 @@ import numbers
 import numpy as np
 from scipy import sparse
 from scipy.stats import norm
-from sklearn.utils.sparsefuncs import inplace_column_scale, min_max_axis
+from sklearn.utils.sparsefuncs import min_max_axis
 from sklearn.utils.validation import FLOAT_DTYPES, check_is_fitted, validate_data
 
 from fasttrain._kernels import quantiles
@@ -18,9 +18,7 @@ from fasttrain.preprocessing.scaling import (
     Scaler,
     column_extremes,
     kernel_view,
-    own_sparse,
     refuse_infinity,
-    scale_columns,
     without_zeros,
 )
 
@@ -136,15 +134,10 @@ class MaxAbsScaler(Scaler):
         """
         check_is_fitted(self, "n_samples_seen_")
         given, X = X, self._validated(X, False, ("csr", "csc"))
-        if sparse.issparse(X):
-            X = own_sparse(X, given, self.copy)
-            inplace_column_scale(X, 1.0 / self.scale_)
-            if self.clip:
-                np.clip(X.data, -1.0, 1.0, out=X.data)
-            return X
-        X = scale_columns(self, X, given, self.copy, np.zeros(X.shape[1]), self.scale_, SUBTRACT_DIVIDE)
+        X = self._map(X, given, self.copy, SUBTRACT_DIVIDE, None, self.scale_)
         if self.clip:
-            np.clip(X, -1.0, 1.0, out=X)
+            values = X.data if sparse.issparse(X) else X
+            np.clip(values, -1.0, 1.0, out=values)
         return X
 
     def inverse_transform(self, X):
@@ -160,12 +153,7 @@ class MaxAbsScaler(Scaler):
         """
         check_is_fitted(self, "n_samples_seen_")
         given, X = X, self._inverse_validated(X, ("csr", "csc"))
-        if sparse.issparse(X):
-            X = own_sparse(X, given, self.copy)
-            inplace_column_scale(X, self.scale_)
-            return X
-        shift = np.full(X.shape[1], -0.0)
-        return scale_columns(self, X, given, self.copy, self.scale_, shift, MULTIPLY_ADD)
+        return self._map(X, given, self.copy, MULTIPLY_ADD, self.scale_, None)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -275,14 +263,11 @@ class RobustScaler(Scaler):
         """
         check_is_fitted(self, "center_")
         given, X = X, self._validated(X, False, ("csr", "csc"))
-        if sparse.issparse(X):
-            X = own_sparse(X, given, self.copy)
-            if self.with_scaling:
-                inplace_column_scale(X, 1.0 / self.scale_)
-            return X
-        center = self.center_ if self.with_centering else np.zeros(X.shape[1])
-        scale = self.scale_ if self.with_scaling else np.ones(X.shape[1])
-        return scale_columns(self, X, given, self.copy, center, scale, SUBTRACT_DIVIDE)
+        center, scale = self._used()
+        return self._map(X, given, self.copy, SUBTRACT_DIVIDE, center, scale)
+
+    def _used(self):
+        return self.center_ if self.with_centering else None, self.scale_ if self.with_scaling else None
 
     def inverse_transform(self, X):
         """Undo :meth:`transform`.
@@ -297,14 +282,8 @@ class RobustScaler(Scaler):
         """
         check_is_fitted(self, "center_")
         given, X = X, self._inverse_validated(X, ("csr", "csc"))
-        if sparse.issparse(X):
-            X = own_sparse(X, given, self.copy)
-            if self.with_scaling:
-                inplace_column_scale(X, self.scale_)
-            return X
-        shift = self.center_ if self.with_centering else np.full(X.shape[1], -0.0)
-        scale = self.scale_ if self.with_scaling else np.ones(X.shape[1])
-        return scale_columns(self, X, given, self.copy, scale, shift, MULTIPLY_ADD)
+        center, scale = self._used()
+        return self._map(X, given, self.copy, MULTIPLY_ADD, scale, center)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -31,6 +31,8 @@ except ImportError:
 
 
 SUBTRACT_DIVIDE, MULTIPLY_ADD, MULTIPLY_ADD_CLIP = range(3)
+# Any number plus this is the number itself, its sign included.
+ADDS_NOTHING = -0.0
 CENTER_SPARSE = (
     "Cannot center sparse matrices: pass `with_mean=False` instead, because centering would fill every zero"
 )
@@ -168,6 +170,21 @@ class Scaler(Convertible, OneToOneFeatureMixin, TransformerMixin, BaseEstimator)
             )
         return X
 
+    def _map(self, X, given, copy, kind, a, b, low=0.0, high=0.0):
+        """``(x - a) / b`` or ``x a + b``, where None stands for what changes nothing; sparse matrices are scaled
+        only.
+        """
+        dividing = kind == SUBTRACT_DIVIDE
+        if sparse.issparse(X):
+            X = own_sparse(X, given, copy)
+            factor = b if dividing else a
+            if factor is not None:
+                inplace_column_scale(X, 1.0 / factor if dividing else factor)
+            return X
+        neutral = (0.0, 1.0) if dividing else (1.0, ADDS_NOTHING)
+        a, b = (np.full(X.shape[1], n) if v is None else v for v, n in zip((a, b), neutral))
+        return scale_columns(self, X, given, copy, a, b, kind, low, high)
+
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
@@ -299,8 +316,7 @@ class StandardScaler(CallbackSupportMixin, Scaler):
         return self
 
     def _sparse_moments(self, X, first, seen, sample_weight):
-        if self.with_mean:
-            raise ValueError(CENTER_SPARSE)
+        self._refuse_centering(X)
         if not self.with_std:
             weights = np.ones(X.shape[0]) if sample_weight is None else sample_weight
             absent = type(X)((np.isnan(X.data).astype(np.float64), X.indices, X.indptr), shape=X.shape)
@@ -340,16 +356,16 @@ class StandardScaler(CallbackSupportMixin, Scaler):
         check_is_fitted(self, "n_samples_seen_")
         copy = self.copy if copy is None else copy
         given, X = X, self._validated(X, False, "csr")
-        if sparse.issparse(X):
-            if self.with_mean:
-                raise ValueError(CENTER_SPARSE)
-            X = own_sparse(X, given, copy)
-            if self.scale_ is not None:
-                inplace_column_scale(X, 1 / self.scale_)
-            return X
-        center = self.mean_ if self.with_mean else np.zeros(X.shape[1])
-        scale = self.scale_ if self.with_std else np.ones(X.shape[1])
-        return scale_columns(self, X, given, copy, center, scale, SUBTRACT_DIVIDE)
+        self._refuse_centering(X)
+        center, scale = self._used()
+        return self._map(X, given, copy, SUBTRACT_DIVIDE, center, scale)
+
+    def _used(self):
+        return self.mean_ if self.with_mean else None, self.scale_ if self.with_std else None
+
+    def _refuse_centering(self, X):
+        if self.with_mean and sparse.issparse(X):
+            raise ValueError(CENTER_SPARSE)
 
     def inverse_transform(self, X, copy=None):
         """Undo :meth:`transform`.
@@ -367,17 +383,9 @@ class StandardScaler(CallbackSupportMixin, Scaler):
         check_is_fitted(self, "n_samples_seen_")
         copy = self.copy if copy is None else copy
         given, X = X, self._inverse_validated(X, "csr")
-        if sparse.issparse(X):
-            if self.with_mean:
-                raise ValueError(CENTER_SPARSE)
-            X = own_sparse(X, given, copy)
-            if self.scale_ is not None:
-                inplace_column_scale(X, self.scale_)
-            return X
-        # -0.0 is what can be added to any number without changing it, its sign included.
-        shift = self.mean_ if self.with_mean else np.full(X.shape[1], -0.0)
-        scale = self.scale_ if self.with_std else np.ones(X.shape[1])
-        return scale_columns(self, X, given, copy, scale, shift, MULTIPLY_ADD)
+        self._refuse_centering(X)
+        center, scale = self._used()
+        return self._map(X, given, copy, MULTIPLY_ADD, scale, center)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -505,7 +513,7 @@ class MinMaxScaler(Scaler):
         given, X = X, self._validated(X, False)
         low, high = self.feature_range
         kind = MULTIPLY_ADD_CLIP if self.clip else MULTIPLY_ADD
-        return scale_columns(self, X, given, self.copy, self.scale_, self.min_, kind, low, high)
+        return self._map(X, given, self.copy, kind, self.scale_, self.min_, low, high)
 
     def inverse_transform(self, X):
         """Undo :meth:`transform`.
@@ -520,7 +528,7 @@ class MinMaxScaler(Scaler):
         """
         check_is_fitted(self, "n_samples_seen_")
         given, X = X, self._inverse_validated(X)
-        return scale_columns(self, X, given, self.copy, self.min_, self.scale_, SUBTRACT_DIVIDE)
+        return self._map(X, given, self.copy, SUBTRACT_DIVIDE, self.min_, self.scale_)
 
 
 __all__ = ["MinMaxScaler", "StandardScaler"]
