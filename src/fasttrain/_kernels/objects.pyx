@@ -9,8 +9,15 @@ from cpython.object cimport PyObject
 from cpython.unicode cimport PyUnicode_CheckExact
 from libc.stdint cimport int64_t, uintptr_t
 
+cdef extern from *:
+    """
+    #define ft_prefetch(address) __builtin_prefetch(address)
+    """
+    void ft_prefetch(const void* address) noexcept
+
 cdef enum:
     CACHE_SIZE = 1024
+    AHEAD = 12
 
 CODE_NAN = -1
 CODE_NONE = -2
@@ -61,6 +68,7 @@ cdef bint codes_of_buffer(Py_buffer* view, dict table, int64_t[:] code_out, bint
     cdef PyObject* found
     cdef PyObject* cached_value[CACHE_SIZE]
     cdef int64_t cached_code[CACHE_SIZE]
+    cdef const char* ahead
     cdef object value
     for slot in range(CACHE_SIZE):
         cached_value[slot] = NULL
@@ -73,6 +81,11 @@ cdef bint codes_of_buffer(Py_buffer* view, dict table, int64_t[:] code_out, bint
         if cached_value[slot] == <PyObject*> value:
             code_out[i] = cached_code[slot]
             continue
+        if i + AHEAD < n:
+            # Where one string is an object of its own, the next ones are too, and lie in other lines.
+            ahead = <const char*> (<PyObject**> (<char*> view.buf + (i + AHEAD) * stride))[0]
+            ft_prefetch(ahead)
+            ft_prefetch(ahead + 64)
         found = PyDict_GetItemWithError(table, value)
         if found != NULL:
             code = <object> found

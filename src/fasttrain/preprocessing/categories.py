@@ -47,8 +47,8 @@ def not_uniform(values):
     )
 
 
-def unique_objects(values):
-    """(sorted values with None and NaN last, codes in that order)."""
+def unique_objects(values, want_codes):
+    """(sorted values with None and NaN last, codes in that order or None)."""
     table = {}
     codes = np.empty(values.shape[0], dtype=np.int64)
     try:
@@ -68,7 +68,7 @@ def unique_objects(values):
         uniques.append(np.nan)
     answer = np.empty(len(uniques), dtype=object)
     answer[:] = uniques
-    return answer, order[codes]
+    return answer, order[codes] if want_codes else None
 
 
 def keys_of(values):
@@ -236,7 +236,7 @@ def unique(values, *, inverse=False, counts=False):
     values = np.asarray(values)
     codes = None
     if values.dtype == object:
-        uniques, codes = unique_objects(values)
+        uniques, codes = unique_objects(values, inverse or counts)
     elif values.dtype.kind in "US" and values.size and values.dtype.itemsize:
         codes, first = group_strings(values)
         found = values[first]
