@@ -64,9 +64,13 @@ def test_folds_of_more_than_a_row_are_scikit_learns(estimator, y, scoring, cv):
 def test_cross_val_predict(method, cv):
     other = LinearSVC() if method == "decision_function" else GaussianNB()
     for estimator in (other, LinearClassifier(max_iter=5, random_state=0, tol=None)):
-        np.testing.assert_array_equal(
-            ours.cross_val_predict(estimator, X, LABELS, cv=cv, method=method),
-            peer.cross_val_predict(estimator, X, LABELS, cv=cv, method=method))
+        found, expected = (
+            module.cross_val_predict(estimator, X, LABELS, cv=cv, method=method) for module in (ours, peer))
+        if found.dtype.kind == "f" and estimator is not other:
+            # full batches are summed in another order
+            np.testing.assert_allclose(found, expected, rtol=1e-12)
+        else:
+            np.testing.assert_array_equal(found, expected)
 
 
 def test_groups():
@@ -250,7 +254,10 @@ def test_bad_input():
             ours.cross_val_score(LinearRegression(), X, T, cv=cv, scoring=lambda model, X, y: {"a": 1.0, "b": 2.0})
 
 
-OWN = {"cross_validate", "cross_val_score", "cross_val_predict", "GridSearchCV", "RandomizedSearchCV"}
+OWN = {
+    "cross_validate", "cross_val_score", "cross_val_predict", "GridSearchCV", "RandomizedSearchCV", "validation_curve",
+    "learning_curve",
+}
 
 
 @pytest.mark.parametrize("name", sorted(set(ours.__all__) - OWN))

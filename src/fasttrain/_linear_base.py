@@ -208,13 +208,17 @@ class LinearModel(Convertible, BaseEstimator):
         self._set_fitted(network, result, keep in ("warm", "partial"))
         if result.interrupted:
             warnings.warn("Training interrupted by user.", stacklevel=3)
-        elif not partial and not result.converged and self.tol is not None and self.tol != -math.inf:
+        elif not partial:
+            self._warn_unless_settled(result, stacklevel=4)
+        return self
+
+    def _warn_unless_settled(self, result, stacklevel):
+        if not result.converged and self.tol is not None and self.tol != -math.inf:
             warnings.warn(
                 f"training ended before the loss settled: {result.message}. Raise max_iter (now {self.max_iter}) or "
                 "the learning rate, or scale the features.",
-                ConvergenceWarning, stacklevel=3,
+                ConvergenceWarning, stacklevel=stacklevel,
             )
-        return self
 
     def _split(self, X, y, weights, random_state):
         """Hold out ``validation_fraction`` of the rows; stratified for classes."""

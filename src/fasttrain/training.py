@@ -92,7 +92,11 @@ class Stopping:
                 self._best_parameters = take(network)
         if self.tol is None or self._waited < self.patience:
             return None
-        what = "training loss" if validation_loss is None else "validation loss"
+        return self.message(validation_loss is not None)
+
+    def message(self, validated):
+        """Why it ends the training."""
+        what = "validation loss" if validated else "training loss"
         return f"{what} did not improve by more than tol={self.tol:g} for {self.patience} epochs"
 
     def state_dict(self, network):
@@ -125,18 +129,19 @@ def configure(network, loss, optimizer, penalty):
         network.set_optimizer(optimizer.rule, optimizer.slots, settings, optimizer.initial_state)
 
 
-def _largest_weight(network):
+def _largest_weight(parameters):
     """Text on the largest weight, for messages; the one nearest to infinity among finite ones."""
-    weights = np.abs(network.parameters)
+    weights = np.abs(parameters)
     finite = weights[np.isfinite(weights)]
     largest = f"{finite.max():.3g}" if len(finite) else "none finite"
     return largest if len(finite) == len(weights) else f"{largest}, {len(weights) - len(finite)} not finite"
 
 
-def _diverged(network, epoch, rate):
+def diverged(epoch, rate, parameters):
+    """The error of a loss or weights that left the finite numbers in this epoch."""
     return DivergenceError(
         f"training diverged in epoch {epoch}: the loss is no longer finite (largest weight: "
-        f"{_largest_weight(network)}). Scale the features (StandardScaler), or lower the learning rate (now {rate:g}), "
+        f"{_largest_weight(parameters)}). Scale the features (StandardScaler), or lower the learning rate (now {rate:g}), "
         "or clip gradients (clip_norm)."
     )
 
@@ -259,7 +264,7 @@ def train(network, optimizer, *, n_epochs, batch_size, n_samples, learning_rate=
                     if any(callback.on_divergence(epoch) for callback in callbacks) and network.all_finite():
                         result.converged, result.message = True, f"the loss stopped being finite in epoch {epoch}"
                         break
-                    raise _diverged(network, epoch, rates[-1])
+                    raise diverged(epoch, rates[-1], network.parameters)
                 loss = network.epoch_loss
                 if loss_constant is not None:
                     loss += loss_constant(order)
@@ -496,7 +501,7 @@ def train_lbfgs(network, optimizer, *, n_iter, callbacks=None, n_threads=None, v
         if not math.isfinite(found.fun) or not network.all_finite():
             raise DivergenceError(
                 f"training diverged in iteration {result.n_iter + 1} of L-BFGS: the loss is no longer finite (largest "
-                f"weight: {_largest_weight(network)}). Scale the features (StandardScaler) or add an l2 penalty."
+                f"weight: {_largest_weight(parameters)}). Scale the features (StandardScaler) or add an l2 penalty."
             )
     except KeyboardInterrupt:
         if not catch_interrupt:

@@ -104,6 +104,15 @@ CASES = {
         make_pipeline(StandardScaler(), MLPRegressor(hidden_layer_sizes=(5,), max_iter=4, random_state=0)),
         {"mlpregressor__alpha": [1e-4, 1e-1]}, NUMBERS),
     "mini-batches": (LinearClassifier(max_iter=4, batch_size=16, random_state=0), {"alpha": [0.1, 1.0]}, (X, y)),
+    "full batches": (
+        LinearClassifier(max_iter=20, batch_size="full"),
+        {"alpha": [0.1, 1.0], "penalty": [None, "l2", "elasticnet"], "optimizer": ["adam", "momentum"]}, (X, y)),
+    "full batches of classes": (
+        make_pipeline(StandardScaler(), LinearClassifier(max_iter=20, batch_size="full")),
+        {"linearclassifier__loss": ["log_loss", "hinge"], "linearclassifier__fit_intercept": [True, False]}, IRIS),
+    "full batches of numbers": (
+        LinearRegressor(max_iter=20, batch_size="full"), {"loss": ["huber", "squared_error"], "tol": [None, 1.0]},
+        NUMBERS),
     "labels": (SGD, {"alpha": [1e-2, 1e-1]}, (X, np.array(["no", "yes"])[y])),
     "lists": (SGD, [{"alpha": [1e-2]}, {"penalty": ["l1"], "alpha": [1e-2, 1e-1]}], (X.tolist(), y.tolist())),
 }

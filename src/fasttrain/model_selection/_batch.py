@@ -1,7 +1,8 @@
 """The fits of a cross-validation, all candidates over all folds: grouped, trained together, scored together.
 
 Per-sample descents that share a row order walk it in lockstep, and all folds of such groups go to the kernel at once
-(:mod:`._lockstep`). Everything else is fitted one to a thread, the largest first.
+(:mod:`._lockstep`). Full-batch linear fits are columns of one matrix product (:mod:`._stacks`). Everything else is
+fitted one to a thread, the largest first.
 """
 
 import copy
@@ -17,13 +18,15 @@ from sklearn import get_config
 from sklearn.base import clone, is_classifier
 from sklearn.pipeline import Pipeline
 
-from fasttrain import preprocessing
+from fasttrain import losses, preprocessing
 from fasttrain._kernels.threads import get_num_threads, num_threads
+from fasttrain._linear_base import LinearModel
 from fasttrain._spec import Spec
 from fasttrain.callbacks import Callback, as_callbacks
 from fasttrain.linear_model import LinearClassifier, LinearRegressor, SGDClassifier, SGDRegressor
-from fasttrain.model_selection import _lockstep
+from fasttrain.model_selection import _lockstep, _stacks
 from fasttrain.model_selection._scores import Scoring, linear_predictions, of_prediction, of_probabilities
+from fasttrain.model_selection._sites import take
 from fasttrain.neural_network import MLPClassifier, MLPRegressor
 
 __all__ = ["Batch", "Job", "Outcome", "batch_for", "take"]
@@ -51,12 +54,19 @@ class Outcome:
     model: object = None
     asked: set = field(default_factory=set)
 
+    @property
+    def is_plain(self):
+        """Whether the fit went well and every score is a number."""
+        scores = (*self.test.values(), *self.train.values())
+        return self.error is None and all(type(score) is float for score in scores)
+
 
 @dataclass(slots=True, eq=False)
 class Job:
     """One candidate on one fold.
 
-    ``model`` is the estimator that is fitted, without the preprocessing; ``steps`` are the fitted transformers.
+    ``model`` is the estimator that is fitted, without the preprocessing; ``steps`` are the fitted transformers;
+    ``specs`` is shared by the jobs of a candidate whose parameters are the same objects in all of them.
     """
 
     candidate: int
@@ -65,7 +75,19 @@ class Job:
     model: object
     outcome: Outcome
     steps: list = field(default_factory=list)
+    specs: dict = field(default_factory=dict)
     done: bool = False
+
+    def spec(self, name, make):
+        """``make(model)``, or what it gave for another fold of this candidate; its error is raised each time."""
+        if name not in self.specs:
+            try:
+                self.specs[name] = make(self.model)
+            except (ValueError, TypeError) as error:
+                self.specs[name] = error
+        if isinstance(self.specs[name], Exception):
+            raise self.specs[name]
+        return self.specs[name]
 
     def finish(self, error=None):
         self.outcome.error = error
@@ -80,15 +102,6 @@ class _Cancel(Callback):
 
     def on_epoch_end(self, epoch, logs):
         return self.event.is_set()
-
-
-def take(X, rows):
-    """The rows of a table, a matrix or a list."""
-    if X is None:
-        return None
-    if hasattr(X, "iloc"):
-        return X.iloc[rows]
-    return X[rows] if hasattr(X, "shape") else [X[row] for row in rows]
 
 
 def parts_of(estimator):
@@ -153,8 +166,7 @@ class Batch:
         self.estimator = estimator
         self.X, self.y = X, y
         self.rows_of_y = np.asarray(y)
-        self.folds = [(np.asarray(train), np.asarray(test)) for train, test in folds]
-        self.folds = [tuple(np.flatnonzero(p) if p.dtype == bool else p for p in fold) for fold in self.folds]
+        self.set_folds(folds)
         self.scoring = Scoring(estimator, scoring)
         self.return_train_score = return_train_score
         self.keep_models = keep_models
@@ -164,6 +176,11 @@ class Batch:
         self.cancel = threading.Event()
         self.codes = None
         self.jobs = []
+
+    def set_folds(self, folds):
+        """Take these folds in place of those given before."""
+        folds = [(np.asarray(train), np.asarray(test)) for train, test in folds]
+        self.folds = [tuple(np.flatnonzero(p) if p.dtype == bool else p for p in fold) for fold in folds]
 
     def run(self, candidates):
         """Fit and score every candidate, a dict of parameters, on every fold.
@@ -176,9 +193,8 @@ class Batch:
         self.jobs = [
             job for number, params in enumerate(candidates) for job in self._jobs_of(number, params)
         ]
-        self._tell()
-        left = _lockstep.run(self, self.jobs)
-        self._run_pool(left)
+        self.tell()
+        self._run_pool(_stacks.run(self, _lockstep.run(self, self.jobs)))
         return self.outcomes(range(len(candidates)))
 
     def outcomes(self, numbers):
@@ -198,14 +214,17 @@ class Batch:
         whole = clone(self.estimator)
         if params:
             whole.set_params(**clone(params, safe=False))
-        plain = _is_plain(whole)
+        plain, specs = _is_plain(whole), {}
         for fold in range(len(self.folds)):
             own = whole if plain else clone(whole)
             parts = parts_of(own)
             model = own if parts is None else parts[1]
-            yield Job(number, fold, own, copy.copy(model) if plain and parts is not None else model, Outcome())
+            if plain and parts is not None:
+                model = copy.copy(model)
+            yield Job(number, fold, own, model, Outcome(), specs=specs if plain else {})
 
-    def _tell(self):
+    def tell(self):
+        """Let the caller know how far the batch is."""
         if self.progress is not None:
             self.progress(sum(job.done for job in self.jobs), len(self.jobs))
 
@@ -225,7 +244,7 @@ class Batch:
                     if job.outcome.error is None:
                         self.score(job)
                     job.done = True
-                    self._tell()
+                    self.tell()
                     if job.outcome.error is not None and self.stop_on_error:
                         pending = self._give_up(pending, job.outcome.error)
         except BaseException:
@@ -343,6 +362,12 @@ class Batch:
                 return (raw > 0).astype(np.intp) if raw.ndim == 1 else raw.argmax(axis=1)
             if type(model) is SGDRegressor and model.loss != "poisson":
                 return linear_predictions(model, X)
+        if method == "predict" and checked and isinstance(model, LinearModel) and X.dtype == model.coef_.dtype:
+            raw = model._engine.raw_predict(X, 1)
+            if not is_classifier(model):
+                raw = losses.get(model.loss).predict(raw)
+                return raw[:, 0] if np.ndim(model.coef_) == 1 else raw
+            return (raw[:, 0] > 0).astype(np.intp) if raw.shape[1] == 1 else raw.argmax(axis=1)
         found = getattr(model, method)(X)
         if method == "predict" and is_classifier(model):
             return np.searchsorted(model.classes_, found)

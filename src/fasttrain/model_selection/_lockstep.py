@@ -1,7 +1,7 @@
 """The part of a batch that goes to the per-sample kernel: candidates in lockstep, all folds at once."""
 
 import time
-from numbers import Integral, Number
+from numbers import Integral
 
 import numpy as np
 from sklearn.base import clone
@@ -9,9 +9,10 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
 from fasttrain import _descents
-from fasttrain._stochastic_base import SHARED
+from fasttrain._stochastic_base import SHARED, StochasticLinear
 from fasttrain._stochastic_classifier import SGDClassifier, classifier_problems
 from fasttrain._stochastic_regressor import SGDRegressor, regressor_problem
+from fasttrain.model_selection._sites import gathered, sites_of, transformed
 
 __all__ = ["run"]
 
@@ -22,16 +23,6 @@ CACHE_BYTES = 1 << 15
 ORDER_BYTES = 1 << 24
 
 
-class _Site:
-    """A fold and the data its models see: X itself, or X through the preprocessing fitted on the fold."""
-
-    def __init__(self, fold, steps):
-        self.fold = fold
-        self.steps = steps
-        self.jobs = []
-        self.fitted = []
-
-
 def run(batch, jobs):
     """Fit and score the per-sample models among ``jobs``; the others, and those that cannot go together, are returned.
     """
@@ -40,13 +31,7 @@ def run(batch, jobs):
         (able if _is_able(job) else left).append(job)
     if not able:
         return left
-    sites = {}
-    for job in able:
-        steps = _steps_of(job)
-        key = (job.fold, *((name, type(step), repr(step.get_params())) for name, step in steps))
-        sites.setdefault(key, _Site(job.fold, steps)).jobs.append(job)
-    plain = [site for site in sites.values() if not site.steps]
-    changed = sorted((site for site in sites.values() if site.steps), key=lambda site: site.fold)
+    plain, changed = sites_of(able)
     try:
         data = _Data(batch, able[0].model, batch.X) if plain else None
     except (ValueError, TypeError):
@@ -64,16 +49,10 @@ def _is_able(job):
     if type(job.model) not in (SGDClassifier, SGDRegressor) or job.model.verbose:
         return False
     try:
-        job.model._check_parameters()
+        job.spec("parameters", StochasticLinear._check_parameters)
     except (ValueError, TypeError):
         return False
     return True
-
-
-def _steps_of(job):
-    if job.whole is job.model or not hasattr(job.whole, "steps"):
-        return []
-    return [step for step in job.whole.steps[:-1] if step[1] is not None and step[1] != "passthrough"]
 
 
 class _Data:
@@ -135,7 +114,7 @@ def _run_changed(batch, sites):
     left, units = [], []
     for site in sites:
         try:
-            X = _transform(batch, site)
+            X = transformed(batch, site)
             data = _Data(batch, site.jobs[0].model, X)
         except Exception:
             # a fold's own fit meets it again, or does not, where only held-out rows are at fault
@@ -148,19 +127,6 @@ def _run_changed(batch, sites):
         for wave in _waves(units, batch):
             _run_wave(batch, wave)
     return left
-
-
-def _transform(batch, site):
-    """X through the site's steps, fitted on its rows."""
-    from fasttrain.model_selection._batch import take
-
-    train, X = batch.folds[site.fold][0], batch.X
-    y = take(batch.y, train)
-    for name, step in site.steps:
-        fitted = clone(step).fit(take(X, train), y)
-        X = fitted.transform(X)
-        site.fitted.append((name, fitted))
-    return X
 
 
 def _groups(jobs, data):
@@ -223,7 +189,7 @@ def _run_wave(batch, wave):
     for job in jobs:
         job.outcome.fit_time = share
     _score_wave(batch, plans)
-    batch._tell()
+    batch.tell()
 
 
 def _prepared(group, data, rows):
@@ -239,18 +205,10 @@ def _prepared(group, data, rows):
 
 def _score_wave(batch, plans):
     """Each fold's rows are gathered once, for all of its models."""
-    gathered = {}
-    for site, group, data, _, _ in plans:
-        X = data.X
-
-        def rows_of(rows, site=site, X=X):
-            key = (id(site), id(rows))
-            if key not in gathered:
-                if len(gathered) > 1:
-                    gathered.clear()
-                gathered[key] = X[rows]
-            return gathered[key]
-
+    latest = rows = None
+    for _, group, data, _, _ in plans:
+        if data is not latest:
+            latest, rows = data, gathered(data.X)
         for job in group:
             if not job.done:
-                batch.score(job, rows_of if isinstance(X, np.ndarray) else None)
+                batch.score(job, rows)

@@ -8,7 +8,7 @@ about errors are scikit-learn's, whatever its version.
 import numpy as np
 from sklearn.base import BaseEstimator
 
-__all__ = ["Answers", "FoldNumbers", "StandIn"]
+__all__ = ["Answers", "FoldNumbers", "InOrder", "PredictionStandIn", "Recorder", "StandIn", "look_ups"]
 
 
 class Answers:
@@ -32,6 +32,35 @@ class Answers:
         candidate = self._taken.get(fold, 0)
         self._taken[fold] = candidate + 1
         return self.outcomes[candidate][fold] if candidate < len(self.outcomes) else None
+
+
+class InOrder(Answers):
+    """Outcomes of one candidate, handed out one after the other, whatever the fold."""
+
+    def next(self, fold):
+        number = self._taken.get(None, 0)
+        self._taken[None] = number + 1
+        return self.outcomes[0][number]
+
+
+class Recorder(BaseEstimator):
+    """Notes the rows of each fit and of its test part."""
+
+    def __init__(self, jobs):
+        self.jobs = jobs
+
+    def __sklearn_clone__(self):
+        return Recorder(self.jobs)
+
+    def fit(self, X, y=None):
+        self.job = {"train": X[:, 0]}
+        self.jobs.append(self.job)
+        return self
+
+    def record_test(self, X, y=None):
+        """As a scorer: the test part is asked for before the training part."""
+        self.job.setdefault("test", X[:, 0])
+        return 0.0
 
 
 class StandIn(BaseEstimator):
@@ -63,6 +92,28 @@ class StandIn(BaseEstimator):
 
     def score(self, X, y=None):
         raise NotImplementedError("the scores of a batch come from its scorers")
+
+
+class PredictionStandIn(StandIn):
+    """Answers every method with the (prediction, classes) that stand in the place of a score."""
+
+    def __sklearn_clone__(self):
+        return PredictionStandIn(self.estimator, self.answers)
+
+    def _found(self):
+        found = self.outcome.test[None]
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    @property
+    def classes_(self):
+        return self._found()[1]
+
+    def predict(self, X):
+        return self._found()[0]
+
+    predict_proba = predict_log_proba = decision_function = predict
 
 
 class FoldNumbers:

@@ -9,9 +9,11 @@ from sklearn.metrics import get_scorer
 from sklearn.utils import indexable
 
 from fasttrain.model_selection._batch import batch_for
-from fasttrain.model_selection._batch import take as _take
 from fasttrain.model_selection._progress import progress_bar
-from fasttrain.model_selection._stand_in import Answers, FoldNumbers, StandIn, look_ups
+from fasttrain.model_selection._sites import take as _take
+from fasttrain.model_selection._stand_in import (
+    Answers, FoldNumbers, InOrder, PredictionStandIn, StandIn, look_ups,
+)
 
 __all__ = ["cross_val_predict", "cross_val_score", "cross_validate"]
 
@@ -156,12 +158,19 @@ def _validate(estimator, X, y, *, scoring, cv, n_jobs, error_score, params, prog
     with progress_bar(progress, batch):
         answers.load(batch.run([{}]))
     [outcomes] = answers.outcomes
-    folds = FoldNumbers(len(cv))
-    results = model_selection.cross_validate(
-        StandIn(estimator, answers), folds.X, scoring=look_ups(batch.scoring), cv=folds, n_jobs=1, **common)
-    for name in ("fit_time", "score_time"):
-        results[name] = np.array([getattr(outcome, name) for outcome in outcomes])
-    times = {name: results.pop(name) for name in ("fit_time", "score_time")}
+    if verbose or not all(outcome.is_plain for outcome in outcomes):
+        # what becomes of errors is for scikit-learn to say
+        folds = FoldNumbers(len(cv))
+        results = model_selection.cross_validate(
+            StandIn(estimator, answers), folds.X, scoring=look_ups(batch.scoring), cv=folds, n_jobs=1, **common)
+    else:
+        results = {}
+        for key in batch.scoring.scorers:
+            name = "score" if key is None else key
+            results[f"test_{name}"] = np.array([outcome.test[key] for outcome in outcomes])
+            if return_train_score:
+                results[f"train_{name}"] = np.array([outcome.train[key] for outcome in outcomes])
+    times = {name: np.array([getattr(outcome, name) for outcome in outcomes]) for name in ("fit_time", "score_time")}
     extra = {}
     if return_estimator:
         extra["estimator"] = [
@@ -169,7 +178,7 @@ def _validate(estimator, X, y, *, scoring, cv, n_jobs, error_score, params, prog
         ]
     if return_indices:
         extra["indices"] = dict(zip(("train", "test"), zip(*cv)))
-    return {**times, **extra, **results}
+    return {**times, **extra, **{name: values for name, values in results.items() if name not in times}}
 
 
 def _constant(value, estimator, X, y=None):
@@ -207,12 +216,57 @@ def cross_val_score(estimator, X, y=None, *, groups=None, scoring=None, cv=None,
 
 
 def cross_val_predict(estimator, X, y=None, *, groups=None, cv=None, n_jobs=None, verbose=0, params=None,
-                      pre_dispatch="2*n_jobs", method="predict"):
+                      pre_dispatch="2*n_jobs", method="predict", progress=False):
     """Prediction for each row from the model of the fold that held it out.
 
-    Parameters, result and errors are those of :func:`sklearn.model_selection.cross_val_predict`.
+    Parameters, result and errors are those of :func:`sklearn.model_selection.cross_val_predict`; ``n_jobs`` are threads
+    and ``progress=True`` shows a bar where the fits run as a batch: see :class:`GridSearchCV`.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from fasttrain.linear_model import SGDClassifier
+    >>> from fasttrain.model_selection import cross_val_predict
+    >>> X, y = load_iris(return_X_y=True)
+    >>> cross_val_predict(SGDClassifier(random_state=0), X, y, cv=3, method="decision_function").shape
+    (150, 3)
     """
+    X, y, groups = indexable(X, y, groups)
+    batch = None
+    if groups is None or not get_config().get("enable_metadata_routing"):
+        splitter = model_selection.check_cv(cv, y, classifier=is_classifier(estimator))
+        cv, groups = list(splitter.split(X, y, groups)), None
+        # without a partition of the rows there is nothing to predict for, so nothing is fitted
+        tests = np.concatenate([np.arange(_count(X))[test] for _, test in cv]) if cv else np.empty(0)
+        if method in _METHODS and np.array_equal(np.sort(tests), np.arange(_count(X))):
+            batch = batch_for(
+                estimator, X, y, cv, partial(_predicted, method), n_jobs=n_jobs, error_score="raise", params=params)
+    if batch is None:
+        return model_selection.cross_val_predict(
+            estimator, X, y, groups=groups, cv=cv, n_jobs=n_jobs, verbose=verbose, params=params,
+            pre_dispatch=pre_dispatch, method=method,
+        )
+    answers = InOrder()
+    with progress_bar(progress, batch):
+        answers.load(batch.run([{}]))
+    numbers = np.arange(_count(X)).reshape(-1, 1)
+    if method != "predict" and is_classifier(estimator) and batch.rows_of_y.ndim == 1:
+        # scikit-learn numbers the classes before it fits
+        classes = np.unique(batch.rows_of_y)
+        for outcome in answers.outcomes[0]:
+            if outcome.error is None and not isinstance(outcome.test[None], Exception):
+                prediction, own = outcome.test[None]
+                outcome.test[None] = prediction, np.searchsorted(classes, own)
     return model_selection.cross_val_predict(
-        estimator, X, y, groups=groups, cv=cv, n_jobs=n_jobs, verbose=verbose, params=params,
-        pre_dispatch=pre_dispatch, method=method,
-    )
+        PredictionStandIn(estimator, answers), numbers, y, cv=cv, n_jobs=1, verbose=verbose, method=method)
+
+
+_METHODS = ("predict", "predict_proba", "predict_log_proba", "decision_function")
+
+
+def _predicted(method, estimator, X, y=None):
+    return getattr(estimator, method)(X), getattr(estimator, "classes_", None)
+
+
+def _count(X):
+    return X.shape[0] if hasattr(X, "shape") else len(X)

@@ -1,0 +1,124 @@
+"""Scores against a parameter and against the number of training rows, all fits in one batch."""
+
+import copy
+
+import numpy as np
+from sklearn import get_config, model_selection
+from sklearn.base import is_classifier
+from sklearn.utils import check_random_state, indexable
+
+from fasttrain.model_selection._batch import batch_for
+from fasttrain.model_selection._progress import progress_bar
+from fasttrain.model_selection._stand_in import Answers, FoldNumbers, InOrder, Recorder, StandIn, look_ups
+
+__all__ = ["learning_curve", "validation_curve"]
+
+
+def _batch(estimator, X, y, groups, cv, scoring, **options):
+    """(batch, folds); the batch is None when the work is for scikit-learn's own function."""
+    if groups is not None and get_config().get("enable_metadata_routing"):
+        return None, cv
+    X, y, groups = indexable(X, y, groups)
+    splitter = model_selection.check_cv(cv, y, classifier=is_classifier(estimator))
+    folds = list(splitter.split(X, y, groups))
+    return batch_for(estimator, X, y, folds, scoring, return_train_score=True, **options), folds
+
+
+def validation_curve(estimator, X, y, *, param_name, param_range, groups=None, cv=None, scoring=None, n_jobs=None,
+                     pre_dispatch="all", verbose=0, error_score=np.nan, params=None, progress=False):
+    """Training and test scores for each value of one parameter.
+
+    Parameters, results and errors are those of :func:`sklearn.model_selection.validation_curve`; ``n_jobs`` are threads
+    and ``progress=True`` shows a bar where the fits run as a batch: see :class:`GridSearchCV`.
+
+    Returns
+    -------
+    train_scores, test_scores : arrays of shape (n_values, n_folds), float64
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from fasttrain.linear_model import SGDClassifier
+    >>> from fasttrain.model_selection import validation_curve
+    >>> X, y = load_iris(return_X_y=True)
+    >>> model = SGDClassifier(random_state=0)
+    >>> train, test = validation_curve(model, X, y, param_name="alpha", param_range=[1e-3, 1e-1], cv=3)
+    >>> test.shape
+    (2, 3)
+    """
+    common = {"param_name": param_name, "verbose": verbose, "error_score": error_score}
+    batch, folds = _batch(
+        estimator, X, y, groups, cv, scoring, n_jobs=n_jobs, error_score=error_score, params=params)
+    if batch is None or isinstance(scoring, (list, tuple, set, dict)):
+        return model_selection.validation_curve(
+            estimator, X, y, param_range=param_range, groups=groups, cv=folds, scoring=scoring, n_jobs=n_jobs,
+            pre_dispatch=pre_dispatch, params=params, **common,
+        )
+    values = list(param_range)
+    answers = Answers()
+    with progress_bar(progress, batch):
+        answers.load(batch.run([{param_name: value} for value in values]))
+    numbers = FoldNumbers(len(folds))
+    return model_selection.validation_curve(
+        StandIn(estimator, answers), numbers.X, None, param_range=values, cv=numbers, scoring=look_ups(batch.scoring),
+        n_jobs=1, **common,
+    )
+
+
+def learning_curve(estimator, X, y, *, groups=None, train_sizes=np.linspace(0.1, 1.0, 5), cv=None, scoring=None,  # noqa: B008
+                   exploit_incremental_learning=False, n_jobs=None, pre_dispatch="all", verbose=0, shuffle=False,
+                   random_state=None, error_score=np.nan, return_times=False, params=None, progress=False):
+    """Training and test scores for growing numbers of training rows.
+
+    Parameters, results and errors are those of :func:`sklearn.model_selection.learning_curve`; ``n_jobs`` are threads
+    and ``progress=True`` shows a bar where the fits run as a batch: see :class:`GridSearchCV`.
+    ``exploit_incremental_learning`` goes to scikit-learn.
+
+    Returns
+    -------
+    train_sizes_abs : array of shape (n_sizes,), int
+    train_scores, test_scores : arrays of shape (n_sizes, n_folds), float64
+    fit_times, score_times : arrays of shape (n_sizes, n_folds), float64
+        With ``return_times``.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from fasttrain.linear_model import SGDClassifier
+    >>> from fasttrain.model_selection import learning_curve
+    >>> X, y = load_iris(return_X_y=True)
+    >>> model = SGDClassifier(random_state=0)
+    >>> sizes, train, test = learning_curve(model, X, y, train_sizes=[50, 100], cv=3, shuffle=True, random_state=0)
+    >>> sizes.tolist(), test.shape
+    ([50, 100], (2, 3))
+    """
+    common = {"train_sizes": train_sizes, "shuffle": shuffle, "error_score": error_score}
+    batch, folds = _batch(
+        estimator, X, y, groups, cv, scoring, n_jobs=n_jobs, error_score=error_score, params=params)
+    if batch is None or exploit_incremental_learning or isinstance(scoring, (list, tuple, set, dict)):
+        return model_selection.learning_curve(
+            estimator, X, y, groups=groups, cv=folds, scoring=scoring, n_jobs=n_jobs, pre_dispatch=pre_dispatch,
+            exploit_incremental_learning=exploit_incremental_learning, verbose=verbose, random_state=random_state,
+            return_times=return_times, params=params, **common,
+        )
+    random_state = check_random_state(random_state)
+    numbers = np.arange(len(batch.rows_of_y)).reshape(-1, 1)
+    recorded = []
+    model_selection.learning_curve(
+        Recorder(recorded), numbers, None, cv=folds, scoring=Recorder.record_test, n_jobs=1,
+        random_state=copy.deepcopy(random_state), **common,
+    )
+    batch.set_folds([(job["train"], job["test"]) for job in recorded])
+    answers = InOrder()
+    with progress_bar(progress, batch):
+        answers.load(batch.run([{}]))
+    sizes, *scores = model_selection.learning_curve(
+        StandIn(estimator, answers), numbers, None, cv=folds, scoring=look_ups(batch.scoring), n_jobs=1,
+        random_state=random_state, verbose=verbose, **common,
+    )
+    if return_times:
+        [outcomes] = answers.outcomes
+        for name in ("fit_time", "score_time"):
+            seconds = np.array([getattr(outcome, name) for outcome in outcomes])
+            scores.append(seconds.reshape(-1, len(sizes)).T)
+    return (sizes, *scores)

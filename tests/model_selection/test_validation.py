@@ -1,0 +1,155 @@
+"""cross_validate, cross_val_predict and the curves over batches, against scikit-learn's functions."""
+
+import numpy as np
+import pytest
+from sklearn import model_selection as peer
+from sklearn.pipeline import make_pipeline
+from test_search import IRIS, MLP, NUMBERS, REGRESSOR, SGD, X, batches, outcome, same, y  # noqa: F401
+
+from fasttrain import model_selection as ours
+from fasttrain.linear_model import LinearClassifier, LinearRegressor, SGDClassifier
+from fasttrain.preprocessing import StandardScaler
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+FULL = LinearClassifier(max_iter=20, batch_size="full")
+SCALED = make_pipeline(StandardScaler(), SGDClassifier("log_loss", max_iter=8, tol=None, random_state=0))
+MODELS = {"sgd": SGD, "full": FULL, "network": MLP, "scaled": SCALED}
+
+
+@pytest.mark.parametrize("scoring", [None, "accuracy", "f1", ["accuracy", "roc_auc"], lambda m, X, y: 0.25], ids=str)
+@pytest.mark.parametrize("name", MODELS)
+def test_cross_validate(name, scoring, batches):  # noqa: F811
+    found, expected = (
+        module.cross_validate(MODELS[name], X, y, cv=4, scoring=scoring, return_train_score=True, return_indices=True,
+                              return_estimator=True)
+        for module in (ours, peer))
+    assert len(batches) == 1
+    models, models_too = found.pop("estimator"), expected.pop("estimator")
+    for one, other in zip(models, models_too):
+        assert set(vars(one)) == set(vars(other))
+        np.testing.assert_array_equal(one.predict(X), other.predict(X))
+    indices, indices_too = found.pop("indices"), expected.pop("indices")
+    for part in ("train", "test"):
+        for one, other in zip(indices[part], indices_too[part]):
+            np.testing.assert_array_equal(one, other)
+    same(found, expected)
+    for values in (value for key, value in found.items() if "score" in key):
+        assert values.dtype == np.float64
+
+
+@pytest.mark.parametrize("scoring", [None, "neg_log_loss", ["accuracy", "roc_auc"]], ids=str)
+@pytest.mark.parametrize("name", ["full", "scaled"])
+def test_leave_one_out(name, scoring, batches):  # noqa: F811
+    """A score of one row is scikit-learn's; what one row has no score for is pooled."""
+    part = slice(30, 75)
+    found = ours.cross_validate(MODELS[name], X[part], y[part], cv=peer.LeaveOneOut(), scoring=scoring)
+    assert len(batches) == 1
+    expected = peer.cross_validate(MODELS[name], X[part], y[part], cv=peer.LeaveOneOut(), scoring="accuracy")
+    accuracy = found.get("test_accuracy", found["test_score"] if scoring is None else None)
+    if accuracy is not None:
+        np.testing.assert_array_equal(accuracy, expected["test_score"])
+    if isinstance(scoring, str):
+        from sklearn.metrics import log_loss
+
+        probabilities = peer.cross_val_predict(
+            MODELS[name], X[part], y[part], cv=peer.LeaveOneOut(), method="predict_proba")
+        np.testing.assert_allclose(found["test_score"], -log_loss(y[part], probabilities), rtol=1e-9)
+
+
+@pytest.mark.parametrize("method", ["predict", "decision_function", "predict_proba", "predict_log_proba"])
+@pytest.mark.parametrize("name", ["full", "network", "scaled"])
+def test_predict(name, method, batches):  # noqa: F811
+    for target in (y, np.array(["no", "yes"])[y]):
+        if name == "network" and method == "decision_function":
+            continue
+        found, expected = (
+            module.cross_val_predict(MODELS[name], X, target, cv=4, method=method) for module in (ours, peer))
+        if found.dtype.kind == "f":
+            np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12)
+        else:
+            np.testing.assert_array_equal(found, expected)
+    assert len(batches) == 2 or name == "network"
+
+
+def both(call):
+    """Outcomes of ours and of scikit-learn's."""
+    return [outcome(lambda module=module: call(module)) for module in (ours, peer)]
+
+
+def test_predict_more():
+    """Several classes, one of which a fold lacks; numbers; what cannot be predicted."""
+    order = np.random.RandomState(0).permutation(150)
+    data = IRIS[0][order], IRIS[1][order]
+    for method in ("predict", "decision_function"):
+        found, expected = (
+            module.cross_val_predict(SGD, *data, cv=5, method=method) for module in (ours, peer))
+        np.testing.assert_allclose(found, expected, rtol=1e-9)
+    for n_folds in (3, 4):
+        # in order, three folds leave two classes each, which scikit-learn refuses, and four leave three
+        (found, warned), (expected, warned_too) = both(
+            lambda module, n=n_folds: module.cross_val_predict(SGD, *IRIS, cv=peer.KFold(n), method="decision_function"))
+        if n_folds == 3:
+            assert found == expected
+        else:
+            np.testing.assert_allclose(found, expected, rtol=1e-9)
+        assert warned == warned_too
+    for estimator in (REGRESSOR, LinearRegressor(max_iter=10, batch_size="full")):
+        found, expected = (module.cross_val_predict(estimator, *NUMBERS, cv=3) for module in (ours, peer))
+        np.testing.assert_allclose(found, expected, rtol=1e-9)
+    for options in ({"method": "predict_proba"}, {"cv": peer.ShuffleSplit(3, random_state=0)}, {"method": "transform"}):
+        (found, _), (expected, _) = both(lambda module, o=options: module.cross_val_predict(SGD, X, y, **o))
+        assert found[0] is expected[0]
+
+
+@pytest.mark.parametrize("name", ["sgd", "full", "network", "scaled"])
+def test_validation_curve(name, batches):  # noqa: F811
+    parameter = "sgdclassifier__alpha" if name == "scaled" else "alpha"
+    for scoring in (None, "f1"):
+        found, expected = (
+            module.validation_curve(
+                MODELS[name], X, y, param_name=parameter, param_range=[1e-2, 1e-1, 1.0], cv=3, scoring=scoring)
+            for module in (ours, peer))
+        for one, other in zip(found, expected, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-9)
+            assert one.shape == (3, 3)
+    assert len(batches) == 2
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+@pytest.mark.parametrize("name", ["sgd", "full", "network", "scaled"])
+def test_learning_curve(name, shuffle, batches):  # noqa: F811
+    found, expected = (
+        module.learning_curve(
+            MODELS[name], X, y, train_sizes=[0.3, 0.6, 1.0], cv=3, shuffle=shuffle, random_state=4, return_times=True)
+        for module in (ours, peer))
+    assert len(batches) == 1
+    for one, other in zip(found[:3], expected[:3], strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-9)
+    assert [part.shape for part in found] == [part.shape for part in expected]
+
+
+def test_curves_with_errors():
+    rare = np.r_[np.zeros(60, int), np.ones(60, int)]
+    for call in (
+        lambda module: module.learning_curve(SGD, X, rare, cv=peer.KFold(3), train_sizes=[20, 80]),
+        lambda module: module.validation_curve(SGD, X, y, cv=3, param_name="alhpa", param_range=[1]),
+        lambda module: module.validation_curve(SGD, X, y, cv=3, param_name="alpha", param_range=[-1.0, 1e-2]),
+        lambda module: module.learning_curve(SGD, X, y, cv=3, train_sizes=[1000]),
+    ):
+        (found, warned), (expected, warned_too) = both(call)
+        assert warned == warned_too
+        if isinstance(expected[0], type):
+            assert found == expected
+        else:
+            for one, other in zip(found, expected, strict=True):
+                np.testing.assert_allclose(one, other, rtol=1e-9)
+
+
+def test_incremental_learning_is_scikit_learns(batches):  # noqa: F811
+    found, expected = (
+        module.learning_curve(SGD, X, y, cv=3, exploit_incremental_learning=True, train_sizes=[0.5, 1.0])
+        for module in (ours, peer))
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert not batches
