@@ -255,8 +255,8 @@ def test_bad_input():
 
 
 OWN = {
-    "cross_validate", "cross_val_score", "cross_val_predict", "GridSearchCV", "RandomizedSearchCV", "validation_curve",
-    "learning_curve",
+    "cross_validate", "cross_val_score", "cross_val_predict", "GridSearchCV", "RandomizedSearchCV", "RacingSearchCV",
+    "validation_curve", "learning_curve",
 }
 
 

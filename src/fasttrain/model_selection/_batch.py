@@ -66,7 +66,8 @@ class Job:
     """One candidate on one fold.
 
     ``model`` is the estimator that is fitted, without the preprocessing; ``steps`` are the fitted transformers;
-    ``specs`` is shared by the jobs of a candidate whose parameters are the same objects in all of them.
+    ``specs`` is shared by the jobs of a candidate whose parameters are the same objects in all of them; ``data(rows)``
+    gives rows of X as the model takes them, where these are not taken from the batch's own X.
     """
 
     candidate: int
@@ -76,6 +77,7 @@ class Job:
     outcome: Outcome
     steps: list = field(default_factory=list)
     specs: dict = field(default_factory=dict)
+    data: object = None
     done: bool = False
 
     def spec(self, name, make):
@@ -130,7 +132,8 @@ def threads_of(n_jobs):
     return int(n_jobs) if n_jobs > 0 else max(1, get_num_threads() + 1 + int(n_jobs))
 
 
-def batch_for(estimator, X, y, folds, scoring, *, n_jobs, error_score=np.nan, params=None, **options):
+def batch_for(estimator, X, y, folds, scoring, *, n_jobs, error_score=np.nan, params=None, batch_class=None,
+              **options):
     """A :class:`Batch`, or None when the work is for scikit-learn's own function."""
     n_threads = threads_of(n_jobs)
     if n_threads is None or parts_of(estimator) is None or y is None or params or not folds:
@@ -139,7 +142,8 @@ def batch_for(estimator, X, y, folds, scoring, *, n_jobs, error_score=np.nan, pa
         return None
     if error_score != "raise" and not isinstance(error_score, Number):
         return None
-    return Batch(estimator, X, y, folds, scoring, n_threads=n_threads, stop_on_error=error_score == "raise", **options)
+    return (batch_class or Batch)(
+        estimator, X, y, folds, scoring, n_threads=n_threads, stop_on_error=error_score == "raise", **options)
 
 
 class Batch:
@@ -173,6 +177,7 @@ class Batch:
         self.n_threads = n_threads
         self.stop_on_error = stop_on_error
         self.progress = progress
+        self.is_classifier = is_classifier(estimator)
         self.cancel = threading.Event()
         self.codes = None
         self.jobs = []
@@ -230,19 +235,21 @@ class Batch:
 
     # ---- one fit to a thread ----
 
-    def _run_pool(self, jobs):
+    def _run_pool(self, jobs, fit=None):
+        """Call ``fit(job)`` for each of ``jobs`` on the threads, and score what was fitted."""
         if not jobs:
             return
+        fit = self._fit_one if fit is None else fit
         jobs = sorted(jobs, key=self._size, reverse=True)
         pool = ThreadPoolExecutor(min(self.n_threads, len(jobs)))
         try:
-            pending = {pool.submit(self._fit_one, job): job for job in jobs}
+            pending = {pool.submit(fit, job): job for job in jobs}
             while pending:
                 for future in wait(pending, POLL_SECONDS, FIRST_COMPLETED).done:
                     job = pending.pop(future)
                     future.result()
                     if job.outcome.error is None:
-                        self.score(job)
+                        self.score(job, job.data)
                     job.done = True
                     self.tell()
                     if job.outcome.error is not None and self.stop_on_error:
@@ -317,8 +324,12 @@ class Batch:
             outcome.score_time = time.perf_counter() - start
         if self.keep_models:
             outcome.model = self.whole_of(job)
-        job.model = job.whole = None
+        self._release(job)
         job.done = True
+
+    def _release(self, job):
+        """Let go of what a scored job holds."""
+        job.model = job.whole = None
 
     def _score_part(self, job, rows, scores, data):
         taken = None

@@ -9,11 +9,11 @@ from sklearn.base import clone, is_classifier
 from sklearn.model_selection import ParameterGrid, ParameterSampler
 from sklearn.utils import indexable
 
-from fasttrain.model_selection._batch import batch_for, parts_of
+from fasttrain.model_selection._batch import Batch, batch_for, parts_of
 from fasttrain.model_selection._progress import progress_bar
 from fasttrain.model_selection._stand_in import Answers, FoldNumbers, StandIn, look_ups
 
-__all__ = ["GridSearchCV", "RandomizedSearchCV"]
+__all__ = ["BatchSearch", "GridSearchCV", "RandomizedSearchCV"]
 
 _FOUND = ("cv_results_", "best_index_", "best_score_", "best_params_", "multimetric_", "n_splits_")
 
@@ -36,12 +36,15 @@ class _Hook:
                 finished = self.batch.finished()
                 if finished:
                     self.batch.answers.load(self.batch.outcomes(finished))
-                    self.partial = evaluate_candidates([candidates[number] for number in finished])
+                    more = {key: [values[i] for i in finished] for key, values in (more_results or {}).items()}
+                    self.partial = evaluate_candidates([candidates[i] for i in finished], more_results=more)
+                    _set_times(self.partial, [*past, *self.batch.answers.outcomes])
                 raise
             self.batch.answers.load(outcomes)
             results = evaluate_candidates(candidates, more_results=more_results)
             past.extend(outcomes)
             _set_times(results, past)
+            self.partial = results
             return results
 
         return evaluate
@@ -55,8 +58,13 @@ def _set_times(results, outcomes):
         results[f"std_{name}"] = seconds.std(axis=1)
 
 
-class _BatchSearch:
-    """Mixed into a search of scikit-learn."""
+class BatchSearch:
+    """Mixed into a search of scikit-learn.
+
+    ``_base`` is that search's class, ``_batch_class`` what fits and scores.
+    """
+
+    _batch_class = Batch
 
     def set_callbacks(self, *callbacks):
         # scikit-learn's callbacks follow every single fit, and there is none in a batch
@@ -87,7 +95,7 @@ class _BatchSearch:
         """
         batch, n_splits = self._batch(X, y, params)
         if batch is None:
-            return super().fit(X, y, **params)
+            return self._elsewhere(X, y, params)
         peer = self._peer(batch, n_splits)
         try:
             with progress_bar(self.progress, batch):
@@ -107,6 +115,10 @@ class _BatchSearch:
             self._refit(X, y)
         return self
 
+    def _elsewhere(self, X, y, params):
+        """What becomes of a fit that no batch can be made for."""
+        return super().fit(X, y, **params)
+
     def _batch(self, X, y, params):
         """The batch for this fit and the splitter's own count of folds; None when scikit-learn's fit is to do it."""
         if set(params) - {"groups"} or (params and get_config().get("enable_metadata_routing")):
@@ -121,7 +133,7 @@ class _BatchSearch:
         n_splits = splitter.get_n_splits(X, y, groups)
         batch = batch_for(
             self.estimator, X, y, list(splitter.split(X, y, groups)), self.scoring, n_jobs=self.n_jobs,
-            error_score=self.error_score, return_train_score=self.return_train_score,
+            error_score=self.error_score, return_train_score=self.return_train_score, batch_class=self._batch_class,
         )
         if batch is not None:
             batch.answers = Answers()
@@ -130,7 +142,7 @@ class _BatchSearch:
     def _peer(self, batch, n_splits):
         base = self._base
         peer_class = type(base.__name__, (_Hook, base), {})
-        settings = {name: getattr(self, name) for name in signature(base).parameters}
+        settings = self._settings(batch)
         settings.update(
             estimator=StandIn(self.estimator, batch.answers), scoring=look_ups(batch.scoring), n_jobs=1,
             cv=FoldNumbers(len(batch.folds), n_splits),
@@ -138,6 +150,10 @@ class _BatchSearch:
         peer = peer_class(**settings)
         peer.search, peer.batch = self, batch
         return peer
+
+    def _settings(self, batch):
+        """Parameters of the search that runs over the answers, as far as they are this one's."""
+        return {name: getattr(self, name) for name in signature(self._base).parameters}
 
     def _adopt(self, peer):
         """Attributes beyond those that every search has."""
@@ -153,7 +169,7 @@ class _BatchSearch:
             vars(self).pop("feature_names_in_", None)
 
 
-class GridSearchCV(_BatchSearch, model_selection.GridSearchCV):
+class GridSearchCV(BatchSearch, model_selection.GridSearchCV):
     """Exhaustive search over parameter values, all candidates and folds fitted as one batch.
 
     Parameters, attributes and results are those of :class:`sklearn.model_selection.GridSearchCV`. Estimators of
@@ -200,7 +216,7 @@ n_features_in_, feature_names_in_
     >>> model = make_pipeline(StandardScaler(), SGDClassifier(random_state=0))
     >>> search = GridSearchCV(model, {"sgdclassifier__alpha": [1e-3, 1e-1, 1e1]}).fit(X, y)
     >>> search.best_params_
-    {'sgdclassifier__alpha': 0.001}
+    {'sgdclassifier__alpha': 0.1}
     """
 
     _base = model_selection.GridSearchCV
@@ -217,7 +233,7 @@ n_features_in_, feature_names_in_
         evaluate(ParameterGrid(self.param_grid))
 
 
-class RandomizedSearchCV(_BatchSearch, model_selection.RandomizedSearchCV):
+class RandomizedSearchCV(BatchSearch, model_selection.RandomizedSearchCV):
     """Search over drawn parameter values, all candidates and folds fitted as one batch.
 
     Parameters, attributes and results are those of :class:`sklearn.model_selection.RandomizedSearchCV`; what runs as a

@@ -1,0 +1,281 @@
+"""Successive halving over epochs, without training anything anew."""
+
+import math
+import time
+from numbers import Integral
+
+import numpy as np
+from sklearn import model_selection
+from sklearn.base import clone
+from sklearn.model_selection import ParameterGrid
+from sklearn.utils import compute_class_weight
+
+from fasttrain._kernels.threads import num_threads
+from fasttrain._spec import check_integer, check_real
+from fasttrain.model_selection._batch import Batch, Outcome, parts_of
+from fasttrain.model_selection._sites import gathered, sites_of, take, transformed
+from fasttrain.model_selection.search import BatchSearch
+
+__all__ = ["RacingSearchCV"]
+
+
+class _Race(Batch):
+    """A batch whose models go on where they stopped."""
+
+    def enter(self, candidates):
+        """Make the models, a fold's each, of all candidates."""
+        self.lanes = [list(self._jobs_of(number, params)) for number, params in enumerate(candidates)]
+        for jobs in self.lanes:
+            for job in jobs:
+                job.model = clone(job.model)
+                if isinstance(job.model.random_state, Integral):
+                    # an int would give every epoch the same order of rows
+                    job.model.random_state = np.random.RandomState(job.model.random_state)
+                if isinstance(getattr(job.model, "class_weight", None), str):
+                    self._balance(job)
+
+    def _balance(self, job):
+        """'balanced' as numbers: an epoch does not see all classes at once, but the fold does."""
+        y = self.rows_of_y[self.folds[job.fold][0]]
+        try:
+            classes = np.unique(y)
+            weights = compute_class_weight(job.model.class_weight, classes=classes, y=y)
+            job.model.class_weight = dict(zip(classes.tolist(), weights.tolist()))
+        except ValueError as error:
+            job.outcome.error = error
+
+    def advance(self, numbers, epochs):
+        """Train some candidates for more epochs and score them; their outcomes."""
+        self.jobs = [job for number in numbers for job in self.lanes[number]]
+        for job in self.jobs:
+            job.done = False
+            job.outcome = Outcome(error=job.outcome.error, fit_time=job.outcome.fit_time)
+        self.tell()
+        plain, changed = sites_of(self.jobs)
+        for site in [*plain, *changed]:
+            self._advance_site(site, epochs)
+        return [[job.outcome for job in self.lanes[number]] for number in numbers]
+
+    def _advance_site(self, site, epochs):
+        jobs = [job for job in site.jobs if job.outcome.error is None]
+        train = self.folds[site.fold][0]
+        try:
+            X = transformed(self, site) if site.steps else self.X
+        except Exception as error:
+            for job in jobs:
+                job.outcome.error = error
+            jobs = []
+        for job in site.jobs:
+            if job.outcome.error is not None:
+                job.done = True
+        if not jobs:
+            return
+        X_train, y_train = take(X, train), take(self.y, train)
+        rows = gathered(X)
+        for job in jobs:
+            job.steps = site.fitted
+            job.data = rows if site.steps else None
+
+        def fit(job):
+            start = time.perf_counter()
+            first = not hasattr(job.model, "n_features_in_")
+            options = {}
+            if first and self.is_classifier:
+                options["classes"] = np.unique(np.asarray(y_train))
+            try:
+                with num_threads(1):
+                    for _ in range(epochs):
+                        if self.cancel.is_set():
+                            return
+                        job.model.partial_fit(X_train, y_train, **options)
+                        options = {}
+            except Exception as error:
+                job.outcome.error = error
+            job.outcome.fit_time += time.perf_counter() - start
+
+        self._run_pool(jobs, fit)
+
+    def _release(self, job):
+        # it may be told to go on
+        job.data = None
+
+
+class RacingSearchCV(BatchSearch, model_selection.GridSearchCV):
+    """Search by successive halving over epochs: all candidates begin, the best share goes on, none begins anew.
+
+    Every candidate trains a model a fold for a few epochs; the better ``1 / factor`` of them go on to ``factor`` times
+    as many, and so on, until at most ``factor`` candidates have reached ``max_epochs``, of which the best wins [1]_.
+    What a candidate has trained is kept: a rung costs only the epochs that it adds, by ``partial_fit``, whose optimizer
+    goes on where it stopped.
+
+    Parameters
+    ----------
+    estimator : estimator
+        SGDClassifier, SGDRegressor, MLPClassifier, MLPRegressor, LinearClassifier or LinearRegressor of fasttrain with
+        an optimizer that makes steps, alone or behind fasttrain's scalers and encoders in a Pipeline.
+    param_grid : dict or list of dicts
+        Candidates; ``max_iter`` is not among them.
+    factor : float, default=3
+        Above 1.
+    max_epochs : int or None, default=None
+        Epochs of the last rung; None takes the estimator's ``max_iter``.
+    min_epochs : int or None, default=None
+        Epochs of the first rung at least; None leaves it to ``factor``, ``max_epochs`` and the number of candidates.
+    scoring : str, callable, list, tuple, set, dict or None, default=None
+        With several metrics, ``refit`` has to name the one to race on.
+    n_jobs : int or None, default=None
+        Threads.
+    refit : bool, str or callable, default=True
+        The winner is fitted on all rows by its own ``fit``.
+    cv : int, splitter or iterable, default=None
+    verbose : int, default=0
+    error_score : 'raise' or number, default=nan
+    return_train_score : bool, default=False
+    progress : bool, default=False
+
+    Attributes
+    ----------
+    cv_results_ : dict of arrays
+        As in scikit-learn, with an entry for each candidate of each rung; ``rung`` and ``n_epochs`` tell which.
+    n_candidates_, n_epochs_ : lists of int
+        Candidates of each rung, and how many epochs they had by its end.
+    total_epochs_ : int
+        Epochs trained by all candidates, on each fold; a full search trains ``max_epochs`` for every candidate.
+    best_estimator_, best_score_, best_params_, best_index_, scorer_, n_splits_, refit_time_, multimetric_
+        Of the last rung.
+
+    References
+    ----------
+    .. [1] Jamieson, Talwalkar, "Non-stochastic Best Arm Identification and Hyperparameter Optimization", AISTATS 2016.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from fasttrain.model_selection import RacingSearchCV
+    >>> from fasttrain.neural_network import MLPClassifier
+    >>> X, y = load_digits(return_X_y=True)
+    >>> model = MLPClassifier((32,), random_state=0)
+    >>> rates = {"learning_rate_init": [1e-5, 1e-4, 1e-3, 1e-2]}
+    >>> race = RacingSearchCV(model, rates, max_epochs=9, cv=3, refit=False).fit(X, y)
+    >>> race.n_candidates_, race.n_epochs_, race.total_epochs_
+    ([4, 2], [3, 9], 24)
+    >>> race.best_params_
+    {'learning_rate_init': 0.01}
+    """
+
+    _base = model_selection.GridSearchCV
+    _batch_class = _Race
+
+    def __init__(self, estimator, param_grid, *, factor=3, max_epochs=None, min_epochs=None, scoring=None, n_jobs=None,
+                 refit=True, cv=None, verbose=0, error_score=np.nan, return_train_score=False, progress=False):
+        super().__init__(
+            estimator, param_grid, scoring=scoring, n_jobs=n_jobs, refit=refit, cv=cv, verbose=verbose,
+            error_score=error_score, return_train_score=return_train_score,
+        )
+        self.factor = factor
+        self.max_epochs = max_epochs
+        self.min_epochs = min_epochs
+        self.progress = progress
+
+    def fit(self, X, y=None, **params):
+        """Race all candidates, then refit the winner on all of X.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,)
+        **params : dict
+            ``groups`` for the splitter.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            For an estimator that cannot go on where it stopped, or what scikit-learn's searches refuse.
+        KeyboardInterrupt
+            Within 100 ms of Ctrl-C. ``cv_results_`` then holds the rungs that were finished, and the finished
+            candidates of the rung that was not.
+        """
+        check_real(self.factor, "factor", low=1, open_low=True)
+        check_integer(self.max_epochs, "max_epochs", low=1, optional=True)
+        check_integer(self.min_epochs, "min_epochs", low=1, optional=True)
+        if parts_of(self.estimator) is None:
+            raise TypeError(
+                "estimator must be one of fasttrain that has partial_fit, alone or behind its scalers and encoders in "
+                f"a Pipeline, got {self.estimator!r}"
+            )
+        return super().fit(X, y, **params)
+
+    def _elsewhere(self, X, y, params):
+        raise ValueError(
+            "RacingSearchCV takes y, groups, a metric of scikit-learn and threads of this machine; got "
+            f"y={'None' if y is None else 'given'}, fit parameters {sorted(params)}, scoring={self.scoring!r}, "
+            f"n_jobs={self.n_jobs!r}, error_score={self.error_score!r}"
+        )
+
+    def rungs(self, n_candidates):
+        """(candidates, epochs in all) of each rung."""
+        last = self.max_epochs
+        if last is None:
+            last = int(parts_of(self.estimator)[1].max_iter)
+        n_rungs = max(1, math.ceil(math.log(max(1, n_candidates), self.factor) - 1e-9))
+        lowest = 1 if self.min_epochs is None else min(self.min_epochs, last)
+        n_rungs = min(n_rungs, 1 + math.floor(math.log(last / lowest, self.factor) + 1e-9))
+        return [
+            (max(1, math.ceil(n_candidates / self.factor**rung - 1e-9)),
+             max(lowest, round(last / self.factor ** (n_rungs - 1 - rung))))
+            for rung in range(n_rungs)
+        ]
+
+    def schedule(self, peer, evaluate):
+        candidates = list(ParameterGrid(self.param_grid))
+        for params in candidates:
+            if any(name.split("__")[-1] == "max_iter" for name in params):
+                raise ValueError("param_grid must not hold max_iter: max_epochs says how far the race goes")
+        race, metric = peer.batch, self._metric(peer.batch)
+        if candidates:
+            race.enter(candidates)
+        alive, before, results = list(range(len(candidates))), 0, {}
+        self.n_candidates_, self.n_epochs_, self.total_epochs_ = [], [], 0
+        for rung, (n_alive, epochs) in enumerate(self.rungs(len(candidates))):
+            if rung:
+                scores = np.asarray(results[f"mean_test_{metric}"])[-len(alive):]
+                order = np.argsort(-np.where(np.isnan(scores), -np.inf, scores), kind="stable")
+                alive = sorted(alive[place] for place in order[:n_alive])
+            more = {"rung": [rung] * len(alive), "n_epochs": [epochs] * len(alive)}
+            results = evaluate(
+                [candidates[number] for number in alive], more_results=more,
+                run=lambda _, numbers=alive, epochs=epochs - before: race.advance(numbers, epochs),
+            )
+            self.n_candidates_.append(len(alive))
+            self.n_epochs_.append(epochs)
+            self.total_epochs_ += len(alive) * (epochs - before)
+            before = epochs
+
+    def _metric(self, batch):
+        if batch.scoring.single:
+            return "score"
+        if isinstance(self.refit, str) and self.refit in batch.scoring.scorers:
+            return self.refit
+        raise ValueError(
+            f"refit must name the metric to race on, one of {', '.join(batch.scoring.scorers)}, got {self.refit!r}"
+        )
+
+    def _settings(self, batch):
+        settings = super()._settings(batch)
+        if not callable(self.refit):
+            metric = self._metric(batch)
+
+            def best_of_last_rung(results):
+                last = np.flatnonzero(results["rung"] == results["rung"].max())
+                return int(last[np.argmin(results[f"rank_test_{metric}"][last])])
+
+            settings["refit"] = best_of_last_rung
+        return settings
+
+    def _adopt(self, peer):
+        if not callable(self.refit):
+            self.best_score_ = self.cv_results_[f"mean_test_{self._metric(peer.batch)}"][self.best_index_]
