@@ -51,7 +51,7 @@ def same_scores(found, expected, n_rows, flips=1):
             np.testing.assert_allclose(found[key], expected[key], atol=flips / n_rows + 1e-12, err_msg=key)
 
 
-def test_grid_of_alphas(compare):
+def bench_grid_of_alphas(compare):
     X, y = wide()
     settings = {"loss": "log_loss", "max_iter": 20, "tol": None, "random_state": 0}
     grid = {"alpha": np.logspace(-4, 0, 10)}
@@ -64,7 +64,7 @@ def test_grid_of_alphas(compare):
         target=30, ratio_to="scikit-learn", threads=JOBS, rounds=3, warm=0, settle=True)
 
 
-def test_grid_of_networks(compare):
+def bench_grid_of_networks(compare):
     X, y = load_digits(return_X_y=True)
     settings = {"max_iter": 30, "random_state": 0}
     grid = {"alpha": [1e-4, 1e-2], "learning_rate_init": [1e-3, 3e-3], "hidden_layer_sizes": [(64,), (100,)]}
@@ -77,7 +77,7 @@ def test_grid_of_networks(compare):
         target=12, ratio_to="scikit-learn", threads=JOBS, rounds=3, warm=0, settle=True)
 
 
-def test_leave_one_out_sgd(compare):
+def bench_leave_one_out_sgd(compare):
     X, y = cancer()
     settings = {"max_iter": 50, "tol": None, "random_state": 0, "alpha": 1e-2}
     cv = peer.LeaveOneOut()
@@ -94,7 +94,7 @@ def test_leave_one_out_sgd(compare):
         reached=lambda times: min(t for name, t in times.items() if name != "fasttrain") / times["fasttrain"])
 
 
-def test_leave_one_out_full_batch(compare):
+def bench_leave_one_out_full_batch(compare):
     X, y = cancer()
     model = LinearClassifier(batch_size="full", max_iter=200, tol=None)
     folds = list(peer.LeaveOneOut().split(X))
@@ -112,7 +112,7 @@ def test_leave_one_out_full_batch(compare):
         settle=True)
 
 
-def test_scaled_grid(compare):
+def bench_scaled_grid(compare):
     X, y = wide()
     settings = {"loss": "log_loss", "max_iter": 20, "tol": None, "random_state": 0}
     alphas = np.logspace(-4, 0, 10)
@@ -130,7 +130,7 @@ def test_scaled_grid(compare):
         warm=0, settle=True, target=1 / 1.3, ratio_to="without scaler")
 
 
-def test_race(compare):
+def bench_race(compare):
     X, y = load_digits(return_X_y=True)
     model = MLPClassifier(max_iter=27, tol=0.0, random_state=0)
     grid = {"learning_rate_init": list(np.logspace(-5, -2, 7)), "alpha": [1e-4, 1.0, 100.0]}
@@ -143,7 +143,7 @@ def test_race(compare):
         settle=True, ratio_to="full grid")
 
 
-def test_one_thread_adds_nothing(compare):
+def bench_one_thread_adds_nothing(compare):
     """What the search costs beyond the descents themselves."""
     from fasttrain.stochastic_linear import fit_lockstep
 

@@ -88,8 +88,8 @@ def test_predict_more():
     for n_folds in (3, 4):
         # in order, three folds leave two classes each, which scikit-learn refuses, and four leave three
         (found, warned), (expected, warned_too) = both(
-            lambda module, cv=peer.KFold(n_folds): module.cross_val_predict(
-                SGD, *IRIS, cv=cv, method="decision_function"))
+            lambda module, n=n_folds: module.cross_val_predict(
+                SGD, *IRIS, cv=peer.KFold(n), method="decision_function"))
         if n_folds == 3:
             assert found == expected
         else:
