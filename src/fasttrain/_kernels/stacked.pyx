@@ -1,10 +1,10 @@
 """Many full-batch linear fits over the same rows, stacked into one product: folds and candidates of a cross-validation.
 
-A fit (a *job*) sees all rows but those it holds out, which get the weight 0; its outputs are rows of one stacked weight
-matrix ``W``. A step of all jobs goes over blocks of rows: ``Z = W X^T`` by tiles, each job's loss and loss gradient on its
-rows of ``Z``, ``G += D X``; after the last block each job takes its own update. The block is laid out both ways round
-once, for all jobs. Jobs do not exchange anything, so threads take different stacks and the result does not depend on
-how jobs are spread over stacks.
+A fit (a *job*) sees all rows but those it holds out, which get the weight 0; its outputs are rows of one stacked
+weight matrix ``W``. A step of all jobs goes over blocks of rows: ``Z = W X^T`` by tiles, each job's loss and loss
+gradient on its rows of ``Z``, ``G += D X``; after the last block each job takes its own update. The block is laid out
+both ways round once, for all jobs. Jobs do not exchange anything, so threads take different stacks and the result does
+not depend on how jobs are spread over stacks.
 
 Arguments are trusted, as everywhere in this package.
 """
@@ -116,7 +116,8 @@ cdef inline Py_ssize_t up(Py_ssize_t n, Py_ssize_t multiple) noexcept nogil:
     return (n + multiple - 1) // multiple * multiple
 
 
-cdef void pack_block(const stack_task* t, Py_ssize_t start, Py_ssize_t m, real* columns_out, real* rows_out) noexcept nogil:
+cdef void pack_block(const stack_task* t, Py_ssize_t start, Py_ssize_t m, real* columns_out,
+                     real* rows_out) noexcept nogil:
     """Rows [start, start + m) as panels of columns (features by rows) and of rows (rows by features)."""
     cdef const real* x = <const real*> t.x + start * t.k
     cdef Py_ssize_t panel = panel_width(<const real*> x), lane = lanes(<const real*> x)
@@ -149,7 +150,8 @@ cdef void pack_block(const stack_task* t, Py_ssize_t start, Py_ssize_t m, real* 
         first += panel
 
 
-cdef const real* held_out(const stack_task* t, job_state* job, Py_ssize_t start, Py_ssize_t m, real* weights_out) noexcept nogil:
+cdef const real* held_out(const stack_task* t, job_state* job, Py_ssize_t start, Py_ssize_t m,
+                          real* weights_out) noexcept nogil:
     """Weights of a block's rows for a job, 0 where it holds a row out; NULL when all are 1."""
     cdef const real* shared = <const real*> t.weight
     cdef Py_ssize_t i
@@ -176,7 +178,8 @@ cdef void job_loss(const stack_task* t, job_state* job, Py_ssize_t start, Py_ssi
         for c in range(n_outputs):
             for i in range(m):
                 logits[i * n_outputs + c] = z_io[c * BLOCK_ROWS + i]
-        job.loss_sum += softmax_loss(y, 1, <const real*> logits, n_outputs, weight, m, n_outputs, True, logits, n_outputs)
+        job.loss_sum += softmax_loss(
+            y, 1, <const real*> logits, n_outputs, weight, m, n_outputs, True, logits, n_outputs)
         for c in range(n_outputs):
             for i in range(m):
                 z_io[c * BLOCK_ROWS + i] = logits[i * n_outputs + c]
@@ -212,7 +215,8 @@ cdef void block(stack_task* t, Py_ssize_t start, Py_ssize_t m, const real* like)
     first = 0
     while first < m:
         count = min(panel, m - first)
-        rows_panel(w_rows, n_rows, t.k1, columns + first * t.k1, up(count, lane), <const real*> NULL, z + first, BLOCK_ROWS)
+        rows_panel(
+            w_rows, n_rows, t.k1, columns + first * t.k1, up(count, lane), <const real*> NULL, z + first, BLOCK_ROWS)
         first += panel
     for j in range(t.n_active):
         job_loss(t, t.active[j], start, m, z + j * n_outputs * BLOCK_ROWS)
@@ -381,7 +385,6 @@ cdef class Stack:
         cdef const double[::1] rates
         cdef double[::1] history
         cdef const int64_t[::1] held
-        cdef size_t address
         self.dtype = X.dtype
         if self.dtype.itemsize == 8:
             shape(t, n, k, fit_intercept, <const double*> NULL)
