@@ -141,8 +141,8 @@ def diverged(epoch, rate, parameters):
     """The error of a loss or weights that left the finite numbers in this epoch."""
     return DivergenceError(
         f"training diverged in epoch {epoch}: the loss is no longer finite (largest weight: "
-        f"{_largest_weight(parameters)}). Scale the features (StandardScaler), or lower the learning rate (now {rate:g}), "
-        "or clip gradients (clip_norm)."
+        f"{_largest_weight(parameters)}). Scale the features (StandardScaler), or lower the learning rate (now "
+        f"{rate:g}), or clip gradients (clip_norm)."
     )
 
 
@@ -501,7 +501,7 @@ def train_lbfgs(network, optimizer, *, n_iter, callbacks=None, n_threads=None, v
         if not math.isfinite(found.fun) or not network.all_finite():
             raise DivergenceError(
                 f"training diverged in iteration {result.n_iter + 1} of L-BFGS: the loss is no longer finite (largest "
-                f"weight: {_largest_weight(parameters)}). Scale the features (StandardScaler) or add an l2 penalty."
+                f"weight: {_largest_weight(network.parameters)}). Scale the features (StandardScaler) or add an l2 penalty."
             )
     except KeyboardInterrupt:
         if not catch_interrupt:
