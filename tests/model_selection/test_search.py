@@ -4,8 +4,10 @@ import warnings
 
 import numpy as np
 import pytest
+from joblib import parallel_config, register_parallel_backend
+from joblib.parallel import SequentialBackend
 from scipy.stats import loguniform
-from sklearn import model_selection as peer
+from sklearn import config_context, model_selection as peer
 from sklearn.datasets import load_diabetes, load_iris, make_classification
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
@@ -47,6 +49,9 @@ def both(kind, estimator, grid, data, **options):
     """(ours, scikit-learn's) after their fits, which have to agree."""
     searches = []
     for module in (ours, peer):
+        if module is peer:
+            # how many processes does not matter, and starting them takes long
+            options = {**options, "n_jobs": None}
         search = getattr(module, kind)(estimator, grid, **options)
         searches.append(search.fit(*data))
     found, expected = searches
@@ -208,6 +213,44 @@ def test_left_to_scikit_learn(case, batches):
         module.GridSearchCV(estimator, {name: [1e-2, 1e-1]}, cv=3).fit(X, y, **params) for module in (ours, peer))
     same(found.cv_results_, expected.cv_results_)
     assert not batches
+
+
+def test_metadata_routing(batches):
+    weights = np.linspace(0.1, 2, 120)
+    groups = np.repeat(np.arange(12), 10)
+    with config_context(enable_metadata_routing=True):
+        model = SGDClassifier(max_iter=8, tol=None, random_state=0)
+        model.set_fit_request(sample_weight=True).set_score_request(sample_weight=False)
+        model.set_partial_fit_request(sample_weight=False)
+        found, expected = (
+            module.GridSearchCV(model, {"alpha": [1e-2, 1e-1]}, cv=peer.GroupKFold(3), scoring=scorer).fit(
+                X, y, sample_weight=weights, groups=groups)
+            for module in (ours, peer)
+            for scorer in [make_scorer(f1_score).set_score_request(sample_weight=True)])
+        same(found.cv_results_, expected.cv_results_)
+        options = {"cv": peer.GroupKFold(3), "params": {"sample_weight": weights, "groups": groups}}
+        same(*(module.cross_validate(model, X, y, **options) for module in (ours, peer)))
+        for name in ("cross_val_score", "cross_val_predict", "learning_curve"):
+            for one, other in zip(*(getattr(module, name)(model, X, y, **options) for module in (ours, peer))):
+                np.testing.assert_array_equal(one, other)
+        # nothing to route: a batch
+        both("GridSearchCV", model, {"alpha": [1e-2, 1e-1]}, (X, y), cv=3)
+
+
+class DistantBackend(SequentialBackend):
+    """As if the jobs ran on other machines."""
+
+
+def test_backends_beyond_this_machine(batches):
+    register_parallel_backend("distant", DistantBackend)
+    with parallel_config(backend="distant"):
+        both("GridSearchCV", SGD, {"alpha": [1e-2, 1e-1]}, (X, y), cv=3)
+        same(*(module.cross_validate(SGD, X, y, cv=3) for module in (ours, peer)))
+    assert not batches
+    for backend in ("loky", "threading", "sequential"):
+        with parallel_config(backend=backend, n_jobs=1):
+            both("GridSearchCV", SGD, {"alpha": [1e-2, 1e-1]}, (X, y), cv=3)
+    assert len(batches) == 3
 
 
 # ---- bad input ----

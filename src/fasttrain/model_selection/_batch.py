@@ -26,10 +26,10 @@ from fasttrain.callbacks import Callback, as_callbacks
 from fasttrain.linear_model import LinearClassifier, LinearRegressor, SGDClassifier, SGDRegressor
 from fasttrain.model_selection import _lockstep, _stacks
 from fasttrain.model_selection._scores import Scoring, linear_predictions, of_prediction, of_probabilities
-from fasttrain.model_selection._sites import take
+from fasttrain.model_selection._sites import FoldMoments, take
 from fasttrain.neural_network import MLPClassifier, MLPRegressor
 
-__all__ = ["Batch", "Job", "Outcome", "batch_for", "take"]
+__all__ = ["Batch", "Job", "Outcome", "batch_for", "is_routed"]
 
 MODELS = (SGDClassifier, SGDRegressor, MLPClassifier, MLPRegressor, LinearClassifier, LinearRegressor)
 # What a row becomes depends on that row alone, so the rows of a fold may be transformed with all others.
@@ -132,13 +132,18 @@ def threads_of(n_jobs):
     return int(n_jobs) if n_jobs > 0 else max(1, get_num_threads() + 1 + int(n_jobs))
 
 
+def is_routed(params, groups=None):
+    """Whether scikit-learn's metadata routing decides where ``params`` and ``groups`` go."""
+    return bool(get_config().get("enable_metadata_routing")) and (bool(params) or groups is not None)
+
+
 def batch_for(estimator, X, y, folds, scoring, *, n_jobs, error_score=np.nan, params=None, batch_class=None,
               **options):
     """A :class:`Batch`, or None when the work is for scikit-learn's own function."""
     n_threads = threads_of(n_jobs)
     if n_threads is None or parts_of(estimator) is None or y is None or params or not folds:
         return None
-    if get_config().get("enable_metadata_routing") or not Scoring.accepts(scoring):
+    if not Scoring.accepts(scoring):
         return None
     if error_score != "raise" and not isinstance(error_score, Number):
         return None
@@ -186,6 +191,7 @@ class Batch:
         """Take these folds in place of those given before."""
         folds = [(np.asarray(train), np.asarray(test)) for train, test in folds]
         self.folds = [tuple(np.flatnonzero(p) if p.dtype == bool else p for p in fold) for fold in folds]
+        self.moments = FoldMoments(self.X, self.folds)
 
     def run(self, candidates):
         """Fit and score every candidate, a dict of parameters, on every fold.

@@ -5,7 +5,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from sklearn.base import clone
 
-__all__ = ["Site", "gathered", "sites_of", "take", "transformed"]
+from fasttrain._validation import check_bool
+from fasttrain.preprocessing import StandardScaler
+from fasttrain.preprocessing.scaling import column_moments, merge_moments
+
+__all__ = ["FoldMoments", "Site", "gathered", "sites_of", "take", "transformed"]
 
 
 @dataclass(eq=False)
@@ -47,15 +51,85 @@ def sites_of(jobs):
     return plain, sorted((site for site in sites.values() if site.steps), key=lambda site: site.fold)
 
 
-def transformed(batch, site):
-    """X through the site's steps, which are fitted on the fold's rows."""
+def transformed(batch, site, merged=False):
+    """X through the site's steps, which are fitted on the fold's rows.
+
+    With ``merged`` the statistics of a first StandardScaler come from one pass for all folds, which rounds otherwise
+    than a fold's own pass: not for per-sample descents, some of which magnify a last digit into another model.
+    """
     train, X = batch.folds[site.fold][0], batch.X
     y = take(batch.y, train)
-    for name, step in site.steps:
-        fitted = clone(step).fit(take(X, train), y)
+    for number, (name, step) in enumerate(site.steps):
+        fitted = batch.moments.scaler(step, site.fold) if merged and number == 0 else None
+        if fitted is None:
+            fitted = clone(step).fit(take(X, train), y)
         X = fitted.transform(X)
         site.fitted.append((name, fitted))
     return X
+
+
+class FoldMoments:
+    """Means and variances of every fold's rows from one pass over X.
+
+    Where the test parts share out the rows and each training part is the rest, the moments of the test parts are taken
+    once; a fold's are those of the parts before and after its own, merged (Chan, Golub and LeVeque, 1983): nothing is
+    subtracted, so nothing cancels.
+    """
+
+    def __init__(self, X, folds):
+        self.X, self.folds = X, folds
+        self.lead = self.merged = None
+        self.able = type(X) is np.ndarray and X.dtype in (np.float32, np.float64) and X.ndim == 2 and _shares_out(
+            folds, len(X))
+
+    def scaler(self, step, fold):
+        """A StandardScaler like ``step``, fitted on the fold's training rows; None for what else ``step`` may be."""
+        if type(step) is not StandardScaler or not self.able or not (step.with_mean or step.with_std):
+            return None
+        if self.merged is None:
+            self.lead = StandardScaler().fit(self.X[:1])
+            self._merge()
+        if not np.isfinite(self.merged[fold][1]).all():
+            return None
+        fitted = clone(step)
+        for name in ("with_mean", "with_std", "copy"):
+            check_bool(name, getattr(step, name))
+        fitted.n_features_in_ = self.lead.n_features_in_
+        fitted._set_moments(*self.merged[fold])
+        fitted._set_scale()
+        return fitted
+
+    def _merge(self):
+        n_features = self.X.shape[1]
+        parts = [column_moments(self.X[test]) for _, test in self.folds]
+        nothing = np.zeros(n_features), np.zeros(n_features), np.zeros(n_features)
+        before = [nothing]
+        for part in parts[:-1]:
+            before.append(merge_moments(*before[-1], *part))
+        after = nothing
+        self.merged = [None] * len(parts)
+        for fold in range(len(parts) - 1, -1, -1):
+            weight, mean, var = after
+            self.merged[fold] = merge_moments(*before[fold], weight, mean, var * weight)
+            after = merge_moments(*after, *parts[fold])
+
+
+def _shares_out(folds, n_rows):
+    """Whether every row is held out by one fold and trained on by all others."""
+    held = np.zeros(n_rows, np.intp)
+    for train, test in folds:
+        held[test] += 1
+        if len(train) + len(test) != n_rows:
+            return False
+    if not (held == 1).all():
+        return False
+    seen = np.zeros(n_rows, bool)
+    for train, test in folds:
+        seen[:] = False
+        seen[train] = True
+        if seen[test].any() or np.count_nonzero(seen) != len(train):
+            return False
+    return True
 
 
 def gathered(X):

@@ -80,7 +80,7 @@ def run(batch, jobs):
         left += _run_jobs(batch, group, batch.X)
     for site in changed:
         try:
-            X = transformed(batch, site)
+            X = transformed(batch, site, merged=True)
         except Exception:
             # a fold's own fit meets it again, or does not, where only held-out rows are at fault
             left += site.jobs

@@ -3,25 +3,25 @@
 import copy
 
 import numpy as np
-from sklearn import get_config, model_selection
+from sklearn import model_selection
 from sklearn.base import is_classifier
 from sklearn.utils import check_random_state, indexable
 
-from fasttrain.model_selection._batch import batch_for
+from fasttrain.model_selection._batch import batch_for, is_routed
 from fasttrain.model_selection._progress import progress_bar
 from fasttrain.model_selection._stand_in import Answers, FoldNumbers, InOrder, Recorder, StandIn, look_ups
 
 __all__ = ["learning_curve", "validation_curve"]
 
 
-def _batch(estimator, X, y, groups, cv, scoring, **options):
+def _batch(estimator, X, y, groups, cv, scoring, *, params, **options):
     """(batch, folds); the batch is None when the work is for scikit-learn's own function."""
-    if groups is not None and get_config().get("enable_metadata_routing"):
+    if is_routed(params, groups):
         return None, cv
     X, y, groups = indexable(X, y, groups)
     splitter = model_selection.check_cv(cv, y, classifier=is_classifier(estimator))
     folds = list(splitter.split(X, y, groups))
-    return batch_for(estimator, X, y, folds, scoring, return_train_score=True, **options), folds
+    return batch_for(estimator, X, y, folds, scoring, params=params, return_train_score=True, **options), folds
 
 
 def validation_curve(estimator, X, y, *, param_name, param_range, groups=None, cv=None, scoring=None, n_jobs=None,

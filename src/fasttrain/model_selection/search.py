@@ -4,12 +4,12 @@ import time
 from inspect import signature
 
 import numpy as np
-from sklearn import get_config, model_selection
+from sklearn import model_selection
 from sklearn.base import clone, is_classifier
 from sklearn.model_selection import ParameterGrid, ParameterSampler
 from sklearn.utils import indexable
 
-from fasttrain.model_selection._batch import Batch, batch_for, parts_of
+from fasttrain.model_selection._batch import Batch, batch_for, is_routed, parts_of
 from fasttrain.model_selection._progress import progress_bar
 from fasttrain.model_selection._stand_in import Answers, FoldNumbers, StandIn, look_ups
 
@@ -121,7 +121,7 @@ class BatchSearch:
 
     def _batch(self, X, y, params):
         """The batch for this fit and the splitter's own count of folds; None when scikit-learn's fit is to do it."""
-        if set(params) - {"groups"} or (params and get_config().get("enable_metadata_routing")):
+        if set(params) - {"groups"} or is_routed(params):
             return None, None
         if getattr(self, "_followed", False) or y is None or parts_of(self.estimator) is None:
             return None, None

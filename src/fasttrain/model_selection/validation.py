@@ -3,12 +3,12 @@
 from functools import partial
 
 import numpy as np
-from sklearn import get_config, model_selection
+from sklearn import model_selection
 from sklearn.base import BaseEstimator, clone, is_classifier, is_regressor
 from sklearn.metrics import get_scorer
 from sklearn.utils import indexable
 
-from fasttrain.model_selection._batch import batch_for
+from fasttrain.model_selection._batch import batch_for, is_routed
 from fasttrain.model_selection._progress import progress_bar
 from fasttrain.model_selection._sites import take as _take
 from fasttrain.model_selection._stand_in import (
@@ -100,6 +100,12 @@ def cross_validate(estimator, X, y=None, *, groups=None, scoring=None, cv=None, 
     >>> round(float(cross_validate(model, X[:50], y[:50], cv=LeaveOneOut(), scoring="r2")["test_score"].mean()), 2)
     0.09
     """
+    if is_routed(params, groups):
+        return model_selection.cross_validate(
+            estimator, X, y, groups=groups, scoring=scoring, cv=cv, n_jobs=n_jobs, verbose=verbose, params=params,
+            pre_dispatch=pre_dispatch, return_train_score=return_train_score, return_estimator=return_estimator,
+            return_indices=return_indices, error_score=error_score,
+        )
     X, y, groups = indexable(X, y, groups)
     options = {
         "groups": groups, "n_jobs": n_jobs, "verbose": verbose, "params": params, "pre_dispatch": pre_dispatch,
@@ -143,12 +149,10 @@ def _validate(estimator, X, y, *, scoring, cv, n_jobs, error_score, params, prog
               return_estimator, return_indices, **options):
     """scikit-learn's function over materialized folds; over the outcomes of a batch where one can be made."""
     common = {"verbose": verbose, "return_train_score": return_train_score, "error_score": error_score}
-    batch = None
-    if options["groups"] is None or not get_config().get("enable_metadata_routing"):
-        batch = batch_for(
-            estimator, X, y, cv, scoring, n_jobs=n_jobs, error_score=error_score, params=params,
-            return_train_score=return_train_score, keep_models=return_estimator,
-        )
+    batch = batch_for(
+        estimator, X, y, cv, scoring, n_jobs=n_jobs, error_score=error_score, params=params,
+        return_train_score=return_train_score, keep_models=return_estimator,
+    )
     if batch is None:
         return model_selection.cross_validate(
             estimator, X, y, scoring=scoring, cv=cv, n_jobs=n_jobs, params=params, return_estimator=return_estimator,
@@ -233,7 +237,7 @@ def cross_val_predict(estimator, X, y=None, *, groups=None, cv=None, n_jobs=None
     """
     X, y, groups = indexable(X, y, groups)
     batch = None
-    if groups is None or not get_config().get("enable_metadata_routing"):
+    if not is_routed(params, groups):
         splitter = model_selection.check_cv(cv, y, classifier=is_classifier(estimator))
         cv, groups = list(splitter.split(X, y, groups)), None
         # without a partition of the rows there is nothing to predict for, so nothing is fitted

@@ -292,18 +292,27 @@ class StandardScaler(CallbackSupportMixin, Scaler):
             weight, mean, squares = column_moments(X, sample_weight if wanted else None)
             if not np.isfinite(mean).all():
                 refuse_infinity(X, self)
-            total, mean, var = merge_moments(
+            self._set_moments(*merge_moments(
                 seen,
                 np.zeros(n_features) if first or self.mean_ is None else self.mean_,
                 np.zeros(n_features) if first or self.var_ is None else self.var_,
                 weight,
                 mean,
                 squares,
-            )
-            self.mean_ = mean if wanted else None
-            self.var_ = var if self.with_std else None
-            # Counts of values are integers only where no mean is kept, as in scikit-learn.
-            self.n_samples_seen_ = total if wanted else total.astype(np.int64)
+            ))
+        self._set_scale()
+        if context is not None:
+            context.call_on_fit_task_end(**told, reconstruction_attributes={})
+        return self
+
+    def _set_moments(self, weight, mean, var):
+        wanted = self.with_mean or self.with_std
+        self.mean_ = mean if wanted else None
+        self.var_ = var if self.with_std else None
+        # Counts of values are integers only where no mean is kept, as in scikit-learn.
+        self.n_samples_seen_ = weight if wanted else weight.astype(np.int64)
+
+    def _set_scale(self):
         if (self.n_samples_seen_ == self.n_samples_seen_[0]).all():
             self.n_samples_seen_ = self.n_samples_seen_[0]
         if self.with_std:
@@ -311,9 +320,6 @@ class StandardScaler(CallbackSupportMixin, Scaler):
             self.scale_ = without_zeros(np.sqrt(self.var_), constant)
         else:
             self.scale_ = None
-        if context is not None:
-            context.call_on_fit_task_end(**told, reconstruction_attributes={})
-        return self
 
     def _sparse_moments(self, X, first, seen, sample_weight):
         self._refuse_centering(X)
