@@ -12,10 +12,12 @@ from sklearn.base import clone
 
 from fasttrain import schedules, training
 from fasttrain.callbacks import (
-    Callback, CSVLogger, EarlyStopping, LearningRateScheduler, ReduceLROnPlateau, TerminateOnNaN,
+    Callback, CSVLogger, EarlyStopping, LearningRateScheduler, ReduceLROnPlateau, TerminateOnNaN, as_callbacks,
 )
 from fasttrain.descent import minimize
+from fasttrain.layers import Dense
 from fasttrain.linear_model import LinearClassifier, LinearRegressor
+from fasttrain.models import Sequential
 from fasttrain.neural_network import MLPClassifier, MLPRegressor
 
 RNG = np.random.default_rng(0)
@@ -62,6 +64,10 @@ def faces(callbacks, n_epochs):
         y = Y if cls is MLPRegressor else (Y > 0).astype(int)
         model = cls(hidden_layer_sizes=(5,), max_iter=n_epochs, tol=0.0, callbacks=callbacks, random_state=0).fit(X, y)
         yield cls.__name__, model.n_iter_, np.concatenate([c.ravel() for c in model.coefs_])
+    model = Sequential([Dense(1, input_dim=4)])
+    model.compile("sgd", "mse")
+    history = model.fit(X, Y, epochs=n_epochs, callbacks=as_callbacks(callbacks), verbose=0)
+    yield "Sequential", len(history.history["loss"]), model.get_weights()[0]
 
 
 def run(callbacks, n_epochs, **options):
@@ -261,7 +267,7 @@ def test_stop_ends_every_face():
         def on_epoch_end(self, epoch, logs):
             self.training.stop = epoch == 2
 
-    assert [n for _, n, _ in faces(Stops(), 5)] == [2] * 5
+    assert [n for _, n, _ in faces(Stops(), 5)] == [2] * 6
     assert minimize(X, Y, optimizer="lbfgs", callback=Stops()).n_iter == 2
 
 

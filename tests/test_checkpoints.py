@@ -80,6 +80,11 @@ MLP = {"hidden_layer_sizes": (70, 4), "max_iter": EPOCHS, "batch_size": 16, "ran
     {"solver": "sgd", "learning_rate": "adaptive", "tol": 10.0, "n_iter_no_change": 1},
     {"solver": "sgd", "learning_rate": "adaptive", "tol": 10.0, "n_iter_no_change": 1, "learning_rate_init": 1e-5,
      "max_iter": 30},
+    {"dropout": 0.2, "input_dropout": 0.1, "noise": 0.1, "mixup": 0.3, "max_norm": 2.0},
+    {"batch_norm": ["before", "after"], "averaging": "ema", "averaging_decay": 0.9, "early_stopping": True,
+     "validation_fraction": 0.3, "n_iter_no_change": 2},
+    {"averaging": "swa", "averaging_start": 3, "optimizer": "lion", "schedule": "cosine"},
+    {"optimizer": "rmsprop", "schedule": schedules.ReduceOnPlateau(0.5, 1, tol=10.0), "penalties": "l1"},
 ], ids=str)
 def test_perceptrons(cls, options, tmp_path):
     check_resumed(lambda callbacks: cls(**{**MLP, **options, "callbacks": callbacks}), tmp_path)

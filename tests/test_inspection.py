@@ -8,7 +8,10 @@ from sklearn.linear_model import LogisticRegression
 from fasttrain import inspection
 from fasttrain._kernels.activations import NAMES
 from fasttrain.inspection import DenseNetwork, activations, dense_network, input_gradients, integrated_gradients
+from fasttrain.keras.optimizers import Adam
+from fasttrain.layers import Activation, BatchNormalization, Dense, Dropout, Flatten, Input
 from fasttrain.linear_model import LinearClassifier, LinearRegressor, SGDClassifier, SGDRegressor
+from fasttrain.models import Sequential
 from fasttrain.neural_network import MLPClassifier, MLPRegressor
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -32,12 +35,30 @@ MODELS = {
     "logistic net": lambda: MLPClassifier(**NET).fit(X, Y > 0),
     "softmax net": lambda: MLPClassifier(**NET).fit(X, LABELS),
     "multilabel net": lambda: MLPClassifier(**NET).fit(X, MULTI),
+    "normalized net": lambda: MLPClassifier(**NET, batch_norm="before", dropout=0.1).fit(X, LABELS),
+    "net normalized after": lambda: MLPRegressor(**NET, batch_norm="after", averaging="ema").fit(X, Y),
+    "sequential": lambda: sequential("tanh"),
+    "sequential softmax": lambda: sequential("softmax"),
 }
+
+
+def sequential(output):
+    layers = [
+        Input((3,), dtype="float64"), Dense(6, activation="tanh"), BatchNormalization(epsilon=0.1), Dense(5),
+        BatchNormalization(epsilon=0.1), Activation("gelu"), Dropout(0.1), Dense(3, activation=output),
+    ]
+    model = Sequential(layers)
+    model.compile(Adam(0.05), "mse" if output == "tanh" else "categorical_crossentropy")
+    model.fit(X, np.eye(3)[LABELS], epochs=5, batch_size=10, verbose=0)
+    return model
 
 
 def predictions(model, rows, output):
     """(n, n_outputs) from the model's own methods."""
-    if output == "prediction" and hasattr(model, "predict_proba"):
+    if isinstance(model, Sequential):
+        rows = np.ascontiguousarray(rows)
+        values = model.predict(rows) if output == "prediction" else model._engine().raw_predict(rows)
+    elif output == "prediction" and hasattr(model, "predict_proba"):
         values = model.predict_proba(rows)
         if network_outputs(model) == 1:
             values = values[:, 1]
@@ -202,6 +223,12 @@ def test_bad_input_is_named(options, error, match):
 def test_a_bad_path_is_named(options, error, match):
     with pytest.raises(error, match=match):
         integrated_gradients(MODELS["net"](), X, **options)
+
+
+def test_images_are_flattened():
+    model = Sequential([Input((3, 1)), Flatten(), Dense(2, activation="relu"), Dense(1)])
+    assert input_gradients(model, X[:, :, None]).shape == (40, 3)
+    np.testing.assert_allclose(activations(model, X[:, :, None])[-1], model.predict(X[:, :, None]), rtol=1e-5)
 
 
 def test_models_of_others_and_models_that_are_not_fitted():

@@ -9,7 +9,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
+from fasttrain.layers import Dense
 from fasttrain.linear_model import LinearClassifier, LinearRegressor, SGDClassifier, SGDRegressor
+from fasttrain.models import Sequential
 from fasttrain.neural_network import MLPClassifier, MLPRegressor
 from fasttrain.plotting import LossCurveDisplay
 
@@ -78,6 +80,16 @@ def test_a_history_of_keras_kind():
     for given in (history, SimpleNamespace(history=history)):
         display = LossCurveDisplay.from_estimator(given)
         assert (curve(display.line_), curve(display.validation_lines_[0])) == ([3.0, 2.0], [4.0, 3.5])
+
+
+def test_the_history_of_a_sequential():
+    model = Sequential([Dense(1, input_dim=3)])
+    model.compile("sgd", "mse")
+    history = model.fit(X, Y, epochs=3, validation_split=0.2, verbose=0)
+    for given in (model, history):
+        display = LossCurveDisplay.from_estimator(given)
+        assert curve(display.line_) == history.history["loss"]
+        assert curve(display.validation_lines_[0]) == history.history["val_loss"]
 
 
 def test_axes_that_are_there_are_drawn_on():

@@ -60,19 +60,30 @@ def _normalization(place, gain_and_shift, mean_and_variance):
 
 def folded_layers(model):
     """New arrays of weights and biases that predict without batch normalization what the model predicts with it."""
-    coefs, intercepts = [c.copy() for c in model.coefs_], [b.copy() for b in model.intercepts_]
-    for i, layer in enumerate(model.batch_norm_ or []):
+    return fold_normalization(model.coefs_, model.intercepts_, model.batch_norm_, NORMALIZATION_EPSILON)
+
+
+def fold_normalization(coefs, intercepts, batch_norm, epsilon):
+    """:func:`folded_layers` of weights, biases and entries as of the attribute ``batch_norm_``."""
+    dtype = coefs[0].dtype
+    coefs, intercepts = [c.copy() for c in coefs], [b.copy() for b in intercepts]
+    for i, layer in enumerate(batch_norm or []):
         if layer is None:
             continue
-        scale = layer["scale"] / np.sqrt(layer["variance"] + NORMALIZATION_EPSILON)
+        scale = layer["scale"] / np.sqrt(layer["variance"] + epsilon)
         shift = layer["shift"] - layer["mean"] * scale
         if layer["place"] == "before":
             coefs[i], intercepts[i] = coefs[i] * scale, intercepts[i] * scale + shift
         else:
             intercepts[i + 1] = intercepts[i + 1] + shift @ coefs[i + 1]
             coefs[i + 1] = scale[:, None] * coefs[i + 1]
-    dtype = model.coefs_[0].dtype
     return [c.astype(dtype) for c in coefs], [b.astype(dtype) for b in intercepts]
+
+
+def normalizations(network, parameters):
+    """Entries as of the attribute ``batch_norm_``, one for each hidden layer of an engine."""
+    values = zip(network.gains_and_shifts(parameters), network.moving_statistics())
+    return [place and _normalization(place, *next(values)) for place in network.normalize]
 
 
 class MultilayerPerceptron(Convertible, BaseEstimator):
@@ -210,8 +221,7 @@ class MultilayerPerceptron(Convertible, BaseEstimator):
         self.coefs_, self.intercepts_ = network.unpack_layers(parameters)
         self.batch_norm_ = None
         if any(network.normalize):
-            values = zip(network.gains_and_shifts(parameters), network.moving_statistics())
-            self.batch_norm_ = [place and _normalization(place, *next(values)) for place in network.normalize]
+            self.batch_norm_ = normalizations(network, parameters)
         self._hidden = settings.activations[:len(settings.hidden)]
         self._engine = network if settings.rule != "lbfgs" else None
 

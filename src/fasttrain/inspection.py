@@ -11,6 +11,7 @@ Examples
 array([[ 1., -2.]])
 """
 
+import sys
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +22,7 @@ from fasttrain import activations as _activations
 from fasttrain import losses
 from fasttrain._kernels import activations as kernel
 from fasttrain._kernels.threads import get_num_threads
+from fasttrain._network_base import fold_normalization, folded_layers, normalizations
 from fasttrain._spec import check_integer, check_real
 from fasttrain._validation import check_choice
 from fasttrain.linear_model import LinearClassifier, LinearRegressor, SGDClassifier, SGDRegressor
@@ -43,8 +45,12 @@ class DenseNetwork:
     intercepts : list of arrays of shape (n_out,)
     activations : list of (name, parameter)
         One for each hidden layer, as in ``fasttrain._kernels.activations.NAMES``.
-    output : {'identity', 'logistic', 'softmax', 'exponential'} or None
+    output : str, fasttrain.activations.Activation or None
         From raw predictions to predictions; None when these are not a smooth function of the raw ones.
+
+    Notes
+    -----
+    Batch normalization is part of the weights: before an activation of that layer's, after it of the next one's.
     """
 
     coefs: list
@@ -59,8 +65,8 @@ def dense_network(model):
     Parameters
     ----------
     model : estimator
-        A linear model or multi-layer perceptron of fasttrain, or any object with a method ``dense_network()`` that
-        returns one.
+        A linear model, multi-layer perceptron or Sequential of fasttrain, or any object with a method
+        ``dense_network()`` that returns one.
 
     Returns
     -------
@@ -79,7 +85,12 @@ def dense_network(model):
         check_is_fitted(model)
         # 'exp' is scikit-learn's word for it
         output = {"exp": "exponential"}.get(model.out_activation_, model.out_activation_)
-        return DenseNetwork(list(model.coefs_), list(model.intercepts_), list(model._hidden), output)
+        if isinstance(model, MLPClassifier) and output == "identity":
+            output = None
+        return DenseNetwork(*folded_layers(model), list(model._hidden), output)
+    models = sys.modules.get("fasttrain.models")
+    if models is not None and isinstance(model, models.Sequential):
+        return _of_sequential(model)
     if isinstance(model, (LinearClassifier, LinearRegressor, SGDClassifier, SGDRegressor)):
         check_is_fitted(model)
         coef = model.coef_.toarray() if hasattr(model.coef_, "toarray") else model.coef_
@@ -87,9 +98,19 @@ def dense_network(model):
         intercept = np.broadcast_to(np.asarray(model.intercept_, dtype=coef.dtype).ravel(), len(coef))
         return DenseNetwork([np.ascontiguousarray(coef.T)], [intercept], [], _linear_output(model, len(coef)))
     raise TypeError(
-        "model must be a linear model or multi-layer perceptron of fasttrain, or have a method dense_network, got "
-        f"{type(model).__name__}"
+        "model must be a linear model, multi-layer perceptron or Sequential of fasttrain, or have a method "
+        f"dense_network, got {type(model).__name__}"
     )
+
+
+def _of_sequential(model):
+    network = model._engine()
+    stack = model._stack
+    layers = normalizations(network, network.parameters)
+    epsilon = stack.normalizations[0].epsilon if stack.normalizations else 0.0
+    folded = fold_normalization(*network.unpack_layers(network.parameters), layers, epsilon)
+    hidden = [(unit.activation.name, float(unit.activation.parameter)) for unit in stack.units[:-1]]
+    return DenseNetwork(*folded, hidden, stack.activation)
 
 
 def _linear_output(model, n_outputs):
@@ -109,7 +130,9 @@ def _rows_of(model, X, network, name="X"):
     dtype = network.coefs[0].dtype
     if isinstance(model, BaseEstimator):
         return validate_data(model, X, reset=False, dtype=dtype, order="C")
-    X = check_array(X, dtype=dtype, order="C", input_name=name)
+    X = check_array(X, dtype=dtype, order="C", input_name=name, allow_nd=True)
+    # images, which a Flatten takes first
+    X = X.reshape(len(X), -1)
     if X.shape[1] != len(network.coefs[0]):
         raise ValueError(f"{name} must have {len(network.coefs[0])} features, got {X.shape[1]}")
     return X
@@ -149,13 +172,13 @@ def _output_gradient(network, raw, target, output):
     n_outputs = raw.shape[1]
     asked = np.arange(n_outputs) if target is None else np.array([target])
     unit = np.eye(n_outputs, dtype=raw.dtype)[asked]
-    if output == "raw" or network.output == "identity":
+    if output == "raw":
         return np.broadcast_to(unit, (len(raw), *unit.shape))
-    predicted = _link(network, raw)
-    if network.output == "softmax":
+    link = _activations.get(network.output)
+    if isinstance(link, _activations.Softmax):
+        predicted = link(raw)
         return predicted[:, asked, None] * (unit - predicted[:, None, :])
-    slope = predicted * (1 - predicted) if network.output == "logistic" else predicted
-    return slope[:, None, :] * unit
+    return link.derivative(raw)[:, None, :] * unit
 
 
 def _gradients(network, X, target, output):
@@ -198,6 +221,7 @@ def input_gradients(model, X, *, target=None, output="raw"):
     model : fitted estimator
         As for :func:`dense_network`.
     X : array-like of shape (n_samples, n_features)
+        Rows of images, for a Sequential that takes them, are flattened.
     target : int, default=None
         Number of the output; None takes all of them. A classifier of two classes has one, that of the second class.
     output : {'raw', 'prediction'}, default='raw'
@@ -320,8 +344,8 @@ def activations(model, X):
     Returns
     -------
     list of arrays of shape (n_samples, n_units)
-        Of the hidden layers, after their activations, and last the predictions: probabilities for cross-entropies,
-        raw predictions where there is no smooth link.
+        Of the hidden layers, after their activations and before a normalization that follows these, and last the
+        predictions: probabilities for cross-entropies, raw predictions where there is no smooth link.
 
     Examples
     --------
