@@ -18,15 +18,12 @@ from fasttrain._kernels.network import Network
 from fasttrain._kernels.threads import get_num_threads
 from fasttrain._memory import all_or_nothing, bind, engine_of, mean_loss, raw_predict, remembered
 from fasttrain._network_progress import Progress
-from fasttrain._network_settings import is_lbfgs, settings_of
+from fasttrain._network_settings import NORMALIZATION_EPSILON, is_lbfgs, settings_of
 from fasttrain._spec import check_real
 from fasttrain._validation import check_rows, check_weights
 from fasttrain.callbacks import ProgressBar, as_callbacks
 from fasttrain.checkpoints import load_checkpoint, random_state_to
 from fasttrain.training import Reshuffling, train, train_lbfgs
-
-# The engine's own, added to the variance of a normalized layer.
-NORMALIZATION_EPSILON = 1e-3
 
 # SciPy's own default; scikit-learn leaves it there, and n_iter_ hangs on it.
 _FTOL = 2.220446049250313e-09

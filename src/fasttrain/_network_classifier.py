@@ -87,7 +87,8 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
                  epsilon=1e-8, n_iter_no_change=10, max_fun=15000, loss="log_loss", class_weight=None,
                  optimizer=None, schedule=None, penalties=None, dropout=0.0, input_dropout=0.0,
                  noise=0.0, mixup=0.0, max_norm=None, averaging=None, averaging_decay=0.999, averaging_start=1,
-                 batch_norm=None, callbacks=None, progress=False, n_threads=None, dtype=None):
+                 batch_norm=None, batch_norm_momentum=0.99, callbacks=None, progress=False, n_threads=None,
+                 dtype=None):
         self._take(locals())
 
     def __sklearn_tags__(self):

@@ -85,8 +85,11 @@ averaging_start : int, default=1
 batch_norm : {None, 'before', 'after'} or list of them, default=None
     Batch normalization of a hidden layer's values before or after its activation (Ioffe and Szegedy 2015): ``scale *
     (v - mean) / sqrt(variance + 0.001) + shift`` with mean and variance of the batch in training. Predictions take
-    moving ones, ``m = 0.99 m + 0.01 mean`` of each step, that start from 0 and 1. A list has one for each hidden
-    layer.
+    moving ones, ``batch_norm_momentum * m + (1 - batch_norm_momentum) * mean`` after each step, that start from 0 and
+    1. A list has one for each hidden layer.
+batch_norm_momentum : float, default=0.99
+    How slowly the moving statistics follow, at least 0 and less than 1: some hundreds of steps with the default, so
+    little data and few epochs want less.
 callbacks : callback, function of (epoch, logs), list of them or None, default=None
     See :func:`fasttrain.callbacks.as_callbacks`.
 progress : bool, default=False

@@ -18,6 +18,9 @@ LEARNING_RATES = ("constant", "invscaling", "adaptive")
 AVERAGING = (None, "ema", "swa")
 BATCH_NORM = (None, "before", "after")
 
+# Added to the variance of a normalized layer: Keras's and the engine's own.
+NORMALIZATION_EPSILON = 1e-3
+
 # Parameters that change what a step does; L-BFGS takes none.
 _OF_STEPS = ("schedule", "dropout", "input_dropout", "noise", "mixup", "max_norm", "averaging", "batch_norm")
 
@@ -47,6 +50,7 @@ class Settings:
     max_norm: list | None = None
     averaging: tuple | None = None
     batch_norm: tuple = ()
+    batch_norm_momentum: float = 0.99
 
     @property
     def random(self):
@@ -75,6 +79,8 @@ class Settings:
             network.set_mixup(self.mixup)
         if used or self.max_norm is not None:
             network.set_max_norm(self.max_norm or [math.inf] * (len(self.hidden) + 1))
+        if self.batch_norm:
+            network.set_normalization(self.batch_norm_momentum, NORMALIZATION_EPSILON)
         if self.averaging is not None:
             kind, decay, start = self.averaging
             network.set_averaging(kind, decay, start * steps_per_epoch, steps_per_epoch if kind == "swa" else 1)
@@ -122,6 +128,8 @@ def settings_of(e):
             e.batch_norm, "batch_norm", len(hidden), "hidden layers",
             lambda value, name: check_choice(name, value, BATCH_NORM),
         ))
+        settings.batch_norm_momentum = check_real(
+            e.batch_norm_momentum, "batch_norm_momentum", low=0, high=1, open_high=True)
         if not hidden:
             raise ValueError("batch_norm needs a hidden layer, got hidden_layer_sizes=()")
     return settings

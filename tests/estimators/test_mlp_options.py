@@ -245,6 +245,7 @@ def test_a_bar_of_the_epochs(options, monkeypatch, capsys):
     ({"averaging": "ema", "averaging_decay": 1.0}, ValueError, "averaging_decay must be"),
     ({"averaging": "swa", "averaging_start": 0}, ValueError, "averaging_start must be"),
     ({"batch_norm": True}, ValueError, "batch_norm must be one of None, 'before', 'after'"),
+    ({"batch_norm": "after", "batch_norm_momentum": 1.0}, ValueError, "batch_norm_momentum must be"),
     ({"batch_norm": "after", "hidden_layer_sizes": (), "activation": "relu"}, ValueError,
      "batch_norm needs a hidden layer"),
     ({"progress": 1}, TypeError, "progress must be True or False"),

@@ -33,7 +33,7 @@ EXTRAS = {
     "ema": {"averaging": "ema", "averaging_decay": 0.8},
     "swa": {"averaging": "swa", "averaging_start": 2},
     "batch_norm before": {"batch_norm": "before"},
-    "batch_norm after": {"batch_norm": ["after", None]},
+    "batch_norm after": {"batch_norm": ["after", None], "batch_norm_momentum": 0.6},
     "all": {
         "dropout": 0.2, "input_dropout": 0.1, "noise": 0.1, "mixup": 1.0, "max_norm": 0.9, "averaging": "ema",
         "averaging_decay": 0.9, "batch_norm": ["before", "after"],
@@ -77,7 +77,8 @@ def twin_of(model, extras, seed=3):
         noise=extras.get("noise", 0.0), mixup=extras.get("mixup", 0.0), max_norm=limits,
         average=kind, decay=extras.get("averaging_decay", 0.0), start=4 * extras.get("averaging_start", 1),
         every=4 if kind == "swa" else 1, normalize=places and (places if isinstance(places, list) else [places] * 2),
-        momentum=0.99, seed=int(random_state.randint(2**31 - 1)), strides=[-(-w // lanes) * lanes for w in LAYERS],
+        momentum=extras.get("batch_norm_momentum", 0.99),
+        seed=int(random_state.randint(2**31 - 1)), strides=[-(-w // lanes) * lanes for w in LAYERS],
     )
 
 
@@ -139,16 +140,15 @@ def test_partial_fits_are_the_epochs_of_a_fit_also_on_a_copy(cls, extras):
     np.testing.assert_array_equal(parts.predict(X), whole.predict(X))
 
 
-@every
 @both
-def test_threads_do_not_change_a_byte(cls, extras):
+def test_threads_do_not_change_a_byte(cls):
     before = set_step_per_thread(0.0)
     try:
-        models = [make(cls, **extras, n_threads=n).fit(X, target(cls)) for n in (1, 2, 3)]
+        models = [make(cls, **EXTRAS["all"], n_threads=n).fit(X, target(cls)) for n in (1, 3)]
     finally:
         set_step_per_thread(before)
-    assert answer(models[1]) == answer(models[0]) == answer(models[2])
-    assert models[2].loss_curve_ == models[0].loss_curve_
+    assert answer(models[1]) == answer(models[0])
+    assert models[1].loss_curve_ == models[0].loss_curve_
 
 
 @every
