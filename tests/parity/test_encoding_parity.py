@@ -150,3 +150,60 @@ def test_unsigned_and_signed_64_bit_integers_meet():
     assert encoder.transform(np.array([5, 5])).tolist() == [0, 0]
     one_hot = ours.OneHotEncoder(handle_unknown="ignore", sparse_output=False).fit(big.reshape(-1, 1))
     assert one_hot.transform(np.array([[5], [-(2**63) + 1]])).tolist() == [[1, 0], [0, 0]]
+
+
+def both_refuse(call, n=None):
+    """The message with which scikit-learn's class and ours refuse; its first n letters are the same."""
+    messages = []
+    for module in (peer, ours):
+        with pytest.raises(ValueError) as caught:
+            call(module)
+        messages.append(str(caught.value))
+    assert messages[0][:n] == messages[1][:n]
+    return messages[0]
+
+
+def test_messages_are_those_of_scikit_learn():
+    frame = [["a"], ["b"]]
+    fitted = lambda module, **options: module.OneHotEncoder(**options).fit(frame)  # noqa: E731
+    for output in ("pandas", "polars"):
+        message = both_refuse(lambda module, out=output: fitted(module).set_output(transform=out).transform(frame), 60)
+        assert "does not support sparse data" in message
+    assert "unknown categories ['c']" in both_refuse(lambda module: fitted(module).transform([["c"]]))
+    ragged = [(2, 3), (0,), (0, 2)]
+    assert "legacy" in both_refuse(lambda module: module.LabelBinarizer().fit([0, 1, 2]).transform(ragged))
+    for options in ({"handle_unknown": "warn"}, {"handle_unknown": "infrequent_if_exist", "drop": "first"}):
+        warned = []
+        for module in (peer, ours):
+            with pytest.warns(UserWarning, match="Found unknown") as caught:
+                fitted(module, **options).transform([["c"]])
+            warned.append(str(caught[0].message))
+        assert warned[0] == warned[1]
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_fixed_width_and_variable_strings(seed):
+    rng = np.random.default_rng(seed)
+    letters = np.array(list("ab ß\u4e2d"))
+    words = ["".join(rng.choice(letters, rng.integers(0, 12))) for _ in range(rng.integers(1, 40))]
+    at = rng.integers(0, len(words), (rng.integers(1, 300), 2))
+    X = np.array(words)[at]
+    kinds = [X, X.astype(f"{'<>'[seed % 2]}U{15 + seed % 3}")]
+    if hasattr(np.dtypes, "StringDType"):
+        kinds.append(X.astype(np.dtypes.StringDType()))
+    expected = peer.OrdinalEncoder().fit(X)
+    codes = expected.transform(X)
+    for table in kinds:
+        encoder = ours.OrdinalEncoder().fit(table)
+        for mine, theirs in zip(encoder.categories_, expected.categories_):
+            assert mine.tolist() == theirs.tolist()
+        for other in (*kinds, X.astype(object)):
+            np.testing.assert_array_equal(encoder.transform(other), codes)
+        np.testing.assert_array_equal(ours.LabelEncoder().fit_transform(table[:, 0]), codes[:, 0])
+        kept = ours.drop_duplicates(table, return_mask=True)[1]
+        first = np.unique(codes, axis=0, return_index=True)[1]
+        assert sorted(first.tolist()) == np.flatnonzero(kept).tolist()
+    raw = np.char.encode(X, "utf-8")
+    mine, theirs = ours.OneHotEncoder().fit(raw), peer.OneHotEncoder().fit(raw)
+    assert_same_arrays(mine.categories_, theirs.categories_)
+    assert_same_sparse(mine.transform(raw), theirs.transform(raw))

@@ -104,3 +104,38 @@ def test_standard_scaler_on_sparse(make, with_std):
     )
     with pytest.raises(ValueError, match="with_mean=False"):
         ours.StandardScaler().fit(given)
+
+
+@pytest.mark.parametrize("container", [sparse.csr_matrix, sparse.csc_array])
+def test_an_empty_sparse_matrix_is_copied_too(container):
+    X = container(np.zeros((5, 2)))
+    scalers = [ours.StandardScaler(with_mean=False), ours.MaxAbsScaler(), ours.RobustScaler(with_centering=False)]
+    for scaler in scalers:
+        assert scaler.fit(X).transform(X) is not X
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_callbacks(method):
+    told = []
+    if not hasattr(peer.StandardScaler, "set_callbacks"):
+        # scikit-learn before 1.9
+        assert not hasattr(ours.StandardScaler, "set_callbacks")
+        return
+
+    class Listener:
+        def setup(self, estimator, context):
+            told.append("setup")
+
+        def teardown(self, estimator, context):
+            told.append("teardown")
+
+        def on_fit_task_begin(self, estimator, context):
+            told.append("begin")
+
+        def on_fit_task_end(self, estimator, context, *, fitted_estimator):
+            told.append("end")
+            assert fitted_estimator.transform([[2.0]]).tolist() == [[1.0]]
+
+    scaler = ours.StandardScaler().set_callbacks(Listener())
+    getattr(scaler, method)(np.array([[0.0], [2.0]]))
+    assert told == ["setup", "begin", "end", "teardown"]

@@ -103,3 +103,18 @@ def test_string_dtype_of_numpy():
     np.testing.assert_array_equal(LabelEncoder().fit_transform(y), expected)
     np.testing.assert_array_equal(OrdinalEncoder().fit_transform(y.reshape(-1, 1)).ravel(), expected)
     assert drop_duplicates(y.reshape(-1, 1)).ravel().tolist() == list(dict.fromkeys(PLAIN))
+
+
+def test_strings_that_fixed_width_cannot_hold():
+    strings = getattr(np.dtypes, "StringDType", None)
+    if strings is None:
+        assert int(np.__version__.split(".")[0]) < 2
+        return
+    for values in (["a\0", "a", "a\0", "b"], ["x" * 1000, "y", "x" * 1000, "y"]):
+        encoder = LabelEncoder()
+        codes = encoder.fit_transform(np.array(values, dtype=strings()))
+        assert encoder.classes_.tolist() == sorted(set(values))
+        assert [encoder.classes_[code] for code in codes] == values
+    holed = np.array(["x", None, "y"], dtype=strings(na_object=None))
+    assert OneHotEncoder().fit(holed.reshape(-1, 1)).categories_[0].tolist() == ["x", "y", None]
+    assert drop_missing(holed).tolist() == ["x", "y"]

@@ -105,10 +105,6 @@ def unique_keys(values, want_codes):
     return uniques[order], rank[codes]
 
 
-# Strings wider than this are not worth their padding.
-WIDEST_CELL = 256
-
-
 def group_strings(values):
     """(codes in order of first appearance, row where each came first) of a vector of NumPy's fixed-width strings."""
     cells = np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("="))
@@ -119,19 +115,6 @@ def group_strings(values):
     if n < 0:
         raise MemoryError("a kernel could not allocate its workspace")
     return codes, first[:n].copy()
-
-
-def coded_strings(values):
-    """A vector of NumPy's StringDType as :class:`Coded`, without an object for each row; as objects where strings are
-    long or may be missing."""
-    lengths = None if hasattr(values.dtype, "na_object") else np.strings.str_len(values)
-    if lengths is None or 4 * lengths.max() > WIDEST_CELL:
-        return values.astype(object)
-    codes, first = group_strings(values.astype(f"U{max(int(lengths.max()), 1)}"))
-    if (lengths != lengths[first][codes]).any():
-        # Fixed width drops the NUL characters that a string ends in.
-        return values.astype(object)
-    return Coded(values[first].astype(object), codes)
 
 
 class Coded:

@@ -18,7 +18,6 @@ from fasttrain._validation import check_bool, check_choice, is_pandas, is_polars
 from fasttrain.preprocessing.categories import (
     SMALL_SPAN,
     coded_column,
-    coded_strings,
     encode,
     integers,
     is_nan,
@@ -36,8 +35,9 @@ def column_list(X):
     elif is_pandas(X) and X.ndim == 2:
         columns = [check_column(X.iloc[:, i]) for i in range(X.shape[1])]
     else:
-        if isinstance(X, np.ndarray) and X.dtype.kind == "T" and X.ndim == 2 and X.size:
-            return [coded_strings(X[:, i]) for i in range(X.shape[1])], X.shape[0]
+        if isinstance(X, np.ndarray) and X.dtype.kind == "T":
+            # A cast to fixed width would need a look for strings that end in NUL, which makes it the slower way.
+            X = X.astype(object)
         array = check_array(X, dtype=None, ensure_all_finite="allow-nan")
         if not hasattr(X, "dtype") and array.dtype.kind == "U":
             # A list of strings: objects keep strings of any length, fixed width would truncate.

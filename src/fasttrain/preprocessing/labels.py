@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from fasttrain._conversion import Convertible
 from fasttrain._kernels import categories as kernels
 from fasttrain._validation import is_pandas, is_polars
-from fasttrain.preprocessing.categories import Coded, coded_column, coded_strings, encode, unique, unknown_values
+from fasttrain.preprocessing.categories import coded_column, encode, unique, unknown_values
 
 
 def label_column(y, dtype=None):
@@ -23,9 +23,7 @@ def label_column(y, dtype=None):
         if coded is not None and coded.dtype == object:
             return coded
     if isinstance(y, np.ndarray) and y.dtype.kind == "T":
-        y = coded_strings(y) if y.ndim == 1 and y.size else y.astype(object)
-        if isinstance(y, Coded):
-            return y
+        y = y.astype(object)
     return column_or_1d(y, dtype=dtype, warn=True)
 
 
