@@ -1,8 +1,8 @@
 """Conversions between fasttrain's estimators and scikit-learn's, class by class.
 
 The doors are in :mod:`fasttrain.interop`. Each function takes an estimator and gives one of the other library with the
-same parameters and, when it is fitted, the same predictions. Only attributes that are public in scikit-learn are written; what is private there comes from a fit of
-scikit-learn's own on a few made-up rows.
+same parameters and, when it is fitted, the same predictions. Only attributes that are public in scikit-learn are
+written; what is private there comes from a fit of scikit-learn's own on a few made-up rows.
 """
 
 import copy

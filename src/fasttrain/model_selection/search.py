@@ -22,7 +22,7 @@ class _Hook:
     """scikit-learn's search over answers: before it evaluates candidates, the batch has fitted them."""
 
     def _run_search(self, evaluate_candidates):
-        self.search.schedule(self, self.evaluate(evaluate_candidates))
+        self.search._propose(self, self.evaluate(evaluate_candidates))
 
     def evaluate(self, evaluate_candidates):
         """What a search calls with its candidates, in place of scikit-learn's ``evaluate_candidates``."""
@@ -229,7 +229,7 @@ n_features_in_, feature_names_in_
         )
         self.progress = progress
 
-    def schedule(self, peer, evaluate):
+    def _propose(self, peer, evaluate):
         evaluate(ParameterGrid(self.param_grid))
 
 
@@ -279,5 +279,5 @@ multimetric_, classes_, n_features_in_, feature_names_in_
         )
         self.progress = progress
 
-    def schedule(self, peer, evaluate):
+    def _propose(self, peer, evaluate):
         evaluate(ParameterSampler(self.param_distributions, self.n_iter, random_state=self.random_state))
