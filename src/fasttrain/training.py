@@ -501,7 +501,8 @@ def train_lbfgs(network, optimizer, *, n_iter, callbacks=None, n_threads=None, v
         if not math.isfinite(found.fun) or not network.all_finite():
             raise DivergenceError(
                 f"training diverged in iteration {result.n_iter + 1} of L-BFGS: the loss is no longer finite (largest "
-                f"weight: {_largest_weight(network.parameters)}). Scale the features (StandardScaler) or add an l2 penalty."
+                f"weight: {_largest_weight(network.parameters)}). Scale the features (StandardScaler) or add an l2 "
+                "penalty."
             )
     except KeyboardInterrupt:
         if not catch_interrupt:
