@@ -60,12 +60,14 @@ def categories(kind):
     if kind == "float":
         return at / 2
     words = np.array([f"category {i}" for i in range(50)], dtype=object)[at]
+    if kind == "str fixed width":
+        return words.astype("U11")
     if kind == "str objects":
         return words
     return np.array([(" " + word)[1:] for word in words.ravel()], dtype=object).reshape(words.shape)
 
 
-KINDS = ["int", "str objects", "str objects, read", "float"]
+KINDS = ["int", "str objects", "str objects, read", "str fixed width", "float"]
 
 
 @pytest.mark.parametrize("step", ["fit", "transform"])
