@@ -15,6 +15,7 @@ passes       one block of rows through a dense network and back
 normalization  batch normalization in a training step
 noise        keys of the random bits of a training step (header only)
 steps        training steps of a dense network on plain structs
+layout       the shape of a network, its parameters as the engine keeps them
 network      the engine's face to Python
 sgd          per-sample stochastic descent, one model or many in lockstep
 columns      column statistics, scaling
