@@ -174,6 +174,19 @@ def test_tables(kind, batches):
         found.feature_names_in_.tolist() == expected.feature_names_in_.tolist())
 
 
+def test_no_warnings_about_names():
+    """What is scored on checked arrays was fitted on a frame."""
+    import pandas as pd
+
+    table = pd.DataFrame(X, columns=[f"c{i}" for i in range(X.shape[1])])
+    models = SGDClassifier("log_loss", max_iter=5, tol=None), LinearClassifier(max_iter=5, batch_size="full", tol=None)
+    for model in models:
+        for scoring in ("neg_log_loss", "accuracy", "f1"):
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")
+                ours.cross_validate(model, table, y, cv=3, scoring=scoring, error_score="raise")
+
+
 def test_randomized(batches):
     drawn = {"alpha": loguniform(1e-3, 1), "loss": ["hinge", "log_loss"]}
     both("RandomizedSearchCV", SGD, drawn, (X, y), n_iter=5, random_state=3, cv=3)

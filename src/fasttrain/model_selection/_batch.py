@@ -184,7 +184,13 @@ class Batch:
         self.progress = progress
         self.is_classifier = is_classifier(estimator)
         self.cancel = threading.Event()
-        self.codes = None
+        self.classes = self.codes = None
+        if self.is_classifier and self.scoring.quick and self.rows_of_y.ndim == 1:
+            try:
+                self.classes, self.codes = np.unique(self.rows_of_y, return_inverse=True)
+            except TypeError:
+                # labels without an order: the fits say what they think of them
+                self.scoring.quick.clear()
         self.jobs = []
 
     def set_folds(self, folds):
@@ -343,18 +349,19 @@ class Batch:
         for key, name in self.scoring.quick.items():
             if self.rows_of_y.ndim != 1:
                 break
-            if data is None:
+            method = "predict_proba" if name == "neg_log_loss" else "predict"
+            direct = data is not None and _is_direct(job.model, method)
+            if direct or (data is not None and not hasattr(job.model, "feature_names_in_")):
+                model, X = job.model, data(rows)
+            else:
                 if taken is None:
                     taken = take(self.X, rows)
                 model, X = self.whole_of(job), taken
-            else:
-                model, X = job.model, data(rows)
-            method = "predict_proba" if name == "neg_log_loss" else "predict"
             if not hasattr(model, method):
                 continue
             try:
                 if method not in predictions:
-                    predictions[method] = self._predict(model, method, X, data is not None)
+                    predictions[method] = _predicted(model, method, X, direct)
                 score = self._quick(name, model, rows, predictions[method])
             except Exception:
                 # whatever it is, the scorer meets it again and scikit-learn's rules say what becomes of it
@@ -372,29 +379,9 @@ class Batch:
             except Exception as error:
                 scores[key] = error
 
-    def _predict(self, model, method, X, checked):
-        if method == "predict" and checked and type(X) is np.ndarray:
-            if type(model) is SGDClassifier:
-                raw = linear_predictions(model, X)
-                return (raw > 0).astype(np.intp) if raw.ndim == 1 else raw.argmax(axis=1)
-            if type(model) is SGDRegressor and model.loss != "poisson":
-                return linear_predictions(model, X)
-        if method == "predict" and checked and isinstance(model, LinearModel) and X.dtype == model.coef_.dtype:
-            raw = model._engine.raw_predict(X, 1)
-            if not is_classifier(model):
-                raw = losses.get(model.loss).predict(raw)
-                return raw[:, 0] if np.ndim(model.coef_) == 1 else raw
-            return (raw[:, 0] > 0).astype(np.intp) if raw.shape[1] == 1 else raw.argmax(axis=1)
-        found = getattr(model, method)(X)
-        if method == "predict" and is_classifier(model):
-            return np.searchsorted(model.classes_, found)
-        return found
-
     def _quick(self, name, model, rows, prediction):
         if not is_classifier(model):
             return of_prediction(name, self.rows_of_y[rows], prediction)
-        if self.codes is None:
-            self.classes, self.codes = np.unique(self.rows_of_y, return_inverse=True)
         codes = self.codes[rows]
         if len(model.classes_) != len(self.classes):
             if name != "accuracy":
@@ -413,6 +400,34 @@ class Batch:
             (name, job.model if i == last else fitted.get(name, step)) for i, (name, step) in enumerate(whole.steps)
         ]
         return whole
+
+
+def _is_direct(model, method):
+    """Whether a fitted model's predictions for a checked, dense X can be had without its own checks."""
+    if method != "predict":
+        return False
+    if type(model) in (SGDClassifier, SGDRegressor):
+        return model.loss != "poisson"
+    return isinstance(model, LinearModel)
+
+
+def _predicted(model, method, X, direct):
+    """What a model says of X; classes as numbers."""
+    if not direct or X.dtype != model.coef_.dtype:
+        found = getattr(model, method)(X)
+        return np.searchsorted(model.classes_, found) if method == "predict" and is_classifier(model) else found
+    if isinstance(model, LinearModel):
+        raw = model._engine.raw_predict(X, 1)
+        if not is_classifier(model):
+            raw = losses.get(model.loss).predict(raw)
+            return raw[:, 0] if np.ndim(model.coef_) == 1 else raw
+    else:
+        raw = linear_predictions(model, X)
+        if not is_classifier(model):
+            return raw
+    if raw.ndim == 1 or raw.shape[1] == 1:
+        return (raw.reshape(-1) > 0).astype(np.intp)
+    return raw.argmax(axis=1)
 
 
 def _is_plain(estimator):

@@ -1,6 +1,7 @@
 """The part of a batch that goes to the per-sample kernel: candidates in lockstep, all folds at once."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from numbers import Integral
 
 import numpy as np
@@ -21,6 +22,8 @@ MOST_TOGETHER = 32
 CACHE_BYTES = 1 << 15
 # Memory of the row orders of all descents that are prepared at once; each row of each has about four int32.
 ORDER_BYTES = 1 << 24
+# Products of rows and weights in scoring that are worth starting threads for.
+WORK_FOR_THREADS = 10_000_000
 
 
 def run(batch, jobs):
@@ -204,11 +207,23 @@ def _prepared(group, data, rows):
 
 
 def _score_wave(batch, plans):
-    """Each fold's rows are gathered once, for all of its models."""
-    latest = rows = None
-    for _, group, data, _, _ in plans:
-        if data is not latest:
-            latest, rows = data, gathered(data.X)
-        for job in group:
+    """Each fold's rows are gathered once, for all of its models; folds go to the threads where that is worth it."""
+    sites = {}
+    for site, group, data, _, _ in plans:
+        sites.setdefault(site, (data, []))[1].extend(group)
+
+    def score(part):
+        data, jobs = part
+        rows = gathered(data.X)
+        for job in jobs:
             if not job.done:
                 batch.score(job, rows)
+
+    parts = list(sites.values())
+    work = sum(len(batch.folds[job.fold][1]) * part[0].X.shape[1] for part in parts for job in part[1])
+    if batch.n_threads > 1 and len(parts) > 1 and work > WORK_FOR_THREADS and not batch.scoring.slow:
+        with ThreadPoolExecutor(min(batch.n_threads, len(parts))) as pool:
+            list(pool.map(score, parts))
+    else:
+        for part in parts:
+            score(part)
