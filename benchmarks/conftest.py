@@ -22,12 +22,13 @@ def compare(benchmark):
     ``compare(group, name, functions, target=, ratio_to=, reached=, what=, threads=)``: ``functions`` maps labels to
     callables and holds 'fasttrain'; ``ratio_to`` names the peer that the target is about; ``reached`` may instead be
     a function of the median times, and ``aims`` a list of several (what, target, reached), each a row. Times are
-    divided by ``per``, the number of things that a function does.
+    divided by ``per``, the number of things that a function does, or a dict of these by label.
     """
 
     def run(group, name, functions, *, target=None, ratio_to=None, reached=None, what="", aims=None, per=1, threads=1,
             **options):
-        times = {label: seconds / per for label, seconds in peers.alternate(functions, **options).items()}
+        times = peers.alternate(functions, **options)
+        times = {label: seconds / (per[label] if isinstance(per, dict) else per) for label, seconds in times.items()}
         if ratio_to is not None:
             what, reached = f"x {ratio_to}", lambda times: times[ratio_to] / times["fasttrain"]
         for label, aim, of_times in aims or [(what, target, reached)]:

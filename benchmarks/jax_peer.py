@@ -1,7 +1,7 @@
 """A process that trains with JAX, alone or under Keras, and says how long it took: threads are fixed when JAX starts.
 
-Run as a script it reads a line of JSON for each network to prepare, answers "ready", and then trains once for each
-further line that says "run", answering with the seconds.
+Run as a script it reads lines of JSON: the arguments of :func:`trainer`, which it answers with a number when the
+training is compiled, or such a number, for which it trains once and answers with the seconds.
 """
 
 import json
@@ -36,16 +36,16 @@ class Worker:
 
     def prepare(self, **what):
         """Compile ``what``, the arguments of :func:`trainer`; a function that trains once."""
-        self._ask(json.dumps(what))
-        return lambda: self._ask("run")
+        number = self._ask(what)
+        return lambda: self._ask(number)
 
-    def _ask(self, line):
-        self._process.stdin.write(line + "\n")
+    def _ask(self, question):
+        self._process.stdin.write(json.dumps(question) + "\n")
         self._process.stdin.flush()
         answer = self._process.stdout.readline()
         if not answer:
             raise RuntimeError(f"the JAX process ended with status {self._process.wait()}")
-        return answer
+        return json.loads(answer)
 
     def close(self):
         self._process.stdin.close()
@@ -121,16 +121,18 @@ def main():
     # before JAX is loaded, which counts the cores then
     os.sched_setaffinity(0, map(int, sys.argv[1].split(",")))
     answers, sys.stdout = sys.stdout, sys.stderr
-    train = None
+    made = []
     for line in sys.stdin:
-        if line == "run\n":
-            start = time.perf_counter()
-            train()
-            print(time.perf_counter() - start, file=answers, flush=True)
+        question = json.loads(line)
+        if isinstance(question, dict):
+            made.append(trainer(**question))
+            made[-1]()
+            answer = len(made) - 1
         else:
-            train = trainer(**json.loads(line))
-            train()
-            print("ready", file=answers, flush=True)
+            start = time.perf_counter()
+            made[question]()
+            answer = time.perf_counter() - start
+        print(answer, file=answers, flush=True)
 
 
 if __name__ == "__main__":
