@@ -105,16 +105,17 @@ def settings_of(e):
     hidden, functions = hidden_layers(e)
     rule = _update_rule(e)
     if rule["rule"] == "lbfgs":
-        given = [name for name in _OF_STEPS if getattr(e, name) not in (None, 0.0)]
+        given = [name for name in _OF_STEPS if not (getattr(e, name) is None or _is_zero(getattr(e, name)))]
         if given:
             raise ValueError(f"{given[0]} needs a solver that makes steps, got {getattr(e, given[0])!r} with L-BFGS")
     settings = Settings(hidden, functions, **rule, **_penalty(e, hidden, rule["rule"]))
     # on little data a fit is mostly its checks, so what is off is not looked at twice
     if not (_is_zero(e.dropout) and _is_zero(e.input_dropout)):
-        settings.dropout = [
+        rates = [
             check_real(e.input_dropout, "input_dropout", low=0, high=1, open_high=True),
             *_per_layer(e.dropout, "dropout", len(hidden), "hidden layers", _rate),
         ]
+        settings.dropout = rates if any(rates) else None
     if not _is_zero(e.noise):
         settings.noise = check_real(e.noise, "noise", low=0)
     if not _is_zero(e.mixup):
@@ -136,7 +137,7 @@ def settings_of(e):
 
 
 def _is_zero(value):
-    return type(value) is float and value == 0.0
+    return type(value) in (float, int) and value == 0
 
 
 def _check_numbers(e):

@@ -229,6 +229,8 @@ def test_a_bar_of_the_epochs(options, monkeypatch, capsys):
     ({"schedule": "cosin"}, ValueError, "schedule must be"),
     ({"solver": "lbfgs", "schedule": "cosine"}, ValueError, "schedule needs a solver that makes steps, got 'cosine'"),
     ({"optimizer": "lbfgs", "dropout": 0.5}, ValueError, "dropout needs a solver that makes steps, got 0.5"),
+    ({"solver": "lbfgs", "max_norm": np.ones(3)}, ValueError, "max_norm needs a solver that makes steps"),
+    ({"dropout": None}, TypeError, "dropout must be"),
     ({"penalties": [None]}, ValueError, "penalties must be one, or one for each of the 3 layers .*, got 1"),
     ({"penalties": "l3"}, ValueError, "penalty must be"),
     ({"penalties": "l1", "solver": "lbfgs"}, ValueError, "penalties must have no l1 part with L-BFGS, got 'l1'"),

@@ -158,6 +158,15 @@ def test_random_bits_come_from_the_random_state(extras):
     assert answer(first) != answer(other)
 
 
+@pytest.mark.parametrize("off", [
+    {"dropout": 0, "input_dropout": 0, "noise": 0, "mixup": 0}, {"dropout": [0.0, 0]},
+    {"max_norm": [None, np.inf, None]}, {"batch_norm": [None, None]},
+], ids=str)
+def test_nothing_is_drawn_for_what_is_off(off):
+    plain = make(MLPRegressor, shuffle=True).fit(X, T)
+    assert answer(make(MLPRegressor, shuffle=True, **off).fit(X, T)) == answer(plain)
+
+
 @both
 def test_what_is_off_again_is_off(cls):
     """An engine that goes on forgets what the parameters no longer ask for."""
