@@ -8,6 +8,7 @@ import warnings
 
 import numpy as np
 import pytest
+import scipy.optimize
 from sklearn.base import clone
 
 from fasttrain import schedules, training
@@ -358,6 +359,15 @@ def test_divergence_names_epoch_weight_and_remedy():
     assert float(text.split("largest weight: ")[1].split(")")[0].split(",")[0]) > 1e100
     for remedy in ("StandardScaler", "learning rate (now 1e+150)", "clip_norm"):
         assert remedy in text
+
+
+def test_divergence_of_lbfgs_names_them_too(monkeypatch):
+    def runs_away(function, x, **options):
+        return scipy.optimize.OptimizeResult(x=np.array([3.0, -7e5, np.nan, 0.0]), fun=np.inf, success=False, message="")
+
+    monkeypatch.setattr(scipy.optimize, "minimize", runs_away)
+    with pytest.raises(training.DivergenceError, match=r"largest weight: 7e\+05, 1 not finite.*StandardScaler"):
+        minimize(X, Y, optimizer="lbfgs")
 
 
 # ---- partial fits ----

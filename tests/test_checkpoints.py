@@ -16,7 +16,9 @@ from fasttrain.callbacks import (
 )
 from fasttrain.checkpoints import load_checkpoint
 from fasttrain.descent import minimize
+from fasttrain.layers import Activation, BatchNormalization, Dense, Dropout
 from fasttrain.linear_model import LinearClassifier, LinearRegressor
+from fasttrain.models import Sequential
 from fasttrain.neural_network import MLPClassifier, MLPRegressor
 
 RNG = np.random.default_rng(0)
@@ -240,6 +242,37 @@ def test_descent_functions(options, tmp_path):
         assert found(resume_from=tmp_path / str(epoch)) == wanted
     with pytest.raises(ValueError, match="resume_from needs"):
         minimize(X, Y, optimizer="lbfgs", resume_from=tmp_path / "1")
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "rmsprop"])
+@pytest.mark.parametrize("first", [0, 2])
+def test_sequential(optimizer, first, tmp_path):
+    """A new model with other weights and another seed goes on as the one that was interrupted would have."""
+
+    def fitted(callbacks, **options):
+        model = Sequential([
+            Dense(8, activation="relu", input_dim=5), BatchNormalization(), Dropout(0.2), Dense(6), Activation("tanh"),
+            Dropout(0.1), Dense(3, activation="softmax"),
+        ])
+        model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
+        if start:
+            model.set_weights(start[0])
+        else:
+            start.append(model.get_weights())
+        slow_down = ReduceLROnPlateau("val_loss", factor=0.5, patience=1, min_delta=10.0)
+        stop = EarlyStopping("val_accuracy", patience=20, restore_best_weights=True)
+        history = model.fit(X, target(LinearClassifier), batch_size=16, epochs=8, initial_epoch=first, verbose=0,
+            validation_split=0.2, callbacks=[slow_down, stop, *callbacks], **options)
+        found.append(history.history)
+        return comparable([history.history, model.get_weights(), model.predict(X)])
+
+    start, found = [], []
+    wanted = fitted([ModelCheckpoint(tmp_path / "{epoch}")])
+    assert len(set(found[0]["learning_rate"])) > 2
+    epochs = sorted(int(path.name) for path in tmp_path.iterdir())
+    assert epochs == list(range(first + 1, 9))
+    for epoch in (first + 1, 5, 8):
+        assert fitted([], resume_from=tmp_path / str(epoch)) == wanted, epoch
 
 
 def test_orders_of_a_generator_are_kept(tmp_path):

@@ -57,6 +57,7 @@ def network_state(network):
         "trained": to_layers(network, take(network)),
         "slots": {slot: array_to_layers(network, array) for slot, array in network.state.items()},
         "counters": dict(network.counters),
+        "seed": int(network.seed),
     }
 
 
@@ -66,6 +67,7 @@ def restore_network(network, state):
     for slot, layers in state["slots"].items():
         network.state[slot][:] = array_from_layers(network, layers)
     network.counters = state["counters"]
+    network.set_seed(state["seed"])
 
 
 # What training changes and prediction needs, as attributes of a network that may be None or empty: arrays in the

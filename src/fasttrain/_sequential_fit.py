@@ -170,6 +170,12 @@ class _Shifted(Callback):
     def on_train_end(self, history):
         self.inner.on_train_end(history)
 
+    def state_dict(self):
+        return self.inner.state_dict()
+
+    def load_state_dict(self, state):
+        self.inner.load_state_dict(state)
+
 
 def fit_epochs(model, rows, validation, *, batch_size, epochs, initial_epoch, verbose, callbacks, shuffle,
                validation_freq, resume, history):

@@ -410,8 +410,7 @@ class Sequential:
             Validate after every so many epochs.
         resume_from : path, default=None
             A checkpoint of :class:`fasttrain.callbacks.ModelCheckpoint`, written by a fit of the same model, data and
-            arguments, to go on from; :func:`fasttrain.keras.utils.set_random_seed` before making the model gives
-            dropout the same masks.
+            arguments: the result is to the byte that of a fit that ran through.
 
         Returns
         -------

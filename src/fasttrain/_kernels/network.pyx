@@ -132,6 +132,11 @@ cdef class Network(Layout):
         self.task.seed = seed & 0xFFFFFFFFFFFFFFFF
         self.hold["seed"] = seed
 
+    @property
+    def seed(self):
+        """What :meth:`set_seed` was given, 0 before: with ``counters``, all that the draws hang on."""
+        return self.hold.get("seed", 0)
+
     def set_dropout(self, rates):
         """Shares dropped of the input and of each hidden layer's outputs (n_layers numbers in [0, 1)).
 
