@@ -363,7 +363,9 @@ def test_divergence_names_epoch_weight_and_remedy():
 
 def test_divergence_of_lbfgs_names_them_too(monkeypatch):
     def runs_away(function, x, **options):
-        return scipy.optimize.OptimizeResult(x=np.array([3.0, -7e5, np.nan, 0.0]), fun=np.inf, success=False, message="")
+        x = np.zeros_like(x)
+        x[:3] = 3.0, -7e5, np.nan
+        return scipy.optimize.OptimizeResult(x=x, fun=np.inf, success=False, message="")
 
     monkeypatch.setattr(scipy.optimize, "minimize", runs_away)
     with pytest.raises(training.DivergenceError, match=r"largest weight: 7e\+05, 1 not finite.*StandardScaler"):

@@ -30,6 +30,11 @@ EPOCHS = 9
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 
+@pytest.fixture(autouse=True)
+def _no_wait_for_the_disk(monkeypatch):
+    monkeypatch.setattr(os, "fsync", lambda handle: None)
+
+
 def target(cls):
     return Y if "Regressor" in cls.__name__ else np.digitize(Y, [-1.0, 1.0])
 

@@ -40,7 +40,7 @@ def curve(line):
     (LinearClassifier(max_iter=4), LABELS), (LinearRegressor(max_iter=4, optimizer="lbfgs"), Y),
     (MLPClassifier(max_iter=4), LABELS), (MLPRegressor(max_iter=4), Y),
     (SGDClassifier(max_iter=4, tol=None), LABELS > 0), (SGDRegressor(max_iter=4, tol=None), Y),
-], ids=str)
+], ids=lambda value: type(value).__name__)
 def test_the_loss_of_each_epoch(model, y):
     model.fit(X, y)
     display = LossCurveDisplay.from_estimator(model)

@@ -72,7 +72,7 @@ def test_the_suggestion_trains_and_follows_the_scale(optimizer, scale):
     (MLPClassifier(random_state=0, batch_size=20), LABELS), (MLPRegressor(solver="sgd", random_state=0), Y),
     (MLPClassifier(early_stopping=True, random_state=0, dtype="float32", warm_start=True), LABELS),
     (LinearClassifier(random_state=0, early_stopping=True), LABELS), (LinearRegressor("poisson"), np.exp(Y / 4)),
-], ids=str)
+], ids=lambda value: type(value).__name__)
 def test_estimators_are_left_alone(model, y):
     before = copy.deepcopy(vars(model))
     data = X.copy(), y.copy()
