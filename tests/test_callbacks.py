@@ -388,3 +388,28 @@ def test_a_plateau_schedule_goes_on_over_partial_fits():
     # another fit starts anew
     again = parts.fit(X, Y)
     assert again.history_["learning_rate"] == whole.history_["learning_rate"]
+
+
+@pytest.mark.parametrize("rates", [[1e250], [1e-3, 1e-3, 1e250, 1e250, 1e250]], ids=["at once", "later"])
+def test_terminate_on_nan_on_every_face(rates):
+    """The model is fitted, finite and predicts, also when there was no finite epoch."""
+    seen = Seen()
+    bang = LearningRateScheduler(lambda epoch: rates[min(epoch, len(rates) - 1)])
+    data = {"momentum": 0.9, "solver": "sgd", "batch_size": 10}
+    makers = [
+        (LinearRegressor(optimizer="gradient_descent", tol=None, batch_size=10), Y),
+        (LinearClassifier("squared_hinge", optimizer="gradient_descent", tol=None, batch_size=10), Y > 0),
+        (MLPRegressor(hidden_layer_sizes=(5,), tol=0.0, **data), Y),
+        (MLPClassifier((5,), tol=0.0, activation="identity", loss="squared_hinge", **data), Y > 0),
+    ]
+    for model, y in makers:
+        seen.parameters.clear()
+        model.set_params(callbacks=[bang, TerminateOnNaN(), seen], random_state=0)
+        with pytest.warns(RuntimeWarning, match="stopped being finite in epoch"):
+            model.fit(X, y)
+        assert len(seen.parameters) == model.n_iter_ == len(model.loss_curve_) < 20
+        assert np.isfinite(model.predict(X).astype(float)).all()
+        weights = model.coefs_[0] if hasattr(model, "coefs_") else np.atleast_2d(model.coef_).T
+        assert np.isfinite(weights).all()
+        if seen.parameters:
+            np.testing.assert_array_equal(weights, seen.parameters[-1][0][0])
