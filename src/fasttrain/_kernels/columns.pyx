@@ -44,6 +44,7 @@ cdef inline Py_ssize_t minimum(Py_ssize_t a, Py_ssize_t b) noexcept nogil:
 
 cdef blocking plan(Py_ssize_t n_rows, Py_ssize_t n_cols, Py_ssize_t row_stride, Py_ssize_t col_stride) noexcept nogil:
     cdef blocking p
+    n_cols = max(<Py_ssize_t> 1, n_cols)
     p.fold = 1 if n_cols >= FOLDED_WIDTH // 2 else FOLDED_WIDTH // n_cols
     p.block_rows = minimum(BLOCK_VALUES // n_cols, MAX_BLOCK_ROWS)
     if p.block_rows < MIN_BLOCK_ROWS:
@@ -198,6 +199,8 @@ cdef int column_moments(
     cdef blocking p = plan(n_rows, n_cols, row_stride, col_stride)
     cdef Py_ssize_t c, j, size = p.n_chunks * n_cols
     cdef int status = STATUS_OK, failed = 0
+    if n_cols == 0:
+        return STATUS_OK
     memset(weight_out, 0, n_cols * sizeof(double))
     memset(mean_out, 0, n_cols * sizeof(double))
     memset(squares_out, 0, n_cols * sizeof(double))
@@ -298,7 +301,7 @@ cdef int column_extremes(
     for j in range(n_cols):
         min_out[j] = <real> INFINITY
         max_out[j] = <real> -INFINITY
-    if n_rows == 0:
+    if n_rows == 0 or n_cols == 0:
         return STATUS_OK
     n_threads = <int> minimum(threads_for_work(n_threads, <double> n_rows * n_cols, VALUES_PER_THREAD), p.n_chunks)
     cdef real* partial = <real*> malloc(2 * size * sizeof(real))
@@ -391,11 +394,11 @@ cdef int scale_columns(
 ) noexcept nogil:
     """out = map(x) column by column; ``out`` may be ``x``. ``infinite_out``: whether x holds an infinity."""
     cdef blocking p = plan(n_rows, n_cols, row_stride, col_stride)
-    cdef Py_ssize_t fold = whole_vectors(n_cols)
+    cdef Py_ssize_t fold = whole_vectors(max(<Py_ssize_t> 1, n_cols))
     cdef Py_ssize_t c, j, k, start, width = n_cols * fold, chunk_rows = p.block_rows * p.chunk_blocks
     cdef int infinite = 0
     infinite_out[0] = 0
-    if n_rows == 0:
+    if n_rows == 0 or n_cols == 0:
         return STATUS_OK
     n_threads = <int> minimum(threads_for_work(n_threads, <double> n_rows * n_cols, VALUES_PER_THREAD), p.n_chunks)
     cdef real* tiled = <real*> malloc(2 * width * sizeof(real))

@@ -1,5 +1,7 @@
+"""C door to the losses. The result is a status of types.pxd; n and k may be 0, and then no array is looked at."""
+
 from fasttrain._kernels.types cimport real
 
-cdef double loss_arrays(
-        int kind, real parameter, const real* y, const real* raw, const real* weight, Py_ssize_t n, Py_ssize_t k,
-        int want_value, real* gradient_out, int n_threads) noexcept nogil
+cdef int loss_arrays(
+        int kind, real parameter, const real* y, const real* raw, const real* weight, double* value_out,
+        real* gradient_out, Py_ssize_t n, Py_ssize_t k, int n_threads) noexcept nogil

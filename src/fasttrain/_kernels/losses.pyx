@@ -1,14 +1,15 @@
 """Loss values and gradients over arrays; the formulas are in ``csrc/scalar_body.h``."""
 
 from cython.parallel cimport prange
-from libc.math cimport NAN
 from libc.stdlib cimport free, malloc
 
 from fasttrain._kernels.primitives cimport (
     FT_LOSS_softmax_crossentropy, FT_N_ELEMENTWISE_LOSSES, ft_loss_names, loss_span, softmax_loss,
 )
 from fasttrain._kernels.threads cimport threads_for_work
-from fasttrain._kernels.types cimport real
+from fasttrain._kernels.types cimport (
+    STATUS_BAD_KIND, STATUS_NO_MEMORY, STATUS_OK, STATUS_OUT_OF_RANGE, real,
+)
 
 NAMES = tuple(ft_loss_names[i].decode() for i in range(FT_N_ELEMENTWISE_LOSSES + 1))
 
@@ -17,25 +18,33 @@ cdef enum:
     BLOCK = 16384
 
 
-cdef double loss_arrays(
-        int kind, real parameter, const real* y, const real* raw, const real* weight, Py_ssize_t n, Py_ssize_t k,
-        int want_value, real* gradient_out, int n_threads) noexcept nogil:
+cdef int loss_arrays(
+        int kind, real parameter, const real* y, const real* raw, const real* weight, double* value_out,
+        real* gradient_out, Py_ssize_t n, Py_ssize_t k, int n_threads) noexcept nogil:
     """Weighted sum of the loss over n rows of k raw predictions, and its gradient with respect to them.
 
-    y has the shape of raw (n, k), both C-contiguous; for softmax cross-entropy y holds n class codes. weight (n) and
-    gradient_out (n, k) may be NULL; weight asks for k == 1 unless the loss is softmax cross-entropy. Returns NaN when
-    memory for the block sums could not be had.
+    y has the shape of raw (n, k), both C-contiguous; for softmax cross-entropy y holds n class codes. weight (n),
+    value_out and gradient_out (n, k) may be NULL; weight asks for k == 1 unless the loss is softmax cross-entropy.
     """
-    cdef Py_ssize_t rows = max(1, BLOCK // k)
+    cdef Py_ssize_t rows = max(1, BLOCK // max(<Py_ssize_t> 1, k))
     cdef Py_ssize_t n_blocks = (n + rows - 1) // rows, b, start, count
+    cdef bint want_value = value_out != NULL
     cdef double* sums
     cdef double total = 0.0
-    if n == 0:
-        return 0.0
+    if not 0 <= kind <= FT_LOSS_softmax_crossentropy:
+        return STATUS_BAD_KIND
+    if want_value:
+        value_out[0] = 0.0
+    if n <= 0 or k <= 0:
+        return STATUS_OK
+    if kind == FT_LOSS_softmax_crossentropy:
+        for b in range(n):
+            if not 0 <= y[b] < k:
+                return STATUS_OUT_OF_RANGE
     n_threads = threads_for_work(n_threads, <double> n * k, 2.0 * BLOCK)
     sums = <double*> malloc(n_blocks * sizeof(double))
     if sums == NULL:
-        return NAN
+        return STATUS_NO_MEMORY
     for b in prange(n_blocks, num_threads=n_threads, schedule="static"):
         start = b * rows
         count = min(rows, n - start)
@@ -50,7 +59,9 @@ cdef double loss_arrays(
     for b in range(n_blocks):
         total += sums[b]
     free(sums)
-    return total
+    if want_value:
+        value_out[0] = total
+    return STATUS_OK
 
 
 def _kind(name):
@@ -84,7 +95,8 @@ def loss_and_gradient(name, const real[:, ::1] y, const real[:, ::1] raw_predict
     cdef int kind = _kind(name)
     cdef Py_ssize_t n = raw_prediction.shape[0], k = raw_prediction.shape[1]
     cdef bint softmax = kind == FT_LOSS_softmax_crossentropy
-    cdef double total
+    cdef double total = 0.0
+    cdef int status
     if y.shape[0] != n or y.shape[1] != (1 if softmax else k):
         raise ValueError(f"y must have shape ({n}, {1 if softmax else k}), got ({y.shape[0]}, {y.shape[1]})")
     if sample_weight is not None and (sample_weight.shape[0] != n or not (softmax or k == 1)):
@@ -98,8 +110,10 @@ def loss_and_gradient(name, const real[:, ::1] y, const real[:, ::1] raw_predict
             if not 0 <= y[i, 0] < k:
                 raise ValueError(f"y must hold class codes from 0 to {k - 1}, got {y[i, 0]} in row {i}")
     with nogil:
-        total = loss_arrays(
+        status = loss_arrays(
             kind, <real> parameter, &y[0, 0], &raw_prediction[0, 0],
-            &sample_weight[0] if sample_weight is not None else NULL, n, k, want_value,
-            &gradient_out[0, 0] if gradient_out is not None else NULL, n_threads)
+            &sample_weight[0] if sample_weight is not None else NULL, &total if want_value else NULL,
+            &gradient_out[0, 0] if gradient_out is not None else NULL, n, k, n_threads)
+    if status == STATUS_NO_MEMORY:
+        raise MemoryError(f"no memory for the block sums of {n} rows")
     return total

@@ -24,14 +24,29 @@ cdef extern from "ops.h" nogil:
         FT_LOSS_squared_epsilon_insensitive
         FT_LOSS_softmax_crossentropy
         FT_N_ELEMENTWISE_LOSSES
+        FT_ACTIVATION_identity
+        FT_ACTIVATION_relu
+        FT_ACTIVATION_leaky_relu
+        FT_ACTIVATION_elu
+        FT_ACTIVATION_selu
+        FT_ACTIVATION_gelu
+        FT_ACTIVATION_silu
+        FT_ACTIVATION_tanh
+        FT_ACTIVATION_logistic
+        FT_ACTIVATION_softplus
+        FT_ACTIVATION_exponential
         FT_N_ACTIVATIONS
-        FT_N_UPDATES
-        FT_UPDATE_adam
+        FT_UPDATE_gradient_descent
         FT_UPDATE_momentum
-        FT_UPDATE_nadam
         FT_UPDATE_nesterov
+        FT_UPDATE_adagrad
         FT_UPDATE_rmsprop
         FT_UPDATE_rmsprop_centered
+        FT_UPDATE_adadelta
+        FT_UPDATE_adam
+        FT_UPDATE_nadam
+        FT_UPDATE_lion
+        FT_N_UPDATES
         FT_ISA_BASELINE
         FT_ISA_AVX2
         FT_ISA_AVX512
@@ -41,6 +56,7 @@ cdef extern from "ops.h" nogil:
     const char** ft_update_names
 
     ctypedef struct ft_update:
+        size_t size
         double gradient_scale
         double clip_value
         double l2

@@ -13,4 +13,5 @@ cdef enum status:
     STATUS_NO_MEMORY = 1      # a malloc that the kernel needed failed; nothing was written
     STATUS_BAD_KIND = 2       # a loss, activation or update number that is not in the registry
     STATUS_NOT_FINITE = 3     # the loss or the parameters left the finite numbers
-    STATUS_OUT_OF_RANGE = 4   # an index points outside its array
+    STATUS_OUT_OF_RANGE = 4   # an index points outside its array, or a size is below what it may be
+    STATUS_BAD_STRUCT = 5     # a struct's size is not the one of this build; nothing was written

@@ -1,8 +1,27 @@
+"""C door to the update rules. Results are statuses of types.pxd; n may be 0, and then no array is looked at."""
+
+from libc.math cimport INFINITY
+from libc.string cimport memset
+
 from fasttrain._kernels.primitives cimport ft_update
 from fasttrain._kernels.types cimport real
 
-cdef void update_init(ft_update* h, double learning_rate) noexcept nogil
-cdef void update_array(
+
+cdef inline void update_init(ft_update* h, double learning_rate) noexcept nogil:
+    """Neutral settings: no scale, no clipping, no penalty, no decay.
+
+    Inline, so that the size is the one that the caller was compiled with.
+    """
+    memset(h, 0, sizeof(ft_update))
+    h.size = sizeof(ft_update)
+    h.gradient_scale = 1.0
+    h.clip_value = INFINITY
+    h.keep = 1.0
+    h.learning_rate = learning_rate
+    h.root_scale = 1.0
+
+
+cdef int update_array(
         int kind, const ft_update* h, real* w_io, const real* g, real* s1_io, real* s2_io, real* s3_io, Py_ssize_t n,
         int n_threads) noexcept nogil
 cdef void adam_moments(ft_update* h, double learning_rate, double beta1, double beta2, double t,
@@ -11,6 +30,6 @@ cdef void nadam_moments(ft_update* h, double learning_rate, double beta1, double
                         double* carried_io) noexcept nogil
 cdef void velocity_rate(
         ft_update* h, int kind, double learning_rate, double momentum, double* carried_io) noexcept nogil
-cdef void adam_step(
+cdef int adam_step(
         real* w_io, const real* g, real* m_io, real* v_io, Py_ssize_t n, double learning_rate, double beta1,
         double beta2, double epsilon, double t, double l1, double l2, int n_threads) noexcept nogil

@@ -25,14 +25,13 @@ lion               w -= rate sign(b1 m + (1-b1) g);  m = b2 m + (1-b2) g        
 
 from cython.parallel cimport prange
 from libc.math cimport INFINITY, pow, sqrt
-from libc.string cimport memset
 
 from fasttrain._kernels.primitives cimport (
     FT_N_UPDATES, FT_UPDATE_adam, FT_UPDATE_momentum, FT_UPDATE_nadam, FT_UPDATE_nesterov, FT_UPDATE_rmsprop,
     FT_UPDATE_rmsprop_centered, ft_update, ft_update_names, update_span,
 )
 from fasttrain._kernels.threads cimport threads_for_work
-from fasttrain._kernels.types cimport real
+from fasttrain._kernels.types cimport STATUS_BAD_KIND, STATUS_BAD_STRUCT, STATUS_OK, real
 
 NAMES = tuple(ft_update_names[i].decode() for i in range(FT_N_UPDATES))
 
@@ -52,16 +51,6 @@ SLOTS = {
 
 cdef enum:
     BLOCK = 4096
-
-
-cdef void update_init(ft_update* h, double learning_rate) noexcept nogil:
-    """Neutral settings: no scale, no clipping, no penalty, no decay."""
-    memset(h, 0, sizeof(ft_update))
-    h.gradient_scale = 1.0
-    h.clip_value = INFINITY
-    h.keep = 1.0
-    h.learning_rate = learning_rate
-    h.root_scale = 1.0
 
 
 cdef void adam_moments(ft_update* h, double learning_rate, double beta1, double beta2, double t,
@@ -108,20 +97,25 @@ cdef void velocity_rate(
     h.l1_rate = momentum * total + learning_rate if kind == FT_UPDATE_nesterov else total
 
 
-cdef void update_array(
+cdef int update_array(
         int kind, const ft_update* h, real* w_io, const real* g, real* s1_io, real* s2_io, real* s3_io, Py_ssize_t n,
         int n_threads) noexcept nogil:
     """One step of rule ``kind`` on n weights; state arrays that the rule does not have are NULL."""
     cdef Py_ssize_t b, i
+    if h.size != sizeof(ft_update):
+        return STATUS_BAD_STRUCT
+    if not 0 <= kind < FT_N_UPDATES:
+        return STATUS_BAD_KIND
     n_threads = threads_for_work(n_threads, <double> n, 8.0 * BLOCK)
     for b in prange((n + BLOCK - 1) // BLOCK, num_threads=n_threads, schedule="static"):
         i = b * BLOCK
         update_span(
             kind, h, w_io + i, g + i, s1_io + i if s1_io != NULL else NULL, s2_io + i if s2_io != NULL else NULL,
             s3_io + i if s3_io != NULL else NULL, min(<Py_ssize_t> BLOCK, n - i))
+    return STATUS_OK
 
 
-cdef void adam_step(
+cdef int adam_step(
         real* w_io, const real* g, real* m_io, real* v_io, Py_ssize_t n, double learning_rate, double beta1,
         double beta2, double epsilon, double t, double l1, double l2, int n_threads) noexcept nogil:
     """Step t >= 1 of Adam on n weights with moments m and v, epsilon beside sqrt(v), l2 in the gradient, l1 as its
@@ -132,7 +126,7 @@ cdef void adam_step(
     h.epsilon = epsilon
     h.l1 = l1
     h.l2 = l2
-    update_array(FT_UPDATE_adam, &h, w_io, g, m_io, v_io, <real*> NULL, n, n_threads)
+    return update_array(FT_UPDATE_adam, &h, w_io, g, m_io, v_io, <real*> NULL, n, n_threads)
 
 
 cdef void _fill(ft_update* h, int kind, settings, double* carried):

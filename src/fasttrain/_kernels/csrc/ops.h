@@ -10,8 +10,10 @@
 extern "C" {
 #endif
 
-/* What an update needs besides its arrays; a field that a rule does not use is not read. Set every field of a zeroed struct. */
+/* What an update needs besides its arrays; a field that a rule does not use is not read. Neutral is a zeroed struct with its
+ * size, gradient_scale, keep and root_scale 1 and clip_value infinity. */
 typedef struct {
+    size_t size;           /* sizeof(ft_update), as the caller was compiled */
     double gradient_scale; /* the gradient is multiplied by this first: 1/batch, or a clipping factor */
     double clip_value;     /* then clipped to [-clip_value, clip_value]; infinity for none */
     double l2;             /* then l2 * w is added */

@@ -1,0 +1,1 @@
+"""A package that builds on fasttrain's kernels; it is compiled and run by the tests."""
