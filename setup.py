@@ -53,10 +53,27 @@ if WINDOWS:
 OPENMP_PROGRAM = "#include <omp.h>\nint main(void) { return omp_get_max_threads() < 1; }\n"
 
 
+DIRECTIVES = {
+    "language_level": "3",
+    "embedsignature": True,
+    "boundscheck": DEBUG,
+    "wraparound": DEBUG,
+    "initializedcheck": DEBUG,
+    "cdivision": True,
+    "freethreading_compatible": False,
+}
+
+
 class BuildKernels(build_ext):
-    """build_ext that adds OpenMP where the compiler has it."""
+    """build_ext that translates the kernels to C, in one go, and adds OpenMP where the compiler has it."""
 
     def build_extensions(self):
+        # here, not at setup(): making an sdist, or asking what a build requires, translates nothing
+        translated = cythonize(
+            self.extensions, nthreads=JOBS, include_path=["src"], compiler_directives=DIRECTIVES, force=self.force)
+        sources = {extension.name: extension.sources for extension in translated}
+        for extension in self.extensions:
+            extension.sources = sources[extension.name]
         if self.compiler.compiler_type == "msvc":
             if not self.compiler.initialized:
                 self.compiler.initialize()
@@ -112,20 +129,8 @@ def kernel_extensions():
     return extensions
 
 
-DIRECTIVES = {
-    "language_level": "3",
-    "embedsignature": True,
-    "boundscheck": DEBUG,
-    "wraparound": DEBUG,
-    "initializedcheck": DEBUG,
-    "cdivision": True,
-    "freethreading_compatible": False,
-}
-
 setup(
-    ext_modules=cythonize(
-        kernel_extensions(), nthreads=JOBS, include_path=["src"], compiler_directives=DIRECTIVES
-    ),
+    ext_modules=kernel_extensions(),
     cmdclass={"build_ext": BuildKernels},
     options={"build_ext": {"parallel": JOBS}},
 )

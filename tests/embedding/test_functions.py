@@ -273,3 +273,18 @@ def test_the_include_folder_has_what_the_pxd_files_name():
     assert {"ops.h", "scalar.h", "threads.h"} <= headers
     for header in headers:
         assert os.path.isfile(os.path.join(folder, header)), header
+
+
+def test_the_cython_of_the_documentation_is_what_is_compiled():
+    """The blocks of docs/embedding.md stand in the package that the tests build against the wheel."""
+    import re
+    from pathlib import Path
+
+    here = Path(__file__)
+    page = (here.parents[2] / "docs" / "embedding.md").read_text()
+    blocks = re.findall(r"^```cython\n(.*?)^```$", page, re.M | re.S)
+    downstream = here.parent / "downstream"
+    compiled = [(downstream / file).read_text() for file in ("setup.py", "src/downstream/model.pyx")]
+    assert len(blocks) == 7
+    for block in blocks:
+        assert any(block in text for text in compiled), block[:60]
