@@ -256,7 +256,7 @@ def test_bad_input():
 
 OWN = {
     "cross_validate", "cross_val_score", "cross_val_predict", "GridSearchCV", "RandomizedSearchCV", "RacingSearchCV",
-    "validation_curve", "learning_curve",
+    "LinearRegressorCV", "validation_curve", "learning_curve",
 }
 
 

@@ -6,6 +6,7 @@ from sklearn.model_selection import (
     StratifiedKFold, StratifiedShuffleSplit, TimeSeriesSplit, check_cv, train_test_split,
 )
 
+from fasttrain.model_selection.closed_form import LinearRegressorCV
 from fasttrain.model_selection.curves import learning_curve, validation_curve
 from fasttrain.model_selection.racing import RacingSearchCV
 from fasttrain.model_selection.search import GridSearchCV, RandomizedSearchCV
@@ -13,8 +14,8 @@ from fasttrain.model_selection.validation import cross_val_predict, cross_val_sc
 
 __all__ = [
     "GridSearchCV", "GroupKFold", "GroupShuffleSplit", "KFold", "LeaveOneGroupOut", "LeaveOneOut", "LeavePGroupsOut",
-    "LeavePOut", "ParameterGrid", "ParameterSampler", "PredefinedSplit", "RacingSearchCV", "RandomizedSearchCV",
-    "RepeatedKFold", "RepeatedStratifiedKFold", "ShuffleSplit", "StratifiedGroupKFold", "StratifiedKFold",
-    "StratifiedShuffleSplit", "TimeSeriesSplit", "check_cv", "cross_val_predict", "cross_val_score", "cross_validate",
-    "learning_curve", "train_test_split", "validation_curve",
+    "LeavePOut", "LinearRegressorCV", "ParameterGrid", "ParameterSampler", "PredefinedSplit", "RacingSearchCV",
+    "RandomizedSearchCV", "RepeatedKFold", "RepeatedStratifiedKFold", "ShuffleSplit", "StratifiedGroupKFold",
+    "StratifiedKFold", "StratifiedShuffleSplit", "TimeSeriesSplit", "check_cv", "cross_val_predict", "cross_val_score",
+    "cross_validate", "learning_curve", "train_test_split", "validation_curve",
 ]

@@ -29,7 +29,7 @@ from fasttrain.model_selection._scores import Scoring, linear_predictions, of_pr
 from fasttrain.model_selection._sites import FoldMoments, take
 from fasttrain.neural_network import MLPClassifier, MLPRegressor
 
-__all__ = ["Batch", "Job", "Outcome", "batch_for", "is_routed"]
+__all__ = ["Batch", "Job", "Outcome", "batch_for", "is_followed", "is_routed"]
 
 MODELS = (SGDClassifier, SGDRegressor, MLPClassifier, MLPRegressor, LinearClassifier, LinearRegressor)
 # What a row becomes depends on that row alone, so the rows of a fold may be transformed with all others.
@@ -137,13 +137,19 @@ def is_routed(params, groups=None):
     return bool(get_config().get("enable_metadata_routing")) and (bool(params) or groups is not None)
 
 
+def is_followed(estimator):
+    """Whether callbacks of scikit-learn are to be told of every single fit, which a batch does not make."""
+    steps = [step for _, step in estimator.steps] if isinstance(estimator, Pipeline) else []
+    return any("_skl_callbacks" in getattr(part, "__dict__", {}) for part in [estimator, *steps])
+
+
 def batch_for(estimator, X, y, folds, scoring, *, n_jobs, error_score=np.nan, params=None, batch_class=None,
               **options):
     """A :class:`Batch`, or None when the work is for scikit-learn's own function."""
     n_threads = threads_of(n_jobs)
     if n_threads is None or parts_of(estimator) is None or y is None or params or not folds:
         return None
-    if not Scoring.accepts(scoring):
+    if not Scoring.accepts(scoring) or is_followed(estimator):
         return None
     if error_score != "raise" and not isinstance(error_score, Number):
         return None

@@ -230,7 +230,7 @@ class RacingSearchCV(BatchSearch, model_selection.GridSearchCV):
             for rung in range(n_rungs)
         ]
 
-    def _propose(self, peer, evaluate):
+    def _schedule(self, peer, evaluate):
         candidates = list(ParameterGrid(self.param_grid))
         for params in candidates:
             if any(name.split("__")[-1] == "max_iter" for name in params):

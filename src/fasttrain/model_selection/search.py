@@ -9,7 +9,7 @@ from sklearn.base import clone, is_classifier
 from sklearn.model_selection import ParameterGrid, ParameterSampler
 from sklearn.utils import indexable
 
-from fasttrain.model_selection._batch import Batch, batch_for, is_routed, parts_of
+from fasttrain.model_selection._batch import Batch, batch_for, is_followed, is_routed, parts_of
 from fasttrain.model_selection._progress import progress_bar
 from fasttrain.model_selection._stand_in import Answers, FoldNumbers, StandIn, look_ups
 
@@ -22,7 +22,7 @@ class _Hook:
     """scikit-learn's search over answers: before it evaluates candidates, the batch has fitted them."""
 
     def _run_search(self, evaluate_candidates):
-        self.search._propose(self, self.evaluate(evaluate_candidates))
+        self.search._schedule(self, self.evaluate(evaluate_candidates))
 
     def evaluate(self, evaluate_candidates):
         """What a search calls with its candidates, in place of scikit-learn's ``evaluate_candidates``."""
@@ -65,12 +65,6 @@ class BatchSearch:
     """
 
     _batch_class = Batch
-
-    def set_callbacks(self, *callbacks):
-        # scikit-learn's callbacks follow every single fit, and there is none in a batch
-        super().set_callbacks(*callbacks)
-        self._followed = bool(callbacks)
-        return self
 
     def fit(self, X, y=None, **params):
         """Fit and score all candidates, then refit the best one on all of X.
@@ -123,7 +117,7 @@ class BatchSearch:
         """The batch for this fit and the splitter's own count of folds; None when scikit-learn's fit is to do it."""
         if set(params) - {"groups"} or is_routed(params):
             return None, None
-        if getattr(self, "_followed", False) or y is None or parts_of(self.estimator) is None:
+        if is_followed(self) or y is None or parts_of(self.estimator) is None:
             return None, None
         try:
             splitter = model_selection.check_cv(self.cv, y, classifier=is_classifier(self.estimator))
@@ -229,7 +223,7 @@ n_features_in_, feature_names_in_
         )
         self.progress = progress
 
-    def _propose(self, peer, evaluate):
+    def _schedule(self, peer, evaluate):
         evaluate(ParameterGrid(self.param_grid))
 
 
@@ -279,5 +273,5 @@ multimetric_, classes_, n_features_in_, feature_names_in_
         )
         self.progress = progress
 
-    def _propose(self, peer, evaluate):
+    def _schedule(self, peer, evaluate):
         evaluate(ParameterSampler(self.param_distributions, self.n_iter, random_state=self.random_state))

@@ -1,0 +1,121 @@
+"""Leave-one-out of squared loss with L2, without a single fit left out."""
+
+import numpy as np
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from fasttrain._spec import check_real
+from fasttrain._validation import check_flag
+
+__all__ = ["LinearRegressorCV"]
+
+
+class LinearRegressorCV(RegressorMixin, BaseEstimator):
+    """Linear regression with L2, its strength chosen by exact leave-one-out.
+
+    The model is the minimum that ``LinearRegressor(penalty="l2", alpha=alpha)`` converges to, of
+
+        sum_i (y_i - x_i . w - b)^2 / (2 n) + alpha / 2 |w|^2
+
+    The prediction for a row by the model of the other n - 1 rows has a closed form [1]_: with the ridge
+    ``lambda = (n - 1) alpha``, centred ``X = U S V^T`` and ``h_ii = 1 / n + sum_j U_ij^2 s_j^2 / (s_j^2 + lambda)``,
+
+        y_i - prediction_i = (y_i - fitted_i) / (1 - h_ii)
+
+    so one singular value decomposition serves all rows and all strengths.
+
+    Parameters
+    ----------
+    alphas : sequence of float, default=(1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
+        Strengths to choose from, each above 0.
+    fit_intercept : bool, default=True
+
+    Attributes
+    ----------
+    alpha_ : float
+        The strength of the smallest squared error.
+    scores_ : array of shape (n_alphas,), float64
+        Minus the mean squared error of leave-one-out for each strength.
+    predictions_ : array of shape (n_samples,) or (n_samples, n_outputs), float64
+        For each row by the model of the others, with ``alpha_``.
+    coef_ : array of shape (n_features,) or (n_outputs, n_features), float64
+    intercept_ : float or array of shape (n_outputs,)
+    n_features_in_ : int
+    feature_names_in_ : array of str
+        When X had column names.
+
+    References
+    ----------
+    .. [1] Golub, Heath, Wahba, "Generalized Cross-Validation as a Method for Choosing a Good Ridge Parameter",
+       Technometrics 21.2, 1979.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from fasttrain.model_selection import LinearRegressorCV
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> model = LinearRegressorCV(alphas=[1e-5, 1e-4, 1e-3]).fit(X, y)
+    >>> model.alpha_, model.scores_.round()
+    (1e-05, array([-3000., -3002., -3103.]))
+    """
+
+    def __init__(self, alphas=(1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0), *, fit_intercept=True):
+        self.alphas = alphas
+        self.fit_intercept = fit_intercept
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
+    def fit(self, X, y):
+        """Choose the strength and fit all rows with it.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            At least 2 rows.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            For bad data or strengths; nothing is changed.
+        """
+        alphas = [check_real(alpha, "alphas", low=0, open_low=True) for alpha in np.atleast_1d(self.alphas).tolist()]
+        if not alphas:
+            raise ValueError("alphas must hold at least one number > 0, got none")
+        check_flag(self.fit_intercept, "fit_intercept")
+        X, y = validate_data(
+            self, X, y, dtype=np.float64, multi_output=True, y_numeric=True, ensure_min_samples=2)
+        targets = y.reshape(len(y), -1).astype(np.float64)
+        n = len(X)
+        x_mean = X.mean(axis=0) if self.fit_intercept else np.zeros(X.shape[1])
+        y_mean = targets.mean(axis=0) if self.fit_intercept else np.zeros(targets.shape[1])
+        U, s, Vt = np.linalg.svd(X - x_mean, full_matrices=False)
+        rotated = U.T @ (targets - y_mean)
+        squares, leverage = U**2, 1.0 / n if self.fit_intercept else 0.0
+        errors = []
+        for alpha in alphas:
+            share = s**2 / (s**2 + (n - 1) * alpha)
+            fitted = U @ (share[:, None] * rotated) + y_mean
+            errors.append((targets - fitted) / (1.0 - leverage - squares @ share)[:, None])
+        self.scores_ = np.array([-np.mean(error**2) for error in errors])
+        best = int(np.argmax(self.scores_))
+        self.alpha_ = alphas[best]
+        coef = ((s / (s**2 + n * self.alpha_))[:, None] * rotated).T @ Vt
+        intercept = y_mean - coef @ x_mean
+        one = y.ndim == 1
+        self.predictions_ = (targets - errors[best])[:, 0] if one else targets - errors[best]
+        self.coef_, self.intercept_ = (coef[0], intercept[0]) if one else (coef, intercept)
+        return self
+
+    def predict(self, X):
+        """Predictions of shape (n_samples,) or (n_samples, n_outputs), float64."""
+        check_is_fitted(self)
+        X = validate_data(self, X, reset=False, dtype=np.float64)
+        return X @ self.coef_.T + self.intercept_
