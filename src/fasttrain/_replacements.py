@@ -225,6 +225,7 @@ def _twin(self, name):
 
 def _by_stock(self, name, args, kwargs, refusal=None):
     """The call on scikit-learn's class; what it learns is kept, and calls to come go there."""
+    lost = ()
     if _MARK in vars(self):
         twin = _shadow(self)
     else:
@@ -235,12 +236,16 @@ def _by_stock(self, name, args, kwargs, refusal=None):
             if refusal is None:
                 raise
             raise refusal from error
-        if refusal is not None and not _accepts(twin, self, name, args, kwargs):
+        if refusal is not None and not _accepts(twin, name, args, kwargs):
             raise refusal
+        # without them, only scikit-learn's error can be its answer
+        lost = name in _LEARNING and added_parameters(self, type(twin))
         for inner in _KEPT:
             if inner in vars(self):
                 vars(twin)[inner] = vars(self)[inner]
     result = getattr(twin, name)(*args, **kwargs)
+    if refusal is not None and lost:
+        raise refusal
     if refusal is not None:
         reason = " ".join(str(refusal).split())
         logger.info("%s.%s is served by scikit-learn: %s", type(self).__name__, name, reason)
@@ -251,10 +256,8 @@ def _by_stock(self, name, args, kwargs, refusal=None):
     return self if result is twin else result
 
 
-def _accepts(twin, self, name, args, kwargs):
-    """Whether scikit-learn's class has every parameter and argument that this call is about."""
-    if name in _LEARNING and added_parameters(self, type(twin)):
-        return False
+def _accepts(twin, name, args, kwargs):
+    """Whether scikit-learn's method has every argument of this call."""
     try:
         inspect.signature(getattr(twin, name)).bind(*args, **kwargs)
     except (AttributeError, TypeError):
@@ -299,14 +302,20 @@ def replacement_class(name, fast, stock, module):
     return Replacement(name, (fast,), namespace)
 
 
-def replacement_function(name, fast, stock, module):
-    """A function for ``stock`` that calls ``fast``, an object of its own so that it can be told from both."""
+def replacement_function(name, fast, stock, module, choose=None):
+    """A function for ``stock`` that calls ``fast``, an object of its own so that it can be told from both.
+
+    ``choose(fast, stock, args, kwargs)`` gives the function to call and its keyword arguments.
+    """
 
     @functools.wraps(fast)
     def function(*args, **kwargs):
         # what fasttrain itself calls by this name is scikit-learn's
         inner = sys._getframe(1).f_globals.get("__name__", "").startswith("fasttrain.")
-        return (stock if inner else fast)(*args, **kwargs)
+        if inner or choose is None:
+            return (stock if inner else fast)(*args, **kwargs)
+        function, kwargs = choose(fast, stock, args, kwargs)
+        return function(*args, **kwargs)
 
     function.__module__ = module
     function.__qualname__ = name

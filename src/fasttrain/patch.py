@@ -20,6 +20,7 @@ Examples
 
 import contextlib
 import importlib
+import inspect
 import logging
 import os
 import sys
@@ -27,10 +28,15 @@ import threading
 import types
 
 import numpy as np
+from sklearn import get_config
+from sklearn.base import is_classifier
+from sklearn.model_selection import check_cv
+from sklearn.utils import indexable
 
 from fasttrain import interop as _interop  # noqa: F401  (while scikit-learn's names are its own)
 from fasttrain import linear_model, model_selection, neural_network, preprocessing
 from fasttrain._replacements import replacement, replacement_class, replacement_function
+from fasttrain.model_selection._batch import parts_of
 
 __all__ = ["patch_sklearn", "patched", "run_script", "unpatch_sklearn"]
 
@@ -44,6 +50,25 @@ def _several_outputs(self, name, args, kwargs):
     if name in ("fit", "partial_fit") and np.ndim(y) > 1 and np.shape(y)[1] > 1:
         return "y has several columns"
     return None
+
+
+def _choose_for_folds(fast, stock, args, kwargs):
+    """fasttrain's cross-validation for what it makes a batch of.
+
+    Where every test part is one row it pools the predictions for r2 and its like, which is not scikit-learn's answer.
+    """
+    try:
+        given = inspect.signature(stock).bind(*args, **kwargs).arguments
+        estimator, X, y = (given.get(name) for name in ("estimator", "X", "y"))
+        if y is None or parts_of(estimator) is None or get_config().get("enable_metadata_routing"):
+            return stock, kwargs
+        splitter = check_cv(given.get("cv"), y, classifier=is_classifier(estimator))
+        folds = list(splitter.split(*indexable(X, y, given.get("groups"))))
+        alone = all(len(test) == 1 for _, test in folds)
+    except (TypeError, ValueError):
+        # scikit-learn says what is wrong with them
+        return stock, kwargs
+    return (stock if alone else fast), {**kwargs, "cv": folds}
 
 
 # Estimators by scikit-learn's package, and the options of the class statement they need.
@@ -75,8 +100,11 @@ def _make():
         fast, stock = getattr(model_selection, name, None), getattr(theirs, name)
         if fast is None or fast is stock:
             continue
-        make = replacement_class if isinstance(fast, type) else replacement_function
-        made["model_selection", name] = stock, make(name, fast, stock, __name__)
+        if isinstance(fast, type):
+            made["model_selection", name] = stock, replacement_class(name, fast, stock, __name__)
+        else:
+            choose = _choose_for_folds if name in ("cross_validate", "cross_val_score") else None
+            made["model_selection", name] = stock, replacement_function(name, fast, stock, __name__, choose)
     return made
 
 

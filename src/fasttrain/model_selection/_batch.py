@@ -19,6 +19,7 @@ from sklearn.base import clone, is_classifier
 from sklearn.pipeline import Pipeline
 
 from fasttrain import losses, preprocessing
+from fasttrain._conversion import own_class
 from fasttrain._kernels.threads import get_num_threads, num_threads
 from fasttrain._linear_base import LinearModel
 from fasttrain._spec import Spec
@@ -108,14 +109,14 @@ class _Cancel(Callback):
 
 def parts_of(estimator):
     """(preprocessing steps, model) of what a batch can fit; None for anything else."""
-    if type(estimator) in MODELS:
+    if own_class(estimator) in MODELS:
         return [], estimator
     if type(estimator) is not Pipeline or estimator.memory is not None or not estimator.steps:
         return None
-    if getattr(estimator, "transform_input", None) is not None or type(estimator.steps[-1][1]) not in MODELS:
+    if getattr(estimator, "transform_input", None) is not None or own_class(estimator.steps[-1][1]) not in MODELS:
         return None
     steps = [step for step in estimator.steps[:-1] if step[1] is not None and step[1] != "passthrough"]
-    return (steps, estimator.steps[-1][1]) if all(type(step) in STEPS for _, step in steps) else None
+    return (steps, estimator.steps[-1][1]) if all(own_class(step) in STEPS for _, step in steps) else None
 
 
 def threads_of(n_jobs):
@@ -412,7 +413,7 @@ def _is_direct(model, method):
     """Whether a fitted model's predictions for a checked, dense X can be had without its own checks."""
     if method != "predict":
         return False
-    if type(model) in (SGDClassifier, SGDRegressor):
+    if own_class(model) in (SGDClassifier, SGDRegressor):
         return model.loss != "poisson"
     return isinstance(model, LinearModel)
 

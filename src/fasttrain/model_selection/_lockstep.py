@@ -10,6 +10,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
 from fasttrain import _descents
+from fasttrain._conversion import own_class
 from fasttrain._stochastic_base import SHARED, StochasticLinear
 from fasttrain._stochastic_classifier import SGDClassifier, classifier_problems
 from fasttrain._stochastic_regressor import SGDRegressor, regressor_problem
@@ -49,7 +50,7 @@ def run(batch, jobs):
 
 
 def _is_able(job):
-    if type(job.model) not in (SGDClassifier, SGDRegressor) or job.model.verbose:
+    if own_class(job.model) not in (SGDClassifier, SGDRegressor) or job.model.verbose:
         return False
     try:
         job.spec("parameters", StochasticLinear._check_parameters)
