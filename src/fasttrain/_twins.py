@@ -12,11 +12,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import sklearn.linear_model
+import sklearn.model_selection
 import sklearn.multioutput
 import sklearn.neural_network
 import sklearn.preprocessing
 
-from fasttrain import linear_model, losses, neural_network, preprocessing
+from fasttrain import linear_model, losses, model_selection, neural_network, preprocessing
 from fasttrain._network_base import folded_layers
 from fasttrain._network_settings import hidden_layers
 
@@ -162,21 +163,24 @@ def _coefficients(new, model):
     return take(new, model, ["coef_", "intercept_", *_SHARED_STATE]) if hasattr(model, "coef_") else new
 
 
-def _poisson(model, coef, stock=stock_linear.PoissonRegressor):
-    new = stock(alpha=model.alpha, fit_intercept=model.fit_intercept)
+def _poisson(model, coef):
+    if coef is None:
+        return _poisson_with(model)
+    if np.ndim(coef) == 1:
+        return _poisson_with(model, coef, np.ravel(model.intercept_)[0])
+    several = multioutput.MultiOutputRegressor(_poisson_with(model))
+    several.estimators_ = [_poisson_with(model, *one) for one in zip(coef, model.intercept_)]
+    return take(several, model, _SHARED_STATE[:2])
+
+
+def _poisson_with(model, coef=None, intercept=None):
+    new = stock_linear.PoissonRegressor(alpha=model.alpha, fit_intercept=model.fit_intercept)
     if coef is None:
         return new
-    if np.ndim(coef) == 1:
-        intercept = np.ravel(model.intercept_)[0]
-        new.coef_, new.intercept_ = coef.copy(), intercept
-        return take(new, model, _SHARED_STATE[:3])
-    several = multioutput.MultiOutputRegressor(new)
-    several.estimators_ = []
-    for row, intercept in zip(coef, model.intercept_):
-        one = stock(alpha=model.alpha, fit_intercept=model.fit_intercept)
-        one.coef_, one.intercept_ = row.copy(), intercept
-        several.estimators_.append(take(one, model, _SHARED_STATE[:3]))
-    return take(several, model, _SHARED_STATE[:2])
+    # it keeps its link from a fit; this one has nothing to find
+    new.fit(np.zeros((2, len(coef))), np.ones(2))
+    new.coef_, new.intercept_ = coef.copy(), intercept
+    return take(new, model, _SHARED_STATE[:3])
 
 
 def _linear_regressor_to_stock(model):
@@ -277,7 +281,8 @@ def _network_to_stock(model):
             "to_sklearn needs one activation for all hidden layers, of "
             f"{', '.join(_STOCK_ACTIVATIONS)}, got {model.activation!r}"
         )
-    changed = {"activation": names[0] if names else "identity"}
+    given = model.activation if isinstance(model.activation, str) and model.activation in _STOCK_ACTIVATIONS else "relu"
+    changed = {"activation": names[0] if names else given}
     if classifier:
         if model.loss != "log_loss":
             raise ValueError(f"to_sklearn of an MLPClassifier needs the loss 'log_loss', got {model.loss!r}")
@@ -379,6 +384,13 @@ FROM_STOCK = {
         for name in ("LinearRegression", "Ridge", "Lasso", "ElasticNet", "HuberRegressor", "QuantileRegressor",
                      "PoissonRegressor")
     },
+}
+
+
+# Searches differ in how they run only.
+SEARCHES = {
+    getattr(model_selection, name): getattr(sklearn.model_selection, name)
+    for name in ("GridSearchCV", "RandomizedSearchCV")
 }
 
 

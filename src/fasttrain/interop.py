@@ -20,7 +20,8 @@ import copy
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from fasttrain._twins import FROM_STOCK, TO_STOCK
+from fasttrain._conversion import own_class
+from fasttrain._twins import FROM_STOCK, SEARCHES, TO_STOCK, names_of, with_parameters
 
 __all__ = ["from_sklearn", "from_torch_state_dict", "to_sklearn", "to_torch_state_dict"]
 
@@ -94,7 +95,9 @@ def _stock_of(estimator):
     """The conversion for this estimator, None where there is nothing to convert."""
     for cls in type(estimator).__mro__:
         if cls in TO_STOCK:
-            return TO_STOCK[cls][1]
+            return lambda source, rebuild: TO_STOCK[cls][1](source)
+        if cls in SEARCHES:
+            return lambda source, rebuild: _renamed(source, SEARCHES[cls], rebuild)
     for cls in type(estimator).__mro__:
         if cls.__module__.split(".")[0] == "sklearn":
             return None
@@ -105,7 +108,16 @@ def _stock_of(estimator):
 
 def _fast_of(estimator):
     options = FROM_STOCK.get(type(estimator))
-    return None if options is None else lambda source: options[0][1](source, options[0][0])
+    return None if options is None else lambda source, rebuild: options[0][1](source, options[0][0])
+
+
+def _renamed(source, target_class, rebuild):
+    """The same search as scikit-learn's, with what it holds converted."""
+    new = with_parameters(target_class, source)
+    vars(new).update({name: rebuild(part) for name, part in vars(source).items()})
+    for name in set(names_of(own_class(source))) - set(names_of(target_class)):
+        vars(new).pop(name, None)
+    return new
 
 
 class _Rebuilder:
@@ -127,11 +139,15 @@ class _Rebuilder:
         return self.done[id(value)][1]
 
     def _rebuild(self, value):
-        if isinstance(value, BaseEstimator):
+        estimator = isinstance(value, BaseEstimator)
+        if estimator:
             convert = self.find(value)
             if convert is not None:
                 self.converted += 1
-                return convert(value)
+                return convert(value, self.rebuild)
+        # scorers and the like, too
+        if estimator or (type(value).__module__.startswith("sklearn.") and hasattr(value, "__dict__")
+                         and not isinstance(value, (type, dict))):
             parts = {name: self.rebuild(part) for name, part in vars(value).items()}
             if all(parts[name] is part for name, part in vars(value).items()):
                 return value
