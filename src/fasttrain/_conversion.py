@@ -1,5 +1,8 @@
 """What estimators know of scikit-learn's classes of the same name: the methods by which one becomes the other."""
 
+# In the attributes of an object of a replaced class whose fitted state is scikit-learn's.
+SERVED = "_served_by_scikit_learn"
+
 
 def own_class(estimator):
     """The class of fasttrain that an estimator is of, also where it goes by scikit-learn's name; else its type."""

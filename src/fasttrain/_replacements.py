@@ -15,6 +15,7 @@ from abc import ABCMeta
 import numpy as np
 
 from fasttrain import interop
+from fasttrain._conversion import SERVED
 from fasttrain._twins import added_parameters, with_parameters
 
 __all__ = ["Replacement", "replacement", "replacement_class", "replacement_function"]
@@ -23,8 +24,6 @@ logger = logging.getLogger("fasttrain")
 
 # What fasttrain's code raises where it refuses; warnings turned into errors are none of these.
 _REFUSALS = (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, NotImplementedError)
-# In the attributes of an object whose fitted state is scikit-learn's.
-_MARK = "_served_by_scikit_learn"
 # What scikit-learn hangs on an estimator before it fits it.
 _KEPT = ("_skl_callbacks", "_parent_callback_ctx")
 _LEARNING = ("fit", "partial_fit", "fit_transform")
@@ -108,7 +107,8 @@ def replacement(name, fast, stock, module, refuse=None, **options):
             served = _served(attribute, fast, stock, refuse or _nothing)
             if served is not None:
                 setattr(cls, attribute, served)
-    cls.__init__ = _constructor(fast, stock)
+    if fast.__init__ is not object.__init__:
+        cls.__init__ = _constructor(fast, stock)
     return cls
 
 
@@ -147,11 +147,11 @@ def _defined(name, cls):
 
 
 def _is_common(base):
-    return base.__module__.startswith(("sklearn.utils", "sklearn.callback")) or base is object
+    return base.__module__.startswith(("sklearn.utils", "sklearn.callback", "fasttrain._conversion")) or base is object
 
 
 def _property(name, self):
-    if _MARK in vars(self):
+    if SERVED in vars(self):
         return getattr(_shadow(self), name)
     fast = type(self)._fast
     return getattr(super(_replacement_of(type(self)), self), name) if hasattr(fast, name) else getattr(
@@ -187,7 +187,7 @@ def _method(name, own, source, stock, refuse):
         cls = type(self)
         if not isinstance(cls, Replacement):
             return getattr(stock, name)(self, *args, **kwargs)
-        marked = _MARK in vars(self)
+        marked = SERVED in vars(self)
         if own is None or (marked and (name not in ("fit", "fit_transform") or getattr(self, "warm_start", False))):
             return _by_stock(self, name, args, kwargs)
         reason = refuse(self, name, args, kwargs)
@@ -202,7 +202,7 @@ def _method(name, own, source, stock, refuse):
             _restore(self, before)
             return _by_stock(self, name, args, kwargs, refusal)
         if marked:
-            vars(self).pop(_MARK, None)
+            vars(self).pop(SERVED, None)
         return result
 
     return functools.wraps(source)(method)
@@ -226,7 +226,7 @@ def _twin(self, name):
 def _by_stock(self, name, args, kwargs, refusal=None):
     """The call on scikit-learn's class; what it learns is kept, and calls to come go there."""
     lost = ()
-    if _MARK in vars(self):
+    if SERVED in vars(self):
         twin = _shadow(self)
     else:
         try:
@@ -252,7 +252,7 @@ def _by_stock(self, name, args, kwargs, refusal=None):
     if name in _LEARNING or name in ("densify", "sparsify"):
         if vars(twin) is not vars(self):
             _take_over(self, twin)
-        vars(self)[_MARK] = True
+        vars(self)[SERVED] = True
     return self if result is twin else result
 
 

@@ -20,7 +20,7 @@ import copy
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from fasttrain._conversion import own_class
+from fasttrain._conversion import SERVED, own_class
 from fasttrain._twins import FROM_STOCK, SEARCHES, TO_STOCK, names_of, with_parameters
 
 __all__ = ["from_sklearn", "from_torch_state_dict", "to_sklearn", "to_torch_state_dict"]
@@ -93,6 +93,8 @@ def from_sklearn(estimator, cls=None):
 
 def _stock_of(estimator):
     """The conversion for this estimator, None where there is nothing to convert."""
+    if SERVED in vars(estimator):
+        return lambda source, rebuild: _unveiled(source)
     for cls in type(estimator).__mro__:
         if cls in TO_STOCK:
             return lambda source, rebuild: TO_STOCK[cls][1](source)
@@ -109,6 +111,14 @@ def _stock_of(estimator):
 def _fast_of(estimator):
     options = FROM_STOCK.get(type(estimator))
     return None if options is None else lambda source, rebuild: options[0][1](source, options[0][0])
+
+
+def _unveiled(source):
+    """What scikit-learn's class has fitted for a replaced one."""
+    new = with_parameters(type(source)._stock, source)
+    own = set(names_of(own_class(source))) | {SERVED}
+    vars(new).update({name: copy.deepcopy(part) for name, part in vars(source).items() if name not in own})
+    return new
 
 
 def _renamed(source, target_class, rebuild):
