@@ -302,6 +302,11 @@ cdef class Descent:
             raise MemoryError(f"{total} bytes for {n} models of {X.n_features} features")
         total = 0
         self.carve(s, n, size, &total)
+        memset(s.order + s.n_rows, 0, FT_SGD_PADDING * sizeof(int32_t))
+        if shuffle:
+            memset(s.previous + s.n_rows, 0, FT_SGD_PADDING * sizeof(int32_t))
+        if mask is not None:
+            memset(s.training, 0, (s.n_rows + FT_SGD_PADDING) * sizeof(int32_t))
         if rows is None:
             for i in range(s.n_rows):
                 s.order[i] = <int32_t> i
@@ -327,7 +332,7 @@ cdef class Descent:
         return at
 
     cdef carve(self, ft_sgd* s, Py_ssize_t n, Py_ssize_t size, Py_ssize_t* offset):
-        cdef Py_ssize_t vectors = n * s.stride * size, order = (s.n_rows + 1) * sizeof(int32_t)
+        cdef Py_ssize_t vectors = n * s.stride * size, order = (s.n_rows + FT_SGD_PADDING) * sizeof(int32_t)
         s.columns = <double*> self.block(offset, FT_SGD_N_COLUMNS * s.n_padded * sizeof(double))
         s.weights = self.block(offset, vectors + s.stride * size)
         s.averages = self.block(offset, vectors) if s.with_average else NULL

@@ -17,6 +17,8 @@ extern "C" {
 typedef ptrdiff_t ft_size;
 
 enum { FT_SGD_SINGLE = 0, FT_SGD_PA1 = 1, FT_SGD_PA2 = 2 };
+/* The farthest look ahead of the present row. */
+enum { FT_SGD_PADDING = 64 };
 enum { FT_SGD_NO_SCORE = 0, FT_SGD_ACCURACY = 1, FT_SGD_R2 = 2, FT_SGD_R2_EXPONENTIAL = 3 };
 
 /* The loss numbers are kinds.h's; the SGD log loss is binary_crossentropy, y in {0, 1}. */
@@ -124,6 +126,7 @@ typedef struct {
     void *q;       /* L1 penalty each weight did have */
     void *lanes;   /* by candidate: 4 x 64 bytes: squares, absolutes, and their sums over steps */
 
+    /* each FT_SGD_PADDING longer than the rows, with valid row numbers after the last one */
     int32_t *order;     /* rows of this epoch, validation rows included */
     int32_t *previous;  /* order before the last shuffle */
     int32_t *shuffling; /* the permutation each shuffle applies */

@@ -10,6 +10,7 @@
 #include "sgd_vectors_body.h"
 #include "sgd_step_body.h"
 #include "sgd_dense_body.h"
+#include "sgd_single_body.h"
 #include "sgd_sparse_body.h"
 #include "sgd_run_body.h"
 
@@ -17,11 +18,12 @@
 #undef FT_LANES
 #undef FT_LANE_BLOCK
 #undef FT_ROWS_AHEAD
-#undef FT_ROWS_NEAR
 #undef FT_COLUMN
 #undef FT_CANDIDATE
 #undef FT_SGD_LOSS
 #undef FT_INDEX
 #undef FT_SGD_SINGLE_SLOT
+#undef FT_SGD_BLOCK
+#undef FT_SGD_MOST_VECTORS
 #undef FT_SGD_DENSE_LOOP
 #undef FT_SGD_SPARSE_LOOP

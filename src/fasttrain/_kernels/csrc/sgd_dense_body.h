@@ -69,22 +69,32 @@ FT_INLINE void FT(prefetch_targets)(const ft_sgd *s, ft_size row)
         __builtin_prefetch((const FT_REAL *)s->sample_weight + row);
 }
 
-/* Far ahead into the second-level cache, which takes more outstanding lines than the first, and from there, a few rows
- * ahead, into the first: either alone leaves the step waiting (measured: 66 and 85 ns a step, both 50). */
+FT_INLINE void FT(prefetch_row)(const ft_sgd *s, ft_size row, const int first_level)
+{
+    const char *begin = (const char *)((const FT_REAL *)s->X.values + row * s->n_features);
+    const char *end = begin + s->n_features * (ft_size)sizeof(FT_REAL);
+    for (const char *line = (const char *)((uintptr_t)begin & ~(uintptr_t)63); line < end; line += 64) {
+        if (first_level)
+            __builtin_prefetch(line);
+        else
+            __builtin_prefetch(line, 0, 2);
+    }
+}
+
+/* The lines of the rows to come, `rows` from the present one on, in stages: into the second-level cache, and from there, a
+ * few rows ahead, into the first. The processor drops a prefetch that finds it busy, so each line is asked for twice before: at
+ * 200,000 x 100 the steps take 126 ns (float64) with one stage, 83 with two, 66 with three, 72 with four. */
+FT_INLINE void FT(prefetch_rows)(const ft_sgd *s, const int32_t *rows)
+{
+    FT(prefetch_row)(s, rows[24], 0);
+    FT(prefetch_row)(s, rows[12], 0);
+    FT(prefetch_row)(s, rows[6], 1);
+}
+
 FT_INLINE void FT(prefetch_dense)(const ft_sgd *s, const int32_t *training, ft_size i)
 {
-    const ft_size bytes = s->n_features * (ft_size)sizeof(FT_REAL), last = s->n_train - 1;
-    const ft_size far = training[i + FT_ROWS_AHEAD < last ? i + FT_ROWS_AHEAD : last];
-    const ft_size near = training[i + FT_ROWS_NEAR < last ? i + FT_ROWS_NEAR : last];
-    const char *x_far = (const char *)((const FT_REAL *)s->X.values + far * s->n_features);
-    const char *x_near = (const char *)((const FT_REAL *)s->X.values + near * s->n_features);
-    for (ft_size offset = 0; offset < bytes; offset += 64) {
-        __builtin_prefetch(x_far + offset, 0, 2);
-        __builtin_prefetch(x_near + offset);
-    }
-    __builtin_prefetch(x_far + bytes - 1, 0, 2);
-    __builtin_prefetch(x_near + bytes - 1);
-    FT(prefetch_targets)(s, far);
+    FT(prefetch_rows)(s, training + i);
+    FT(prefetch_targets)(s, training[i + FT_ROWS_AHEAD]);
 }
 
 /* Rows position .. end of the epoch's order, dense. An ordinary fit has slots = n = 1, as constants. */
@@ -234,99 +244,6 @@ static __attribute__((noinline)) void FT(sgd_many_loop)(ft_sgd *s, ft_size end)
         if (FT_COLUMN(l2_ratio)[k] > 0)
             FT_COLUMN(sum_penalty)[k] +=
                 FT_COLUMN(alpha)[k] * FT_COLUMN(l2_ratio)[k] * 0.5 * FT_COLUMN(sum_square)[k];
-    s->t = t;
-    s->has_dot = end < s->n_train;
-    s->position = end;
-}
-
-/* What the pass over the weights of one model finds, for the row after the next one. */
-typedef struct {
-    double dot;   /* v . next */
-    double cross; /* x . next */
-} FT(sgd_products);
-
-/* v += move * previous, the move of the step before; then both products with the next row, and the squares of v. */
-FT_INLINE FT(sgd_products) FT(sgd_single_pass)(FT_REAL *w, FT_REAL *aw, FT_REAL *lanes, const FT_REAL *previous, const FT_REAL *x,
-                                               const FT_REAL *next, ft_size n, const FT(tail) *tail, FT_REAL move,
-                                               FT_REAL average_move, const int average)
-{
-    FT(vector) dot0 = {0}, dot1 = {0}, dot2 = {0}, dot3 = {0}, cross0 = {0}, cross1 = {0}, squares0 = {0}, squares1 = {0};
-    ft_size j = 0;
-#define FT_PASS(at, behind, here, ahead, dot, cross, squares)                                                     \
-    do {                                                                                                          \
-        const FT(vector) before_ = (behind), after_ = (ahead);                                                    \
-        const FT(vector) v_ = FT(load)(w + (at)) + move * before_;                                                \
-        FT(store)(w + (at), v_);                                                                                  \
-        if (average)                                                                                              \
-            FT(store)(aw + (at), FT(load)(aw + (at)) + average_move * before_);                                   \
-        dot += v_ * after_;                                                                                       \
-        cross += (here) * after_;                                                                                 \
-        squares += v_ * v_;                                                                                       \
-    } while (0)
-#define FT_PASS_AT(at, dot, cross, squares)                                                                       \
-    FT_PASS(at, FT(load)(previous + (at)), FT(load)(x + (at)), FT(load)(next + (at)), dot, cross, squares)
-    for (; j + 4 * FT_LANES <= n; j += 4 * FT_LANES) {
-        FT_PASS_AT(j, dot0, cross0, squares0);
-        FT_PASS_AT(j + FT_LANES, dot1, cross1, squares1);
-        FT_PASS_AT(j + 2 * FT_LANES, dot2, cross0, squares0);
-        FT_PASS_AT(j + 3 * FT_LANES, dot3, cross1, squares1);
-    }
-    if (j + 2 * FT_LANES <= n) {
-        FT_PASS_AT(j, dot0, cross0, squares0);
-        FT_PASS_AT(j + FT_LANES, dot1, cross1, squares1);
-        j += 2 * FT_LANES;
-    }
-    if (j + FT_LANES <= n) {
-        FT_PASS_AT(j, dot2, cross0, squares0);
-        j += FT_LANES;
-    }
-    if (j < n)
-        FT_PASS(j, FT(load_tail)(previous, tail), FT(load_tail)(x, tail), FT(load_tail)(next, tail), dot3, cross1,
-                squares1);
-#undef FT_PASS_AT
-#undef FT_PASS
-    FT(store)(lanes, squares0 + squares1);
-    const FT(sgd_products) products = {FT(sum)((dot0 + dot1) + (dot2 + dot3)), FT(sum)(cross0 + cross1)};
-    return products;
-}
-
-/* The loop of an ordinary dense fit without an L1 term. Its dot product with the next row is
- *     (v + move x) . next = v . next + move (x . next),
- * whose two products do not wait for the loss: from one prediction to the next there is only the loss, not a sum over
- * the features. v itself moves one step late, in the pass that takes the products. */
-FT_INLINE void FT(sgd_single_loop)(ft_sgd *s, ft_size end, double *c, const int average)
-{
-    const ft_size n = 1, k = 0, features = s->n_features, stride = s->stride;
-    const FT(tail) tail = FT(tail_of)(features);
-    const int32_t *training = s->training;
-    FT_REAL *w = (FT_REAL *)s->weights, *aw = average ? (FT_REAL *)s->averages : w, *lanes = (FT_REAL *)s->lanes;
-    const FT_REAL *x = FT(dense_row)(&s->X, training[s->position], features, stride), *previous = x;
-    FT_REAL move = 0, average_move = 0;
-    double t = s->t;
-    if (!s->has_dot)
-        FT_COLUMN(dot)[k] = FT(dense_dot)(w, x, features, &tail);
-    for (ft_size i = s->position; i < end; i++) {
-        const FT_REAL *next = FT(dense_row)(&s->X, training[i + 1 < s->n_train ? i + 1 : i], features, stride);
-        FT(prefetch_dense)(s, training, i);
-        const double wscale_before = FT_COLUMN(wscale)[k];
-        /* Before the pass, which has all it needs and fills the time that the loss takes; after it, the loss would wait
-         * for a place in the processor's queue. */
-        FT(sgd_scalars)(s, 1, c, training[i], t, 1);
-        FT(sgd_products) products =
-            FT(sgd_single_pass)(w, aw, lanes, previous, x, next, features, &tail, move, average_move, average);
-        FT(sgd_add_norms)(lanes, wscale_before * wscale_before, 0, 0);
-        if (__builtin_expect(FT_COLUMN(wscale)[k] < FT_RESET_WSCALE, 0)) {
-            products.dot *= (FT_REAL)FT_COLUMN(wscale)[k];
-            FT(sgd_reset_wscale)(s, 1, c, k);
-        }
-        move = (FT_REAL)(FT_COLUMN(update)[k] * (1.0 / FT_COLUMN(wscale)[k]));
-        average_move = average ? FT(sgd_average_step)(1, c, k, t) : 0;
-        FT_COLUMN(dot)[k] = products.dot + (double)move * products.cross;
-        t += 1;
-        previous = x;
-        x = next;
-    }
-    FT(sgd_single_pass)(w, aw, lanes, previous, previous, previous, features, &tail, move, average_move, average);
     s->t = t;
     s->has_dot = end < s->n_train;
     s->position = end;

@@ -19,25 +19,6 @@
 
 #define FT_SGD_STATUS_NOT_FINITE 3 /* STATUS_NOT_FINITE of types.pxd */
 
-/* e^-a for a >= 0; below the normal range 2^-1021 stands for everything smaller. The same reduction as ft_exp_f64, but the
- * series is summed in pairs (Estrin): here one sample waits for the last, so the length of the chain is what counts. */
-FT_INLINE double ft_sgd_exp_minus(double a)
-{
-    const double x = -ft_min_f64(a, 707.0);
-    int64_t k;
-    const double r = ft_exp_reduce_f64(x, &k);
-    const double r2 = r * r, r4 = r2 * r2, r8 = r4 * r4;
-    const double c01 = 0.5 + r * (1.0 / 6.0);
-    const double c23 = 1.0 / 24.0 + r * (1.0 / 120.0);
-    const double c45 = 1.0 / 720.0 + r * (1.0 / 5040.0);
-    const double c67 = 1.0 / 40320.0 + r * (1.0 / 362880.0);
-    const double c89 = 1.0 / 3628800.0 + r * (1.0 / 39916800.0);
-    const double cab = 1.0 / 479001600.0 + r * (1.0 / 6227020800.0);
-    const double low = (c01 + r2 * c23) + r4 * (c45 + r2 * c67);
-    const double high = c89 + r2 * cab;
-    return (1.0 + (r + r2 * (low + r8 * high))) * ft_exp2_int_f64(k);
-}
-
 /* condition ? a : b without a branch. */
 FT_INLINE double ft_sgd_select(int condition, double a, double b)
 {
@@ -64,6 +45,12 @@ FT_INLINE double ft_sgd_rounded(double x, const int single)
     (void)single;
 #endif
     return x;
+}
+
+/* Losses whose gradient has no step: a prediction that is off by a rounding changes little. */
+FT_INLINE int ft_sgd_is_smooth(int loss)
+{
+    return loss != FT_LOSS_hinge && loss != FT_LOSS_epsilon_insensitive && loss != FT_LOSS_quantile;
 }
 
 #define FT_SGD_FLUSH_ROWS 256

@@ -1,20 +1,10 @@
 /* One slice of a fit: its phases, the end of an epoch, the end of a candidate. */
 
-/* The column table of a one-slot fit is walked as a local array, so that it can live in registers. */
-#define FT_SGD_SINGLE_SLOT(call)                                                                                  \
-    do {                                                                                                          \
-        double local[FT_SGD_N_COLUMNS];                                                                           \
-        double *c = local;                                                                                        \
-        memcpy(local, s->columns, sizeof local);                                                                  \
-        call;                                                                                                     \
-        memcpy(s->columns, local, sizeof local);                                                                  \
-    } while (0)
-
 #define FT_SGD_DENSE_LOOP(name, l1, average)                                                                      \
     static __attribute__((noinline)) void FT(name)(ft_sgd *s, ft_size end)                                        \
     {                                                                                                             \
         if (s->n_padded == 1 && !(l1) && !s->aggressive)                                                          \
-            FT_SGD_SINGLE_SLOT(FT(sgd_single_loop)(s, end, c, average));                                          \
+            average ? FT(sgd_single_average)(s, end) : FT(sgd_single)(s, end);                                    \
         else if (s->n_padded == 1)                                                                                \
             FT_SGD_SINGLE_SLOT(FT(sgd_dense_loop)(s, end, 1, 1, c, l1, average));                                 \
         else if (!(l1) && !(average) && !s->aggressive)                                                           \

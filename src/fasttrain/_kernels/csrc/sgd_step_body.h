@@ -5,6 +5,50 @@
 /* A one-slot fit has one candidate. */
 #define FT_CANDIDATE(k) (n == 1 ? 0 : (ft_size)FT_COLUMN(candidate)[k])
 
+/* e^-a for a >= 0 as base + scale * series, whose last multiply-add can be the caller's: one sample waits for the last, so
+ * the length of the chain is what counts. e^-a = 2^k (1 + r + r^2 (1/2 + r/6 + ...)), the series summed in pairs (Estrin),
+ * for float32 up to 1e-8. Below the normal range 2^-1021 stands for everything smaller. */
+typedef struct {
+    double base, scale, series;
+} FT(sgd_exponential);
+
+FT_INLINE FT(sgd_exponential) FT(sgd_exp_minus)(double a)
+{
+    const double x = -ft_min_f64(a, 707.0), shift = 6755399441055744.0;
+    const double shifted = x * 1.44269504088896340736 + shift;
+    int64_t bits, shift_bits;
+    memcpy(&bits, &shifted, sizeof bits);
+    memcpy(&shift_bits, &shift, sizeof shift_bits);
+    const double power = ft_exp2_int_f64(bits - shift_bits);
+    /* Without a second part of ln 2 the error is 1e-17 for each halving of e^-a. */
+    const double r = x - (shifted - shift) * 0.693147180559945309417;
+    const double r2 = r * r, r4 = r2 * r2;
+    const double c01 = 0.5 + r * (1.0 / 6.0);
+    const double c23 = 1.0 / 24.0 + r * (1.0 / 120.0);
+    const double c45 = 1.0 / 720.0 + r * (1.0 / 5040.0);
+#if FT_IS_DOUBLE
+    const double c67 = 1.0 / 40320.0 + r * (1.0 / 362880.0);
+    const double c89 = 1.0 / 3628800.0 + r * (1.0 / 39916800.0);
+    const double cab = 1.0 / 479001600.0 + r * (1.0 / 6227020800.0);
+    const double series = ((c01 + r2 * c23) + r4 * (c45 + r2 * c67)) + (r4 * r4) * (c89 + r2 * cab);
+#else
+    const double series = (c01 + r2 * c23) + r4 * c45;
+#endif
+    const FT(sgd_exponential) e = {power + power * r, power * r2, series};
+    return e;
+}
+
+/* The slope of log(1 + e^p) - y p, y in {0, 1}. Signs come as numbers: a branch on the class, or on which side the prediction
+ * is, would be a coin toss. */
+FT_INLINE double FT(sgd_log_gradient)(double y, double p)
+{
+    const double sign = 1 - 2 * y;
+    const FT(sgd_exponential) e = FT(sgd_exp_minus)(ft_abs_f64(p));
+    const int outside = sign * p >= 0;
+    const double base = sign * ft_sgd_select(outside, 1, e.base), scale = ft_sgd_select(outside, 0, sign * e.scale);
+    return (base + scale * e.series) / ((1 + e.base) + e.scale * e.series);
+}
+
 #define FT_SGD_LOSS(name, limit)                                                                                  \
     case FT_LOSS_##name:                                                                                          \
         _Pragma("GCC ivdep")                                                                                      \
@@ -23,13 +67,14 @@ FT_INLINE void FT(sgd_losses)(int kind, ft_size n, double *c)
     case FT_LOSS_binary_crossentropy:
 #pragma GCC ivdep
         for (ft_size k = 0; k < n; k++) {
-            /* Signs come as numbers: a branch on the class, or on which side the prediction is, would be a coin toss. */
-            const double p = FT_COLUMN(prediction)[k], sign = 1 - 2 * FT_COLUMN(y)[k];
-            const double margin = sign * p, outside = ft_sgd_select(margin >= 0, 1, 0);
-            const double e = ft_sgd_exp_minus(ft_abs_f64(p));
+            const double p = FT_COLUMN(prediction)[k], sign = 1 - 2 * FT_COLUMN(y)[k], margin = sign * p;
+            const FT(sgd_exponential) e = FT(sgd_exp_minus)(ft_abs_f64(p));
+            const double whole = (1 + e.base) + e.scale * e.series;
+            const double numerator = sign * ft_sgd_select(margin >= 0, 1, e.base) +
+                                     ft_sgd_select(margin >= 0, 0, sign * e.scale) * e.series;
             FT_COLUMN(loss)[k] = ft_max_f64(margin, 0);
-            FT_COLUMN(product)[k] *= 1 + e;
-            FT_COLUMN(gradient)[k] = sign * ((outside + (1 - outside) * e) / (1 + e));
+            FT_COLUMN(product)[k] *= whole;
+            FT_COLUMN(gradient)[k] = numerator / whole;
         }
         break;
         FT_SGD_LOSS(hinge, 0)
@@ -53,15 +98,10 @@ FT_INLINE double FT(sgd_power)(double t, double power)
     return power == 0.5 ? sqrt(t) : pow(t, power);
 }
 
-/* From dots to updates: predictions, losses, step sizes, updates, the scale of the weights; no weight is touched. 0 when the
- * row is no step at all: the passive-aggressive rule has no direction on a row of zeros. */
-FT_INLINE int FT(sgd_scalars)(const ft_sgd *s, ft_size n, double *c, ft_size row, double t, double row_square)
+/* Targets of a row, and the losses of the predictions that stand in their column. */
+FT_INLINE void FT(sgd_losses_of_row)(const ft_sgd *s, ft_size n, double *c, ft_size row)
 {
     const FT_REAL *y = (const FT_REAL *)s->y + row;
-    const FT_REAL sample_weight = s->sample_weight ? ((const FT_REAL *)s->sample_weight)[row] : 1;
-#pragma GCC ivdep
-    for (ft_size k = 0; k < n; k++)
-        FT_COLUMN(prediction)[k] = (FT_REAL)(FT_COLUMN(dot)[k] * FT_COLUMN(wscale)[k]) + FT_COLUMN(intercept)[k];
     if (n == 1 || s->y_stride == 0) {
         const double target = y[0];
 #pragma GCC ivdep
@@ -76,9 +116,12 @@ FT_INLINE int FT(sgd_scalars)(const ft_sgd *s, ft_size n, double *c, ft_size row
 #pragma GCC ivdep
     for (ft_size k = 0; k < n; k++)
         FT_COLUMN(sum_loss)[k] += FT_COLUMN(loss)[k];
-    if (s->aggressive == FT_SGD_PA1 && row_square == 0)
-        return 0;
+}
 
+/* Step sizes, and the weights of the row. */
+FT_INLINE void FT(sgd_steps)(const ft_sgd *s, ft_size n, double *c, ft_size row, double t)
+{
+    const FT_REAL sample_weight = s->sample_weight ? ((const FT_REAL *)s->sample_weight)[row] : 1;
     if (s->with_power) {
         double power = NAN, root = 1;
 #pragma GCC ivdep
@@ -102,6 +145,33 @@ FT_INLINE int FT(sgd_scalars)(const ft_sgd *s, ft_size n, double *c, ft_size row
                                                             FT_COLUMN(weight_negative)[k]);
         FT_COLUMN(weight)[k] = (FT_REAL)(class_weight * sample_weight);
     }
+}
+
+/* The penalty's part of a step: the scale of the weights. */
+FT_INLINE void FT(sgd_shrink)(ft_size n, double *c)
+{
+#pragma GCC ivdep
+    for (ft_size k = 0; k < n; k++) {
+        const FT_REAL shrink = (FT_REAL)ft_max_f64(
+            1.0 - FT_COLUMN(l2_ratio)[k] * FT_COLUMN(step)[k] * FT_COLUMN(alpha)[k], 0);
+        FT_COLUMN(wscale)[k] *= shrink;
+        FT_COLUMN(square_scale)[k] *= (double)shrink * shrink;
+        FT_COLUMN(abs_scale)[k] *= shrink;
+        FT_COLUMN(u)[k] += FT_COLUMN(l1_ratio)[k] * FT_COLUMN(step)[k] * FT_COLUMN(alpha)[k];
+    }
+}
+
+/* From dots to updates: predictions, losses, step sizes, updates, the scale of the weights; no weight is touched. 0 when the
+ * row is no step at all: the passive-aggressive rule has no direction on a row of zeros. */
+FT_INLINE int FT(sgd_scalars)(const ft_sgd *s, ft_size n, double *c, ft_size row, double t, double row_square)
+{
+#pragma GCC ivdep
+    for (ft_size k = 0; k < n; k++)
+        FT_COLUMN(prediction)[k] = (FT_REAL)(FT_COLUMN(dot)[k] * FT_COLUMN(wscale)[k]) + FT_COLUMN(intercept)[k];
+    FT(sgd_losses_of_row)(s, n, c, row);
+    if (s->aggressive == FT_SGD_PA1 && row_square == 0)
+        return 0;
+    FT(sgd_steps)(s, n, c, row, t);
     if (s->aggressive) {
 #pragma GCC ivdep
         for (ft_size k = 0; k < n; k++) {
@@ -119,15 +189,7 @@ FT_INLINE int FT(sgd_scalars)(const ft_sgd *s, ft_size n, double *c, ft_size row
         for (ft_size k = 0; k < n; k++)
             FT_COLUMN(update)[k] = FT_COLUMN(gradient)[k] * (-FT_COLUMN(step)[k] * FT_COLUMN(weight)[k]);
     }
-#pragma GCC ivdep
-    for (ft_size k = 0; k < n; k++) {
-        const FT_REAL shrink = (FT_REAL)ft_max_f64(
-            1.0 - FT_COLUMN(l2_ratio)[k] * FT_COLUMN(step)[k] * FT_COLUMN(alpha)[k], 0);
-        FT_COLUMN(wscale)[k] *= shrink;
-        FT_COLUMN(square_scale)[k] *= (double)shrink * shrink;
-        FT_COLUMN(abs_scale)[k] *= shrink;
-        FT_COLUMN(u)[k] += FT_COLUMN(l1_ratio)[k] * FT_COLUMN(step)[k] * FT_COLUMN(alpha)[k];
-    }
+    FT(sgd_shrink)(n, c);
     if (s->fit_intercept) {
         /* Rounded before it is added, as scikit-learn rounds it: steps of one size must cancel to an exact 0, where the
          * perceptron's and the hinge's conditions are ties. */

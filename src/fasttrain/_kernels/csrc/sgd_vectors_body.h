@@ -12,7 +12,6 @@ typedef int32_t FT(lane_mask) __attribute__((vector_size(FT_VECTOR_BYTES)));
 #define FT_LANES ((ft_size)(FT_VECTOR_BYTES / sizeof(FT_REAL)))
 #define FT_LANE_BLOCK ((ft_size)(64 / sizeof(FT_REAL)))
 #define FT_ROWS_AHEAD 16
-#define FT_ROWS_NEAR 4
 
 FT_INLINE FT(vector) FT(load)(const FT_REAL *p)
 {
@@ -39,8 +38,8 @@ FT_INLINE FT(lane_mask) FT(first_lanes)(ft_size n)
     return m;
 }
 
-/* The last, partial vector of a row, zeros after it. A load that ends with the row is turned into place, because one that
- * begins at the partial vector would wait for a cache line of another row. */
+/* The last vector of a row, zeros after the row's end. A load that ends with the row is turned into place, because one that
+ * begins at the last vector's place would wait for a cache line of another row. */
 typedef struct {
     FT(lane_mask) keep;
     FT(lane_mask) turn;
@@ -52,7 +51,7 @@ FT_INLINE FT(tail) FT(tail_of)(ft_size n)
     FT(lane_mask) turn = {0};
     for (ft_size i = 0; i < FT_LANES; i++)
         turn[i] = (i + FT_LANES - n % FT_LANES) % FT_LANES;
-    const FT(tail) tail = {FT(first_lanes)(n % FT_LANES), turn, n};
+    const FT(tail) tail = {FT(first_lanes)((n - 1) % FT_LANES + 1), turn, n};
     return tail;
 }
 
@@ -62,7 +61,7 @@ FT_INLINE FT(vector) FT(load_tail)(const FT_REAL *row, const FT(tail) *tail)
     if (tail->n >= FT_LANES)
         return FT(keep)(__builtin_shuffle(FT(load)(row + tail->n - FT_LANES), tail->turn), tail->keep);
 #endif
-    return FT(keep)(FT(load)(row + tail->n - tail->n % FT_LANES), tail->keep);
+    return FT(keep)(FT(load)(row + (tail->n - 1) / FT_LANES * FT_LANES), tail->keep);
 }
 
 /* Sum of the lanes, halves folded onto each other. */
