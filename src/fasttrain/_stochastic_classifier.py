@@ -426,9 +426,11 @@ def classifier_problems(group, X, y, classes, codes, weight, max_iter, start, t,
         np.ones(n_classes) if e.class_weight is None else compute_class_weight(e.class_weight, classes=classes, y=y)
         for e in group
     ]
-    random_state = check_random_state(lead.random_state)
     binary = n_classes == 2
-    if binary:
+    # a generator is also what the validation rows are drawn with, between the two draws for a binary model
+    fixed = isinstance(lead.random_state, Integral)
+    random_state = None if fixed else check_random_state(lead.random_state)
+    if binary and not fixed:
         random_state.randint(1, _descents.LARGEST_SEED)
 
     held = mask = None
@@ -449,7 +451,9 @@ def classifier_problems(group, X, y, classes, codes, weight, max_iter, start, t,
         validation_rows, validation_codes = rows_of(validation[0], "X_val"), validation[1]
         validation_weight = None
 
-    if binary:
+    if fixed:
+        seeds = _descents.fixed_class_seeds(int(lead.random_state), n_classes)
+    elif binary:
         seeds = [int(random_state.randint(_descents.LARGEST_SEED))]
     else:
         seeds = _descents.class_seeds(random_state, n_classes)

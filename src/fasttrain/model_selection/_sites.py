@@ -1,6 +1,7 @@
 """Where the jobs of a batch find their data: X itself, or X through the preprocessing that was fitted on a fold."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from sklearn.base import clone
@@ -79,8 +80,12 @@ class FoldMoments:
     def __init__(self, X, folds):
         self.X, self.folds = X, folds
         self.lead = self.merged = None
-        self.able = type(X) is np.ndarray and X.dtype in (np.float32, np.float64) and X.ndim == 2 and _shares_out(
-            folds, len(X))
+
+    @cached_property
+    def able(self):
+        """Whether there is one pass for these rows and folds."""
+        plain = type(self.X) is np.ndarray and self.X.dtype in (np.float32, np.float64) and self.X.ndim == 2
+        return plain and _shares_out(self.folds, len(self.X))
 
     def scaler(self, step, fold):
         """A StandardScaler like ``step``, fitted on the fold's training rows; None for what else ``step`` may be."""
