@@ -93,12 +93,12 @@ def test_lists_tuples_and_dicts_are_one():
 def test_the_estimator_trains_the_same():
     """MLPRegressor on full batches, from scikit-learn's initial weights (Glorot and Bengio 2010, eq. 16)."""
     X, y, _ = data("float64")
-    draw = np.random.RandomState(0)  # noqa: NPY002
+    draw = np.random.RandomState(0)
     start = []
     for shape in ((5, 19), (19, 1)):
         bound = np.sqrt(6 / sum(shape))
         start += [draw.uniform(-bound, bound, shape), draw.uniform(-bound, bound, shape[1])]
-    model = MLPRegressor((19,), activation="tanh", solver="adam", alpha=0.0, batch_size=len(X), learning_rate_init=0.01,
+    model = MLPRegressor(hidden_layer_sizes=(19,), activation="tanh", alpha=0.0, batch_size=len(X), learning_rate_init=0.01,
                          random_state=0, shuffle=False, n_iter_no_change=100, tol=0.0, max_iter=40)
     with pytest.warns(UserWarning, match="Maximum iterations"):
         model.fit(X, y[:, 0])
