@@ -98,8 +98,9 @@ def test_the_estimator_trains_the_same():
     for shape in ((5, 19), (19, 1)):
         bound = np.sqrt(6 / sum(shape))
         start += [draw.uniform(-bound, bound, shape), draw.uniform(-bound, bound, shape[1])]
-    model = MLPRegressor(hidden_layer_sizes=(19,), activation="tanh", alpha=0.0, batch_size=len(X), learning_rate_init=0.01,
-                         random_state=0, shuffle=False, n_iter_no_change=100, tol=0.0, max_iter=40)
+    model = MLPRegressor(
+        hidden_layer_sizes=(19,), activation="tanh", alpha=0.0, batch_size=len(X), learning_rate_init=0.01,
+        random_state=0, shuffle=False, n_iter_no_change=100, tol=0.0, max_iter=40)
     with pytest.warns(UserWarning, match="Maximum iterations"):
         model.fit(X, y[:, 0])
     ours = in_numpy(optimizers.Adam(0.01), start, X, y, len(X), 40)
