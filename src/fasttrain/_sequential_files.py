@@ -6,8 +6,10 @@ import numpy as np
 
 from fasttrain import layers, models
 from fasttrain._archive import ArchiveKind
+from fasttrain._memory import from_layers, put_back
 from fasttrain._plain import DECODING_ERRORS, Decoder, Encoder
 from fasttrain._spec import Spec
+from fasttrain.checkpoints import facts_of, load_checkpoint
 from fasttrain.keras import losses, metrics, optimizers
 from fasttrain.keras._registry import serialized
 
@@ -67,10 +69,37 @@ def _metric(one):
     raise TypeError(f"a model compiled with the metric {one!r} cannot be saved; compile it with metrics of fasttrain")
 
 
+def _is_checkpoint(path):
+    return os.path.exists(os.path.join(path, "checkpoint.json")) and not os.path.exists(os.path.join(path, _KIND.index))
+
+
+def load_weights(model, path):
+    """See Sequential.load_weights."""
+    if not _is_checkpoint(path):
+        model.set_weights(load_model(path, compile=False).get_weights())
+        return
+    network, checkpoint = model._engine(), load_checkpoint(path)
+    here = facts_of(network, 1, 1, None, None)
+    for name in ("layers", "activations", "fit_intercept", "normalize", "dtype"):
+        if checkpoint.facts[name] != here[name]:
+            raise ValueError(
+                f"{os.fspath(path)} is a checkpoint of another architecture: {name.replace('_', ' ')} "
+                f"{checkpoint.facts[name]} there, {here[name]} here"
+            )
+    trained = {name: part for name, part in checkpoint.state["network"]["trained"].items() if name != "average"}
+    put_back(network, from_layers(network, trained))
+    model.touch()
+
+
 def load_model(path, compile):
     """See :func:`fasttrain.models.load_model`."""
     if os.path.isfile(path):
         raise ValueError(f"{os.fspath(path)} is a file; a model of fasttrain is a folder, which Sequential.save writes")
+    if _is_checkpoint(path):
+        raise ValueError(
+            f"{os.fspath(path)} is a checkpoint, not a model: load_weights takes its weights, fit(resume_from=) goes "
+            "on from it"
+        )
     index, tensors = _KIND.read(path)
     decoder = Decoder(tensors)
     try:

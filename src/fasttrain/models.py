@@ -566,6 +566,24 @@ class Sequential:
 
     # ---- weights ----
 
+    def load_weights(self, filepath):
+        """Take the weights of a folder that :meth:`save` or a ModelCheckpoint wrote for a model of the same layers.
+
+        Parameters
+        ----------
+        filepath : path
+
+        Raises
+        ------
+        ValueError
+            When a file is missing, cut short or changed, or belongs to other layers; nothing is changed.
+        """
+        from fasttrain._sequential_files import load_weights
+
+        if not self.built:
+            self.build()
+        load_weights(self, filepath)
+
     @property
     def weights(self):
         """Copies of all layers' arrays, as :meth:`get_weights` gives them."""

@@ -611,6 +611,38 @@ def test_a_checkpoint_goes_on_to_the_same_bytes(tmp_path, dropout):
         other.fit(X, CODES, epochs=6, resume_from=tmp_path / "half", **arguments)
 
 
+def test_weights_come_from_models_and_checkpoints(tmp_path):
+    model = classifier()
+    model.fit(X, CODES, verbose=0, callbacks=[ModelCheckpoint(tmp_path / "best.keras", "loss", save_best_only=True)])
+    model.save(tmp_path / "model")
+    for name in ("best.keras", "model"):
+        other = classifier()
+        assert not same(other, model)
+        other.load_weights(tmp_path / name)
+        assert same(other, model)
+        assert other.predict(X).tobytes() == model.predict(X).tobytes()
+        small = Sequential([layers.Dense(2, input_dim=6)])
+        with pytest.raises(ValueError, match="another architecture|must hold 2 arrays"):
+            small.load_weights(tmp_path / name)
+    with pytest.raises(ValueError, match="load_weights takes its weights"):
+        load_model(tmp_path / "best.keras")
+
+
+def test_ctrl_c_keeps_the_weights_so_far():
+    def interrupt(epoch, logs):
+        seen.append(model.get_weights())
+        if epoch == 2:
+            raise KeyboardInterrupt
+
+    seen = []
+    model = classifier()
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X, CODES, epochs=9, verbose=0, callbacks=[interrupt])
+    assert all(np.array_equal(a, b) for a, b in zip(model.get_weights(), seen[1]))
+    assert model.optimizer.iterations == 8
+    model.fit(X, CODES, verbose=0)
+
+
 # ---- weights ----
 
 def test_set_weights_takes_all_or_nothing():

@@ -72,9 +72,13 @@ def targets(kind, n, k, rng):
 
 
 class Pair:
-    """One configuration built from both libraries with the same weights."""
+    """One configuration built from both libraries with the same weights.
 
-    def __init__(self, loss="mse", optimizer="sgd", k=3, hidden=("relu", "tanh"), n=100, layers=None, **options):
+    Rows come in whole batches of 16, validation included, but for the tests that are about others: Keras compiles each
+    operation anew for each shape, which takes most of the time.
+    """
+
+    def __init__(self, loss="mse", optimizer="sgd", k=3, hidden=("relu", "tanh"), n=80, layers=None, **options):
         name, arguments, activation, kind, metrics = LOSSES[loss]
         rng = np.random.default_rng([n, k])
         self.x = rng.normal(size=(n, 6)).astype("float32")
@@ -108,7 +112,7 @@ class Pair:
                 # of the part that is not explained, which does not cancel
                 found, wanted = 1 - found, 1 - wanted
             np.testing.assert_allclose(found, wanted, rtol=tolerance, atol=1e-6, err_msg=key)
-        prediction = self.models[0].predict(self.x, verbose=0)
+        prediction = self.models[0].predict(self.x, batch_size=16, verbose=0)
         np.testing.assert_allclose(self.models[1].predict(self.x), prediction, rtol=5e-3, atol=5e-4)
         return own
 
@@ -145,8 +149,10 @@ def test_every_activation(activation):
     Pair("mse", "sgd", hidden=(activation,)).agree()
 
 
-def test_a_batch_beyond_the_rows():
-    Pair("mse", "adam_fast").agree(batch_size=1000)
+def test_a_last_batch_of_fewer_rows_and_a_batch_beyond_the_rows():
+    pair = Pair("mse", "adam_fast", n=75)
+    pair.agree(epochs=2, validation_split=0.1)
+    pair.agree(epochs=2, batch_size=1000)
 
 
 @pytest.mark.parametrize("optimizer", ["momentum", "adam_fast", "rmsprop_momentum"])
@@ -156,11 +162,11 @@ def test_l2_is_not_halved(optimizer):
         return [library.layers.Dense(8, activation="relu", kernel_regularizer=regularizer)]
 
     pair = Pair("mse", optimizer, layers=lambda library: layers(library))
-    pair.agree(validation_split=0.25)
+    pair.agree(validation_split=0.2)
 
 
 @pytest.mark.parametrize("place", ["before", "after", "both"])
-@pytest.mark.parametrize("optimizer", ["sgd", "adam_fast", "adam_decay"])
+@pytest.mark.parametrize("optimizer", ["sgd", "adam_decay"])
 def test_batch_normalization(optimizer, place):
     def layers(library):
         made = library.layers
@@ -169,13 +175,15 @@ def test_batch_normalization(optimizer, place):
             return [made.Dense(8, use_bias=False), normal[0], made.Activation("relu"), made.Dense(5, "tanh")]
         if place == "after":
             return [made.Dense(8, "relu"), normal[0], made.Dense(5), made.ReLU()]
-        return [made.Dense(8), normal[0], made.LeakyReLU(0.1), made.Dense(20), made.ELU(), normal[1]]
+        # a bias before a normalization has a gradient of rounding errors alone, which Adam makes whole steps of
+        plain = made.Dense(8, use_bias=False)
+        return [plain, normal[0], made.LeakyReLU(0.1), made.Dense(20), made.ELU(), normal[1]]
 
     pair = Pair("mse", optimizer, layers=layers)
     weights = [w + 0.1 for w in pair.models[0].get_weights()]
     for model in pair.models:
         model.set_weights(weights)
-    pair.agree(validation_split=0.25)
+    pair.agree(validation_split=0.2)
     for own, theirs in zip(*[model.get_weights() for model in pair.models[::-1]]):
         np.testing.assert_allclose(own, theirs, rtol=5e-3, atol=1e-4)
 
@@ -197,7 +205,7 @@ def test_largest_norms():
 def test_sample_weights_are_divided_by_rows():
     pair = Pair("mse", "momentum", weighted_metrics=["mean_absolute_error"])
     weights = np.random.default_rng(0).uniform(0, 3, len(pair.x)).astype("float32")
-    pair.agree(sample_weight=weights, validation_split=0.3)
+    pair.agree(sample_weight=weights, validation_split=0.2)
     theirs = pair.models[0].evaluate(pair.x, pair.y, sample_weight=weights, verbose=0)
     np.testing.assert_allclose(
         pair.models[1].evaluate(pair.x, pair.y, sample_weight=weights, verbose=0), theirs, rtol=TOLERANCE)
@@ -220,8 +228,8 @@ def test_evaluate_returns_the_same_list_and_dict():
 def test_single_batches_and_a_second_fit_go_on_with_the_optimizers_memory():
     pair = Pair("bce", "nadam", k=1)
     pair.fit(epochs=1)
-    for start in (0, 20, 40):
-        rows = slice(start, start + 20)
+    for start in (0, 16, 32):
+        rows = slice(start, start + 16)
         theirs, own = (model.train_on_batch(pair.x[rows], pair.y[rows]) for model in pair.models)
         np.testing.assert_allclose(own, theirs, rtol=TOLERANCE)
         theirs, own = (model.test_on_batch(pair.x[rows], pair.y[rows]) for model in pair.models)
@@ -279,16 +287,15 @@ def test_losses_and_their_names_by_themselves(loss):
     ("Recall", {"thresholds": 0.2}), ("AUC", {}), ("AUC", {"num_thresholds": 17}), ("BinaryCrossentropy", {}),
     ("CategoricalCrossentropy", {}), ("Hinge", {}), ("SquaredHinge", {}), ("Poisson", {}),
 ])
-@pytest.mark.parametrize("weighted", [False, True])
-def test_metrics_by_themselves(metric, arguments, weighted):
+def test_metrics_by_themselves(metric, arguments):
     rng = np.random.default_rng(0)
     p = rng.uniform(0.02, 0.98, (60, 4)).astype("float32")
     y = np.eye(4, dtype="float32")[rng.integers(0, 4, 60)]
-    weights = rng.uniform(0, 2, 60).astype("float32") if weighted else None
+    weights = rng.uniform(0, 2, 60).astype("float32")
     theirs, own = (getattr(library.metrics, metric)(**arguments) for library in (real, ours))
     for metric in (theirs, own):
-        for rows in (slice(0, 25), slice(25, 60)):
-            metric.update_state(y[rows], p[rows], None if weights is None else weights[rows])
+        for rows in (slice(0, 30), slice(30, 60)):
+            metric.update_state(y[rows], p[rows], weights[rows])
     assert own.name == re.sub(r"_\d+$", "", theirs.name)
     assert own.result() == pytest.approx(float(theirs.result()), rel=2e-5)
 
