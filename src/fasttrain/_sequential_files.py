@@ -9,7 +9,7 @@ from fasttrain._archive import ArchiveKind
 from fasttrain._memory import from_layers, put_back
 from fasttrain._plain import DECODING_ERRORS, Decoder, Encoder
 from fasttrain._spec import Spec
-from fasttrain.checkpoints import facts_of, load_checkpoint
+from fasttrain.checkpoints import load_checkpoint
 from fasttrain.keras import losses, metrics, optimizers
 from fasttrain.keras._registry import serialized
 
@@ -79,13 +79,13 @@ def load_weights(model, path):
         model.set_weights(load_model(path, compile=False).get_weights())
         return
     network, checkpoint = model._engine(), load_checkpoint(path)
-    here = facts_of(network, 1, 1, None, None)
-    for name in ("layers", "activations", "fit_intercept", "normalize", "dtype"):
-        if checkpoint.facts[name] != here[name]:
-            raise ValueError(
-                f"{os.fspath(path)} is a checkpoint of another architecture: {name.replace('_', ' ')} "
-                f"{checkpoint.facts[name]} there, {here[name]} here"
-            )
+    checkpoint.require({
+        "layers": [model._stack.units[0].dense.input_shape[1], *model._stack.widths],
+        "activations": [list(pair) for pair in network.activations],
+        "fit_intercept": np.asarray(network.fit_intercept).tolist(),
+        "normalize": list(network.normalize),
+        "dtype": network.dtype.name,
+    })
     trained = {name: part for name, part in checkpoint.state["network"]["trained"].items() if name != "average"}
     put_back(network, from_layers(network, trained))
     model.touch()

@@ -34,7 +34,7 @@ OPTIMIZERS = {
     "adadelta_fast": ("Adadelta", {"learning_rate": 1.0, "rho": 0.9, "epsilon": 1e-4}),
     "adam": ("Adam", {}),
     "adam_fast": ("Adam", {"learning_rate": 0.02, "beta_1": 0.8, "beta_2": 0.95, "epsilon": 1e-3}),
-    "adam_decay": ("Adam", {"learning_rate": 0.01, "weight_decay": 0.5}),
+    "adam_decay": ("Adam", {"learning_rate": 0.01, "weight_decay": 0.5, "epsilon": 1e-3}),
     "adamw": ("AdamW", {"learning_rate": 0.01}),
     "nadam": ("Nadam", {"learning_rate": 0.01}),
     "lion": ("Lion", {}),
@@ -175,7 +175,7 @@ def test_batch_normalization(optimizer, place):
             return [made.Dense(8, use_bias=False), normal[0], made.Activation("relu"), made.Dense(5, "tanh")]
         if place == "after":
             return [made.Dense(8, "relu"), normal[0], made.Dense(5), made.ReLU()]
-        # a bias before a normalization has a gradient of rounding errors alone, which Adam makes whole steps of
+        # a bias before a normalization has a gradient of rounding errors alone, of which Adam makes whole steps
         plain = made.Dense(8, use_bias=False)
         return [plain, normal[0], made.LeakyReLU(0.1), made.Dense(20), made.ELU(), normal[1]]
 
