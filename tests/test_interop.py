@@ -5,6 +5,7 @@ import os
 import pickle
 import subprocess
 import sys
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -240,10 +241,14 @@ def test_what_is_not_fitted_stays_so(name):
 def test_names_of_features_go_along():
     pandas = pytest.importorskip("pandas")
     table = pandas.DataFrame(X, columns=list("vwxyz"))
-    for model in (StandardScaler(), MLPClassifier((3,), **SPARSE_RANGE), SGDClassifier(**SPARSE_RANGE), LinearClassifier()):
+    for model in (
+        StandardScaler(), MLPClassifier((3,), **SPARSE_RANGE), SGDClassifier(**SPARSE_RANGE), LinearClassifier()
+    ):
         stock = model.fit(table, y_two).to_sklearn()
         assert stock.feature_names_in_.tolist() == list("vwxyz")
     colors = pandas.DataFrame(COLORS, columns=["color", "size"])
+    stock = StandardScaler().set_output(transform="pandas").fit(table).to_sklearn()
+    assert stock.transform(table).columns.tolist() == list("vwxyz")
     stock = OneHotEncoder().fit(colors).to_sklearn()
     assert stock.get_feature_names_out().tolist() == OneHotEncoder().fit(colors).get_feature_names_out().tolist()
 
@@ -364,7 +369,7 @@ ACTIVATIONS = {"relu": "ReLU", "tanh": "Tanh", "logistic": "Sigmoid", "identity"
 
 def torch_network(torch, sizes, activation, dtype):
     layers = []
-    for fan_in, fan_out in zip(sizes, sizes[1:]):
+    for fan_in, fan_out in pairwise(sizes):
         layers += [torch.nn.Linear(fan_in, fan_out, dtype=dtype), getattr(torch.nn, ACTIVATIONS[activation])()]
     return torch.nn.Sequential(*layers[:-1])
 
@@ -396,7 +401,7 @@ def test_torch_networks(activation, dtype):
     before = model.coefs_[0].copy()
     assert (model.partial_fit(rows, y_three).coefs_[0] != before).any()
     # the weights were copied
-    assert (network[0].weight.detach().numpy().T == before).all()
+    np.testing.assert_array_equal(network[0].weight.detach().numpy().T, before)
 
 
 def test_torch_networks_of_two_classes():
@@ -435,7 +440,7 @@ def test_state_dicts_that_do_not_fit(state, message):
 
 def test_classes_that_do_not_fit():
     state = {"0.weight": np.ones((3, 2))}
-    with pytest.raises(ValueError, match="as many outputs as classes .* got 3 for 2"):
+    with pytest.raises(ValueError, match=r"as many outputs as classes .* got 3 for 2"):
         interop.from_torch_state_dict(state, MLPClassifier(), ["a", "b"])
     with pytest.raises(ValueError, match="classes is for classifiers only"):
         interop.from_torch_state_dict(state, MLPRegressor(), [1, 2, 3])
@@ -451,7 +456,8 @@ def test_onnx(kind):
     rows = X.astype(np.float32)
     model = MLPRegressor(hidden_layer_sizes=(4,), **SPARSE_RANGE) if kind == "numbers" else composite(kind)
     model.fit(rows, y_number if kind == "numbers" else y_three)
-    exported = skl2onnx.to_onnx(interop.to_sklearn(model), rows[:1], options={"zipmap": False} if kind != "numbers" else None)
+    options = None if kind == "numbers" else {"zipmap": False}
+    exported = skl2onnx.to_onnx(interop.to_sklearn(model), rows[:1], options=options)
     session = onnxruntime.InferenceSession(exported.SerializeToString(), providers=["CPUExecutionProvider"])
     answers = session.run(None, {session.get_inputs()[0].name: rows})
     if kind == "numbers":

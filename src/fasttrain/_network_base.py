@@ -86,6 +86,9 @@ def normalizations(network, parameters):
 class MultilayerPerceptron(Convertible, BaseEstimator):
     """What the classifier and the regressor share: everything but the meaning of y."""
 
+    # of weights that were set by hand, as scikit-learn allows it
+    batch_norm_ = None
+
     def _take(self, given):
         """Keep the parameters as they were given: ``locals()`` of ``__init__``, which must name every one of them."""
         del given["self"]

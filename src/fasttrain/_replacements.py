@@ -25,7 +25,7 @@ logger = logging.getLogger("fasttrain")
 # What fasttrain's code raises where it refuses; warnings turned into errors are none of these.
 _REFUSALS = (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, NotImplementedError)
 # What scikit-learn hangs on an estimator before it fits it.
-_KEPT = ("_skl_callbacks", "_parent_callback_ctx")
+_KEPT = ("_skl_callbacks", "_parent_callback_ctx", "_sklearn_output_config")
 _LEARNING = ("fit", "partial_fit", "fit_transform")
 
 
@@ -231,7 +231,7 @@ def _by_stock(self, name, args, kwargs, refusal=None):
     else:
         try:
             twin = _twin(self, name)
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, AttributeError) as error:
             # a parameter or a state that scikit-learn's class does not have
             if refusal is None:
                 raise

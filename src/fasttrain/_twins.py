@@ -28,6 +28,8 @@ stock_linear, stock_network, stock_preprocessing, multioutput = (
 )
 
 _STOCK_ACTIVATIONS = ("identity", "logistic", "tanh", "relu")
+# What set_output and the requests for metadata leave, which clones keep as well.
+_OPTIONS = ("_sklearn_output_config", "_metadata_request")
 _SHARED_STATE = ("n_features_in_", "feature_names_in_", "n_iter_", "t_")
 
 
@@ -51,7 +53,7 @@ def added_parameters(estimator, stock):
 def with_parameters(cls, estimator, **changed):
     """A new ``cls`` with those parameters of ``estimator`` that it has; objects are shared, as a clone shares them."""
     given = {name: getattr(estimator, name) for name in names_of(cls) if hasattr(estimator, name)}
-    return cls(**{**given, **changed})
+    return take(cls(**{**given, **changed}), estimator, _OPTIONS)
 
 
 def take(new, old, names):
@@ -274,7 +276,8 @@ def _network_to_stock(model):
     classifier = isinstance(model, neural_network.MLPClassifier)
     stock = stock_network.MLPClassifier if classifier else stock_network.MLPRegressor
     fitted = hasattr(model, "coefs_")
-    used = model._hidden if fitted else hidden_layers(model)[1]
+    # weights set by hand have none
+    used = model._hidden if hasattr(model, "_hidden") else hidden_layers(model)[1]
     names = list(dict.fromkeys(name for name, _ in used))
     if len(names) > 1 or not set(names) <= set(_STOCK_ACTIVATIONS):
         raise ValueError(

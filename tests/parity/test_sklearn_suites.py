@@ -35,8 +35,9 @@ def run(module, folder, *plugins, only=""):
     record = folder / "record.json"
     path = os.pathsep.join([str(SUITES), *sys.path])
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:randomly", "--tb=short",
-         "-W", "ignore", *(part for plugin in plugins for part in ("-p", plugin)), "--pyargs", f"sklearn.{module}", *(("-k", only) if only else ())],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--tb=short", "-W", "ignore",
+         *(part for plugin in plugins for part in ("-p", plugin)), *(("-k", only) if only else ()),
+         "--pyargs", f"sklearn.{module}"],
         cwd=folder, env={**os.environ, **SERIAL, "PYTHONPATH": path, "PATCHED_SUITE_RECORD": str(record)},
         capture_output=True, text=True, timeout=1800,
     )  # fmt: skip

@@ -6,6 +6,7 @@ from functools import cached_property
 import numpy as np
 from sklearn.base import clone
 
+from fasttrain._conversion import own_class
 from fasttrain._validation import check_bool
 from fasttrain.preprocessing import StandardScaler
 from fasttrain.preprocessing.scaling import column_moments, merge_moments
@@ -89,7 +90,7 @@ class FoldMoments:
 
     def scaler(self, step, fold):
         """A StandardScaler like ``step``, fitted on the fold's training rows; None for what else ``step`` may be."""
-        if type(step) is not StandardScaler or not self.able or not (step.with_mean or step.with_std):
+        if own_class(step) is not StandardScaler or not self.able or not (step.with_mean or step.with_std):
             return None
         if self.merged is None:
             self.lead = StandardScaler().fit(self.X[:1])
