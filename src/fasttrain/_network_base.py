@@ -5,6 +5,7 @@ import warnings
 from contextlib import contextmanager
 from itertools import pairwise
 from numbers import Real
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -24,6 +25,11 @@ from fasttrain._validation import check_rows, check_weights
 from fasttrain.callbacks import ProgressBar, as_callbacks
 from fasttrain.checkpoints import load_checkpoint, random_state_to
 from fasttrain.training import Reshuffling, train, train_lbfgs
+
+# The engines of estimators that have predicted, to which each prediction gives the weights anew: what takes long for
+# a single row is to make one. Larger ones are not kept.
+_PREDICTORS = WeakKeyDictionary()
+_MOST_KEPT = 1 << 20
 
 # SciPy's own default; scikit-learn leaves it there, and n_iter_ hangs on it.
 _FTOL = 2.220446049250313e-09
@@ -207,7 +213,7 @@ class MultilayerPerceptron(Convertible, BaseEstimator):
 
     def _load(self, network):
         """Give an engine the weights, and where it normalizes as they were made to, what belongs to that."""
-        network.parameters[:] = network.pack_layers(self.coefs_, self.intercepts_)
+        network.pack_layers(self.coefs_, self.intercepts_, network.parameters)
         layers = [layer for layer in self.batch_norm_ or [] if layer is not None]
         if layers and network.normalize == _places(self.batch_norm_):
             views = zip(network.gains_and_shifts(network.parameters), network.moving_statistics())
@@ -425,8 +431,18 @@ class MultilayerPerceptron(Convertible, BaseEstimator):
         )
         if not plain:
             X = check_rows(validate_data(self, X, reset=False, dtype=dtype, order="C", accept_sparse="csr"))
-        network = self._new_network(self._hidden, _places(self.batch_norm_))
-        return raw_predict(network, X, get_num_threads(self.n_threads))
+        places = _places(self.batch_norm_)
+        key = (dtype, *[c.shape for c in coefs], *self._hidden, *places)
+        # taken out, so that another thread that predicts at the same time makes one of its own
+        kept_key, network = _PREDICTORS.pop(self, (None, None))
+        if kept_key == key:
+            self._load(network)
+        else:
+            network = self._new_network(self._hidden, places)
+        raw = raw_predict(network, X, get_num_threads(self.n_threads))
+        if network.parameters.size <= _MOST_KEPT:
+            _PREDICTORS[self] = key, network
+        return raw
 
     def __getstate__(self):
         # the engine holds addresses; what it knows beyond coefs_ is the optimizer's memory of a partial fit

@@ -6,6 +6,7 @@ import signal
 import threading
 import warnings
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -174,6 +175,36 @@ def test_layouts_give_the_bytes_of_a_plain_copy(cls):
         model = make(cls).fit(data, target(cls))
         assert answer(model) == answer(plain)
         np.testing.assert_array_equal(model.predict(data), plain.predict(X))
+
+
+@both
+def test_predictions_follow_the_weights(cls):
+    """The engine that predicted before knows nothing of what is done to the weights in between."""
+    model = make(cls, batch_norm="before").fit(X, target(cls))
+    assert model.predict(X).tobytes() == model.predict(X).tobytes()
+    before = vars(model).copy()
+    model.coefs_[0] *= -3.0
+    model.coefs_[1] = model.coefs_[1][:, ::-1].copy()
+    model.intercepts_[2] += 1.0
+    model.batch_norm_[0]["mean"] += 2.0
+    again = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(model._raw_predict(X), again._raw_predict(X))
+    assert vars(model).keys() == before.keys()
+    for other in ({"hidden_layer_sizes": (3,)}, {"activation": "tanh"}, {"dtype": "float32"}, {"batch_norm": None}):
+        model.set_params(**other).fit(X, target(cls))
+        np.testing.assert_array_equal(model._raw_predict(X), pickle.loads(pickle.dumps(model))._raw_predict(X))
+
+
+@both
+def test_predictions_from_several_threads(cls):
+    model = make(cls).fit(X, target(cls))
+    expected = model._raw_predict(X)
+
+    def predict(i):
+        return all((model._raw_predict(X[i:i + n]) == expected[i:i + n]).all() for n in range(1, 30))
+
+    with ThreadPoolExecutor(6) as pool:
+        assert all(pool.map(predict, range(60)))
 
 
 # ---- bad input ----

@@ -79,9 +79,12 @@ cdef class Layout:
     def __dealloc__(self):
         free(self.layers)
 
-    def pack_layers(self, coefs, intercepts):
-        """Array in the engine's layout of each layer's ``coef`` (n_in, n_out) and ``intercept`` (n_out,)."""
-        packed = np.zeros(self.task.n_parameters, dtype=self.dtype)
+    def pack_layers(self, coefs, intercepts, out=None):
+        """Array in the engine's layout of each layer's ``coef`` (n_in, n_out) and ``intercept`` (n_out,).
+
+        ``out`` is one of before to write to, such as ``parameters``.
+        """
+        packed = np.zeros(self.task.n_parameters, dtype=self.dtype) if out is None else out
         self.set_gains(packed, 1.0)
         for i, (coef, intercept) in enumerate(zip(coefs, intercepts, strict=True)):
             for rows, first, last in self._panels(packed, i):
