@@ -181,6 +181,46 @@ def test_lockstep_is_separate_descents(dtype, layout, loss, n_models):
         np.testing.assert_allclose(together[2].objectives[k], descent.objectives[0], rtol=tolerance * 10)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("loss", ["log_loss", "hinge", "squared_error"])
+@pytest.mark.parametrize("n_models", [6, 11, 16, 22, 35])
+@pytest.mark.parametrize("features", [1, 6, 37])
+def test_lockstep_in_panels_is_separate_descents(dtype, loss, n_models, features):
+    """Candidates without L1 terms and averages are trained as lanes of a vector, at times a part of them. Some end
+    early, some shrink so fast that the scale of their weights is folded in.
+    """
+    X, y = data(70, features, loss, dtype)
+    rng = np.random.RandomState(n_models)
+    models = [
+        model(
+            alpha=[1e-4, 1e-2, 3.0, 60.0][k % 4] * rng.uniform(0.5, 1),
+            l2_ratio=1.0 if k % 5 else 0.0,
+            schedule=["constant", "invscaling"][k % 2],
+            eta0=10 ** rng.uniform(-3, -1.5),
+            max_iter=2 + k % 7,
+            weight_positive=1 + 0.1 * k,
+        )
+        for k in range(n_models)
+    ]
+    rows = sgd.Rows.dense(X)
+    start = rng.standard_normal((n_models, features)).astype(dtype)
+    together = sgd.Descent(rows, y, models, loss, seed=3)
+    for k in range(n_models):
+        together.begin_from(k, start[k], 0.1)
+    sgd.run([together], 1)
+    tolerance = 1e-10 if dtype == np.float64 else 5e-5
+    coef, expected = np.empty(features, dtype), np.empty(features, dtype)
+    for k, one in enumerate(models):
+        alone = sgd.Descent(rows, y, [one], loss, seed=3)
+        alone.begin_from(0, start[k], 0.1)
+        sgd.run([alone], 1)
+        together.write_coef(k, coef)
+        alone.write_coef(0, expected)
+        np.testing.assert_allclose(coef, expected, rtol=tolerance, atol=tolerance * np.abs(start[k]).max())
+        np.testing.assert_allclose(together.intercept(k), alone.intercept(0), rtol=tolerance, atol=tolerance)
+        np.testing.assert_allclose(together.objectives[k], alone.objectives[0], rtol=tolerance * 10)
+
+
 def test_lockstep_targets_of_their_own():
     X, _ = data(60, 20, "squared_error")
     y = np.random.RandomState(2).standard_normal((3, 60))

@@ -77,6 +77,7 @@ cdef extern from "sgd.h" nogil:
         const double* score_total
         double* columns
         void* weights
+        void* panels
         void* averages
         void* q
         void* lanes
@@ -133,5 +134,6 @@ cdef class Descent:
     cdef void drain(self)
     cdef double* column(self, int number) noexcept
     cdef void* block(self, Py_ssize_t* offset, Py_ssize_t bytes) noexcept
+    cdef Py_ssize_t panel_bytes(self, Py_ssize_t n, Py_ssize_t size) noexcept
     cdef carve(self, ft_sgd* s, Py_ssize_t n, Py_ssize_t size, Py_ssize_t* offset)
     cdef set_candidate(self, Py_ssize_t k, dict candidate)

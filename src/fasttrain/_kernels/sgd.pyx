@@ -317,6 +317,7 @@ cdef class Descent:
                 s.shuffling[i] = <int32_t> i
         memset(s.columns, 0, FT_SGD_N_COLUMNS * s.n_padded * sizeof(double))
         memset(s.weights, 0, (n + 1) * s.stride * size)
+        memset(s.panels, 0, self.panel_bytes(n, size))
         if s.with_average:
             memset(s.averages, 0, n * s.stride * size)
         if s.with_l1:
@@ -335,6 +336,7 @@ cdef class Descent:
         cdef Py_ssize_t vectors = n * s.stride * size, order = (s.n_rows + FT_SGD_PADDING) * sizeof(int32_t)
         s.columns = <double*> self.block(offset, FT_SGD_N_COLUMNS * s.n_padded * sizeof(double))
         s.weights = self.block(offset, vectors + s.stride * size)
+        s.panels = self.block(offset, self.panel_bytes(n, size))
         s.averages = self.block(offset, vectors) if s.with_average else NULL
         s.q = self.block(offset, vectors) if s.with_l1 else NULL
         s.lanes = self.block(offset, n * 4 * 64)
@@ -350,6 +352,13 @@ cdef class Descent:
         s.converged = <int32_t*> self.block(offset, n * sizeof(int32_t))
         s.intercepts = <double*> self.block(offset, n * sizeof(double))
         s.average_intercepts = <double*> self.block(offset, n * sizeof(double))
+
+    cdef Py_ssize_t panel_bytes(self, Py_ssize_t n, Py_ssize_t size) noexcept:
+        """Of the panels that dense candidates without L1 terms and averages stand in, when they fill most of one."""
+        cdef ft_sgd* s = &self.fit
+        if self.X.is_sparse or s.with_l1 or s.with_average or s.aggressive or 3 * n * size <= 2 * 64:
+            return 0
+        return padded_length(n, self.X.is_double) * s.n_features * size
 
     def __dealloc__(self):
         free(self.arena)

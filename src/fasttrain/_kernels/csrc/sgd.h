@@ -122,6 +122,7 @@ typedef struct {
 
     double *columns;
     void *weights; /* (n_candidates + 1) x stride, by candidate; the last is a spare one of zeros */
+    void *panels; /* of dense fits with many slots: by 64 bytes of slots, a line for each feature */
     void *averages;
     void *q;       /* L1 penalty each weight did have */
     void *lanes;   /* by candidate: 4 x 64 bytes: squares, absolutes, and their sums over steps */

@@ -11,10 +11,12 @@
 #include "sgd_step_body.h"
 #include "sgd_dense_body.h"
 #include "sgd_single_body.h"
+#include "sgd_many_body.h"
 #include "sgd_sparse_body.h"
 #include "sgd_run_body.h"
 
 #undef FT_RESET_WSCALE
+#undef FT_PANEL_VECTORS
 #undef FT_LANES
 #undef FT_LANE_BLOCK
 #undef FT_ROWS_AHEAD
