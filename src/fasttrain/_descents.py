@@ -6,7 +6,6 @@ import functools
 import time
 import warnings
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 import numpy as np
 from scipy import sparse
@@ -21,8 +20,9 @@ LARGEST_SEED = np.iinfo(np.int32).max
 # scikit-learn lets the intercept move a hundredth as fast on sparse rows, where features are mostly 0.
 SPARSE_INTERCEPT_DECAY = 0.01
 MARGIN_LOSSES = ("hinge", "squared_hinge", "perceptron", "modified_huber")
-# Fewer candidates than this in one descent, and reading the rows again costs more than a second thread gains.
-CANDIDATES_PER_THREAD = 8
+# Candidates of one descent, which is one thread's work: few enough for the first-level cache, and not dependent on
+# the number of threads, because the order of a candidate's sums depends on how many walk with it.
+CANDIDATES_TOGETHER = 16
 
 
 def check_csr(X, name="X"):
@@ -144,10 +144,8 @@ def train(problems, n_threads=None, verbose=0, collect_errors=False):
         descents, owners = [], []
         for p, problem in enumerate(problems):
             n_models = len(problem.models)
-            parts = min(max(1, n_threads // len(problems)), max(1, n_models // CANDIDATES_PER_THREAD))
-            edges = [n_models * part // parts for part in range(parts + 1)]
-            for first, last in pairwise(edges):
-                descents.append(problem.descent(first, last))
+            for first in range(0, n_models, CANDIDATES_TOGETHER):
+                descents.append(problem.descent(first, min(first + CANDIDATES_TOGETHER, n_models)))
                 owners.append(p)
         run(descents, n_threads, _Report(descents) if verbose else None)
     results = [[] for _ in problems]
