@@ -72,6 +72,39 @@ def test_predict(name, method, batches):  # noqa: F811
     assert len(batches) == 2 or name == "network"
 
 
+@pytest.mark.parametrize("name", ["sgd", "full", "network", "numbers"])
+def test_weighted_rows(name, batches):  # noqa: F811
+    estimator, data = (REGRESSOR, NUMBERS) if name == "numbers" else (MODELS[name], (X, y))
+    weights = np.linspace(0.1, 3, len(data[0]))
+    for given in (weights, weights.tolist()):
+        same(*(module.cross_validate(estimator, *data, cv=4, params={"sample_weight": given}, return_train_score=True)
+               for module in (ours, peer)))
+    for one, other in zip(*(
+        module.learning_curve(estimator, *data, cv=3, train_sizes=[0.5, 1.0], params={"sample_weight": weights})
+        for module in (ours, peer)
+    ), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-9)
+    assert len(batches) == 3
+    unweighted = ours.cross_validate(estimator, *data, cv=4, scoring="neg_log_loss" if name == "full" else None)
+    weighted = ours.cross_validate(
+        estimator, *data, cv=4, scoring="neg_log_loss" if name == "full" else None, params={"sample_weight": weights})
+    assert (weighted["test_score"] != unweighted["test_score"]).any()
+
+
+@pytest.mark.parametrize("name", ["sgd", "full", "network"])
+def test_bad_weights(name):
+    none_in_a_fold = np.r_[np.ones(60), np.zeros(60)]
+    folds = [(np.arange(90), np.arange(90, 120)), (np.arange(60, 120), np.arange(60))]
+    for weights in (none_in_a_fold, np.zeros(120), np.ones(5), np.full(120, np.nan)):
+        (found, warned), (expected, warned_too) = both(
+            lambda module, w=weights: module.cross_validate(MODELS[name], X, y, cv=folds, params={"sample_weight": w}))
+        assert warned == warned_too
+        if isinstance(expected, tuple):
+            assert found == expected
+        else:
+            same(found, expected)
+
+
 def both(call):
     """Outcomes of ours and of scikit-learn's."""
     return [outcome(lambda module=module: call(module)) for module in (ours, peer)]

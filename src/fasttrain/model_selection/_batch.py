@@ -148,8 +148,14 @@ def batch_for(estimator, X, y, folds, scoring, *, n_jobs, error_score=np.nan, pa
               **options):
     """A :class:`Batch`, or None when the work is for scikit-learn's own function."""
     n_threads = threads_of(n_jobs)
-    if n_threads is None or parts_of(estimator) is None or y is None or params or not folds:
+    if n_threads is None or parts_of(estimator) is None or y is None or not folds:
         return None
+    if params:
+        if set(params) != {"sample_weight"} or isinstance(estimator, Pipeline):
+            return None
+        options["weights"] = np.asarray(params["sample_weight"])
+        if options["weights"].shape != (len(np.asarray(y)),) or options["weights"].dtype.kind not in "fiub":
+            return None
     if not Scoring.accepts(scoring) or is_followed(estimator):
         return None
     if error_score != "raise" and not isinstance(error_score, Number):
@@ -169,6 +175,8 @@ class Batch:
     folds : list of (train, test)
         Row numbers.
     scoring : None, str, callable, list, tuple, set, dict
+    weights : array of shape (n_samples,), optional
+        Of the rows in the fits; scores are not weighted.
     return_train_score, keep_models : bool
     n_threads : int
     stop_on_error : bool
@@ -177,10 +185,10 @@ class Batch:
         ``progress(n_done, n_jobs)`` now and then.
     """
 
-    def __init__(self, estimator, X, y, folds, scoring, *, return_train_score=False, keep_models=False, n_threads=1,
-                 stop_on_error=False, progress=None):
+    def __init__(self, estimator, X, y, folds, scoring, *, weights=None, return_train_score=False, keep_models=False,
+                 n_threads=1, stop_on_error=False, progress=None):
         self.estimator = estimator
-        self.X, self.y = X, y
+        self.X, self.y, self.weights = X, y, weights
         self.rows_of_y = np.asarray(y)
         self.set_folds(folds)
         self.scoring = Scoring(estimator, scoring)
@@ -319,7 +327,8 @@ class Batch:
                 try:
                     if hasattr(model, "callbacks"):
                         model.callbacks = [*as_callbacks(callbacks), _Cancel(self.cancel)]
-                    job.whole.fit(take(self.X, train), take(self.y, train))
+                    options = {} if self.weights is None else {"sample_weight": self.weights[train]}
+                    job.whole.fit(take(self.X, train), take(self.y, train), **options)
                 finally:
                     if hasattr(model, "callbacks"):
                         model.callbacks = callbacks

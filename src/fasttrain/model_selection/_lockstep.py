@@ -14,6 +14,7 @@ from fasttrain._conversion import own_class
 from fasttrain._stochastic_base import SHARED, StochasticLinear
 from fasttrain._stochastic_classifier import SGDClassifier, classifier_problems
 from fasttrain._stochastic_regressor import SGDRegressor, regressor_problem
+from fasttrain._validation import row_weights
 from fasttrain.model_selection._sites import gathered, sites_of, transformed
 
 __all__ = ["run"]
@@ -86,11 +87,15 @@ class _Data:
             estimator.n_features_in_ = self.lead.n_features_in_
             if hasattr(self.lead, "feature_names_in_"):
                 estimator.feature_names_in_ = self.lead.feature_names_in_
-        lead, n_rows = group[0], len(rows)
+        lead, n_rows, weight = group[0], len(rows), self.batch.weights
+        if weight is not None:
+            # what is wrong with the fold's own weights is the fold's own error
+            row_weights(weight[rows], n_rows, self.X.dtype, all_zero_accepted=self.classifier and lead.early_stopping)
+            weight = np.ascontiguousarray(weight, dtype=self.X.dtype)
         if not self.classifier:
             y = lead._check_targets(self.y, self.X.dtype)
             start = lead._fresh(y, self.X, None, None)
-            problem = regressor_problem(group, self.X, y, None, None, start, 1.0, rows=rows, X_rows=self.rows)
+            problem = regressor_problem(group, self.X, y, weight, None, start, 1.0, rows=rows, X_rows=self.rows)
             return [problem], lambda estimator, trained: estimator._adopt(trained, 1.0, n_rows)
         present = np.bincount(self.codes[rows], minlength=len(self.classes)) > 0
         classes, codes = self.classes, self.codes
@@ -99,7 +104,7 @@ class _Data:
             codes = np.minimum(np.cumsum(present) - 1, len(classes) - 1).clip(0)[codes]
         start = lead._fresh(classes, self.X, None, None)
         problems = classifier_problems(
-            group, self.X, self.y[rows], classes, codes, None, None, start, 1.0, rows=rows, X_rows=self.rows)
+            group, self.X, self.y[rows], classes, codes, weight, None, start, 1.0, rows=rows, X_rows=self.rows)
         return problems, lambda estimator, trained: estimator._adopt(classes, trained, start, 1.0, n_rows)
 
 

@@ -146,8 +146,11 @@ def _run_group(batch, jobs, data, held):
             setattr(lead, name, getattr(data.lead, name))
     try:
         loss, target = lead._target(lead._loss_spec(), data.y, data.X.dtype)
-        weights = lead._weights(None, data.y, data.X.dtype)
+        weights = lead._weights(batch.weights, data.y, data.X.dtype)
     except (ValueError, TypeError):
+        return jobs
+    if weights is not None and any(not np.delete(weights, held[job.fold]).any() for job in jobs):
+        # a fold without weight is for its own fit to refuse
         return jobs
     n_outputs = lead._n_outputs(target)
     total = float(len(data.X)) if weights is None else float(weights.sum(dtype=np.float64))
