@@ -28,8 +28,7 @@ INTERFACE_VERSION = 1
 
 # Modules whose C functions keep their signatures; the others' may change from one version to the next.
 MODULES = (
-    "activations", "categories", "columns", "dense", "losses", "penalties", "primitives", "quantiles", "rows",
-    "threads", "updates",
+    "activations", "categories", "columns", "dense", "losses", "penalties", "quantiles", "rows", "threads", "updates",
 )
 
 _FUSED = "__pyx_fuse_"
@@ -77,7 +76,7 @@ def _names(capsules):
     names = {}
     for key in sorted(capsules):
         match = re.fullmatch(r"(?:__pyx_fuse_[\d_]+)?([a-z]\w*)", key)
-        if match:
+        if match and b"(" in _get_name(capsules[key]):
             names.setdefault(match[1], []).append(key)
     return names
 
