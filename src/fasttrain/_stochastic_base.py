@@ -9,6 +9,7 @@ from sklearn.utils.validation import validate_data
 
 from fasttrain._conversion import Convertible
 from fasttrain._descents import SCHEDULES, SPARSE_INTERCEPT_DECAY
+from fasttrain._kernels.primitives import finite
 from fasttrain._spec import check_integer, check_real
 from fasttrain._validation import check_bool, check_string
 
@@ -147,8 +148,7 @@ class StochasticLinear(Convertible):
             return False
         if y.dtype.kind not in "iubf":
             return False
-        with np.errstate(over="ignore", invalid="ignore"):
-            return bool(np.isfinite(X.sum()) and np.isfinite(y.sum()))
+        return finite(X.reshape(-1)) and bool(y.dtype.kind != "f" or np.isfinite(y).all())
 
     def warn_at_end(self):
         if self.tol is not None and self.n_iter_ == self.max_iter:

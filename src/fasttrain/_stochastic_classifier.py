@@ -14,6 +14,7 @@ from fasttrain._descents import Problem, candidate, rows_of, train
 from fasttrain._kernels.threads import get_num_threads
 from fasttrain._stochastic_base import CLASSIFIER_LOSSES, StochasticLinear, start_array, subset
 from fasttrain._validation import row_weights
+from fasttrain.preprocessing.categories import unique
 
 
 class SGDClassifier(StochasticLinear, linear_model.SGDClassifier):
@@ -225,7 +226,7 @@ class SGDClassifier(StochasticLinear, linear_model.SGDClassifier):
             y = column_or_1d(y, warn=True)
             check_classification_targets(y)
         X, y = self.check_rows(X, y, reset=True)
-        classes, codes = np.unique(y, return_inverse=True)
+        classes, codes = unique(y, inverse=True)
         warm = self.warm_start and getattr(self, "coef_", None) is not None
         if warm:
             coef_init = self.coef_ if coef_init is None else coef_init
