@@ -212,7 +212,7 @@ def _decode_estimator(value, decoder):
         raise ValueError(f"{name!r} is not a class that is saved")
     model = kind(**{key: decoder(item) for key, item in value["params"].items()})
     for key, item in value["state"].items():
-        if not re.fullmatch(r"_?[A-Za-z]\w*", key) or key.startswith("__") or hasattr(kind, key):
+        if not re.fullmatch(r"_?[A-Za-z]\w*", key) or key.startswith("__") or getattr(kind, key, None) is not None:
             raise ValueError(f"{key!r} is not an attribute of a fitted {name}")
         setattr(model, key, decoder(item))
     return model
