@@ -136,6 +136,16 @@ def check_verbose(verbose):
     raise ValueError(f"verbose must be 'auto', 0, 1 or 2, got {verbose!r}")
 
 
+def check_callbacks(callbacks):
+    """Refuse what would never be called."""
+    for callback in callbacks:
+        for hook in ("on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end"):
+            if hasattr(callback, hook):
+                raise ValueError(
+                    f"callbacks must do without {hook}, as an epoch is one compiled call, got {type(callback).__name__}"
+                )
+
+
 def line(logs):
     """Numbers as Keras prints them."""
     return " - ".join(f"{name}: {value:.4f}" if abs(value) > 1e-3 else f"{name}: {value:.4e}"

@@ -438,6 +438,7 @@ class Sequential:
         check_flag(shuffle, "shuffle")
         data.check_verbose(verbose)
         callbacks = as_callbacks(callbacks)
+        data.check_callbacks(callbacks)
         rows = self._rows(x, y, sample_weight, class_weight)
         validation = None
         if validation_data is not None:

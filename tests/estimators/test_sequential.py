@@ -382,6 +382,11 @@ def test_x_is_neither_copied_nor_changed():
     assert (x == X).all()
 
 
+class EachBatch(Callback):
+    def on_train_batch_end(self, batch, logs=None):
+        raise AssertionError
+
+
 BAD = X.copy()
 BAD[3, 2] = np.nan
 
@@ -418,6 +423,7 @@ BAD[3, 2] = np.nan
     ({"steps_per_epoch": 3}, ValueError, "steps_per_epoch must be None"),
     ({"validation_steps": 3}, ValueError, "validation_steps must be None"),
     ({"callbacks": ["stop"]}, TypeError, "callbacks must be"),
+    ({"callbacks": [EachBatch()]}, ValueError, "without on_train_batch_end"),
     ({"resume_from": "nowhere"}, ValueError, "nowhere"),
 ])
 def test_bad_input_to_fit_changes_nothing(arguments, kind, message):
