@@ -18,7 +18,7 @@ LAYERS = [
      "_stochastic_regressor", "neural_network", "_network_base", "_network_classifier", "_network_docs",
      "_network_progress", "_network_regressor", "_network_settings", "models", "layers", "preprocessing",
      "model_selection", "inspection", "plotting", "interop", "patch", "persistence", "_conversion", "_replacements",
-     "_torch_state", "_twins", "keras", "_stack", "_keras_data", "_sequential_fit", "_sequential_files",
+     "_torch_state", "_twins", "keras", "_stack", "_layered", "_keras_data", "_sequential_fit", "_sequential_files",
      "rate_finder"},
     {"cli", "__main__", "demo", "_commands", "_csv", "_fitting", "_tutorial"},
 ]  # fmt: skip

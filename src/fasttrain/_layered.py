@@ -1,0 +1,294 @@
+"""A stack of Keras layers and the engine it becomes: layers, weights, and the optimizer's memory."""
+
+import numpy as np
+
+from fasttrain._memory import array_from_layers, array_to_layers
+from fasttrain._spec import check_integer
+from fasttrain._stack import network_of, pull, push, stack_of
+from fasttrain.keras import utils
+from fasttrain.keras.activations import name_of
+from fasttrain.layers import InputLayer, Layer, _automatic_name, checked_weights
+
+
+class LayeredModel:
+    """What a Sequential is before it is compiled."""
+
+    def __init__(self, layers=None, trainable=True, name=None):
+        if trainable is not True:
+            raise ValueError(f"trainable must be True, as the engine trains all layers, got {trainable!r}")
+        self.name = _automatic_name(type(self).__name__) if name is None else str(name)
+        self._input = None
+        self._layers = []
+        self.optimizer = self.history = self._objective = None
+        self.stop_training = False
+        self._compiled = None
+        self._rng = None
+        self._forget()
+        for layer in layers or ():
+            self.add(layer)
+
+    def _forget(self):
+        """No engine: the layers have changed."""
+        self._network = self._stack = None
+        self._pushed = {}
+
+    # ---- layers ----
+
+    @property
+    def layers(self):
+        return list(self._layers)
+
+    def add(self, layer):
+        """Put a layer on top. An optimizer's memory is lost."""
+        if not isinstance(layer, Layer):
+            raise TypeError(f"layer must be one of fasttrain.layers, got {layer!r}")
+        if isinstance(layer, InputLayer):
+            if self._layers or self._input is not None:
+                raise ValueError(f"layer {layer.name!r} is an input after other layers")
+            self._input = layer
+            return
+        if any(layer is one for one in self._layers):
+            raise ValueError(f"layer {layer.name!r} is in the model already")
+        if any(layer.name == one.name for one in self._layers):
+            raise ValueError(f"layer names must differ, got a second {layer.name!r}")
+        if layer.given_shape is not None and self._layers and layer.given_shape != self._top_shape():
+            raise ValueError(f"input_shape of {layer.name!r} is for the first layer, got {layer.given_shape}")
+        self._layers.append(layer)
+        self._forget()
+        shape = self._top_shape(but=1)
+        if shape is not None:
+            try:
+                self._build_layer(layer, shape)
+            except BaseException:
+                self._layers.pop()
+                raise
+
+    def _build_layer(self, layer, shape):
+        """Make the layer's weights for rows of ``shape``, or see that it has them; the shape of its output."""
+        if not layer.built:
+            return layer.build(shape, self._dtype())
+        if layer.input_shape[1:] != shape:
+            raise ValueError(f"layer {layer.name!r} was built for rows of shape {layer.input_shape[1:]}, got {shape}")
+        return layer.output_shape[1:]
+
+    def pop(self):
+        """Take the top layer off and return it."""
+        if not self._layers:
+            raise ValueError("the model has no layers")
+        self._forget()
+        return self._layers.pop()
+
+    def _given_shape(self):
+        """The shape of a row, where it was said; None else."""
+        if self._input is not None:
+            return self._input.given_shape
+        return self._layers[0].given_shape if self._layers else None
+
+    def _top_shape(self, but=0):
+        """The shape of the output of all but the last ``but`` layers; None when it is not known."""
+        layers = self._layers[:len(self._layers) - but]
+        if layers:
+            return layers[-1].output_shape[1:] if layers[-1].built else None
+        return self._given_shape()
+
+    def _dtype(self):
+        given = {layer.dtype for layer in (self._input, *self._layers) if layer is not None and layer.dtype is not None}
+        if len(given) > 1:
+            raise ValueError(f"all layers must have one dtype, got {', '.join(sorted(d.name for d in given))}")
+        return given.pop() if given else np.dtype(np.float32)
+
+    @property
+    def built(self):
+        return bool(self._layers) and all(layer.built for layer in self._layers)
+
+    def build(self, input_shape=None):
+        """Make the weights.
+
+        Parameters
+        ----------
+        input_shape : tuple, default=None
+            With the rows' axis first: ``(None, n_features)``. None takes that of the input.
+        """
+        shape = self._given_shape() if input_shape is None else tuple(input_shape)[1:]
+        if shape is None:
+            raise ValueError("input_shape must be given, as no layer has one")
+        shape = tuple(check_integer(size, "input_shape", low=1) for size in shape)
+        given = self._given_shape()
+        if given is not None and given != shape:
+            raise ValueError(f"input_shape must be (None, {', '.join(map(str, given))}), got {input_shape}")
+        stack_of(self._layers)
+        for layer in self._layers:
+            shape = self._build_layer(layer, shape)
+
+    @property
+    def input_shape(self):
+        """(None, ...), or None while it is not known."""
+        if self._layers and self._layers[0].built:
+            return self._layers[0].input_shape
+        shape = self._given_shape()
+        return None if shape is None else (None, *shape)
+
+    @property
+    def output_shape(self):
+        """(None, n_outputs), or None while the model is not built."""
+        return self._layers[-1].output_shape if self.built else None
+
+    # ---- the engine ----
+
+    def _engine(self):
+        """The network, with the layers' present weights."""
+        if not self.built:
+            self.build()
+        if self._network is None:
+            self._stack = stack_of(self._layers)
+            first = self._stack.units[0].dense
+            self._network = network_of(self._stack, first.input_shape[1], first.value("kernel").dtype)
+            self._pushed = {}
+            if self._stack.drops:
+                seeds = self._stack.seeds
+                self._network.set_seed(seeds[0] if seeds else int(self._generator().integers(2**63)))
+            if self.optimizer is not None:
+                self._set_optimizer()
+        weighted = [layer for layer in self._layers if layer.weight_names]
+        changed = False
+        for layer in weighted:
+            if layer._newer is not None and layer._newer is not self:
+                layer._newer.pull()
+            changed = changed or self._pushed.get(layer) != layer._version
+        if changed:
+            # what only the engine knows must not be overwritten by the layers' older values
+            self.pull()
+            push(self._stack, self._network)
+            self._pushed = {layer: layer._version for layer in weighted}
+        return self._network
+
+    def touch(self):
+        """Note that the engine's weights are newer than the layers'."""
+        for layer in self._pushed:
+            layer._newer = self
+            layer._version += 1
+            self._pushed[layer] = layer._version
+
+    def pull(self):
+        """Give the layers the engine's weights, where these are newer."""
+        late = [layer for layer in self._pushed if layer._newer is self]
+        if not late:
+            return
+        found = pull(self._stack, self._network)
+        for layer in late:
+            layer._newer = None
+            layer._values.update(found[layer])
+
+    def _set_optimizer(self):
+        """Tell the engine the update rule; its memory starts anew."""
+        spec = self.optimizer.spec()
+        settings = {**spec.settings(), "decay_biases": True}
+        self._network.set_optimizer(spec.rule, spec.slots, settings, spec.initial_state)
+        for slot, array in self._network.state.items():
+            array[:] = spec.initial_state.get(slot, 0.0)
+        self._network.counters = {"t": 0.0, "carried": 0.0}
+        self.optimizer.iterations = 0
+
+    def _generator(self):
+        """Draws orders of rows."""
+        if self._rng is None:
+            self._rng = np.random.default_rng(utils.generator().integers(2**63))
+        return self._rng
+
+    def __getstate__(self):
+        self.pull()
+        state = dict(vars(self))
+        if self._network is not None and self.optimizer is not None:
+            state["_memory"] = self._optimizer_state()
+        state.update(_network=None, _stack=None, _pushed={}, history=None)
+        return state
+
+    def __setstate__(self, state):
+        state = dict(state)
+        memory = state.pop("_memory", None)
+        vars(self).update(state)
+        if memory is not None:
+            self._engine()
+            self._set_optimizer_state(memory)
+
+    def _optimizer_state(self):
+        """All that the optimizer remembers, in arrays that do not depend on the engine's layout."""
+        network = self._network
+        return {
+            "rule": network.rule, "counters": dict(network.counters),
+            "slots": {slot: array_to_layers(network, array) for slot, array in network.state.items()},
+        }
+
+    def _set_optimizer_state(self, memory):
+        """Take over what :meth:`_optimizer_state` told."""
+        network = self._network
+        if memory["rule"] != network.rule or set(memory["slots"]) != set(network.state):
+            raise ValueError(f"the optimizer's memory must be of rule {network.rule!r}, got {memory['rule']!r}")
+        for slot, layers in memory["slots"].items():
+            network.state[slot][:] = array_from_layers(network, layers)
+        network.counters = memory["counters"]
+        self.optimizer.iterations = int(memory["counters"]["t"])
+
+    # ---- weights ----
+
+    @property
+    def weights(self):
+        """Copies of all layers' arrays, as :meth:`get_weights` gives them."""
+        return self.get_weights()
+
+    def get_weights(self):
+        """Copies of all layers' arrays, from the first layer on; a Dense has its kernel and its bias."""
+        return [array for layer in self._layers for array in layer.get_weights()]
+
+    def set_weights(self, weights):
+        """Change all layers' arrays to those of a list like that of :meth:`get_weights`; none, if one does not fit."""
+        if not self.built:
+            self.build()
+        weights = iter(checked_weights(weights, self._layers))
+        for layer in self._layers:
+            for name in layer.weight_names:
+                if name in layer._values:
+                    layer.take(name, next(weights))
+
+    def get_layer(self, name=None, index=None):
+        """The layer of a name or a number."""
+        if (name is None) == (index is None):
+            raise ValueError(f"one of name and index must be given, got {name!r} and {index!r}")
+        if index is not None:
+            return self._layers[index]
+        for layer in self._layers:
+            if layer.name == name:
+                return layer
+        raise ValueError(f"name must be one of {', '.join(repr(one.name) for one in self._layers)}, got {name!r}")
+
+    def count_params(self):
+        """Number of elements of all weights."""
+        if not self.built:
+            self.build()
+        return sum(layer.count_params() for layer in self._layers)
+
+    def summary(self, line_length=None, positions=None, print_fn=None, expand_nested=False, show_trainable=False,
+                layer_range=None):
+        """Print the layers with the shapes of their outputs and their numbers of parameters.
+
+        Parameters
+        ----------
+        print_fn : callable, default=None
+            Called with the text in place of print.
+        line_length, positions, expand_nested, show_trainable, layer_range
+            Not used.
+        """
+        table = [("Layer (type)", "Output Shape", "Param #")]
+        for layer in self._layers:
+            kind = type(layer).__name__
+            activation = getattr(layer, "activation", None)
+            if activation is not None and name_of(activation) != "linear":
+                kind += f", {name_of(activation)}"
+            shape = str(layer.output_shape) if layer.built else "?"
+            table.append((f"{layer.name} ({kind})", shape, f"{layer.count_params():,}" if layer.built else "0"))
+        widths = [max(len(row[i]) for row in table) for i in range(3)]
+        lines = [f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]:>{widths[2]}}" for row in table]
+        rule = "-" * len(lines[0])
+        total = sum(layer.count_params() for layer in self._layers) if self.built else 0
+        text = [f'Model: "{self.name}"', rule, lines[0], rule, *lines[1:], rule, f"Total params: {total:,}"]
+        (print if print_fn is None else print_fn)("\n".join(text))
