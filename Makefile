@@ -45,7 +45,7 @@ test-exhaustive: $(VENV)/.dev $(VENV)/.built
 bench: $(VENV)/.bench $(VENV)/.built
 	$(BIN)/python -m pytest benchmarks -q --benchmark-only $(PYTEST_ARGS)
 
-lint: $(VENV)/.dev
+lint: $(VENV)/.lint
 	$(BIN)/ruff check .
 	PATH="$(abspath $(BIN)):$$PATH" cython-lint src   # it looks for pycodestyle on the path
 
@@ -91,8 +91,14 @@ $(VENV)/.demo $(VENV)/.dev $(VENV)/.bench: $(VENV)/.%: pyproject.toml | $(BIN)/p
 	$(PIP) install --no-build-isolation --editable '.[$*]'
 	@touch $@ $(VENV)/.built
 
+# The linters need nothing compiled.
+$(VENV)/.lint: | $(BIN)/python
+	$(PIP) install 'ruff>=0.6' 'cython-lint>=0.16'
+	@touch $@
+
+# The docs extra, without the package that has it.
 $(VENV)/.docs: pyproject.toml | $(BIN)/python
-	$(PIP) install $$($(BIN)/python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['docs'])")
+	$(PIP) install 'mkdocs>=1.6,<2' 'mkdocs-material>=9.5,<10'
 	@touch $@
 
 $(DIST)/.built: $(PACKAGE) | $(BIN)/python
