@@ -92,9 +92,6 @@ def normalizations(network, parameters):
 class MultilayerPerceptron(Convertible, BaseEstimator):
     """What the classifier and the regressor share: everything but the meaning of y."""
 
-    # of weights that were set by hand, as scikit-learn allows it
-    batch_norm_ = None
-
     def _take(self, given):
         """Keep the parameters as they were given: ``locals()`` of ``__init__``, which must name every one of them."""
         del given["self"]
@@ -214,8 +211,10 @@ class MultilayerPerceptron(Convertible, BaseEstimator):
     def _load(self, network):
         """Give an engine the weights, and where it normalizes as they were made to, what belongs to that."""
         network.pack_layers(self.coefs_, self.intercepts_, network.parameters)
-        layers = [layer for layer in self.batch_norm_ or [] if layer is not None]
-        if layers and network.normalize == _places(self.batch_norm_):
+        # weights that were set by hand, as scikit-learn allows it, have none
+        entries = getattr(self, "batch_norm_", None)
+        layers = [layer for layer in entries or [] if layer is not None]
+        if layers and network.normalize == _places(entries):
             views = zip(network.gains_and_shifts(network.parameters), network.moving_statistics())
             for layer, ((scale, shift), (mean, variance)) in zip(layers, views, strict=True):
                 scale[:], shift[:] = layer["scale"], layer["shift"]
