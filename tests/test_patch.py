@@ -222,6 +222,20 @@ def test_answers_are_scikit_learns(patched, served):
     assert served() == []
 
 
+def test_saved_as_what_they_are(patched, tmp_path):
+    for i, model in enumerate((
+        sklearn.preprocessing.StandardScaler(),
+        make_pipeline(sklearn.preprocessing.StandardScaler(), sklearn.neural_network.MLPClassifier((3,), max_iter=3)),
+    )):
+        fasttrain.save(model.fit(X, y), tmp_path / str(i))
+        loaded = fasttrain.load(tmp_path / str(i))
+        assert type(getattr(loaded, "steps", [[None, loaded]])[0][1]) is fasttrain.preprocessing.StandardScaler
+        method = "predict" if i else "transform"
+        assert getattr(loaded, method)(X).tolist() == getattr(model, method)(X).tolist()
+    with pytest.raises(TypeError, match="Scaler cannot be saved"):
+        fasttrain.save(Scaler().fit(X), tmp_path / "refused")
+
+
 # ---- subclasses ----
 
 
@@ -370,6 +384,7 @@ def test_a_later_fit_is_tried_anew(served, monkeypatch):
     monkeypatch.setattr(RefusingScaler, "refuses", False)
     scaler.fit(2 * X)
     assert served() == []
+    assert vars(scaler).keys() == vars(sklearn.preprocessing.StandardScaler().fit(X)).keys()
     np.testing.assert_allclose(scaler.transform(X), (X - 2 * X.mean(axis=0)) / (2 * X.std(axis=0)))
     assert type(interop.to_sklearn(scaler)) is STOCK["preprocessing", "StandardScaler"]
 

@@ -26,6 +26,8 @@ logger = logging.getLogger("fasttrain")
 _REFUSALS = (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, NotImplementedError)
 # What scikit-learn hangs on an estimator before it fits it.
 _KEPT = ("_skl_callbacks", "_parent_callback_ctx", "_sklearn_output_config")
+# Modules of the bases that both classes have; their methods call those that are replaced.
+_COMMON = ("sklearn.base", "sklearn.utils", "sklearn.callback", "fasttrain._conversion")
 _LEARNING = ("fit", "partial_fit", "fit_transform")
 
 
@@ -127,13 +129,14 @@ def _served(name, fast, stock, refuse):
     theirs = _defined(name, stock)
     if own is theirs:
         return None
-    if not (isinstance(own or theirs, property) or callable(getattr(fast if own is not None else stock, name))):
+    found = theirs if own is None else own
+    if isinstance(found, property):
+        return property(functools.partial(_property, name), doc=found.__doc__)
+    source = getattr(stock if own is None else fast, name)
+    if not callable(source):
         return None
-    if isinstance(own or theirs, property):
-        return property(functools.partial(_property, name), doc=(own or theirs).__doc__)
-    source = getattr(fast if own is not None else stock, name)
     method = _method(name, own, source, stock, refuse)
-    if not isinstance(own or theirs, types.FunctionType):
+    if not isinstance(found, types.FunctionType):
         return _Conditional(name, method)
     return method
 
@@ -142,20 +145,16 @@ def _defined(name, cls):
     """The attribute as it stands in the class that defines it, if that is not one of the common bases."""
     for base in cls.__mro__:
         if name in vars(base):
-            return vars(base)[name] if base.__module__ not in ("sklearn.base",) and not _is_common(base) else None
+            return None if base.__module__.startswith(_COMMON) or base is object else vars(base)[name]
     return None
-
-
-def _is_common(base):
-    return base.__module__.startswith(("sklearn.utils", "sklearn.callback", "fasttrain._conversion")) or base is object
 
 
 def _property(name, self):
     if SERVED in vars(self):
         return getattr(_shadow(self), name)
-    fast = type(self)._fast
-    return getattr(super(_replacement_of(type(self)), self), name) if hasattr(fast, name) else getattr(
-        _twin(self, name), name)
+    if hasattr(type(self)._fast, name):
+        return getattr(super(_replacement_of(type(self)), self), name)
+    return getattr(_twin(self, name), name)
 
 
 def _replacement_of(cls):
@@ -196,14 +195,13 @@ def _method(name, own, source, stock, refuse):
         if reason is not None:
             return _by_stock(self, name, args, kwargs, ValueError(reason))
         before = (dict(vars(self)), _randomness(self)) if name in _LEARNING else None
+        # what a fit calls on its way is fasttrain's again
+        vars(self).pop(SERVED, None)
         try:
-            result = own.__get__(self, cls)(*args, **kwargs)
+            return own.__get__(self, cls)(*args, **kwargs)
         except _REFUSALS as refusal:
             _restore(self, before)
             return _by_stock(self, name, args, kwargs, refusal)
-        if marked:
-            vars(self).pop(SERVED, None)
-        return result
 
     return functools.wraps(source)(method)
 
@@ -302,7 +300,7 @@ def replacement_class(name, fast, stock, module):
     return Replacement(name, (fast,), namespace)
 
 
-def replacement_function(name, fast, stock, module, choose=None):
+def replacement_function(name, fast, stock, module, choose):
     """A function for ``stock`` that calls ``fast``, an object of its own so that it can be told from both.
 
     ``choose(fast, stock, args, kwargs)`` gives the function to call and its keyword arguments.
@@ -312,8 +310,8 @@ def replacement_function(name, fast, stock, module, choose=None):
     def function(*args, **kwargs):
         # what fasttrain itself calls by this name is scikit-learn's
         inner = sys._getframe(1).f_globals.get("__name__", "").startswith("fasttrain.")
-        if inner or choose is None:
-            return (stock if inner else fast)(*args, **kwargs)
+        if inner:
+            return stock(*args, **kwargs)
         function, kwargs = choose(fast, stock, args, kwargs)
         return function(*args, **kwargs)
 

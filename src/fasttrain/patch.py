@@ -52,16 +52,19 @@ def _several_outputs(self, name, args, kwargs):
     return None
 
 
-def _choose_for_folds(fast, stock, args, kwargs):
-    """fasttrain's cross-validation for what it makes a batch of.
+def _choose(fast, stock, args, kwargs):
+    """fasttrain's function for what it makes a batch of, scikit-learn's for all else.
 
-    Where every test part is one row it pools the predictions for r2 and its like, which is not scikit-learn's answer.
+    Where every test part is one row, fasttrain's cross-validation pools the predictions for r2 and its like, which is
+    not scikit-learn's answer.
     """
     try:
         given = inspect.signature(stock).bind(*args, **kwargs).arguments
         estimator, X, y = (given.get(name) for name in ("estimator", "X", "y"))
         if y is None or parts_of(estimator) is None or get_config().get("enable_metadata_routing"):
             return stock, kwargs
+        if stock.__name__ not in ("cross_validate", "cross_val_score"):
+            return fast, kwargs
         splitter = check_cv(given.get("cv"), y, classifier=is_classifier(estimator))
         folds = list(splitter.split(*indexable(X, y, given.get("groups"))))
         alone = all(len(test) == 1 for _, test in folds)
@@ -103,8 +106,7 @@ def _make():
         if isinstance(fast, type):
             made["model_selection", name] = stock, replacement_class(name, fast, stock, __name__)
         else:
-            choose = _choose_for_folds if name in ("cross_validate", "cross_val_score") else None
-            made["model_selection", name] = stock, replacement_function(name, fast, stock, __name__, choose)
+            made["model_selection", name] = stock, replacement_function(name, fast, stock, __name__, _choose)
     return made
 
 

@@ -32,6 +32,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from fasttrain import activations, losses, optimizers, penalties, schedules
 from fasttrain._archive import ArchiveKind
+from fasttrain._conversion import SERVED, own_class
 from fasttrain._kernels.activations import NAMES as KERNEL_ACTIVATIONS
 from fasttrain._plain import DECODING_ERRORS, Decoder, Encoder
 from fasttrain._spec import Spec
@@ -156,7 +157,7 @@ def _encode_more(value, where, encoder):
         return {"@": "pipeline", "steps": [[name, encoder(step, f"{where}.{name}")] for name, step in value.steps]}
     if isinstance(value, BaseEstimator):
         for name, kind in saved_classes().items():
-            if type(value) is kind:
+            if own_class(value) is kind and SERVED not in vars(value):
                 return _encode_estimator(name, value, where, encoder)
         raise TypeError(
             f"{where} cannot be saved: {type(value).__module__}.{type(value).__name__} is not plain data "
