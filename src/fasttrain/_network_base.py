@@ -434,14 +434,25 @@ class MultilayerPerceptron(Convertible, BaseEstimator):
         key = (dtype, *[c.shape for c in coefs], *self._hidden, *places)
         # taken out, so that another thread that predicts at the same time makes one of its own
         kept_key, network = _PREDICTORS.pop(self, (None, None))
-        if kept_key == key:
-            self._load(network)
+        if kept_key == key and type(X) is np.ndarray and len(X) == 1 and self._unpacked():
+            raw = network.predict_row(coefs, self.intercepts_, X[0])
         else:
-            network = self._new_network(self._hidden, places)
-        raw = raw_predict(network, X, get_num_threads(self.n_threads))
+            if kept_key == key:
+                self._load(network)
+            else:
+                network = self._new_network(self._hidden, places)
+            raw = raw_predict(network, X, get_num_threads(self.n_threads))
         if network.parameters.size <= _MOST_KEPT:
             _PREDICTORS[self] = key, network
         return raw
+
+    def _unpacked(self):
+        """Whether the engine can read the weights where they are."""
+        dtype = self.coefs_[0].dtype
+        return getattr(self, "batch_norm_", None) is None and all(
+            array.dtype == dtype and array.flags.c_contiguous and array.flags.aligned
+            for array in (*self.coefs_, *self.intercepts_)
+        )
 
     def __getstate__(self):
         # the engine holds addresses; what it knows beyond coefs_ is the optimizer's memory of a partial fit

@@ -460,3 +460,27 @@ def test_log_probabilities_are_finite_where_probabilities_are_zero():
     assert (model.predict_proba(far) == 0).any()
     assert np.isfinite(model.predict_log_proba(far)).all()
     np.testing.assert_allclose(np.exp(model.predict_log_proba(X)), model.predict_proba(X), rtol=1e-9, atol=1e-300)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("hidden", [(), (1,), (7, 130), (64, 3), (257,)], ids=str)
+@pytest.mark.parametrize("outputs", [1, 3, 6, 40])
+def test_a_row_alone_gives_the_bytes_of_a_batch(outputs, hidden, dtype):
+    rng = np.random.default_rng(outputs)
+    X, y = rng.normal(size=(30, 37)).astype(dtype), rng.normal(size=(30, outputs)).astype(dtype)
+    activation = [("tanh", "silu", "relu")[i % 3] for i in range(len(hidden))] or "relu"
+    model = MLPRegressor(
+        hidden_layer_sizes=hidden, activation=activation, max_iter=2, tol=0.0, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model.fit(X, y.ravel() if outputs == 1 else y)
+    whole = model.predict(X)
+    for _ in range(2):
+        for i in (0, 29):
+            assert model.predict(X[i:i + 1].copy()).tobytes() == whole[i:i + 1].tobytes()
+    # weights that were changed, and weights that do not lie as the engine reads them
+    model.coefs_[0][3] += 1
+    changed = model.predict(X)
+    assert model.predict(X[4:5].copy()).tobytes() == changed[4:5].tobytes() != whole[4:5].tobytes()
+    model.coefs_ = [np.asfortranarray(coef) for coef in model.coefs_]
+    assert model.predict(X[4:5].copy()).tobytes() == changed[4:5].tobytes()

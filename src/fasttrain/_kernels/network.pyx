@@ -9,7 +9,9 @@ from fasttrain._kernels.layout cimport Layout
 from fasttrain._kernels.passes cimport (
     LOSS_ROWS, MAX_CHUNKS, SMALL_BATCH, fit_task, fold_normalization, point_layers,
 )
-from fasttrain._kernels.primitives cimport FT_LOSS_softmax_crossentropy, all_finite, ft_update
+from fasttrain._kernels.primitives cimport (
+    FT_LOSS_softmax_crossentropy, activate, all_finite, ft_update, row_times, rows_dot,
+)
 from fasttrain._kernels.steps cimport (
     SCRATCH, block_rows, chunk_count, finish_gradient, fit_threads, gradient_threads, in_two_phases, predict_threads,
     refresh_transposes, take_turns,
@@ -510,6 +512,47 @@ cdef class Network(Layout):
         cdef sparse_rows dense
         dense.data = NULL
         return self._predict(&dense, &X[0, 0] if X.shape[0] else NULL, X.shape[1], X.shape[0], n_threads)
+
+    def predict_row(self, coefs, intercepts, const real[::1] x):
+        """:meth:`raw_predict`, of shape (1, n_outputs), of one row by weights that are not packed, without batch norm.
+
+        For a wide layer packing takes longer than the row. ``coefs`` (n_in, n_out) and ``intercepts`` are of the
+        network's dtype and C-contiguous; the bytes are those of :meth:`raw_predict`.
+        """
+        cdef layer* shape
+        cdef const real[:, ::1] w
+        cdef const real[::1] b
+        cdef real[:, ::1] spare
+        cdef real[:, ::1] z
+        cdef const real* row = &x[0]
+        cdef real* column
+        cdef Py_ssize_t f, o
+        cdef int i, n_layers = self.task.n_layers
+        out = np.empty((1, self.layers[n_layers - 1].n_out), dtype=self.dtype)
+        z = out
+        if "row" not in self.hold:
+            widest = max(max(self.layers[i].n_in, self.layers[i].width) for i in range(n_layers))
+            self.hold["row"] = np.zeros((2, widest), dtype=self.dtype)
+        spare = self.hold["row"]
+        for i in range(n_layers):
+            shape = &self.layers[i]
+            w = coefs[i]
+            b = intercepts[i]
+            if shape.panel:
+                row_times(row, shape.n_in, &w[0, 0], shape.n_out, shape.n_out, &b[0],
+                          &z[0, 0] if i == n_layers - 1 else &spare[i % 2, 0])
+            else:
+                column = &spare[i % 2, 0]
+                for o in range(shape.n_out):
+                    for f in range(shape.n_in):
+                        column[f] = w[f, o]
+                    rows_dot(&row, 1, shape.n_in, column, shape.n_in, 1, &b[o], 1, &z[0, o], 1, NULL)
+            if i < n_layers - 1:
+                row = &spare[i % 2, 0]
+                if shape.activation:
+                    # whole vectors, as a batch has them
+                    activate(shape.activation, <real> shape.activation_parameter, row, &spare[i % 2, 0], shape.width)
+        return out
 
     def raw_predict_csr(self, const real[::1] data, indices, indptr, int n_threads=1):
         """:meth:`raw_predict` of CSR rows; the arrays are those of :meth:`bind_csr`."""

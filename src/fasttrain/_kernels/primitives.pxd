@@ -106,6 +106,8 @@ cdef extern from "ops.h" nogil:
             const float* const* ahead) noexcept nogil
         void (*rows_panel)(const float* const* rows, Py_ssize_t m, Py_ssize_t k, const float* panel,
             Py_ssize_t width, const float* bias, float* z_out, Py_ssize_t ldz) noexcept nogil
+        void (*row_times)(const float* x, Py_ssize_t k, const float* w, Py_ssize_t ldw, Py_ssize_t n,
+            const float* bias, float* z_out) noexcept nogil
         void (*columns_panel)(const float* const* rows, Py_ssize_t m, Py_ssize_t first, Py_ssize_t last,
             const float* d, Py_ssize_t ldd, Py_ssize_t width, int accumulate, float* g_io) noexcept nogil
         void (*column_sums)(const float* d, Py_ssize_t ldd, Py_ssize_t m, Py_ssize_t width, int accumulate,
@@ -173,6 +175,8 @@ cdef extern from "ops.h" nogil:
             const double* const* ahead) noexcept nogil
         void (*rows_panel)(const double* const* rows, Py_ssize_t m, Py_ssize_t k, const double* panel,
             Py_ssize_t width, const double* bias, double* z_out, Py_ssize_t ldz) noexcept nogil
+        void (*row_times)(const double* x, Py_ssize_t k, const double* w, Py_ssize_t ldw, Py_ssize_t n,
+            const double* bias, double* z_out) noexcept nogil
         void (*columns_panel)(const double* const* rows, Py_ssize_t m, Py_ssize_t first, Py_ssize_t last,
             const double* d, Py_ssize_t ldd, Py_ssize_t width, int accumulate, double* g_io) noexcept nogil
         void (*column_sums)(const double* d, Py_ssize_t ldd, Py_ssize_t m, Py_ssize_t width, int accumulate,
@@ -473,3 +477,11 @@ cdef inline void deviation_sums(const real* x, Py_ssize_t ldx, Py_ssize_t m, Py_
         ops_f32.deviation_sums(x, ldx, m, width, shift, s1_io, s2_io)
     else:
         ops_f64.deviation_sums(x, ldx, m, width, shift, s1_io, s2_io)
+
+
+cdef inline void row_times(const real* x, Py_ssize_t k, const real* w, Py_ssize_t ldw, Py_ssize_t n, const real* bias,
+        real* z_out) noexcept nogil:
+    if real is float:
+        ops_f32.row_times(x, k, w, ldw, n, bias, z_out)
+    else:
+        ops_f64.row_times(x, k, w, ldw, n, bias, z_out)

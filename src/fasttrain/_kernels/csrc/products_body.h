@@ -229,6 +229,52 @@ FT_INLINE void FT(tile_rows)(const FT_REAL *const *rows, ptrdiff_t k, const FT_R
             FT_STORE(z_out + r * ldz + v * FT_LANES, acc[r][v]);
 }
 
+/* The same for one row and weights that are not packed: n columns, rows of w ldw apart. Eight vectors at a time, so that most
+ * layers are read from front to back. */
+FT_INLINE void FT(row_tile)(const FT_REAL *x, ptrdiff_t k, const FT_REAL *w, ptrdiff_t ldw, const int V, const FT_REAL *bias,
+                            FT_REAL *z_out)
+{
+    FT(vector) acc[8];
+#pragma GCC unroll 8
+    for (int v = 0; v < V; v++)
+        acc[v] = FT_LOAD(bias + v * FT_LANES);
+    for (ptrdiff_t i = 0; i < k; i++) {
+        const FT(vector) a = FT_SPLAT(x[i]);
+#pragma GCC unroll 8
+        for (int v = 0; v < V; v++)
+            acc[v] += a * FT_LOAD(w + i * ldw + v * FT_LANES);
+    }
+#pragma GCC unroll 8
+    for (int v = 0; v < V; v++)
+        FT_STORE(z_out + v * FT_LANES, acc[v]);
+}
+
+static void FT(row_times)(const FT_REAL *x, ptrdiff_t k, const FT_REAL *w, ptrdiff_t ldw, ptrdiff_t n, const FT_REAL *bias,
+                          FT_REAL *z_out)
+{
+    ptrdiff_t c = 0;
+    for (; c + 8 * FT_LANES <= n; c += 8 * FT_LANES)
+        FT(row_tile)(x, k, w + c, ldw, 8, bias + c, z_out + c);
+    for (; c + 2 * FT_LANES <= n; c += 2 * FT_LANES)
+        FT(row_tile)(x, k, w + c, ldw, 2, bias + c, z_out + c);
+    for (; c + FT_LANES <= n; c += FT_LANES)
+        FT(row_tile)(x, k, w + c, ldw, 1, bias + c, z_out + c);
+    if (c == n)
+        return;
+    if (n >= FT_LANES) {
+        /* the last vector reaches back over columns that are done, and does them again the same way */
+        c = n - FT_LANES;
+        FT(row_tile)(x, k, w + c, ldw, 1, bias + c, z_out + c);
+        return;
+    }
+    FT_REAL acc[FT_LANES];
+    memcpy(acc, bias, (size_t)n * sizeof(FT_REAL));
+    for (ptrdiff_t i = 0; i < k; i++)
+        for (c = 0; c < n; c++)
+            acc[c] += x[i] * w[i * ldw + c];
+    memcpy(z_out, acc, (size_t)n * sizeof(FT_REAL));
+}
+
 /* R features by V vectors of g = rows^T d, held in registers over the m rows of a batch. */
 FT_INLINE void FT(tile_columns)(const FT_REAL *const *rows, ptrdiff_t m, ptrdiff_t f, const FT_REAL *d, ptrdiff_t ldd,
                                 const int R, const int V, int accumulate, FT_REAL *g_io)
