@@ -15,12 +15,13 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PACKAGE := $(SOURCES) pyproject.toml MANIFEST.in README.md LICENSE $(shell find src -name '*.py')
 DIST := dist
 WHEEL_VENV := $(VENV)-wheel
+PEERS_VENV := $(VENV)-peers
 # Not the repository: what is tested is what the wheel has installed.
 OUTSIDE := $(WHEEL_VENV)/elsewhere
 
 # The install compiles; nothing may compile beside it.
 .NOTPARALLEL:
-.PHONY: demo test check test-exhaustive bench lint docs wheel wheel-test wheel-check signatures sanitize clean
+.PHONY: demo test peers-test check test-exhaustive bench lint docs wheel wheel-test wheel-check signatures sanitize clean
 
 demo: $(VENV)/.demo $(VENV)/.built
 	$(BIN)/fasttrain demo --out $(OUT)
@@ -34,6 +35,11 @@ test: $(WHEEL_VENV)/.ready
 wheel-test: $(WHEEL_VENV)/.ready
 	cd $(OUTSIDE) && FASTTRAIN_DIST=$(abspath $(DIST)) $(abspath $(WHEEL_VENV))/bin/python -m pytest $(abspath tests) \
 	    -q -m wheel $(PYTEST_ARGS)
+
+# Beside Keras and PyTorch themselves, in an environment of its own: their threads are no company for tests that fork.
+peers-test: $(PEERS_VENV)/.ready
+	cd $(PEERS_VENV) && bin/python -m pytest $(abspath tests)/parity/test_keras_parity.py $(abspath tests)/test_interop.py \
+	    -q $(PYTEST_ARGS)
 
 # The tests on the working tree, recompiled where it has changed: for work on it.
 check: $(VENV)/.dev $(VENV)/.built
@@ -74,7 +80,7 @@ sanitize: $(VENV)/.dev
 	    $(BIN)/python -m pytest tests/kernels tests/embedding -q -p no:cacheprovider $(PYTEST_ARGS)
 
 clean:
-	rm -rf $(VENV) $(WHEEL_VENV) build $(DIST) site src/*.egg-info .pytest_cache .ruff_cache .hypothesis .benchmarks $(OUT)
+	rm -rf $(VENV) $(WHEEL_VENV) $(PEERS_VENV) build $(DIST) site src/*.egg-info .pytest_cache .ruff_cache .hypothesis .benchmarks $(OUT)
 	find src \( -name '*.so' -o -name '*.html' \) -delete
 	rm -f $(patsubst %.pyx,%.c,$(wildcard src/fasttrain/_kernels/*.pyx))
 
@@ -112,6 +118,11 @@ $(WHEEL_VENV)/.ready: $(DIST)/.built
 	$(WHEEL_VENV)/bin/python -m pip --disable-pip-version-check --quiet install "$$(echo $(DIST)/*.whl)[dev]"
 	mkdir $(OUTSIDE)
 	cd $(OUTSIDE) && ../bin/python -c "import fasttrain; assert 'site-packages' in fasttrain.__file__, fasttrain.__file__"
+	@touch $@
+
+$(PEERS_VENV)/.ready: $(DIST)/.built
+	$(PYTHON) -m venv --clear $(PEERS_VENV)
+	$(PEERS_VENV)/bin/python -m pip --disable-pip-version-check --quiet install "$$(echo $(DIST)/*.whl)[keras]" 'pytest>=8' torch==2.13.0
 	@touch $@
 
 $(VENV)/.built: $(SOURCES) | $(BIN)/python
