@@ -127,3 +127,8 @@ def test_kernels_know_nothing_above_them(path):
         assert not {module.split(".")[0] for module, _ in imports(path)} & {"sklearn", "scipy", "pandas"}
         if path.suffix in (".pyx", ".pxd"):
             assert not re.search(r"cimport\s+numpy", path.read_text()), "the build has no NumPy headers"
+
+
+def test_every_kernel_has_declarations_that_others_may_cimport():
+    kernels = SOURCE / "_kernels"
+    assert {p.stem for p in kernels.glob("*.pyx")} <= {p.stem for p in kernels.glob("*.pxd")}

@@ -19,6 +19,8 @@ SHAPES = [
     (20, (40, 9), ("silu", "tanh"), 12, "softmax_crossentropy", 2600, 1300),
     (6, (), (), 3, "half_squared_error", 60, 11),
     (7, (5,), ("tanh",), 6, "half_squared_error", 3000, 3000),
+    # an odd number of parameters
+    (6, (), (), 1, "half_squared_error", 1500, 1500),
 ]
 EXTRAS = {
     "penalties": lambda n: {"l1": np.linspace(0.001, 0.01, n), "l2": np.linspace(0.1, 0.02, n)},
@@ -294,3 +296,10 @@ def test_gradient_by_fourth_order_differences(shape, extra):
         values = {m: step(start + m * h * direction, 0.0) for m in (-2, -1, 1, 2)}
         slope = (values[-2] - 8 * values[-1] + 8 * values[1] - values[2]) / (12 * h)
         assert slope == pytest.approx(gradient @ direction, rel=1e-6, abs=1e-7)
+
+
+def test_a_prediction_drops_nothing_and_copies_what_overflows():
+    network = Network(2, 1, "float64", True, (3,), [("relu", 1.0)])
+    network.set_dropout([0.5, 0.5])
+    network.parameters[:] = network.pack_layers([np.full((2, 3), 1e308), np.ones((3, 1))], [np.zeros(3), np.zeros(1)])
+    np.testing.assert_array_equal(network.raw_predict(np.full((1, 2), 10.0)), [[np.inf]])

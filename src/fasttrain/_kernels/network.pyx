@@ -5,7 +5,6 @@ import numpy as np
 from libc.math cimport INFINITY, isfinite
 
 from fasttrain._kernels.layers cimport layer, sparse_rows
-from fasttrain._kernels.layout cimport Layout
 from fasttrain._kernels.passes cimport (
     LOSS_ROWS, MAX_CHUNKS, SMALL_BATCH, fit_task, fold_normalization, point_layers,
 )
@@ -66,12 +65,6 @@ cdef class Network(Layout):
     sequence is ``set_loss``, ``set_optimizer``, ``bind``, then for each epoch ``start_epoch`` and ``run`` until it
     returns True. One instance is for one thread at a time.
     """
-
-    cdef int n_threads
-    cdef readonly object average
-    cdef readonly tuple loss
-    cdef readonly dict state
-    cdef double steps_done
 
     def __cinit__(self, *args, **kwargs):
         self.state = {}
@@ -370,8 +363,10 @@ cdef class Network(Layout):
             sums = 2 * MAX_CHUNKS + 2 * self.task.n_loss_sums + 2 * self.task.n_groups
             address = self._array("gathered", threads * loss_rows * (self.task.gathered_width + 1), self.dtype)
             self.task.gathered = <void*> address
-            address = self._array("partial", partial + threads * SCRATCH, self.dtype)
+            address = self._array("partial", partial, self.dtype)
             self.task.partial = <void*> address
+            address = self._array("scratch", threads * SCRATCH, self.dtype)
+            self.task.scratch = <void*> address
             address = self._array("sums", sums, np.float64)
             self.task.sums = <double*> address
             address = self._array("turns", self.task.n_groups, np.intp)

@@ -89,7 +89,8 @@ cdef struct fit_task:
     Py_ssize_t* cursors     # into sparse rows, capacity for each thread
     void* gathered          # y and weight of a block in the batch's order
     Py_ssize_t gathered_width
-    void* partial           # gradient sums of the chunks, or of the tasks
+    void* partial           # gradient sums of the chunks, or of the whole of a small batch
+    void* scratch           # SCRATCH elements for each thread
     double* sums
     Py_ssize_t n_loss_sums  # of a batch
     const Py_ssize_t* turns # numbers of the groups that each thread updates, thread after thread

@@ -94,16 +94,13 @@ cdef void change_input(fit_task* task, buffers* at, Py_ssize_t first, Py_ssize_t
     cdef real* copies = <real*> at.base + at.capacity * task.input + first * n_in
     cdef const real* x = <const real*> task.x
     cdef const real* row
-    cdef const real* other
-    cdef double a = 1.0
-    if task.mix_share != NULL:
-        a = task.mix_share[at.due]
     for i in range(m):
         row = <const real*> at.rows[first + i]
-        other = row
         if task.mix_share != NULL:
-            other = x + mixed_with(task, at, at.origin + first + i) * task.ldx
-        mix(<real> a, row, other, copies + i * n_in, n_in)
+            mix(<real> task.mix_share[at.due], row,
+                x + mixed_with(task, at, at.origin + first + i) * task.ldx, copies + i * n_in, n_in)
+        else:
+            memcpy(copies + i * n_in, row, n_in * sizeof(real))
         at.rows[first + i] = copies + i * n_in
     place = (at.origin + first) * n_in
     if task.noise > 0.0:
@@ -203,8 +200,7 @@ cdef void forward(fit_task* task, buffers* at, Py_ssize_t first, Py_ssize_t m, c
                 drop_rows(task, at, i, first, m, <const real*> base + at.capacity * shape.a,
                           base + at.capacity * shape.o)
             elif shape.normalize != NORMALIZE_AFTER:
-                mix(<real> 1, <const real*> base + at.capacity * shape.a, <const real*> base + at.capacity * shape.a,
-                    base + at.capacity * shape.o, m * shape.width)
+                memcpy(base + at.capacity * shape.o, base + at.capacity * shape.a, m * shape.width * sizeof(real))
     linear(task, at, task.n_layers - 1, first, m, ahead, like)
 
 

@@ -49,69 +49,6 @@ cdef enum:
     _DIVERGED = 3           # its loss or its weights left the finite numbers
 
 
-cdef struct job_state:
-    int rule
-    ft_update settings      # constants; rate, moments and scale are filled in for each step
-    bint corrected_root
-    double momentum_decay
-    double weight_decay
-    double clip_norm
-    double scale            # one over the weight of its rows
-    const double* rates     # of each step
-    Py_ssize_t max_iter
-    double tol
-    Py_ssize_t patience
-    const int64_t* held     # rows that it does not see, ascending
-    Py_ssize_t n_held
-    void* w                 # n_outputs rows of k1
-    void* s1
-    void* s2
-    void* s3
-    double* history         # the objective of each epoch
-    # where it stands
-    Py_ssize_t n_iter
-    Py_ssize_t waited
-    double best
-    double carried
-    Py_ssize_t next_held
-    double loss_sum
-    int status
-
-
-cdef struct stack_task:
-    const void* x           # n rows, C-contiguous
-    Py_ssize_t n
-    Py_ssize_t k
-    Py_ssize_t k1           # with the column of ones of the intercept
-    Py_ssize_t k1_padded
-    bint has_bias
-    bint is_double
-    const void* y           # n targets of each output, one after the other; n class codes for the softmax
-    const void* weight      # of rows; NULL for ones
-    int loss
-    double loss_parameter
-    Py_ssize_t n_outputs
-    job_state* jobs
-    Py_ssize_t n_jobs
-    job_state** active
-    Py_ssize_t n_active
-    # X laid out both ways, or room for one block of it
-    const void* packed_columns
-    const void* packed_rows
-    bint is_packed
-    # workspace
-    void* columns
-    void* rows
-    void* z
-    void* g
-    void* g_block
-    const void** w_rows
-    const void** d_rows
-    void* weights
-    void* logits
-    Py_ssize_t next_block
-
-
 cdef inline Py_ssize_t up(Py_ssize_t n, Py_ssize_t multiple) noexcept nogil:
     return (n + multiple - 1) // multiple * multiple
 
@@ -366,13 +303,6 @@ cdef class Stack:
     packed : tuple or None
         What :func:`pack` has made of X; None lays out each block in each step.
     """
-
-    cdef stack_task task
-    cdef readonly object dtype
-    cdef readonly list weights
-    cdef readonly list histories
-    cdef readonly list states
-    cdef object hold
 
     def __cinit__(self):
         memset(&self.task, 0, sizeof(stack_task))

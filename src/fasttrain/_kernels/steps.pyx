@@ -229,8 +229,8 @@ cdef void small_batches(fit_task* task, int thread, int n_threads, const real* l
     cdef double* penalty_sums = weight_sums + task.n_loss_sums
     cdef double* norm_sums = penalty_sums + n_groups
     cdef real* gathered = <real*> task.gathered + thread * LOSS_ROWS * (task.gathered_width + 1)
-    cdef real* scratch = <real*> task.partial + thread * SCRATCH
-    cdef real* whole_gradient = <real*> task.partial + n_threads * SCRATCH
+    cdef real* scratch = <real*> task.scratch + thread * SCRATCH
+    cdef real* whole_gradient = <real*> task.partial
     cdef real* g
     cdef bint clips_norm = isfinite(task.clip_norm), stop = False, by_panels = keeps_panels(task, n_threads)
     cdef double total, weight, norm, carried = task.carried, scale, penalty_factor
@@ -443,7 +443,7 @@ cdef void large_batches(fit_task* task, int thread, int n_threads, const real* l
     cdef double* norm_sums = penalty_sums + n_groups
     cdef double total, norm, scale, penalty_factor, carried = task.carried
     cdef real* g = <real*> task.partial
-    cdef real* scratch = g + task.n_chunks * task.n_parameters + thread * SCRATCH
+    cdef real* scratch = <real*> task.scratch + thread * SCRATCH
     cdef group it
     cdef ft_update h
     while due < n_batches:
