@@ -299,7 +299,7 @@ def test_gradient_by_fourth_order_differences(shape, extra):
 
 
 def test_a_prediction_drops_nothing_and_copies_what_overflows():
-    network = Network(2, 1, "float64", True, (3,), [("relu", 1.0)])
+    network = Network(2, 1, "float64", True, (4,), [("relu", 1.0)])
     network.set_dropout([0.5, 0.5])
-    network.parameters[:] = network.pack_layers([np.full((2, 3), 1e308), np.ones((3, 1))], [np.zeros(3), np.zeros(1)])
+    network.parameters[:] = network.pack_layers([np.full((2, 4), 1e308), np.ones((4, 1))], [np.zeros(4), np.zeros(1)])
     np.testing.assert_array_equal(network.raw_predict(np.full((1, 2), 10.0)), [[np.inf]])

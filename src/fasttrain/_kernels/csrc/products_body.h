@@ -275,6 +275,14 @@ static void FT(row_times)(const FT_REAL *x, ptrdiff_t k, const FT_REAL *w, ptrdi
     memcpy(z_out, acc, (size_t)n * sizeof(FT_REAL));
 }
 
+/* Narrow panels do little work for a line they read: D's part of the panel is copied together, and as many rows are taken at a
+ * time as stay in the first-level cache beside A's lines. Rows of a power of two bytes would all fall in a few of its sets. */
+#if FT_PANEL_VECTORS == 2
+#define FT_ROWS_PACKED 64
+#else
+#define FT_ROWS_PACKED 0
+#endif
+
 /* R features by V vectors of g = rows^T d, held in registers over the m rows of a batch. */
 FT_INLINE void FT(tile_columns)(const FT_REAL *const *rows, ptrdiff_t m, ptrdiff_t f, const FT_REAL *d, ptrdiff_t ldd,
                                 const int R, const int V, int accumulate, FT_REAL *g_io)
@@ -289,6 +297,9 @@ FT_INLINE void FT(tile_columns)(const FT_REAL *const *rows, ptrdiff_t m, ptrdiff
     for (ptrdiff_t i = 0; i < m; i++) {
         const FT_REAL *x = rows[i] + f;
         FT(vector) b[4];
+#if FT_ROWS_PACKED
+        __builtin_prefetch(x + 64 / sizeof(FT_REAL));
+#endif
 #pragma GCC unroll 4
         for (int v = 0; v < V; v++)
             b[v] = FT_LOAD(d + i * ldd + v * FT_LANES);
@@ -356,8 +367,8 @@ static void FT(rows_panel)(const FT_REAL *const *rows, ptrdiff_t m, ptrdiff_t k,
     }
 }
 
-static void FT(columns_panel)(const FT_REAL *const *rows, ptrdiff_t m, ptrdiff_t first, ptrdiff_t last, const FT_REAL *d,
-                              ptrdiff_t ldd, ptrdiff_t width, int accumulate, FT_REAL *g_io)
+FT_INLINE void FT(columns_walk)(const FT_REAL *const *rows, ptrdiff_t m, ptrdiff_t first, ptrdiff_t last, const FT_REAL *d,
+                                ptrdiff_t ldd, ptrdiff_t width, int accumulate, FT_REAL *g_io)
 {
     ptrdiff_t i = first;
     const ptrdiff_t end = last;
@@ -377,6 +388,30 @@ static void FT(columns_panel)(const FT_REAL *const *rows, ptrdiff_t m, ptrdiff_t
         break;
 #endif
     }
+}
+
+static void FT(columns_panel)(const FT_REAL *const *rows, ptrdiff_t m, ptrdiff_t first, ptrdiff_t last, const FT_REAL *d,
+                              ptrdiff_t ldd, ptrdiff_t width, int accumulate, FT_REAL *g_io)
+{
+#if FT_ROWS_PACKED
+    if (m * ldd * (ptrdiff_t)sizeof(FT_REAL) <= 16384) {
+        FT(columns_walk)(rows, m, first, last, d, ldd, width, accumulate, g_io);
+        return;
+    }
+    FT_REAL packed[FT_ROWS_PACKED * FT_PANEL_VECTORS * FT_LANES] __attribute__((aligned(64)));
+    ptrdiff_t begin = 0;
+    do {
+        const ptrdiff_t part = m - begin < FT_ROWS_PACKED ? m - begin : FT_ROWS_PACKED;
+        for (ptrdiff_t i = 0; i < part; i++)
+            for (ptrdiff_t c = 0; c < width; c += FT_LANES)
+                FT_STORE(packed + i * width + c, FT_LOAD(d + (begin + i) * ldd + c));
+        FT(columns_walk)(rows + begin, part, first, last, packed, width, width, accumulate, g_io);
+        begin += part;
+        accumulate = 1;
+    } while (begin < m);
+#else
+    FT(columns_walk)(rows, m, first, last, d, ldd, width, accumulate, g_io);
+#endif
 }
 
 static void FT(column_sums)(const FT_REAL *d, ptrdiff_t ldd, ptrdiff_t m, ptrdiff_t width, int accumulate, FT_REAL *s_io)
@@ -404,5 +439,6 @@ static void FT(prefetch_rows)(const FT_REAL *const *rows, ptrdiff_t m, ptrdiff_t
 #undef FT_TILE_3
 #undef FT_TILE_4
 #undef FT_WALK
+#undef FT_ROWS_PACKED
 #undef FT_ROWS_TILE
 #undef FT_COLUMNS_TILE

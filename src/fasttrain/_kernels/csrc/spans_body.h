@@ -5,7 +5,8 @@ typedef FT_REAL FT(vector) __attribute__((vector_size(FT_VECTOR_BYTES)));
 typedef FT_REAL FT(loose) __attribute__((vector_size(FT_VECTOR_BYTES), aligned(sizeof(FT_REAL)), may_alias));
 #define FT_LOAD(p) ((FT(vector))(*(const FT(loose) *)(p)))
 #define FT_STORE(p, v) (*(FT(loose) *)(p) = (FT(loose))(v))
-#define FT_SPLAT(x) ((FT(vector)){0} + (x))
+/* A scalar in every lane. Minus zero, not plus: x - 0 is x for every x, -0 included, so the compiler leaves only the broadcast. */
+#define FT_SPLAT(x) ((x) - (FT(vector)){0})
 
 #define FT_DECLARE(result, name, arguments) static result FT(name) arguments;
 FT_OPS(FT_DECLARE)
