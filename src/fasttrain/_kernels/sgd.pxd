@@ -7,6 +7,7 @@ cdef extern from "sgd.h" nogil:
         FT_SGD_PAUSED
         FT_SGD_N_COLUMNS
         FT_SGD_PADDING
+        FT_SGD_TOGETHER
         FT_SGD_alpha
         FT_SGD_l1_ratio
         FT_SGD_l2_ratio

@@ -244,7 +244,6 @@ cdef class Descent:
             row_numbers = rows
             s.n_rows = row_numbers.shape[0]
         s.n_candidates = s.n_slots = n
-        s.n_padded = 1 if n == 1 else (n + 7) // 8 * 8
         s.loss = LOSSES[loss]
         s.fit_intercept = fit_intercept
         s.shuffle = shuffle
@@ -293,6 +292,7 @@ cdef class Descent:
             schedule = candidate["schedule"]
             s.aggressive = 1 if schedule == "pa1" else 2 if schedule == "pa2" else s.aggressive
         s.history_capacity = <Py_ssize_t> min(longest, 256.0)
+        s.n_padded = 1 if n == 1 else padded_length(n, X.is_double)
 
         # The first pass measures the arena, the second carves it.
         cdef Py_ssize_t total = 0
@@ -316,7 +316,7 @@ cdef class Descent:
             for i in range(s.n_rows):
                 s.shuffling[i] = <int32_t> i
         memset(s.columns, 0, FT_SGD_N_COLUMNS * s.n_padded * sizeof(double))
-        memset(s.weights, 0, (n + 1) * s.stride * size)
+        memset(s.weights, 0, n * s.stride * size)
         memset(s.panels, 0, self.panel_bytes(n, size))
         if s.with_average:
             memset(s.averages, 0, n * s.stride * size)
@@ -335,7 +335,7 @@ cdef class Descent:
     cdef carve(self, ft_sgd* s, Py_ssize_t n, Py_ssize_t size, Py_ssize_t* offset):
         cdef Py_ssize_t vectors = n * s.stride * size, order = (s.n_rows + FT_SGD_PADDING) * sizeof(int32_t)
         s.columns = <double*> self.block(offset, FT_SGD_N_COLUMNS * s.n_padded * sizeof(double))
-        s.weights = self.block(offset, vectors + s.stride * size)
+        s.weights = self.block(offset, vectors)
         s.panels = self.block(offset, self.panel_bytes(n, size))
         s.averages = self.block(offset, vectors) if s.with_average else NULL
         s.q = self.block(offset, vectors) if s.with_l1 else NULL
@@ -354,11 +354,12 @@ cdef class Descent:
         s.average_intercepts = <double*> self.block(offset, n * sizeof(double))
 
     cdef Py_ssize_t panel_bytes(self, Py_ssize_t n, Py_ssize_t size) noexcept:
-        """Of the panels that dense candidates without L1 terms and averages stand in, when they fill most of one."""
+        """Of the panels of dense candidates without L1 terms and averages, and the workspace of each panel's steps."""
         cdef ft_sgd* s = &self.fit
-        if self.X.is_sparse or s.with_l1 or s.with_average or s.aggressive or 3 * n * size <= 2 * 64:
+        if n == 1 or self.X.is_sparse or s.with_l1 or s.with_average or s.aggressive:
             return 0
-        return padded_length(n, self.X.is_double) * s.n_features * size
+        return padded_length(n, self.X.is_double) * (
+            s.n_features * size + FT_SGD_TOGETHER * (2 * size + 4 * <Py_ssize_t> sizeof(double)))
 
     def __dealloc__(self):
         free(self.arena)

@@ -19,6 +19,8 @@ typedef ptrdiff_t ft_size;
 enum { FT_SGD_SINGLE = 0, FT_SGD_PA1 = 1, FT_SGD_PA2 = 2 };
 /* The farthest look ahead of the present row. */
 enum { FT_SGD_PADDING = 64 };
+/* Rows that the candidates of a dense fit in lockstep take together. */
+enum { FT_SGD_TOGETHER = 4 };
 enum { FT_SGD_NO_SCORE = 0, FT_SGD_ACCURACY = 1, FT_SGD_R2 = 2, FT_SGD_R2_EXPONENTIAL = 3 };
 
 /* The loss numbers are kinds.h's; the SGD log loss is binary_crossentropy, y in {0, 1}. */
@@ -91,7 +93,7 @@ typedef struct {
     ft_size n_train;
     ft_size n_candidates;
     ft_size n_slots; /* candidates that are still in training */
-    ft_size n_padded; /* slots rounded up to 8: the length of a column */
+    ft_size n_padded; /* slots rounded up to whole 64 bytes of reals: the length of a column; 1 for one */
     int loss;
     int aggressive; /* FT_SGD_SINGLE, FT_SGD_PA1, FT_SGD_PA2 */
     int with_l1;
@@ -121,8 +123,8 @@ typedef struct {
     const double *score_total; /* by candidate: what the sum over rows is measured against */
 
     double *columns;
-    void *weights; /* (n_candidates + 1) x stride, by candidate; the last is a spare one of zeros */
-    void *panels; /* of dense fits with many slots: by 64 bytes of slots, a line for each feature */
+    void *weights; /* by candidate */
+    void *panels; /* of dense fits in lockstep: by 64 bytes of slots, a line for each feature; then their workspace */
     void *averages;
     void *q;       /* L1 penalty each weight did have */
     void *lanes;   /* by candidate: 4 x 64 bytes: squares, absolutes, and their sums over steps */

@@ -1,189 +1,351 @@
-/* Steps of many candidates on dense rows, without L1 terms and averages. */
-
-/* Moves two candidates by row x, which is loaded once for both, and takes their products with the row `next`. */
-FT_INLINE void FT(sgd_pair_pass)(FT_REAL *first, FT_REAL *second, const FT_REAL *x, const FT_REAL *next, ft_size n,
-                                 const FT(tail) *tail, FT_REAL first_move, FT_REAL second_move, double *first_dot,
-                                 double *second_dot)
-{
-    FT(vector) a0 = {0}, a1 = {0}, a2 = {0}, b0 = {0}, b1 = {0}, b2 = {0};
-    ft_size j = 0;
-#define FT_PAIR(at, here_, ahead_, a, b)                                                                          \
-    do {                                                                                                          \
-        const FT(vector) here = (here_), ahead = (ahead_);                                                        \
-        const FT(vector) v = FT(load)(first + (at)) + first_move * here;                                          \
-        const FT(vector) u = FT(load)(second + (at)) + second_move * here;                                        \
-        FT(store)(first + (at), v);                                                                               \
-        FT(store)(second + (at), u);                                                                              \
-        a += v * ahead;                                                                                           \
-        b += u * ahead;                                                                                           \
-    } while (0)
-    for (; j + 2 * FT_LANES <= n; j += 2 * FT_LANES) {
-        FT_PAIR(j, FT(load)(x + j), FT(load)(next + j), a0, b0);
-        FT_PAIR(j + FT_LANES, FT(load)(x + j + FT_LANES), FT(load)(next + j + FT_LANES), a1, b1);
-    }
-    if (j + FT_LANES <= n) {
-        FT_PAIR(j, FT(load)(x + j), FT(load)(next + j), a0, b0);
-        j += FT_LANES;
-    }
-    if (j < n)
-        FT_PAIR(j, FT(load_tail)(x, tail), FT(load_tail)(next, tail), a2, b2);
-#undef FT_PAIR
-    *first_dot = FT(sum)((a0 + a1) + a2);
-    *second_dot = FT(sum)((b0 + b1) + b2);
-}
-
-/* Weights in panels: slots are lanes. A panel is 64 bytes wide and has a line for each feature, so a row's element is one
- * broadcast for all its slots and no product is summed across lanes. The weights stand in panels from the first row of an
- * epoch to its last. */
-FT_INLINE FT_REAL *FT(panel_of)(const ft_sgd *s, ft_size k)
-{
-    return (FT_REAL *)s->panels + k / FT_LANE_BLOCK * FT_LANE_BLOCK * s->n_features + k % FT_LANE_BLOCK;
-}
-
-static void FT(sgd_copy_panels)(const ft_sgd *s, ft_size n, const double *c, ft_size in_panels, int into_panels)
-{
-    for (ft_size k = 0; k < in_panels; k++) {
-        FT_REAL *w = (FT_REAL *)s->weights + FT_CANDIDATE(k) * s->stride, *p = FT(panel_of)(s, k);
-        for (ft_size j = 0; j < s->n_features; j++) {
-            if (into_panels)
-                p[j * FT_LANE_BLOCK] = w[j];
-            else
-                w[j] = p[j * FT_LANE_BLOCK];
-        }
-    }
-}
+/* Steps of many candidates on dense rows, without L1 terms and averages.
+ *
+ * Weights stand in panels whose lanes are slots: a panel is 64 bytes wide and has a line for each feature, so a row's element
+ * is one broadcast for all its slots and no product is summed across lanes. Rows are taken a few together: with the weights v
+ * before them, the products of row r are
+ *     v_r . x_r = v . x_r + sum over j < r of move_j (x_j . x_r),
+ * where the products of rows are the same for every slot. So a panel is read twice and written once for all of them, and a
+ * step waits for the scalars of the one before, not for a pass over its weights. */
 
 #define FT_PANEL_VECTORS (64 / FT_VECTOR_BYTES)
 
-/* Moves the slots of one panel by row x, and takes their products with the row `next`. */
-FT_INLINE void FT(sgd_panel_pass)(FT_REAL *panel, const FT_REAL *x, const FT_REAL *next, ft_size n, const FT_REAL *move,
-                                  FT_REAL *dot)
+typedef struct {
+    const FT_REAL *x[FT_SGD_TOGETHER];
+    FT_REAL product[FT_SGD_TOGETHER][FT_SGD_TOGETHER]; /* x[r] . x[j], j <= r */
+} FT(sgd_rows_together);
+
+/* What stands behind the panels for each of them: the products of its slots with the rows, what the rows' steps move them by,
+ * and what of a step the weights do not decide. */
+typedef struct {
+    FT_REAL dot[FT_SGD_TOGETHER][64 / sizeof(FT_REAL)];
+    FT_REAL move[FT_SGD_TOGETHER][64 / sizeof(FT_REAL)];
+    double y[FT_SGD_TOGETHER][64 / sizeof(FT_REAL)];
+    double rate[FT_SGD_TOGETHER][64 / sizeof(FT_REAL)];    /* update of the weights = rate * gradient */
+    double wscale[FT_SGD_TOGETHER][64 / sizeof(FT_REAL)];  /* after the step's shrinking */
+    double inverse[FT_SGD_TOGETHER][64 / sizeof(FT_REAL)]; /* 1 / wscale */
+} FT(sgd_panel_steps);
+
+FT_INLINE ft_size FT(panel_count)(const ft_sgd *s) { return (s->n_candidates + FT_LANE_BLOCK - 1) / FT_LANE_BLOCK; }
+
+FT_INLINE FT_REAL *FT(panel)(const ft_sgd *s, ft_size p)
 {
-    FT(vector) m[FT_PANEL_VECTORS], acc[FT_PANEL_VECTORS][4];
-    for (int u = 0; u < FT_PANEL_VECTORS; u++) {
-        m[u] = FT(load)(move + u * FT_LANES);
-        for (int r = 0; r < 4; r++)
-            acc[u][r] = (FT(vector)){0};
-    }
-#define FT_PANEL_LINE(j, r)                                                                                       \
-    for (int u = 0; u < FT_PANEL_VECTORS; u++) {                                                                  \
-        FT_REAL *at = panel + (j) * FT_LANE_BLOCK + u * FT_LANES;                                                 \
-        const FT(vector) v = FT(load)(at) + m[u] * x[j];                                                          \
-        FT(store)(at, v);                                                                                         \
-        acc[u][r] += v * next[j];                                                                                 \
-    }
-    ft_size j = 0;
-    for (; j + 4 <= n; j += 4) {
-        FT_PANEL_LINE(j, 0)
-        FT_PANEL_LINE(j + 1, 1)
-        FT_PANEL_LINE(j + 2, 2)
-        FT_PANEL_LINE(j + 3, 3)
-    }
-    for (; j < n; j++)
-        FT_PANEL_LINE(j, 0)
-#undef FT_PANEL_LINE
-    for (int u = 0; u < FT_PANEL_VECTORS; u++)
-        FT(store)(dot + u * FT_LANES, (acc[u][0] + acc[u][1]) + (acc[u][2] + acc[u][3]));
+    return (FT_REAL *)s->panels + p * FT_LANE_BLOCK * s->n_features;
 }
 
-/* The columns of a panel's slots as reals; 0 past the slots. */
-FT_INLINE void FT(sgd_panel_moves)(const double *column, ft_size count, FT_REAL *out)
+FT_INLINE FT(sgd_panel_steps) *FT(panel_steps)(const ft_sgd *s, ft_size p)
 {
-    if (count >= FT_LANE_BLOCK) {
-        for (ft_size l = 0; l < FT_LANE_BLOCK; l++)
-            out[l] = (FT_REAL)column[l];
-    } else {
-        for (ft_size l = 0; l < FT_LANE_BLOCK; l++)
-            out[l] = l < count ? (FT_REAL)column[l] : 0;
+    return (FT(sgd_panel_steps) *)FT(panel)(s, FT(panel_count)(s)) + p;
+}
+
+FT_INLINE FT_REAL *FT(panel_lane)(const ft_sgd *s, ft_size k)
+{
+    return FT(panel)(s, k / FT_LANE_BLOCK) + k % FT_LANE_BLOCK;
+}
+
+static void FT(sgd_copy_panels)(const ft_sgd *s, ft_size n, const double *c, int into_panels)
+{
+    for (ft_size k = 0; k < s->n_slots; k++) {
+        FT_REAL *w = (FT_REAL *)s->weights + FT_CANDIDATE(k) * s->stride, *lane = FT(panel_lane)(s, k);
+        for (ft_size j = 0; j < s->n_features; j++) {
+            if (into_panels)
+                lane[j * FT_LANE_BLOCK] = w[j];
+            else
+                w[j] = lane[j * FT_LANE_BLOCK];
+        }
     }
+}
+
+/* 0 when a product is not finite. */
+FT_INLINE int FT(sgd_row_products)(FT(sgd_rows_together) *rows, ft_size n, const FT(tail) *tail)
+{
+    FT(vector) acc[FT_SGD_TOGETHER][FT_SGD_TOGETHER] = {{{0}}}, x[FT_SGD_TOGETHER];
+#define FT_PRODUCTS(load)                                                                                         \
+    _Pragma("GCC unroll 4") for (int r = 0; r < FT_SGD_TOGETHER; r++) x[r] = load;                                \
+    _Pragma("GCC unroll 4") for (int r = 0; r < FT_SGD_TOGETHER; r++)                                             \
+        _Pragma("GCC unroll 4") for (int q = 0; q <= r; q++) acc[r][q] += x[r] * x[q];
+    ft_size j = 0;
+    for (; j + FT_LANES <= n; j += FT_LANES) {
+        FT_PRODUCTS(FT(load)(rows->x[r] + j))
+    }
+    if (j < n) {
+        FT_PRODUCTS(FT(load_tail)(rows->x[r], tail))
+    }
+#undef FT_PRODUCTS
+    FT_REAL zero = 0;
+#pragma GCC unroll 4
+    for (int r = 0; r < FT_SGD_TOGETHER; r++)
+#pragma GCC unroll 4
+        for (int q = 0; q <= r; q++) {
+            rows->product[r][q] = FT(sum)(acc[r][q]);
+            zero += rows->product[r][q] * 0;
+        }
+    return zero == 0;
+}
+
+FT_INLINE void FT(sgd_panel_products)(const FT_REAL *panel, const FT(sgd_rows_together) *rows, ft_size n,
+                                      FT(sgd_panel_steps) *out)
+{
+    const FT_REAL *const *x = rows->x;
+    for (int u = 0; u < FT_PANEL_VECTORS; u++) {
+        FT(vector) even[FT_SGD_TOGETHER] = {{0}}, odd[FT_SGD_TOGETHER] = {{0}};
+        const FT_REAL *line = panel + u * FT_LANES;
+        ft_size j = 0;
+        for (; j + 2 <= n; j += 2) {
+            const FT(vector) v = FT(load)(line + j * FT_LANE_BLOCK), w = FT(load)(line + (j + 1) * FT_LANE_BLOCK);
+#pragma GCC unroll 4
+            for (int r = 0; r < FT_SGD_TOGETHER; r++) {
+                even[r] += v * x[r][j];
+                odd[r] += w * x[r][j + 1];
+            }
+        }
+        if (j < n) {
+            const FT(vector) v = FT(load)(line + j * FT_LANE_BLOCK);
+#pragma GCC unroll 4
+            for (int r = 0; r < FT_SGD_TOGETHER; r++)
+                even[r] += v * x[r][j];
+        }
+#pragma GCC unroll 4
+        for (int r = 0; r < FT_SGD_TOGETHER; r++)
+            FT(store)(out->dot[r] + u * FT_LANES, even[r] + odd[r]);
+    }
+}
+
+FT_INLINE void FT(sgd_panel_moves)(FT_REAL *panel, const FT(sgd_rows_together) *rows, ft_size n,
+                                   const FT(sgd_panel_steps) *steps)
+{
+    const FT_REAL *const *x = rows->x;
+    for (int u = 0; u < FT_PANEL_VECTORS; u++) {
+        FT(vector) move[FT_SGD_TOGETHER];
+#pragma GCC unroll 4
+        for (int r = 0; r < FT_SGD_TOGETHER; r++)
+            move[r] = FT(load)(steps->move[r] + u * FT_LANES);
+        for (ft_size j = 0; j < n; j++) {
+            FT_REAL *line = panel + j * FT_LANE_BLOCK + u * FT_LANES;
+            FT(vector) v = FT(load)(line);
+#pragma GCC unroll 4
+            for (int r = 0; r < FT_SGD_TOGETHER; r++)
+                v += move[r] * x[r][j];
+            FT(store)(line, v);
+        }
+    }
+}
+
+/* The columns' slots of a panel side by side; columns are padded to whole panels. */
+#define FT_OF_PANEL(l) _Pragma("GCC ivdep") for (ft_size l = 0; l < FT_LANE_BLOCK; l++)
+
+/* Plans the steps of panel p's slots on the rows; 0 when the scale of one must go into its weights meanwhile. */
+FT_INLINE int FT(sgd_plan_together)(const ft_sgd *s, ft_size n, const double *c, ft_size p, const int32_t *numbers,
+                                    int count, double t)
+{
+    FT(sgd_panel_steps) *steps = FT(panel_steps)(s, p);
+    const ft_size k = p * FT_LANE_BLOCK, active = s->n_slots - k;
+    double wscale[64 / sizeof(FT_REAL)], step[64 / sizeof(FT_REAL)];
+    int safe = 1;
+    memcpy(wscale, &FT_COLUMN(wscale)[k], sizeof wscale);
+    for (int r = 0; r < count; r++) {
+        const FT_REAL *y = (const FT_REAL *)s->y + numbers[r];
+        const FT_REAL sample_weight = s->sample_weight ? ((const FT_REAL *)s->sample_weight)[numbers[r]] : 1;
+        const double time = t + r;
+        if (s->y_stride == 0) {
+            const double target = y[0];
+            FT_OF_PANEL(l) steps->y[r][l] = target;
+        } else {
+            FT_OF_PANEL(l) steps->y[r][l] = y[s->y_stride * (ft_size)FT_COLUMN(candidate)[k + l]];
+        }
+        memcpy(step, &FT_COLUMN(eta_floor)[k], sizeof step);
+        if (s->with_power)
+            for (ft_size l = 0; l < FT_LANE_BLOCK; l++)
+                if (FT_COLUMN(power_t)[k + l] == FT_COLUMN(power_t)[k + l])
+                    step[l] = FT(sgd_power)(time, FT_COLUMN(power_t)[k + l]);
+        FT_OF_PANEL(l) {
+            step[l] = FT_COLUMN(eta)[k + l] / (FT_COLUMN(eta_time)[k + l] * (FT_COLUMN(eta_shift)[k + l] + time - 1) + step[l]);
+            const FT_REAL class_weight = (FT_REAL)ft_sgd_select(
+                steps->y[r][l] > 0, FT_COLUMN(weight_positive)[k + l], FT_COLUMN(weight_negative)[k + l]);
+            steps->rate[r][l] = -step[l] * (FT_REAL)(class_weight * sample_weight);
+            wscale[l] *= (FT_REAL)ft_max_f64(1.0 - FT_COLUMN(l2_ratio)[k + l] * step[l] * FT_COLUMN(alpha)[k + l], 0);
+            steps->wscale[r][l] = wscale[l];
+            steps->inverse[r][l] = 1 / wscale[l];
+        }
+    }
+    for (ft_size l = 0; l < FT_LANE_BLOCK; l++)
+        safe &= l >= active || wscale[l] >= FT_RESET_WSCALE;
+    return safe;
+}
+
+/* Writes the scales that have become too small into the weights, between the products of a single row and its moves. */
+static __attribute__((noinline)) void FT(sgd_reset_lanes)(const ft_sgd *s)
+{
+    for (ft_size k = 0; k < s->n_slots; k++) {
+        FT(sgd_panel_steps) *steps = FT(panel_steps)(s, k / FT_LANE_BLOCK);
+        const ft_size at = k % FT_LANE_BLOCK;
+        const double wscale = steps->wscale[0][at];
+        if (wscale >= FT_RESET_WSCALE)
+            continue;
+        FT_REAL *lane = FT(panel_lane)(s, k);
+        for (ft_size j = 0; j < s->n_features; j++)
+            lane[j * FT_LANE_BLOCK] *= (FT_REAL)wscale;
+        steps->wscale[0][at] = steps->inverse[0][at] = 1;
+    }
+}
+
+static void FT(sgd_panel_squares)(const ft_sgd *s, ft_size n, double *c)
+{
+    for (ft_size k = 0; k < s->n_slots; k++) {
+        const FT_REAL *lane = FT(panel_lane)(s, k);
+        FT_REAL square = 0;
+        for (ft_size j = 0; j < s->n_features; j++)
+            square += lane[j * FT_LANE_BLOCK] * lane[j * FT_LANE_BLOCK];
+        FT_COLUMN(square)[k] = square;
+    }
+}
+
+#define FT_SGD_PANEL_LOSS(name, limit)                                                                                case FT_LOSS_##name:                                                                                                  g = ft_##name##_gradient_f64(y, p, FT_COLUMN(parameter)[k + l]);                                                  loss = ft_##name##_f64(y, p, FT_COLUMN(parameter)[k + l]);                                                        if (limit)                                                                                                            g = ft_clip_f64(g, -1e12, 1e12);                                                                              break;
+
+/* Row r's step of panel p's slots, but for the weights. */
+FT_INLINE void FT(sgd_step_of_panel)(const ft_sgd *s, ft_size n, double *c, ft_size p, int r,
+                                     const FT(sgd_rows_together) *rows, const int kind, const double decay)
+{
+    FT(sgd_panel_steps) *steps = FT(panel_steps)(s, p);
+    const ft_size k = p * FT_LANE_BLOCK;
+    const double square = rows->product[r][r];
+    FT_REAL dot[64 / sizeof(FT_REAL)];
+    for (int u = 0; u < FT_PANEL_VECTORS; u++) {
+        FT(vector) sum = FT(load)(steps->dot[r] + u * FT_LANES);
+        for (int q = 0; q < r; q++)
+            sum += FT(load)(steps->move[q] + u * FT_LANES) * rows->product[r][q];
+        FT(store)(dot + u * FT_LANES, sum);
+    }
+    FT_OF_PANEL(l) {
+        const double before = FT_COLUMN(wscale)[k + l], y = steps->y[r][l];
+        const double p = (FT_REAL)(dot[l] * before) + FT_COLUMN(intercept)[k + l];
+        double g = 0, loss = 0;
+        FT_COLUMN(sum_square)[k + l] += FT_COLUMN(square)[k + l] * (before * before);
+        switch (kind) {
+        case FT_LOSS_binary_crossentropy: {
+            /* log(1 + e) is left to the flush, as a product of (1 + e) */
+            const double sign = 1 - 2 * y, margin = sign * p;
+            const FT(sgd_exponential) e = FT(sgd_exp_minus)(ft_abs_f64(p));
+            const double whole = (1 + e.base) + e.scale * e.series;
+            g = (sign * ft_sgd_select(margin >= 0, 1, e.base) + ft_sgd_select(margin >= 0, 0, sign * e.scale) * e.series) /
+                whole;
+            loss = ft_max_f64(margin, 0);
+            FT_COLUMN(product)[k + l] *= whole;
+            break;
+        }
+            FT_SGD_PANEL_LOSS(hinge, 0)
+            FT_SGD_PANEL_LOSS(squared_hinge, 1)
+            FT_SGD_PANEL_LOSS(modified_huber, 1)
+            FT_SGD_PANEL_LOSS(half_squared_error, 1)
+            FT_SGD_PANEL_LOSS(huber, 1)
+            FT_SGD_PANEL_LOSS(epsilon_insensitive, 0)
+            FT_SGD_PANEL_LOSS(squared_epsilon_insensitive, 1)
+            FT_SGD_PANEL_LOSS(quantile, 0)
+            FT_SGD_PANEL_LOSS(poisson, 1)
+        default:
+            break;
+        }
+        const double update = g * steps->rate[r][l];
+        const FT_REAL move = (FT_REAL)(update * steps->inverse[r][l]);
+        FT_COLUMN(sum_loss)[k + l] += loss;
+        FT_COLUMN(wscale)[k + l] = steps->wscale[r][l];
+        FT_COLUMN(update)[k + l] = update * decay;
+        FT_COLUMN(square)[k + l] += (double)move * (2 * (double)dot[l] + (double)move * square);
+        steps->move[r][l] = move;
+    }
+    /* in a loop of its own, so that it is rounded before it is added, as scikit-learn rounds it */
+    FT_OF_PANEL(l) FT_COLUMN(intercept)[k + l] += FT_COLUMN(update)[k + l];
+}
+
+/* The rows' steps of every slot, but for the weights. */
+static __attribute__((noinline)) void FT(sgd_steps_together)(const ft_sgd *s, ft_size n, double *c, int count,
+                                                             const FT(sgd_rows_together) *rows)
+{
+    const double decay = s->fit_intercept ? s->intercept_decay : 0;
+    const ft_size panels = n / FT_LANE_BLOCK;
+#define FT_SGD_PANEL_KIND(name)                                                                                   \
+    case FT_LOSS_##name:                                                                                          \
+        for (int r = 0; r < count; r++)                                                                           \
+            for (ft_size p = 0; p < panels; p++)                                                                  \
+                FT(sgd_step_of_panel)(s, n, c, p, r, rows, FT_LOSS_##name, decay);                                \
+        break;
+    switch (s->loss) {
+        FT_SGD_PANEL_KIND(binary_crossentropy)
+        FT_SGD_PANEL_KIND(hinge)
+        FT_SGD_PANEL_KIND(squared_hinge)
+        FT_SGD_PANEL_KIND(modified_huber)
+        FT_SGD_PANEL_KIND(half_squared_error)
+        FT_SGD_PANEL_KIND(huber)
+        FT_SGD_PANEL_KIND(epsilon_insensitive)
+        FT_SGD_PANEL_KIND(squared_epsilon_insensitive)
+        FT_SGD_PANEL_KIND(quantile)
+        FT_SGD_PANEL_KIND(poisson)
+    default:
+        break;
+    }
+#undef FT_SGD_PANEL_KIND
+#undef FT_SGD_PANEL_LOSS
+#undef FT_OF_PANEL
+}
+
+/* Steps on up to FT_SGD_TOGETHER rows. */
+static void FT(sgd_take_together)(const ft_sgd *s, ft_size n, double *c, const int32_t *numbers, int count, double t,
+                                  const FT(tail) *tail)
+{
+    const ft_size features = s->n_features, slots = s->n_slots;
+    FT(sgd_rows_together) rows;
+    int safe = 1;
+    for (int r = 0; r < FT_SGD_TOGETHER; r++)
+        rows.x[r] = FT(dense_row)(&s->X, numbers[r < count ? r : 0], features, s->stride);
+    for (ft_size p = 0; p * FT_LANE_BLOCK < slots; p++)
+        safe &= FT(sgd_plan_together)(s, n, c, p, numbers, count, t);
+    /* a slot that stands still must not take a product that is infinite times 0 */
+    safe &= FT(sgd_row_products)(&rows, features, tail);
+    if (!safe && count > 1) {
+        for (int r = 0; r < count; r++)
+            FT(sgd_take_together)(s, n, c, numbers + r, 1, t + r, tail);
+        return;
+    }
+    for (ft_size p = 0; p * FT_LANE_BLOCK < slots; p++)
+        FT(sgd_panel_products)(FT(panel)(s, p), &rows, features, FT(panel_steps)(s, p));
+    if (!safe)
+        FT(sgd_reset_lanes)(s);
+    FT(sgd_steps_together)(s, n, c, count, &rows);
+    for (ft_size p = 0; p * FT_LANE_BLOCK < slots; p++) {
+        FT(sgd_panel_steps) *steps = FT(panel_steps)(s, p);
+        for (int r = count; r < FT_SGD_TOGETHER; r++)
+            memset(steps->move[r], 0, sizeof steps->move[r]);
+        FT(sgd_panel_moves)(FT(panel)(s, p), &rows, features, steps);
+    }
+    if (!safe)
+        FT(sgd_panel_squares)(s, n, c);
 }
 
 /* The loop of dense fits in lockstep without L1 terms and averages. The norms of the objective follow from the products that
- * are there, |v + move x|^2 = |v|^2 + move (2 v . x + move |x|^2), and are taken afresh in every call. Slots go in panels;
- * those that would fill less than two thirds of one go two by two, an odd one at the end with a spare vector. */
+ * are there, |v + move x|^2 = |v|^2 + move (2 v . x + move |x|^2), and are taken afresh every FT_SGD_FLUSH_ROWS rows. A slice
+ * begins at a multiple of FT_SGD_TOGETHER rows of the epoch, and ends at one or with the epoch. */
 static __attribute__((noinline)) void FT(sgd_many_loop)(ft_sgd *s, ft_size end)
 {
-    const ft_size rest = s->n_slots % FT_LANE_BLOCK;
-    const ft_size in_panels = 3 * rest > 2 * FT_LANE_BLOCK ? s->n_slots : s->n_slots - rest;
-    const ft_size n = s->n_padded, slots = s->n_slots, features = s->n_features, stride = s->stride;
+    const ft_size n = s->n_padded, slots = s->n_slots, features = s->n_features;
     double *c = s->columns;
     const FT(tail) tail = FT(tail_of)(features);
-    const int32_t *training = s->training;
-    FT_REAL *weights = (FT_REAL *)s->weights, *spare = weights + s->n_candidates * stride;
-    const FT_REAL *x = FT(dense_row)(&s->X, training[s->position], features, stride);
-    double t = s->t, unused;
-    for (ft_size k = 0; k < slots; k++) {
-        FT_REAL *w = weights + FT_CANDIDATE(k) * stride;
-        if (k < in_panels && s->has_dot) {
-            const FT_REAL *p = FT(panel_of)(s, k);
-            for (ft_size j = 0; j < features; j++)
-                w[j] = p[j * FT_LANE_BLOCK];
-        }
-        FT_COLUMN(square)[k] = FT(dense_dot)(w, w, features, &tail);
+    if (s->position == 0)
+        FT(sgd_copy_panels)(s, n, c, 1);
+    if (s->position % FT_SGD_FLUSH_ROWS == 0)
+        FT(sgd_panel_squares)(s, n, c);
+    for (ft_size k = 0; k < n; k++)
         FT_COLUMN(sum_square)[k] = 0;
-        if (!s->has_dot)
-            FT_COLUMN(dot)[k] = FT(dense_dot)(w, x, features, &tail);
-    }
-    if (!s->has_dot)
-        FT(sgd_copy_panels)(s, n, c, in_panels, 1);
-    for (ft_size i = s->position; i < end; i++) {
-        const FT_REAL *next = FT(dense_row)(&s->X, training[i + 1 < s->n_train ? i + 1 : i], features, stride);
-        FT(prefetch_dense)(s, training, i);
-        const double row_square = FT(dense_dot)(x, x, features, &tail);
-#pragma GCC ivdep
-        for (ft_size k = 0; k < n; k++)
-            FT_COLUMN(sum_square)[k] += FT_COLUMN(square)[k] * (FT_COLUMN(wscale)[k] * FT_COLUMN(wscale)[k]);
-        FT(sgd_scalars_many)(s, n, c, training[i], t, 1);
-        for (ft_size k = 0; k < slots; k++) {
-            const double wscale = FT_COLUMN(wscale)[k];
-            if (__builtin_expect(wscale < FT_RESET_WSCALE, 0)) {
-                FT_COLUMN(square)[k] *= wscale * wscale;
-                FT_COLUMN(dot)[k] *= wscale;
-                if (k < in_panels) {
-                    FT_REAL *p = FT(panel_of)(s, k);
-                    for (ft_size j = 0; j < features; j++)
-                        p[j * FT_LANE_BLOCK] *= (FT_REAL)wscale;
-                    FT_COLUMN(wscale)[k] = 1;
-                } else {
-                    FT(sgd_reset_wscale)(s, n, c, k);
-                }
-            }
-        }
-#pragma GCC ivdep
-        for (ft_size k = 0; k < n; k++) {
-            const double move = (FT_REAL)(FT_COLUMN(update)[k] / FT_COLUMN(wscale)[k]);
-            FT_COLUMN(move)[k] = move;
-            FT_COLUMN(square)[k] += move * (2 * FT_COLUMN(dot)[k] + move * row_square);
-        }
-        for (ft_size k = 0; k < in_panels; k += FT_LANE_BLOCK) {
-            FT_REAL moves[64 / sizeof(FT_REAL)] __attribute__((aligned(64))), dots[64 / sizeof(FT_REAL)];
-            const ft_size count = in_panels - k < FT_LANE_BLOCK ? in_panels - k : FT_LANE_BLOCK;
-            FT(sgd_panel_moves)(FT_COLUMN(move) + k, count, moves);
-            FT(sgd_panel_pass)(FT(panel_of)(s, k), x, next, features, moves, dots);
-            if (count == FT_LANE_BLOCK)
-                for (ft_size l = 0; l < FT_LANE_BLOCK; l++)
-                    FT_COLUMN(dot)[k + l] = dots[l];
-            else
-                for (ft_size l = 0; l < count; l++)
-                    FT_COLUMN(dot)[k + l] = dots[l];
-        }
-        for (ft_size k = in_panels; k < slots; k += 2) {
-            const int both = k + 1 < slots;
-            FT(sgd_pair_pass)(weights + FT_CANDIDATE(k) * stride, both ? weights + FT_CANDIDATE(k + 1) * stride : spare, x,
-                              next, features, &tail, (FT_REAL)FT_COLUMN(move)[k],
-                              both ? (FT_REAL)FT_COLUMN(move)[k + 1] : 0, FT_COLUMN(dot) + k,
-                              both ? FT_COLUMN(dot) + k + 1 : &unused);
-        }
-        t += 1;
-        x = next;
+    for (ft_size i = s->position; i < end; i += FT_SGD_TOGETHER) {
+        const int count = end - i < FT_SGD_TOGETHER ? (int)(end - i) : FT_SGD_TOGETHER;
+        for (int r = 0; r < FT_SGD_TOGETHER; r++)
+            FT(prefetch_dense)(s, s->training, i + r);
+        FT(sgd_take_together)(s, n, c, s->training + i, count, s->t, &tail);
+        s->t += count;
     }
     for (ft_size k = 0; k < slots; k++)
         if (FT_COLUMN(l2_ratio)[k] > 0)
             FT_COLUMN(sum_penalty)[k] +=
                 FT_COLUMN(alpha)[k] * FT_COLUMN(l2_ratio)[k] * 0.5 * FT_COLUMN(sum_square)[k];
-    s->t = t;
-    s->has_dot = end < s->n_train;
-    if (!s->has_dot)
-        FT(sgd_copy_panels)(s, n, c, in_panels, 0);
+    if (end == s->n_train)
+        FT(sgd_copy_panels)(s, n, c, 0);
     s->position = end;
 }

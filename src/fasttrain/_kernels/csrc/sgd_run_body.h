@@ -166,6 +166,7 @@ static void FT(sgd_begin)(ft_sgd *s)
 FT_INLINE ft_size FT(sgd_slice_end)(ft_size position, ft_size end, double *work, double work_per_row)
 {
     ft_size rows = *work > 0 ? (ft_size)(*work / work_per_row) + 1 : 1;
+    rows = (rows + FT_SGD_TOGETHER - 1) / FT_SGD_TOGETHER * FT_SGD_TOGETHER;
     if (rows > end - position)
         rows = end - position;
     *work -= (double)rows * work_per_row;
