@@ -139,7 +139,7 @@ FT_INLINE int FT(sgd_plan_together)(const ft_sgd *s, ft_size n, const double *c,
 {
     FT(sgd_panel_steps) *steps = FT(panel_steps)(s, p);
     const ft_size k = p * FT_LANE_BLOCK, active = s->n_slots - k;
-    double wscale[64 / sizeof(FT_REAL)], step[64 / sizeof(FT_REAL)];
+    double wscale[64 / sizeof(FT_REAL)], step[64 / sizeof(FT_REAL)], inverse[64 / sizeof(FT_REAL)];
     int safe = 1;
     memcpy(wscale, &FT_COLUMN(wscale)[k], sizeof wscale);
     for (int r = 0; r < count; r++) {
@@ -158,15 +158,26 @@ FT_INLINE int FT(sgd_plan_together)(const ft_sgd *s, ft_size n, const double *c,
                 if (FT_COLUMN(power_t)[k + l] == FT_COLUMN(power_t)[k + l])
                     step[l] = FT(sgd_power)(time, FT_COLUMN(power_t)[k + l]);
         FT_OF_PANEL(l) {
-            step[l] = FT_COLUMN(eta)[k + l] / (FT_COLUMN(eta_time)[k + l] * (FT_COLUMN(eta_shift)[k + l] + time - 1) + step[l]);
+            step[l] = FT_COLUMN(eta)[k + l] /
+                (FT_COLUMN(eta_time)[k + l] * (FT_COLUMN(eta_shift)[k + l] + time - 1) + step[l]);
             const FT_REAL class_weight = (FT_REAL)ft_sgd_select(
                 steps->y[r][l] > 0, FT_COLUMN(weight_positive)[k + l], FT_COLUMN(weight_negative)[k + l]);
             steps->rate[r][l] = -step[l] * (FT_REAL)(class_weight * sample_weight);
-            wscale[l] *= (FT_REAL)ft_max_f64(1.0 - FT_COLUMN(l2_ratio)[k + l] * step[l] * FT_COLUMN(alpha)[k + l], 0);
+            const double shrink =
+                (FT_REAL)ft_max_f64(1.0 - FT_COLUMN(l2_ratio)[k + l] * step[l] * FT_COLUMN(alpha)[k + l], 0);
+            wscale[l] *= shrink;
             steps->wscale[r][l] = wscale[l];
-            steps->inverse[r][l] = 1 / wscale[l];
+            steps->inverse[r][l] = shrink;
         }
     }
+    /* one division for all rows: backwards, as 1 / wscale before a row's shrinking is shrink / wscale after it */
+    FT_OF_PANEL(l) inverse[l] = 1 / wscale[l];
+    for (int r = count - 1; r >= 0; r--)
+        FT_OF_PANEL(l) {
+            const double shrink = steps->inverse[r][l];
+            steps->inverse[r][l] = inverse[l];
+            inverse[l] *= shrink;
+        }
     for (ft_size l = 0; l < FT_LANE_BLOCK; l++)
         safe &= l >= active || wscale[l] >= FT_RESET_WSCALE;
     return safe;
@@ -199,7 +210,13 @@ static void FT(sgd_panel_squares)(const ft_sgd *s, ft_size n, double *c)
     }
 }
 
-#define FT_SGD_PANEL_LOSS(name, limit)                                                                                case FT_LOSS_##name:                                                                                                  g = ft_##name##_gradient_f64(y, p, FT_COLUMN(parameter)[k + l]);                                                  loss = ft_##name##_f64(y, p, FT_COLUMN(parameter)[k + l]);                                                        if (limit)                                                                                                            g = ft_clip_f64(g, -1e12, 1e12);                                                                              break;
+#define FT_SGD_PANEL_LOSS(name, limit)                                                                            \
+    case FT_LOSS_##name:                                                                                          \
+        g = ft_##name##_gradient_f64(y, p, FT_COLUMN(parameter)[k + l]);                                          \
+        loss = ft_##name##_f64(y, p, FT_COLUMN(parameter)[k + l]);                                                \
+        if (limit)                                                                                                \
+            g = ft_clip_f64(g, -1e12, 1e12);                                                                      \
+        break;
 
 /* Row r's step of panel p's slots, but for the weights. */
 FT_INLINE void FT(sgd_step_of_panel)(const ft_sgd *s, ft_size n, double *c, ft_size p, int r,
@@ -217,7 +234,9 @@ FT_INLINE void FT(sgd_step_of_panel)(const ft_sgd *s, ft_size n, double *c, ft_s
     }
     FT_OF_PANEL(l) {
         const double before = FT_COLUMN(wscale)[k + l], y = steps->y[r][l];
-        const double p = (FT_REAL)(dot[l] * before) + FT_COLUMN(intercept)[k + l];
+        /* the move of the row before is rounded before it is added, as scikit-learn rounds it */
+        const double intercept = FT_COLUMN(intercept)[k + l] + FT_COLUMN(intercept_move)[k + l];
+        const double p = dot[l] * before + intercept;
         double g = 0, loss = 0;
         FT_COLUMN(sum_square)[k + l] += FT_COLUMN(square)[k + l] * (before * before);
         switch (kind) {
@@ -248,12 +267,11 @@ FT_INLINE void FT(sgd_step_of_panel)(const ft_sgd *s, ft_size n, double *c, ft_s
         const FT_REAL move = (FT_REAL)(update * steps->inverse[r][l]);
         FT_COLUMN(sum_loss)[k + l] += loss;
         FT_COLUMN(wscale)[k + l] = steps->wscale[r][l];
-        FT_COLUMN(update)[k + l] = update * decay;
+        FT_COLUMN(intercept)[k + l] = intercept;
+        FT_COLUMN(intercept_move)[k + l] = update * decay;
         FT_COLUMN(square)[k + l] += (double)move * (2 * (double)dot[l] + (double)move * square);
         steps->move[r][l] = move;
     }
-    /* in a loop of its own, so that it is rounded before it is added, as scikit-learn rounds it */
-    FT_OF_PANEL(l) FT_COLUMN(intercept)[k + l] += FT_COLUMN(update)[k + l];
 }
 
 /* The rows' steps of every slot, but for the weights. */
@@ -261,7 +279,7 @@ static __attribute__((noinline)) void FT(sgd_steps_together)(const ft_sgd *s, ft
                                                              const FT(sgd_rows_together) *rows)
 {
     const double decay = s->fit_intercept ? s->intercept_decay : 0;
-    const ft_size panels = n / FT_LANE_BLOCK;
+    const ft_size panels = (s->n_slots + FT_LANE_BLOCK - 1) / FT_LANE_BLOCK;
 #define FT_SGD_PANEL_KIND(name)                                                                                   \
     case FT_LOSS_##name:                                                                                          \
         for (int r = 0; r < count; r++)                                                                           \
@@ -333,7 +351,7 @@ static __attribute__((noinline)) void FT(sgd_many_loop)(ft_sgd *s, ft_size end)
     if (s->position % FT_SGD_FLUSH_ROWS == 0)
         FT(sgd_panel_squares)(s, n, c);
     for (ft_size k = 0; k < n; k++)
-        FT_COLUMN(sum_square)[k] = 0;
+        FT_COLUMN(sum_square)[k] = FT_COLUMN(intercept_move)[k] = 0;
     for (ft_size i = s->position; i < end; i += FT_SGD_TOGETHER) {
         const int count = end - i < FT_SGD_TOGETHER ? (int)(end - i) : FT_SGD_TOGETHER;
         for (int r = 0; r < FT_SGD_TOGETHER; r++)
@@ -341,6 +359,8 @@ static __attribute__((noinline)) void FT(sgd_many_loop)(ft_sgd *s, ft_size end)
         FT(sgd_take_together)(s, n, c, s->training + i, count, s->t, &tail);
         s->t += count;
     }
+    for (ft_size k = 0; k < n; k++)
+        FT_COLUMN(intercept)[k] += FT_COLUMN(intercept_move)[k];
     for (ft_size k = 0; k < slots; k++)
         if (FT_COLUMN(l2_ratio)[k] > 0)
             FT_COLUMN(sum_penalty)[k] +=
