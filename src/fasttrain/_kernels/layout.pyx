@@ -10,6 +10,18 @@ from fasttrain._kernels.layers cimport NORMALIZE_AFTER, NORMALIZE_BEFORE, group_
 from fasttrain._kernels import activations as _activations
 
 
+def aligned(size, dtype, page_offset=0):
+    """Zeros (size,) that start ``page_offset`` bytes after a multiple of 4096: vectors then never straddle two lines.
+
+    Arrays that are walked together had better differ in it, since a processor that compares only the low bits of
+    addresses would take a load from the one for what has just been stored in the other.
+    """
+    size_in_bytes = size * np.dtype(dtype).itemsize
+    memory = np.zeros(size_in_bytes + 4096, dtype=np.uint8)
+    start = (page_offset - memory.ctypes.data) % 4096
+    return memory[start:start + size_in_bytes].view(dtype)
+
+
 cdef class Layout:
     """Layers of a dense network and their parameters; :class:`fasttrain._kernels.network.Network` trains them.
 
@@ -63,8 +75,8 @@ cdef class Layout:
                 shape.back_panel = self.layers[i - 1].panel
                 shape.transposed = transposed
                 transposed += shape.back_width * shape.n_out
-        self.parameters = np.zeros(offset, dtype=self.dtype)
-        self.transposed = np.zeros(transposed, dtype=self.dtype)
+        self.parameters = aligned(offset, self.dtype)
+        self.transposed = aligned(transposed, self.dtype, 512)
         self.moving_mean = np.zeros(columns)
         self.moving_variance = np.ones(columns)
         self.hold = {}

@@ -22,6 +22,7 @@ from fasttrain._kernels.updates cimport update_init
 from fasttrain._kernels import activations as _activations
 from fasttrain._kernels import losses as _losses
 from fasttrain._kernels import updates as _updates
+from fasttrain._kernels.layout import aligned
 
 cdef extern from "clock.h" nogil:
     double ft_seconds() noexcept
@@ -213,8 +214,10 @@ cdef class Network(Layout):
         if number != self.task.rule or set(self.state) != set(slots):
             initial = initial_state or {}
             self.state = {
-                slot: np.full(self.task.n_parameters, initial.get(slot, 0.0), dtype=self.dtype) for slot in slots
+                slot: aligned(self.task.n_parameters, self.dtype, 1024 * place) for place, slot in enumerate(slots, 1)
             }
+            for slot, array in self.state.items():
+                array[:] = initial.get(slot, 0.0)
             self.steps_done = 0.0
             self.task.carried = 0.0
             self._point_parameters()
@@ -415,7 +418,7 @@ cdef class Network(Layout):
     def _array(self, name, size, dtype):
         """Address of a workspace of at least ``size`` elements, zero when new."""
         if name not in self.hold or self.hold[name].size < size or self.hold[name].dtype != dtype:
-            self.hold[name] = np.zeros(size, dtype=dtype)
+            self.hold[name] = aligned(size, dtype)
         return self.hold[name].ctypes.data
 
     def _buffers(self, Py_ssize_t capacity, int threads, int row_lists=0):

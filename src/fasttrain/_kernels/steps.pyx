@@ -23,7 +23,8 @@ from fasttrain._kernels.passes cimport (
 )
 from fasttrain._kernels.penalties cimport penalty_value
 from fasttrain._kernels.primitives cimport (
-    FT_UPDATE_adam, FT_UPDATE_nadam, approach, axpy, ft_update, penalty_gradient, sum_squares, update_span,
+    FT_UPDATE_adam, FT_UPDATE_nadam, approach, axpy, ft_update, penalty_gradient, prefetch_rows, sum_squares,
+    update_span,
 )
 from fasttrain._kernels.threads cimport ft_barrier_init, ft_barrier_wait, ft_team_size
 from fasttrain._kernels.types cimport STATUS_NOT_FINITE
@@ -37,6 +38,7 @@ cdef enum:
     BLOCK_BYTES = 16384         # rows of a block together: stays in L1 between its two passes
     DEEP_BLOCK_BYTES = 196608   # the same with hidden layers: rows and outputs stay in L2
     PARTIAL_LIMIT = 1 << 23     # elements of all chunk gradients together
+    FETCH_BYTES = 262144        # of a batch's rows up to which the next one's are fetched: beyond they would push out the weights
     PANELS_FROM = 32768         # weights of a first layer from which they had better stay in the core that updates them
 
 
@@ -215,9 +217,20 @@ cdef void first_layer_by_panels(fit_task* task, buffers* at, int thread, int n_t
     ft_barrier_wait(&task.barrier, n_threads)
 
 
+cdef void fetch_rows(const fit_task* task, Py_ssize_t first, Py_ssize_t last, const real* like) noexcept nogil:
+    """Asks for rows [first, last) of the order, which a later step will read."""
+    cdef const real* x = <const real*> task.x
+    cdef const real* row
+    cdef Py_ssize_t i
+    for i in range(first, last):
+        row = x + (i if task.order == NULL else task.order[i]) * task.ldx
+        prefetch_rows(&row, 1, task.layers[0].n_in)
+
+
 cdef void small_batches(fit_task* task, int thread, int n_threads, const real* like) noexcept nogil:
     """Runs batches whose rows are kept until the run ends or its time is over; called by every thread."""
     cdef Py_ssize_t n_groups = task.n_groups, start, m, first, last, position, b, n_sums, number, turn
+    cdef Py_ssize_t fetched, to_fetch
     cdef Py_ssize_t group_first = first_turn(task, thread, n_threads)
     cdef Py_ssize_t group_last = first_turn(task, thread + 1, n_threads)
     cdef Py_ssize_t due = task.next_batch, n_batches = task.n_batches
@@ -233,6 +246,8 @@ cdef void small_batches(fit_task* task, int thread, int n_threads, const real* l
     cdef real* whole_gradient = <real*> task.partial
     cdef real* g
     cdef bint clips_norm = isfinite(task.clip_norm), stop = False, by_panels = keeps_panels(task, n_threads)
+    cdef bint fetches = (task.sparse.data == NULL
+                         and task.batch * task.layers[0].n_in * <Py_ssize_t> sizeof(real) <= FETCH_BYTES)
     cdef double total, weight, norm, carried = task.carried, scale, penalty_factor
     cdef group it
     cdef ft_update h
@@ -306,9 +321,17 @@ cdef void small_batches(fit_task* task, int thread, int n_threads, const real* l
             if norm > task.clip_norm:
                 scale *= task.clip_norm / norm
         prepare_update(task, due, &h, &carried, scale)
+        # memory would be idle while the weights are worked on: the next batch's rows are fetched bit by bit
+        fetched = min(task.n, start + m + (0 if by_panels else first))
+        to_fetch = min(task.n, start + m + (m if by_panels else last)) - fetched
+        if due + 1 == n_batches or not fetches:
+            to_fetch = 0
         for turn in range(group_first, group_last):
             number = task.turns[turn]
             it = task_group(task, number)
+            position = share(to_fetch, <int> (turn - group_first), <int> (group_last - group_first))
+            fetch_rows(task, fetched + position, fetched + share(
+                to_fetch, <int> (turn + 1 - group_first), <int> (group_last - group_first)), like)
             g = whole_gradient + it.offset
             if not clips_norm:
                 g = scratch
