@@ -414,13 +414,35 @@ static void FT(columns_panel)(const FT_REAL *const *rows, ptrdiff_t m, ptrdiff_t
 #endif
 }
 
+/* n_vectors columns of vectors, their sums in registers while the rows go by. */
+FT_INLINE void FT(sum_columns)(const FT_REAL *d, ptrdiff_t ldd, ptrdiff_t m, const int n_vectors, int accumulate, FT_REAL *s_io)
+{
+    FT(vector) acc[4];
+#pragma GCC unroll 4
+    for (int v = 0; v < n_vectors; v++)
+        acc[v] = accumulate ? FT_LOAD(s_io + v * FT_LANES) : (FT(vector)){0};
+    for (ptrdiff_t i = 0; i < m; i++)
+#pragma GCC unroll 4
+        for (int v = 0; v < n_vectors; v++)
+            acc[v] += FT_LOAD(d + i * ldd + v * FT_LANES);
+#pragma GCC unroll 4
+    for (int v = 0; v < n_vectors; v++)
+        FT_STORE(s_io + v * FT_LANES, acc[v]);
+}
+
 static void FT(column_sums)(const FT_REAL *d, ptrdiff_t ldd, ptrdiff_t m, ptrdiff_t width, int accumulate, FT_REAL *s_io)
 {
-    if (!accumulate)
-        memset(s_io, 0, (size_t)width * sizeof(FT_REAL));
-    for (ptrdiff_t i = 0; i < m; i++)
-        for (ptrdiff_t c = 0; c < width; c++)
-            s_io[c] += d[i * ldd + c];
+    ptrdiff_t c = 0;
+    for (; c + 4 * FT_LANES <= width; c += 4 * FT_LANES)
+        FT(sum_columns)(d + c, ldd, m, 4, accumulate, s_io + c);
+    for (; c + FT_LANES <= width; c += FT_LANES)
+        FT(sum_columns)(d + c, ldd, m, 1, accumulate, s_io + c);
+    for (; c < width; c++) {
+        FT_REAL total = accumulate ? s_io[c] : 0;
+        for (ptrdiff_t i = 0; i < m; i++)
+            total += d[i * ldd + c];
+        s_io[c] = total;
+    }
 }
 
 static void FT(prefetch_rows)(const FT_REAL *const *rows, ptrdiff_t m, ptrdiff_t k)
