@@ -15,10 +15,9 @@ from fasttrain.preprocessing.scaling import (
     CENTER_SPARSE,
     MULTIPLY_ADD,
     SUBTRACT_DIVIDE,
+    ExtremesScaler,
     Scaler,
-    column_extremes,
     kernel_view,
-    refuse_infinity,
     without_zeros,
 )
 
@@ -42,7 +41,52 @@ def column_quantiles(X, fractions):
     return out
 
 
-class MaxAbsScaler(Scaler):
+class _CenteredAndDivided(Scaler):
+    """``(x - center) / scale``, with what :meth:`_used` gives; None stands for what changes nothing."""
+
+    clip = False
+
+    def _used(self):
+        raise NotImplementedError
+
+    def transform(self, X):
+        """Scale X.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        {ndarray, sparse matrix} of shape (n_samples, n_features)
+        """
+        check_is_fitted(self, "scale_")
+        given, X = X, self._validated(X, False, ("csr", "csc"))
+        center, scale = self._used()
+        X = self._map(X, given, self.copy, SUBTRACT_DIVIDE, center, scale)
+        if self.clip:
+            values = X.data if sparse.issparse(X) else X
+            np.clip(values, -1.0, 1.0, out=values)
+        return X
+
+    def inverse_transform(self, X):
+        """Undo :meth:`transform`.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        {ndarray, sparse matrix} of shape (n_samples, n_features)
+        """
+        check_is_fitted(self, "scale_")
+        given, X = X, self._inverse_validated(X, ("csr", "csc"))
+        center, scale = self._used()
+        return self._map(X, given, self.copy, MULTIPLY_ADD, scale, center)
+
+
+class MaxAbsScaler(ExtremesScaler, _CenteredAndDivided):
     """Scale columns so that the largest absolute value is 1; zeros stay zeros.
 
     ``x / max |x|``. Missing values are skipped in ``fit`` and kept in ``transform``.
@@ -74,86 +118,19 @@ class MaxAbsScaler(Scaler):
         self.copy = copy
         self.clip = clip
 
-    def fit(self, X, y=None):
-        """Largest absolute value of each column.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        y : ignored
-
-        Returns
-        -------
-        self
-        """
-        self._reset()
-        return self.partial_fit(X, y)
-
-    def partial_fit(self, X, y=None):
-        """Update the largest absolute values with more rows.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        y : ignored
-
-        Returns
-        -------
-        self
-        """
-        check_bool("copy", self.copy)
-        check_bool("clip", self.clip)
-        first = not hasattr(self, "n_samples_seen_")
+    def _fit_part(self, X, first):
         X = self._validated(X, first, ("csr", "csc"))
         if sparse.issparse(X):
             low, high = min_max_axis(X, axis=0, ignore_nan=True)
         else:
-            low, high = column_extremes(X)
-            if np.isinf(low).any() or np.isinf(high).any():
-                refuse_infinity(X, self)
+            low, high = self._finite_extremes(X)
         max_abs = np.maximum(np.abs(low), np.abs(high))
-        n_samples = X.shape[0]
-        if not first:
-            max_abs = np.maximum(self.max_abs_, max_abs)
-            n_samples += self.n_samples_seen_
-        self.n_samples_seen_ = n_samples
-        self.max_abs_ = max_abs
-        self.scale_ = without_zeros(max_abs)
-        return self
+        self.max_abs_ = max_abs if first else np.maximum(self.max_abs_, max_abs)
+        self.scale_ = without_zeros(self.max_abs_)
+        return X.shape[0]
 
-    def transform(self, X):
-        """Scale X.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-
-        Returns
-        -------
-        {ndarray, sparse matrix} of shape (n_samples, n_features)
-        """
-        check_is_fitted(self, "n_samples_seen_")
-        given, X = X, self._validated(X, False, ("csr", "csc"))
-        X = self._map(X, given, self.copy, SUBTRACT_DIVIDE, None, self.scale_)
-        if self.clip:
-            values = X.data if sparse.issparse(X) else X
-            np.clip(values, -1.0, 1.0, out=values)
-        return X
-
-    def inverse_transform(self, X):
-        """Undo :meth:`transform`.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-
-        Returns
-        -------
-        {ndarray, sparse matrix} of shape (n_samples, n_features)
-        """
-        check_is_fitted(self, "n_samples_seen_")
-        given, X = X, self._inverse_validated(X, ("csr", "csc"))
-        return self._map(X, given, self.copy, MULTIPLY_ADD, self.scale_, None)
+    def _used(self):
+        return None, self.scale_
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -161,7 +138,7 @@ class MaxAbsScaler(Scaler):
         return tags
 
 
-class RobustScaler(Scaler):
+class RobustScaler(_CenteredAndDivided):
     """Center columns at their median and scale them by the distance of two quantiles.
 
     ``(x - median) / (q_max - q_min)``; outliers move neither. Missing values are skipped in ``fit`` and kept
@@ -250,40 +227,8 @@ class RobustScaler(Scaler):
             raise ValueError(f"Invalid quantile range: {bounds!r}; 0 <= q_min <= q_max <= 100 is accepted")
         return bounds
 
-    def transform(self, X):
-        """Center and scale X.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-
-        Returns
-        -------
-        {ndarray, sparse matrix} of shape (n_samples, n_features)
-        """
-        check_is_fitted(self, "center_")
-        given, X = X, self._validated(X, False, ("csr", "csc"))
-        center, scale = self._used()
-        return self._map(X, given, self.copy, SUBTRACT_DIVIDE, center, scale)
-
     def _used(self):
         return self.center_ if self.with_centering else None, self.scale_ if self.with_scaling else None
-
-    def inverse_transform(self, X):
-        """Undo :meth:`transform`.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-
-        Returns
-        -------
-        {ndarray, sparse matrix} of shape (n_samples, n_features)
-        """
-        check_is_fitted(self, "center_")
-        given, X = X, self._inverse_validated(X, ("csr", "csc"))
-        center, scale = self._used()
-        return self._map(X, given, self.copy, MULTIPLY_ADD, scale, center)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

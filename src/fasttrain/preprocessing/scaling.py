@@ -405,7 +405,55 @@ def own_sparse(X, given, copy):
     return X.copy() if (copy and shared) or not X.data.flags.writeable else X
 
 
-class MinMaxScaler(Scaler):
+class ExtremesScaler(Scaler):
+    """Scales by the smallest and largest value of each column, of which more rows can tell."""
+
+    def fit(self, X, y=None):
+        """Extremes of each column.
+
+        Parameters
+        ----------
+        X : array-like, or a sparse matrix where the scaler takes one, of shape (n_samples, n_features)
+        y : ignored
+
+        Returns
+        -------
+        self
+        """
+        self._reset()
+        return self.partial_fit(X, y)
+
+    def partial_fit(self, X, y=None):
+        """Update the extremes with more rows.
+
+        Parameters
+        ----------
+        X : array-like, or a sparse matrix where the scaler takes one, of shape (n_samples, n_features)
+        y : ignored
+
+        Returns
+        -------
+        self
+        """
+        check_bool("copy", self.copy)
+        check_bool("clip", self.clip)
+        first = not hasattr(self, "n_samples_seen_")
+        n_samples = self._fit_part(X, first)
+        self.n_samples_seen_ = n_samples if first else self.n_samples_seen_ + n_samples
+        return self
+
+    def _fit_part(self, X, first):
+        """Take in X; returns its number of rows."""
+        raise NotImplementedError
+
+    def _finite_extremes(self, X):
+        low, high = column_extremes(X)
+        if np.isinf(low).any() or np.isinf(high).any():
+            refuse_infinity(X, self)
+        return low, high
+
+
+class MinMaxScaler(ExtremesScaler):
     """Scale columns to a range.
 
     ``x scale_ + min_`` with ``scale_ = (b - a) / (max - min)`` and ``min_ = a - min scale_`` for the range
@@ -441,56 +489,22 @@ class MinMaxScaler(Scaler):
         self.copy = copy
         self.clip = clip
 
-    def fit(self, X, y=None):
-        """Smallest and largest value of each column.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-        y : ignored
-
-        Returns
-        -------
-        self
-        """
-        self._reset()
-        return self.partial_fit(X, y)
-
-    def partial_fit(self, X, y=None):
-        """Update smallest and largest with more rows.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-        y : ignored
-
-        Returns
-        -------
-        self
-        """
+    def _fit_part(self, X, first):
         low, high = self._range()
-        check_bool("copy", self.copy)
-        check_bool("clip", self.clip)
         if sparse.issparse(X):
             raise TypeError(
                 "MinMaxScaler does not support sparse input. Consider using MaxAbsScaler instead."
             )
-        first = not hasattr(self, "n_samples_seen_")
         X = self._validated(X, first)
-        data_min, data_max = column_extremes(X)
-        if np.isinf(data_min).any() or np.isinf(data_max).any():
-            refuse_infinity(X, self)
-        n_samples = X.shape[0]
+        data_min, data_max = self._finite_extremes(X)
         if not first:
             data_min = np.fmin(self.data_min_, data_min)
             data_max = np.fmax(self.data_max_, data_max)
-            n_samples += self.n_samples_seen_
-        self.n_samples_seen_ = n_samples
         self.data_min_, self.data_max_ = data_min, data_max
         self.data_range_ = data_max - data_min
         self.scale_ = (high - low) / without_zeros(self.data_range_)
         self.min_ = low - data_min * self.scale_
-        return self
+        return X.shape[0]
 
     def _range(self):
         if not isinstance(self.feature_range, (tuple, list)) or len(self.feature_range) != 2:
