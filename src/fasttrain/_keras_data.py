@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fasttrain._spec import check_real
-from fasttrain._validation import real_array
+from fasttrain._validation import check_weights, real_array
 
 
 @dataclass
@@ -82,11 +82,7 @@ def rows(x, y, sample_weight, class_weight, objective):
         weight = _class_weights(y, class_weight, max(2, objective.k))
     elif sample_weight is not None:
         weight = _array(sample_weight, "sample_weight")
-        if weight.shape not in ((n,), (n, 1)):
-            raise ValueError(f"sample_weight must have shape ({n},), got {weight.shape}")
-        weight = weight.reshape(n)
-        if not np.isfinite(weight).all() or (weight < 0).any():
-            raise ValueError("sample_weight must hold finite numbers >= 0, got at least one that is not")
+        weight = check_weights(weight[:, 0] if weight.shape == (n, 1) else weight, n, x.dtype, all_zero=True)
     weight = None if weight is None else np.ascontiguousarray(weight, dtype=x.dtype)
     return Rows(flat(x), y, target, weight)
 

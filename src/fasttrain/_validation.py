@@ -29,16 +29,47 @@ def check_same_shape(array, name, shape, other_name):
         raise ValueError(f"{name} must have the shape of {other_name}, {shape}, got {array.shape}")
 
 
-def check_weights(sample_weight, n_samples, dtype):
-    """Sample weights as an array of shape (n_samples,), finite, >= 0, not all 0."""
-    weights = real_array(sample_weight, "sample_weight").astype(dtype, copy=False)
+def check_weights(sample_weight, n_samples, dtype, *, number=False, negative=False, all_zero=False):
+    """Sample weights as a finite, contiguous array of shape (n_samples,).
+
+    Parameters
+    ----------
+    sample_weight : array-like
+    n_samples : int
+    dtype : dtype
+    number : bool
+        Whether one number may stand for all rows.
+    negative : bool
+        Whether weights may be negative; the message about zeros is then scikit-learn's, which its checks look for.
+    all_zero : bool
+        Whether all of them may be 0.
+    """
+    if number and isinstance(sample_weight, numbers.Real) and not isinstance(sample_weight, bool):
+        sample_weight = np.full(n_samples, sample_weight)
+    weights = np.asarray(sample_weight)
+    if weights.dtype.kind == "O":
+        # pandas' columns that may lack values; float() says which element is no number
+        weights = weights.astype(np.float64)
+    weights = np.ascontiguousarray(real_array(weights, "sample_weight"), dtype=dtype)
     if weights.shape != (n_samples,):
-        raise ValueError(f"sample_weight must have shape ({n_samples},), got {weights.shape}")
-    if not np.isfinite(weights).all() or (weights < 0).any():
-        raise ValueError("sample_weight must hold finite numbers >= 0, got at least one that is not")
-    if n_samples and not weights.any():
-        raise ValueError("sample_weight must have at least one number > 0, got zeros only")
+        wanted = f"be a number or have shape ({n_samples},)" if number else f"have shape ({n_samples},)"
+        raise ValueError(f"sample_weight must {wanted}, got {weights.shape}")
+    if not np.isfinite(weights).all():
+        raise ValueError("sample_weight must hold finite numbers, got NaN or infinity")
+    if not negative and (weights < 0).any():
+        raise ValueError(f"sample_weight must hold numbers >= 0, got {weights.min()}")
+    if not all_zero and n_samples and not weights.any():
+        wanted = "Sample weights must contain at least one non-zero number" if negative else (
+            "sample_weight must have at least one number > 0")
+        raise ValueError(f"{wanted}, got zeros only")
     return weights
+
+
+def row_weights(sample_weight, n_samples, dtype, all_zero_accepted=False):
+    """:func:`check_weights` as the per-sample descent has them, which takes what scikit-learn's does; None stays."""
+    if sample_weight is None:
+        return None
+    return check_weights(sample_weight, n_samples, dtype, number=True, negative=True, all_zero=all_zero_accepted)
 
 
 def named_arrays(arrays, argument):
@@ -197,49 +228,9 @@ def raise_for_status(status):
         raise MemoryError("a kernel could not allocate its workspace")
 
 
-def check_sample_weight(sample_weight, n_samples):
-    """Weights as a contiguous float64 vector of ``n_samples`` finite numbers; a single number stands for all
-    rows.
-    """
-    if isinstance(sample_weight, numbers.Real):
-        return np.full(n_samples, float(sample_weight))
-    # here, so that importing the vocabulary does not take scikit-learn's second and a half
-    from sklearn.utils.validation import check_array
-
-    weights = check_array(
-        sample_weight, ensure_2d=False, dtype=np.float64, order="C", input_name="sample_weight"
-    )
-    if weights.ndim != 1:
-        raise ValueError(f"Sample weights must be 1D array or scalar, got {weights.ndim}D array.")
-    if weights.shape[0] != n_samples:
-        raise ValueError(f"sample_weight.shape == {weights.shape}, expected {(n_samples,)}!")
-    if not weights.any():
-        raise ValueError("Sample weights must contain at least one non-zero number.")
-    return weights
-
-
 def check_string(value, name, accepted, otherwise=""):
     """Refuse a value that is not one of some strings."""
     if not isinstance(value, str) or value not in accepted:
         kind = ValueError if isinstance(value, str) else TypeError
         listed = ", ".join(map(repr, accepted))
         raise kind(f"{name} must be one of {listed} {otherwise}".rstrip() + f", got {value!r}")
-
-
-def row_weights(sample_weight, n_samples, dtype, all_zero_accepted=False):
-    """Sample weights as the per-sample descent takes them: one finite number, or one a row; None stays None.
-
-    As in scikit-learn, a weight may be negative there, and the message about zeros is one its checks look for.
-    """
-    if sample_weight is None:
-        return None
-    if isinstance(sample_weight, numbers.Real) and not isinstance(sample_weight, bool):
-        sample_weight = np.full(n_samples, sample_weight)
-    weights = np.ascontiguousarray(real_array(sample_weight, "sample_weight"), dtype=dtype)
-    if weights.shape != (n_samples,):
-        raise ValueError(f"sample_weight must be a number or have shape ({n_samples},), got {weights.shape}")
-    if not np.isfinite(weights).all():
-        raise ValueError("sample_weight must hold finite numbers, got NaN or infinity")
-    if not all_zero_accepted and not weights.any():
-        raise ValueError("Sample weights must contain at least one non-zero number, got zeros only")
-    return weights

@@ -16,7 +16,7 @@ from sklearn.utils.validation import FLOAT_DTYPES, check_array, check_is_fitted,
 from fasttrain._conversion import Convertible
 from fasttrain._kernels import columns
 from fasttrain._kernels.threads import get_num_threads
-from fasttrain._validation import check_bool, check_sample_weight, element_strided, raise_for_status
+from fasttrain._validation import check_bool, element_strided, raise_for_status, row_weights
 
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
@@ -278,8 +278,7 @@ class StandardScaler(CallbackSupportMixin, Scaler):
         told = {"estimator": self, "X": X, "y": y, "metadata": {"sample_weight": sample_weight}}
         if context is not None:
             context.call_on_fit_task_begin(**told)
-        if sample_weight is not None:
-            sample_weight = check_sample_weight(sample_weight, X.shape[0])
+        sample_weight = row_weights(sample_weight, X.shape[0], np.float64)
         seen = (
             np.zeros(n_features)
             if first
