@@ -12,7 +12,7 @@ SOURCE = Path(__file__).parent.parent / "src" / "fasttrain"
 LAYERS = [
     {"_kernels"},
     {"_validation", "_spec", "_folders", "_safetensors", "_archive", "_plain"},
-    {"losses", "activations", "optimizers", "penalties", "schedules", "embedding"},
+    {"losses", "activations", "optimizers", "_optimizer_state", "penalties", "schedules", "embedding"},
     {"training", "callbacks", "_running", "checkpoints", "_descents", "_memory"},
     {"descent", "_linear_base", "linear_model", "stochastic_linear", "_stochastic_base", "_stochastic_classifier",
      "_stochastic_regressor", "neural_network", "_network_base", "_network_classifier", "_network_docs",

@@ -23,82 +23,14 @@ from fasttrain import penalties
 from fasttrain._kernels import updates as kernel
 from fasttrain._kernels.primitives import sum_of_squares
 from fasttrain._kernels.threads import get_num_threads
-from fasttrain._spec import Registry, Spec, boolean, check_integer, check_real, choice, integer, real, spec
+from fasttrain._optimizer_state import OptimizerState
+from fasttrain._spec import Registry, Spec, boolean, check_real, choice, integer, real, spec
 from fasttrain._validation import check_parameter, gradient_of, named_arrays
 
 __all__ = [
     "LBFGS", "AdaDelta", "AdaGrad", "Adam", "AdamW", "GradientDescent", "Lion", "Momentum", "NAdam",
     "Nesterov", "Optimizer", "OptimizerState", "RMSprop", "StepOptimizer", "get", "names",
 ]
-
-
-class OptimizerState:
-    """What an optimizer remembers: made by :meth:`StepOptimizer.init`, changed by each step.
-
-    Attributes
-    ----------
-    t : int
-        Steps made.
-    carried : float
-        The number that some rules carry: with a velocity the sum of its decayed rates, for NAdam one minus
-        the product of its momentum coefficients.
-    slots : dict
-        From a slot's name to a list of arrays, one for each parameter, of its shape and dtype.
-    """
-
-    def __init__(self, rule, keys, slots):
-        self.rule = rule
-        self.keys = keys
-        self.slots = slots
-        self.t = 0
-        self.carried = 0.0
-
-    def __repr__(self):
-        slots = ", ".join(self.slots) or "none"
-        return f"<OptimizerState of {self.rule}: t={self.t}, slots: {slots}, arrays: {len(self.keys)}>"
-
-    def state_dict(self):
-        """A copy of the state in plain dicts, lists, numbers and arrays, for a checkpoint."""
-        return {
-            "rule": self.rule,
-            "t": self.t,
-            "carried": self.carried,
-            "slots": {slot: [array.copy() for array in arrays] for slot, arrays in self.slots.items()},
-        }
-
-    def load_state_dict(self, state):
-        """Take over a state that :meth:`state_dict` gave; nothing is changed when it does not fit.
-
-        Raises
-        ------
-        ValueError, TypeError
-            For another rule, other slots, other shapes or dtypes, or a bad ``t``.
-        """
-        missing = {"rule", "t", "carried", "slots"} - set(state)
-        if missing:
-            raise ValueError(f"state lacks {', '.join(sorted(missing))}")
-        if state["rule"] != self.rule:
-            raise ValueError(f"state must be of rule {self.rule!r}, got {state['rule']!r}")
-        t = check_integer(state["t"], "t of the state", low=0)
-        carried = check_real(state["carried"], "carried of the state", low=0)
-        if set(state["slots"]) != set(self.slots):
-            raise ValueError(f"state must have the slots {tuple(self.slots)}, got {tuple(state['slots'])}")
-        for slot, arrays in self.slots.items():
-            given = state["slots"][slot]
-            if len(given) != len(arrays):
-                raise ValueError(f"slot {slot} of the state must hold {len(arrays)} arrays, got {len(given)}")
-            for key, own, other in zip(self.keys, arrays, given):
-                other = np.asarray(other)
-                if other.shape != own.shape or other.dtype != own.dtype:
-                    raise ValueError(
-                        f"slot {slot} of {key} must have shape {own.shape} and dtype {own.dtype}, "
-                        f"got {other.shape} and {other.dtype}"
-                    )
-        for slot, arrays in self.slots.items():
-            for own, other in zip(arrays, state["slots"][slot]):
-                own[...] = other
-        self.t = t
-        self.carried = carried
 
 
 class Optimizer(Spec):
@@ -307,9 +239,18 @@ class GradientDescent(StepOptimizer):
     learning_rate: float = real(0.01, **_RATE)
 
 
+@spec
+class _WithMomentum(StepOptimizer):
+    learning_rate: float = real(0.01, **_RATE)
+    momentum: float = real(0.9, **_BELOW_ONE)
+
+    def _constants(self):
+        return {"momentum": self.momentum}
+
+
 @_registry.add("momentum")
 @spec
-class Momentum(StepOptimizer):
+class Momentum(_WithMomentum):
     """``v = momentum v - rate g;  w += v`` (Polyak 1964).
 
     Parameters
@@ -323,16 +264,11 @@ class Momentum(StepOptimizer):
     """
 
     rule = "momentum"
-    learning_rate: float = real(0.01, **_RATE)
-    momentum: float = real(0.9, **_BELOW_ONE)
-
-    def _constants(self):
-        return {"momentum": self.momentum}
 
 
 @_registry.add("nesterov")
 @spec
-class Nesterov(StepOptimizer):
+class Nesterov(_WithMomentum):
     """``v = momentum v - rate g;  w += momentum v - rate g`` (Nesterov 1983; Sutskever et al. 2013).
 
     Parameters
@@ -346,11 +282,6 @@ class Nesterov(StepOptimizer):
     """
 
     rule = "nesterov"
-    learning_rate: float = real(0.01, **_RATE)
-    momentum: float = real(0.9, **_BELOW_ONE)
-
-    def _constants(self):
-        return {"momentum": self.momentum}
 
 
 def _placed(epsilon, mode):
