@@ -1,9 +1,12 @@
-"""The tutorial's functions against its snippets, their signs and divisors put right, in plain NumPy."""
+"""The tutorial's functions against its snippets, their signs and divisors put right, in plain NumPy; minimize against
+the losses and optimizers of the vocabulary, step by step."""
 
 import numpy as np
 import pytest
+import tolerances
+from test_optimizers import RULES
 
-from fasttrain import descent, losses, optimizers, penalties
+from fasttrain import descent, losses, optimizers, penalties, schedules
 from fasttrain.descent import minimize
 from fasttrain.training import DivergenceError
 
@@ -103,6 +106,68 @@ def test_steps_that_end_within_a_pass_are_one_descent():
             d = w * (X[sample] @ expected - Y[sample])
             expected = expected - RATE / (t + 1) ** 0.5 * 2 / w.sum() * X[sample].T @ d
     np.testing.assert_allclose(theta, expected, **CLOSE)
+
+
+def written_out(X, y, loss, opt, penalty, schedule, batches, intercept=True, weight=None):
+    """The loss's gradient and the optimizer's steps: what a training is."""
+    n_out = 3 if loss.targets == "classes" else 1
+    params = {"coef": np.zeros((X.shape[1], n_out)), "intercept": np.zeros(n_out)}
+    if not intercept:
+        del params["intercept"]
+    state = opt.init(params)
+    n_steps = sum(map(len, batches))
+    rates = schedule.rates(opt.learning_rate, 0, n_steps, len(batches[0]), n_steps)
+    for batch, rate in zip((rows for epoch in batches for rows in epoch), rates):
+        raw = X[batch] @ params["coef"] + params.get("intercept", 0)
+        d = loss.gradient(y[batch] if n_out == 3 else y[batch][:, None], raw, None if weight is None else weight[batch])
+        grads = {"coef": X[batch].T @ d, "intercept": d.sum(axis=0)}
+        opt.step(
+            params, {key: grads[key] for key in params}, state, learning_rate=rate,
+            penalty={"coef": penalty, "intercept": None} if intercept else penalty,
+        )
+    return params["coef"] if n_out == 3 else params["coef"][:, 0], params.get("intercept", np.zeros(n_out))
+
+
+@pytest.mark.parametrize("opt", [
+    *RULES, optimizers.Momentum(0.05, clip_norm=0.3), optimizers.Adam(0.05, clip_value=0.05),
+    optimizers.GradientDescent(0.1, weight_decay=0.3),
+], ids=repr)
+def test_every_optimizer_steps_as_by_itself(opt):
+    loss, schedule = losses.HalfSquaredError(), schedules.CosineDecay(final=0.1)
+    penalty = penalties.ElasticNet(0.1, 0.5)
+    found = minimize(X, Y, loss, opt, penalty, n_iter=40, schedule=schedule)
+    coef, _ = written_out(X, Y, loss, opt, penalty, schedule, [[np.arange(60)]] * 40, intercept=False)
+    np.testing.assert_allclose(found.coef, coef, **tolerances.of(tolerances.STEPS, np.float64))
+    np.testing.assert_array_equal(found.coef == 0, coef == 0)
+
+
+@pytest.mark.parametrize("name", losses.names())
+def test_every_loss_has_its_own_gradient(name):
+    loss, opt, penalty, rng = losses.get(name), optimizers.Momentum(0.01), penalties.L2(0.1), np.random.default_rng(1)
+    y = {
+        "real": Y, "non_negative": rng.poisson(2.0, 60).astype(float), "probability": rng.random(60).round(),
+        "margin": rng.choice([-1.0, 1.0], 60), "classes": rng.integers(0, 3, 60),
+    }[loss.targets]
+    weight = rng.random(60) + 0.1
+    found = minimize(X, y, loss, opt, penalty, n_iter=30, fit_intercept=True, sample_weight=weight)
+    expected = written_out(
+        X, y, loss, opt, penalty, schedules.Constant(), [[np.arange(60)]] * 30, weight=weight)
+    for got, wanted in zip((found.coef, found.intercept), expected):
+        np.testing.assert_allclose(got, wanted, **tolerances.of(tolerances.STEPS, np.float64))
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 20, 59])
+def test_mini_batches(batch_size):
+    loss, opt, schedule = losses.BinaryCrossentropy(), optimizers.Adam(0.02), schedules.ExponentialDecay(0.8)
+    y = (Y > 0).astype(float)
+    rng = np.random.default_rng(3)
+    orders = [rng.permutation(60) for _ in range(5)]
+    batches = [[order[i:i + batch_size] for i in range(0, 60, batch_size)] for order in orders]
+    found = minimize(
+        X, y, loss, opt, n_iter=5, batch_size=batch_size, fit_intercept=True, random_state=3, schedule=schedule)
+    expected = written_out(X, y, loss, opt, penalties.NoPenalty(), schedule, batches)
+    for got, wanted in zip((found.coef, found.intercept), expected):
+        np.testing.assert_allclose(got, wanted, **tolerances.of(tolerances.STEPS, np.float64))
 
 
 def test_l2_is_subtracted():
