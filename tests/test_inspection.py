@@ -9,6 +9,7 @@ from fasttrain import inspection
 from fasttrain._kernels.activations import NAMES
 from fasttrain.inspection import DenseNetwork, activations, dense_network, input_gradients, integrated_gradients
 from fasttrain.keras.optimizers import Adam
+from fasttrain.keras.utils import set_random_seed
 from fasttrain.layers import Activation, BatchNormalization, Dense, Dropout, Flatten, Input
 from fasttrain.linear_model import LinearClassifier, LinearRegressor, SGDClassifier, SGDRegressor
 from fasttrain.models import Sequential
@@ -47,6 +48,7 @@ def sequential(output):
         Input((3,), dtype="float64"), Dense(6, activation="tanh"), BatchNormalization(epsilon=0.1), Dense(5),
         BatchNormalization(epsilon=0.1), Activation("gelu"), Dropout(0.1), Dense(3, activation=output),
     ]
+    set_random_seed(0)
     model = Sequential(layers)
     model.compile(Adam(0.05), "mse" if output == "tanh" else "categorical_crossentropy")
     model.fit(X, np.eye(3)[LABELS], epochs=5, batch_size=10, verbose=0)
@@ -137,7 +139,9 @@ def test_blocks_of_rows_do_not_matter(monkeypatch):
 def test_shares_add_up(name, output, baseline):
     """Completeness: the sum is what the output differs by."""
     model = MODELS[name]()
-    found, delta = integrated_gradients(model, X, baseline, output=output, return_delta=True)
+    # enough points that the rule's own error is below the tolerance
+    options = {"n_steps": 100, "output": output}
+    found, delta = integrated_gradients(model, X, baseline, return_delta=True, **options)
     start = np.broadcast_to(0.0 if baseline is None else baseline, X.shape)
     difference = predictions(model, X, output) - predictions(model, start, output)
     if difference.shape[1] == 1:
@@ -145,7 +149,7 @@ def test_shares_add_up(name, output, baseline):
     np.testing.assert_allclose(found.sum(axis=-1), difference, rtol=1e-7, atol=1e-8)
     np.testing.assert_allclose(delta, found.sum(axis=-1) - difference, rtol=1e-3, atol=1e-12)
     assert found.shape == input_gradients(model, X).shape
-    np.testing.assert_array_equal(integrated_gradients(model, X, baseline, output=output), found)
+    np.testing.assert_array_equal(integrated_gradients(model, X, baseline, **options), found)
 
 
 def test_shares_of_a_linear_model_are_its_terms():

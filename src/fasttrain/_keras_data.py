@@ -1,5 +1,6 @@
 """Data as Keras's methods take it, and what they give back."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,9 +40,12 @@ def _array(value, name):
         value = value.toarray()
     if value is None:
         raise ValueError(f"{name} must be given")
-    if hasattr(value, "__next__") or not (hasattr(value, "__array__") or hasattr(value, "__len__")) or isinstance(
-            value, (str, dict)):
-        raise TypeError(f"{name} must be an array, got {type(value).__name__}; generators and data sets are not taken")
+    # a data set may have a length and items, too, but as many of them as it is asked for
+    if not hasattr(value, "__array__") and (isinstance(value, str) or not isinstance(value, Sequence)):
+        raise TypeError(
+            f"{name} must be an array, a list, a data frame or a sparse matrix, got {type(value).__name__}; generators "
+            "and data sets are not taken: train_on_batch takes their batches one by one"
+        )
     return real_array(value, name)
 
 

@@ -2,9 +2,11 @@
 
 import numpy as np
 
+from fasttrain._kernels.threads import get_num_threads
 from fasttrain._memory import array_from_layers, array_to_layers
 from fasttrain._spec import check_integer
-from fasttrain._stack import network_of, pull, push, stack_of
+from fasttrain._stack import features_of, frozen_and_trained, network_of, pull, push, stack_of
+from fasttrain._validation import check_flag
 from fasttrain.keras import utils
 from fasttrain.keras.activations import name_of
 from fasttrain.layers import InputLayer, Layer, _automatic_name, checked_weights
@@ -15,7 +17,8 @@ class LayeredModel:
 
     def __init__(self, layers=None, trainable=True, name=None):
         if trainable is not True:
-            raise ValueError(f"trainable must be True, as the engine trains all layers, got {trainable!r}")
+            raise ValueError(
+                f"trainable must be True; set it on the layers, or on the model once it has them, got {trainable!r}")
         self.name = _automatic_name(type(self).__name__) if name is None else str(name)
         self._input = None
         self._layers = []
@@ -29,8 +32,9 @@ class LayeredModel:
 
     def _forget(self):
         """No engine: the layers have changed."""
-        self._network = self._stack = None
+        self._network = self._stack = self._held = None
         self._pushed = {}
+        self._held_versions = ()
 
     # ---- layers ----
 
@@ -133,34 +137,72 @@ class LayeredModel:
         """(None, n_outputs), or None while the model is not built."""
         return self._layers[-1].output_shape if self.built else None
 
+    @property
+    def trainable(self):
+        """Whether any layer with weights is trainable; when set, all layers get the value."""
+        return any(layer.trainable for layer in self._layers if layer.weight_names)
+
+    @trainable.setter
+    def trainable(self, value):
+        check_flag(value, "trainable")
+        for layer in self._layers:
+            layer.trainable = value
+
     # ---- the engine ----
 
+    def _forget_other_choice(self):
+        """No engine, where it was made for other trainable layers."""
+        if self._network is not None and self._trainable != [layer.trainable for layer in self._layers]:
+            self.pull()
+            self._forget()
+
     def _engine(self):
-        """The network, with the layers' present weights."""
+        """The network of the trained layers, and below it ``_held``, that of the others, with their present weights."""
         if not self.built:
             self.build()
+        self._forget_other_choice()
         if self._network is None:
-            self._stack = stack_of(self._layers)
-            first = self._stack.units[0].dense
-            self._network = network_of(self._stack, first.input_shape[1], first.value("kernel").dtype)
-            self._pushed = {}
+            below, self._stack = frozen_and_trained(stack_of(self._layers))
+            self._trainable = [layer.trainable for layer in self._layers]
+            self._network, self._pushed = _new_network(self._stack), {}
+            self._held = None if below is None else (below, _new_network(below))
             if self._stack.drops:
                 seeds = self._stack.seeds
                 self._network.set_seed(seeds[0] if seeds else int(self._generator().integers(2**63)))
             if self.optimizer is not None:
                 self._set_optimizer()
-        weighted = [layer for layer in self._layers if layer.weight_names]
         changed = False
-        for layer in weighted:
+        for layer in self._layers:
             if layer._newer is not None and layer._newer is not self:
                 layer._newer.pull()
+        for layer in self._stack.weighted:
             changed = changed or self._pushed.get(layer) != layer._version
         if changed:
             # what only the engine knows must not be overwritten by the layers' older values
             self.pull()
             push(self._stack, self._network)
-            self._pushed = {layer: layer._version for layer in weighted}
+            self._pushed = {layer: layer._version for layer in self._stack.weighted}
+        if self._held is not None:
+            versions = [layer._version for layer in self._held[0].weighted]
+            if versions != self._held_versions:
+                push(*self._held)
+                self._held_versions = versions
         return self._network
+
+    def _features(self, x):
+        """What the trained layers see of rows: themselves, or what the layers that are not trained make of them."""
+        return x if self._held is None else features_of(*self._held, x, get_num_threads())
+
+    def _whole(self):
+        """The stack of all layers with an engine that has their present weights."""
+        network = self._engine()
+        if self._held is None:
+            return self._stack, network
+        self.pull()
+        stack = stack_of(self._layers)
+        network = _new_network(stack)
+        push(stack, network)
+        return stack, network
 
     def touch(self):
         """Note that the engine's weights are newer than the layers'."""
@@ -196,11 +238,12 @@ class LayeredModel:
         return self._rng
 
     def __getstate__(self):
+        self._forget_other_choice()
         self.pull()
         state = dict(vars(self))
         if self._network is not None and self.optimizer is not None:
             state["_memory"] = self._optimizer_state()
-        state.update(_network=None, _stack=None, _pushed={}, history=None)
+        state.update(_network=None, _stack=None, _held=None, _pushed={}, _held_versions=(), history=None)
         return state
 
     def __setstate__(self, state):
@@ -291,4 +334,13 @@ class LayeredModel:
         rule = "-" * len(lines[0])
         total = sum(layer.count_params() for layer in self._layers) if self.built else 0
         text = [f'Model: "{self.name}"', rule, lines[0], rule, *lines[1:], rule, f"Total params: {total:,}"]
+        held = sum(layer.count_params() for layer in self._layers if not layer.trainable) if self.built else 0
+        if held:
+            text += [f"Trainable params: {total - held:,}", f"Non-trainable params: {held:,}"]
         (print if print_fn is None else print_fn)("\n".join(text))
+
+
+def _new_network(stack):
+    """An engine for built layers."""
+    first = stack.units[0].dense
+    return network_of(stack, first.input_shape[1], first.value("kernel").dtype)

@@ -126,7 +126,10 @@ class _Keeper(Callback):
     def on_epoch_begin(self, epoch):
         self._one_rate()
         # weights that a callback has set on the model
-        self.model._engine()
+        held = self.model._held_versions
+        if self.model._engine() is not self.training.network or self.model._held_versions is not held:
+            raise ValueError(
+                "callbacks must not add, freeze or free layers, nor change the weights of those that are not trained")
         self.started = time.perf_counter()
 
     def on_epoch_end(self, epoch, logs):

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from fasttrain import _keras_data as data
 from fasttrain._kernels.network import Network
 from fasttrain.keras.activations import linear
 from fasttrain.layers import Activation, BatchNormalization, Dense, Dropout, Flatten, InputLayer
@@ -23,6 +24,11 @@ class Unit:
     # how far the layers have come: 0 linear so far, 1 activated, 2 normalized after it, 3 dropped out
     stage: int = 0
 
+    @property
+    def weighted(self):
+        """The layers that have weights."""
+        return [self.dense] if self.normalization is None else [self.dense, self.normalization]
+
 
 @dataclass
 class Stack:
@@ -36,11 +42,14 @@ class Stack:
         Dropout of the input.
     seeds : list of int
         Of the dropout layers.
+    untrainable : str or None
+        Why the engine cannot train it.
     """
 
     units: list = field(default_factory=list)
     rate: float = 0.0
     seeds: list = field(default_factory=list)
+    untrainable: str | None = None
 
     @property
     def activation(self):
@@ -62,8 +71,13 @@ class Stack:
 
     @property
     def normalizations(self):
-        """The normalization layers, from the input upwards."""
-        return [unit.normalization for unit in self.units if unit.normalization is not None]
+        """The normalization layers of the hidden units, from the input upwards."""
+        return [unit.normalization for unit in self.units[:-1] if unit.normalization is not None]
+
+    @property
+    def weighted(self):
+        """The layers that have weights, from the input upwards."""
+        return [layer for unit in self.units for layer in unit.weighted]
 
 
 def _refuse(layer, why):
@@ -81,8 +95,6 @@ def stack_of(layers):
     stack = Stack()
     for place, layer in enumerate(layers):
         unit = stack.units[-1] if stack.units else None
-        if not layer.trainable and layer.weight_names:
-            _refuse(layer, "has trainable=False, but the engine trains all of its layers")
         if isinstance(layer, InputLayer):
             _refuse(layer, "is an input after other layers")
         elif isinstance(layer, Dense):
@@ -124,6 +136,49 @@ def stack_of(layers):
     if last.normalization is not None or last.rate:
         _refuse(last.dense, "is the last Dense, after which there is no BatchNormalization or Dropout")
     return stack
+
+
+def frozen_and_trained(stack):
+    """The units below the lowest trainable one as a :class:`Stack` of their own, None without any, and the others.
+
+    Nothing reaches the trained units from below them but features, which are the same in every epoch: what Keras
+    computes anew for every batch is computed once. Where a layer that is not trainable stands elsewhere, the whole
+    stack comes back, its ``untrainable`` set.
+    """
+    trainable = [{layer.trainable for layer in unit.weighted} for unit in stack.units]
+    if all(flags == {True} for flags in trainable):
+        return None, stack
+    n = next((i for i, flags in enumerate(trainable) if flags != {False}), len(trainable))
+    for unit, flags in zip(stack.units[n:], trainable[n:]):
+        if flags != {True}:
+            layer = next(layer for layer in unit.weighted if not layer.trainable)
+            stack.untrainable = (
+                f"layer {layer.name!r} has trainable=False above or beside a layer that is trained; the engine holds "
+                "the first layers only, each Dense together with its BatchNormalization")
+            return None, stack
+    if n == len(stack.units):
+        stack.untrainable = "all layers have trainable=False, so there is nothing to train"
+        return None, stack
+    if stack.rate or any(unit.rate for unit in stack.units[:n - 1]):
+        stack.untrainable = (
+            f"a Dropout comes before layer {stack.units[n - 1].dense.name!r}, which has trainable=False; what such "
+            "layers put out is computed once, so it must be the same in every epoch")
+        return None, stack
+    return Stack(stack.units[:n]), Stack(stack.units[n:], stack.units[n - 1].rate, stack.seeds)
+
+
+def features_of(stack, network, x, n_threads):
+    """What frozen units, and the engine of their weights, make of rows: all that the trained ones see of them."""
+    z = network.raw_predict(data.flat(x), n_threads)
+    top = stack.units[-1]
+    if top.normalization is None:
+        return np.ascontiguousarray(data.activated(z, top.activation))
+    gain, shift, mean, variance = (top.normalization.value(name) for name in top.normalization.weight_names)
+    factor = gain / np.sqrt(variance + top.normalization.epsilon)
+    if not top.before:
+        z = data.activated(z, top.activation)
+    z = (z * factor + (shift - mean * factor)).astype(network.dtype)
+    return np.ascontiguousarray(data.activated(z, top.activation) if top.before else z)
 
 
 def _both(rate, other):

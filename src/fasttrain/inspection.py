@@ -104,8 +104,7 @@ def dense_network(model):
 
 
 def _of_sequential(model):
-    network = model._engine()
-    stack = model._stack
+    stack, network = model._whole()
     layers = normalizations(network, network.parameters)
     epsilon = stack.normalizations[0].epsilon if stack.normalizations else 0.0
     folded = fold_normalization(*network.unpack_layers(network.parameters), layers, epsilon)

@@ -53,7 +53,8 @@ class Layer:
     dtype : {'float32', 'float64'}, default=None
         What the model computes in; None leaves it to the other layers, float32 when none says more.
     trainable : bool, default=True
-        False is refused where there are weights.
+        Whether training changes the weights; may be set at any time, and a model's optimizer starts without memory
+        when it is. The layers with False must be the first of a model: see :class:`fasttrain.models.Sequential`.
     input_shape, input_dim : tuple or int, default=None
         Of a row, for the first layer of a model.
 
@@ -78,12 +79,20 @@ class Layer:
         if dtype not in (None, np.float32, np.float64):
             raise ValueError(f"dtype must be 'float32', 'float64' or None, got {dtype}")
         self.dtype = dtype
-        check_flag(trainable, "trainable")
-        self.trainable = bool(trainable)
+        self.trainable = trainable
         self.input_shape = self.output_shape = None
         self._values = {}
         # the model whose engine holds newer values than these, and a number that changes with the values
         self._newer, self._version = None, 0
+
+    @property
+    def trainable(self):
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value):
+        check_flag(value, "trainable")
+        self._trainable = bool(value)
 
     @property
     def built(self):
@@ -130,7 +139,8 @@ class Layer:
 
     def get_config(self):
         """The arguments that make the same layer, by their names; plain data."""
-        return {"name": self.name, "dtype": None if self.dtype is None else self.dtype.name, **self._config()}
+        dtype = None if self.dtype is None else self.dtype.name
+        return {"name": self.name, "dtype": dtype, "trainable": self.trainable, **self._config()}
 
     def _config(self):
         return {}

@@ -21,7 +21,7 @@ from fasttrain._layered import LayeredModel
 from fasttrain._memory import put_back, take
 from fasttrain._sequential_fit import Objective, fit_epochs, step_once
 from fasttrain._spec import check_integer, check_real
-from fasttrain._stack import stack_of
+from fasttrain._stack import pull, stack_of
 from fasttrain._validation import check_flag
 from fasttrain.callbacks import as_callbacks
 from fasttrain.checkpoints import load_checkpoint
@@ -60,7 +60,7 @@ class Sequential(LayeredModel):
     layers : sequence of layers, default=None
         See :mod:`fasttrain.layers`; more are put on with :meth:`add`.
     trainable : bool, default=True
-        False is refused.
+        False is refused here; the attribute may be set, which sets that of all layers.
     name : str, default=None
 
     Attributes
@@ -80,6 +80,10 @@ class Sequential(LayeredModel):
     order; Flatten and Dropout may come first. Anything else raises ValueError. Where the last layer's activation and
     the loss belong together (sigmoid and binary_crossentropy, softmax and categorical_crossentropy, exponential and
     poisson) they are computed from the layer's raw outputs, without Keras's clipping of probabilities.
+
+    Layers with ``trainable=False`` keep their weights, and their BatchNormalization its moving statistics. They must be
+    the first layers, with no Dropout between them: a fit then computes what they put out once, and trains the others on
+    it. Their regularization is not part of the loss, as in Keras.
 
     Metrics of an epoch are those of the predictions that its steps were made from, as in Keras.
     """
@@ -210,7 +214,10 @@ class Sequential(LayeredModel):
         """
         for argument, value in (("steps_per_epoch", steps_per_epoch), ("validation_steps", validation_steps)):
             if value is not None:
-                raise ValueError(f"{argument} must be None, as each epoch takes every row of the arrays, got {value!r}")
+                raise ValueError(
+                    f"{argument} must be None, as each epoch takes every row of the arrays and generators are not taken, "
+                    f"got {value!r}"
+                )
         batch_size = 32 if batch_size is None else check_integer(batch_size, "batch_size", low=1)
         epochs = check_integer(epochs, "epochs", low=0)
         initial_epoch = check_integer(initial_epoch, "initial_epoch", low=0)
@@ -221,6 +228,7 @@ class Sequential(LayeredModel):
         callbacks = as_callbacks(callbacks)
         data.check_callbacks(callbacks)
         rows = self._rows(x, y, sample_weight, class_weight)
+        self._check_trainable()
         validation = None
         if validation_data is not None:
             validation = self._rows(*data.unpacked(validation_data))
@@ -245,7 +253,11 @@ class Sequential(LayeredModel):
         if not self.built:
             self.build((None, *x.shape[1:]))
         objective = self._ready()
-        return data.rows(x, y, sample_weight, class_weight, objective)
+        return data.rows(self._features(x), y, sample_weight, class_weight, objective)
+
+    def _check_trainable(self):
+        if self._stack.untrainable is not None:
+            raise ValueError(self._stack.untrainable)
 
     def train_on_batch(self, x, y=None, sample_weight=None, class_weight=None, return_dict=False):
         """One step on these rows as one batch.
@@ -258,6 +270,7 @@ class Sequential(LayeredModel):
             The loss before the step and the metrics of the predictions that it was made from.
         """
         rows = self._rows(x, y, sample_weight, class_weight)
+        self._check_trainable()
         with _Restored(self):
             logs = step_once(self, rows)
         return data.returned(logs, self._objective.names, return_dict)
@@ -312,7 +325,7 @@ class Sequential(LayeredModel):
         if not self.built:
             self.build((None, *x.shape[1:]))
         network = self._engine()
-        raw = network.raw_predict(data.flat(x), get_num_threads())
+        raw = network.raw_predict(data.flat(self._features(x)), get_num_threads())
         return data.activated(raw, self._stack.activation)
 
     def predict_on_batch(self, x):
@@ -395,19 +408,26 @@ class _Restored:
         self.model = model
 
     def __enter__(self):
-        network = self.model._engine()
+        network = self.network = self.model._engine()
+        self.stack = self.model._stack
         self.taken = take(network)
         self.state = {slot: array.copy() for slot, array in network.state.items()}
         self.counters = dict(network.counters)
         self.rate = self.model.optimizer._learning_rate
 
     def __exit__(self, kind, error, traceback):
-        network = self.model._network
-        if network is None:
-            return
+        network = self.network
         network.release()
-        if kind is not None and issubclass(kind, Exception):
+        failed = kind is not None and issubclass(kind, Exception)
+        if failed:
             put_back(network, self.taken)
+        if self.model._network is not network:
+            # a callback has changed the layers, which have another engine now, or none
+            for layer, values in (pull(self.stack, network) if failed else {}).items():
+                for name, array in values.items():
+                    layer.take(name, array)
+            return
+        if failed:
             for slot, array in self.state.items():
                 network.state[slot][:] = array
             network.counters = self.counters

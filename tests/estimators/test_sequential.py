@@ -155,7 +155,6 @@ def test_summary_names_layers_and_counts(capsys):
     ([layers.Dense(2), layers.Dropout(0.5)], "after which there is no"),
     ([layers.Dense(2), layers.BatchNormalization()], "after which there is no"),
     ([layers.Dense(2), layers.Flatten(), layers.Dense(2)], "must be the first layer"),
-    ([layers.Dense(2, trainable=False), layers.Dense(2)], "trainable=False"),
     ([layers.Dense(2), layers.BatchNormalization(), layers.ReLU(), layers.Dense(2),
       layers.BatchNormalization(momentum=0.5), layers.Dense(2)], "one momentum"),
 ])
@@ -232,7 +231,9 @@ def test_bad_compile_changes_nothing(arguments, kind, message):
 @pytest.mark.parametrize("make, message", [
     (lambda: keras.optimizers.Adam(clipnorm=1.0), "global_clipnorm"),
     (lambda: keras.optimizers.Adam(use_ema=True), "use_ema of Adam must be False"),
-    (lambda: keras.optimizers.Adam(amsgrad=True), "amsgrad"),
+    (lambda: keras.optimizers.Adam(amsgrad=True), "amsgrad of Adam must be False, as the engine"),
+    (lambda: keras.optimizers.AdamW(amsgrad=True), "amsgrad of AdamW must be False"),
+    (lambda: keras.optimizers.get("adamax"), "one of the names sgd, .*, got 'adamax'"),
     (lambda: keras.optimizers.SGD(global_clipnorm=1.0, clipvalue=1.0), "only one"),
     (lambda: keras.optimizers.SGD(-1.0), "learning_rate must be"),
     (lambda: keras.optimizers.RMSprop(rho=1.5), "rho"),
@@ -250,6 +251,36 @@ def test_bad_compile_changes_nothing(arguments, kind, message):
 def test_bad_arguments_are_named(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize("name", ["Adamax", "Ftrl"])
+def test_optimizers_of_keras_that_are_not_here(name):
+    with pytest.raises(AttributeError, match=f"no attribute '{name}'; the engine's optimizers are SGD, Adadelta, "):
+        getattr(keras.optimizers, name)
+
+
+class Batches:
+    """What Keras calls a PyDataset: it gives a batch for any number."""
+
+    def __len__(self):
+        return 3
+
+    def __getitem__(self, number):
+        return X[:40], CODES[:40]
+
+
+@pytest.mark.parametrize(
+    "batches", [Batches(), ((X, CODES) for _ in range(3)), {"x": X}, "x"], ids=lambda given: type(given).__name__)
+def test_generators_and_data_sets_are_refused(batches):
+    model = classifier()
+    before = model.get_weights()
+    for call in (
+        model.fit, model.evaluate, model.predict, lambda b: model.fit(X, b), lambda b: model.train_on_batch(b, CODES),
+        lambda b: model.fit(X, CODES, validation_data=(b, CODES)),
+    ):
+        with pytest.raises(TypeError, match=r"must be an array, .*train_on_batch takes their batches"):
+            call(batches)
+    assert all((old == new).all() for old, new in zip(before, model.get_weights()))
 
 
 def test_an_unknown_argument_of_an_optimizer_is_a_type_error():

@@ -318,3 +318,37 @@ def test_summary_and_sizes_are_the_same():
     assert own.output_shape == theirs.output_shape
     assert own.input_shape == theirs.input_shape
     assert [len(layer.get_weights()) for layer in own.layers] == [len(layer.weights) for layer in theirs.layers]
+
+
+@pytest.mark.parametrize("below, compiled_again", [
+    ("dense", True), ("normalized", True), ("normalized_first", True), ("normalized", False),
+])
+def test_layers_that_are_not_trained(below, compiled_again):
+    """A network is trained, its first layers held, the others trained on, by the model itself or by another one."""
+    def layers(library):
+        kind = library.layers
+        dense = kind.Dense(8, activation=None if below == "normalized_first" else "relu", kernel_regularizer="l2")
+        return {
+            "dense": [dense, kind.Dense(5, activation="tanh")],
+            "normalized": [dense, kind.BatchNormalization(), kind.Dense(5, activation="tanh")],
+            "normalized_first": [dense, kind.BatchNormalization(), kind.Activation("tanh"), kind.Dense(5)],
+        }[below]
+
+    pair = Pair(optimizer="adam_fast", layers=layers)
+    pair.agree(1e-3)
+    before = [weights.copy() for weights in pair.models[1].get_weights()]
+    for model, library in zip(pair.models, (real, ours)):
+        for layer in model.layers[:-2]:
+            layer.trainable = False
+        if compiled_again:
+            model.compile(library.optimizers.Adam(0.01), "mse", metrics=["mae"], jit_compile=False)
+        else:
+            again = library.Sequential([library.Input(shape=(6,)), *model.layers])
+            again.compile("nadam", "mse", jit_compile=False)
+            pair.models[pair.models.index(model)] = again
+    pair.agree(1e-3)
+    after = pair.models[1].get_weights()
+    held = len(after) - 4
+    for old, new in zip(before[:held], after[:held]):
+        np.testing.assert_array_equal(old, new)
+    assert not np.array_equal(before[held], after[held])

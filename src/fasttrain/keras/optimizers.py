@@ -32,7 +32,10 @@ _ABSENT = {
     "clipnorm": None, "use_ema": False, "ema_momentum": 0.99, "ema_overwrite_frequency": None,
     "loss_scale_factor": None, "gradient_accumulation_steps": None, "amsgrad": False, "jit_compile": True,
 }
-_INSTEAD = {"clipnorm": "; global_clipnorm clips the gradient of all parameters together"}
+_INSTEAD = {
+    "clipnorm": "; global_clipnorm clips the gradient of all parameters together",
+    "amsgrad": ", as the engine has no such rule; Nadam and Lion are other variants of Adam that it has",
+}
 
 
 class Optimizer(Configured):
@@ -294,6 +297,11 @@ class _Spec(Optimizer):
 
     def spec(self):
         return self._given
+
+
+def __getattr__(name):
+    present = ", ".join(one for one in __all__ if one not in ("Optimizer", "get"))
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}; the engine's optimizers are {present}")
 
 
 def get(identifier):
