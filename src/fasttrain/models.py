@@ -215,7 +215,7 @@ class Sequential(LayeredModel):
         for argument, value in (("steps_per_epoch", steps_per_epoch), ("validation_steps", validation_steps)):
             if value is not None:
                 raise ValueError(
-                    f"{argument} must be None, as each epoch takes every row of the arrays and generators are not taken, "
+                    f"{argument} must be None, as an epoch takes every row of the arrays and generators are not taken, "
                     f"got {value!r}"
                 )
         batch_size = 32 if batch_size is None else check_integer(batch_size, "batch_size", low=1)
