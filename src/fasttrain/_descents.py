@@ -90,6 +90,10 @@ class Problem:
     score: tuple | None = None
     options: dict = field(default_factory=dict)
 
+    def on(self, rows):
+        """The same models on other rows of X."""
+        return Problem(**{**vars(self), "rows": rows})
+
     def descent(self, first, last):
         y = self.y if self.y.ndim == 1 else np.ascontiguousarray(self.y[first:last])
         score = self.score

@@ -1,13 +1,17 @@
 """cross_validate, cross_val_predict and the curves over batches, against scikit-learn's functions."""
 
+import warnings
+
 import numpy as np
 import pytest
 from sklearn import model_selection as peer
+from sklearn.base import is_classifier
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.pipeline import make_pipeline
 from test_search import IRIS, MLP, NUMBERS, REGRESSOR, SGD, X, batches, outcome, same, y  # noqa: F401
 
 from fasttrain import model_selection as ours
-from fasttrain.linear_model import LinearClassifier, LinearRegressor, SGDClassifier
+from fasttrain.linear_model import LinearClassifier, LinearRegressor, SGDClassifier, SGDRegressor
 from fasttrain.preprocessing import StandardScaler
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -55,6 +59,47 @@ def test_leave_one_out(name, scoring, batches):  # noqa: F811
         probabilities = peer.cross_val_predict(
             MODELS[name], X[part], y[part], cv=peer.LeaveOneOut(), method="predict_proba")
         np.testing.assert_allclose(found["test_score"], -log_loss(y[part], probabilities), rtol=1e-9)
+
+
+FEW = {
+    "binary": (SGD, (X[:60], y[:60])),
+    "labels": (SGD, (X[:60], np.array(["no", "yes"])[y[:60]])),
+    "multiclass": (SGD, tuple(part[::3] for part in IRIS)),
+    "lacking a class": (SGD, (X[:30], np.r_[y[:29], 2])),
+    "averaged": (SGDClassifier(average=True, random_state=0, max_iter=8, tol=None), (X[:60], y[:60])),
+    "balanced": (SGDClassifier(class_weight="balanced", random_state=0, max_iter=8, tol=None), (X[:60], y[:60])),
+    "single precision": (SGD, (X[:60].astype(np.float32), y[:60])),
+    "numbers": (REGRESSOR, tuple(part[:60] for part in NUMBERS)),
+    "counts": (SGDRegressor("poisson", random_state=0, max_iter=8, tol=None), (X[:60], y[:60])),
+    "several outputs": (REGRESSOR, (NUMBERS[0][:60], np.c_[NUMBERS[1], NUMBERS[1] ** 2][:60] / 100)),
+}
+
+
+@pytest.mark.parametrize("cv", [peer.LeaveOneOut(), peer.KFold(11), peer.LeavePOut(2)], ids=["one", "k", "two"])
+@pytest.mark.parametrize("name", FEW)
+def test_few_rows_to_a_fold(name, cv, batches):  # noqa: F811
+    model, (rows, target) = FEW[name]
+    if isinstance(cv, peer.LeavePOut):
+        rows, target = rows[::5], target[::5]
+    scoring = ["accuracy", "balanced_accuracy"] if is_classifier(model) else ["neg_mean_squared_error", "r2"]
+    for wanted in scoring[:1], scoring:
+        if isinstance(cv, peer.LeaveOneOut) and len(wanted) > 1:
+            # pooled over the folds, which scikit-learn's are not
+            continue
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            same(*(module.cross_validate(model, rows, target, cv=cv, scoring=wanted) for module in (ours, peer)))
+    assert batches
+
+
+def test_every_fold_warns():
+    model = SGDClassifier(max_iter=2, tol=1e-9, random_state=0)
+    for cv in peer.LeaveOneOut(), 3:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            ours.cross_val_score(model, X, y, cv=cv)
+        assert len(caught) == (len(X) if cv != 3 else 3)
+        assert {warning.category for warning in caught} == {ConvergenceWarning}
 
 
 @pytest.mark.parametrize("method", ["predict", "decision_function", "predict_proba", "predict_log_proba"])

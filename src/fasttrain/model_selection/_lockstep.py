@@ -2,6 +2,8 @@
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
 from numbers import Integral
 
 import numpy as np
@@ -15,6 +17,7 @@ from fasttrain._stochastic_base import SHARED, StochasticLinear
 from fasttrain._stochastic_classifier import SGDClassifier, classifier_problems
 from fasttrain._stochastic_regressor import SGDRegressor, regressor_problem
 from fasttrain._validation import row_weights
+from fasttrain.model_selection._scores import of_predictions
 from fasttrain.model_selection._sites import gathered, sites_of, transformed
 
 __all__ = ["run"]
@@ -24,6 +27,8 @@ MOST_TOGETHER = 32
 CACHE_BYTES = 1 << 15
 # Memory of the row orders of all descents that are prepared at once; each row of each has about four int32.
 ORDER_BYTES = 1 << 24
+# Rows of a test part that make no product worth a call of its own.
+FEW_ROWS = 16
 # Products of rows and weights in scoring that are worth starting threads for.
 WORK_FOR_THREADS = 10_000_000
 
@@ -79,33 +84,84 @@ class _Data:
             self.n_problems = 1
         self.y = y
         self.rows = _descents.rows_of(self.X)
-        self.targets = {}
+        self.plans = {}
 
     def problems(self, group, rows):
-        """(problems, adopt) of a group of estimators that share a row order; ``adopt`` takes a model a problem."""
-        for estimator in group:
-            estimator.n_features_in_ = self.lead.n_features_in_
-            if hasattr(self.lead, "feature_names_in_"):
-                estimator.feature_names_in_ = self.lead.feature_names_in_
-        lead, n_rows, weight = group[0], len(rows), self.batch.weights
-        if weight is not None:
-            # what is wrong with the fold's own weights is the fold's own error
-            row_weights(weight[rows], n_rows, self.X.dtype, all_zero_accepted=self.classifier and lead.early_stopping)
-            weight = np.ascontiguousarray(weight, dtype=self.X.dtype)
+        """(problems, plan) of jobs whose models share a row order."""
+        models = [job.model for job in group]
+        self._check_weights(models[0], rows)
+        present = self.classifier and np.bincount(self.codes[rows], minlength=len(self.classes)) > 0
+        missing = None if present is False or present.all() else present
+        if not _is_same_on_every_fold(models):
+            return self._planned(models, rows, missing)
+        key = *(id(job.specs) for job in group), None if missing is None else missing.tobytes()
+        if key not in self.plans:
+            self.plans[key] = self._planned(models, rows, missing)
+            return self.plans[key]
+        problems, plan = self.plans[key]
+        return [problem.on(rows) for problem in problems], plan
+
+    def _check_weights(self, lead, rows):
+        """What is wrong with the fold's own weights is the fold's own error."""
+        if self.batch.weights is not None:
+            row_weights(self.batch.weights[rows], len(rows), self.X.dtype,
+                        all_zero_accepted=self.classifier and lead.early_stopping)
+
+    @cached_property
+    def weights(self):
+        weights = self.batch.weights
+        return None if weights is None else np.ascontiguousarray(weights, dtype=self.X.dtype)
+
+    def _planned(self, models, rows, present):
+        lead, where = models[0], {"rows": rows, "X_rows": self.rows}
         if not self.classifier:
             y = lead._check_targets(self.y, self.X.dtype)
             start = lead._fresh(y, self.X, None, None)
-            problem = regressor_problem(group, self.X, y, weight, None, start, 1.0, rows=rows, X_rows=self.rows)
-            return [problem], lambda estimator, trained: estimator._adopt(trained, 1.0, n_rows)
-        present = np.bincount(self.codes[rows], minlength=len(self.classes)) > 0
+            return [regressor_problem(models, self.X, y, self.weights, None, start, 1.0, **where)], _Plan(self)
         classes, codes = self.classes, self.codes
-        if not present.all():
+        if present is not None:
             classes = classes[present]
             codes = np.minimum(np.cumsum(present) - 1, len(classes) - 1).clip(0)[codes]
         start = lead._fresh(classes, self.X, None, None)
         problems = classifier_problems(
-            group, self.X, self.y[rows], classes, codes, weight, None, start, 1.0, rows=rows, X_rows=self.rows)
-        return problems, lambda estimator, trained: estimator._adopt(classes, trained, start, 1.0, n_rows)
+            models, self.X, self.y[rows], classes, codes, self.weights, None, start, 1.0, **where)
+        return problems, _Plan(self, classes)
+
+
+@dataclass(eq=False)
+class _Plan:
+    """How trained models become estimators' attributes; ``classes`` are those of a classifier's rows."""
+
+    data: _Data
+    classes: np.ndarray | None = None
+
+    def adopt(self, estimator, models, n_rows):
+        lead = self.data.lead
+        estimator.n_features_in_ = lead.n_features_in_
+        if hasattr(lead, "feature_names_in_"):
+            estimator.feature_names_in_ = lead.feature_names_in_
+        if self.classes is None:
+            estimator._adopt(models, 1.0, n_rows)
+        else:
+            start = estimator._fresh(self.classes, self.data.X, None, None)
+            estimator._adopt(self.classes, models, start, 1.0, n_rows)
+
+
+@dataclass(eq=False, slots=True)
+class _Fit:
+    """A job's trained models, before they become attributes of its estimator."""
+
+    site: object
+    job: object
+    plan: _Plan
+    models: list
+
+
+def _is_same_on_every_fold(models):
+    """Whether nothing but the rows of their problems differs from fold to fold."""
+    lead = models[0]
+    return isinstance(lead.random_state, Integral) and not lead.early_stopping and not any(
+        getattr(model, "class_weight", None) == "balanced" for model in models)
 
 
 def _run_sites(batch, sites, data):
@@ -141,17 +197,23 @@ def _run_changed(batch, sites):
 def _groups(jobs, data):
     """Jobs that can walk together, in the order of their first ones."""
     groups = {}
+    if len(jobs) == 1:
+        return [jobs]
     for job in jobs:
-        model = job.model
-        key = [getattr(model, name) for name in SHARED]
-        seed = model.random_state
+        model, seed = job.model, job.model.random_state
+        key = job.spec("walk", _walk_of)
         if not isinstance(seed, Integral) and (model.shuffle or model.early_stopping):
             # draws of its own
-            key.append(id(job))
-        key = (*map(repr, key), model.learning_rate if model.learning_rate in ("pa1", "pa2") else "")
+            key = *key, id(job)
         groups.setdefault(key, []).append(job)
     limit = min(MOST_TOGETHER, max(4, CACHE_BYTES // (data.X.shape[1] * data.X.dtype.itemsize)))
     return [group[i:i + limit] for group in groups.values() for i in range(0, len(group), limit)]
+
+
+def _walk_of(model):
+    """What models that walk together have in common."""
+    shared = [repr(getattr(model, name)) for name in SHARED]
+    return *shared, model.learning_rate if model.learning_rate in ("pa1", "pa2") else ""
 
 
 def _waves(units, batch):
@@ -179,11 +241,12 @@ def _run_wave(batch, wave):
     jobs = [job for _, group, _ in wave for job in group]
     for site, group, data in wave:
         rows = np.ascontiguousarray(batch.folds[site.fold][0], dtype=np.int32)
-        for part, made, adopt in _prepared(group, data, rows):
-            plans.append((site, part, data, adopt, slice(len(problems), len(problems) + len(made))))
+        for part, made, plan in _prepared(group, data, rows):
+            plans.append((site, part, plan, slice(len(problems), len(problems) + len(made))))
             problems += made
     trained = _descents.train(problems, batch.n_threads, collect_errors=True) if problems else []
-    for _, group, _, adopt, where in plans:
+    fits = []
+    for site, group, plan, where in plans:
         results = trained[where]
         width = len(results[0]) // len(group) if len(results) == 1 else 1
         for e, job in enumerate(group):
@@ -192,19 +255,20 @@ def _run_wave(batch, wave):
             if errors:
                 job.finish(errors[0])
                 continue
-            adopt(job.model, models)
+            job.model.n_iter_ = max(model.n_iter for model in models)
             job.model.warn_at_end()
+            fits.append(_Fit(site, job, plan, models))
     share = (time.perf_counter() - start) / len(jobs)
     for job in jobs:
         job.outcome.fit_time = share
-    _score_wave(batch, plans)
+    _score_wave(batch, fits)
     batch.tell()
 
 
 def _prepared(group, data, rows):
-    """(jobs, problems, adopt) of a group; one by one where a candidate is at fault."""
+    """(jobs, problems, plan) of a group; one by one where a candidate is at fault."""
     try:
-        return [(group, *data.problems([job.model for job in group], rows))]
+        return [(group, *data.problems(group, rows))]
     except Exception as error:
         if len(group) == 1:
             group[0].finish(error)
@@ -212,24 +276,73 @@ def _prepared(group, data, rows):
     return [prepared for job in group for prepared in _prepared([job], data, rows)]
 
 
-def _score_wave(batch, plans):
-    """Each fold's rows are gathered once, for all of its models; folds go to the threads where that is worth it."""
+def _score_wave(batch, fits):
+    """Small test parts are scored all at once. Of larger ones each fold's rows are gathered once, for all of its
+    models, and folds go to the threads where that is worth it.
+    """
+    start = time.perf_counter()
+    small = [fit for fit in fits if _is_scored_together(batch, fit)]
+    _score_together(batch, small)
+    for fit in small:
+        fit.job.outcome.score_time = (time.perf_counter() - start) / len(small)
     sites = {}
-    for site, group, data, _, _ in plans:
-        sites.setdefault(site, (data, []))[1].extend(group)
+    for fit in fits:
+        if not fit.job.done:
+            fit.plan.adopt(fit.job.model, fit.models, len(batch.folds[fit.job.fold][0]))
+            sites.setdefault(fit.site, []).append(fit)
 
     def score(part):
-        data, jobs = part
-        rows = gathered(data.X)
-        for job in jobs:
-            if not job.done:
-                batch.score(job, rows)
+        rows = gathered(part[0].plan.data.X)
+        for fit in part:
+            batch.score(fit.job, rows)
 
     parts = list(sites.values())
-    work = sum(len(batch.folds[job.fold][1]) * part[0].X.shape[1] for part in parts for job in part[1])
+    work = sum(len(batch.folds[fit.job.fold][1]) * fit.plan.data.X.shape[1] for part in parts for fit in part)
     if batch.n_threads > 1 and len(parts) > 1 and work > WORK_FOR_THREADS and not batch.scoring.slow:
         with ThreadPoolExecutor(min(batch.n_threads, len(parts))) as pool:
             list(pool.map(score, parts))
     else:
         for part in parts:
             score(part)
+
+
+def _is_scored_together(batch, fit):
+    """Whether a fit's scores hang on nothing but its predictions for a few dense rows, and nobody wants its model."""
+    plan, model, n_rows = fit.plan, fit.job.model, len(batch.folds[fit.job.fold][1])
+    if not 0 < n_rows <= FEW_ROWS or model.average or not isinstance(plan.data.X, np.ndarray):
+        return False
+    if batch.keep_models or batch.return_train_score or not batch.scoring.is_of_predictions:
+        return False
+    if plan.classes is None:
+        return model.loss != "poisson" and len(fit.models) == 1 and batch.rows_of_y.ndim == 1
+    return batch.classes is not None and len(plan.classes) == len(batch.classes)
+
+
+def _score_together(batch, fits):
+    """Those whose metrics have a special case for their rows are left."""
+    by_data = {}
+    for fit in fits:
+        by_data.setdefault((id(fit.plan.data), len(fit.models)), []).append(fit)
+    for group in by_data.values():
+        data = group[0].plan.data
+        tests = [batch.folds[fit.job.fold][1] for fit in group]
+        counts = np.array([len(test) for test in tests])
+        rows = np.concatenate(tests)
+        coef = np.array([[model.coef for model in fit.models] for fit in group]).repeat(counts, axis=0)
+        intercept = np.array([[model.intercept for model in fit.models] for fit in group]).repeat(counts, axis=0)
+        raw = np.matmul(coef, data.X[rows, :, None])[:, :, 0] + intercept
+        starts = np.cumsum(counts) - counts
+        if data.classifier:
+            predicted = raw.argmax(axis=1) if raw.shape[1] > 1 else raw[:, 0] > 0
+            truth = batch.codes[rows]
+        else:
+            predicted, truth = raw[:, 0], batch.rows_of_y[rows]
+        for key, name in batch.scoring.quick.items():
+            scores = of_predictions(name, truth, predicted, starts, counts)
+            for fit, score in zip(group, scores):
+                if score is not None:
+                    fit.job.outcome.test[key] = score
+        for fit in group:
+            if len(fit.job.outcome.test) == len(batch.scoring.scorers):
+                fit.job.finish()
+                fit.job.model = fit.job.whole = None

@@ -28,6 +28,8 @@ class Scoring:
         From the key of a metric to scikit-learn's scorer; the key is None for a single one.
     quick : dict
         Those keys whose metric is computed here, and its name.
+    slow : list
+        The other keys.
     """
 
     def __init__(self, estimator, scoring):
@@ -53,6 +55,11 @@ class Scoring:
             if name in known:
                 self.quick[key] = name
         self.slow = [key for key in self.scorers if key not in self.quick]
+
+    @property
+    def is_of_predictions(self):
+        """Whether every metric is computed here, from predictions."""
+        return len(self.quick) == len(self.scorers) and "neg_log_loss" not in self.quick.values()
 
     @staticmethod
     def accepts(scoring):
@@ -99,6 +106,14 @@ def of_prediction(name, y, prediction):
         return -float(np.average(np.abs(y - prediction)))
     mean = float(np.average((y - prediction) ** 2))
     return -mean if name == "neg_mean_squared_error" else -float(np.sqrt(mean))
+
+
+def of_predictions(name, y, prediction, starts, counts):
+    """:func:`of_prediction` of each of several parts, which begin at ``starts``, as a list."""
+    if name == "accuracy":
+        return (np.add.reduceat((y == prediction).astype(np.intp), starts) / counts).tolist()
+    parts = [slice(first, first + count) for first, count in zip(starts.tolist(), counts.tolist())]
+    return [of_prediction(name, y[part], prediction[part]) for part in parts]
 
 
 def of_probabilities(codes, probabilities):

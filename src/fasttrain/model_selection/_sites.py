@@ -5,13 +5,14 @@ from functools import cached_property
 
 import numpy as np
 from sklearn.base import clone
+from sklearn.model_selection import LeaveOneOut
 
 from fasttrain._conversion import own_class
 from fasttrain._validation import check_bool
 from fasttrain.preprocessing import StandardScaler
 from fasttrain.preprocessing.scaling import column_moments, merge_moments
 
-__all__ = ["FoldMoments", "Site", "gathered", "sites_of", "take", "transformed"]
+__all__ = ["FoldMoments", "Site", "folds_of", "gathered", "sites_of", "take", "transformed"]
 
 
 @dataclass(eq=False)
@@ -31,6 +32,15 @@ def take(X, rows):
     if hasattr(X, "iloc"):
         return X.iloc[rows]
     return X[rows] if hasattr(X, "shape") else [X[row] for row in rows]
+
+
+def folds_of(splitter, X, y, groups):
+    """The splitter's folds, as a list of (train, test)."""
+    n_rows = X.shape[0] if hasattr(X, "shape") else len(X)
+    if type(splitter) is not LeaveOneOut or n_rows < 2:
+        return list(splitter.split(X, y, groups))
+    rows = np.arange(n_rows)
+    return [(np.concatenate((rows[:row], rows[row + 1:])), rows[row:row + 1]) for row in range(n_rows)]
 
 
 def steps_of(job):

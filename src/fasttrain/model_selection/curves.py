@@ -9,6 +9,7 @@ from sklearn.utils import check_random_state, indexable
 
 from fasttrain.model_selection._batch import batch_for, is_routed
 from fasttrain.model_selection._progress import progress_bar
+from fasttrain.model_selection._sites import folds_of
 from fasttrain.model_selection._stand_in import Answers, FoldNumbers, InOrder, Recorder, StandIn, look_ups
 
 __all__ = ["learning_curve", "validation_curve"]
@@ -20,7 +21,7 @@ def _batch(estimator, X, y, groups, cv, scoring, *, params, **options):
         return None, cv
     X, y, groups = indexable(X, y, groups)
     splitter = model_selection.check_cv(cv, y, classifier=is_classifier(estimator))
-    folds = list(splitter.split(X, y, groups))
+    folds = folds_of(splitter, X, y, groups)
     return batch_for(estimator, X, y, folds, scoring, params=params, return_train_score=True, **options), folds
 
 

@@ -11,6 +11,7 @@ from sklearn.utils import indexable
 
 from fasttrain.model_selection._batch import Batch, batch_for, is_followed, is_routed, parts_of
 from fasttrain.model_selection._progress import progress_bar
+from fasttrain.model_selection._sites import folds_of
 from fasttrain.model_selection._stand_in import Answers, FoldNumbers, StandIn, look_ups
 
 __all__ = ["BatchSearch", "GridSearchCV", "RandomizedSearchCV"]
@@ -126,7 +127,7 @@ class BatchSearch:
         X, y, groups = indexable(X, y, params.get("groups"))
         n_splits = splitter.get_n_splits(X, y, groups)
         batch = batch_for(
-            self.estimator, X, y, list(splitter.split(X, y, groups)), self.scoring, n_jobs=self.n_jobs,
+            self.estimator, X, y, folds_of(splitter, X, y, groups), self.scoring, n_jobs=self.n_jobs,
             error_score=self.error_score, return_train_score=self.return_train_score, batch_class=self._batch_class,
         )
         if batch is not None:

@@ -10,7 +10,7 @@ from sklearn.utils import indexable
 
 from fasttrain.model_selection._batch import batch_for, is_routed
 from fasttrain.model_selection._progress import progress_bar
-from fasttrain.model_selection._sites import take as _take
+from fasttrain.model_selection._sites import folds_of, take as _take
 from fasttrain.model_selection._stand_in import (
     Answers, FoldNumbers, InOrder, PredictionStandIn, StandIn, look_ups,
 )
@@ -112,7 +112,7 @@ def cross_validate(estimator, X, y=None, *, groups=None, scoring=None, cv=None, 
         "return_train_score": return_train_score, "error_score": error_score, "progress": progress,
     }
     splitter = model_selection.check_cv(cv, y, classifier=is_classifier(estimator))
-    folds = list(splitter.split(X, y, groups))
+    folds = folds_of(splitter, X, y, groups)
     pooled = _pooled_scorers(estimator, scoring) if all(len(test) == 1 for _, test in folds) else {}
     if not pooled:
         return _validate(
@@ -239,7 +239,7 @@ def cross_val_predict(estimator, X, y=None, *, groups=None, cv=None, n_jobs=None
     batch = None
     if not is_routed(params, groups):
         splitter = model_selection.check_cv(cv, y, classifier=is_classifier(estimator))
-        cv, groups = list(splitter.split(X, y, groups)), None
+        cv, groups = folds_of(splitter, X, y, groups), None
         # without a partition of the rows there is nothing to predict for, so nothing is fitted
         tests = np.concatenate([np.arange(_count(X))[test] for _, test in cv]) if cv else np.empty(0)
         if method in _METHODS and np.array_equal(np.sort(tests), np.arange(_count(X))):
