@@ -71,13 +71,18 @@ FT_INLINE void FT(prefetch_targets)(const ft_sgd *s, ft_size row)
 
 FT_INLINE void FT(prefetch_row)(const ft_sgd *s, ft_size row, const int first_level)
 {
-    const char *begin = (const char *)((const FT_REAL *)s->X.values + row * s->n_features);
-    const char *end = begin + s->n_features * (ft_size)sizeof(FT_REAL);
-    for (const char *line = (const char *)((uintptr_t)begin & ~(uintptr_t)63); line < end; line += 64) {
+    const ft_size bytes = s->n_features * (ft_size)sizeof(FT_REAL);
+    const uintptr_t begin = (uintptr_t)((const FT_REAL *)s->X.values + row * s->n_features);
+    /* As many lines for every row as the one that lies worst has: where the number changed from row to row, the end of the
+     * loop would be guessed wrong every other time. */
+    const uintptr_t steps = (uintptr_t)bytes | (uintptr_t)s->X.values | 64;
+    const ft_size lines = (bytes + 64 - (ft_size)(steps & -steps) + 63) / 64;
+    const char *line = (const char *)(begin & ~(uintptr_t)63);
+    for (ft_size i = 0; i < lines; i++) {
         if (first_level)
-            __builtin_prefetch(line);
+            __builtin_prefetch(line + 64 * i);
         else
-            __builtin_prefetch(line, 0, 2);
+            __builtin_prefetch(line + 64 * i, 0, 2);
     }
 }
 

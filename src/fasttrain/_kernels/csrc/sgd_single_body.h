@@ -193,6 +193,7 @@ FT_INLINE void FT(sgd_single_loop)(ft_sgd *s, ft_size end, double *c, const int 
     const FT(tail) tail = FT(tail_of)(features);
     const int32_t *training = s->training;
     const int loss = s->loss, smooth = ft_sgd_is_smooth(loss);
+    const int far = s->X.tail_start * features * (ft_size)sizeof(FT_REAL) > (1 << 19);
     const double parameter = FT_COLUMN(parameter)[k], decay = s->fit_intercept ? s->intercept_decay : 0;
     FT_REAL *w = (FT_REAL *)s->weights, *aw = average ? (FT_REAL *)s->averages : w, *lanes = (FT_REAL *)s->lanes;
     FT_REAL move = 0, average_move = 0;
@@ -216,7 +217,8 @@ FT_INLINE void FT(sgd_single_loop)(ft_sgd *s, ft_size end, double *c, const int 
             const FT_REAL *next = FT(dense_row)(&s->X, training[first + i + 1], features, stride);
             const double y = block.y[i], rate = block.rate[i];
             double gradient = 0;
-            FT(prefetch_rows)(s, training + first + i);
+            if (far)
+                FT(prefetch_rows)(s, training + first + i);
             block.prediction[i] = prediction;
             /* Before the pass, which has all it needs and fills the time that the loss takes; after it, the loss would
              * wait for a place in the processor's queue. */
