@@ -277,7 +277,9 @@ class Batch:
                     job = pending.pop(future)
                     future.result()
                     if job.outcome.error is None:
-                        self.score(job, job.data)
+                        # a second thread would take a core from a fit, and wait for more work there when it is done
+                        with num_threads(max(1, self.n_threads - len(pending))):
+                            self.score(job, job.data)
                     job.done = True
                     self.tell()
                     if job.outcome.error is not None and self.stop_on_error:
