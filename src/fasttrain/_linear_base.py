@@ -14,12 +14,12 @@ from fasttrain import optimizers, penalties, schedules
 from fasttrain._conversion import Convertible
 from fasttrain._kernels.network import Network
 from fasttrain._kernels.threads import get_num_threads
-from fasttrain._memory import engine_of, mean_loss, remembered
+from fasttrain._memory import RowsOf, bind, engine_of, mean_loss, remembered, validated
 from fasttrain._spec import check_integer, check_real
 from fasttrain._validation import check_batch_size, check_flag, check_weights
 from fasttrain.callbacks import ProgressBar, as_callbacks
 from fasttrain.checkpoints import load_checkpoint, random_state_to
-from fasttrain.training import Stopping, configure, train, train_lbfgs
+from fasttrain.training import Stopping, configure, permutations, train, train_lbfgs
 
 # Names under which the optimizer's own learning rate of 0.001, meant for networks, is raised.
 _NETWORK_RULES = ("adam", "nadam", "rmsprop")
@@ -94,9 +94,11 @@ class LinearModel(Convertible, BaseEstimator):
     def _checked(self, X, y, keep, **options):
         """X and y as arrays of the dtype to compute in: a partial fit's data take the dtype of the model."""
         dtype = self.coef_.dtype if keep == "partial" else self._dtypes()
-        X, y = validate_data(self, X, y, reset=not keep, dtype=dtype, order="C", multi_output=True, **options)
-        # scikit-learn keeps an array whose elements lie across their boundaries; the kernels must not see one
-        return np.require(X, requirements="CA"), y.toarray() if hasattr(y, "toarray") else y
+        X, y = validated(self, X, y, reset=not keep, dtype=dtype, **options)
+        if not isinstance(X, RowsOf):
+            # scikit-learn keeps an array whose elements lie across their boundaries; the kernels must not see one
+            X = np.require(X, requirements="CA")
+        return X, y.toarray() if hasattr(y, "toarray") else y
 
     def _dtypes(self):
         """What validate_data may leave X in."""
@@ -181,7 +183,16 @@ class LinearModel(Convertible, BaseEstimator):
         batch_size = check_batch_size(self.batch_size, len(X))
         network = self._start(X, self._n_outputs(target), keep if keep != "first" else None)
         configure(network, loss, optimizer, penalty)
-        network.bind(X, target, weights)
+        if isinstance(X, RowsOf) and optimizer.rule == "lbfgs":
+            X = X.copied()
+        rows = X.numbers if isinstance(X, RowsOf) else len(X)
+        draw_order = None
+        if self.shuffle and batch_size < len(X):
+            draw_order = permutations(rows, random_state)
+        elif isinstance(X, RowsOf):
+            def draw_order():
+                return rows
+        bind(network, X, target, weights)
         validation_loss = None
         if validation is not None:
             validation_loss = self._validation_loss(
@@ -199,7 +210,7 @@ class LinearModel(Convertible, BaseEstimator):
             result = train(
                 network, optimizer, n_epochs=1 if partial else self.max_iter, batch_size=batch_size,
                 n_samples=len(X), learning_rate=self._learning_rate(optimizer), schedule=schedule,
-                shuffle=self.shuffle, random_state=random_state, stopping=stopping,
+                draw_order=draw_order, random_state=random_state, stopping=stopping,
                 first_step=self.t_ if keep == "partial" else 0, schedule_epochs=self.max_iter,
                 schedule_state=getattr(self, "_schedule_state", None) if keep == "partial" else None,
                 start_random_state=start_random_state, resume=resume, **common,
@@ -222,15 +233,12 @@ class LinearModel(Convertible, BaseEstimator):
 
     def _split(self, X, y, weights, random_state):
         """Hold out ``validation_fraction`` of the rows; stratified for classes."""
-        columns = [X, y] if weights is None else [X, y, weights]
-        parts = train_test_split(
-            *columns, test_size=self.validation_fraction, random_state=random_state, stratify=self._strata(y)
+        train, valid = train_test_split(
+            np.arange(len(X)), test_size=self.validation_fraction, random_state=random_state, stratify=self._strata(y)
         )
-        X_train, X_valid, y_train, y_valid = parts[:4]
-        train_weights, valid_weights = parts[4:] if weights is not None else (None, None)
-        return np.ascontiguousarray(X_train), y_train, train_weights, (
-            np.ascontiguousarray(X_valid), y_valid, valid_weights
-        )
+        rows = X if isinstance(X, RowsOf) else RowsOf(X, np.arange(len(X)))
+        train_weights, valid_weights = (None, None) if weights is None else (weights[train], weights[valid])
+        return rows.among(train), y[train], train_weights, (rows.among(valid).copied(), y[valid], valid_weights)
 
     def _strata(self, y):
         return None

@@ -1,8 +1,9 @@
-"""What outlives a fit, and what must not when it fails: the optimizer's memory, the attributes of before."""
+"""What a fit keeps and what it does not: the optimizer's memory, the attributes of before, rows that need no copy."""
 
 from contextlib import contextmanager
 
 import numpy as np
+from sklearn.utils.validation import check_consistent_length, validate_data
 
 from fasttrain._kernels.losses import loss_and_gradient
 from fasttrain._kernels.network import Network
@@ -127,8 +128,62 @@ def from_layers(network, layers):
     return taken
 
 
+class RowsOf:
+    """Some rows of a checked matrix, dense or CSR, that stays where it is: what a training reads instead of a copy.
+
+    Parameters
+    ----------
+    matrix : array or CSR matrix
+        As :func:`fasttrain._validation.check_rows` leaves it, finite.
+    numbers : integer array of shape (n_rows,)
+    """
+
+    def __init__(self, matrix, numbers):
+        self.matrix = matrix
+        self.numbers = np.ascontiguousarray(numbers, dtype=np.intp)
+        self.shape = (len(self.numbers), matrix.shape[1])
+        self.dtype = matrix.dtype
+
+    def __len__(self):
+        return len(self.numbers)
+
+    def among(self, positions):
+        """Some of these rows."""
+        return RowsOf(self.matrix, self.numbers[positions])
+
+    def copied(self):
+        """A matrix of these rows alone."""
+        return self.matrix[self.numbers]
+
+    def spread(self, values):
+        """Values of these rows, one or several each, at their places among those of all rows of the matrix."""
+        if values is None:
+            return None
+        out = np.zeros((self.matrix.shape[0], *values.shape[1:]), dtype=values.dtype)
+        out[self.numbers] = values
+        return out
+
+
+def validated(estimator, X, y, *, reset, dtype, y_numeric=False, **options):
+    """scikit-learn's ``validate_data``; X may also be a :class:`RowsOf`, whose matrix needs no second look."""
+    if not isinstance(X, RowsOf):
+        return validate_data(
+            estimator, X, y, reset=reset, dtype=dtype, order="C", multi_output=True, y_numeric=y_numeric, **options)
+    if not reset or X.dtype not in (dtype if isinstance(dtype, list) else [dtype]):
+        return validated(estimator, X.copied(), y, reset=reset, dtype=dtype, y_numeric=y_numeric, **options)
+    y = validate_data(estimator, y=y, multi_output=True, y_numeric=y_numeric)
+    check_consistent_length(X, y)
+    estimator.n_features_in_ = X.shape[1]
+    return X, y
+
+
 def bind(network, X, target, sample_weight):
-    """Give the engine its data: X dense, or CSR as :func:`fasttrain._validation.check_rows` leaves it."""
+    """Give the engine its data: X dense, or CSR as :func:`fasttrain._validation.check_rows` leaves it, or rows of one.
+
+    Rows of one are trained on in orders of their numbers.
+    """
+    if isinstance(X, RowsOf):
+        X, target, sample_weight = X.matrix, X.spread(target), X.spread(sample_weight)
     if isinstance(X, np.ndarray):
         network.bind(X, target, sample_weight)
     else:

@@ -17,7 +17,9 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from fasttrain._conversion import Convertible
 from fasttrain._kernels.network import Network
 from fasttrain._kernels.threads import get_num_threads
-from fasttrain._memory import all_or_nothing, bind, engine_of, mean_loss, raw_predict, remembered
+from fasttrain._memory import (
+    RowsOf, all_or_nothing, bind, engine_of, mean_loss, raw_predict, remembered, validated,
+)
 from fasttrain._network_progress import Progress
 from fasttrain._network_settings import NORMALIZATION_EPSILON, is_lbfgs, settings_of
 from fasttrain._spec import check_real
@@ -121,13 +123,10 @@ class MultilayerPerceptron(Convertible, BaseEstimator):
         if settings.rule == "lbfgs" and reset:
             # as in scikit-learn, whose weights are float64 here whatever X is: line searches need the digits
             dtype = np.float64
-        X, y = validate_data(
-            self, X, y, reset=reset, dtype=dtype, order="C", multi_output=True, y_numeric=self._y_numeric,
-            accept_sparse="csr",
-        )
-        if hasattr(X, "indptr") and settings.of_input:
+        X, y = validated(self, X, y, reset=reset, dtype=dtype, y_numeric=self._y_numeric, accept_sparse="csr")
+        if hasattr(getattr(X, "matrix", X), "indptr") and settings.of_input:
             raise ValueError(f"X must be dense with {settings.of_input[0]}, which changes zeros, got a sparse matrix")
-        return check_rows(X), y.toarray() if hasattr(y, "toarray") else y
+        return X if isinstance(X, RowsOf) else check_rows(X), y.toarray() if hasattr(y, "toarray") else y
 
     def _weights(self, sample_weight, y, dtype):
         weights = None
@@ -305,8 +304,10 @@ class MultilayerPerceptron(Convertible, BaseEstimator):
 
     def _fit_lbfgs(self, network, settings, loss, X, target, weights, validation):
         settings.configure(network)
+        if isinstance(X, RowsOf):
+            X = X.copied()
         bind(network, X, target, weights)
-        constant = self._loss_constant(target, weights, X.shape[0])
+        constant = self._loss_constant(X, target, weights, X.shape[0])
         callbacks = self._callbacks()
         if self.verbose:
             callbacks += as_callbacks(lambda epoch, logs: print(f"Iteration {epoch}, loss = {logs['loss']:.8f}"))
@@ -353,16 +354,21 @@ class MultilayerPerceptron(Convertible, BaseEstimator):
 
         progress = Progress(self, rate, settings.rate_rule, n_samples, score, early_stopping)
         bind(network, X, target, weights)
+        rows = X.numbers if isinstance(X, RowsOf) else n_samples
+        draw_order = Reshuffling(rows, random_state) if self.shuffle else None
+        if not self.shuffle and isinstance(X, RowsOf):
+            def draw_order():
+                return rows
         result = train(
             network, None, n_epochs=1 if incremental else self.max_iter, batch_size=batch_size, n_samples=n_samples,
             learning_rate=rate, schedule=progress.schedule if settings.schedule is None else settings.schedule,
             first_step=int(network.counters["t"]), schedule_epochs=self.max_iter, stopping=progress,
             schedule_state=getattr(self, "_schedule_state", None) if goes_on else None,
-            draw_order=Reshuffling(n_samples, random_state) if self.shuffle else None, random_state=random_state,
+            draw_order=draw_order, random_state=random_state,
             start_random_state=start_random_state, resume=resume,
             validation_loss=self._validation_loss(network, loss, validation) if watch_loss else None,
             callbacks=self._callbacks(), n_threads=self.n_threads, catch_interrupt=True,
-            loss_constant=self._loss_constant(target, weights, batch_size),
+            loss_constant=self._loss_constant(X, target, weights, batch_size),
         )
         self._rate = progress.schedule.rate
         self._schedule_state = result.schedule_state
@@ -390,22 +396,24 @@ class MultilayerPerceptron(Convertible, BaseEstimator):
         if not early_stopping and self.best_loss_ is None:
             self.best_loss_ = math.inf
 
-    def _loss_constant(self, target, weights, batch_size):
+    def _loss_constant(self, X, target, weights, batch_size):
         return None
 
     def _split(self, X, target, weights, random_state):
         """Hold out ``validation_fraction`` of the rows."""
-        columns = [X, target] if weights is None else [X, target, weights]
-        parts = train_test_split(
-            *columns, random_state=random_state, test_size=self.validation_fraction, stratify=self._strata(target)
+        n_samples = X.shape[0]
+        train, valid = train_test_split(
+            np.arange(n_samples), random_state=random_state, test_size=self.validation_fraction,
+            stratify=self._strata(target),
         )
-        if len(parts[3]) < 2:
+        if len(valid) < 2:
             raise ValueError(
                 "The validation set is too small. Increase 'validation_fraction' or the size of your dataset."
             )
-        parts = [check_rows(part) for part in parts]
-        train_weights, valid_weights = parts[4:] if weights is not None else (None, None)
-        return parts[0], parts[2], train_weights, (parts[1], parts[3], valid_weights)
+        rows = X if isinstance(X, RowsOf) else RowsOf(X, np.arange(n_samples))
+        train_weights, valid_weights = (None, None) if weights is None else (weights[train], weights[valid])
+        held_out = check_rows(rows.among(valid).copied()), target[valid], valid_weights
+        return rows.among(train), target[train], train_weights, held_out
 
     def _strata(self, target):
         return None

@@ -8,6 +8,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import column_or_1d
 
 from fasttrain import losses
+from fasttrain._memory import RowsOf
 from fasttrain._network_base import MultilayerPerceptron
 from fasttrain._network_docs import document
 
@@ -106,7 +107,7 @@ class MLPRegressor(RegressorMixin, MultilayerPerceptron):
     def _value_scale(self):
         return 1.0 / self.n_outputs_ if isinstance(self.loss, str) and self.loss == "squared_error" else 1.0
 
-    def _loss_constant(self, target, weights, batch_size):
+    def _loss_constant(self, X, target, weights, batch_size):
         """What half the Poisson deviance has beyond the engine's loss, ``y log y - y``, averaged as the loss is."""
         if self._loss_spec().name != "poisson":
             return None
@@ -115,14 +116,17 @@ class MLPRegressor(RegressorMixin, MultilayerPerceptron):
             mean = own.mean()
             return lambda order: mean
         own *= weights
-        starts = np.arange(0, len(own), batch_size)
-        rows = np.diff(np.append(starts, len(own)))
+        n_samples = len(own)
+        starts = np.arange(0, n_samples, batch_size)
+        rows = np.diff(np.append(starts, n_samples))
+        if isinstance(X, RowsOf):
+            own, weights = X.spread(own), X.spread(weights)
 
         def constant(order):
             taken = slice(None) if order is None else order
             total = np.add.reduceat(weights[taken].astype(np.float64), starts)
             sums = np.add.reduceat(own[taken], starts)
-            return float(np.sum(rows * np.divide(sums, total, out=np.zeros_like(sums), where=total > 0)) / len(own))
+            return float(np.sum(rows * np.divide(sums, total, out=np.zeros_like(sums), where=total > 0)) / n_samples)
 
         return constant
 

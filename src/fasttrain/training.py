@@ -213,8 +213,7 @@ def train(network, optimizer, *, n_epochs, batch_size, n_samples, learning_rate=
     result = FitResult()
     base = optimizer.learning_rate if learning_rate is None else learning_rate
     if draw_order is None and shuffle and batch_size < n_samples:
-        def draw_order():
-            return np.ascontiguousarray(random_state.permutation(n_samples), dtype=np.intp)
+        draw_order = permutations(n_samples, random_state)
     run = Training(
         network, n_epochs, schedule=schedules.get(schedule), base=base, schedule_state=schedule_state,
         first_step=first_step, n_samples=n_samples, batch_size=batch_size, schedule_epochs=schedule_epochs,
@@ -306,17 +305,25 @@ def train(network, optimizer, *, n_epochs, batch_size, n_samples, learning_rate=
     return result
 
 
+def permutations(rows, random_state):
+    """Orders of which each is new, of so many rows or of rows with these numbers."""
+    if isinstance(rows, np.ndarray):
+        return lambda: rows[random_state.permutation(len(rows))]
+    return lambda: np.ascontiguousarray(random_state.permutation(rows), dtype=np.intp)
+
+
 class Reshuffling:
     """Orders of rows of which each is a permutation of the last, as scikit-learn's networks take them.
 
     Parameters
     ----------
-    n_samples : int
+    rows : int or intp array
+        How many, or their numbers.
     random_state : numpy.random.RandomState
     """
 
-    def __init__(self, n_samples, random_state):
-        self.order = np.arange(n_samples, dtype=np.intp)
+    def __init__(self, rows, random_state):
+        self.order = rows if isinstance(rows, np.ndarray) else np.arange(rows, dtype=np.intp)
         self.random_state = random_state
 
     def __call__(self):
@@ -330,8 +337,8 @@ class Reshuffling:
     def load_state_dict(self, state):
         """Take over what :meth:`state_dict` gave."""
         order = state["order"]
-        if not np.array_equal(np.sort(order), np.arange(len(self.order))):
-            raise ValueError(f"order must be a permutation of {len(self.order)} rows")
+        if not np.array_equal(np.sort(order), np.sort(self.order)):
+            raise ValueError(f"order must be a permutation of the {len(self.order)} rows of this training")
         self.order = order.astype(np.intp)
 
 

@@ -255,6 +255,7 @@ cdef class Network(Layout):
     def bind(self, const real[:, ::1] X, const real[:, ::1] y, const real[::1] sample_weight=None):
         """Data of the fits that follow; nothing is copied. y: (n, n_outputs), or (n, 1) class codes for softmax."""
         self.hold["data"] = (X, y, sample_weight)
+        self.hold["n_rows"] = X.shape[0]
         self.task.x = &X[0, 0]
         self.task.ldx = X.shape[1]
         self.task.sparse.data = NULL
@@ -274,6 +275,7 @@ cdef class Network(Layout):
         if self.task.copies_input:
             raise ValueError("noise, mixup and dropout of the input need dense rows, got CSR")
         self.hold["data"] = (data, y, sample_weight, *_sparse(&self.task.sparse, data, indices, indptr))
+        self.hold["n_rows"] = y.shape[0]
         self.task.x = NULL
         self.task.n = y.shape[0]
         self.task.y = &y[0, 0]
@@ -300,16 +302,17 @@ cdef class Network(Layout):
 
         Parameters
         ----------
-        order : intp array of shape (n_samples,) or None
-            Row numbers in the order of the pass; None takes the rows as they stand.
+        order : intp array of shape (n,) or None
+            Numbers of the rows to train on, in the order of the pass; None takes all rows as they stand.
         batch_size : int
-            From 1 to n_samples; the last batch may be smaller.
+            From 1 to n; the last batch may be smaller.
         rates : float64 array of shape (n_batches,)
             Learning rate of each step; with fewer rates than batches the pass ends after them.
         n_threads : int
             Threads allowed; fewer run when a step is too small for them.
         """
         self.task.order = &order[0] if order is not None else NULL
+        self.task.n = order.shape[0] if order is not None else self.hold["n_rows"]
         self.task.batch = batch_size
         self.task.n_batches = rates.shape[0]
         self.task.rates = &rates[0]
@@ -482,6 +485,7 @@ cdef class Network(Layout):
             raise ValueError("the gradient of all rows is not defined with batch normalization")
         self.task.training = False
         self.task.order = NULL
+        self.task.n = self.hold["n_rows"]
         self.task.batch = self.task.n
         self.task.next_batch = 0
         self.task.next_chunk = 0

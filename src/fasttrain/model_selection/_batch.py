@@ -10,6 +10,7 @@ import threading
 import time
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from functools import cached_property, partial
 from numbers import Integral, Number
 
 import numpy as np
@@ -17,11 +18,13 @@ from joblib.parallel import get_active_backend
 from sklearn import get_config
 from sklearn.base import clone, is_classifier
 from sklearn.pipeline import Pipeline
+from sklearn.utils import assert_all_finite
 
 from fasttrain import losses, preprocessing
 from fasttrain._conversion import own_class
 from fasttrain._kernels.threads import get_num_threads, num_threads
 from fasttrain._linear_base import LinearModel
+from fasttrain._memory import RowsOf
 from fasttrain._spec import Spec
 from fasttrain.callbacks import Callback, as_callbacks
 from fasttrain.linear_model import LinearClassifier, LinearRegressor, SGDClassifier, SGDRegressor
@@ -33,6 +36,7 @@ from fasttrain.neural_network import MLPClassifier, MLPRegressor
 __all__ = ["Batch", "Job", "Outcome", "batch_for", "is_followed", "is_routed"]
 
 MODELS = (SGDClassifier, SGDRegressor, MLPClassifier, MLPRegressor, LinearClassifier, LinearRegressor)
+TRAINED_IN_PLACE = (MLPClassifier, MLPRegressor, LinearClassifier, LinearRegressor)
 # What a row becomes depends on that row alone, so the rows of a fold may be transformed with all others.
 STEPS = (
     preprocessing.StandardScaler, preprocessing.MinMaxScaler, preprocessing.MaxAbsScaler, preprocessing.RobustScaler,
@@ -41,6 +45,8 @@ STEPS = (
 LOCAL_BACKENDS = ("LokyBackend", "MultiprocessingBackend", "ThreadingBackend", "SequentialBackend")
 # Longest wait between two looks for Ctrl-C.
 POLL_SECONDS = 0.05
+# Rows that are copied together to be predicted.
+ROWS_AT_ONCE = 4096
 
 
 @dataclass(slots=True)
@@ -331,7 +337,7 @@ class Batch:
                     if hasattr(model, "callbacks"):
                         model.callbacks = [*as_callbacks(callbacks), _Cancel(self.cancel)]
                     options = {} if self.weights is None else {"sample_weight": self.weights[train]}
-                    job.whole.fit(take(self.X, train), take(self.y, train), **options)
+                    job.whole.fit(self._training_rows(job, train), take(self.y, train), **options)
                 finally:
                     if hasattr(model, "callbacks"):
                         model.callbacks = callbacks
@@ -339,6 +345,27 @@ class Batch:
             job.outcome.error = error
         job.model = job.whole
         job.outcome.fit_time = time.perf_counter() - start
+
+    @cached_property
+    def matrix(self):
+        """X when a fit can take it as it stands: nothing in it is left to check or to convert; else None."""
+        X = self.X
+        if type(X) is not np.ndarray or X.dtype not in (np.float32, np.float64) or X.ndim != 2:
+            return None
+        if not X.flags.c_contiguous or not X.flags.aligned:
+            return None
+        try:
+            assert_all_finite(X)
+        except ValueError:
+            return None
+        return X
+
+    def _training_rows(self, job, train):
+        """What a fit reads: numbers of rows where it can, since X must not be copied for each fold."""
+        model = job.whole
+        if own_class(model) in TRAINED_IN_PLACE and self.matrix is not None:
+            return RowsOf(self.matrix, train)
+        return take(self.X, train)
 
     # ---- scores ----
 
@@ -363,7 +390,6 @@ class Batch:
         job.model = job.whole = None
 
     def _score_part(self, job, rows, scores, data):
-        taken = None
         predictions = {}
         for key, name in self.scoring.quick.items():
             if self.rows_of_y.ndim != 1:
@@ -371,16 +397,14 @@ class Batch:
             method = "predict_proba" if name == "neg_log_loss" else "predict"
             direct = data is not None and _is_direct(job.model, method)
             if direct or (data is not None and not hasattr(job.model, "feature_names_in_")):
-                model, X = job.model, data(rows)
+                model, rows_of = job.model, data
             else:
-                if taken is None:
-                    taken = take(self.X, rows)
-                model, X = self.whole_of(job), taken
+                model, rows_of = self.whole_of(job), partial(take, self.X)
             if not hasattr(model, method):
                 continue
             try:
                 if method not in predictions:
-                    predictions[method] = _predicted(model, method, X, direct)
+                    predictions[method] = _predicted_in_parts(model, method, rows_of, rows, direct)
                 score = self._quick(name, model, rows, predictions[method])
             except Exception:
                 # whatever it is, the scorer meets it again and scikit-learn's rules say what becomes of it
@@ -391,7 +415,7 @@ class Batch:
         if not missing:
             return
         model = self.whole_of(job)
-        X, y = take(self.X, rows) if taken is None else taken, take(self.y, rows)
+        X, y = take(self.X, rows), take(self.y, rows)
         for key in missing:
             try:
                 scores[key] = self.scoring.scorers[key](model, X, y)
@@ -435,6 +459,13 @@ def _is_direct(model, method):
     if own_class(model) in (SGDClassifier, SGDRegressor):
         return model.loss != "poisson"
     return isinstance(model, LinearModel)
+
+
+def _predicted_in_parts(model, method, rows_of, rows, direct):
+    """:func:`_predicted` of ``rows_of(rows)``, of which there is never a copy as large as a fold."""
+    parts = range(0, max(1, len(rows)), ROWS_AT_ONCE)
+    found = [_predicted(model, method, rows_of(rows[part:part + ROWS_AT_ONCE]), direct) for part in parts]
+    return found[0] if len(found) == 1 else np.concatenate(found)
 
 
 def _predicted(model, method, X, direct):
