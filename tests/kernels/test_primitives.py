@@ -242,6 +242,19 @@ def test_column_sums(dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
+def test_transpose(dtype):
+    for m in FEW_SIZES:
+        for n in FEW_SIZES:
+            x = surrounded(normal(m, n, dtype=dtype))
+            out, check = guarded((n + 1, m + 3), dtype, fill=-1.0)
+            kernel.transposed_part(x, out)
+            check()
+            np.testing.assert_array_equal(out[:n, :m], x.T)
+            assert (out[n:] == -1).all()
+            assert (out[:, m:] == -1).all()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("n_states", [0, 1, 2, 3])
 def test_touch_adds_to_every_array(n_states, dtype):
     for n in (0, 1, 17, 10_001):

@@ -6,6 +6,7 @@ import pytest
 import reference
 import tolerances
 
+from fasttrain._kernels import penalties
 from fasttrain._kernels import updates as kernel
 
 DTYPES = [np.float32, np.float64]
@@ -143,6 +144,40 @@ def test_offsets_and_guards(rule, dtype):
         np.testing.assert_array_equal(moved, w)
         for slot, state in states.items():
             np.testing.assert_array_equal(moved_states[slot], state)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("extra", ["l2", "both"])
+@pytest.mark.parametrize("rule", ["adam", "nesterov"])
+def test_squares_of_the_new_weights(rule, extra, dtype):
+    for n in SIZES[1:]:
+        w, g = np.random.default_rng(n).normal(size=(2, n)).astype(dtype)
+        s1, s2 = np.zeros((2, n), dtype)
+        settings = {**settings_of(rule, EXTRAS[extra]), "t": 1}
+        alone, states = w.copy(), {f"{slot}_io": np.zeros(n, dtype) for slot in kernel.SLOTS[rule]}
+        kernel.step(settings, alone, g, **states)
+        squares = kernel.step_and_square(settings, w, g, s1, s2)
+        assert w.tobytes() == alone.tobytes()
+        # the same bytes: a run that is taken up again has only the weights to sum
+        assert squares == 2 * penalties.value(w, l2=1.0)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("power", [-30, -18, -12, 0, 12, 18, 25])
+def test_adam_over_the_range_of_gradients(power, dtype):
+    """Moves are of the rate's size whatever the gradients', one weight's beside another's."""
+    n = 200
+    g = np.random.default_rng(0).normal(size=n).astype(dtype)
+    g[::3] *= dtype(10.0) ** power
+    w, s1, s2 = np.zeros((3, n), dtype)
+    settings = {"rule": "adam", "learning_rate": 0.5, "beta1": 0.9, "beta2": 0.99, "epsilon": 1e-17, "t": 1}
+    kernel.step(settings, w, g, s1_io=s1, s2_io=s2)
+    with np.errstate(over="ignore", under="ignore"):
+        m, v = dtype(0.1) * g, dtype(0.01) * (g * g)
+    expected = -0.5 * m.astype(np.longdouble) / (np.sqrt(v.astype(np.longdouble)) + 1e-17)
+    keeps = np.isfinite(v) & (v > np.finfo(dtype).tiny)
+    np.testing.assert_allclose(w[keeps], expected[keeps].astype(dtype), rtol=20 * np.finfo(dtype).eps)
+    assert np.isfinite(w).all()
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -5,7 +5,7 @@ from libc.string cimport memset
 
 from fasttrain._kernels.primitives cimport (
     column_sums, columns_panel, lanes, panel_width, prefetch_rows, rows_axpy, rows_dot, rows_panel, sparse_columns,
-    sparse_row, sum_squares,
+    sparse_row, sum_squares, transpose,
 )
 from fasttrain._kernels.types cimport real
 
@@ -197,21 +197,18 @@ cdef void backward_rows(const layer* shape, const real* transposed, const real* 
 
 cdef void transpose_group(const layer* shape, const group* it, const real* w, real* transposed_out) noexcept nogil:
     """Copies a group of weights to their place in W^T."""
-    cdef Py_ssize_t columns = min(it.columns, shape.n_out - it.column), c, f, panel, width
-    cdef real* out
+    cdef Py_ssize_t columns = min(it.columns, shape.n_out - it.column), f = it.first, end, panel, width
     if it.first >= shape.n_in:
         return
     w += it.offset
     transposed_out += shape.transposed
-    f = it.first
     while f < it.last:
         panel = f // shape.back_panel * shape.back_panel
         width = min(shape.back_panel, shape.back_width - panel)
-        for f in range(f, min(it.last, panel + shape.back_panel)):
-            out = transposed_out + panel * shape.n_out + it.column * width + (f - panel)
-            for c in range(columns):
-                out[c * width] = w[(f - it.first) * it.columns + c]
-        f += 1
+        end = min(it.last, panel + shape.back_panel)
+        transpose(w + (f - it.first) * it.columns, it.columns, end - f, columns,
+                  transposed_out + panel * shape.n_out + it.column * width + (f - panel), width)
+        f = end
 
 
 cdef void constrain_panel(const layer* shape, Py_ssize_t panel, real* w_io, double* sums,

@@ -366,7 +366,7 @@ cdef class Network(Layout):
                 self._buffers(self.task.batch, 1, threads)
                 partial = self.task.n_parameters if isfinite(self.task.clip_norm) else 0
             self.task.n_loss_sums = (max(self.task.batch, SMALL_BATCH) + LOSS_ROWS - 1) // LOSS_ROWS
-            sums = 2 * MAX_CHUNKS + 2 * self.task.n_loss_sums + 2 * self.task.n_groups
+            sums = 2 * MAX_CHUNKS + 2 * self.task.n_loss_sums + 3 * self.task.n_groups
             address = self._array("gathered", threads * loss_rows * (self.task.gathered_width + 1), self.dtype)
             self.task.gathered = <void*> address
             address = self._array("partial", partial, self.dtype)

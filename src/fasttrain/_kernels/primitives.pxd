@@ -98,6 +98,8 @@ cdef extern from "ops.h" nogil:
         void (*update_span)(int kind, const ft_update* h, float* w_io, const float* g, float* s1_io,
             float* s2_io, float* s3_io,
             Py_ssize_t n) noexcept nogil
+        double (*update_and_square)(int kind, const ft_update* h, float* w_io, const float* g, float* s1_io,
+            float* s2_io, float* s3_io, Py_ssize_t n) noexcept nogil
         void (*rows_dot)(const float* const* rows, Py_ssize_t m, Py_ssize_t k, const float* w,
             Py_ssize_t ldw, Py_ssize_t n_out, const float* bias, Py_ssize_t bias_stride, float* z_out,
             Py_ssize_t ldz, const float* const* ahead) noexcept nogil
@@ -112,6 +114,8 @@ cdef extern from "ops.h" nogil:
             const float* d, Py_ssize_t ldd, Py_ssize_t width, int accumulate, float* g_io) noexcept nogil
         void (*column_sums)(const float* d, Py_ssize_t ldd, Py_ssize_t m, Py_ssize_t width, int accumulate,
             float* s_io) noexcept nogil
+        void (*transpose)(const float* x, Py_ssize_t ldx, Py_ssize_t m, Py_ssize_t n, float* out,
+            Py_ssize_t ldo) noexcept nogil
         void (*traffic)(const float* g, float* w_io, float* s1_io, float* s2_io, float* s3_io,
             Py_ssize_t n) noexcept nogil
         void (*prefetch_rows)(const float* const* rows, Py_ssize_t m, Py_ssize_t k) noexcept nogil
@@ -167,6 +171,8 @@ cdef extern from "ops.h" nogil:
         void (*update_span)(int kind, const ft_update* h, double* w_io, const double* g, double* s1_io,
             double* s2_io, double* s3_io,
             Py_ssize_t n) noexcept nogil
+        double (*update_and_square)(int kind, const ft_update* h, double* w_io, const double* g, double* s1_io,
+            double* s2_io, double* s3_io, Py_ssize_t n) noexcept nogil
         void (*rows_dot)(const double* const* rows, Py_ssize_t m, Py_ssize_t k, const double* w,
             Py_ssize_t ldw, Py_ssize_t n_out, const double* bias, Py_ssize_t bias_stride, double* z_out,
             Py_ssize_t ldz, const double* const* ahead) noexcept nogil
@@ -181,6 +187,8 @@ cdef extern from "ops.h" nogil:
             const double* d, Py_ssize_t ldd, Py_ssize_t width, int accumulate, double* g_io) noexcept nogil
         void (*column_sums)(const double* d, Py_ssize_t ldd, Py_ssize_t m, Py_ssize_t width, int accumulate,
             double* s_io) noexcept nogil
+        void (*transpose)(const double* x, Py_ssize_t ldx, Py_ssize_t m, Py_ssize_t n, double* out,
+            Py_ssize_t ldo) noexcept nogil
         void (*traffic)(const double* g, double* w_io, double* s1_io, double* s2_io, double* s3_io,
             Py_ssize_t n) noexcept nogil
         void (*prefetch_rows)(const double* const* rows, Py_ssize_t m, Py_ssize_t k) noexcept nogil
@@ -346,6 +354,14 @@ cdef inline void update_span(int kind, const ft_update* h, real* w_io, const rea
         ops_f64.update_span(kind, h, w_io, g, s1_io, s2_io, s3_io, n)
 
 
+cdef inline double update_and_square(int kind, const ft_update* h, real* w_io, const real* g, real* s1_io,
+        real* s2_io, real* s3_io, Py_ssize_t n) noexcept nogil:
+    if real is float:
+        return ops_f32.update_and_square(kind, h, w_io, g, s1_io, s2_io, s3_io, n)
+    else:
+        return ops_f64.update_and_square(kind, h, w_io, g, s1_io, s2_io, s3_io, n)
+
+
 cdef inline void rows_dot(const real* const* rows, Py_ssize_t m, Py_ssize_t k, const real* w,
         Py_ssize_t ldw, Py_ssize_t n_out, const real* bias, Py_ssize_t bias_stride, real* z_out,
         Py_ssize_t ldz, const real* const* ahead) noexcept nogil:
@@ -393,6 +409,14 @@ cdef inline void traffic(const real* g, real* w_io, real* s1_io, real* s2_io, re
         ops_f32.traffic(g, w_io, s1_io, s2_io, s3_io, n)
     else:
         ops_f64.traffic(g, w_io, s1_io, s2_io, s3_io, n)
+
+
+cdef inline void transpose(const real* x, Py_ssize_t ldx, Py_ssize_t m, Py_ssize_t n, real* out,
+        Py_ssize_t ldo) noexcept nogil:
+    if real is float:
+        ops_f32.transpose(x, ldx, m, n, out, ldo)
+    else:
+        ops_f64.transpose(x, ldx, m, n, out, ldo)
 
 
 cdef inline void prefetch_rows(const real* const* rows, Py_ssize_t m, Py_ssize_t k) noexcept nogil:

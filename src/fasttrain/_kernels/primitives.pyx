@@ -214,6 +214,13 @@ def column_totals(const real[:, ::1] d, bint accumulate, real[::1] s_io):
         column_sums(&d[0, 0] if d.shape[0] else NULL, d.shape[1], d.shape[0], s_io.shape[0], accumulate, &s_io[0])
 
 
+def transposed_part(const real[:, ::1] x, real[:, ::1] out):
+    """``out[:n, :m] = x[:m, :n].T`` of as many as both have."""
+    cdef Py_ssize_t m = min(x.shape[0], out.shape[1]), n = min(x.shape[1], out.shape[0])
+    if m and n:
+        transpose(&x[0, 0], x.shape[1], m, n, &out[0, 0], out.shape[1])
+
+
 def softmax_loss_rows(const real[:, ::1] y, const real[:, ::1] z, const real[::1] weight=None,
                       real[:, ::1] gradient_out=None, bint want_value=True):
     """Softmax cross-entropy of rows of logits z (n, k) and class codes y (n, 1) or masses of the classes y (n, k).

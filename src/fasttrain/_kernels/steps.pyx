@@ -24,7 +24,7 @@ from fasttrain._kernels.passes cimport (
 from fasttrain._kernels.penalties cimport penalty_value
 from fasttrain._kernels.primitives cimport (
     FT_UPDATE_adam, FT_UPDATE_nadam, approach, axpy, ft_update, penalty_gradient, prefetch_rows, sum_squares,
-    update_span,
+    update_and_square, update_span,
 )
 from fasttrain._kernels.threads cimport ft_barrier_init, ft_barrier_wait, ft_team_size
 from fasttrain._kernels.types cimport STATUS_NOT_FINITE
@@ -38,7 +38,7 @@ cdef enum:
     BLOCK_BYTES = 16384         # rows of a block together: stays in L1 between its two passes
     DEEP_BLOCK_BYTES = 196608   # the same with hidden layers: rows and outputs stay in L2
     PARTIAL_LIMIT = 1 << 23     # elements of all chunk gradients together
-    FETCH_BYTES = 262144        # of a batch's rows up to which the next one's are fetched: beyond they would push out the weights
+    FETCH_BYTES = 262144        # of a batch's rows up to which the next's are fetched: more would push out the weights
     PANELS_FROM = 32768         # weights of a first layer from which they had better stay in the core that updates them
 
 
@@ -76,10 +76,10 @@ cdef void prepare_update(fit_task* task, Py_ssize_t due, ft_update* h, double* c
         velocity_rate(h, task.rule, rate, h.momentum, carried)
 
 
-cdef void apply_update(fit_task* task, ft_update* h, double penalty_factor, const group* it,
-                       const real* g) noexcept nogil:
-    """Updates one group; the penalty of its layer is put into h."""
-    cdef double keep = h.keep
+cdef double apply_update(fit_task* task, ft_update* h, double penalty_factor, const group* it,
+                         const real* g, bint want_penalty) noexcept nogil:
+    """Updates one group; the penalty of its layer is put into h. Returns :func:`group_penalty` if wanted, else 0."""
+    cdef double keep = h.keep, penalty = 0.0
     cdef real* w = <real*> task.w + it.offset
     cdef real* s1 = <real*> task.s1
     cdef real* s2 = <real*> task.s2
@@ -87,7 +87,7 @@ cdef void apply_update(fit_task* task, ft_update* h, double penalty_factor, cons
     cdef const layer* shape = &task.layers[it.number]
     if it.first >= shape.n_in:
         if it.first == shape.n_in and not shape.has_bias:
-            return
+            return 0.0
         # biases, gains and shifts are not penalized, nor decayed unless that is asked for
         h.l1 = h.l2 = 0.0
         if not task.decay_biases:
@@ -95,12 +95,20 @@ cdef void apply_update(fit_task* task, ft_update* h, double penalty_factor, cons
     else:
         h.l1 = shape.l1 * penalty_factor
         h.l2 = shape.l2 * penalty_factor
-    update_span(
-        task.rule, h, w, g, s1 + it.offset if s1 != NULL else NULL, s2 + it.offset if s2 != NULL else NULL,
-        s3 + it.offset if s3 != NULL else NULL, it.size)
+    if want_penalty and it.first < shape.n_in and shape.l1 == 0.0 and shape.l2 != 0.0:
+        penalty = 0.5 * shape.l2 * update_and_square(
+            task.rule, h, w, g, s1 + it.offset if s1 != NULL else NULL, s2 + it.offset if s2 != NULL else NULL,
+            s3 + it.offset if s3 != NULL else NULL, it.size)
+    else:
+        update_span(
+            task.rule, h, w, g, s1 + it.offset if s1 != NULL else NULL, s2 + it.offset if s2 != NULL else NULL,
+            s3 + it.offset if s3 != NULL else NULL, it.size)
+        if want_penalty:
+            penalty = group_penalty(task, it, g)
     h.keep = keep
     if shape.back_width:
         transpose_group(shape, it, <const real*> task.w, <real*> task.transposed)
+    return penalty
 
 
 cdef inline double group_penalty(fit_task* task, const group* it, const real* like) noexcept nogil:
@@ -233,14 +241,14 @@ cdef void small_batches(fit_task* task, int thread, int n_threads, const real* l
     cdef Py_ssize_t fetched, to_fetch
     cdef Py_ssize_t group_first = first_turn(task, thread, n_threads)
     cdef Py_ssize_t group_last = first_turn(task, thread + 1, n_threads)
-    cdef Py_ssize_t due = task.next_batch, n_batches = task.n_batches
+    cdef Py_ssize_t due = task.next_batch, begun = due, n_batches = task.n_batches
     cdef layer* last_layer = output(task)
     cdef buffers at
     cdef real* d
     cdef double* loss_sums = task.sums
     cdef double* weight_sums = loss_sums + task.n_loss_sums
     cdef double* penalty_sums = weight_sums + task.n_loss_sums
-    cdef double* norm_sums = penalty_sums + n_groups
+    cdef double* norm_sums = penalty_sums + 2 * n_groups
     cdef real* gathered = <real*> task.gathered + thread * LOSS_ROWS * (task.gathered_width + 1)
     cdef real* scratch = <real*> task.scratch + thread * SCRATCH
     cdef real* whole_gradient = <real*> task.partial
@@ -282,10 +290,12 @@ cdef void small_batches(fit_task* task, int thread, int n_threads, const real* l
                 loss_rows(task, &at, position, min(<Py_ssize_t> LOSS_ROWS, last - position), gathered,
                           d + position * last_layer.width, &loss_sums[b], &weight_sums[b])
             backward(task, &at, first, last - first, like)
-        for turn in range(group_first, group_last):
-            number = task.turns[turn]
-            it = task_group(task, number)
-            penalty_sums[number] = group_penalty(task, &it, like)
+        # the update that made the weights has summed their penalty; other threads still read that of the step before
+        if due == begun or task.constrains:
+            for turn in range(group_first, group_last):
+                number = task.turns[turn]
+                it = task_group(task, number)
+                penalty_sums[due % 2 * n_groups + number] = group_penalty(task, &it, like)
         if thread == 0:
             task.stop = ft_seconds() > task.deadline
         ft_barrier_wait(&task.barrier, n_threads)
@@ -301,7 +311,7 @@ cdef void small_batches(fit_task* task, int thread, int n_threads, const real* l
         penalty_factor = scale if task.penalty_over_batch else 1.0
         total *= scale * task.value_scale
         for number in range(n_groups):
-            total += penalty_sums[number] * penalty_factor
+            total += penalty_sums[due % 2 * n_groups + number] * penalty_factor
         if not isfinite(total):
             if thread == 0:
                 task.status = STATUS_NOT_FINITE
@@ -336,7 +346,8 @@ cdef void small_batches(fit_task* task, int thread, int n_threads, const real* l
             if not clips_norm:
                 g = scratch
                 group_gradient_of(task, &at, thread, &it, m, follows(task, turn, group_first), g)
-            apply_update(task, &h, penalty_factor, &it, <const real*> g)
+            penalty_sums[(due + 1) % 2 * n_groups + number] = apply_update(
+                task, &h, penalty_factor, &it, <const real*> g, not task.constrains)
         if task.constrains or task.average != NULL:
             constrain_and_average(task, thread, n_threads, group_first, group_last, due, scratch)
         due += 1
@@ -498,7 +509,7 @@ cdef void large_batches(fit_task* task, int thread, int n_threads, const real* l
         for turn in range(group_first, group_last):
             number = task.turns[turn]
             it = task_group(task, number)
-            apply_update(task, &h, penalty_factor, &it, <const real*> g + it.offset)
+            apply_update(task, &h, penalty_factor, &it, <const real*> g + it.offset, False)
         if task.constrains or task.average != NULL:
             constrain_and_average(task, thread, n_threads, group_first, group_last, due, scratch)
         if thread == 0:

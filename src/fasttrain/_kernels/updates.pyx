@@ -28,7 +28,7 @@ from libc.math cimport INFINITY, pow, sqrt
 
 from fasttrain._kernels.primitives cimport (
     FT_N_UPDATES, FT_UPDATE_adam, FT_UPDATE_momentum, FT_UPDATE_nadam, FT_UPDATE_nesterov, FT_UPDATE_rmsprop,
-    FT_UPDATE_rmsprop_centered, ft_update, ft_update_names, update_span,
+    FT_UPDATE_rmsprop_centered, ft_update, ft_update_names, update_and_square, update_span,
 )
 from fasttrain._kernels.threads cimport threads_for_work
 from fasttrain._kernels.types cimport STATUS_BAD_KIND, STATUS_BAD_STRUCT, STATUS_OK, real
@@ -150,6 +150,22 @@ cdef void _fill(ft_update* h, int kind, settings, double* carried):
         nadam_moments(h, rate, h.beta1, h.beta2, t, settings.get("momentum_decay", 1.0), carried)
     elif kind in (FT_UPDATE_momentum, FT_UPDATE_nesterov, FT_UPDATE_rmsprop, FT_UPDATE_rmsprop_centered):
         velocity_rate(h, kind, rate, h.momentum, carried)
+
+
+def step_and_square(dict settings, real[::1] w_io, const real[::1] gradient, real[::1] s1_io, real[::1] s2_io):
+    """:func:`step` of a rule with at most two state arrays; returns the sum of squares of the new weights.
+
+    All arrays are of shape (n,), n at least 1.
+    """
+    cdef ft_update h
+    cdef double carried = 0.0
+    cdef int kind = NAMES.index(settings["rule"])
+    cdef Py_ssize_t n = w_io.shape[0]
+    if not gradient.shape[0] == s1_io.shape[0] == s2_io.shape[0] == n > 0:
+        raise ValueError(f"gradient, s1_io and s2_io must have shape ({n},), n at least 1, got ({gradient.shape[0]},), "
+                         f"({s1_io.shape[0]},) and ({s2_io.shape[0]},)")
+    _fill(&h, kind, settings, &carried)
+    return update_and_square(kind, &h, &w_io[0], &gradient[0], &s1_io[0], &s2_io[0], <real*> NULL, n)
 
 
 def step(dict settings, real[::1] w_io, const real[::1] gradient, real[::1] s1_io=None, real[::1] s2_io=None,

@@ -36,6 +36,9 @@
     /* One step of an update rule; s1, s2, s3 are the rule's state, NULL where it has none. */                    \
     OP(void, update_span, (int kind, const ft_update *h, FT_REAL *w_io, const FT_REAL *g, FT_REAL *s1_io,        \
                            FT_REAL *s2_io, FT_REAL *s3_io, ptrdiff_t n))                                          \
+    /* update_span; returns the sum of squares of the new weights, the bytes of sum_squares */                    \
+    OP(double, update_and_square, (int kind, const ft_update *h, FT_REAL *w_io, const FT_REAL *g, FT_REAL *s1_io, \
+                                   FT_REAL *s2_io, FT_REAL *s3_io, ptrdiff_t n))                                  \
     /* z[i, o] = rows[i] . w[o] + bias[o]; w[o] lies ldw apart. For few outputs. ahead: NULL, or m rows that will  \
        be read later; this call fetches their first halves, rows_axpy the rest. */                                \
     OP(void, rows_dot, (const FT_REAL *const *rows, ptrdiff_t m, ptrdiff_t k, const FT_REAL *w, ptrdiff_t ldw,    \
@@ -58,6 +61,8 @@
     /* s[0:width] (+)= sum_i d[i, 0:width] */                                                                     \
     OP(void, column_sums, (const FT_REAL *d, ptrdiff_t ldd, ptrdiff_t m, ptrdiff_t width, int accumulate,         \
                            FT_REAL *s_io))                                                                        \
+    /* out[c, r] = x[r, c]; rows of x lie ldx apart and those of out ldo. */                                      \
+    OP(void, transpose, (const FT_REAL *x, ptrdiff_t ldx, ptrdiff_t m, ptrdiff_t n, FT_REAL *out, ptrdiff_t ldo)) \
     /* s += g for each s that is not NULL: the memory traffic of an update and nothing else, for measuring. */     \
     OP(void, traffic, (const FT_REAL *g, FT_REAL *w_io, FT_REAL *s1_io, FT_REAL *s2_io, FT_REAL *s3_io,            \
                        ptrdiff_t n))                                                                              \

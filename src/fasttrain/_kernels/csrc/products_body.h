@@ -445,6 +445,63 @@ static void FT(column_sums)(const FT_REAL *d, ptrdiff_t ldd, ptrdiff_t m, ptrdif
     }
 }
 
+/* Lane l of the two halves that a square of vectors swaps over its diagonal in blocks of h. */
+#define FT_SWAP_LOW(l, h) ((l) & (h) ? FT_LANES + (l) - (h) : (l))
+#define FT_SWAP_HIGH(l, h) ((l) & (h) ? FT_LANES + (l) : (l) + (h))
+#if FT_VECTOR_BYTES == 64 && !FT_IS_DOUBLE
+#define FT_EACH_LANE(p, h)                                                                                        \
+    p(0, h), p(1, h), p(2, h), p(3, h), p(4, h), p(5, h), p(6, h), p(7, h), p(8, h), p(9, h), p(10, h), p(11, h),  \
+        p(12, h), p(13, h), p(14, h), p(15, h)
+#elif FT_VECTOR_BYTES == 32 * (1 + FT_IS_DOUBLE)
+#define FT_EACH_LANE(p, h) p(0, h), p(1, h), p(2, h), p(3, h), p(4, h), p(5, h), p(6, h), p(7, h)
+#elif FT_VECTOR_BYTES == 16 * (1 + FT_IS_DOUBLE)
+#define FT_EACH_LANE(p, h) p(0, h), p(1, h), p(2, h), p(3, h)
+#else
+#define FT_EACH_LANE(p, h) p(0, h), p(1, h)
+#endif
+#define FT_SWAP(h)                                                                                                \
+    if (FT_LANES > h) {                                                                                           \
+        _Pragma("GCC unroll 16") for (int r = 0; r < FT_LANES; r++) if (!(r & h))                                 \
+        {                                                                                                         \
+            const FT(vector) low = FT_SHUFFLE(v[r], v[(r + h) % FT_LANES], FT_EACH_LANE(FT_SWAP_LOW, h % FT_LANES));   \
+            v[(r + h) % FT_LANES] = FT_SHUFFLE(v[r], v[(r + h) % FT_LANES], FT_EACH_LANE(FT_SWAP_HIGH, h % FT_LANES)); \
+            v[r] = low;                                                                                           \
+        }                                                                                                         \
+    }
+
+FT_INLINE void FT(transpose_square)(const FT_REAL *x, ptrdiff_t ldx, FT_REAL *out, ptrdiff_t ldo)
+{
+    FT(vector) v[FT_LANES];
+#pragma GCC unroll 16
+    for (int r = 0; r < FT_LANES; r++)
+        v[r] = FT_LOAD(x + r * ldx);
+    FT_SWAP(8)
+    FT_SWAP(4)
+    FT_SWAP(2)
+    FT_SWAP(1)
+#pragma GCC unroll 16
+    for (int r = 0; r < FT_LANES; r++)
+        FT_STORE(out + r * ldo, v[r]);
+}
+
+/* The last squares reach back over what is done. */
+static void FT(transpose)(const FT_REAL *x, ptrdiff_t ldx, ptrdiff_t m, ptrdiff_t n, FT_REAL *out, ptrdiff_t ldo)
+{
+    if (m < FT_LANES || n < FT_LANES) {
+        for (ptrdiff_t c = 0; c < n; c++)
+            for (ptrdiff_t r = 0; r < m; r++)
+                out[c * ldo + r] = x[r * ldx + c];
+        return;
+    }
+    for (ptrdiff_t start = 0; start < m; start += FT_LANES) {
+        const ptrdiff_t r = start < m - FT_LANES ? start : m - FT_LANES;
+        for (ptrdiff_t first = 0; first < n; first += FT_LANES) {
+            const ptrdiff_t c = first < n - FT_LANES ? first : n - FT_LANES;
+            FT(transpose_square)(x + r * ldx + c, ldx, out + c * ldo + r, ldo);
+        }
+    }
+}
+
 static void FT(prefetch_rows)(const FT_REAL *const *rows, ptrdiff_t m, ptrdiff_t k)
 {
     for (ptrdiff_t i = 0; i < m; i++)
@@ -456,6 +513,10 @@ static void FT(prefetch_rows)(const FT_REAL *const *rows, ptrdiff_t m, ptrdiff_t
 #undef FT_LINE
 #undef FT_FIRST_HALF
 #undef FT_SHUFFLE
+#undef FT_SWAP_LOW
+#undef FT_SWAP_HIGH
+#undef FT_EACH_LANE
+#undef FT_SWAP
 #undef FT_TILE_1
 #undef FT_TILE_2
 #undef FT_TILE_3
