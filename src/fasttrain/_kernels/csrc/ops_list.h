@@ -19,7 +19,8 @@
     OP(double, loss_span, (int kind, FT_REAL p, const FT_REAL *y, const FT_REAL *z, const FT_REAL *weight,        \
                            ptrdiff_t n, int want_value, FT_REAL *gradient_out))                                   \
     /* The same for softmax cross-entropy on n rows of k logits, rows ldz apart; y holds one class code a row     \
-       (y_width 1) or k probabilities (y_width k). */                                                             \
+       (y_width 1) or k probabilities (y_width k). Rows as far apart as k in whole vectors are read to their end, \
+       and written with zeros behind the k. */                                                                    \
     OP(double, softmax_loss, (const FT_REAL *y, ptrdiff_t y_width, const FT_REAL *z, ptrdiff_t ldz,               \
                               const FT_REAL *weight, ptrdiff_t n, ptrdiff_t k, int want_value,                    \
                               FT_REAL *gradient_out, ptrdiff_t ldg))                                              \

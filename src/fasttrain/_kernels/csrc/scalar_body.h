@@ -119,6 +119,20 @@ FT_INLINE FT_REAL FT(log1p_unit)(FT_REAL u)
     return 2 * (s + s * t * q);
 }
 
+/* log(x) for a normal x > 0 */
+FT_INLINE FT_REAL FT(log)(FT_REAL x)
+{
+    FT_BITS bits;
+    memcpy(&bits, &x, sizeof bits);
+    const int digits = FT_IS_DOUBLE ? 52 : 23;
+    const FT_BITS one = FT_IS_DOUBLE ? (FT_BITS)1023 << 52 % (8 * sizeof(FT_BITS)) : (FT_BITS)127 << 23;
+    const FT_BITS exponent = (bits - one) >> digits;
+    bits -= exponent * ((FT_BITS)1 << digits);
+    FT_REAL mantissa;
+    memcpy(&mantissa, &bits, sizeof mantissa);
+    return (FT_REAL)exponent * (FT_REAL)0.69314718055994530942 + FT(log1p_unit)(mantissa - 1);
+}
+
 #if FT_IS_DOUBLE
 #define FT_LIBM(name) name
 #else

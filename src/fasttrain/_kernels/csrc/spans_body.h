@@ -204,9 +204,79 @@ FT_INLINE FT_REAL FT(softmax_row)(const FT_REAL *z, ptrdiff_t k, FT_REAL *e_out,
     return total;
 }
 
+/* softmax_loss of class codes, a row to a lane: nothing is summed across lanes and no lane is idle but in the last rows, which
+ * repeat the last of them. */
+static double FT(softmax_codes)(const FT_REAL *y, const FT_REAL *z, ptrdiff_t ldz, const FT_REAL *weight, ptrdiff_t n,
+                                ptrdiff_t k, int want_value, FT_REAL *gradient_out, ptrdiff_t ldg)
+{
+    FT_REAL column[FT_PADDED * FT_LANES] __attribute__((aligned(64)));
+    const ptrdiff_t padded = (k + FT_LANES - 1) / FT_LANES * FT_LANES;
+    double total = 0;
+    for (ptrdiff_t start = 0; start < n; start += FT_LANES) {
+        const ptrdiff_t rows = n - start < FT_LANES ? n - start : FT_LANES;
+        const FT_REAL *zi = z + start * ldz;
+        FT_REAL top[FT_LANES], sum[FT_LANES], w[FT_LANES], own[FT_LANES];
+        ptrdiff_t code[FT_LANES];
+        if (rows == FT_LANES && ldz == padded)
+            FT(transpose)(zi, ldz, FT_LANES, padded, column, FT_LANES);
+        else
+            for (ptrdiff_t l = 0; l < FT_LANES; l++)
+                for (ptrdiff_t c = 0; c < k; c++)
+                    column[c * FT_LANES + l] = zi[(l < rows ? l : rows - 1) * ldz + c];
+        for (ptrdiff_t l = 0; l < FT_LANES; l++) {
+            const ptrdiff_t i = start + (l < rows ? l : rows - 1);
+            code[l] = (ptrdiff_t)y[i];
+            w[l] = weight ? weight[i] : 1;
+            own[l] = column[code[l] * FT_LANES + l];
+        }
+        for (ptrdiff_t l = 0; l < FT_LANES; l++) {
+            top[l] = column[l];
+            sum[l] = 0;
+        }
+        for (ptrdiff_t c = 1; c < k; c++)
+            for (ptrdiff_t l = 0; l < FT_LANES; l++)
+                top[l] = FT(max)(column[c * FT_LANES + l], top[l]);
+        for (ptrdiff_t c = 0; c < k; c++)
+            for (ptrdiff_t l = 0; l < FT_LANES; l++) {
+                const FT_REAL e = FT(exp)(column[c * FT_LANES + l] - top[l]);
+                column[c * FT_LANES + l] = e;
+                sum[l] += e;
+            }
+        if (want_value) {
+            FT_REAL log_sum[FT_LANES];
+            /* a sum that is not finite stays so */
+            for (ptrdiff_t l = 0; l < FT_LANES; l++)
+                log_sum[l] = FT(log)(sum[l]) + (sum[l] - sum[l]);
+            for (ptrdiff_t l = 0; l < rows; l++)
+                total += (double)w[l] * (((double)top[l] - (double)own[l]) + (double)log_sum[l]);
+        }
+        if (gradient_out) {
+            FT_REAL *g = gradient_out + start * ldg;
+            for (ptrdiff_t l = 0; l < FT_LANES; l++)
+                sum[l] = w[l] / sum[l];
+            for (ptrdiff_t c = 0; c < k; c++)
+                for (ptrdiff_t l = 0; l < FT_LANES; l++)
+                    column[c * FT_LANES + l] *= sum[l];
+            for (ptrdiff_t l = 0; l < FT_LANES; l++)
+                column[code[l] * FT_LANES + l] -= w[l];
+            if (rows == FT_LANES && ldg == padded) {
+                memset(column + k * FT_LANES, 0, (size_t)((padded - k) * FT_LANES) * sizeof(FT_REAL));
+                FT(transpose)(column, FT_LANES, padded, FT_LANES, g, ldg);
+            } else {
+                for (ptrdiff_t l = 0; l < rows; l++)
+                    for (ptrdiff_t c = 0; c < k; c++)
+                        g[l * ldg + c] = column[c * FT_LANES + l];
+            }
+        }
+    }
+    return total;
+}
+
 static double FT(softmax_loss)(const FT_REAL *y, ptrdiff_t y_width, const FT_REAL *z, ptrdiff_t ldz, const FT_REAL *weight,
                                ptrdiff_t n, ptrdiff_t k, int want_value, FT_REAL *gradient_out, ptrdiff_t ldg)
 {
+    if (y_width == 1 && k <= FT_PADDED)
+        return FT(softmax_codes)(y, z, ldz, weight, n, k, want_value, gradient_out, ldg);
     double total = 0;
     for (ptrdiff_t i = 0; i < n; i++) {
         const FT_REAL *zi = z + i * ldz, *yi = y + i * y_width;

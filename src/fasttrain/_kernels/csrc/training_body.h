@@ -25,20 +25,6 @@ static void FT(drop)(uint32_t threshold, FT_REAL scale, uint64_t key, uint32_t f
     }
 }
 
-/* log(x) for a normal x > 0 */
-FT_INLINE FT_REAL FT(log)(FT_REAL x)
-{
-    FT_BITS bits;
-    memcpy(&bits, &x, sizeof bits);
-    const int digits = FT_IS_DOUBLE ? 52 : 23;
-    const FT_BITS one = FT_IS_DOUBLE ? (FT_BITS)1023 << 52 % (8 * sizeof(FT_BITS)) : (FT_BITS)127 << 23;
-    const FT_BITS exponent = (bits - one) >> digits;
-    bits -= exponent * ((FT_BITS)1 << digits);
-    FT_REAL mantissa;
-    memcpy(&mantissa, &bits, sizeof mantissa);
-    return (FT_REAL)exponent * (FT_REAL)0.69314718055994530942 + FT(log1p_unit)(mantissa - 1);
-}
-
 /* Normal deviate of a v that is uniform in (-1, 1): sqrt(2) erfinv(v), by Giles's single-precision polynomials (Approximating
  * the erfinv function, GPU Computing Gems, 2012), good to seven digits. */
 FT_INLINE FT_REAL FT(normal_of)(FT_REAL v)
