@@ -214,9 +214,10 @@ def column_totals(const real[:, ::1] d, bint accumulate, real[::1] s_io):
         column_sums(&d[0, 0] if d.shape[0] else NULL, d.shape[1], d.shape[0], s_io.shape[0], accumulate, &s_io[0])
 
 
-def transposed_part(const real[:, ::1] x, real[:, ::1] out):
-    """``out[:n, :m] = x[:m, :n].T`` of as many as both have."""
-    cdef Py_ssize_t m = min(x.shape[0], out.shape[1]), n = min(x.shape[1], out.shape[0])
+def transposed_part(const real[:, ::1] x, Py_ssize_t m, Py_ssize_t n, real[:, ::1] out):
+    """``out[:n, :m] = x[:m, :n].T``."""
+    _check_room("x", (x.shape[0], x.shape[1]), (m, n))
+    _check_room("out", (out.shape[0], out.shape[1]), (n, m))
     if m and n:
         transpose(&x[0, 0], x.shape[1], m, n, &out[0, 0], out.shape[1])
 

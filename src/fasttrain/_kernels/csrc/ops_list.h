@@ -62,7 +62,7 @@
     /* s[0:width] (+)= sum_i d[i, 0:width] */                                                                     \
     OP(void, column_sums, (const FT_REAL *d, ptrdiff_t ldd, ptrdiff_t m, ptrdiff_t width, int accumulate,         \
                            FT_REAL *s_io))                                                                        \
-    /* out[c, r] = x[r, c]; rows of x lie ldx apart and those of out ldo. */                                      \
+    /* out[c, r] = x[r, c], m by n of x; rows of x lie ldx apart and are read to their end, those of out ldo. */  \
     OP(void, transpose, (const FT_REAL *x, ptrdiff_t ldx, ptrdiff_t m, ptrdiff_t n, FT_REAL *out, ptrdiff_t ldo)) \
     /* s += g for each s that is not NULL: the memory traffic of an update and nothing else, for measuring. */     \
     OP(void, traffic, (const FT_REAL *g, FT_REAL *w_io, FT_REAL *s1_io, FT_REAL *s2_io, FT_REAL *s3_io,            \

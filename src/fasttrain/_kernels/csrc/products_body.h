@@ -487,6 +487,16 @@ FT_INLINE void FT(transpose_square)(const FT_REAL *x, ptrdiff_t ldx, FT_REAL *ou
 /* The last squares reach back over what is done. */
 static void FT(transpose)(const FT_REAL *x, ptrdiff_t ldx, ptrdiff_t m, ptrdiff_t n, FT_REAL *out, ptrdiff_t ldo)
 {
+    if (m >= FT_LANES && n < FT_LANES && ldx >= FT_LANES) {
+        FT_REAL square[FT_LANES * FT_LANES];
+        for (ptrdiff_t start = 0; start < m; start += FT_LANES) {
+            const ptrdiff_t r = start < m - FT_LANES ? start : m - FT_LANES;
+            FT(transpose_square)(x + r * ldx, ldx, square, FT_LANES);
+            for (ptrdiff_t c = 0; c < n; c++)
+                FT_STORE(out + c * ldo + r, FT_LOAD(square + c * FT_LANES));
+        }
+        return;
+    }
     if (m < FT_LANES || n < FT_LANES) {
         for (ptrdiff_t c = 0; c < n; c++)
             for (ptrdiff_t r = 0; r < m; r++)
