@@ -17,6 +17,7 @@ from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import VotingClassifier
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
+from sklearn_release import SKLEARN
 
 import fasttrain
 from fasttrain import interop
@@ -192,7 +193,10 @@ def test_transformers_come_and_go(name):
     stock = transformer.to_sklearn()
     assert is_stock(stock)
     assert type(stock).__name__ == type(transformer).__name__
-    assert str(stock.get_params()) == str(transformer.get_params())
+    # clip of MaxAbsScaler came with 1.8
+    given = {name: value for name, value in transformer.get_params().items()
+             if SKLEARN >= (1, 8) or (type(stock).__name__, name) != ("MaxAbsScaler", "clip")}
+    assert str(stock.get_params()) == str(given)
     assert b"fasttrain" not in pickle.dumps(stock)
     back = type(transformer).from_sklearn(stock)
     assert type(back) is type(transformer)
@@ -207,7 +211,8 @@ def test_transformers_come_and_go(name):
         assert returned.dtype == own_returned.dtype
         if name == "ordinal few and holes" and one is back:
             # scikit-learn's own mixes up missing values and infrequent ones
-            assert str(returned.tolist()) == "[[1.0], [np.float64(nan)], ['infrequent_sklearn'], [1.0]]"
+            assert np.isnan(returned[1, 0])
+            assert returned[[0, 2, 3], 0].tolist() == [1.0, "infrequent_sklearn", 1.0]
         elif returned.dtype.kind == "f":
             np.testing.assert_allclose(returned, own_returned, rtol=1e-12)
         else:

@@ -427,9 +427,11 @@ def test_methods_that_hang_on_parameters(patched):
 
 
 def test_cross_validation_is_scikit_learns(patched):
-    pipeline = make_pipeline(sklearn.preprocessing.StandardScaler(), sklearn.linear_model.SGDClassifier(random_state=0))
+    # no tol: before 1.8 its losses were those without the penalty
+    options = {"random_state": 0, "tol": None, "max_iter": 20}
+    pipeline = make_pipeline(sklearn.preprocessing.StandardScaler(), sklearn.linear_model.SGDClassifier(**options))
     stock = make_pipeline(
-        STOCK["preprocessing", "StandardScaler"](), STOCK["linear_model", "SGDClassifier"](random_state=0))
+        STOCK["preprocessing", "StandardScaler"](), STOCK["linear_model", "SGDClassifier"](**options))
     grid = {"sgdclassifier__alpha": [1e-4, 1e-2, 1.0]}
     new = sklearn.model_selection.GridSearchCV(pipeline, grid, cv=3).fit(X, y)
     old = STOCK["model_selection", "GridSearchCV"](stock, grid, cv=3).fit(X, y)

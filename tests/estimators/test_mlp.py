@@ -14,6 +14,7 @@ from scipy import sparse
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.utils.estimator_checks import check_estimator
+from sklearn_release import SKLEARN
 
 from fasttrain import losses
 from fasttrain._kernels.network import set_step_per_thread
@@ -62,7 +63,13 @@ def test_check_estimator(cls, n_checks, skipped):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         results = check_estimator(cls(max_iter=100), on_fail="raise")
-    assert Counter(r["status"] for r in results) == {"passed": n_checks - len(skipped), "skipped": len(skipped)}
+    count = Counter(r["status"] for r in results)
+    if SKLEARN < (1, 9):
+        # older releases have fewer checks
+        skipped &= {r["check_name"] for r in results}
+        assert n_checks > len(results) > 0.85 * n_checks
+        n_checks = len(results)
+    assert count == {"passed": n_checks - len(skipped), **({"skipped": len(skipped)} if skipped else {})}
     assert {r["check_name"] for r in results if r["status"] == "skipped"} == skipped
 
 

@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn.preprocessing as peer
+from sklearn_release import SKLEARN
 
 from fasttrain import preprocessing as ours
 
@@ -98,9 +99,11 @@ def test_one_hot_encoder_on_unseen_categories(kind, extra, handle):
     new = X[:20].astype("U20").astype(object) if kind == "fixed width" else X[:20].copy()
     new[3, 0], new[4, 1] = {"int": (99, -99), "float with NaN": (0.5, 77)}.get(kind, ("never", "seen"))
     new = new.astype("U20") if kind == "fixed width" else new
-    options = {"handle_unknown": handle, **extra}
-    mine, theirs = ours.OneHotEncoder(**options).fit(X), peer.OneHotEncoder(**options).fit(X)
-    got, expected = mine.transform(new), theirs.transform(new)
+    mine, theirs = (module.OneHotEncoder(handle_unknown=handle, **extra) for module in (ours, peer))
+    if SKLEARN < (1, 8) and handle == "warn":
+        # from then on it is this with a warning
+        theirs.set_params(handle_unknown="infrequent_if_exist")
+    got, expected = mine.fit(X).transform(new), theirs.fit(X).transform(new)
     assert_same_sparse(got, expected)
     np.testing.assert_equal(mine.inverse_transform(got).tolist(), theirs.inverse_transform(expected).tolist())
     with pytest.raises(ValueError, match=r"unknown categories.*in column 0 during transform"):
@@ -178,7 +181,9 @@ def test_messages_are_those_of_scikit_learn():
             with pytest.warns(UserWarning, match="Found unknown") as caught:
                 fitted(module, **options).transform([["c"]])
             warned.append(str(caught[0].message))
-        assert warned[0] == warned[1]
+        # older releases say "all zeros" whatever becomes of them
+        n = None if SKLEARN >= (1, 8) else warned[0].index("all zeros")
+        assert warned[0][:n] == warned[1][:n]
 
 
 @pytest.mark.parametrize("seed", range(40))

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import sklearn.preprocessing as peer
 from scipy import sparse
+from sklearn_release import SKLEARN
 
 from fasttrain import preprocessing as ours
 
@@ -59,7 +60,12 @@ def test_standard_scaler(options, dtype, layout, weighted):
     tolerance = {np.float16: 2e-2, np.float32: 2e-5}.get(dtype, 1e-12)
     got, expected = mine.transform(X), theirs.transform(X)
     assert got.dtype == expected.dtype
-    np.testing.assert_allclose(got, expected, rtol=tolerance, atol=tolerance)
+    atol = np.full(6, tolerance)
+    if SKLEARN < (1, 8) and np.dtype(dtype).kind == "f" and mine.mean_ is not None:
+        # the mean was not yet rounded to the table's type
+        atol += np.spacing(mine.mean_.astype(dtype)) / (1 if mine.scale_ is None else mine.scale_)
+    assert (abs(got - expected) <= atol + tolerance * abs(expected))[~np.isnan(expected)].all()
+    np.testing.assert_array_equal(np.isnan(got), np.isnan(expected))
     np.testing.assert_allclose(
         mine.inverse_transform(got), theirs.inverse_transform(expected), rtol=tolerance, atol=tolerance * 100
     )

@@ -3,9 +3,9 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
-import sklearn
 from sklearn.base import clone
 from sklearn.utils.estimator_checks import check_estimator
+from sklearn_release import SKLEARN
 
 from fasttrain.preprocessing import (
     LabelBinarizer,
@@ -17,8 +17,6 @@ from fasttrain.preprocessing import (
     RobustScaler,
     StandardScaler,
 )
-
-SKLEARN = tuple(int(part) for part in sklearn.__version__.split(".")[:2])
 
 
 @pytest.mark.parametrize(
