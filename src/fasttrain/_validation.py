@@ -174,8 +174,7 @@ def check_choice(name, value, options):
 
 def check_bool(name, value):
     """Return ``value`` if it is True or False (Python's or NumPy's)."""
-    if not isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"{name} must be True or False; got {value!r}")
+    check_flag(value, name)
     return bool(value)
 
 

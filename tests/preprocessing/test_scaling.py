@@ -116,7 +116,7 @@ def test_bad_parameters_are_named():
         MinMaxScaler((1, 0)).fit([[1.0]])
     with pytest.raises(TypeError, match="feature_range must be a tuple"):
         MinMaxScaler(3).fit([[1.0]])
-    with pytest.raises(TypeError, match="with_mean must be True or False; got 'yes'"):
+    with pytest.raises(TypeError, match="with_mean must be True or False, got 'yes'"):
         StandardScaler(with_mean="yes").fit([[1.0]])
     with pytest.raises(ValueError, match="sample_weight"):
         StandardScaler().fit([[1.0]], sample_weight=[1, 2])
