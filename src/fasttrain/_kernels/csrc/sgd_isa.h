@@ -32,6 +32,16 @@ FT_INLINE double ft_sgd_select(int condition, double a, double b)
     return value;
 }
 
+/* a <= b ? value : 0 by a mask, and 0 for NaN, as in scikit-learn's slopes: a branch on which side of a loss's corner a row is
+ * would be guessed wrong as often as the data are mixed. */
+FT_INLINE double ft_sgd_where_up_to(double a, double b, double value)
+{
+    typedef double pair __attribute__((vector_size(16)));
+    typedef int64_t mask __attribute__((vector_size(16)));
+    const pair left = {a, 0}, right = {b, 0}, kept = {value, 0};
+    return ((pair)((mask)kept & (left <= right)))[0];
+}
+
 /* A product that must not become part of a fused multiply-add. */
 FT_INLINE double ft_sgd_rounded(double x, const int single)
 {

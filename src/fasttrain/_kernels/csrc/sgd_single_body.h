@@ -226,8 +226,14 @@ FT_INLINE void FT(sgd_single_loop)(ft_sgd *s, ft_size end, double *c, const int 
             case FT_LOSS_binary_crossentropy:
                 gradient = FT(sgd_log_gradient)(y, prediction);
                 break;
-                FT_SGD_GRADIENT(hinge, 0)
-                FT_SGD_GRADIENT(squared_hinge, 1)
+            case FT_LOSS_hinge:
+                gradient = ft_sgd_where_up_to(y * prediction, parameter, -y);
+                break;
+            case FT_LOSS_squared_hinge: {
+                const double inside = parameter - y * prediction;
+                gradient = ft_clip_f64(-2 * y * ft_sgd_where_up_to(0, inside, inside), -1e12, 1e12);
+                break;
+            }
                 FT_SGD_GRADIENT(modified_huber, 1)
                 FT_SGD_GRADIENT(half_squared_error, 1)
                 FT_SGD_GRADIENT(huber, 1)
