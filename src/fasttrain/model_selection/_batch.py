@@ -274,15 +274,23 @@ class Batch:
         if not jobs:
             return
         fit = self._fit_one if fit is None else fit
+
+        def work(job):
+            fit(job)
+            # only scorers from outside wait for the caller's thread
+            if job.outcome.error is None and not self.scoring.slow and not self.cancel.is_set():
+                with num_threads(1):
+                    self.score(job, job.data)
+
         jobs = sorted(jobs, key=self._size, reverse=True)
         pool = ThreadPoolExecutor(min(self.n_threads, len(jobs)))
         try:
-            pending = {pool.submit(fit, job): job for job in jobs}
+            pending = {pool.submit(work, job): job for job in jobs}
             while pending:
                 for future in wait(pending, POLL_SECONDS, FIRST_COMPLETED).done:
                     job = pending.pop(future)
                     future.result()
-                    if job.outcome.error is None:
+                    if job.outcome.error is None and not job.done:
                         # a second thread would take a core from a fit, and wait for more work there when it is done
                         with num_threads(max(1, self.n_threads - len(pending))):
                             self.score(job, job.data)
@@ -317,7 +325,7 @@ class Batch:
             return 0.0
 
     def _fit_one(self, job):
-        """In a thread of the pool: one fit as scikit-learn makes it, and the scores that need no foreign code."""
+        """In a thread of the pool: one fit as scikit-learn makes it."""
         if self.cancel.is_set():
             return
         start = time.perf_counter()
