@@ -93,8 +93,8 @@ def main():
     X = data()[0]
     folds = FOLDS * X.shape[0] * np.dtype(np.intp).itemsize
     print(
-        f"X: {X.nbytes / 1e6:.0f} MB; row numbers of the folds: {folds / 1e6:.0f} MB; {THREADS} threads; at most beyond "
-        "these\n")
+        f"X: {X.nbytes / 1e6:.0f} MB; row numbers of the folds: {folds / 1e6:.0f} MB; {THREADS} threads; at most "
+        "beyond these\n")
     for name in arguments.names or works():
         fit, search = in_child(name, False), in_child(name, True) - folds
         share = search / (fit * THREADS)

@@ -210,6 +210,65 @@ def test_splitters():
         same(found.cv_results_, expected.cv_results_)
 
 
+WEIGHTED = {
+    "binary": (SGD, {"alpha": [1e-2, 1e-1]}, (X, y)),
+    "multiclass": (SGD, {"alpha": [1e-2, 1e-1]}, IRIS),
+    "regression": (REGRESSOR, {"alpha": [1e-4, 1e-2]}, NUMBERS),
+    "network": (MLP, {"alpha": [1e-4, 1e-1]}, (X, y)),
+    "full batches": (LinearClassifier(max_iter=20, batch_size="full"), {"alpha": [0.1, 1.0]}, (X, y)),
+}
+
+
+@pytest.mark.parametrize("case", WEIGHTED)
+def test_weighted_rows(case, batches):
+    estimator, grid, data = WEIGHTED[case]
+    weights = np.linspace(0.1, 3, len(data[0]))
+    for given in (weights, weights.tolist(), None):
+        found, expected = (
+            module.GridSearchCV(estimator, grid, cv=3, return_train_score=True).fit(*data, sample_weight=given)
+            for module in (ours, peer))
+        same(found.cv_results_, expected.cv_results_)
+        np.testing.assert_array_equal(found.predict(data[0]), expected.predict(data[0]))
+        assert found.best_index_ == expected.best_index_
+    assert len(batches) == 3
+    plain = ours.GridSearchCV(estimator, grid, cv=3, refit=False).fit(*data)
+    weighted = ours.GridSearchCV(estimator, grid, cv=3, refit=False).fit(*data, sample_weight=weights)
+    assert not np.array_equal(plain.cv_results_["mean_test_score"], weighted.cv_results_["mean_test_score"])
+
+
+@pytest.mark.parametrize("scoring", [
+    ["accuracy", "neg_log_loss"], "f1", "neg_max_error", lambda model, X, y: model.score(X, y),
+    lambda model, X, y, sample_weight=None: model.score(X, y, sample_weight),
+], ids=["named", "f1", "without weights", "function", "function of weights"])
+def test_weighted_scores(scoring, batches):
+    model, data = SGDClassifier("log_loss", random_state=0), (X, y)
+    if scoring == "neg_max_error":
+        model, data = REGRESSOR, NUMBERS
+    weights = np.linspace(0.1, 3, len(data[0]))
+    options = {"cv": 3, "scoring": scoring, "refit": not isinstance(scoring, list) or "accuracy"}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found, expected = (
+            module.GridSearchCV(model, {"alpha": [1e-2, 1e-1]}, **options).fit(*data, sample_weight=weights)
+            for module in (ours, peer))
+    same(found.cv_results_, expected.cv_results_)
+    assert len(batches) == isinstance(scoring, list)
+
+
+@pytest.mark.parametrize("weights", [np.ones(7), "ab", np.zeros(120), np.full(120, np.nan), -np.ones(120)], ids=str)
+def test_bad_weights(weights):
+    raised = []
+    for module in (ours, peer):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                search = module.GridSearchCV(SGD, {"alpha": [1e-2]}, cv=3, error_score="raise")
+                raised.append(search.fit(X, y, sample_weight=weights).cv_results_["mean_test_score"].tolist())
+            except (ValueError, TypeError) as error:
+                raised.append((type(error), str(error)))
+    assert raised[0] == raised[1]
+
+
 # ---- what is not ours ----
 
 
@@ -220,7 +279,7 @@ def test_left_to_scikit_learn(case, batches):
             return super().fit(-X, y)
 
     estimator = {"other estimator": LogisticRegression(), "fit parameter": SGD, "subclass": Own(random_state=0)}[case]
-    params = {"sample_weight": np.arange(120.0)} if case == "fit parameter" else {}
+    params = {"coef_init": np.ones((1, 12))} if case == "fit parameter" else {}
     name = "C" if case == "other estimator" else "alpha"
     found, expected = (
         module.GridSearchCV(estimator, {name: [1e-2, 1e-1]}, cv=3).fit(X, y, **params) for module in (ours, peer))

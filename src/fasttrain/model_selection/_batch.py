@@ -182,7 +182,9 @@ class Batch:
         Row numbers.
     scoring : None, str, callable, list, tuple, set, dict
     weights : array of shape (n_samples,), optional
-        Of the rows in the fits; scores are not weighted.
+        Of the rows in the fits.
+    weighted_scores : bool
+        Whether scorers get the weights too, which all of them have to take.
     return_train_score, keep_models : bool
     n_threads : int
     stop_on_error : bool
@@ -191,13 +193,16 @@ class Batch:
         ``progress(n_done, n_jobs)`` now and then.
     """
 
-    def __init__(self, estimator, X, y, folds, scoring, *, weights=None, return_train_score=False, keep_models=False,
-                 n_threads=1, stop_on_error=False, progress=None):
+    def __init__(self, estimator, X, y, folds, scoring, *, weights=None, weighted_scores=False,
+                 return_train_score=False, keep_models=False, n_threads=1, stop_on_error=False, progress=None):
         self.estimator = estimator
         self.X, self.y, self.weights = X, y, weights
         self.rows_of_y = np.asarray(y)
         self.set_folds(folds)
+        self.weighted_scores = weighted_scores
         self.scoring = Scoring(estimator, scoring)
+        if weighted_scores:
+            self.scoring.quick.clear()
         self.return_train_score = return_train_score
         self.keep_models = keep_models
         self.n_threads = n_threads
@@ -424,9 +429,10 @@ class Batch:
             return
         model = self.whole_of(job)
         X, y = take(self.X, rows), take(self.y, rows)
+        options = {"sample_weight": self.weights[rows]} if self.weighted_scores else {}
         for key in missing:
             try:
-                scores[key] = self.scoring.scorers[key](model, X, y)
+                scores[key] = self.scoring.scorers[key](model, X, y, **options)
             except Exception as error:
                 scores[key] = error
 

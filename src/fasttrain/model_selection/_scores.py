@@ -30,6 +30,8 @@ class Scoring:
         Those keys whose metric is computed here, and its name.
     slow : list
         The other keys.
+    take_weights : bool
+        Whether every metric is known to have weights of rows.
     """
 
     def __init__(self, estimator, scoring):
@@ -54,7 +56,11 @@ class Scoring:
             known = _QUICK_OF_CLASSES if is_classifier(estimator) else _QUICK_OF_NUMBERS
             if name in known:
                 self.quick[key] = name
-        self.slow = [key for key in self.scorers if key not in self.quick]
+        self.take_weights = len(self.quick) == len(self.scorers)
+
+    @property
+    def slow(self):
+        return [key for key in self.scorers if key not in self.quick]
 
     @property
     def is_of_predictions(self):

@@ -165,6 +165,7 @@ class RacingSearchCV(BatchSearch, model_selection.GridSearchCV):
 
     _base = model_selection.GridSearchCV
     _batch_class = _Race
+    _batched_params = frozenset({"groups"})
 
     def __init__(self, estimator, param_grid, *, factor=3, max_epochs=None, min_epochs=None, scoring=None, n_jobs=None,
                  refit=True, cv=None, verbose=0, error_score=np.nan, return_train_score=False, progress=False):

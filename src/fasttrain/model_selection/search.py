@@ -1,11 +1,13 @@
 """Grid and randomized search over whole batches of fits."""
 
 import time
+from functools import lru_cache
 from inspect import signature
 
 import numpy as np
 from sklearn import model_selection
 from sklearn.base import clone, is_classifier
+from sklearn.dummy import DummyRegressor
 from sklearn.model_selection import ParameterGrid, ParameterSampler
 from sklearn.utils import indexable
 
@@ -59,13 +61,30 @@ def _set_times(results, outcomes):
         results[f"std_{name}"] = seconds.std(axis=1)
 
 
+@lru_cache
+def _weights_reach_scorers():
+    """Whether this scikit-learn's searches give ``sample_weight`` to scorers that take it, as releases differ in."""
+    seen = []
+
+    def scorer(estimator, X, y=None, sample_weight=None):
+        seen.append(sample_weight is not None)
+        return 0.0
+
+    rows = np.arange(4.0).reshape(-1, 1)
+    search = model_selection.GridSearchCV(DummyRegressor(), {}, scoring=scorer, cv=2, refit=False)
+    search.fit(rows, rows[:, 0], sample_weight=np.ones(4))
+    return all(seen)
+
+
 class BatchSearch:
     """Mixed into a search of scikit-learn.
 
-    ``_base`` is that search's class, ``_batch_class`` what fits and scores.
+    ``_base`` is that search's class, ``_batch_class`` what fits and scores, ``_batched_params`` what ``fit`` may be
+    given beside the data for a batch.
     """
 
     _batch_class = Batch
+    _batched_params = frozenset({"groups", "sample_weight"})
 
     def fit(self, X, y=None, **params):
         """Fit and score all candidates, then refit the best one on all of X.
@@ -107,7 +126,7 @@ class BatchSearch:
         self._adopt(peer)
         self.scorer_ = batch.scoring.scorers[None] if batch.scoring.single else dict(batch.scoring.scorers)
         if self.refit:
-            self._refit(X, y)
+            self._refit(X, y, **({} if batch.weights is None else {"sample_weight": params["sample_weight"]}))
         return self
 
     def _elsewhere(self, X, y, params):
@@ -116,8 +135,9 @@ class BatchSearch:
 
     def _batch(self, X, y, params):
         """The batch for this fit and the splitter's own count of folds; None when scikit-learn's fit is to do it."""
-        if set(params) - {"groups"} or is_routed(params):
+        if set(params) - self._batched_params or is_routed(params):
             return None, None
+        weights = {name: value for name, value in params.items() if name == "sample_weight" and value is not None}
         if is_followed(self) or y is None or parts_of(self.estimator) is None:
             return None, None
         try:
@@ -129,7 +149,11 @@ class BatchSearch:
         batch = batch_for(
             self.estimator, X, y, folds_of(splitter, X, y, groups), self.scoring, n_jobs=self.n_jobs,
             error_score=self.error_score, return_train_score=self.return_train_score, batch_class=self._batch_class,
+            params=weights, weighted_scores=bool(weights) and _weights_reach_scorers(),
         )
+        if batch is not None and batch.weighted_scores and not batch.scoring.take_weights:
+            # whose weights go where is for scikit-learn to say
+            return None, None
         if batch is not None:
             batch.answers = Answers()
         return batch, n_splits
@@ -153,10 +177,10 @@ class BatchSearch:
     def _adopt(self, peer):
         """Attributes beyond those that every search has."""
 
-    def _refit(self, X, y):
+    def _refit(self, X, y, **params):
         self.best_estimator_ = clone(self.estimator).set_params(**clone(self.best_params_, safe=False))
         start = time.time()
-        self.best_estimator_.fit(X, y)
+        self.best_estimator_.fit(X, y, **params)
         self.refit_time_ = time.time() - start
         if hasattr(self.best_estimator_, "feature_names_in_"):
             self.feature_names_in_ = self.best_estimator_.feature_names_in_
@@ -170,8 +194,9 @@ class GridSearchCV(BatchSearch, model_selection.GridSearchCV):
     Parameters, attributes and results are those of :class:`sklearn.model_selection.GridSearchCV`. Estimators of
     fasttrain, alone or behind its scalers and encoders in a :class:`sklearn.pipeline.Pipeline`, run as a batch: SGD
     candidates of a fold walk its rows together, full-batch linear fits are columns of one matrix product, everything
-    else is fitted one to a thread. Anything else goes to scikit-learn, unchanged; so do fit parameters other than
-    ``groups``, metadata routing, and joblib backends beyond this machine (Dask, Ray).
+    else is fitted one to a thread. Anything else goes to scikit-learn, unchanged; so do metadata routing, joblib
+    backends beyond this machine (Dask, Ray), and fit parameters other than ``groups`` and ``sample_weight``; the latter
+    also beside metrics that a batch does not compute itself.
 
     Parameters
     ----------
