@@ -23,6 +23,7 @@
 #define FT_SQRT sqrtf
 #define FT_SUFFIX _f32
 #include "spans_body.h"
+#include "updates_body.h"
 #include "products_body.h"
 #include "columns_body.h"
 #include "training_body.h"
@@ -39,6 +40,7 @@
 #define FT_SQRT sqrt
 #define FT_SUFFIX _f64
 #include "spans_body.h"
+#include "updates_body.h"
 #include "products_body.h"
 #include "columns_body.h"
 #include "training_body.h"
