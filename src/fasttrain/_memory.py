@@ -7,6 +7,7 @@ from sklearn.utils.validation import check_consistent_length, validate_data
 
 from fasttrain._kernels.losses import loss_and_gradient
 from fasttrain._kernels.network import Network
+from fasttrain._validation import is_ready
 
 
 @contextmanager
@@ -167,6 +168,8 @@ class RowsOf:
 def validated(estimator, X, y, *, reset, dtype, y_numeric=False, **options):
     """scikit-learn's ``validate_data``; X may also be a :class:`RowsOf`, whose matrix needs no second look."""
     if not isinstance(X, RowsOf):
+        if is_ready(estimator, X, y, reset, dtype if isinstance(dtype, list) else [dtype]):
+            return X, y
         return validate_data(
             estimator, X, y, reset=reset, dtype=dtype, order="C", multi_output=True, y_numeric=y_numeric, **options)
     if not reset or X.dtype not in (dtype if isinstance(dtype, list) else [dtype]):

@@ -9,9 +9,8 @@ from sklearn.utils.validation import validate_data
 
 from fasttrain._conversion import Convertible
 from fasttrain._descents import SCHEDULES, SPARSE_INTERCEPT_DECAY
-from fasttrain._kernels.primitives import finite
 from fasttrain._spec import check_integer, check_real
-from fasttrain._validation import check_bool, check_string
+from fasttrain._validation import check_bool, check_string, is_ready
 
 PENALTIES = ("l2", "l1", "elasticnet")
 REGRESSION_LOSSES = ("squared_error", "huber", "epsilon_insensitive", "squared_epsilon_insensitive")
@@ -118,10 +117,8 @@ class StochasticLinear(Convertible):
 
     def check_rows(self, X, y, reset, dtype=None, **options):
         """X as the kernels take it (C order or CSR, float32 or float64), and y."""
-        if self._is_ready(X, y, reset, dtype):
-            if reset:
-                self.n_features_in_ = X.shape[1]
-                self.__dict__.pop("feature_names_in_", None)
+        dtypes = [np.float64, np.float32] if dtype is None else [dtype]
+        if is_ready(self, X, y, reset, dtypes):
             return X, y
         return validate_data(
             self,
@@ -131,24 +128,9 @@ class StochasticLinear(Convertible):
             accept_large_sparse=True,
             order="C",
             reset=reset,
-            dtype=[np.float64, np.float32] if dtype is None else dtype,
+            dtype=dtypes if dtype is None else dtype,
             **options,
         )
-
-    def _is_ready(self, X, y, reset, dtype):
-        """Whether X and y are plain arrays in which validate_data would find nothing to do: on small data, its search
-        for other kinds of tables takes longer than the fit."""
-        if type(X) is not np.ndarray or type(y) is not np.ndarray or X.ndim != 2 or y.ndim != 1:
-            return False
-        if X.dtype not in (np.float64, np.float32) or (dtype is not None and X.dtype != dtype):
-            return False
-        if not (X.flags.c_contiguous and X.flags.aligned) or 0 in X.shape or len(X) != len(y):
-            return False
-        if hasattr(self, "feature_names_in_") or not (reset or getattr(self, "n_features_in_", 0) == X.shape[1]):
-            return False
-        if y.dtype.kind not in "iubf":
-            return False
-        return finite(X.reshape(-1)) and bool(y.dtype.kind != "f" or np.isfinite(y).all())
 
     def warn_at_end(self):
         if self.tol is not None and self.n_iter_ == self.max_iter:

@@ -6,6 +6,8 @@ from numbers import Integral
 
 import numpy as np
 
+from fasttrain._kernels.primitives import finite
+
 
 def real_array(value, name):
     """``value`` as a float32 or float64 array in C order; other real dtypes become float64."""
@@ -121,6 +123,25 @@ def check_batch_size(batch_size, n_samples):
     if not 1 <= batch_size <= n_samples:
         raise ValueError(f"batch_size must be from 1 to the number of samples, {n_samples}, got {batch_size}")
     return int(batch_size)
+
+
+def is_ready(estimator, X, y, reset, dtypes):
+    """Whether X and y are plain arrays in which scikit-learn's validate_data would find nothing to do: on small data,
+    its search for other kinds of tables takes longer than the fit. With ``reset``, ``estimator`` then knows X's width.
+    """
+    if type(X) is not np.ndarray or type(y) is not np.ndarray or X.ndim != 2 or y.ndim != 1:
+        return False
+    if X.dtype not in dtypes or not (X.flags.c_contiguous and X.flags.aligned) or 0 in X.shape or len(X) != len(y):
+        return False
+    if hasattr(estimator, "feature_names_in_") or not (
+        reset or getattr(estimator, "n_features_in_", 0) == X.shape[1]
+    ):
+        return False
+    if y.dtype.kind not in "iubf" or not finite(X.reshape(-1)) or (y.dtype.kind == "f" and not np.isfinite(y).all()):
+        return False
+    if reset:
+        estimator.n_features_in_ = X.shape[1]
+    return True
 
 
 def check_rows(X):
