@@ -5,6 +5,7 @@ cdef extern from "sgd.h" nogil:
         FT_SGD_RUNNING
         FT_SGD_FINISHED
         FT_SGD_PAUSED
+        FT_SGD_ROWS
         FT_SGD_N_COLUMNS
         FT_SGD_PADDING
         FT_SGD_TOGETHER
@@ -129,6 +130,7 @@ cdef class Descent:
     cdef object held
     cdef readonly Rows X
     cdef readonly Py_ssize_t n_candidates
+    cdef double longest
     cdef readonly list losses
     cdef readonly list objectives
     cdef readonly list scores

@@ -291,6 +291,7 @@ cdef class Descent:
             longest = max(longest, <double> candidate["max_iter"])
             schedule = candidate["schedule"]
             s.aggressive = 1 if schedule == "pa1" else 2 if schedule == "pa2" else s.aggressive
+        self.longest = longest
         s.history_capacity = <Py_ssize_t> min(longest, 256.0)
         s.n_padded = 1 if n == 1 else padded_length(n, X.is_double)
 
@@ -494,6 +495,7 @@ def run(list descents, int n_threads, each_epoch=None):
     cdef ft_sgd** fits = NULL
     cdef int* state = NULL
     cdef void* memory = NULL
+    cdef list turn = list(range(n))
     cdef bint is_double, unfinished = True
     cdef double work = 0
     cdef int team
@@ -519,11 +521,32 @@ def run(list descents, int n_threads, each_epoch=None):
             unfinished = False
             for i in range(n):
                 if fits[i].history_length and state[i] != FT_SGD_RUNNING:
-                    (<Descent> descents[i]).drain()
+                    (<Descent> descents[turn[i]]).drain()
                     if each_epoch is not None:
-                        each_epoch(i)
+                        each_epoch(turn[i])
                 if state[i] == FT_SGD_PAUSED:
                     state[i] = FT_SGD_RUNNING
                 unfinished |= state[i] == FT_SGD_RUNNING
+            if unfinished and n > team > 1:
+                # the one with most to do goes first in each slice, so that no thread ends with a whole fit of its own
+                turn = sorted((turn[i] for i in range(n) if state[i] == FT_SGD_RUNNING), key=_work_left(descents))
+                n = len(turn)
+                for i in range(n):
+                    descent = descents[turn[i]]
+                    fits[i] = &descent.fit
+                    state[i] = FT_SGD_RUNNING
     finally:
         free(memory)
+
+
+def _work_left(list descents):
+    """Key that sorts numbers of descents by what they have to do, most first."""
+    def key(number):
+        cdef Descent descent = descents[number]
+        cdef ft_sgd* s = &descent.fit
+        cdef double epochs = descent.longest - s.epoch
+        if s.phase == FT_SGD_ROWS:
+            epochs -= s.position / <double> max(1, s.n_train)
+        return -epochs * s.n_train * s.work_per_row * s.n_slots
+
+    return key
