@@ -382,15 +382,18 @@ class Batch:
 
     # ---- scores ----
 
-    def score(self, job, data=None):
-        """Scores of a fitted job. ``data(rows)`` gives rows of X as its model takes them, checked and dense."""
+    def score(self, job, data=None, predicted=None):
+        """Scores of a fitted job. ``data(rows)`` gives rows of X as its model takes them, checked and dense.
+
+        ``predicted`` is what :meth:`predict_ahead` gave for the test rows, if anything.
+        """
         outcome = job.outcome
         start = time.perf_counter()
         parts = self.folds[job.fold]
-        self._score_part(job, parts[1], outcome.test, data)
+        self._score_part(job, parts[1], outcome.test, data, {} if predicted is None else {"predict": predicted})
         if self.return_train_score:
             outcome.score_time = time.perf_counter() - start
-            self._score_part(job, parts[0], outcome.train, data)
+            self._score_part(job, parts[0], outcome.train, data, {})
         else:
             outcome.score_time = time.perf_counter() - start
         if self.keep_models:
@@ -402,8 +405,22 @@ class Batch:
         """Let go of what a scored job holds."""
         job.model = job.whole = None
 
-    def _score_part(self, job, rows, scores, data):
-        predictions = {}
+    def predict_ahead(self, jobs, data):
+        """Predictions of jobs of one fold for its test rows, which are gathered once for all; None for each where they
+        must be had otherwise, or are not asked for.
+        """
+        rows = self.folds[jobs[0].fold][1]
+        asked = self.rows_of_y.ndim == 1 and any(name != "neg_log_loss" for name in self.scoring.quick.values())
+        if data is None or not asked or not all(_is_direct(job.model, "predict") for job in jobs):
+            return [None] * len(jobs)
+        found = [[] for _ in jobs]
+        for part in parts_of_rows(rows):
+            X = data(part)
+            for job, predictions in zip(jobs, found):
+                predictions.append(_predicted(job.model, "predict", X, True))
+        return [np.concatenate(predictions) for predictions in found]
+
+    def _score_part(self, job, rows, scores, data, predictions):
         for key, name in self.scoring.quick.items():
             if self.rows_of_y.ndim != 1:
                 break
@@ -475,10 +492,14 @@ def _is_direct(model, method):
     return isinstance(model, LinearModel)
 
 
+def parts_of_rows(rows):
+    """Row numbers in parts that may be copied."""
+    return [rows[first:first + ROWS_AT_ONCE] for first in range(0, max(1, len(rows)), ROWS_AT_ONCE)]
+
+
 def _predicted_in_parts(model, method, rows_of, rows, direct):
     """:func:`_predicted` of ``rows_of(rows)``, of which there is never a copy as large as a fold."""
-    parts = range(0, max(1, len(rows)), ROWS_AT_ONCE)
-    found = [_predicted(model, method, rows_of(rows[part:part + ROWS_AT_ONCE]), direct) for part in parts]
+    found = [_predicted(model, method, rows_of(part), direct) for part in parts_of_rows(rows)]
     return found[0] if len(found) == 1 else np.concatenate(found)
 
 

@@ -191,6 +191,9 @@ def _run_changed(batch, sites):
     if units:
         for wave in _waves(units, batch):
             _run_wave(batch, wave)
+    for _, _, data in units:
+        # a plan knows its data: the two would wait for a collection, and the rows of many sites with them
+        data.plans.clear()
     return left
 
 
@@ -217,21 +220,21 @@ def _walk_of(model):
 
 
 def _waves(units, batch):
-    """Units that are prepared at once; the last ones are split so that no thread waits for another for long."""
+    """Units that are prepared at once; where they are fewer than the threads, whole panels of a group are split off."""
     n_threads = batch.n_threads
     site, _, data = units[0]
     bytes_each = 16 * max(1, len(batch.folds[site.fold][0])) * data.n_problems
     length = max(n_threads, ORDER_BYTES // bytes_each // n_threads * n_threads)
+    panel = 64 // data.X.dtype.itemsize
     for first in range(0, len(units), length):
         wave = units[first:first + length]
-        extra = len(wave) % n_threads
-        if extra and data.n_problems == 1:
-            parts = n_threads // extra
+        parts = n_threads // len(wave)
+        if parts > 1 and data.n_problems == 1:
             split = []
-            for site, group, data in wave[-extra:]:
-                step = -(-len(group) // parts)
+            for site, group, data in wave:
+                step = -(-len(group) // (parts * panel)) * panel
                 split += [(site, group[i:i + step], data) for i in range(0, len(group), step)]
-            wave = wave[:-extra] + split
+            wave = split
         yield wave
 
 
@@ -293,8 +296,8 @@ def _score_wave(batch, fits):
 
     def score(part):
         rows = gathered(part[0].plan.data.X)
-        for fit in part:
-            batch.score(fit.job, rows)
+        for fit, predicted in zip(part, batch.predict_ahead([fit.job for fit in part], rows)):
+            batch.score(fit.job, rows, predicted)
 
     parts = list(sites.values())
     work = sum(len(batch.folds[fit.job.fold][1]) * fit.plan.data.X.shape[1] for part in parts for fit in part)
