@@ -24,6 +24,8 @@ __all__ = ["run"]
 
 # Candidates that share one reading of the rows: their weights have to stay in the fastest cache.
 MOST_TOGETHER = 32
+# A row takes as long for two together as for three, and longer than for each alone.
+TOO_FEW = 2
 CACHE_BYTES = 1 << 15
 # Memory of the row orders of all descents that are prepared at once; each row of each has about four int32.
 ORDER_BYTES = 1 << 24
@@ -210,7 +212,8 @@ def _groups(jobs, data):
             key = *key, id(job)
         groups.setdefault(key, []).append(job)
     limit = min(MOST_TOGETHER, max(4, CACHE_BYTES // (data.X.shape[1] * data.X.dtype.itemsize)))
-    return [group[i:i + limit] for group in groups.values() for i in range(0, len(group), limit)]
+    parts = [group[i:i + limit] for group in groups.values() for i in range(0, len(group), limit)]
+    return [one for part in parts for one in ([part] if len(part) > TOO_FEW else [[job] for job in part])]
 
 
 def _walk_of(model):
