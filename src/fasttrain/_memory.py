@@ -3,7 +3,6 @@
 from contextlib import contextmanager
 
 import numpy as np
-from sklearn.utils.validation import check_consistent_length, validate_data
 
 from fasttrain._kernels.losses import loss_and_gradient
 from fasttrain._kernels.network import Network
@@ -167,6 +166,9 @@ class RowsOf:
 
 def validated(estimator, X, y, *, reset, dtype, y_numeric=False, **options):
     """scikit-learn's ``validate_data``; X may also be a :class:`RowsOf`, whose matrix needs no second look."""
+    # engines are used without estimators too, and then scikit-learn is not loaded
+    from sklearn.utils.validation import check_consistent_length, validate_data
+
     if not isinstance(X, RowsOf):
         if is_ready(estimator, X, y, reset, dtype if isinstance(dtype, list) else [dtype]):
             return X, y
