@@ -9,10 +9,11 @@ import shutil
 import numpy as np
 import pytest
 
-from fasttrain import _archive, _folders, checkpoints, losses, optimizers, penalties, schedules, training
+from fasttrain import checkpoints, losses, optimizers, penalties, schedules, training
+from fasttrain._files import archive, atomic
 from fasttrain._kernels.network import Network
 from fasttrain.callbacks import (
-    Callback, CSVLogger, EarlyStopping, LearningRateScheduler, ModelCheckpoint, ReduceLROnPlateau,
+    CSVLogger, Callback, EarlyStopping, LearningRateScheduler, ModelCheckpoint, ReduceLROnPlateau,
 )
 from fasttrain.checkpoints import load_checkpoint
 from fasttrain.descent import minimize
@@ -439,7 +440,7 @@ def test_a_model_is_not_a_checkpoint(tmp_path):
 def test_an_index_that_does_not_fit_its_arrays(saved, change, match):
     index = json.loads((saved / "checkpoint.json").read_text())
     change(index["checkpoint"])
-    index["sha256"] = _archive._digest(index)
+    index["sha256"] = archive._digest(index)
     (saved / "checkpoint.json").write_text(json.dumps(index))
     with pytest.raises(ValueError, match=match):
         load_checkpoint(saved)
@@ -472,7 +473,7 @@ def test_a_failure_while_writing_leaves_the_last_one(saved, monkeypatch, error, 
 
     model = MLPRegressor(**{**MLP, "random_state": 9}, callbacks=ModelCheckpoint(saved))
     with monkeypatch.context() as patch:
-        patch.setattr(_folders.os if owner == "replace" else _folders, owner, fail)
+        patch.setattr(atomic.os if owner == "replace" else atomic, owner, fail)
         if kind is None:
             with pytest.warns(UserWarning, match="interrupted"):
                 model.fit(X, Y)

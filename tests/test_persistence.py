@@ -17,8 +17,9 @@ from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 
-from fasttrain import _archive, _folders, losses, optimizers, penalties, schedules
-from fasttrain._safetensors import decode_tensors, encode_tensors
+from fasttrain import losses, optimizers, penalties, schedules
+from fasttrain._files import archive, atomic
+from fasttrain._files.safetensors import decode_tensors, encode_tensors
 from fasttrain.linear_model import LinearClassifier, LinearRegressor
 from fasttrain.persistence import load, save
 from fasttrain.preprocessing import LabelEncoder, MinMaxScaler, OneHotEncoder, StandardScaler, TablePreprocessor
@@ -209,7 +210,7 @@ def rewrite(folder, change, seal=True):
     index = json.loads((folder / "model.json").read_text())
     change(index)
     if seal:
-        index["sha256"] = _archive._digest(index)
+        index["sha256"] = archive._digest(index)
     (folder / "model.json").write_text(json.dumps(index))
 
 
@@ -341,7 +342,7 @@ def contents(folder):
 @pytest.mark.parametrize(
     "owner, name, existing",
     [
-        (_folders, "_write", True), (_folders, "_write", False), (os, "fsync", True), (os, "fsync", False),
+        (atomic, "_write", True), (atomic, "_write", False), (os, "fsync", True), (os, "fsync", False),
         (os, "replace", True), (os, "rename", False),
     ],
 )

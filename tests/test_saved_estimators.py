@@ -10,7 +10,7 @@ from scipy import sparse
 from sklearn.base import BaseEstimator
 
 import fasttrain
-from fasttrain import _archive
+from fasttrain._files import archive as _archive
 from fasttrain.activations import Elu
 from fasttrain.linear_model import LinearClassifier, LinearRegressor, SGDClassifier, SGDRegressor
 from fasttrain.neural_network import MLPClassifier, MLPRegressor

@@ -160,7 +160,7 @@ def _show(console, summary):
 def predict(folder, data, out, proba, unknown):
     """Predict the rows of the CSV file DATA with the model in DIR."""
     from fasttrain import _fitting
-    from fasttrain._folders import write_file
+    from fasttrain._files.atomic import write_file
 
     if out is not None and (out.is_dir() or not out.parent.is_dir()):
         raise ValueError(f"{out} is a folder" if out.is_dir() else f"the folder {out.parent} does not exist")

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fasttrain._spec import check_real
-from fasttrain._validation import check_weights, real_array
+from fasttrain._core.checks import check_real, check_weights, real_array
 
 
 @dataclass

@@ -2,11 +2,10 @@
 
 import numpy as np
 
+from fasttrain._core.checks import check_flag, check_integer
 from fasttrain._kernels.threads import get_num_threads
 from fasttrain._memory import array_from_layers, array_to_layers
-from fasttrain._spec import check_integer
 from fasttrain._stack import features_of, frozen_and_trained, network_of, pull, push, stack_of
-from fasttrain._validation import check_flag
 from fasttrain.keras import utils
 from fasttrain.keras.activations import name_of
 from fasttrain.layers import InputLayer, Layer, _automatic_name, checked_weights

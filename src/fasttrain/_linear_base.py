@@ -12,11 +12,10 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fasttrain import optimizers, penalties, schedules
 from fasttrain._conversion import Convertible
+from fasttrain._core.checks import check_batch_size, check_flag, check_integer, check_real, check_weights
 from fasttrain._kernels.network import Network
 from fasttrain._kernels.threads import get_num_threads
 from fasttrain._memory import RowsOf, bind, engine_of, mean_loss, remembered, validated
-from fasttrain._spec import check_integer, check_real
-from fasttrain._validation import check_batch_size, check_flag, check_weights
 from fasttrain.callbacks import ProgressBar, as_callbacks
 from fasttrain.checkpoints import load_checkpoint, random_state_to
 from fasttrain.training import Stopping, configure, permutations, train, train_lbfgs

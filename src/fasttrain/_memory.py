@@ -4,9 +4,9 @@ from contextlib import contextmanager
 
 import numpy as np
 
+from fasttrain._core.checks import is_ready
 from fasttrain._kernels.losses import loss_and_gradient
 from fasttrain._kernels.network import Network
-from fasttrain._validation import is_ready
 
 
 @contextmanager
@@ -134,7 +134,7 @@ class RowsOf:
     Parameters
     ----------
     matrix : array or CSR matrix
-        As :func:`fasttrain._validation.check_rows` leaves it, finite.
+        As :func:`fasttrain._core.checks.check_rows` leaves it, finite.
     numbers : integer array of shape (n_rows,)
     """
 
@@ -183,7 +183,7 @@ def validated(estimator, X, y, *, reset, dtype, y_numeric=False, **options):
 
 
 def bind(network, X, target, sample_weight):
-    """Give the engine its data: X dense, or CSR as :func:`fasttrain._validation.check_rows` leaves it, or rows of one.
+    """Give the engine its data: X dense, or CSR as :func:`fasttrain._core.checks.check_rows` leaves it, or rows of one.
 
     Rows of one are trained on in orders of their numbers.
     """

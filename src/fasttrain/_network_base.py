@@ -15,15 +15,12 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fasttrain._conversion import Convertible
+from fasttrain._core.checks import check_real, check_rows, check_weights
 from fasttrain._kernels.network import Network
 from fasttrain._kernels.threads import get_num_threads
-from fasttrain._memory import (
-    RowsOf, all_or_nothing, bind, engine_of, mean_loss, raw_predict, remembered, validated,
-)
+from fasttrain._memory import RowsOf, all_or_nothing, bind, engine_of, mean_loss, raw_predict, remembered, validated
 from fasttrain._network_progress import Progress
 from fasttrain._network_settings import NORMALIZATION_EPSILON, is_lbfgs, settings_of
-from fasttrain._spec import check_real
-from fasttrain._validation import check_rows, check_weights
 from fasttrain.callbacks import ProgressBar, as_callbacks
 from fasttrain.checkpoints import load_checkpoint, random_state_to
 from fasttrain.training import Reshuffling, train, train_lbfgs

@@ -9,9 +9,9 @@ from sklearn.utils.multiclass import type_of_target, unique_labels
 from sklearn.utils.validation import column_or_1d
 
 from fasttrain import losses
+from fasttrain._core.checks import check_real
 from fasttrain._network_base import MultilayerPerceptron
 from fasttrain._network_docs import document
-from fasttrain._spec import check_real
 
 _OWN = """\
 loss : str or fasttrain.losses.Loss, default='log_loss'

@@ -7,10 +7,9 @@ from numbers import Integral
 import numpy as np
 
 from fasttrain import activations, optimizers, penalties, schedules
+from fasttrain._core.checks import check_choice, check_flag, check_integer, check_real
 from fasttrain._kernels.activations import NAMES as KERNEL_ACTIVATIONS
 from fasttrain._kernels.updates import SLOTS
-from fasttrain._spec import check_integer, check_real
-from fasttrain._validation import check_choice, check_flag
 from fasttrain.callbacks import as_callbacks
 
 SOLVERS = ("lbfgs", "sgd", "adam")

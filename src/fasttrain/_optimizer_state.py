@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fasttrain._spec import check_integer, check_real
+from fasttrain._core.checks import check_integer, check_real
 
 
 class OptimizerState:

@@ -5,8 +5,8 @@ import math
 import numpy as np
 
 from fasttrain import schedules
+from fasttrain._core.checks import check_real
 from fasttrain._memory import from_layers, put_back, take, to_layers
-from fasttrain._spec import check_real
 
 
 class Training:

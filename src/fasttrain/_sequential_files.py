@@ -5,10 +5,10 @@ import os
 import numpy as np
 
 from fasttrain import layers, models
-from fasttrain._archive import ArchiveKind
+from fasttrain._core.specs import Spec
+from fasttrain._files.archive import ArchiveKind
+from fasttrain._files.plain import DECODING_ERRORS, Decoder, Encoder
 from fasttrain._memory import from_layers, put_back
-from fasttrain._plain import DECODING_ERRORS, Decoder, Encoder
-from fasttrain._spec import Spec
 from fasttrain.checkpoints import load_checkpoint
 from fasttrain.keras import losses, metrics, optimizers
 from fasttrain.keras._registry import serialized

@@ -10,11 +10,11 @@ from sklearn.utils.multiclass import check_classification_targets, unique_labels
 from sklearn.utils.validation import column_or_1d
 
 from fasttrain import _descents
+from fasttrain._core.checks import row_weights
 from fasttrain._descents import Problem, candidate, rows_of, train
 from fasttrain._kernels.threads import get_num_threads
 from fasttrain._stochastic_base import CLASSIFIER_LOSSES, StochasticLinear, start_array, subset
-from fasttrain._validation import row_weights
-from fasttrain.preprocessing.categories import unique
+from fasttrain._tables.categories import unique
 
 
 class SGDClassifier(StochasticLinear, linear_model.SGDClassifier):

@@ -8,10 +8,9 @@ from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
 from fasttrain import _descents
+from fasttrain._core.checks import check_real, row_weights
 from fasttrain._descents import Problem, candidate, rows_of, train
-from fasttrain._spec import check_real
 from fasttrain._stochastic_base import REGRESSION_LOSSES, StochasticLinear, start_array, subset
-from fasttrain._validation import row_weights
 
 
 class SGDRegressor(StochasticLinear, linear_model.SGDRegressor):

@@ -11,10 +11,10 @@ Logistic()
 
 import numpy as np
 
+from fasttrain._core.checks import real_array
+from fasttrain._core.specs import Registry, Spec, real, spec
 from fasttrain._kernels import activations as kernel
 from fasttrain._kernels.threads import get_num_threads
-from fasttrain._spec import Registry, Spec, real, spec
-from fasttrain._validation import real_array
 
 __all__ = [
     "Activation", "Elu", "Exponential", "Gelu", "Identity", "LeakyRelu", "Logistic", "Relu", "Selu", "Silu",

@@ -24,7 +24,7 @@ import re
 import sys
 import warnings
 
-from fasttrain._spec import check_integer, check_real
+from fasttrain._core.checks import check_integer, check_real
 
 __all__ = [
     "CSVLogger", "Callback", "EarlyStopping", "LearningRateScheduler", "ModelCheckpoint", "ProgressBar",

@@ -29,9 +29,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from fasttrain._archive import ArchiveKind
+from fasttrain._files.archive import ArchiveKind
+from fasttrain._files.plain import DECODING_ERRORS, Decoder, Encoder
 from fasttrain._memory import STATISTICS, TRAINED
-from fasttrain._plain import DECODING_ERRORS, Decoder, Encoder
 
 __all__ = ["Checkpoint", "load_checkpoint"]
 

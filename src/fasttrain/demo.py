@@ -21,7 +21,7 @@ from sklearn.pipeline import make_pipeline
 from threadpoolctl import threadpool_limits
 
 from fasttrain import optimizers
-from fasttrain._folders import write_folder
+from fasttrain._files.atomic import write_folder
 from fasttrain._kernels.threads import num_threads
 from fasttrain._tutorial import NumpyClassifier, NumpyRegressor
 from fasttrain.linear_model import LinearClassifier, LinearRegressor

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from fasttrain import losses, optimizers, penalties, schedules
-from fasttrain._kernels.network import Network
-from fasttrain._spec import check_integer, check_real
-from fasttrain._validation import (
-    check_batch_size, check_design, check_flag, check_targets, check_weights, real_array,
+from fasttrain._core.checks import (
+    check_batch_size, check_design, check_flag, check_integer, check_real, check_targets, check_weights, real_array,
 )
+from fasttrain._kernels.network import Network
 from fasttrain.checkpoints import load_checkpoint
 from fasttrain.training import Stopping, configure, train, train_lbfgs
 

@@ -18,13 +18,11 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
-from fasttrain import activations as _activations
-from fasttrain import losses
+from fasttrain import activations as _activations, losses
+from fasttrain._core.checks import check_choice, check_integer, check_real
 from fasttrain._kernels import activations as kernel
 from fasttrain._kernels.threads import get_num_threads
 from fasttrain._network_base import fold_normalization, folded_layers, normalizations
-from fasttrain._spec import check_integer, check_real
-from fasttrain._validation import check_choice
 from fasttrain.linear_model import LinearClassifier, LinearRegressor, SGDClassifier, SGDRegressor
 from fasttrain.neural_network import MLPClassifier, MLPRegressor
 

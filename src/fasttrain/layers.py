@@ -17,8 +17,7 @@ from dataclasses import fields
 import numpy as np
 
 from fasttrain import activations as activation_specs
-from fasttrain._spec import check_integer, check_real
-from fasttrain._validation import check_flag, real_array
+from fasttrain._core.checks import check_flag, check_integer, check_real, real_array
 from fasttrain.keras import activations, constraints, initializers, regularizers
 from fasttrain.keras._registry import serialized
 

@@ -18,11 +18,10 @@ array([0.5, 1. ])
 
 import numpy as np
 
-from fasttrain._kernels import activations as activation_kernel
-from fasttrain._kernels import losses as kernel
+from fasttrain._core.checks import check_same_shape, check_weights, real_array
+from fasttrain._core.specs import Registry, Spec, real, spec
+from fasttrain._kernels import activations as activation_kernel, losses as kernel
 from fasttrain._kernels.threads import get_num_threads
-from fasttrain._spec import Registry, Spec, real, spec
-from fasttrain._validation import check_same_shape, check_weights, real_array
 
 __all__ = [
     "AbsoluteError", "BinaryCrossentropy", "EpsilonInsensitive", "HalfSquaredError", "Hinge", "Huber", "Loss",

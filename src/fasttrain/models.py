@@ -16,13 +16,12 @@ Examples
 """
 
 from fasttrain import _keras_data as data
+from fasttrain._core.checks import check_flag, check_integer, check_real
 from fasttrain._kernels.threads import get_num_threads
 from fasttrain._layered import LayeredModel
 from fasttrain._memory import put_back, take
 from fasttrain._sequential_fit import Objective, fit_epochs, step_once
-from fasttrain._spec import check_integer, check_real
 from fasttrain._stack import pull, stack_of
-from fasttrain._validation import check_flag
 from fasttrain.callbacks import as_callbacks
 from fasttrain.checkpoints import load_checkpoint
 from fasttrain.keras import losses, metrics as metric_functions, optimizers

@@ -20,12 +20,12 @@ import math
 import numpy as np
 
 from fasttrain import penalties
+from fasttrain._core.checks import check_parameter, check_real, gradient_of, named_arrays
+from fasttrain._core.specs import Registry, Spec, boolean, choice, integer, real, spec
 from fasttrain._kernels import updates as kernel
 from fasttrain._kernels.primitives import sum_of_squares
 from fasttrain._kernels.threads import get_num_threads
 from fasttrain._optimizer_state import OptimizerState
-from fasttrain._spec import Registry, Spec, boolean, check_real, choice, integer, real, spec
-from fasttrain._validation import check_parameter, gradient_of, named_arrays
 
 __all__ = [
     "LBFGS", "AdaDelta", "AdaGrad", "Adam", "AdamW", "GradientDescent", "Lion", "Momentum", "NAdam",

@@ -6,9 +6,9 @@ its proximal map wherever fasttrain trains, so weights that it removes are exact
 
 import numpy as np
 
+from fasttrain._core.checks import check_real, real_array
+from fasttrain._core.specs import Registry, Spec, real, spec
 from fasttrain._kernels import penalties as kernel
-from fasttrain._spec import Registry, Spec, check_real, real, spec
-from fasttrain._validation import real_array
 
 __all__ = ["L1", "L2", "ElasticNet", "NoPenalty", "Penalty", "get", "names"]
 

@@ -31,11 +31,11 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from fasttrain import activations, losses, optimizers, penalties, schedules
-from fasttrain._archive import ArchiveKind
 from fasttrain._conversion import SERVED, own_class
+from fasttrain._core.specs import Spec
+from fasttrain._files.archive import ArchiveKind
+from fasttrain._files.plain import DECODING_ERRORS, Decoder, Encoder
 from fasttrain._kernels.activations import NAMES as KERNEL_ACTIVATIONS
-from fasttrain._plain import DECODING_ERRORS, Decoder, Encoder
-from fasttrain._spec import Spec
 from fasttrain.checkpoints import random_state_from, random_state_to
 from fasttrain.preprocessing import RowReport
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.base import clone
 
+from fasttrain._core.checks import check_integer, check_real
 from fasttrain._kernels.threads import thread_budget
 from fasttrain._memory import network_state, restore_network
-from fasttrain._spec import check_integer, check_real
 from fasttrain.callbacks import Callback
 from fasttrain.plotting import axes
 

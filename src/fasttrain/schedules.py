@@ -14,7 +14,8 @@ import math
 
 import numpy as np
 
-from fasttrain._spec import Registry, Spec, boolean, check_integer, check_real, choice, integer, real, spec
+from fasttrain._core.checks import check_integer, check_real
+from fasttrain._core.specs import Registry, Spec, boolean, choice, integer, real, spec
 
 __all__ = [
     "Constant", "CosineDecay", "ExponentialDecay", "InverseScaling", "OneCycle", "PlateauState",

@@ -9,10 +9,10 @@ from numbers import Integral
 import numpy as np
 from sklearn.utils.multiclass import check_classification_targets
 
+from fasttrain._core.checks import row_weights
 from fasttrain._stochastic_base import CLASSIFIER_LOSSES, REGRESSION_LOSSES, SHARED, subset
 from fasttrain._stochastic_classifier import SGDClassifier, fit_classifiers
 from fasttrain._stochastic_regressor import SGDRegressor, fit_regressors
-from fasttrain._validation import row_weights
 
 __all__ = ["CLASSIFIER_LOSSES", "REGRESSION_LOSSES", "SGDClassifier", "SGDRegressor", "fit_lockstep"]
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from fasttrain import checkpoints, schedules
+from fasttrain._files.plain import DECODING_ERRORS
 from fasttrain._kernels.threads import thread_budget
 from fasttrain._memory import from_layers, network_state, put_back, restore_network, take, to_layers
-from fasttrain._plain import DECODING_ERRORS
 from fasttrain._running import Training
 from fasttrain.callbacks import StopTraining, as_callbacks
 

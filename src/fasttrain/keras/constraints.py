@@ -1,6 +1,6 @@
 """Keras's constraints, as far as the engine has them: the largest norm of a unit's incoming weights."""
 
-from fasttrain._spec import check_real
+from fasttrain._core.checks import check_real
 from fasttrain.keras._registry import Configured, Registry
 
 __all__ = ["Constraint", "MaxNorm", "get", "max_norm"]

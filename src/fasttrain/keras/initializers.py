@@ -12,7 +12,7 @@ import math
 
 import numpy as np
 
-from fasttrain._spec import check_integer, check_real
+from fasttrain._core.checks import check_integer, check_real
 from fasttrain.keras import utils
 from fasttrain.keras._registry import Configured, Registry
 

@@ -16,8 +16,7 @@ array([0.5, 0.5])
 import numpy as np
 
 from fasttrain import losses as specs
-from fasttrain._spec import check_real
-from fasttrain._validation import check_flag, real_array
+from fasttrain._core.checks import check_flag, check_real, real_array
 from fasttrain.keras._registry import Configured, Registry
 
 __all__ = [

@@ -14,8 +14,7 @@ Examples
 
 import numpy as np
 
-from fasttrain._spec import check_integer, check_real
-from fasttrain._validation import real_array
+from fasttrain._core.checks import check_integer, check_real, real_array
 from fasttrain.keras import losses
 from fasttrain.keras._registry import Configured, Registry
 from fasttrain.keras.losses import codes_and_predictions, pair

@@ -17,10 +17,8 @@ Adam(learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-07)
 
 import numpy as np
 
-from fasttrain import optimizers as specs
-from fasttrain import schedules as schedule_specs
-from fasttrain._spec import check_real
-from fasttrain._validation import check_flag
+from fasttrain import optimizers as specs, schedules as schedule_specs
+from fasttrain._core.checks import check_flag, check_real
 from fasttrain.keras._registry import Configured, Registry
 
 __all__ = [

@@ -7,7 +7,7 @@ they hover around zero.
 import numpy as np
 
 from fasttrain import penalties
-from fasttrain._spec import check_real
+from fasttrain._core.checks import check_real
 from fasttrain.keras._registry import Configured, Registry
 
 __all__ = ["L1", "L1L2", "L2", "Regularizer", "get", "l1", "l1_l2", "l2"]

@@ -4,8 +4,7 @@ import random
 
 import numpy as np
 
-from fasttrain._spec import check_integer
-from fasttrain._validation import real_array
+from fasttrain._core.checks import check_integer, real_array
 
 __all__ = ["set_random_seed", "to_categorical"]
 

@@ -8,7 +8,7 @@ from sklearn.base import clone
 from sklearn.model_selection import LeaveOneOut
 
 from fasttrain._conversion import own_class
-from fasttrain._validation import check_bool
+from fasttrain._core.checks import check_bool
 from fasttrain.preprocessing import StandardScaler
 from fasttrain.preprocessing.scaling import column_moments, merge_moments
 

@@ -7,11 +7,11 @@ from itertools import pairwise
 import numpy as np
 from sklearn.base import clone
 
+from fasttrain._core.checks import check_batch_size
 from fasttrain._kernels import stacked
 from fasttrain._kernels.network import Network
 from fasttrain._kernels.threads import thread_budget
 from fasttrain._linear_base import LinearModel
-from fasttrain._validation import check_batch_size
 from fasttrain.linear_model import LinearClassifier, LinearRegressor
 from fasttrain.model_selection._sites import gathered, sites_of, transformed
 from fasttrain.schedules import ReduceOnPlateau

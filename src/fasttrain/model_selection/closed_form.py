@@ -4,8 +4,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from fasttrain._spec import check_real
-from fasttrain._validation import check_flag
+from fasttrain._core.checks import check_flag, check_real
 
 __all__ = ["LinearRegressorCV"]
 

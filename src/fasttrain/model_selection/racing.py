@@ -10,8 +10,8 @@ from sklearn.base import clone
 from sklearn.model_selection import ParameterGrid
 from sklearn.utils import compute_class_weight
 
+from fasttrain._core.checks import check_integer, check_real
 from fasttrain._kernels.threads import num_threads
-from fasttrain._spec import check_integer, check_real
 from fasttrain.model_selection._batch import Batch, Outcome, parts_of
 from fasttrain.model_selection._sites import gathered, sites_of, take, transformed
 from fasttrain.model_selection.search import BatchSearch

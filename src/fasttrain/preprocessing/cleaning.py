@@ -7,20 +7,13 @@ what they were.
 
 import numpy as np
 
+from fasttrain._core.checks import check_bool, check_choice, check_threshold, raise_for_status
 from fasttrain._kernels import columns, rows
 from fasttrain._kernels.threads import get_num_threads
-from fasttrain._validation import check_bool, check_choice, check_threshold, raise_for_status
-from fasttrain.preprocessing.robust import column_quantiles
-from fasttrain.preprocessing.tables import (
-    KEEP,
-    Table,
-    aligned,
-    duplicate_mask,
-    missing_counts,
-    rows_lie_plain,
-    take_all,
-    take_present,
+from fasttrain._tables.frames import (
+    KEEP, Table, aligned, duplicate_mask, missing_counts, rows_lie_plain, take_all, take_present,
 )
+from fasttrain.preprocessing.robust import column_quantiles
 
 METHODS = ("absolute", "zscore", "iqr", "mad")
 DEFAULT_THRESHOLDS = {"zscore": 3.0, "iqr": 1.5, "mad": 3.5}

@@ -11,9 +11,9 @@ from sklearn.utils.multiclass import type_of_target, unique_labels
 from sklearn.utils.validation import check_is_fitted
 
 from fasttrain._conversion import Convertible
+from fasttrain._core.checks import is_pandas, is_polars
 from fasttrain._kernels import categories as kernels
-from fasttrain._validation import is_pandas, is_polars
-from fasttrain.preprocessing.categories import coded_column, encode, unique, unknown_values
+from fasttrain._tables.categories import coded_column, encode, unique, unknown_values
 
 
 def label_column(y, dtype=None):

@@ -6,8 +6,8 @@ import numpy as np
 from sklearn.base import OneToOneFeatureMixin
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
-from fasttrain._validation import check_choice
-from fasttrain.preprocessing.categories import is_nan
+from fasttrain._core.checks import check_choice
+from fasttrain._tables.categories import is_nan
 from fasttrain.preprocessing.encoding import INFREQUENT, CategoryEncoder, column_list
 
 

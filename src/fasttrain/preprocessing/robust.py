@@ -8,17 +8,11 @@ from scipy.stats import norm
 from sklearn.utils.sparsefuncs import min_max_axis
 from sklearn.utils.validation import FLOAT_DTYPES, check_is_fitted, validate_data
 
+from fasttrain._core.checks import check_bool, raise_for_status
 from fasttrain._kernels import quantiles
 from fasttrain._kernels.threads import get_num_threads
-from fasttrain._validation import check_bool, raise_for_status
 from fasttrain.preprocessing.scaling import (
-    CENTER_SPARSE,
-    MULTIPLY_ADD,
-    SUBTRACT_DIVIDE,
-    ExtremesScaler,
-    Scaler,
-    kernel_view,
-    without_zeros,
+    CENTER_SPARSE, MULTIPLY_ADD, SUBTRACT_DIVIDE, ExtremesScaler, Scaler, kernel_view, without_zeros,
 )
 
 

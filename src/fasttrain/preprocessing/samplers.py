@@ -6,14 +6,8 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from fasttrain.preprocessing.cleaning import (
-    answer,
-    duplicate_rows,
-    inside_rows,
-    missing_rows,
-    outlier_bounds,
-)
-from fasttrain.preprocessing.tables import Table, aligned, as_rows
+from fasttrain._tables.frames import Table, aligned, as_rows
+from fasttrain.preprocessing.cleaning import answer, duplicate_rows, inside_rows, missing_rows, outlier_bounds
 
 
 @dataclass(frozen=True)

@@ -6,14 +6,14 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
-from fasttrain._validation import check_choice, is_pandas, is_polars
-from fasttrain.preprocessing.categories import encode, unique, unknown_values
+from fasttrain._core.checks import check_choice, is_pandas, is_polars
+from fasttrain._tables.categories import encode, unique, unknown_values
+from fasttrain._tables.frames import Table, take_rows
 from fasttrain.preprocessing.encoding import OneHotEncoder
 from fasttrain.preprocessing.labels import LabelEncoder
 from fasttrain.preprocessing.ordinal import OrdinalEncoder
 from fasttrain.preprocessing.robust import MaxAbsScaler, RobustScaler, column_quantiles
 from fasttrain.preprocessing.scaling import MinMaxScaler, StandardScaler, column_moments
-from fasttrain.preprocessing.tables import Table, take_rows
 
 SCALERS = {
     "standard": StandardScaler,

@@ -5,10 +5,10 @@ import sys
 import numpy as np
 from scipy.sparse import issparse
 
+from fasttrain._core.checks import check_same_length, element_strided, is_pandas, is_polars, raise_for_status
 from fasttrain._kernels import objects, rows
 from fasttrain._kernels.threads import get_num_threads
-from fasttrain._validation import check_same_length, element_strided, is_pandas, is_polars, raise_for_status
-from fasttrain.preprocessing.categories import coded_column, group_strings
+from fasttrain._tables.categories import coded_column, group_strings
 
 WORDS = {1: np.uint8, 4: np.uint32, 8: np.uint64}
 KEEP = {"first": 0, "last": 1, False: 2, "none": 2}

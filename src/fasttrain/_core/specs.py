@@ -1,11 +1,11 @@
 """What the specs share: fields that check themselves, a repr that can be read back, registries by name."""
 
-import math
 from dataclasses import MISSING, dataclass, field, fields
 from difflib import get_close_matches
-from numbers import Integral, Real
 
 import numpy as np
+
+from fasttrain._core.checks import check_integer, check_real
 
 spec = dataclass(frozen=True, repr=False)
 
@@ -31,42 +31,6 @@ class Spec:
 
 def _field(default, check, kw_only):
     return field(default=default, kw_only=kw_only, metadata={"check": check})
-
-
-def check_real(value, name, *, low=None, high=None, open_low=False, open_high=False, optional=False):
-    """``value`` as a float in the interval; else a TypeError or ValueError that names both."""
-    if value is None and optional:
-        return None
-    bounds = []
-    if low is not None:
-        bounds.append(f"{'>' if open_low else '>='} {low}")
-    if high is not None:
-        bounds.append(f"{'<' if open_high else '<='} {high}")
-    accepted = " ".join(["a finite number", " and ".join(bounds)]).rstrip() + (" or None" if optional else "")
-    if isinstance(value, bool) or not isinstance(value, Real):
-        raise TypeError(f"{name} must be {accepted}, got {value!r}")
-    number = float(value)
-    inside = math.isfinite(number)
-    if low is not None:
-        inside = inside and (number > low if open_low else number >= low)
-    if high is not None:
-        inside = inside and (number < high if open_high else number <= high)
-    if not inside:
-        raise ValueError(f"{name} must be {accepted}, got {number!r}")
-    return number
-
-
-def check_integer(value, name, *, low, optional=False):
-    """``value`` as an int of at least ``low``, or a TypeError or ValueError that names the argument."""
-    if value is None and optional:
-        return None
-    accepted = f"an integer >= {low}" + (" or None" if optional else "")
-    if isinstance(value, bool) or not isinstance(value, Integral):
-        raise TypeError(f"{name} must be {accepted}, got {value!r}")
-    number = int(value)
-    if number < low:
-        raise ValueError(f"{name} must be {accepted}, got {number!r}")
-    return number
 
 
 def real(default, *, kw_only=False, **interval):

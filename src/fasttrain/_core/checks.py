@@ -1,12 +1,48 @@
 """Checks of what callers pass, and every message about it."""
 
-import numbers
+import math
 import sys
-from numbers import Integral
+from numbers import Integral, Real
 
 import numpy as np
 
 from fasttrain._kernels.primitives import finite
+
+
+def check_real(value, name, *, low=None, high=None, open_low=False, open_high=False, optional=False):
+    """``value`` as a float in the interval; else a TypeError or ValueError that names both."""
+    if value is None and optional:
+        return None
+    bounds = []
+    if low is not None:
+        bounds.append(f"{'>' if open_low else '>='} {low}")
+    if high is not None:
+        bounds.append(f"{'<' if open_high else '<='} {high}")
+    accepted = " ".join(["a finite number", " and ".join(bounds)]).rstrip() + (" or None" if optional else "")
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{name} must be {accepted}, got {value!r}")
+    number = float(value)
+    inside = math.isfinite(number)
+    if low is not None:
+        inside = inside and (number > low if open_low else number >= low)
+    if high is not None:
+        inside = inside and (number < high if open_high else number <= high)
+    if not inside:
+        raise ValueError(f"{name} must be {accepted}, got {number!r}")
+    return number
+
+
+def check_integer(value, name, *, low, optional=False):
+    """``value`` as an int of at least ``low``, or a TypeError or ValueError that names the argument."""
+    if value is None and optional:
+        return None
+    accepted = f"an integer >= {low}" + (" or None" if optional else "")
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise TypeError(f"{name} must be {accepted}, got {value!r}")
+    number = int(value)
+    if number < low:
+        raise ValueError(f"{name} must be {accepted}, got {number!r}")
+    return number
 
 
 def real_array(value, name):
@@ -46,7 +82,7 @@ def check_weights(sample_weight, n_samples, dtype, *, number=False, negative=Fal
     all_zero : bool
         Whether all of them may be 0.
     """
-    if number and isinstance(sample_weight, numbers.Real) and not isinstance(sample_weight, bool):
+    if number and isinstance(sample_weight, Real) and not isinstance(sample_weight, bool):
         sample_weight = np.full(n_samples, sample_weight)
     weights = np.asarray(sample_weight)
     if weights.dtype.kind == "O":
@@ -210,7 +246,7 @@ def check_same_length(name, value, n_rows, other="X"):
 
 def check_threshold(name, value):
     """Return a number that is finite and not negative as a float."""
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, Real):
         raise TypeError(f"{name} must be a number >= 0; got {value!r}")
     if not np.isfinite(value) or value < 0:
         raise ValueError(f"{name} must be a finite number >= 0; got {value!r}")

@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from fasttrain._folders import write_folder
-from fasttrain._safetensors import decode_tensors, encode_tensors
+from fasttrain._files.atomic import write_folder
+from fasttrain._files.safetensors import decode_tensors, encode_tensors
 
 _ARRAY_FILE = r"arrays-[0-9a-f]{16}\.safetensors"
 

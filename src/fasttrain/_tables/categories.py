@@ -4,10 +4,9 @@ import sys
 
 import numpy as np
 
-from fasttrain._kernels import categories as kernels
-from fasttrain._kernels import objects
+from fasttrain._core.checks import element_strided, is_polars
+from fasttrain._kernels import categories as kernels, objects
 from fasttrain._kernels.threads import get_num_threads
-from fasttrain._validation import element_strided, is_polars
 
 # A table over the range of integers is worth its memory up to this many entries a value.
 SPAN_PER_VALUE = 8
