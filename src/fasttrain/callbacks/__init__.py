@@ -1,0 +1,31 @@
+"""Callbacks: what a caller may do between epochs.
+
+The names, defaults and rules are those of Keras 3; where they differ the docstring says so. Every face takes them: the
+descent functions, the linear models, the multi-layer perceptrons and Sequential.
+
+Examples
+--------
+>>> from fasttrain.callbacks import EarlyStopping, ReduceLROnPlateau
+>>> from fasttrain.linear_model import LinearRegressor
+>>> X, y = [[0.0], [1.0], [2.0], [3.0]], [1.0, 3.0, 5.0, 7.0]
+>>> stop = EarlyStopping("loss", min_delta=1e-9, patience=20, restore_best_weights=True)
+>>> slow_down = ReduceLROnPlateau("loss", factor=0.5, patience=10, min_delta=1e-9)
+>>> model = LinearRegressor(optimizer="gradient_descent", learning_rate=0.2, max_iter=2000, tol=None)
+>>> model = model.set_params(callbacks=[stop, slow_down]).fit(X, y)
+>>> model.converged_, model.predict([[4.0]]).round(2).tolist()
+(True, [9.0])
+"""
+
+from fasttrain._core.public import publish
+from fasttrain.callbacks._base import Callback, StopTraining, as_callbacks
+from fasttrain.callbacks._checkpoint import ModelCheckpoint
+from fasttrain.callbacks._logging import CSVLogger, ProgressBar
+from fasttrain.callbacks._rates import LearningRateScheduler, ReduceLROnPlateau
+from fasttrain.callbacks._stopping import EarlyStopping, TerminateOnNaN
+
+__all__ = [
+    "CSVLogger", "Callback", "EarlyStopping", "LearningRateScheduler", "ModelCheckpoint", "ProgressBar",
+    "ReduceLROnPlateau", "StopTraining", "TerminateOnNaN", "as_callbacks",
+]
+
+publish(globals())

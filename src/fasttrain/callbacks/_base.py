@@ -1,0 +1,141 @@
+"""What a callback is, what those that watch one number share, and how a training takes callbacks."""
+
+import re
+import warnings
+
+from fasttrain._core.checks import check_real
+
+# Ends of names of numbers that are better when they are higher.
+_HIGHER = ("acc", "accuracy", "auc", "score", "precision", "recall", "r2")
+
+
+class StopTraining(Exception):
+    """Raised by a callback to end the training after the epoch that it was called for."""
+
+
+class Callback:
+    """Base of the callbacks; each method may be left as it is.
+
+    A plain function ``f(epoch, logs)`` is taken too: it is called as :meth:`on_epoch_end`.
+
+    Attributes
+    ----------
+    training : fasttrain.training.Training or None
+        The training that runs, from before :meth:`on_train_begin` until after :meth:`on_train_end`.
+    """
+
+    training = None
+
+    def on_train_begin(self, n_epochs):
+        """Before the first epoch; ``n_epochs`` is the most that will run."""
+
+    def on_epoch_begin(self, epoch):
+        """Before epoch ``epoch`` (from 1); not called by L-BFGS."""
+
+    def on_epoch_end(self, epoch, logs):
+        """After epoch ``epoch`` (from 1).
+
+        Parameters
+        ----------
+        epoch : int
+        logs : dict
+            ``loss``, ``learning_rate`` and, with validation data, ``validation_loss``.
+
+        Returns
+        -------
+        bool or None
+            True ends the training, as :class:`StopTraining` and ``training.stop = True`` do.
+        """
+
+    def on_divergence(self, epoch):
+        """When the loss or a weight left the finite numbers in epoch ``epoch``.
+
+        Returns
+        -------
+        bool or None
+            True when the callback has put finite parameters back: the training then ends without an error.
+        """
+
+    def on_train_end(self, history):
+        """After the last epoch, also when the training was interrupted; ``history`` is a dict of lists."""
+
+    def state_dict(self):
+        """What a checkpoint is to keep of the callback: plain numbers, strings, lists, dicts, arrays."""
+        return {}
+
+    def load_state_dict(self, state):
+        """Take over what :meth:`state_dict` gave; called after :meth:`on_train_begin` of a resumed training."""
+
+
+class _FunctionCallback(Callback):
+    def __init__(self, function):
+        self.function = function
+
+    def on_epoch_end(self, epoch, logs):
+        return self.function(epoch, logs)
+
+
+class Monitor(Callback):
+    """What the callbacks that watch one number share."""
+
+    def __init__(self, monitor, mode, min_delta):
+        if not isinstance(monitor, str):
+            raise TypeError(f"monitor must be the name of an entry of logs, got {monitor!r}")
+        if mode not in ("auto", "min", "max"):
+            raise ValueError(f"mode must be 'auto', 'min' or 'max', got {mode!r}")
+        self.monitor = monitor
+        self.mode = mode
+        self.min_delta = abs(check_real(min_delta, "min_delta"))
+
+    def monitored(self, logs):
+        """The watched number, by its own or its other name; None, with a warning, when it is absent."""
+        names = [self.monitor]
+        for short, long in (("val_", "validation_"), ("validation_", "val_")):
+            if self.monitor.startswith(short):
+                names.append(long + self.monitor[len(short):])
+        for name in names:
+            if name in logs:
+                return float(logs[name])
+        warnings.warn(
+            f"{type(self).__name__} watches {self.monitor!r}, which this training does not report; it reports "
+            f"{', '.join(logs)}",
+            stacklevel=2,
+        )
+        return None
+
+    def improves(self, value, reference):
+        """Whether ``value`` is better than ``reference`` by more than ``min_delta``; any number is better than None."""
+        if reference is None:
+            return value == value
+        if self._higher_is_better():
+            return value - self.min_delta > reference
+        return value + self.min_delta < reference
+
+    def _higher_is_better(self):
+        # the second metric of a kind has a number behind its name
+        name = re.sub(r"_\d+$", "", self.monitor)
+        return self.mode == "max" or (self.mode == "auto" and name.endswith(_HIGHER))
+
+
+def as_callbacks(callbacks):
+    """``callbacks`` (None, one, or a sequence of callbacks and functions) as a list of :class:`Callback`."""
+    if callbacks is None:
+        return []
+    if isinstance(callbacks, Callback) or callable(callbacks):
+        callbacks = [callbacks]
+    if isinstance(callbacks, str) or not hasattr(callbacks, "__iter__"):
+        raise _not_a_callback(callbacks)
+    result = []
+    for callback in callbacks:
+        if isinstance(callback, Callback):
+            result.append(callback)
+        elif callable(callback) and not isinstance(callback, type):
+            result.append(_FunctionCallback(callback))
+        else:
+            raise _not_a_callback(callback)
+    return result
+
+
+def _not_a_callback(value):
+    got = f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
+    return TypeError(f"callbacks must be Callback objects or functions of (epoch, logs), got {got}")

@@ -1,0 +1,105 @@
+"""Callbacks that show or write what a training reports."""
+
+import csv
+import numbers
+import os
+import sys
+
+from fasttrain.callbacks._base import Callback
+
+
+class CSVLogger(Callback):
+    """Write one row of numbers an epoch to a file.
+
+    The first column is the epoch, from 0 as in Keras; the others are the logs of the first epoch, by name. What an
+    epoch lacks is written as NA. A resumed training cuts the file back to where it was when its checkpoint was written.
+
+    Parameters
+    ----------
+    filename : path
+    separator : str, default=','
+    append : bool, default=False
+        Whether to go on with the file that is there, which has its own head.
+    """
+
+    def __init__(self, filename, separator=",", append=False):
+        self.filename = os.fspath(filename)
+        if not isinstance(separator, str) or len(separator) != 1:
+            raise ValueError(f"separator must be one character, got {separator!r}")
+        self.separator = separator
+        self.append = append
+        self._file = self._columns = self._end = None
+
+    def __getstate__(self):
+        return {**vars(self), "_file": None}
+
+    def on_train_begin(self, n_epochs):
+        self._columns = self._end = None
+
+    def _open(self, logs):
+        """Opened with the first row: only then is it known whether a checkpoint tells where to go on."""
+        there = os.path.exists(self.filename)
+        if self._end is not None and there and os.path.getsize(self.filename) >= self._end:
+            os.truncate(self.filename, self._end)
+        elif not self.append and self._end is None:
+            there = False
+        self._file = open(self.filename, "a" if there else "w", newline="", encoding="utf-8")  # noqa: SIM115
+        if self._columns is None:
+            self._columns = sorted(logs)
+        if not there or os.path.getsize(self.filename) == 0:
+            self._row(["epoch", *self._columns])
+
+    def _row(self, values):
+        csv.writer(self._file, delimiter=self.separator, lineterminator="\n").writerow(values)
+
+    def on_epoch_end(self, epoch, logs):
+        if self._file is None:
+            self._open(logs)
+        self._row([epoch - 1, *(logs.get(name, "NA") for name in self._columns)])
+        self._file.flush()
+        self._end = os.fstat(self._file.fileno()).st_size
+
+    def on_train_end(self, history):
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def state_dict(self):
+        return {"columns": self._columns, "end": self._end}
+
+    def load_state_dict(self, state):
+        self._columns, self._end = state["columns"], state["end"]
+
+
+class ProgressBar(Callback):
+    """A bar of epochs with the latest loss: rich's when it is installed, else one line on standard error."""
+
+    def __init__(self):
+        self._progress = None
+
+    def on_train_begin(self, n_epochs):
+        self._n_epochs = n_epochs
+        try:
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+        except ImportError:
+            return
+        self._progress = Progress(
+            TextColumn("epoch"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"),
+            TimeElapsedColumn(),
+        )
+        self._progress.start()
+        self._task = self._progress.add_task("", total=n_epochs)
+
+    def on_epoch_end(self, epoch, logs):
+        text = "  ".join(f"{name} {value:.4g}" for name, value in logs.items() if isinstance(value, numbers.Real))
+        if self._progress is not None:
+            self._progress.update(self._task, completed=epoch, description=text)
+        else:
+            print(f"\repoch {epoch}/{self._n_epochs}  {text}", end="", file=sys.stderr, flush=True)
+
+    def on_train_end(self, history):
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = None
+        else:
+            print(file=sys.stderr)

@@ -1,0 +1,121 @@
+"""Callbacks that end a training."""
+
+import warnings
+
+from fasttrain._core.checks import check_integer, check_real
+from fasttrain.callbacks._base import Callback, Monitor
+
+
+class EarlyStopping(Monitor):
+    """End the training when a number has stopped getting better.
+
+    Parameters
+    ----------
+    monitor : str, default='val_loss'
+        Entry of the logs; 'val_loss' and 'validation_loss' are one. When it is absent a warning is given and the
+        training goes on.
+    min_delta : float, default=0
+        A change of at most this is no improvement.
+    patience : int, default=0
+        Epochs without an improvement after which the training ends.
+    verbose : int, default=0
+        1 prints the epoch at which it ended.
+    mode : {'auto', 'min', 'max'}, default='auto'
+        'auto' takes 'max' for names that end in acc, accuracy, auc, score, precision, recall or r2.
+    baseline : float, default=None
+        The wait ends only with an improvement that is better than this too.
+    restore_best_weights : bool, default=False
+        Put the parameters of the best epoch back when the training ends.
+    start_from_epoch : int, default=0
+        Epochs that are not watched.
+
+    Attributes
+    ----------
+    best : float or None
+    best_epoch, stopped_epoch : int
+        Counted from 1; 0 when there is none.
+    wait : int
+    """
+
+    def __init__(self, monitor="val_loss", min_delta=0, patience=0, verbose=0, mode="auto", baseline=None,
+                 restore_best_weights=False, start_from_epoch=0):
+        super().__init__(monitor, mode, min_delta)
+        self.patience = check_integer(patience, "patience", low=0)
+        self.verbose = verbose
+        self.baseline = check_real(baseline, "baseline", optional=True)
+        self.restore_best_weights = restore_best_weights
+        self.start_from_epoch = check_integer(start_from_epoch, "start_from_epoch", low=0)
+        self._reset()
+
+    def _reset(self):
+        self.wait, self.stopped_epoch, self.best_epoch = 0, 0, 0
+        self.best = self._best_parameters = None
+
+    def on_train_begin(self, n_epochs):
+        self._reset()
+
+    def on_epoch_end(self, epoch, logs):
+        current = self.monitored(logs)
+        if current is None or epoch <= self.start_from_epoch:
+            return False
+        better = self.improves(current, self.best)
+        if self.restore_best_weights and (better or self._best_parameters is None):
+            self._best_parameters = self.training.get_parameters()
+            self.best_epoch = epoch
+        self.wait += 1
+        if better:
+            self.best, self.best_epoch = current, epoch
+            if self.baseline is None or self.improves(current, self.baseline):
+                self.wait = 0
+            return False
+        if self.wait < self.patience or epoch == 1:
+            return False
+        self.stopped_epoch = epoch
+        return True
+
+    def on_train_end(self, history):
+        if self.verbose and self.stopped_epoch:
+            print(f"Epoch {self.stopped_epoch}: early stopping")
+        if self._best_parameters is not None:
+            self.training.set_parameters(self._best_parameters)
+            self._best_parameters = None
+
+    def state_dict(self):
+        names = ("wait", "stopped_epoch", "best_epoch", "best")
+        parameters = None
+        if self._best_parameters is not None:
+            parameters = self.training.portable(self._best_parameters)
+        return {**{name: getattr(self, name) for name in names}, "best_parameters": parameters}
+
+    def load_state_dict(self, state):
+        for name in ("wait", "stopped_epoch", "best_epoch", "best"):
+            setattr(self, name, state[name])
+        if state["best_parameters"] is not None:
+            self._best_parameters = self.training.from_portable(state["best_parameters"])
+
+
+class TerminateOnNaN(Callback):
+    """End a training that diverges, in place of the error, with the parameters after the last epoch that was finite.
+
+    A RuntimeWarning names the epoch. Without this callback divergence raises
+    :class:`fasttrain.training.DivergenceError`. (In Keras the model is left holding NaN.)
+    """
+
+    def __init__(self):
+        self._kept = None
+
+    def on_epoch_begin(self, epoch):
+        self._kept = self.training.get_parameters()
+
+    def on_divergence(self, epoch):
+        if self._kept is None:
+            return False
+        self.training.set_parameters(self._kept)
+        warnings.warn(
+            f"the loss stopped being finite in epoch {epoch}: the training ends with the parameters from before it",
+            RuntimeWarning, stacklevel=2,
+        )
+        return True
+
+    def on_train_end(self, history):
+        self._kept = None
