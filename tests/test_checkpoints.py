@@ -9,18 +9,20 @@ import shutil
 import numpy as np
 import pytest
 
-from fasttrain import checkpoints, losses, optimizers, penalties, schedules, training
+from fasttrain import losses, optimizers, penalties, schedules, training
 from fasttrain._files import archive, atomic
 from fasttrain._kernels.network import Network
 from fasttrain.callbacks import (
     CSVLogger, Callback, EarlyStopping, LearningRateScheduler, ModelCheckpoint, ReduceLROnPlateau,
 )
-from fasttrain.checkpoints import load_checkpoint
 from fasttrain.descent import minimize
 from fasttrain.layers import Activation, BatchNormalization, Dense, Dropout
 from fasttrain.linear_model import LinearClassifier, LinearRegressor
 from fasttrain.models import Sequential
 from fasttrain.neural_network import MLPClassifier, MLPRegressor
+from fasttrain.training import checkpoints
+from fasttrain.training.checkpoints import load_checkpoint
+from fasttrain.training.orders import permutations
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((70, 5))
@@ -315,9 +317,10 @@ def extended(dtype, seed=5, **options):
 
 
 def run(network, callbacks, resume=None):
-    training.train(
-        network, optimizers.Adam(0.01), n_epochs=6, batch_size=16, n_samples=len(X), shuffle=True,
-        random_state=np.random.RandomState(1), callbacks=callbacks, resume=resume)
+    rng = np.random.RandomState(1)
+    training.train(network, training.Plan(
+        n_epochs=6, batch_size=16, n_samples=len(X), draw_order=permutations(len(X), rng), learning_rate=0.01,
+        schedule=schedules.Constant(), callbacks=callbacks, random_state=rng, resume=resume))
     return comparable([network.parameters, network.average, network.moving_statistics()])
 
 

@@ -13,7 +13,7 @@ LAYERS = [
     {"_kernels"},
     {"_core", "_files", "_tables"},
     {"losses", "activations", "optimizers", "_optimizer_state", "penalties", "schedules", "embedding"},
-    {"training", "callbacks", "_running", "checkpoints", "_descents", "_memory"},
+    {"training", "callbacks", "checkpoints", "_descents"},
     {"descent", "_linear_base", "linear_model", "stochastic_linear", "_stochastic_base", "_stochastic_classifier",
      "_stochastic_regressor", "neural_network", "_network_base", "_network_classifier", "_network_docs",
      "_network_progress", "_network_regressor", "_network_settings", "models", "layers", "preprocessing",

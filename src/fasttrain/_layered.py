@@ -4,11 +4,11 @@ import numpy as np
 
 from fasttrain._core.checks import check_flag, check_integer
 from fasttrain._kernels.threads import get_num_threads
-from fasttrain._memory import array_from_layers, array_to_layers
 from fasttrain._stack import features_of, frozen_and_trained, network_of, pull, push, stack_of
 from fasttrain.keras import utils
 from fasttrain.keras.activations import name_of
 from fasttrain.layers import InputLayer, Layer, _automatic_name, checked_weights
+from fasttrain.training.engine import array_from_layers, array_to_layers
 
 
 class LayeredModel:

@@ -13,12 +13,15 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from fasttrain import optimizers, penalties, schedules
 from fasttrain._conversion import Convertible
 from fasttrain._core.checks import check_batch_size, check_flag, check_integer, check_real, check_weights
+from fasttrain._estimators.data import validated
+from fasttrain._estimators.rows import RowsOf, bind
 from fasttrain._kernels.network import Network
 from fasttrain._kernels.threads import get_num_threads
-from fasttrain._memory import RowsOf, bind, engine_of, mean_loss, remembered, validated
 from fasttrain.callbacks import ProgressBar, as_callbacks
-from fasttrain.checkpoints import load_checkpoint, random_state_to
-from fasttrain.training import Stopping, configure, permutations, train, train_lbfgs
+from fasttrain.training import Plan, Stopping, configure, train, train_lbfgs
+from fasttrain.training.checkpoints import load_checkpoint, random_state_to
+from fasttrain.training.engine import engine_of, mean_loss, remembered
+from fasttrain.training.orders import permutations
 
 # Names under which the optimizer's own learning rate of 0.001, meant for networks, is raised.
 _NETWORK_RULES = ("adam", "nadam", "rmsprop")
@@ -196,24 +199,22 @@ class LinearModel(Convertible, BaseEstimator):
         if validation is not None:
             validation_loss = self._validation_loss(
                 network, loss, validation, target.shape[1], get_num_threads(self.n_threads))
-        common = {
-            "validation_loss": validation_loss, "n_threads": self.n_threads, "catch_interrupt": True,
-            "callbacks": as_callbacks(self.callbacks) + ([ProgressBar()] if self.verbose else []),
-        }
+        callbacks = as_callbacks(self.callbacks) + ([ProgressBar()] if self.verbose else [])
+        common = {"validation_loss": validation_loss, "n_threads": self.n_threads, "catch_interrupt": True}
         if optimizer.rule == "lbfgs":
-            result = train_lbfgs(network, optimizer, n_iter=self.max_iter, **common)
+            result = train_lbfgs(network, optimizer, n_iter=self.max_iter, callbacks=callbacks, **common)
         else:
+            rate, goes_on = self._learning_rate(optimizer), keep == "partial"
             stopping = None
             if not partial:
                 stopping = Stopping(self.tol, self.n_iter_no_change, self.early_stopping and validation is not None)
-            result = train(
-                network, optimizer, n_epochs=1 if partial else self.max_iter, batch_size=batch_size,
-                n_samples=len(X), learning_rate=self._learning_rate(optimizer), schedule=schedule,
-                draw_order=draw_order, random_state=random_state, stopping=stopping,
-                first_step=self.t_ if keep == "partial" else 0, schedule_epochs=self.max_iter,
-                schedule_state=getattr(self, "_schedule_state", None) if keep == "partial" else None,
-                start_random_state=start_random_state, resume=resume, **common,
-            )
+            result = train(network, Plan(
+                n_epochs=1 if partial else self.max_iter, batch_size=batch_size, n_samples=len(X),
+                draw_order=draw_order, learning_rate=optimizer.learning_rate if rate is None else rate,
+                schedule=schedule, first_step=self.t_ if goes_on else 0, schedule_epochs=self.max_iter,
+                schedule_state=getattr(self, "_schedule_state", None) if goes_on else None, stopping=stopping,
+                callbacks=callbacks, random_state=random_state, start_random_state=start_random_state, resume=resume,
+            ), **common)
         network.release()
         self._set_fitted(network, result, keep in ("warm", "partial"))
         if result.interrupted:

@@ -16,14 +16,17 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fasttrain._conversion import Convertible
 from fasttrain._core.checks import check_real, check_rows, check_weights
+from fasttrain._estimators.data import validated
+from fasttrain._estimators.fitted import all_or_nothing
+from fasttrain._estimators.rows import RowsOf, bind
 from fasttrain._kernels.network import Network
 from fasttrain._kernels.threads import get_num_threads
-from fasttrain._memory import RowsOf, all_or_nothing, bind, engine_of, mean_loss, raw_predict, remembered, validated
 from fasttrain._network_progress import Progress
 from fasttrain._network_settings import NORMALIZATION_EPSILON, is_lbfgs, settings_of
 from fasttrain.callbacks import ProgressBar, as_callbacks
-from fasttrain.checkpoints import load_checkpoint, random_state_to
-from fasttrain.training import Reshuffling, train, train_lbfgs
+from fasttrain.training import Plan, Reshuffling, train, train_lbfgs
+from fasttrain.training.checkpoints import load_checkpoint, random_state_to
+from fasttrain.training.engine import engine_of, mean_loss, raw_predict, remembered
 
 # The engines of estimators that have predicted, to which each prediction gives the weights anew: what takes long for
 # a single row is to make one. Larger ones are not kept.
@@ -357,15 +360,18 @@ class MultilayerPerceptron(Convertible, BaseEstimator):
             def draw_order():
                 return rows
         result = train(
-            network, None, n_epochs=1 if incremental else self.max_iter, batch_size=batch_size, n_samples=n_samples,
-            learning_rate=rate, schedule=progress.schedule if settings.schedule is None else settings.schedule,
-            first_step=int(network.counters["t"]), schedule_epochs=self.max_iter, stopping=progress,
-            schedule_state=getattr(self, "_schedule_state", None) if goes_on else None,
-            draw_order=draw_order, random_state=random_state,
-            start_random_state=start_random_state, resume=resume,
+            network, Plan(
+                n_epochs=1 if incremental else self.max_iter, batch_size=batch_size, n_samples=n_samples,
+                draw_order=draw_order, learning_rate=rate,
+                schedule=progress.schedule if settings.schedule is None else settings.schedule,
+                first_step=int(network.counters["t"]), schedule_epochs=self.max_iter,
+                schedule_state=getattr(self, "_schedule_state", None) if goes_on else None, stopping=progress,
+                callbacks=self._callbacks(), random_state=random_state, start_random_state=start_random_state,
+                resume=resume,
+            ),
             validation_loss=self._validation_loss(network, loss, validation) if watch_loss else None,
-            callbacks=self._callbacks(), n_threads=self.n_threads, catch_interrupt=True,
-            loss_constant=self._loss_constant(X, target, weights, batch_size),
+            loss_constant=self._loss_constant(X, target, weights, batch_size), n_threads=self.n_threads,
+            catch_interrupt=True,
         )
         self._rate = progress.schedule.rate
         self._schedule_state = result.schedule_state

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from fasttrain._memory import from_layers, put_back, take, to_layers
 from fasttrain.schedules import Schedule
+from fasttrain.training.engine import from_layers, restore, snapshot, to_layers
 
 # What a fit notes of its epochs on the estimator.
 _ACCOUNT = (
@@ -54,7 +54,7 @@ class Progress:
 
     def start(self, network):
         if self.restore:
-            self.best = take(network)
+            self.best = snapshot(network)
 
     def epoch_end(self, network, loss, validation_loss):
         e = self.estimator
@@ -90,7 +90,7 @@ class Progress:
         if score > e.best_validation_score_:
             e.best_validation_score_ = score
             if self.restore:
-                self.best = take(network)
+                self.best = snapshot(network)
 
     def _stop_or_slow_down(self, message):
         """With the adaptive rate the wait starts anew at a fifth of the rate, down to 1e-6."""
@@ -120,4 +120,4 @@ class Progress:
 
     def finish(self, network):
         if self.best is not None:
-            put_back(network, self.best)
+            restore(network, self.best)

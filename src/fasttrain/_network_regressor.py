@@ -8,7 +8,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import column_or_1d
 
 from fasttrain import losses
-from fasttrain._memory import RowsOf
+from fasttrain._estimators.rows import RowsOf
 from fasttrain._network_base import MultilayerPerceptron
 from fasttrain._network_docs import document
 

@@ -8,10 +8,10 @@ from fasttrain import layers, models
 from fasttrain._core.specs import Spec
 from fasttrain._files.archive import ArchiveKind
 from fasttrain._files.plain import DECODING_ERRORS, Decoder, Encoder
-from fasttrain._memory import from_layers, put_back
-from fasttrain.checkpoints import load_checkpoint
 from fasttrain.keras import losses, metrics, optimizers
 from fasttrain.keras._registry import serialized
+from fasttrain.training.checkpoints import load_checkpoint
+from fasttrain.training.engine import from_layers, restore
 
 _KIND = ArchiveKind("sequential", 1)
 _LAYERS = {name: getattr(layers, name) for name in layers.__all__ if isinstance(getattr(layers, name), type)}
@@ -87,7 +87,7 @@ def load_weights(model, path):
         "dtype": network.dtype.name,
     })
     trained = {name: part for name, part in checkpoint.state["network"]["trained"].items() if name != "average"}
-    put_back(network, from_layers(network, trained))
+    restore(network, from_layers(network, trained))
     model.touch()
 
 

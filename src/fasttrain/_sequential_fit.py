@@ -11,8 +11,8 @@ from fasttrain._stack import penalty_of
 from fasttrain.callbacks import Callback, LearningRateScheduler, ReduceLROnPlateau
 from fasttrain.keras import metrics as metric_functions
 from fasttrain.keras.activations import linear
-from fasttrain.schedules import Schedule
-from fasttrain.training import DivergenceError, train
+from fasttrain.schedules import Constant, Schedule
+from fasttrain.training import DivergenceError, Plan, train
 
 
 class Objective:
@@ -219,12 +219,13 @@ def fit_epochs(model, rows, validation, *, batch_size, epochs, initial_epoch, ve
 
     given = [_Shifted(callback, initial_epoch) for callback in callbacks] if initial_epoch else list(callbacks)
     keeper = _Keeper(model, initial_epoch, epochs, history.params["steps"], verbose)
-    result = train(
-        network, optimizer, n_epochs=n_epochs, batch_size=batch_size, n_samples=n,
-        learning_rate=optimizer._learning_rate, random_state=rng, draw_order=draw_order, metrics=numbers,
-        schedule=None if optimizer.schedule is None else _StepRates(optimizer), callbacks=[*given, keeper],
-        first_step=0 if resume is not None else int(network.counters["t"]), resume=resume,
-    )
+    result = train(network, Plan(
+        n_epochs=n_epochs, batch_size=batch_size, n_samples=n, draw_order=draw_order,
+        learning_rate=optimizer._learning_rate,
+        schedule=Constant() if optimizer.schedule is None else _StepRates(optimizer),
+        first_step=0 if resume is not None else int(network.counters["t"]), callbacks=[*given, keeper],
+        random_state=rng, resume=resume,
+    ), metrics=numbers)
     numbers_of = result.history
     rates = numbers_of.pop("learning_rate")
     history.history = {name: numbers_of[name] for name in sorted(numbers_of, key=lambda n: (n.startswith("val_"), n))}

@@ -13,8 +13,9 @@ from fasttrain._core.checks import (
     check_batch_size, check_design, check_flag, check_integer, check_real, check_targets, check_weights, real_array,
 )
 from fasttrain._kernels.network import Network
-from fasttrain.checkpoints import load_checkpoint
-from fasttrain.training import Stopping, configure, train, train_lbfgs
+from fasttrain.training import Plan, Stopping, configure, train, train_lbfgs
+from fasttrain.training.checkpoints import load_checkpoint
+from fasttrain.training.orders import permutations
 
 __all__ = [
     "MinimizeResult", "adagrad", "adam", "gradient_descent", "minimize", "momentum", "nesterov", "rmsprop",
@@ -147,13 +148,15 @@ def _solve(X, y, *, loss="half_squared_error", optimizer="gradient_descent", pen
             raise ValueError("resume_from needs an optimizer that makes steps, got LBFGS")
         result = train_lbfgs(network, optimizer, n_iter=n_iter, callbacks=callback, n_threads=n_threads)
     else:
-        result = train(
-            network, optimizer, n_epochs=n_iter, batch_size=batch_size, n_samples=len(X),
-            learning_rate=learning_rate, schedule=schedules.get(schedule), shuffle=batch_size < len(X),
-            random_state=np.random.default_rng(random_state), stopping=None if tol is None else Stopping(tol),
-            callbacks=callback, n_threads=n_threads, max_steps=n_steps,
+        rng = np.random.default_rng(random_state)
+        result = train(network, Plan(
+            n_epochs=n_iter, batch_size=batch_size, n_samples=len(X),
+            draw_order=permutations(len(X), rng) if batch_size < len(X) else None,
+            learning_rate=optimizer.learning_rate if learning_rate is None else learning_rate,
+            schedule=schedules.get(schedule), max_steps=n_steps, stopping=None if tol is None else Stopping(tol),
+            callbacks=callback, random_state=rng,
             resume=None if resume_from is None else load_checkpoint(resume_from),
-        )
+        ), n_threads=n_threads)
     coef, intercept = network.unpack(network.parameters)
     return MinimizeResult(
         coef[0] if flat else np.ascontiguousarray(coef.T), float(intercept[0]) if flat else intercept,

@@ -9,8 +9,8 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from sklearn.utils.validation import column_or_1d
 
 from fasttrain import losses
+from fasttrain._estimators.fitted import all_or_nothing
 from fasttrain._linear_base import LinearModel
-from fasttrain._memory import all_or_nothing
 from fasttrain.stochastic_linear import SGDClassifier, SGDRegressor
 
 __all__ = ["LinearClassifier", "LinearRegressor", "SGDClassifier", "SGDRegressor"]

@@ -19,12 +19,12 @@ from fasttrain import _keras_data as data
 from fasttrain._core.checks import check_flag, check_integer, check_real
 from fasttrain._kernels.threads import get_num_threads
 from fasttrain._layered import LayeredModel
-from fasttrain._memory import put_back, take
 from fasttrain._sequential_fit import Objective, fit_epochs, step_once
 from fasttrain._stack import pull, stack_of
 from fasttrain.callbacks import as_callbacks
-from fasttrain.checkpoints import load_checkpoint
 from fasttrain.keras import losses, metrics as metric_functions, optimizers
+from fasttrain.training.checkpoints import load_checkpoint
+from fasttrain.training.engine import restore, snapshot
 
 __all__ = ["History", "Sequential", "load_model"]
 
@@ -409,7 +409,7 @@ class _Restored:
     def __enter__(self):
         network = self.network = self.model._engine()
         self.stack = self.model._stack
-        self.taken = take(network)
+        self.taken = snapshot(network)
         self.state = {slot: array.copy() for slot, array in network.state.items()}
         self.counters = dict(network.counters)
         self.rate = self.model.optimizer._learning_rate
@@ -419,7 +419,7 @@ class _Restored:
         network.release()
         failed = kind is not None and issubclass(kind, Exception)
         if failed:
-            put_back(network, self.taken)
+            restore(network, self.taken)
         if self.model._network is not network:
             # a callback has changed the layers, which have another engine now, or none
             for layer, values in (pull(self.stack, network) if failed else {}).items():

@@ -36,8 +36,8 @@ from fasttrain._core.specs import Spec
 from fasttrain._files.archive import ArchiveKind
 from fasttrain._files.plain import DECODING_ERRORS, Decoder, Encoder
 from fasttrain._kernels.activations import NAMES as KERNEL_ACTIVATIONS
-from fasttrain.checkpoints import random_state_from, random_state_to
 from fasttrain.preprocessing import RowReport
+from fasttrain.training.checkpoints import random_state_from, random_state_to
 
 __all__ = ["FORMAT_VERSION", "load", "save"]
 

@@ -7,9 +7,9 @@ from sklearn.base import clone
 
 from fasttrain._core.checks import check_integer, check_real
 from fasttrain._kernels.threads import thread_budget
-from fasttrain._memory import network_state, restore_network
 from fasttrain.callbacks import Callback
 from fasttrain.plotting import axes
+from fasttrain.training.engine import network_state, restore_network
 
 __all__ = ["LearningRateRange", "learning_rate_finder"]
 

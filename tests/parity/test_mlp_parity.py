@@ -11,8 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn_release import SKLEARN
 
 from fasttrain import neural_network as ours
-from fasttrain import training
-from fasttrain.training import DivergenceError
+from fasttrain.training import DivergenceError, lbfgs
 
 N_DRAWS = 240
 N_EXHAUSTIVE = 2000
@@ -141,7 +140,7 @@ def iterations_without_clipping(name, X, y, weight, options):
     From there the objectives differ, since ours is that of the logits.
     """
     limit = -np.log(np.finfo(np.float64).eps)
-    evaluate, done, before_clipping = training.objective_and_gradient, [], []
+    evaluate, done, before_clipping = lbfgs.objective_and_gradient, [], []
 
     def watch(network, parameters, threads):
         answer = evaluate(network, parameters, threads)
@@ -152,7 +151,7 @@ def iterations_without_clipping(name, X, y, weight, options):
         return answer
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "objective_and_gradient", watch)
+        patch.setattr(lbfgs, "objective_and_gradient", watch)
         fitted(ours, name, X, y, weight, {**options, "callbacks": lambda epoch, logs: done.append(epoch)})
     return before_clipping[0] if before_clipping else options["max_iter"]
 

@@ -23,9 +23,9 @@ from sklearn.utils import assert_all_finite
 from fasttrain import losses, preprocessing
 from fasttrain._conversion import own_class
 from fasttrain._core.specs import Spec
+from fasttrain._estimators.rows import RowsOf
 from fasttrain._kernels.threads import get_num_threads, num_threads
 from fasttrain._linear_base import LinearModel
-from fasttrain._memory import RowsOf
 from fasttrain.callbacks import Callback, as_callbacks
 from fasttrain.linear_model import LinearClassifier, LinearRegressor, SGDClassifier, SGDRegressor
 from fasttrain.model_selection import _lockstep, _stacks

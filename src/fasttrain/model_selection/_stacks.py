@@ -15,7 +15,8 @@ from fasttrain._linear_base import LinearModel
 from fasttrain.linear_model import LinearClassifier, LinearRegressor
 from fasttrain.model_selection._sites import gathered, sites_of, transformed
 from fasttrain.schedules import ReduceOnPlateau
-from fasttrain.training import FitResult, Stopping, configure, diverged
+from fasttrain.training import FitResult, Stopping, configure
+from fasttrain.training.results import diverged
 
 __all__ = ["run"]
 

@@ -1,27 +1,23 @@
-"""What a fit keeps and what it does not: the optimizer's memory, the attributes of before, rows that need no copy."""
-
-from contextlib import contextmanager
+"""A network seen from Python: what it is told to do, its state in arrays of no special layout, what it predicts."""
 
 import numpy as np
 
-from fasttrain._core.checks import is_ready
 from fasttrain._kernels.losses import loss_and_gradient
 from fasttrain._kernels.network import Network
 
+# Longest stretch of compiled work between two looks for Ctrl-C.
+SLICE_SECONDS = 0.05
 
-@contextmanager
-def all_or_nothing(estimator):
-    """Put back the estimator's attributes, and what its optimizer remembers, when the block raises."""
-    before = dict(vars(estimator))
-    memory = remembered(before.get("_engine"), before.get("_hidden", ()))
-    try:
-        yield
-    except BaseException:
-        vars(estimator).clear()
-        vars(estimator).update(before)
-        if memory is not None:
-            estimator._engine = engine_of(memory)
-        raise
+
+def configure(network, loss, optimizer, penalty):
+    """Tell the engine what to minimize and how; the specs are those of losses, optimizers and penalties."""
+    network.set_loss(loss.name, loss.parameter)
+    network.set_penalty(penalty.l1, penalty.l2)
+    if optimizer.rule != "lbfgs":
+        settings = optimizer.settings()
+        if optimizer.clip_norm is not None:
+            settings["clip_norm"] = optimizer.clip_norm
+        network.set_optimizer(optimizer.rule, optimizer.slots, settings, optimizer.initial_state)
 
 
 def remembered(network, activations=()):
@@ -55,7 +51,7 @@ def engine_of(memory):
 def network_state(network):
     """All that a network remembers, in arrays that do not depend on the engine's layout."""
     return {
-        "trained": to_layers(network, take(network)),
+        "trained": to_layers(network, snapshot(network)),
         "slots": {slot: array_to_layers(network, array) for slot, array in network.state.items()},
         "counters": dict(network.counters),
         "seed": int(network.seed),
@@ -64,7 +60,7 @@ def network_state(network):
 
 def restore_network(network, state):
     """Give a network what :func:`network_state` told of one of the same architecture and rule."""
-    put_back(network, from_layers(network, state["trained"]))
+    restore(network, from_layers(network, state["trained"]))
     for slot, layers in state["slots"].items():
         network.state[slot][:] = array_from_layers(network, layers)
     network.counters = state["counters"]
@@ -77,14 +73,14 @@ TRAINED = ("parameters", "average")
 STATISTICS = ("moving_mean", "moving_variance")
 
 
-def take(network):
-    """A copy of all that training changed and prediction needs, for :func:`put_back`; in the engine's layout."""
+def snapshot(network):
+    """A copy of all that training changed and prediction needs, for :func:`restore`; in the engine's layout."""
     arrays = {name: getattr(network, name) for name in TRAINED + STATISTICS}
     return {name: array.copy() for name, array in arrays.items() if array is not None and len(array)}
 
 
-def put_back(network, taken):
-    """Give the network what :func:`take` copied."""
+def restore(network, taken):
+    """Give the network what :func:`snapshot` copied."""
     for name, array in taken.items():
         getattr(network, name)[:] = array
 
@@ -108,7 +104,7 @@ def array_from_layers(network, layers):
 
 
 def to_layers(network, taken):
-    """What :func:`take` copied in a form that does not depend on the engine's layout, for files."""
+    """What :func:`snapshot` copied in a form that does not depend on the engine's layout, for files."""
     layers = {name: array_to_layers(network, taken[name]) for name in TRAINED if name in taken}
     if "moving_mean" in taken:
         moving = network.moving_statistics(taken["moving_mean"], taken["moving_variance"])
@@ -126,73 +122,6 @@ def from_layers(network, layers):
         for (mean, variance), *new in zip(moving, layers["moving_mean"], layers["moving_variance"], strict=True):
             mean[:], variance[:] = new
     return taken
-
-
-class RowsOf:
-    """Some rows of a checked matrix, dense or CSR, that stays where it is: what a training reads instead of a copy.
-
-    Parameters
-    ----------
-    matrix : array or CSR matrix
-        As :func:`fasttrain._core.checks.check_rows` leaves it, finite.
-    numbers : integer array of shape (n_rows,)
-    """
-
-    def __init__(self, matrix, numbers):
-        self.matrix = matrix
-        self.numbers = np.ascontiguousarray(numbers, dtype=np.intp)
-        self.shape = (len(self.numbers), matrix.shape[1])
-        self.dtype = matrix.dtype
-
-    def __len__(self):
-        return len(self.numbers)
-
-    def among(self, positions):
-        """Some of these rows."""
-        return RowsOf(self.matrix, self.numbers[positions])
-
-    def copied(self):
-        """A matrix of these rows alone."""
-        return self.matrix[self.numbers]
-
-    def spread(self, values):
-        """Values of these rows, one or several each, at their places among those of all rows of the matrix."""
-        if values is None:
-            return None
-        out = np.zeros((self.matrix.shape[0], *values.shape[1:]), dtype=values.dtype)
-        out[self.numbers] = values
-        return out
-
-
-def validated(estimator, X, y, *, reset, dtype, y_numeric=False, **options):
-    """scikit-learn's ``validate_data``; X may also be a :class:`RowsOf`, whose matrix needs no second look."""
-    # engines are used without estimators too, and then scikit-learn is not loaded
-    from sklearn.utils.validation import check_consistent_length, validate_data
-
-    if not isinstance(X, RowsOf):
-        if is_ready(estimator, X, y, reset, dtype if isinstance(dtype, list) else [dtype]):
-            return X, y
-        return validate_data(
-            estimator, X, y, reset=reset, dtype=dtype, order="C", multi_output=True, y_numeric=y_numeric, **options)
-    if not reset or X.dtype not in (dtype if isinstance(dtype, list) else [dtype]):
-        return validated(estimator, X.copied(), y, reset=reset, dtype=dtype, y_numeric=y_numeric, **options)
-    y = validate_data(estimator, y=y, multi_output=True, y_numeric=y_numeric)
-    check_consistent_length(X, y)
-    estimator.n_features_in_ = X.shape[1]
-    return X, y
-
-
-def bind(network, X, target, sample_weight):
-    """Give the engine its data: X dense, or CSR as :func:`fasttrain._core.checks.check_rows` leaves it, or rows of one.
-
-    Rows of one are trained on in orders of their numbers.
-    """
-    if isinstance(X, RowsOf):
-        X, target, sample_weight = X.matrix, X.spread(target), X.spread(sample_weight)
-    if isinstance(X, np.ndarray):
-        network.bind(X, target, sample_weight)
-    else:
-        network.bind_csr(X.data, X.indices, X.indptr, target, sample_weight)
 
 
 def raw_predict(network, X, threads):

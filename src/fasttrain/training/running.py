@@ -1,4 +1,4 @@
-"""A training while it runs: its learning rate, and what callbacks may ask of it."""
+"""A training while it runs: its learning rate, its callbacks, and what these may ask of it."""
 
 import math
 
@@ -6,7 +6,8 @@ import numpy as np
 
 from fasttrain import schedules
 from fasttrain._core.checks import check_real
-from fasttrain._memory import from_layers, put_back, take, to_layers
+from fasttrain.callbacks import StopTraining
+from fasttrain.training.engine import from_layers, restore, snapshot, to_layers
 
 
 class Training:
@@ -26,32 +27,74 @@ class Training:
         The order of the next epoch's rows; None when rows are taken as they stand.
     n_threads : int or None
         Threads asked for.
+    plan : Plan
+        What it is to do.
     """
 
-    def __init__(self, network, n_epochs, *, schedule=None, base=math.nan, schedule_state=None, first_step=0,
-                 n_samples=1, batch_size=1, schedule_epochs=None, draw_order=None, n_threads=None):
+    def __init__(self, network, plan, n_threads=None):
         self.network = network
-        self.n_epochs = n_epochs
+        self.plan = plan
+        self.n_threads = n_threads
         self.epoch = 0
         self.stop = False
-        self.steps = first_step
-        self.plateau = None
-        self.schedule = schedule
-        self._base = base
-        self.n_samples = n_samples
-        self.batch_size = batch_size
-        self.draw_order = draw_order
-        self.n_threads = n_threads
-        self.steps_per_epoch = -(-n_samples // batch_size)
-        self._total_steps = (n_epochs if schedule_epochs is None else schedule_epochs) * self.steps_per_epoch
+        self.steps = plan.first_step
+        self.schedule = plan.schedule
+        self.steps_per_epoch = -(-plan.n_samples // plan.batch_size)
+        n_epochs = plan.n_epochs if plan.schedule_epochs is None else plan.schedule_epochs
+        self._total_steps = n_epochs * self.steps_per_epoch
         self._kept = None
         # a quotient of two rates, so that a constant schedule gives exactly the rate that was asked for
         self._asked, self._scheduled = 1.0, 1.0
         self.pending = []
-        if isinstance(schedule, schedules.ReduceOnPlateau):
-            self.plateau = schedule.start(base)
-            if schedule_state is not None:
-                self.plateau.load_state_dict(schedule_state)
+        self.plateau = None
+        if isinstance(self.schedule, schedules.ReduceOnPlateau):
+            self.plateau = self.schedule.start(plan.learning_rate)
+            if plan.schedule_state is not None:
+                self.plateau.load_state_dict(plan.schedule_state)
+
+    @property
+    def n_epochs(self):
+        return self.plan.n_epochs
+
+    @property
+    def n_samples(self):
+        return self.plan.n_samples
+
+    @property
+    def batch_size(self):
+        return self.plan.batch_size
+
+    @property
+    def draw_order(self):
+        return self.plan.draw_order
+
+    # ---- callbacks ----
+
+    def begin(self):
+        """Before the first epoch."""
+        for callback in self.plan.callbacks:
+            callback.training = self
+        for callback in self.plan.callbacks:
+            callback.on_train_begin(self.n_epochs)
+
+    def tell(self, epoch, logs):
+        """After an epoch: call every callback; whether one asked to stop."""
+        asked = False
+        for callback in self.plan.callbacks:
+            try:
+                asked = bool(callback.on_epoch_end(epoch, dict(logs))) or asked
+            except StopTraining:
+                asked = True
+        return asked or self.stop
+
+    def end(self, history):
+        """After the last epoch, whatever ended the training."""
+        try:
+            for callback in self.plan.callbacks:
+                callback.on_train_end(history)
+        finally:
+            for callback in self.plan.callbacks:
+                callback.training = None
 
     # ---- learning rate ----
 
@@ -67,7 +110,9 @@ class Training:
         return kept
 
     def _scheduled_rates(self, count):
-        base = self._base if self.plateau is None else self._base * self.plateau.factor
+        base = self.plan.learning_rate
+        if self.plateau is not None:
+            base *= self.plateau.factor
         return self.schedule.rates(base, self.steps, count, self.steps_per_epoch, self._total_steps)
 
     @property
@@ -121,11 +166,11 @@ class Training:
 
     def get_parameters(self):
         """A copy of all that the training changes and a prediction needs, for :meth:`set_parameters`."""
-        return take(self.network)
+        return snapshot(self.network)
 
     def set_parameters(self, parameters):
         """Put back what :meth:`get_parameters` gave; the optimizer's memory stays."""
-        put_back(self.network, parameters)
+        restore(self.network, parameters)
 
     def get_layers(self):
         """Lists of each layer's weights (n_in, n_out) and biases (n_out,), copied."""

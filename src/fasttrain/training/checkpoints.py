@@ -1,0 +1,209 @@
+"""Checkpoints: a training on disk, to go on from as if it had never been interrupted.
+
+:class:`fasttrain.callbacks.ModelCheckpoint` writes them and ``fit(..., resume_from=path)`` goes on from them: the same
+data and parameters then give the same bytes as a fit that ran through. A folder holds all that the training remembers,
+as JSON and raw arrays in the format of :mod:`fasttrain.persistence`; nothing in it is code or a pickle.
+
+Examples
+--------
+>>> import os, tempfile
+>>> import numpy as np
+>>> from fasttrain.callbacks import ModelCheckpoint
+>>> from fasttrain.checkpoints import load_checkpoint
+>>> from fasttrain.linear_model import LinearRegressor
+>>> X = np.arange(20.0).reshape(10, 2) / 10
+>>> y = X @ [1.0, 2.0] + 3.0
+>>> with tempfile.TemporaryDirectory() as folder:
+...     path = os.path.join(folder, "checkpoint")
+...     half = LinearRegressor(max_iter=5, tol=None, random_state=0, callbacks=ModelCheckpoint(path)).fit(X, y)
+...     whole = LinearRegressor(max_iter=10, tol=None, random_state=0).fit(X, y, resume_from=path)
+...     load_checkpoint(path).epoch
+5
+>>> straight = LinearRegressor(max_iter=10, tol=None, random_state=0).fit(X, y)
+>>> bool((whole.coef_ == straight.coef_).all()), whole.loss_curve_ == straight.loss_curve_
+(True, True)
+"""
+
+import os
+from itertools import pairwise
+
+import numpy as np
+
+from fasttrain._files.archive import ArchiveKind
+from fasttrain._files.plain import DECODING_ERRORS, Decoder, Encoder
+from fasttrain.training.engine import STATISTICS, TRAINED
+
+__all__ = ["Checkpoint", "load_checkpoint"]
+
+_KIND = ArchiveKind("checkpoint", 1)
+_GENERATORS = ("MT19937", "PCG64", "PCG64DXSM", "Philox", "SFC64")
+
+
+class Checkpoint:
+    """A training as it was after one epoch.
+
+    Attributes
+    ----------
+    path : str
+        Where it was read from.
+    epoch : int
+        Epochs that had been run.
+    history : dict of lists
+        Of these epochs.
+    coefs : list of arrays of shape (n_in, n_out)
+        Weights of each layer.
+    intercepts : list of arrays of shape (n_out,)
+    facts : dict
+        What a training must be like to go on from here.
+    state : dict
+        All that it remembers.
+    """
+
+    def __init__(self, path, facts, state):
+        self.path = os.fspath(path)
+        self.facts = facts
+        self.state = state
+        self.epoch = state["epoch"]
+        self.history = state["history"]
+        parameters = state["network"]["trained"]["parameters"]
+        self.coefs, self.intercepts = parameters["coefs"], parameters["intercepts"]
+
+    def start_random_state(self):
+        """A RandomState as the fit found it, to draw initial weights and held-out rows from as it did."""
+        return random_state_from(self.state["start_random_state"])
+
+    def require(self, facts):
+        """ValueError unless a training of these :func:`facts_of` can go on from here."""
+        for name, here in facts.items():
+            there = self.facts.get(name)
+            if there != here:
+                what = "architecture" if name in _ARCHITECTURE else "dtype" if name == "dtype" else "training"
+                raise ValueError(
+                    f"{self.path} is a checkpoint of another {what}: {name.replace('_', ' ')} {_shown(there)} there, "
+                    f"{_shown(here)} here"
+                )
+
+
+_ARCHITECTURE = ("layers", "activations", "fit_intercept", "normalize")
+
+
+def _shown(value):
+    return "none" if value is None else value
+
+
+def facts_of(network, batch_size, n_samples, schedule, stopping):
+    """What must be the same for a training to go on from a checkpoint, as JSON can hold it."""
+    coefs, _ = network.unpack_layers(network.parameters)
+    return {
+        "layers": [len(coefs[0]), *(coef.shape[1] for coef in coefs)],
+        "activations": [list(pair) for pair in network.activations],
+        "fit_intercept": np.asarray(network.fit_intercept).tolist(),
+        "normalize": list(network.normalize),
+        "dtype": network.dtype.name,
+        "loss": list(network.loss),
+        "optimizer": network.rule,
+        "optimizer_slots": sorted(network.state),
+        "averages": network.average is not None,
+        "n_samples": int(n_samples),
+        "batch_size": int(batch_size),
+        "schedule": type(schedule).__name__,
+        "stopping": None if stopping is None else type(stopping).__name__,
+    }
+
+
+def random_state_to(generator):
+    """State of a RandomState or Generator as plain values; None for None."""
+    if generator is None:
+        return None
+    if isinstance(generator, np.random.Generator):
+        return _plain_state(generator.bit_generator.state)
+    return _plain_state(generator.get_state(legacy=False))
+
+
+def _plain_state(state):
+    if isinstance(state, dict):
+        return {key: _plain_state(value) for key, value in state.items()}
+    return state.copy() if isinstance(state, np.ndarray) else state.item() if isinstance(state, np.generic) else state
+
+
+def set_random_state(generator, state):
+    """Put a RandomState or Generator into a state that :func:`random_state_to` gave."""
+    if isinstance(generator, np.random.Generator):
+        generator.bit_generator.state = state
+    else:
+        generator.set_state(state)
+
+
+def random_state_from(state):
+    """A new RandomState in the state that :func:`random_state_to` gave."""
+    if state["bit_generator"] not in _GENERATORS:
+        raise ValueError(f"{state['bit_generator']!r} is not a bit generator of NumPy")
+    made = np.random.RandomState(getattr(np.random, state["bit_generator"])(0))
+    made.set_state(state)
+    return made
+
+
+def save_checkpoint(path, facts, state):
+    """Write a checkpoint; the folder changes only when all of it is on the disk."""
+    encoder = Encoder()
+    content = {"facts": facts, "state": encoder(state, "state")}
+    _KIND.write(path, content, encoder.tensors)
+
+
+def load_checkpoint(path):
+    """The checkpoint in a folder that :class:`fasttrain.callbacks.ModelCheckpoint` wrote.
+
+    Parameters
+    ----------
+    path : path
+
+    Returns
+    -------
+    Checkpoint
+
+    Raises
+    ------
+    ValueError
+        When a file is missing, cut short, changed, of another format version, or does not fit the others; the message
+        names the file and what is wrong with it.
+    """
+    index, tensors = _KIND.read(path)
+    decoder = Decoder(tensors)
+    try:
+        checkpoint = Checkpoint(path, index["checkpoint"]["facts"], decoder(index["checkpoint"]["state"]))
+        if decoder.unused:
+            raise ValueError(f"no part of it uses array {min(decoder.unused)!r}")
+        _check(checkpoint)
+    except DECODING_ERRORS as error:
+        raise ValueError(f"{os.path.join(path, _KIND.index)} does not describe a checkpoint: {error}") from error
+    return checkpoint
+
+
+def _check(checkpoint):
+    """What the engine takes on trust."""
+    state, widths = checkpoint.state, checkpoint.facts["layers"]
+    if type(checkpoint.epoch) is not int or checkpoint.epoch < 1:
+        raise ValueError(f"the epoch must be at least 1, got {checkpoint.epoch!r}")
+    dtype = np.dtype(checkpoint.facts["dtype"])
+    network = state["network"]
+    trained = network["trained"]
+    arrays = {**{name: trained[name] for name in TRAINED if name in trained}, **network["slots"]}
+    places = checkpoint.facts["normalize"]
+    normalized = [(width,) for width, where in zip(widths[1:-1], places, strict=True) if where]
+    wanted = {
+        "coefs": list(pairwise(widths)), "intercepts": [(width,) for width in widths[1:]], "gains": normalized,
+        "shifts": normalized,
+    }
+    for name, layers in arrays.items():
+        for part, shapes in wanted.items():
+            found = [array.shape for array in layers[part]]
+            if found != shapes:
+                raise ValueError(f"{part} of {name} must fit the layers {widths}, got arrays of shapes {found}")
+            for array in layers[part]:
+                # the memory of a rule may have overflowed where the parameters have not
+                if array.dtype != dtype or (name in TRAINED and not np.isfinite(array).all()):
+                    raise ValueError(f"{name} must hold finite numbers of {dtype}")
+    for name in STATISTICS:
+        found = [array.shape for array in trained.get(name, [])]
+        if found != normalized or not all(np.isfinite(array).all() for array in trained.get(name, [])):
+            raise ValueError(f"{name} must be finite and fit the normalized layers, got arrays of shapes {found}")

@@ -1,0 +1,118 @@
+"""L-BFGS over all rows: SciPy's minimizer on the engine's objective and gradient."""
+
+import functools
+import math
+
+import numpy as np
+
+from fasttrain._kernels.threads import thread_budget
+from fasttrain.training.engine import SLICE_SECONDS
+from fasttrain.training.plan import Plan
+from fasttrain.training.results import DivergenceError, FitResult, largest_weight
+from fasttrain.training.running import Training
+
+
+def objective_and_gradient(network, parameters, threads):
+    """Mean loss plus penalty at ``parameters`` over all bound rows, and its gradient, both in the engine's layout."""
+    network.parameters[:] = parameters
+    network.start_gradient(threads)
+    while not network.run_gradient(SLICE_SECONDS):
+        pass
+    gradient = np.empty_like(network.parameters)
+    return network.finish_gradient(gradient), gradient
+
+
+@functools.cache
+def _blas_controller():
+    """SciPy's L-BFGS works on vectors too short for threaded BLAS, whose barriers cost far more than they save."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
+
+
+def train_lbfgs(network, optimizer, *, n_iter, callbacks=None, n_threads=None, validation_loss=None, metrics=None,
+                catch_interrupt=False, ftol=None, loss_constant=0.0):
+    """Minimize the engine's objective over all bound rows with SciPy's L-BFGS-B.
+
+    The arguments and the result are those of :func:`train`; ``n_iter`` is the most iterations when the optimizer's
+    own ``max_iter`` is None. One history entry an iteration, the objective after it; when the start is the optimum,
+    one entry with its objective. ``ftol`` is SciPy's (None: as small as the dtype lets it be); ``loss_constant`` is
+    added to the objective.
+    """
+    from scipy.optimize import minimize
+
+    result = FitResult()
+    if validation_loss is not None:
+        result.history["validation_loss"] = []
+    start = network.parameters.astype(np.float64)
+    latest = start.copy()
+    asked = False
+    n_iter = optimizer.max_iter or n_iter
+    run = Training(network, Plan(n_epochs=n_iter, schedule=None, callbacks=callbacks), n_threads)
+
+    def record(x, value):
+        logs = {"loss": float(value), "learning_rate": math.nan}
+        network.parameters[:] = x
+        if validation_loss is not None:
+            logs["validation_loss"] = validation_loss()
+        if metrics is not None:
+            logs.update(metrics())
+        for name, number in logs.items():
+            result.history.setdefault(name, []).append(number)
+        return logs
+
+    def iterate(intermediate_result):
+        nonlocal asked
+        latest[:] = intermediate_result.x
+        logs = record(latest, intermediate_result.fun)
+        result.n_iter = run.epoch = result.n_iter + 1
+        asked = run.tell(result.n_iter, logs)
+        if asked:
+            raise StopIteration
+
+    try:
+        run.begin()
+        with thread_budget(n_threads) as threads:
+
+            def function(x):
+                value, gradient = objective_and_gradient(network, x, threads)
+                result.n_steps += 1
+                return value + loss_constant, gradient.astype(np.float64, copy=False)
+
+            value = function(start)[0]
+            if not math.isfinite(value):
+                raise DivergenceError(
+                    f"the loss at the starting point is {value}, not a finite number. Scale the features "
+                    "(StandardScaler) or start from smaller weights."
+                )
+            if ftol is None:
+                # an objective that no longer moves in its last digits cannot be told from its minimum
+                ftol = 64 * np.finfo(np.float64).eps if network.dtype == np.float64 else np.finfo(np.float32).eps
+            options = {
+                "maxiter": n_iter, "maxfun": optimizer.max_fun, "maxcor": optimizer.history,
+                "gtol": optimizer.tol, "ftol": ftol,
+            }
+            with _blas_controller().limit(limits=1, user_api="blas"):
+                found = minimize(function, start, jac=True, method="L-BFGS-B", callback=iterate, options=options)
+        if not result.history["loss"]:
+            record(found.x, found.fun)
+        network.parameters[:] = found.x
+        if not math.isfinite(found.fun) or not network.all_finite():
+            raise DivergenceError(
+                f"training diverged in iteration {result.n_iter + 1} of L-BFGS: the loss is no longer finite (largest "
+                f"weight: {largest_weight(network.parameters)}). Scale the features (StandardScaler) or add an l2 "
+                "penalty."
+            )
+    except KeyboardInterrupt:
+        if not catch_interrupt:
+            raise
+        network.parameters[:] = latest
+        result.interrupted, result.message = True, f"interrupted in iteration {result.n_iter + 1}"
+        return result
+    finally:
+        run.end(result.history)
+    if asked:
+        result.converged, result.message = True, f"a callback ended the training after iteration {result.n_iter}"
+    else:
+        result.converged, result.message = bool(found.success), str(found.message)
+    return result

@@ -1,0 +1,70 @@
+"""When to stop before the last epoch."""
+
+import math
+from dataclasses import dataclass
+
+from fasttrain.training.engine import from_layers, restore, snapshot, to_layers
+
+
+@dataclass
+class Stopping:
+    """When to stop before the last epoch.
+
+    Parameters
+    ----------
+    tol : float or None
+        An epoch counts as no improvement unless the monitored loss is below the best by more than this.
+        None or -inf never stops.
+    patience : int
+        Epochs in a row without improvement that end the training.
+    restore_best : bool
+        With a validation loss: put back the parameters of the best epoch.
+    """
+
+    tol: float | None = 1e-4
+    patience: int = 10
+    restore_best: bool = False
+
+    def start(self, network):
+        """Before the first epoch."""
+        self._best, self._best_parameters, self._waited = math.inf, None, 0
+
+    def epoch_end(self, network, loss, validation_loss):
+        """Take note of an epoch; a message when the training is to end with it, else None.
+
+        ``validation_loss`` is None without validation data.
+        """
+        watched = loss if validation_loss is None else validation_loss
+        if self.tol is not None:
+            # the best moves with every improvement, the wait only ends with a large one
+            self._waited = 0 if watched < self._best - self.tol else self._waited + 1
+        if watched < self._best:
+            self._best = watched
+            if self.restore_best:
+                self._best_parameters = snapshot(network)
+        if self.tol is None or self._waited < self.patience:
+            return None
+        return self.message(validation_loss is not None)
+
+    def message(self, validated):
+        """Why it ends the training."""
+        what = "validation loss" if validated else "training loss"
+        return f"{what} did not improve by more than tol={self.tol:g} for {self.patience} epochs"
+
+    def state_dict(self, network):
+        """What the rule remembers, as plain values for a checkpoint."""
+        best = self._best_parameters
+        return {
+            "best": self._best, "waited": self._waited,
+            "best_parameters": None if best is None else to_layers(network, best),
+        }
+
+    def load_state_dict(self, network, state):
+        """Take over what :meth:`state_dict` gave."""
+        self._best, self._waited, best = state["best"], state["waited"], state["best_parameters"]
+        self._best_parameters = None if best is None else from_layers(network, best)
+
+    def finish(self, network):
+        """After the last epoch, also when Ctrl-C ended it."""
+        if self._best_parameters is not None:
+            restore(network, self._best_parameters)
