@@ -10,9 +10,9 @@ from scipy import sparse
 from sklearn.base import BaseEstimator
 
 import fasttrain
-from fasttrain._files import archive as _archive
+from fasttrain._files import archive
 from fasttrain.activations import Elu
-from fasttrain.linear_model import LinearClassifier, LinearRegressor, SGDClassifier, SGDRegressor
+from fasttrain.linear_model import LinearClassifier, LinearRegressor, LinearRegressorCV, SGDClassifier, SGDRegressor
 from fasttrain.neural_network import MLPClassifier, MLPRegressor
 from fasttrain.persistence import load, save
 from fasttrain.preprocessing import (
@@ -38,6 +38,7 @@ CASES = [
     (LinearClassifier, {"max_iter": 3}, (X, WORDS), X),
     (LinearClassifier, {"max_iter": 3, "optimizer": "adam", "schedule": "plateau"}, (FRAME, LABELS), FRAME),
     (LinearRegressor, {"max_iter": 3, "random_state": np.random.RandomState(0)}, (X32, np.c_[Y, Y]), X32),
+    (LinearRegressorCV, {"alphas": [1e-3, 1e-1]}, (FRAME, Y), FRAME),
     (SGDClassifier, {"max_iter": 3, "tol": None}, (X, WORDS), X),
     (SGDClassifier, {"max_iter": 3, "average": True, "loss": "log_loss"}, (X32, CODES > 0), X32),
     (SGDClassifier, {"max_iter": 3, "early_stopping": True, "class_weight": {0: 1.0, 1: 2.0, 2: 1}}, (X, CODES), X),
@@ -187,7 +188,7 @@ def test_what_does_not_fit_is_named(cls, name, value, match, tmp_path):
     path = tmp_path / "model" / "model.json"
     index = json.loads(path.read_text())
     index["model"]["state"][name] = value
-    index["sha256"] = _archive._digest(index)
+    index["sha256"] = archive._digest(index)
     path.write_text(json.dumps(index))
     with pytest.raises(ValueError, match=match):
         load(tmp_path / "model")

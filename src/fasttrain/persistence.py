@@ -329,6 +329,7 @@ _CHECKS = {
     "DropOutliers": _check_outliers,
     "LinearClassifier": _check_linear,
     "LinearRegressor": _check_linear,
+    "LinearRegressorCV": _check_linear,
     "MLPClassifier": _check_perceptron,
     "MLPRegressor": _check_perceptron,
     "MaxAbsScaler": _vectors("max_abs_", "scale_"),

@@ -6,7 +6,7 @@ from sklearn.model_selection import (
     StratifiedKFold, StratifiedShuffleSplit, TimeSeriesSplit, check_cv, train_test_split,
 )
 
-from fasttrain.model_selection.closed_form import LinearRegressorCV
+from fasttrain.linear_model._closed_form import LinearRegressorCV
 from fasttrain.model_selection.curves import learning_curve, validation_curve
 from fasttrain.model_selection.racing import RacingSearchCV
 from fasttrain.model_selection.search import GridSearchCV, RandomizedSearchCV

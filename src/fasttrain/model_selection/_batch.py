@@ -25,9 +25,9 @@ from fasttrain._conversion import own_class
 from fasttrain._core.specs import Spec
 from fasttrain._estimators.rows import RowsOf
 from fasttrain._kernels.threads import get_num_threads, num_threads
-from fasttrain._linear_base import LinearModel
 from fasttrain.callbacks import Callback, as_callbacks
 from fasttrain.linear_model import LinearClassifier, LinearRegressor, SGDClassifier, SGDRegressor
+from fasttrain.linear_model._base import LinearModel
 from fasttrain.model_selection import _lockstep, _stacks
 from fasttrain.model_selection._scores import Scoring, linear_predictions, of_prediction, of_probabilities
 from fasttrain.model_selection._sites import FoldMoments, take

@@ -11,12 +11,12 @@ from sklearn.base import clone
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
-from fasttrain import _descents
 from fasttrain._conversion import own_class
 from fasttrain._core.checks import row_weights
-from fasttrain._stochastic_base import SHARED, StochasticLinear
-from fasttrain._stochastic_classifier import SGDClassifier, classifier_problems
-from fasttrain._stochastic_regressor import SGDRegressor, regressor_problem
+from fasttrain.linear_model import _descents
+from fasttrain.linear_model._sgd_base import SHARED, StochasticLinear
+from fasttrain.linear_model._sgd_classifier import SGDClassifier, classifier_problems
+from fasttrain.linear_model._sgd_regressor import SGDRegressor, regressor_problem
 from fasttrain.model_selection._scores import of_predictions
 from fasttrain.model_selection._sites import gathered, sites_of, transformed
 

@@ -11,8 +11,8 @@ from fasttrain._core.checks import check_batch_size
 from fasttrain._kernels import stacked
 from fasttrain._kernels.network import Network
 from fasttrain._kernels.threads import thread_budget
-from fasttrain._linear_base import LinearModel
 from fasttrain.linear_model import LinearClassifier, LinearRegressor
+from fasttrain.linear_model._base import LinearModel
 from fasttrain.model_selection._sites import gathered, sites_of, transformed
 from fasttrain.schedules import ReduceOnPlateau
 from fasttrain.training import FitResult, Stopping, configure

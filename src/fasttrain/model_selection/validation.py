@@ -11,9 +11,7 @@ from sklearn.utils import indexable
 from fasttrain.model_selection._batch import batch_for, is_routed
 from fasttrain.model_selection._progress import progress_bar
 from fasttrain.model_selection._sites import folds_of, take as _take
-from fasttrain.model_selection._stand_in import (
-    Answers, FoldNumbers, InOrder, PredictionStandIn, StandIn, look_ups,
-)
+from fasttrain.model_selection._stand_in import Answers, FoldNumbers, InOrder, PredictionStandIn, StandIn, look_ups
 
 __all__ = ["cross_val_predict", "cross_val_score", "cross_validate"]
 

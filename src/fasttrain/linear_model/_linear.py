@@ -10,10 +10,8 @@ from sklearn.utils.validation import column_or_1d
 
 from fasttrain import losses
 from fasttrain._estimators.fitted import all_or_nothing
-from fasttrain._linear_base import LinearModel
-from fasttrain.stochastic_linear import SGDClassifier, SGDRegressor
+from fasttrain.linear_model._base import LinearModel
 
-__all__ = ["LinearClassifier", "LinearRegressor", "SGDClassifier", "SGDRegressor"]
 
 
 class LinearRegressor(RegressorMixin, LinearModel):

@@ -9,7 +9,7 @@ from sklearn.utils.validation import validate_data
 
 from fasttrain._conversion import Convertible
 from fasttrain._core.checks import check_bool, check_integer, check_real, check_string, is_ready
-from fasttrain._descents import SCHEDULES, SPARSE_INTERCEPT_DECAY
+from fasttrain.linear_model._descents import SCHEDULES, SPARSE_INTERCEPT_DECAY
 
 PENALTIES = ("l2", "l1", "elasticnet")
 REGRESSION_LOSSES = ("squared_error", "huber", "epsilon_insensitive", "squared_epsilon_insensitive")

@@ -6,7 +6,6 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fasttrain._core.checks import check_flag, check_real
 
-__all__ = ["LinearRegressorCV"]
 
 
 class LinearRegressorCV(RegressorMixin, BaseEstimator):

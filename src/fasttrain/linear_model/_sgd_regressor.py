@@ -7,10 +7,10 @@ from sklearn.utils import check_random_state
 from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
-from fasttrain import _descents
 from fasttrain._core.checks import check_real, row_weights
-from fasttrain._descents import Problem, candidate, rows_of, train
-from fasttrain._stochastic_base import REGRESSION_LOSSES, StochasticLinear, start_array, subset
+from fasttrain.linear_model import _descents
+from fasttrain.linear_model._descents import Problem, candidate, rows_of, train
+from fasttrain.linear_model._sgd_base import REGRESSION_LOSSES, StochasticLinear, start_array, subset
 
 
 class SGDRegressor(StochasticLinear, linear_model.SGDRegressor):

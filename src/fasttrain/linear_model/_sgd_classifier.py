@@ -9,12 +9,12 @@ from sklearn.utils import check_random_state, compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets, unique_labels
 from sklearn.utils.validation import column_or_1d
 
-from fasttrain import _descents
 from fasttrain._core.checks import row_weights
-from fasttrain._descents import Problem, candidate, rows_of, train
 from fasttrain._kernels.threads import get_num_threads
-from fasttrain._stochastic_base import CLASSIFIER_LOSSES, StochasticLinear, start_array, subset
 from fasttrain._tables.categories import unique
+from fasttrain.linear_model import _descents
+from fasttrain.linear_model._descents import Problem, candidate, rows_of, train
+from fasttrain.linear_model._sgd_base import CLASSIFIER_LOSSES, StochasticLinear, start_array, subset
 
 
 class SGDClassifier(StochasticLinear, linear_model.SGDClassifier):

@@ -1,0 +1,19 @@
+"""Linear models as scikit-learn estimators.
+
+``LinearClassifier`` and ``LinearRegressor`` are the dense engine with no hidden layer: any loss, optimizer, schedule
+and penalty (``_linear`` over ``_base``). ``SGDClassifier`` and ``SGDRegressor`` are scikit-learn's estimators of these
+names on the kernel of per-sample descent (``_sgd_*`` over ``_descents``); with the same parameters, ``random_state``
+and float64 data they reach its ``coef_``, ``intercept_``, ``n_iter_`` and predictions to rounding, and
+``fit_lockstep`` fits many at once. ``LinearRegressorCV`` has leave-one-out in closed form.
+"""
+
+from fasttrain._core.public import publish
+from fasttrain.linear_model._closed_form import LinearRegressorCV
+from fasttrain.linear_model._linear import LinearClassifier, LinearRegressor
+from fasttrain.linear_model._lockstep import fit_lockstep
+from fasttrain.linear_model._sgd_classifier import SGDClassifier
+from fasttrain.linear_model._sgd_regressor import SGDRegressor
+
+__all__ = ["LinearClassifier", "LinearRegressor", "LinearRegressorCV", "SGDClassifier", "SGDRegressor", "fit_lockstep"]
+
+publish(globals())
