@@ -15,10 +15,9 @@ LAYERS = [
     {"losses", "activations", "optimizers", "_optimizer_state", "penalties", "schedules", "embedding"},
     {"training", "callbacks", "checkpoints"},
     {"descent", "linear_model", "stochastic_linear",
-     "neural_network", "_network_base", "_network_classifier", "_network_docs",
-     "_network_progress", "_network_regressor", "_network_settings", "models", "layers", "preprocessing",
+     "neural_network", "models", "layers", "preprocessing",
      "model_selection", "inspection", "plotting", "interop", "patch", "persistence", "_conversion", "_replacements",
-     "_torch_state", "_twins", "keras", "_stack", "_layered", "_keras_data", "_sequential_fit", "_sequential_files",
+     "_twins", "keras", "_stack", "_layered", "_keras_data", "_sequential_fit", "_sequential_files",
      "rate_finder", "_estimators"},
     {"cli", "__main__", "demo", "_commands", "_csv", "_fitting", "_tutorial"},
 ]  # fmt: skip

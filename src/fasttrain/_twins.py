@@ -18,8 +18,8 @@ import sklearn.neural_network
 import sklearn.preprocessing
 
 from fasttrain import linear_model, losses, model_selection, neural_network, preprocessing
-from fasttrain._network_base import folded_layers
-from fasttrain._network_settings import hidden_layers
+from fasttrain.neural_network._base import folded_layers
+from fasttrain.neural_network._settings import hidden_layers
 
 # scikit-learn's own classes, also when its packages are patched later.
 stock_linear, stock_network, stock_preprocessing, multioutput = (

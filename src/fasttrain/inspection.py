@@ -22,9 +22,9 @@ from fasttrain import activations as _activations, losses
 from fasttrain._core.checks import check_choice, check_integer, check_real
 from fasttrain._kernels import activations as kernel
 from fasttrain._kernels.threads import get_num_threads
-from fasttrain._network_base import fold_normalization, folded_layers, normalizations
 from fasttrain.linear_model import LinearClassifier, LinearRegressor, SGDClassifier, SGDRegressor
 from fasttrain.neural_network import MLPClassifier, MLPRegressor
+from fasttrain.neural_network._base import fold_normalization, folded_layers, normalizations
 
 __all__ = ["DenseNetwork", "activations", "dense_network", "input_gradients", "integrated_gradients"]
 

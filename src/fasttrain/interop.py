@@ -239,6 +239,6 @@ def from_torch_state_dict(state_dict, estimator, classes=None):
     ValueError
         When the layers do not follow on each other, or the classes are not as many as the outputs.
     """
-    from fasttrain._torch_state import fitted_network
+    from fasttrain.neural_network._torch import fitted_network
 
     return fitted_network(state_dict, estimator, classes)

@@ -21,8 +21,6 @@ from sklearn.multioutput import MultiOutputRegressor
 from sklearn.utils.estimator_checks import check_estimator
 from sklearn_release import SKLEARN
 
-from fasttrain import stochastic_linear
-from fasttrain.linear_model import _sgd_classifier, _sgd_regressor
 from fasttrain.stochastic_linear import SGDClassifier, SGDRegressor, fit_lockstep
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -60,9 +58,9 @@ def test_scikit_learns_checks(estimator, peer, n_checks):
     assert len(results) == len(check_estimator(peer, expected_failed_checks=EXPECTED))
 
 
-@pytest.mark.parametrize("module", [stochastic_linear, _sgd_classifier, _sgd_regressor])
+@pytest.mark.parametrize("module", ["fasttrain.linear_model", "fasttrain.linear_model._lockstep"])
 def test_examples_in_docstrings_run(module):
-    result = doctest.testmod(module)
+    result = doctest.testmod(sys.modules[module])
     assert result.attempted > 0
     assert result.failed == 0
 

@@ -10,8 +10,8 @@ from sklearn.utils.validation import column_or_1d
 
 from fasttrain import losses
 from fasttrain._core.checks import check_real
-from fasttrain._network_base import MultilayerPerceptron
-from fasttrain._network_docs import document
+from fasttrain.neural_network._base import MultilayerPerceptron
+from fasttrain.neural_network._docs import document
 
 _OWN = """\
 loss : str or fasttrain.losses.Loss, default='log_loss'

@@ -9,8 +9,8 @@ from sklearn.utils.validation import column_or_1d
 
 from fasttrain import losses
 from fasttrain._estimators.rows import RowsOf
-from fasttrain._network_base import MultilayerPerceptron
-from fasttrain._network_docs import document
+from fasttrain.neural_network._base import MultilayerPerceptron
+from fasttrain.neural_network._docs import document
 
 
 @document(score="R^2")

@@ -21,9 +21,9 @@ from fasttrain._estimators.fitted import all_or_nothing
 from fasttrain._estimators.rows import RowsOf, bind
 from fasttrain._kernels.network import Network
 from fasttrain._kernels.threads import get_num_threads
-from fasttrain._network_progress import Progress
-from fasttrain._network_settings import NORMALIZATION_EPSILON, is_lbfgs, settings_of
 from fasttrain.callbacks import ProgressBar, as_callbacks
+from fasttrain.neural_network._progress import Progress
+from fasttrain.neural_network._settings import NORMALIZATION_EPSILON, is_lbfgs, settings_of
 from fasttrain.training import Plan, Reshuffling, train, train_lbfgs
 from fasttrain.training.checkpoints import load_checkpoint, random_state_to
 from fasttrain.training.engine import engine_of, mean_loss, raw_predict, remembered

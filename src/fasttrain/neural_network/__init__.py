@@ -1,0 +1,14 @@
+"""Multi-layer perceptrons: the dense engine with hidden layers, with scikit-learn's parameters and answers.
+
+``_classifier`` and ``_regressor`` say what y means; ``_base`` has the fit, ``_settings`` what the parameters ask of the
+engine, ``_progress`` scikit-learn's account of epochs and its rules of stopping, ``_docs`` the parameters' description,
+``_torch`` the way to and from PyTorch's state dicts.
+"""
+
+from fasttrain._core.public import publish
+from fasttrain.neural_network._classifier import MLPClassifier
+from fasttrain.neural_network._regressor import MLPRegressor
+
+__all__ = ["MLPClassifier", "MLPRegressor"]
+
+publish(globals())
