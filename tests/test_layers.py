@@ -17,7 +17,7 @@ LAYERS = [
     {"descent", "linear_model", "stochastic_linear",
      "neural_network", "models", "layers", "preprocessing",
      "model_selection", "inspection", "plotting", "interop", "patch", "persistence", "_conversion", "_replacements",
-     "_twins", "keras", "_stack", "_layered", "_keras_data", "_sequential_fit", "_sequential_files",
+     "_twins", "keras",
      "rate_finder", "_estimators"},
     {"cli", "__main__", "demo", "_commands", "_csv", "_fitting", "_tutorial"},
 ]  # fmt: skip

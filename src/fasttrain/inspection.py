@@ -86,7 +86,7 @@ def dense_network(model):
         if isinstance(model, MLPClassifier) and output == "identity":
             output = None
         return DenseNetwork(*folded_layers(model), list(model._hidden), output)
-    models = sys.modules.get("fasttrain.models")
+    models = sys.modules.get("fasttrain.keras.models")
     if models is not None and isinstance(model, models.Sequential):
         return _of_sequential(model)
     if isinstance(model, (LinearClassifier, LinearRegressor, SGDClassifier, SGDRegressor)):
@@ -102,12 +102,12 @@ def dense_network(model):
 
 
 def _of_sequential(model):
-    stack, network = model._whole()
+    chain, network = model._whole()
     layers = normalizations(network, network.parameters)
-    epsilon = stack.normalizations[0].epsilon if stack.normalizations else 0.0
+    epsilon = chain.normalizations[0].epsilon if chain.normalizations else 0.0
     folded = fold_normalization(*network.unpack_layers(network.parameters), layers, epsilon)
-    hidden = [(unit.activation.name, float(unit.activation.parameter)) for unit in stack.units[:-1]]
-    return DenseNetwork(*folded, hidden, stack.activation)
+    hidden = [(unit.activation.name, float(unit.activation.parameter)) for unit in chain.units[:-1]]
+    return DenseNetwork(*folded, hidden, chain.activation)
 
 
 def _linear_output(model, n_outputs):

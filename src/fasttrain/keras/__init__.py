@@ -17,12 +17,12 @@ Examples
 
 import importlib
 
-# Where each name really lives; nothing is imported before it is used, for models and layers import from here.
+# Where each name really lives; nothing is imported before it is used.
 _MODULES = (
     "activations", "callbacks", "constraints", "initializers", "layers", "losses", "metrics", "models", "optimizers",
     "regularizers", "utils",
 )
-_NAMES = {"Sequential": "fasttrain.models", "Input": "fasttrain.layers"}
+_NAMES = {"Sequential": "fasttrain.keras.models", "Input": "fasttrain.keras.layers"}
 
 __all__ = [*_NAMES, *_MODULES]
 

@@ -1,4 +1,454 @@
-"""The layers where Keras has them: see :mod:`fasttrain.layers`."""
+"""Keras's layers for :class:`fasttrain.models.Sequential`.
 
-from fasttrain.layers import *  # noqa: F403
-from fasttrain.layers import __all__  # noqa: F401
+Examples
+--------
+>>> from fasttrain.layers import Dense, Dropout, Input
+>>> from fasttrain.models import Sequential
+>>> model = Sequential([Input(shape=(4,)), Dense(8, activation="relu"), Dropout(0.2), Dense(3)])
+>>> [layer.count_params() for layer in model.layers]
+[40, 0, 27]
+"""
+
+import itertools
+import math
+import re
+from dataclasses import fields
+
+import numpy as np
+
+from fasttrain import activations as activation_specs
+from fasttrain._core.checks import check_flag, check_integer, check_real, real_array
+from fasttrain.keras import activations, constraints, initializers, regularizers
+from fasttrain.keras._registry import serialized
+
+__all__ = [
+    "ELU", "Activation", "BatchNormalization", "Dense", "Dropout", "Flatten", "Input", "InputLayer", "Layer",
+    "LeakyReLU", "ReLU", "Softmax",
+]
+
+_counters = {}
+
+
+def _automatic_name(kind):
+    """Keras's way: dense, dense_1, dense_2 ... in the order in which the process makes them."""
+    base = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", kind).lower()
+    number = next(_counters.setdefault(base, itertools.count()))
+    return f"{base}_{number}" if number else base
+
+
+def _shape(value, name):
+    """A shape without the rows' axis, as a tuple of integers >= 1."""
+    value = tuple(value) if hasattr(value, "__iter__") else (value,)
+    return tuple(check_integer(size, name, low=1) for size in value)
+
+
+class Layer:
+    """Base of the layers.
+
+    Parameters
+    ----------
+    name : str, default=None
+        None takes the class's name, with a number from the second on.
+    dtype : {'float32', 'float64'}, default=None
+        What the model computes in; None leaves it to the other layers, float32 when none says more.
+    trainable : bool, default=True
+        Whether training changes the weights; may be set at any time, and a model's optimizer starts without memory
+        when it is. The layers with False must be the first of a model: see :class:`fasttrain.models.Sequential`.
+    input_shape, input_dim : tuple or int, default=None
+        Of a row, for the first layer of a model.
+
+    Attributes
+    ----------
+    weights : list of arrays
+        Copies of the layer's arrays, as :meth:`get_weights` gives them.
+    input_shape, output_shape : tuple
+        (None, ...) once the layer is part of a built model, else None.
+    """
+
+    weight_names = ()
+
+    def __init__(self, *, name=None, dtype=None, trainable=True, input_shape=None, input_dim=None):
+        if input_dim is not None:
+            if input_shape is not None:
+                raise ValueError(f"only one of input_dim and input_shape may be given, got {input_dim}, {input_shape}")
+            input_shape = (input_dim,)
+        self.given_shape = None if input_shape is None else _shape(input_shape, "input_shape")
+        self.name = _automatic_name(type(self).__name__) if name is None else str(name)
+        dtype = None if dtype is None else np.dtype(dtype)
+        if dtype not in (None, np.float32, np.float64):
+            raise ValueError(f"dtype must be 'float32', 'float64' or None, got {dtype}")
+        self.dtype = dtype
+        self.trainable = trainable
+        self.input_shape = self.output_shape = None
+        self._values = {}
+        # the model whose engine holds newer values than these, and a number that changes with the values
+        self._newer, self._version = None, 0
+
+    @property
+    def trainable(self):
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value):
+        check_flag(value, "trainable")
+        self._trainable = bool(value)
+
+    @property
+    def built(self):
+        """Whether the layer has its weights."""
+        return self.output_shape is not None
+
+    def build(self, input_shape, dtype):
+        """Make the weights of rows of ``input_shape`` (without the rows' axis); returns the shape of its output."""
+        self.input_shape = (None, *input_shape)
+        self.output_shape = (None, *self._build(tuple(input_shape), dtype))
+        return self.output_shape[1:]
+
+    def _build(self, shape, dtype):
+        return shape
+
+    def value(self, name):
+        """The present array of a weight; not a copy."""
+        if self._newer is not None:
+            self._newer.pull()
+        return self._values[name]
+
+    def take(self, name, array):
+        """Change a weight's array."""
+        self._values[name] = array
+        self._version += 1
+
+    @property
+    def weights(self):
+        return self.get_weights()
+
+    def get_weights(self):
+        """Copies of the layer's arrays, in the order of ``weight_names``; those that it does not have left out."""
+        return [self.value(name).copy() for name in self.weight_names if name in self._values]
+
+    def set_weights(self, weights):
+        """Change the layer's arrays to ``weights``, a list like that of :meth:`get_weights`."""
+        names = [name for name in self.weight_names if name in self._values]
+        for name, array in zip(names, checked_weights(weights, [self])):
+            self.take(name, array)
+
+    def count_params(self):
+        """Number of elements of all weights."""
+        return sum(array.size for array in self._values.values())
+
+    def get_config(self):
+        """The arguments that make the same layer, by their names; plain data."""
+        dtype = None if self.dtype is None else self.dtype.name
+        return {"name": self.name, "dtype": dtype, "trainable": self.trainable, **self._config()}
+
+    def _config(self):
+        return {}
+
+    @classmethod
+    def from_config(cls, config):
+        """The layer that :meth:`get_config` described, without its weights."""
+        return cls(**config)
+
+    def __repr__(self):
+        return f"<{type(self).__name__} name={self.name}, built={self.built}>"
+
+
+def checked_weights(weights, layers):
+    """``weights`` as finite arrays of the shapes and dtypes that the layers' own have, in their order."""
+    own = [
+        (f"{layer.name}.{name}", layer.value(name))
+        for layer in layers for name in layer.weight_names if name in layer._values
+    ]
+    weights = list(weights)
+    if len(weights) != len(own):
+        raise ValueError(f"weights must hold {len(own)} arrays, got {len(weights)}")
+    result = []
+    for (name, present), given in zip(own, weights):
+        array = real_array(given, f"the array for {name}")
+        if array.shape != present.shape:
+            raise ValueError(f"the array for {name} must have shape {present.shape}, got {array.shape}")
+        if not np.isfinite(array).all():
+            raise ValueError(f"the array for {name} must hold finite numbers, got NaN or infinity")
+        result.append(np.array(array, dtype=present.dtype, order="C"))
+    return result
+
+
+class InputLayer(Layer):
+    """What :func:`Input` gives: the shape of a row."""
+
+
+def Input(shape=None, batch_size=None, dtype=None, name=None, *, batch_shape=None):
+    """The shape of a model's rows.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Without the rows' axis: ``(n_features,)``.
+    batch_size : int, default=None
+        Not used.
+    dtype : {'float32', 'float64'}, default=None
+    name : str, default=None
+    batch_shape : tuple, default=None
+        In place of ``shape``, with the rows' axis first.
+    """
+    if (shape is None) == (batch_shape is None):
+        raise ValueError(f"one of shape and batch_shape must be given, got {shape!r} and {batch_shape!r}")
+    if shape is None:
+        shape = tuple(batch_shape)[1:]
+    return InputLayer(name=name, dtype=dtype, input_shape=shape)
+
+
+def _activation_config(spec):
+    """An activation as a name and its fields, plain data."""
+    return {"class_name": type(spec).__name__, "config": {f.name: getattr(spec, f.name) for f in fields(spec)}}
+
+
+def _activation(given):
+    if isinstance(given, dict) and set(given) == {"class_name", "config"}:
+        kind = getattr(activation_specs, str(given["class_name"]), None)
+        if not isinstance(kind, type) or not issubclass(kind, activation_specs.Activation):
+            raise ValueError(f"{given['class_name']!r} is not an activation")
+        return kind(**given["config"])
+    return activations.get(given)
+
+
+class Dense(Layer):
+    """``activation(x @ kernel + bias)``.
+
+    Parameters
+    ----------
+    units : int
+        At least 1.
+    activation : str or activation, default=None
+        A name of :mod:`fasttrain.keras.activations`, or a spec of :mod:`fasttrain.activations`; None is linear.
+    use_bias : bool, default=True
+    kernel_initializer : str, initializer or callable, default='glorot_uniform'
+        See :mod:`fasttrain.keras.initializers`.
+    bias_initializer : str, initializer or callable, default='zeros'
+    kernel_regularizer : str or regularizer, default=None
+        See :mod:`fasttrain.keras.regularizers`.
+    kernel_constraint : str or constraint, default=None
+        See :mod:`fasttrain.keras.constraints`.
+    bias_regularizer, activity_regularizer, bias_constraint : None
+        Others raise ValueError.
+    name, dtype, trainable, input_shape, input_dim
+        As for :class:`Layer`.
+
+    Attributes
+    ----------
+    kernel : array of shape (n_features, units)
+    bias : array of shape (units,), or None
+    """
+
+    weight_names = ("kernel", "bias")
+
+    def __init__(self, units, activation=None, use_bias=True, kernel_initializer="glorot_uniform",
+                 bias_initializer="zeros", kernel_regularizer=None, bias_regularizer=None, activity_regularizer=None,
+                 kernel_constraint=None, bias_constraint=None, **common):
+        for argument, value in (
+            ("bias_regularizer", bias_regularizer), ("activity_regularizer", activity_regularizer),
+            ("bias_constraint", bias_constraint),
+        ):
+            if value is not None:
+                raise ValueError(f"{argument} of Dense must be None, as the engine has none, got {value!r}")
+        super().__init__(**common)
+        self.units = check_integer(units, "units", low=1)
+        self.activation = _activation(activation)
+        check_flag(use_bias, "use_bias")
+        self.use_bias = bool(use_bias)
+        self.kernel_initializer = initializers.get(kernel_initializer)
+        self.bias_initializer = initializers.get(bias_initializer)
+        self.kernel_regularizer = regularizers.get(kernel_regularizer)
+        self.kernel_constraint = constraints.get(kernel_constraint)
+
+    @property
+    def kernel(self):
+        return self.value("kernel").copy() if self.built else None
+
+    @property
+    def bias(self):
+        return self.value("bias").copy() if self.built and self.use_bias else None
+
+    def _build(self, shape, dtype):
+        if len(shape) != 1:
+            raise ValueError(f"Dense must have rows of one axis, got rows of shape {shape}; put Flatten before it")
+        self.take("kernel", self.kernel_initializer((shape[0], self.units), dtype))
+        if self.use_bias:
+            self.take("bias", self.bias_initializer((self.units,), dtype))
+        return (self.units,)
+
+    def _config(self):
+        return {
+            "units": self.units, "activation": _activation_config(self.activation), "use_bias": self.use_bias,
+            "kernel_initializer": _initializer_config(self.kernel_initializer),
+            "bias_initializer": _initializer_config(self.bias_initializer),
+            "kernel_regularizer": serialized(self.kernel_regularizer),
+            "kernel_constraint": serialized(self.kernel_constraint),
+        }
+
+
+def _initializer_config(initializer):
+    """A caller's function is no plain data; the weights that it gave are saved with the model."""
+    return "zeros" if isinstance(initializer, initializers._Function) else serialized(initializer)
+
+
+class Activation(Layer):
+    """An activation as a layer of its own, after a linear :class:`Dense`.
+
+    Parameters
+    ----------
+    activation : str or activation
+    name, dtype
+        As for :class:`Layer`.
+    """
+
+    def __init__(self, activation, **common):
+        super().__init__(**common)
+        self.activation = _activation(activation)
+
+    def _config(self):
+        return {"activation": _activation_config(self.activation)}
+
+
+class _NamedActivation(Activation):
+    """An activation that is a class of its own in Keras."""
+
+    def __init__(self, spec, config, **common):
+        super().__init__(spec, **common)
+        self._arguments = config
+
+    def _config(self):
+        return self._arguments
+
+
+class ReLU(_NamedActivation):
+    """``max(0, z)``.
+
+    Parameters
+    ----------
+    max_value : None
+        Others raise ValueError.
+    negative_slope : float, default=0.0
+        At least 0 and less than 1: the slope below 0.
+    threshold : float, default=0.0
+        Others raise ValueError.
+    name, dtype
+        As for :class:`Layer`.
+    """
+
+    def __init__(self, max_value=None, negative_slope=0.0, threshold=0.0, **common):
+        if max_value is not None or threshold != 0:
+            raise ValueError(f"max_value and threshold must be None and 0, got {max_value!r} and {threshold!r}")
+        spec = activation_specs.LeakyRelu(negative_slope) if negative_slope else activation_specs.Relu()
+        super().__init__(spec, {"negative_slope": negative_slope}, **common)
+
+
+class LeakyReLU(_NamedActivation):
+    """``z`` for z > 0, ``negative_slope * z`` (default=0.3) below."""
+
+    def __init__(self, negative_slope=0.3, **common):
+        super().__init__(activation_specs.LeakyRelu(negative_slope), {"negative_slope": negative_slope}, **common)
+
+
+class ELU(_NamedActivation):
+    """``z`` for z > 0, ``alpha * (exp(z) - 1)`` (default=1.0) below."""
+
+    def __init__(self, alpha=1.0, **common):
+        super().__init__(activation_specs.Elu(alpha), {"alpha": alpha}, **common)
+
+
+class Softmax(_NamedActivation):
+    """``exp(z_c) / sum_j exp(z_j)``, for the last layer."""
+
+    def __init__(self, axis=-1, **common):
+        if axis not in (-1, 1):
+            raise ValueError(f"axis of Softmax must be -1, got {axis!r}")
+        super().__init__(activation_specs.Softmax(), {"axis": -1}, **common)
+
+
+class Dropout(Layer):
+    """While training, each element is zero with probability ``rate``, the others are divided by ``1 - rate``.
+
+    Parameters
+    ----------
+    rate : float
+        At least 0 and less than 1.
+    seed : int, default=None
+        Of the model's masks; None draws one from the global generator.
+    name, dtype
+        As for :class:`Layer`.
+    """
+
+    def __init__(self, rate, noise_shape=None, seed=None, **common):
+        if noise_shape is not None:
+            raise ValueError(f"noise_shape of Dropout must be None, got {noise_shape!r}")
+        super().__init__(**common)
+        self.rate = check_real(rate, "rate", low=0, high=1, open_high=True)
+        self.seed = check_integer(seed, "seed", low=0, optional=True)
+
+    def _config(self):
+        return {"rate": self.rate, "seed": self.seed}
+
+
+class BatchNormalization(Layer):
+    """Each unit minus its mean over the batch, by its standard deviation, times ``gamma`` plus ``beta``.
+
+    Predictions use means and variances that moved with the batches: ``moving = momentum moving + (1 - momentum) batch``
+    (Ioffe and Szegedy 2015).
+
+    Parameters
+    ----------
+    axis : int, default=-1
+        -1 or 1, the units.
+    momentum : float, default=0.99
+        At least 0 and less than 1.
+    epsilon : float, default=1e-3
+        Added to the variance; greater than 0.
+    center, scale : bool, default=True
+        Whether there is a beta, a gamma; False raises ValueError.
+    beta_initializer, gamma_initializer, moving_mean_initializer, moving_variance_initializer
+        'zeros', 'ones', 'zeros' and 'ones'; see :mod:`fasttrain.keras.initializers`.
+    name, dtype, trainable
+        As for :class:`Layer`.
+    """
+
+    weight_names = ("gamma", "beta", "moving_mean", "moving_variance")
+
+    def __init__(self, axis=-1, momentum=0.99, epsilon=1e-3, center=True, scale=True, beta_initializer="zeros",
+                 gamma_initializer="ones", moving_mean_initializer="zeros", moving_variance_initializer="ones",
+                 **common):
+        for argument, value, accepted in (
+            ("axis", axis, (-1, 1)), ("center", center, (True,)), ("scale", scale, (True,)),
+        ):
+            if value not in accepted:
+                raise ValueError(f"{argument} of BatchNormalization must be {accepted[0]}, got {value!r}")
+        super().__init__(**common)
+        self.momentum = check_real(momentum, "momentum", low=0, high=1, open_high=True)
+        self.epsilon = check_real(epsilon, "epsilon", low=0, open_low=True)
+        given = gamma_initializer, beta_initializer, moving_mean_initializer, moving_variance_initializer
+        self.initializers = {name: initializers.get(one) for name, one in zip(self.weight_names, given)}
+
+    def _build(self, shape, dtype):
+        for name, initializer in self.initializers.items():
+            # the engine keeps what moves in float64, and so does a model that is saved
+            self.take(name, initializer(shape, "float64" if name.startswith("moving") else dtype))
+        return shape
+
+    def get_weights(self):
+        """Copies of gamma, beta, moving_mean and moving_variance, in the model's dtype."""
+        names = self.weight_names if self._values else ()
+        return [self.value(name).astype(self.value("gamma").dtype) for name in names]
+
+    def _config(self):
+        made = {f"{name}_initializer": _initializer_config(one) for name, one in self.initializers.items()}
+        return {"momentum": self.momentum, "epsilon": self.epsilon, **made}
+
+
+class Flatten(Layer):
+    """Rows of several axes as rows of one; for the first layer of a model."""
+
+    def __init__(self, data_format=None, **common):
+        super().__init__(**common)
+
+    def _build(self, shape, dtype):
+        return (math.prod(shape),)

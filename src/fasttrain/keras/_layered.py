@@ -4,10 +4,10 @@ import numpy as np
 
 from fasttrain._core.checks import check_flag, check_integer
 from fasttrain._kernels.threads import get_num_threads
-from fasttrain._stack import features_of, frozen_and_trained, network_of, pull, push, stack_of
 from fasttrain.keras import utils
+from fasttrain.keras._chain import chain_of, features_of, frozen_and_trained, network_of, pull, push
 from fasttrain.keras.activations import name_of
-from fasttrain.layers import InputLayer, Layer, _automatic_name, checked_weights
+from fasttrain.keras.layers import InputLayer, Layer, _automatic_name, checked_weights
 from fasttrain.training.engine import array_from_layers, array_to_layers
 
 
@@ -31,7 +31,7 @@ class LayeredModel:
 
     def _forget(self):
         """No engine: the layers have changed."""
-        self._network = self._stack = self._held = None
+        self._network = self._chain = self._held = None
         self._pushed = {}
         self._held_versions = ()
 
@@ -119,7 +119,7 @@ class LayeredModel:
         given = self._given_shape()
         if given is not None and given != shape:
             raise ValueError(f"input_shape must be (None, {', '.join(map(str, given))}), got {input_shape}")
-        stack_of(self._layers)
+        chain_of(self._layers)
         for layer in self._layers:
             shape = self._build_layer(layer, shape)
 
@@ -161,12 +161,12 @@ class LayeredModel:
             self.build()
         self._forget_other_choice()
         if self._network is None:
-            below, self._stack = frozen_and_trained(stack_of(self._layers))
+            below, self._chain = frozen_and_trained(chain_of(self._layers))
             self._trainable = [layer.trainable for layer in self._layers]
-            self._network, self._pushed = _new_network(self._stack), {}
+            self._network, self._pushed = _new_network(self._chain), {}
             self._held = None if below is None else (below, _new_network(below))
-            if self._stack.drops:
-                seeds = self._stack.seeds
+            if self._chain.drops:
+                seeds = self._chain.seeds
                 self._network.set_seed(seeds[0] if seeds else int(self._generator().integers(2**63)))
             if self.optimizer is not None:
                 self._set_optimizer()
@@ -174,13 +174,13 @@ class LayeredModel:
         for layer in self._layers:
             if layer._newer is not None and layer._newer is not self:
                 layer._newer.pull()
-        for layer in self._stack.weighted:
+        for layer in self._chain.weighted:
             changed = changed or self._pushed.get(layer) != layer._version
         if changed:
             # what only the engine knows must not be overwritten by the layers' older values
             self.pull()
-            push(self._stack, self._network)
-            self._pushed = {layer: layer._version for layer in self._stack.weighted}
+            push(self._chain, self._network)
+            self._pushed = {layer: layer._version for layer in self._chain.weighted}
         if self._held is not None:
             versions = [layer._version for layer in self._held[0].weighted]
             if versions != self._held_versions:
@@ -196,12 +196,12 @@ class LayeredModel:
         """The stack of all layers with an engine that has their present weights."""
         network = self._engine()
         if self._held is None:
-            return self._stack, network
+            return self._chain, network
         self.pull()
-        stack = stack_of(self._layers)
-        network = _new_network(stack)
-        push(stack, network)
-        return stack, network
+        chain = chain_of(self._layers)
+        network = _new_network(chain)
+        push(chain, network)
+        return chain, network
 
     def touch(self):
         """Note that the engine's weights are newer than the layers'."""
@@ -215,7 +215,7 @@ class LayeredModel:
         late = [layer for layer in self._pushed if layer._newer is self]
         if not late:
             return
-        found = pull(self._stack, self._network)
+        found = pull(self._chain, self._network)
         for layer in late:
             layer._newer = None
             layer._values.update(found[layer])
@@ -242,7 +242,7 @@ class LayeredModel:
         state = dict(vars(self))
         if self._network is not None and self.optimizer is not None:
             state["_memory"] = self._optimizer_state()
-        state.update(_network=None, _stack=None, _held=None, _pushed={}, _held_versions=(), history=None)
+        state.update(_network=None, _chain=None, _held=None, _pushed={}, _held_versions=(), history=None)
         return state
 
     def __setstate__(self, state):
@@ -339,7 +339,7 @@ class LayeredModel:
         (print if print_fn is None else print_fn)("\n".join(text))
 
 
-def _new_network(stack):
+def _new_network(chain):
     """An engine for built layers."""
-    first = stack.units[0].dense
-    return network_of(stack, first.input_shape[1], first.value("kernel").dtype)
+    first = chain.units[0].dense
+    return network_of(chain, first.input_shape[1], first.value("kernel").dtype)

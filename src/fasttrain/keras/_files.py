@@ -4,11 +4,10 @@ import os
 
 import numpy as np
 
-from fasttrain import layers, models
 from fasttrain._core.specs import Spec
 from fasttrain._files.archive import ArchiveKind
 from fasttrain._files.plain import DECODING_ERRORS, Decoder, Encoder
-from fasttrain.keras import losses, metrics, optimizers
+from fasttrain.keras import layers, losses, metrics, optimizers
 from fasttrain.keras._registry import serialized
 from fasttrain.training.checkpoints import load_checkpoint
 from fasttrain.training.engine import from_layers, restore
@@ -25,12 +24,12 @@ def save_model(model, path, overwrite):
     if not model.built:
         model.build()
     model._engine()
-    stack = [] if model._input is None else [model._input]
+    given = [] if model._input is None else [model._input]
     content = {
         "name": model.name,
         "layers": [
             {"class_name": type(layer).__name__, "config": layer.get_config(), "given_shape": layer.given_shape}
-            for layer in [*stack, *model.layers]
+            for layer in [*given, *model.layers]
         ],
         "input_shape": list(model.input_shape[1:]),
         # not get_weights(), which rounds the moving statistics
@@ -73,14 +72,14 @@ def _is_checkpoint(path):
     return os.path.exists(os.path.join(path, "checkpoint.json")) and not os.path.exists(os.path.join(path, _KIND.index))
 
 
-def load_weights(model, path):
-    """See Sequential.load_weights."""
+def load_weights(model, path, kind):
+    """See Sequential.load_weights; ``kind`` is Sequential."""
     if not _is_checkpoint(path):
-        model.set_weights(load_model(path, compile=False).get_weights())
+        model.set_weights(load_model(path, False, kind).get_weights())
         return
     network, checkpoint = model._engine(), load_checkpoint(path)
     checkpoint.require({
-        "layers": [model._stack.units[0].dense.input_shape[1], *model._stack.widths],
+        "layers": [model._chain.units[0].dense.input_shape[1], *model._chain.widths],
         "activations": [list(pair) for pair in network.activations],
         "fit_intercept": np.asarray(network.fit_intercept).tolist(),
         "normalize": list(network.normalize),
@@ -91,8 +90,8 @@ def load_weights(model, path):
     model.touch()
 
 
-def load_model(path, compile):
-    """See :func:`fasttrain.models.load_model`."""
+def load_model(path, compile, kind):
+    """See :func:`fasttrain.keras.models.load_model`; ``kind`` is Sequential."""
     if os.path.isfile(path):
         raise ValueError(f"{os.fspath(path)} is a file; a model of fasttrain is a folder, which Sequential.save writes")
     if _is_checkpoint(path):
@@ -106,13 +105,13 @@ def load_model(path, compile):
         content = decoder(index["sequential"])
         if decoder.unused:
             raise ValueError(f"no part of the model uses array {min(decoder.unused)!r}")
-        return _model(content, compile)
+        return _model(content, compile, kind)
     except DECODING_ERRORS as error:
         raise ValueError(f"{os.path.join(path, _KIND.index)} does not describe a model: {error}") from error
 
 
-def _model(content, compile):
-    model = models.Sequential(name=content["name"])
+def _model(content, compile, kind):
+    model = kind(name=content["name"])
     for entry in content["layers"]:
         kind = _LAYERS.get(entry["class_name"])
         if kind is None or kind is layers.Layer:

@@ -4,12 +4,11 @@ import time
 
 import numpy as np
 
-from fasttrain import _keras_data as data
 from fasttrain._kernels.losses import loss_and_gradient
 from fasttrain._kernels.threads import get_num_threads, thread_budget
-from fasttrain._stack import penalty_of
 from fasttrain.callbacks import Callback, LearningRateScheduler, ReduceLROnPlateau
-from fasttrain.keras import metrics as metric_functions
+from fasttrain.keras import _data as data, metrics as metric_functions
+from fasttrain.keras._chain import penalty_of
 from fasttrain.keras.activations import linear
 from fasttrain.schedules import Constant, Schedule
 from fasttrain.training import DivergenceError, Plan, train
@@ -20,17 +19,17 @@ class Objective:
 
     Parameters
     ----------
-    stack : fasttrain._stack.Stack
+    chain : fasttrain.keras._chain.Chain
     loss : fasttrain.keras.losses.Loss
     metrics, weighted_metrics : list
         What :func:`fasttrain.keras.metrics.get` takes.
     """
 
-    def __init__(self, stack, loss, metrics, weighted_metrics):
-        self.stack = stack
+    def __init__(self, chain, loss, metrics, weighted_metrics):
+        self.chain = chain
         self.loss = loss
-        self.k = stack.n_outputs
-        self.kernel, self.activation = loss.engine(stack.activation)
+        self.k = chain.n_outputs
+        self.kernel, self.activation = loss.engine(chain.activation)
         self.scale = 1.0 / self.k if loss.mean_over_outputs else 1.0
         self.metrics = []
         seen = {}
@@ -56,7 +55,7 @@ class Objective:
         """The metrics of raw outputs, by name."""
         if not self.metrics:
             return {}
-        predictions = data.activated(raw, self.stack.activation)
+        predictions = data.activated(raw, self.chain.activation)
         found = {}
         for name, metric, weighted in self.metrics:
             metric.reset_state()
@@ -71,12 +70,12 @@ class Objective:
         target, weight = rows.target, rows.weight
         if self.kernel == "softmax_crossentropy" and target.shape[1] > 1:
             total = _crossentropy_of_shares(target, z, weight)
-            return {"loss": total / len(rows.x) + penalty_of(self.stack), **self.values(rows.y, raw, rows.weight)}
+            return {"loss": total / len(rows.x) + penalty_of(self.chain), **self.values(rows.y, raw, rows.weight)}
         if self.loss.mean_over_outputs and self.k > 1 and weight is not None:
             weight = np.repeat(weight, self.k)
             target, z = target.reshape(-1, 1), z.reshape(-1, 1)
         total = loss_and_gradient(self.kernel, target, z, weight, self.loss.parameter, None, True, threads)
-        value = total * self.scale / len(rows.x) + penalty_of(self.stack)
+        value = total * self.scale / len(rows.x) + penalty_of(self.chain)
         return {"loss": value, **self.values(rows.y, raw, rows.weight)}
 
 

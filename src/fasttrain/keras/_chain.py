@@ -4,10 +4,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from fasttrain import _keras_data as data
 from fasttrain._kernels.network import Network
+from fasttrain.keras import _data as data
 from fasttrain.keras.activations import linear
-from fasttrain.layers import Activation, BatchNormalization, Dense, Dropout, Flatten, InputLayer
+from fasttrain.keras.layers import Activation, BatchNormalization, Dense, Dropout, Flatten, InputLayer
 
 _ORDER = "each Dense may be followed by Activation, BatchNormalization (before or after it) and Dropout, in this order"
 
@@ -31,7 +31,7 @@ class Unit:
 
 
 @dataclass
-class Stack:
+class Chain:
     """A model as the engine sees it.
 
     Attributes
@@ -84,32 +84,32 @@ def _refuse(layer, why):
     raise ValueError(f"layer {layer.name!r} ({type(layer).__name__}) {why}: {_ORDER}")
 
 
-def stack_of(layers):
-    """The :class:`Stack` of a model's layers, its input left out.
+def chain_of(layers):
+    """The :class:`Chain` of a model's layers, its input left out.
 
     Raises
     ------
     ValueError
         When the layers stand in an order that the engine does not have; the message names the layer.
     """
-    stack = Stack()
+    chain = Chain()
     for place, layer in enumerate(layers):
-        unit = stack.units[-1] if stack.units else None
+        unit = chain.units[-1] if chain.units else None
         if isinstance(layer, InputLayer):
             _refuse(layer, "is an input after other layers")
         elif isinstance(layer, Dense):
-            stack.units.append(Unit(layer, layer.activation, stage=int(layer.activation != linear)))
+            chain.units.append(Unit(layer, layer.activation, stage=int(layer.activation != linear)))
         elif isinstance(layer, Flatten):
             if place:
                 _refuse(layer, "must be the first layer")
         elif isinstance(layer, Dropout):
             if unit is None:
-                stack.rate = _both(stack.rate, layer.rate)
+                chain.rate = _both(chain.rate, layer.rate)
             else:
                 unit.rate = _both(unit.rate, layer.rate)
                 unit.stage = 3
             if layer.seed is not None:
-                stack.seeds.append(layer.seed)
+                chain.seeds.append(layer.seed)
         elif unit is None:
             what = "StandardScaler of fasttrain.preprocessing normalizes inputs" if isinstance(
                 layer, BatchNormalization) else "the input has no activation"
@@ -127,50 +127,50 @@ def stack_of(layers):
             unit.stage = 2 if unit.stage else 0
         else:
             _refuse(layer, "is not a layer that the engine has")
-    if not stack.units:
+    if not chain.units:
         raise ValueError("a model must have a Dense layer at least")
-    for unit in stack.units[:-1]:
+    for unit in chain.units[:-1]:
         if unit.activation.name == "softmax":
             _refuse(unit.dense, "has activation 'softmax', which only the last Dense may have")
-    last = stack.units[-1]
+    last = chain.units[-1]
     if last.normalization is not None or last.rate:
         _refuse(last.dense, "is the last Dense, after which there is no BatchNormalization or Dropout")
-    return stack
+    return chain
 
 
-def frozen_and_trained(stack):
-    """The units below the lowest trainable one as a :class:`Stack` of their own, None without any, and the others.
+def frozen_and_trained(chain):
+    """The units below the lowest trainable one as a :class:`Chain` of their own, None without any, and the others.
 
     Nothing reaches the trained units from below them but features, which are the same in every epoch: what Keras
     computes anew for every batch is computed once. Where a layer that is not trainable stands elsewhere, the whole
-    stack comes back, its ``untrainable`` set.
+    chain comes back, its ``untrainable`` set.
     """
-    trainable = [{layer.trainable for layer in unit.weighted} for unit in stack.units]
+    trainable = [{layer.trainable for layer in unit.weighted} for unit in chain.units]
     if all(flags == {True} for flags in trainable):
-        return None, stack
+        return None, chain
     n = next((i for i, flags in enumerate(trainable) if flags != {False}), len(trainable))
-    for unit, flags in zip(stack.units[n:], trainable[n:]):
+    for unit, flags in zip(chain.units[n:], trainable[n:]):
         if flags != {True}:
             layer = next(layer for layer in unit.weighted if not layer.trainable)
-            stack.untrainable = (
+            chain.untrainable = (
                 f"layer {layer.name!r} has trainable=False above or beside a layer that is trained; the engine holds "
                 "the first layers only, each Dense together with its BatchNormalization")
-            return None, stack
-    if n == len(stack.units):
-        stack.untrainable = "all layers have trainable=False, so there is nothing to train"
-        return None, stack
-    if stack.rate or any(unit.rate for unit in stack.units[:n - 1]):
-        stack.untrainable = (
-            f"a Dropout comes before layer {stack.units[n - 1].dense.name!r}, which has trainable=False; what such "
+            return None, chain
+    if n == len(chain.units):
+        chain.untrainable = "all layers have trainable=False, so there is nothing to train"
+        return None, chain
+    if chain.rate or any(unit.rate for unit in chain.units[:n - 1]):
+        chain.untrainable = (
+            f"a Dropout comes before layer {chain.units[n - 1].dense.name!r}, which has trainable=False; what such "
             "layers put out is computed once, so it must be the same in every epoch")
-        return None, stack
-    return Stack(stack.units[:n]), Stack(stack.units[n:], stack.units[n - 1].rate, stack.seeds)
+        return None, chain
+    return Chain(chain.units[:n]), Chain(chain.units[n:], chain.units[n - 1].rate, chain.seeds)
 
 
-def features_of(stack, network, x, n_threads):
+def features_of(chain, network, x, n_threads):
     """What frozen units, and the engine of their weights, make of rows: all that the trained ones see of them."""
     z = network.raw_predict(data.flat(x), n_threads)
-    top = stack.units[-1]
+    top = chain.units[-1]
     if top.normalization is None:
         return np.ascontiguousarray(data.activated(z, top.activation))
     gain, shift, mean, variance = (top.normalization.value(name) for name in top.normalization.weight_names)
@@ -186,21 +186,21 @@ def _both(rate, other):
     return 1 - (1 - rate) * (1 - other)
 
 
-def network_of(stack, n_features, dtype):
+def network_of(chain, n_features, dtype):
     """A new engine for the stack; its weights are those of the layers once :func:`push` has been called."""
-    hidden = stack.units[:-1]
-    biases = [unit.dense.use_bias for unit in stack.units]
+    hidden = chain.units[:-1]
+    biases = [unit.dense.use_bias for unit in chain.units]
     options = {}
     if any(unit.normalization is not None for unit in hidden):
         options["normalize"] = [
             None if unit.normalization is None else "before" if unit.before else "after" for unit in hidden
         ]
     network = Network(
-        n_features, stack.n_outputs, dtype, biases[0] if len(set(biases)) == 1 else biases,
-        hidden=stack.widths[:-1],
+        n_features, chain.n_outputs, dtype, biases[0] if len(set(biases)) == 1 else biases,
+        hidden=chain.widths[:-1],
         activations=[(unit.activation.name, float(unit.activation.parameter)) for unit in hidden], **options,
     )
-    penalties = [unit.dense.kernel_regularizer for unit in stack.units]
+    penalties = [unit.dense.kernel_regularizer for unit in chain.units]
     # the engine halves the squares, Keras does not
     l1 = [0.0 if one is None else one.l1 for one in penalties]
     l2 = [0.0 if one is None else 2.0 * one.l2 for one in penalties]
@@ -208,13 +208,13 @@ def network_of(stack, n_features, dtype):
         network.set_penalty(l1[0], l2[0])
     else:
         network.set_penalty(l1, l2)
-    limits = [unit.dense.kernel_constraint for unit in stack.units]
+    limits = [unit.dense.kernel_constraint for unit in chain.units]
     if any(limit is not None for limit in limits):
         network.set_max_norm([np.inf if limit is None else limit.max_value for limit in limits])
-    if stack.drops:
-        network.set_dropout([stack.rate, *(unit.rate for unit in hidden)])
-    if stack.normalizations:
-        settings = {(layer.momentum, layer.epsilon) for layer in stack.normalizations}
+    if chain.drops:
+        network.set_dropout([chain.rate, *(unit.rate for unit in hidden)])
+    if chain.normalizations:
+        settings = {(layer.momentum, layer.epsilon) for layer in chain.normalizations}
         if len(settings) > 1:
             raise ValueError(
                 "all BatchNormalization layers of a model must have one momentum and one epsilon, got "
@@ -224,35 +224,35 @@ def network_of(stack, n_features, dtype):
     return network
 
 
-def penalty_of(stack):
+def penalty_of(chain):
     """The regularization of all layers, a float."""
     return sum(
         unit.dense.kernel_regularizer(unit.dense.value("kernel"))
-        for unit in stack.units if unit.dense.kernel_regularizer is not None
+        for unit in chain.units if unit.dense.kernel_regularizer is not None
     )
 
 
-def push(stack, network):
+def push(chain, network):
     """The layers' weights into the engine."""
-    coefs = [unit.dense.value("kernel") for unit in stack.units]
+    coefs = [unit.dense.value("kernel") for unit in chain.units]
     biases = [
         unit.dense.value("bias") if unit.dense.use_bias else np.zeros(unit.dense.units, dtype=coef.dtype)
-        for unit, coef in zip(stack.units, coefs)
+        for unit, coef in zip(chain.units, coefs)
     ]
     network.parameters[:] = network.pack_layers(coefs, biases)
-    normalized = zip(stack.normalizations, network.gains_and_shifts(network.parameters), network.moving_statistics())
+    normalized = zip(chain.normalizations, network.gains_and_shifts(network.parameters), network.moving_statistics())
     for layer, (gain, shift), (mean, variance) in normalized:
         for name, view in zip(layer.weight_names, (gain, shift, mean, variance)):
             view[:] = layer.value(name)
 
 
-def pull(stack, network):
+def pull(chain, network):
     """The engine's weights, from a layer to the array of each of its weights."""
     coefs, biases = network.unpack_layers(network.parameters)
     found = {}
-    for unit, coef, bias in zip(stack.units, coefs, biases):
+    for unit, coef, bias in zip(chain.units, coefs, biases):
         found[unit.dense] = {"kernel": coef, "bias": bias} if unit.dense.use_bias else {"kernel": coef}
-    normalized = zip(stack.normalizations, network.gains_and_shifts(network.parameters), network.moving_statistics())
+    normalized = zip(chain.normalizations, network.gains_and_shifts(network.parameters), network.moving_statistics())
     for layer, (gain, shift), (mean, variance) in normalized:
         found[layer] = {
             name: view.copy() for name, view in zip(layer.weight_names, (gain, shift, mean, variance))
