@@ -14,8 +14,9 @@ import pytest
 from rich.console import Console
 from sklearn.datasets import load_breast_cancer
 
-from fasttrain import _fitting, cli, demo
-from fasttrain._tutorial import RULES
+from fasttrain import cli
+from fasttrain.cli import _fitting, demo
+from fasttrain.cli._tutorial import RULES
 from fasttrain.persistence import load
 from fasttrain.preprocessing import TablePreprocessor
 
@@ -338,7 +339,7 @@ def test_ctrl_c_leaves_nothing(tmp_path, stage):
     table.to_csv(tmp_path / "data.csv", index=False)
     process = subprocess.Popen(
         [sys.executable, "-c",
-         "import sys\nfrom fasttrain import _fitting, cli\n"
+         "import sys\nfrom fasttrain import cli\nfrom fasttrain.cli import _fitting\n"
          "begin = _fitting.Watch.on_train_begin\n"
          "def told(self, n):\n    begin(self, n)\n    print('training', flush=True)\n"
          "_fitting.Watch.on_train_begin = told\n"

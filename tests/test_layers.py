@@ -16,10 +16,10 @@ LAYERS = [
     {"training", "callbacks", "checkpoints"},
     {"descent", "linear_model", "stochastic_linear",
      "neural_network", "models", "layers", "preprocessing",
-     "model_selection", "inspection", "plotting", "interop", "patch", "persistence", "_conversion", "_replacements",
+     "model_selection", "inspection", "plotting", "interop", "patch", "persistence", "_conversion",
      "_twins", "keras",
      "rate_finder", "_estimators"},
-    {"cli", "__main__", "demo", "_commands", "_csv", "_fitting", "_tutorial"},
+    {"cli", "__main__"},
 ]  # fmt: skip
 LAYER_OF = {name: i for i, layer in enumerate(LAYERS) for name in layer}
 

@@ -22,7 +22,7 @@ from sklearn.utils.validation import check_is_fitted
 
 import fasttrain
 from fasttrain import cli, interop, patch
-from fasttrain._replacements import replacement
+from fasttrain.patch._replacements import replacement
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -448,16 +448,16 @@ def test_cross_validation_is_scikit_learns(patched):
 
 
 def test_a_replaced_pipeline_is_a_batch(patched, monkeypatch):
-    from fasttrain.model_selection import _batch
+    from fasttrain.model_selection.batch import planner
 
     runs = []
-    run = _batch.Batch.run
+    run = planner.Batch.run
 
     def counted(self, candidates):
         runs.append(len(candidates))
         return run(self, candidates)
 
-    monkeypatch.setattr(_batch.Batch, "run", counted)
+    monkeypatch.setattr(planner.Batch, "run", counted)
     model = make_pipeline(sklearn.preprocessing.StandardScaler(), sklearn.linear_model.SGDRegressor(random_state=0))
     sklearn.model_selection.GridSearchCV(model, {"sgdregressor__alpha": [1e-4, 1e-2]}, cv=3).fit(X, X[:, 0])
     sklearn.model_selection.cross_val_score(model, X, X[:, 0])

@@ -11,7 +11,7 @@ from sklearn.datasets import make_classification
 
 from fasttrain.linear_model import LinearClassifier, SGDClassifier
 from fasttrain.model_selection import GridSearchCV, RacingSearchCV, cross_validate
-from fasttrain.model_selection._batch import Batch
+from fasttrain.model_selection.batch.planner import Batch
 from fasttrain.neural_network import MLPClassifier
 
 pytestmark = pytest.mark.filterwarnings("ignore")

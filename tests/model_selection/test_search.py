@@ -73,7 +73,7 @@ def both(kind, estimator, grid, data, **options):
 @pytest.fixture
 def batches(monkeypatch):
     """Counts the searches that went through a batch."""
-    from fasttrain.model_selection._batch import Batch
+    from fasttrain.model_selection.batch.planner import Batch
 
     made = []
     run = Batch.run

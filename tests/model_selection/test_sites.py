@@ -10,7 +10,7 @@ from sklearn.pipeline import make_pipeline
 
 from fasttrain.linear_model import LinearClassifier, SGDClassifier
 from fasttrain.model_selection import GridSearchCV
-from fasttrain.model_selection._sites import FoldMoments
+from fasttrain.model_selection.batch.folds import FoldMoments
 from fasttrain.neural_network import MLPClassifier
 from fasttrain.preprocessing import MinMaxScaler, StandardScaler
 

@@ -7,10 +7,10 @@ from sklearn import model_selection
 from sklearn.base import is_classifier
 from sklearn.utils import check_random_state, indexable
 
-from fasttrain.model_selection._batch import batch_for, is_routed
 from fasttrain.model_selection._progress import progress_bar
-from fasttrain.model_selection._sites import folds_of
-from fasttrain.model_selection._stand_in import Answers, FoldNumbers, InOrder, Recorder, StandIn, look_ups
+from fasttrain.model_selection.batch.answers import Answers, FoldNumbers, InOrder, Recorder, StandIn, look_ups
+from fasttrain.model_selection.batch.folds import folds_of
+from fasttrain.model_selection.batch.planner import batch_for, is_routed
 
 __all__ = ["learning_curve", "validation_curve"]
 

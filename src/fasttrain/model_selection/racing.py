@@ -12,8 +12,8 @@ from sklearn.utils import compute_class_weight
 
 from fasttrain._core.checks import check_integer, check_real
 from fasttrain._kernels.threads import num_threads
-from fasttrain.model_selection._batch import Batch, Outcome, parts_of
-from fasttrain.model_selection._sites import gathered, sites_of, take, transformed
+from fasttrain.model_selection.batch.folds import gathered, sites_of, take_rows, transformed
+from fasttrain.model_selection.batch.planner import Batch, Outcome, parts_of
 from fasttrain.model_selection.search import BatchSearch
 
 __all__ = ["RacingSearchCV"]
@@ -70,7 +70,7 @@ class _Race(Batch):
                 job.done = True
         if not jobs:
             return
-        X_train, y_train = take(X, train), take(self.y, train)
+        X_train, y_train = take_rows(X, train), take_rows(self.y, train)
         rows = gathered(X)
         for job in jobs:
             job.steps = site.fitted

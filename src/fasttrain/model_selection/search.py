@@ -11,10 +11,10 @@ from sklearn.dummy import DummyRegressor
 from sklearn.model_selection import ParameterGrid, ParameterSampler
 from sklearn.utils import indexable
 
-from fasttrain.model_selection._batch import Batch, batch_for, is_followed, is_routed, parts_of
 from fasttrain.model_selection._progress import progress_bar
-from fasttrain.model_selection._sites import folds_of
-from fasttrain.model_selection._stand_in import Answers, FoldNumbers, StandIn, look_ups
+from fasttrain.model_selection.batch.answers import Answers, FoldNumbers, StandIn, look_ups
+from fasttrain.model_selection.batch.folds import folds_of
+from fasttrain.model_selection.batch.planner import Batch, batch_for, is_followed, is_routed, parts_of
 
 __all__ = ["BatchSearch", "GridSearchCV", "RandomizedSearchCV"]
 

@@ -8,10 +8,10 @@ from sklearn.base import BaseEstimator, clone, is_classifier, is_regressor
 from sklearn.metrics import get_scorer
 from sklearn.utils import indexable
 
-from fasttrain.model_selection._batch import batch_for, is_routed
 from fasttrain.model_selection._progress import progress_bar
-from fasttrain.model_selection._sites import folds_of, take as _take
-from fasttrain.model_selection._stand_in import Answers, FoldNumbers, InOrder, PredictionStandIn, StandIn, look_ups
+from fasttrain.model_selection.batch.answers import Answers, FoldNumbers, InOrder, PredictionStandIn, StandIn, look_ups
+from fasttrain.model_selection.batch.folds import folds_of, take_rows
+from fasttrain.model_selection.batch.planner import batch_for, is_routed
 
 __all__ = ["cross_val_predict", "cross_val_score", "cross_validate"]
 
@@ -45,7 +45,7 @@ class _PooledPredictions(BaseEstimator):
         for estimator, rows in zip(self.estimators, self.rows):
             if method != "predict" and not np.array_equal(estimator.classes_, self.classes_):
                 raise ValueError(f"a training part lacks a class, so {method} cannot be pooled over the folds")
-            for row, value in zip(rows, getattr(estimator, method)(_take(self.X, rows))):
+            for row, value in zip(rows, getattr(estimator, method)(take_rows(self.X, rows))):
                 parts[row] = value
         return np.asarray([parts[number] for number in np.asarray(numbers).ravel()])
 
@@ -131,11 +131,11 @@ def cross_validate(estimator, X, y=None, *, groups=None, scoring=None, cv=None, 
         pool = _PooledPredictions(results["estimator"], [test for _, test in folds], X)
         numbers = np.concatenate([test for _, test in folds])
     for key, scorer in scorers.items():
-        score = scorer(pool, numbers.reshape(-1, 1), np.asarray(_take(y, numbers))) if fitted.all() else error_score
+        score = scorer(pool, numbers.reshape(-1, 1), np.asarray(take_rows(y, numbers))) if fitted.all() else error_score
         results[f"test_{key}"] = np.full(len(folds), score)
         if return_train_score:
             results[f"train_{key}"] = np.array([
-                scorer(model, _take(X, train), _take(y, train)) if good else error_score
+                scorer(model, take_rows(X, train), take_rows(y, train)) if good else error_score
                 for model, (train, _), good in zip(results["estimator"], folds, fitted)
             ])
     if not return_estimator:

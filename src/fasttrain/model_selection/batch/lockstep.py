@@ -17,10 +17,9 @@ from fasttrain.linear_model import _descents
 from fasttrain.linear_model._sgd_base import SHARED, StochasticLinear
 from fasttrain.linear_model._sgd_classifier import SGDClassifier, classifier_problems
 from fasttrain.linear_model._sgd_regressor import SGDRegressor, regressor_problem
-from fasttrain.model_selection._scores import of_predictions
-from fasttrain.model_selection._sites import gathered, sites_of, transformed
+from fasttrain.model_selection.batch.folds import gathered, sites_of, transformed
+from fasttrain.model_selection.batch.scores import of_predictions
 
-__all__ = ["run"]
 
 # Candidates that share one reading of the rows: their weights have to stay in the fastest cache.
 MOST_TOGETHER = 32

@@ -1,7 +1,7 @@
 """The fits of a cross-validation, all candidates over all folds: grouped, trained together, scored together.
 
 Per-sample descents that share a row order walk it in lockstep, and all folds of such groups go to the kernel at once
-(:mod:`._lockstep`). Full-batch linear fits are columns of one matrix product (:mod:`._stacks`). Everything else is
+(:mod:`.lockstep`). Full-batch linear fits are columns of one matrix product (:mod:`.columns`). Everything else is
 fitted one to a thread, the largest first.
 """
 
@@ -28,12 +28,11 @@ from fasttrain._kernels.threads import get_num_threads, num_threads
 from fasttrain.callbacks import Callback, as_callbacks
 from fasttrain.linear_model import LinearClassifier, LinearRegressor, SGDClassifier, SGDRegressor
 from fasttrain.linear_model._base import LinearModel
-from fasttrain.model_selection import _lockstep, _stacks
-from fasttrain.model_selection._scores import Scoring, linear_predictions, of_prediction, of_probabilities
-from fasttrain.model_selection._sites import FoldMoments, take
+from fasttrain.model_selection.batch import columns, lockstep
+from fasttrain.model_selection.batch.folds import FoldMoments, take_rows
+from fasttrain.model_selection.batch.scores import Scoring, linear_predictions, of_prediction, of_probabilities
 from fasttrain.neural_network import MLPClassifier, MLPRegressor
 
-__all__ = ["Batch", "Job", "Outcome", "batch_for", "is_followed", "is_routed"]
 
 MODELS = (SGDClassifier, SGDRegressor, MLPClassifier, MLPRegressor, LinearClassifier, LinearRegressor)
 TRAINED_IN_PLACE = (MLPClassifier, MLPRegressor, LinearClassifier, LinearRegressor)
@@ -237,7 +236,7 @@ class Batch:
             job for number, params in enumerate(candidates) for job in self._jobs_of(number, params)
         ]
         self.tell()
-        self._run_pool(_stacks.run(self, _lockstep.run(self, self.jobs)))
+        self._run_pool(columns.run(self, lockstep.run(self, self.jobs)))
         return self.outcomes(range(len(candidates)))
 
     def outcomes(self, numbers):
@@ -350,7 +349,7 @@ class Batch:
                     if hasattr(model, "callbacks"):
                         model.callbacks = [*as_callbacks(callbacks), _Cancel(self.cancel)]
                     options = {} if self.weights is None else {"sample_weight": self.weights[train]}
-                    job.whole.fit(self._training_rows(job, train), take(self.y, train), **options)
+                    job.whole.fit(self._training_rows(job, train), take_rows(self.y, train), **options)
                 finally:
                     if hasattr(model, "callbacks"):
                         model.callbacks = callbacks
@@ -378,7 +377,7 @@ class Batch:
         model = job.whole
         if own_class(model) in TRAINED_IN_PLACE and self.matrix is not None:
             return RowsOf(self.matrix, train)
-        return take(self.X, train)
+        return take_rows(self.X, train)
 
     # ---- scores ----
 
@@ -429,7 +428,7 @@ class Batch:
             if direct or (data is not None and not hasattr(job.model, "feature_names_in_")):
                 model, rows_of = job.model, data
             else:
-                model, rows_of = self.whole_of(job), partial(take, self.X)
+                model, rows_of = self.whole_of(job), partial(take_rows, self.X)
             if not hasattr(model, method):
                 continue
             try:
@@ -445,7 +444,7 @@ class Batch:
         if not missing:
             return
         model = self.whole_of(job)
-        X, y = take(self.X, rows), take(self.y, rows)
+        X, y = take_rows(self.X, rows), take_rows(self.y, rows)
         options = {"sample_weight": self.weights[rows]} if self.weighted_scores else {}
         for key in missing:
             try:

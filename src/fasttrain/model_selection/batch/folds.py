@@ -12,8 +12,6 @@ from fasttrain._core.checks import check_bool
 from fasttrain.preprocessing import StandardScaler
 from fasttrain.preprocessing.scaling import column_moments, merge_moments
 
-__all__ = ["FoldMoments", "Site", "folds_of", "gathered", "sites_of", "take", "transformed"]
-
 
 @dataclass(eq=False)
 class Site:
@@ -25,7 +23,7 @@ class Site:
     fitted: list = field(default_factory=list)
 
 
-def take(X, rows):
+def take_rows(X, rows):
     """The rows of a table, a matrix or a list."""
     if X is None:
         return None
@@ -70,11 +68,11 @@ def transformed(batch, site, merged=False):
     than a fold's own pass: not for per-sample descents, some of which magnify a last digit into another model.
     """
     train, X = batch.folds[site.fold][0], batch.X
-    y = take(batch.y, train)
+    y = take_rows(batch.y, train)
     for number, (name, step) in enumerate(site.steps):
         fitted = batch.moments.scaler(step, site.fold) if merged and number == 0 else None
         if fitted is None:
-            fitted = clone(step).fit(take(X, train), y)
+            fitted = clone(step).fit(take_rows(X, train), y)
         X = fitted.transform(X)
         site.fitted.append((name, fitted))
     return X

@@ -23,7 +23,7 @@ from threadpoolctl import threadpool_limits
 from fasttrain import optimizers
 from fasttrain._files.atomic import write_folder
 from fasttrain._kernels.threads import num_threads
-from fasttrain._tutorial import NumpyClassifier, NumpyRegressor
+from fasttrain.cli._tutorial import NumpyClassifier, NumpyRegressor
 from fasttrain.linear_model import LinearClassifier, LinearRegressor
 from fasttrain.model_selection import KFold, LeaveOneOut, StratifiedKFold, cross_val_predict, cross_validate
 from fasttrain.preprocessing import StandardScaler, TablePreprocessor, drop_duplicates, drop_missing, drop_outliers

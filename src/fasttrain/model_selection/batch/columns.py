@@ -13,12 +13,11 @@ from fasttrain._kernels.network import Network
 from fasttrain._kernels.threads import thread_budget
 from fasttrain.linear_model import LinearClassifier, LinearRegressor
 from fasttrain.linear_model._base import LinearModel
-from fasttrain.model_selection._sites import gathered, sites_of, transformed
+from fasttrain.model_selection.batch.folds import gathered, sites_of, transformed
 from fasttrain.schedules import ReduceOnPlateau
 from fasttrain.training import FitResult, Stopping, configure
 from fasttrain.training.results import diverged
 
-__all__ = ["run"]
 
 # Outputs of a stack: enough of them to be worth laying X out, few enough that their predictions stay in cache.
 STACK_OUTPUTS = 64

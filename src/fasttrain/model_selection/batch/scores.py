@@ -5,7 +5,6 @@ from scipy.special import xlogy
 from sklearn.base import is_classifier, is_regressor
 from sklearn.metrics import check_scoring, get_scorer_names
 
-__all__ = ["Scoring", "linear_predictions"]
 
 _QUICK_OF_CLASSES = frozenset({"accuracy", "neg_log_loss"})
 _QUICK_OF_NUMBERS = frozenset({

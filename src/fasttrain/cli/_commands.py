@@ -26,7 +26,7 @@ def commands():
 def demo(interrupts, out):
     """Clean, encode, scale, train and cross-validate four real tables, beside NumPy and scikit-learn."""
     _require_folder(out)
-    from fasttrain.demo import WIDTH, run
+    from fasttrain.cli.demo import WIDTH, run
 
     console = Console()
     run(out, console if console.is_terminal else Console(width=WIDTH), interrupts.check)
@@ -94,7 +94,7 @@ def fit(interrupts, data, target, out, sep, leave_out, categorical, drop_missing
     Scaling and encoding are learnt anew in every fold. The folder gets the model (JSON and raw arrays),
     results.json and, with matplotlib, loss.png.
     """
-    from fasttrain import _fitting
+    from fasttrain.cli import _fitting
 
     if drop_missing and impute:
         raise ValueError("--drop-missing and --impute exclude each other: pass one of them")
@@ -159,7 +159,7 @@ def _show(console, summary):
 )  # fmt: skip
 def predict(folder, data, out, proba, unknown):
     """Predict the rows of the CSV file DATA with the model in DIR."""
-    from fasttrain import _fitting
+    from fasttrain.cli import _fitting
     from fasttrain._files.atomic import write_file
 
     if out is not None and (out.is_dir() or not out.parent.is_dir()):

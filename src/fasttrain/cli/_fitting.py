@@ -12,8 +12,8 @@ import pandas as pd
 from sklearn.pipeline import Pipeline
 
 from fasttrain import __version__, persistence
-from fasttrain._csv import read_table
 from fasttrain.callbacks import Callback
+from fasttrain.cli._csv import read_table
 from fasttrain.linear_model import LinearClassifier, LinearRegressor
 from fasttrain.model_selection import KFold, LeaveOneOut, StratifiedKFold, cross_validate
 from fasttrain.preprocessing import TablePreprocessor, drop_duplicates, drop_missing, drop_outliers

@@ -70,7 +70,7 @@ def main(arguments=None):
         return 2
     import click
 
-    from fasttrain._commands import commands
+    from fasttrain.cli._commands import commands
 
     with Interrupts() as interrupts:
         try:

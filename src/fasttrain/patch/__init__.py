@@ -35,8 +35,8 @@ from sklearn.utils import indexable
 
 from fasttrain import interop as _interop  # noqa: F401  (while scikit-learn's names are its own)
 from fasttrain import linear_model, model_selection, neural_network, preprocessing
-from fasttrain._replacements import replacement, replacement_class, replacement_function
-from fasttrain.model_selection._batch import parts_of
+from fasttrain.model_selection.batch.planner import parts_of
+from fasttrain.patch._replacements import replacement, replacement_class, replacement_function
 
 __all__ = ["patch_sklearn", "patched", "run_script", "unpatch_sklearn"]
 

@@ -8,8 +8,6 @@ about errors are scikit-learn's, whatever its version.
 import numpy as np
 from sklearn.base import BaseEstimator
 
-__all__ = ["Answers", "FoldNumbers", "InOrder", "PredictionStandIn", "Recorder", "StandIn", "look_ups"]
-
 
 class Answers:
     """Outcomes of a batch, handed out fold by fold: a fold's candidates come in their order.
