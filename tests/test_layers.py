@@ -1,4 +1,4 @@
-"""The design's order of layers, read from the import statements: everything imports downward only."""
+"""The order of the rooms, read from the import statements: everything imports downward only, and nothing in a circle."""
 
 import ast
 import re
@@ -8,20 +8,37 @@ import pytest
 
 SOURCE = Path(__file__).parent.parent / "src" / "fasttrain"
 
-# Lowest first; a module may import from its own layer and from those below it.
-LAYERS = [
-    {"_kernels"},
-    {"_core", "_files", "_tables"},
-    {"losses", "activations", "optimizers", "_optimizer_state", "penalties", "schedules", "embedding"},
-    {"training", "callbacks", "checkpoints"},
-    {"descent", "linear_model", "stochastic_linear",
-     "neural_network", "models", "layers", "preprocessing",
-     "model_selection", "inspection", "plotting", "interop", "patch", "persistence", "_conversion",
-     "_twins", "keras",
-     "rate_finder", "_estimators"},
-    {"cli", "__main__"},
+# Lowest first; a room imports from itself and from those above its line here. Imports inside functions count.
+ROOMS = [
+    "_kernels",
+    "_core",
+    "_files",
+    "_tables",
+    "activations", "losses", "penalties", "schedules", "optimizers",
+    "plotting", "embedding",
+    "callbacks",
+    "training",
+    "checkpoints",
+    "_estimators",
+    "preprocessing",
+    "linear_model",
+    "stochastic_linear",
+    "neural_network",
+    "keras",
+    "layers", "models",
+    "descent", "rate_finder",
+    "model_selection",
+    "inspection",
+    "persistence",
+    "interop",
+    "patch",
+    "cli",
+    "__main__",
 ]  # fmt: skip
-LAYER_OF = {name: i for i, layer in enumerate(LAYERS) for name in layer}
+FLOOR_OF = {name: floor for floor, name in enumerate(ROOMS)}
+
+# At most so many files and folders at the top, and no private module among them.
+MOST_ENTRIES = 36
 
 CYTHON_IMPORT = re.compile(
     r"^\s*(?:from\s+(?P<source>[\w.]+)\s+c?import\s+(?P<names>\([^)]*\)|[^\n]*)|c?import\s+(?P<plain>[\w.]+))",
@@ -29,12 +46,12 @@ CYTHON_IMPORT = re.compile(
 )
 
 MODULES = sorted(path for pattern in ("*.py", "*.pyx", "*.pxd") for path in SOURCE.rglob(pattern))
+ROOT = {SOURCE / "__init__.py", SOURCE / "__init__.pxd"}
 
 
-def unit(path):
+def room(path):
     """The top-level name inside the package that a file belongs to."""
-    first = path.relative_to(SOURCE).parts[0]
-    return first.split(".")[0]
+    return path.relative_to(SOURCE).parts[0].split(".")[0]
 
 
 def package(path):
@@ -71,44 +88,93 @@ def imports(path):
     return list(python_imports(path) if path.suffix == ".py" else cython_imports(path))
 
 
-def own_targets(path):
-    """Top-level names inside the package that a file imports."""
+def dotted(path):
+    """The name of a module; a package's is that of its folder."""
+    parts = ["fasttrain", *path.relative_to(SOURCE).with_suffix("").parts]
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+PYTHON = {dotted(path): path for path in MODULES if path.suffix in (".py", ".pyx")}
+
+
+def targets(path):
+    """Files inside the package that a file names in its imports."""
     for module, name in imports(path):
-        parts = module.split(".")
-        if parts[0] == "fasttrain":
-            if len(parts) > 1:
-                yield parts[1]
-            elif name is not None:
-                yield name
+        for candidate in (f"{module}.{name}", module):
+            found = PYTHON.get(candidate)
+            if found is not None and found not in ROOT:
+                yield found
+                break
+
+
+def circles(arrows):
+    """Groups of files each of which reaches the others (Tarjan 1972)."""
+    index, low, stack, found = {}, {}, [], []
+
+    def visit(node):
+        index[node] = low[node] = len(index)
+        stack.append(node)
+        for other in arrows[node]:
+            if other not in index:
+                visit(other)
+                low[node] = min(low[node], low[other])
+            elif other in stack:
+                low[node] = min(low[node], index[other])
+        if low[node] == index[node]:
+            group = stack[stack.index(node):]
+            del stack[stack.index(node):]
+            if len(group) > 1 or node in arrows[node]:
+                found.append(sorted(group))
+
+    for node in arrows:
+        if node not in index:
+            visit(node)
+    return found
 
 
 def test_the_readers_see_imports():
     losses = SOURCE / "losses.py"
     assert ("fasttrain._core.specs", "Registry") in imports(losses)
-    assert set(own_targets(losses)) == {"_kernels", "_core"}
+    assert {room(path) for path in targets(losses)} == {"_kernels", "_core"}
     updates = SOURCE / "_kernels" / "updates.pyx"
     assert ("fasttrain._kernels.primitives", "update_span") in imports(updates)
     assert ("cython.parallel", "prange") in imports(updates)
+    assert circles({"a": ["b"], "b": ["c"], "c": ["b"], "d": []}) == [["b", "c"]]
 
 
-def test_every_module_has_a_layer():
-    units = {unit(path) for path in MODULES} - {"__init__"}
-    assert units <= set(LAYER_OF), f"give these a layer: {sorted(units - set(LAYER_OF))}"
+def test_every_room_has_a_floor():
+    assert {room(path) for path in MODULES if path not in ROOT} == set(FLOOR_OF)
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_the_top_can_be_read():
+    entries = [path.name for path in SOURCE.iterdir() if path.name != "__pycache__"]
+    assert len(entries) <= MOST_ENTRIES
+    assert not [name for name in entries if re.fullmatch(r"_(?!_)\w*\.py", name)]
+
+
+@pytest.mark.parametrize("name", [name for name in ROOMS if (SOURCE / name / "__init__.py").exists()])
+def test_a_room_says_what_it_is_for(name):
+    said = ast.get_docstring(ast.parse((SOURCE / name / "__init__.py").read_text()))
+    assert said
+    if name.startswith("_"):
+        assert 3 <= len(said.splitlines()) <= 40
+
+
+@pytest.mark.parametrize("path", [p for p in MODULES if p not in ROOT], ids=lambda path: str(path.relative_to(SOURCE)))
 def test_imports_run_downward(path):
-    if unit(path) == "__init__":
-        # The public names; it is asked by nobody below.
-        return
-    here = LAYER_OF[unit(path)]
-    for target in own_targets(path):
-        if target == "__version__":
+    here = FLOOR_OF[room(path)]
+    for module, name in imports(path):
+        parts = module.split(".")
+        if parts[0] != "fasttrain" or (len(parts) == 1 and name in (None, "__version__")):
             continue
-        assert target in LAYER_OF, f"{path.name} imports fasttrain.{target}, which has no layer"
-        assert LAYER_OF[target] <= here, (
-            f"{path.name} (layer {here}) imports {target} (layer {LAYER_OF[target]})"
-        )
+        target = parts[1] if len(parts) > 1 else name
+        assert target in FLOOR_OF, f"{path.name} imports fasttrain.{target}, which has no floor"
+        assert FLOOR_OF[target] <= here, f"{path.name} ({room(path)}) imports {target}, which stands above it"
+
+
+def test_no_file_imports_itself_through_others():
+    arrows = {dotted(path): sorted({dotted(t) for t in targets(path)}) for path in PYTHON.values() if path not in ROOT}
+    assert circles(arrows) == []
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))
@@ -122,7 +188,7 @@ def test_only_public_names_of_scikit_learn_and_scipy(path):
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))
 def test_kernels_know_nothing_above_them(path):
-    if unit(path) == "_kernels":
+    if room(path) == "_kernels":
         assert not {module.split(".")[0] for module, _ in imports(path)} & {"sklearn", "scipy", "pandas"}
         if path.suffix in (".pyx", ".pxd"):
             assert not re.search(r"cimport\s+numpy", path.read_text()), "the build has no NumPy headers"

@@ -11,50 +11,23 @@ Examples
 array([[ 1., -2.]])
 """
 
-import sys
-from dataclasses import dataclass
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+from sklearn.utils.validation import check_array, validate_data
 
-from fasttrain import activations as _activations, losses
+from fasttrain import activations as _activations
 from fasttrain._core.checks import check_choice, check_integer, check_real
+from fasttrain._core.public import publish
+from fasttrain._estimators.networks import DenseNetwork
+from fasttrain._estimators.registry import entry_of_class
 from fasttrain._kernels import activations as kernel
 from fasttrain._kernels.threads import get_num_threads
-from fasttrain.linear_model import LinearClassifier, LinearRegressor, SGDClassifier, SGDRegressor
-from fasttrain.neural_network import MLPClassifier, MLPRegressor
-from fasttrain.neural_network._base import fold_normalization, folded_layers, normalizations
 
 __all__ = ["DenseNetwork", "activations", "dense_network", "input_gradients", "integrated_gradients"]
 
 # Elements of the widest intermediate array of one block of rows.
 _BLOCK = 1 << 22
-
-
-@dataclass(frozen=True)
-class DenseNetwork:
-    """A fitted network as plain arrays.
-
-    Attributes
-    ----------
-    coefs : list of arrays of shape (n_in, n_out)
-        Weights of each layer, from the input upwards.
-    intercepts : list of arrays of shape (n_out,)
-    activations : list of (name, parameter)
-        One for each hidden layer, as in ``fasttrain._kernels.activations.NAMES``.
-    output : str, fasttrain.activations.Activation or None
-        From raw predictions to predictions; None when these are not a smooth function of the raw ones.
-
-    Notes
-    -----
-    Batch normalization is part of the weights: before an activation of that layer's, after it of the next one's.
-    """
-
-    coefs: list
-    intercepts: list
-    activations: list
-    output: str | None = "identity"
 
 
 def dense_network(model):
@@ -79,47 +52,14 @@ def dense_network(model):
     own = getattr(model, "dense_network", None)
     if callable(own):
         return own()
-    if isinstance(model, (MLPClassifier, MLPRegressor)):
-        check_is_fitted(model)
-        # 'exp' is scikit-learn's word for it
-        output = {"exp": "exponential"}.get(model.out_activation_, model.out_activation_)
-        if isinstance(model, MLPClassifier) and output == "identity":
-            output = None
-        return DenseNetwork(*folded_layers(model), list(model._hidden), output)
-    models = sys.modules.get("fasttrain.keras.models")
-    if models is not None and isinstance(model, models.Sequential):
-        return _of_sequential(model)
-    if isinstance(model, (LinearClassifier, LinearRegressor, SGDClassifier, SGDRegressor)):
-        check_is_fitted(model)
-        coef = model.coef_.toarray() if hasattr(model.coef_, "toarray") else model.coef_
-        coef = np.atleast_2d(coef)
-        intercept = np.broadcast_to(np.asarray(model.intercept_, dtype=coef.dtype).ravel(), len(coef))
-        return DenseNetwork([np.ascontiguousarray(coef.T)], [intercept], [], _linear_output(model, len(coef)))
+    for cls in type(model).__mro__:
+        entry = entry_of_class(cls)
+        if entry is not None and entry.network is not None:
+            return entry.network(model)
     raise TypeError(
         "model must be a linear model, multi-layer perceptron or Sequential of fasttrain, or have a method "
         f"dense_network, got {type(model).__name__}"
     )
-
-
-def _of_sequential(model):
-    chain, network = model._whole()
-    layers = normalizations(network, network.parameters)
-    epsilon = chain.normalizations[0].epsilon if chain.normalizations else 0.0
-    folded = fold_normalization(*network.unpack_layers(network.parameters), layers, epsilon)
-    hidden = [(unit.activation.name, float(unit.activation.parameter)) for unit in chain.units[:-1]]
-    return DenseNetwork(*folded, hidden, chain.activation)
-
-
-def _linear_output(model, n_outputs):
-    if isinstance(model, SGDRegressor):
-        return "identity"
-    if isinstance(model, SGDClassifier):
-        return "logistic" if model.loss == "log_loss" and n_outputs == 1 else None
-    if isinstance(model, LinearRegressor):
-        return losses.get(model.loss).inverse_link
-    if losses.get(model.loss).targets not in ("probability", "classes"):
-        return None
-    return "logistic" if n_outputs == 1 or model._multilabel else "softmax"
 
 
 def _rows_of(model, X, network, name="X"):
@@ -357,3 +297,6 @@ def activations(model, X):
     network = dense_network(model)
     _, after, raw = _forward(network, _rows_of(model, X, network))
     return [*after, raw if network.output is None else _link(network, raw)]
+
+
+publish(globals())

@@ -16,27 +16,23 @@ Examples
 array([2., 4.])
 """
 
-import functools
-import importlib
 import os
 import re
 from dataclasses import fields
-from itertools import pairwise
+from functools import partial
 
 import numpy as np
-import sklearn.preprocessing
 from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from fasttrain import activations, losses, optimizers, penalties, schedules
-from fasttrain._conversion import SERVED, own_class
+# Their packages enter the estimators that are saved.
+from fasttrain import activations, linear_model, losses, neural_network, optimizers, penalties, preprocessing, schedules  # noqa: F401
 from fasttrain._core.specs import Spec
+from fasttrain._estimators.registry import SERVED, entry_of, entry_of_class, own_class, records, saved_classes
 from fasttrain._files.archive import ArchiveKind
 from fasttrain._files.plain import DECODING_ERRORS, Decoder, Encoder
-from fasttrain._kernels.activations import NAMES as KERNEL_ACTIVATIONS
-from fasttrain.preprocessing import RowReport
 from fasttrain.training.checkpoints import random_state_from, random_state_to
 
 __all__ = ["FORMAT_VERSION", "load", "save"]
@@ -48,26 +44,6 @@ _VOCABULARY = {
     module.__name__.rpartition(".")[2]: module
     for module in (activations, losses, optimizers, penalties, schedules)
 }
-# Every public estimator of these modules is saved.
-_MODULES = ("fasttrain.linear_model", "fasttrain.neural_network", "fasttrain.preprocessing")
-# What estimators of fasttrain keep of scikit-learn's, under the name they have in a file.
-_FOREIGN = {"sklearn.LabelBinarizer": sklearn.preprocessing.LabelBinarizer}
-# Belong to the process, not to the model: a loaded model makes its engine anew when it trains on.
-_LEFT_OUT = {"callbacks"}
-_REMADE = {"_engine"}
-
-
-@functools.cache
-def saved_classes():
-    """Every class that is saved, by the name it has in a file."""
-    found = dict(_FOREIGN)
-    for home in _MODULES:
-        module = importlib.import_module(home)
-        for name in module.__all__:
-            kind = getattr(module, name)
-            if isinstance(kind, type) and issubclass(kind, BaseEstimator):
-                found[name] = kind
-    return found
 
 
 def save(model, path, *, notes=None, files=None):
@@ -122,16 +98,16 @@ def load(path, *, return_notes=False):
         message names the file and what is wrong with it.
     """
     index, tensors = _MODEL.read(path)
-    decoder = Decoder(tensors, _MORE)
+    decoder = Decoder(tensors, {**_MORE, **{name: partial(_decode_record, kind) for name, kind in records().items()}})
     try:
         model = decoder(index["model"])
         if decoder.unused:
             raise ValueError(f"no part of the model uses array {min(decoder.unused)!r}")
         _require_fitted(model)
         for part in _parts(model):
-            for kind, check in _CHECKS.items():
-                if type(part) is saved_classes().get(kind):
-                    check(part)
+            entry = entry_of_class(type(part))
+            if entry is not None and entry.check is not None:
+                entry.check(part)
     except DECODING_ERRORS as error:
         raise ValueError(f"{os.path.join(path, _MODEL.index)} does not describe a model: {error}") from error
     return (model, index["notes"]) if return_notes else model
@@ -165,8 +141,9 @@ def _encode_more(value, where, encoder):
         )
     if isinstance(value, np.random.RandomState):
         return {"@": "random state", "state": encoder(random_state_to(value), where)}
-    if isinstance(value, RowReport):
-        return {"@": "row report", "values": encoder([value.n_rows, value.n_dropped, value.reasons], where)}
+    for name, kind in records().items():
+        if type(value) is kind:
+            return {"@": name, "values": encoder([getattr(value, part.name) for part in fields(kind)], where)}
     if sparse.issparse(value) and value.format == "csr":
         parts = {name: encoder(getattr(value, name), f"{where}.{name}") for name in ("data", "indices", "indptr")}
         return {"@": "csr", "shape": list(value.shape), "matrix": isinstance(value, sparse.spmatrix), **parts}
@@ -183,12 +160,14 @@ def _encode_spec(value, where, encoder):
 
 def _encode_estimator(name, value, where, encoder):
     params = value.get_params(deep=False)
-    state = {key: item for key, item in vars(value).items() if key not in params and key not in _REMADE}
+    entry = entry_of(value)
+    not_saved, remade = ((), ()) if entry is None else (entry.not_saved, entry.remade)
+    state = {key: item for key, item in vars(value).items() if key not in params and key not in remade}
     return {
         "@": "estimator",
         "class": name,
         "params": {
-            key: encoder(None if key in _LEFT_OUT else item, f"{where}.{key}") for key, item in params.items()
+            key: encoder(None if key in not_saved else item, f"{where}.{key}") for key, item in params.items()
         },
         "state": {key: encoder(item, f"{where}.{key}") for key, item in state.items()},
     }
@@ -219,6 +198,10 @@ def _decode_estimator(value, decoder):
     return model
 
 
+def _decode_record(kind, value, decoder):
+    return kind(*decoder(value["values"]))
+
+
 def _decode_csr(value, decoder):
     kind = sparse.csr_matrix if value["matrix"] is True else sparse.csr_array
     found = kind(tuple(decoder(value[name]) for name in ("data", "indices", "indptr")), shape=tuple(value["shape"]))
@@ -231,114 +214,5 @@ _MORE = {
     "pipeline": _decode_pipeline,
     "estimator": _decode_estimator,
     "random state": lambda value, decoder: random_state_from(decoder(value["state"])),
-    "row report": lambda value, decoder: RowReport(*decoder(value["values"])),
     "csr": _decode_csr,
-}
-
-
-# What the kernels take on trust.
-
-
-def _require(condition, model, names, what):
-    if not condition:
-        raise ValueError(f"{names} of {type(model).__name__} must {what}")
-
-
-def _vectors(*names):
-    def check(model):
-        n = model.n_features_in_
-        for name in names:
-            vector = getattr(model, name)
-            good = vector is None or (
-                isinstance(vector, np.ndarray) and vector.dtype.kind == "f" and vector.shape == (n,))
-            _require(good, model, name, f"have shape ({n},)")
-
-    return check
-
-
-def _check_linear(model):
-    coef, intercept = model.coef_, model.intercept_
-    if sparse.issparse(coef):
-        coef = coef.toarray()
-    good = isinstance(coef, np.ndarray) and coef.dtype.kind == "f" and coef.ndim in (1, 2)
-    _require(good and coef.shape[-1] == model.n_features_in_, model, "coef_", f"have {model.n_features_in_} columns")
-    outputs = coef.shape[0] if coef.ndim == 2 else 1
-    good = np.ndim(intercept) <= 1 and np.size(intercept) in (1, outputs)
-    _require(good, model, "intercept_", f"have {outputs} numbers")
-    finite = np.isfinite(coef).all() and np.isfinite(intercept).all()
-    _require(finite, model, "coef_ and intercept_", "be finite")
-
-
-def _check_perceptron(model):
-    coefs, intercepts = model.coefs_, model.intercepts_
-    widths = [model.n_features_in_, *(len(intercept) for intercept in intercepts)]
-    _require(len(coefs) >= 1 and [c.shape for c in coefs] == list(pairwise(widths)), model, "coefs_", f"fit {widths}")
-    kinds = {array.dtype for array in (*coefs, *intercepts)}
-    good = len(kinds) == 1 and kinds <= {np.dtype(np.float32), np.dtype(np.float64)} and min(widths) > 0
-    finite = good and all(np.isfinite(array).all() for array in (*coefs, *intercepts))
-    _require(finite, model, "coefs_ and intercepts_", "be finite numbers of one dtype")
-    _require(widths[-1] == model.n_outputs_, model, "n_outputs_", f"be {widths[-1]}")
-    _require(len(model._hidden) == len(coefs) - 1, model, "_hidden", f"have {len(coefs) - 1} activations")
-    for name, parameter in model._hidden:
-        _require(name in KERNEL_ACTIVATIONS and np.isfinite(parameter), model, "_hidden", "name activations")
-    layers = model.batch_norm_
-    good = layers is None or (isinstance(layers, list) and len(layers) == len(coefs) - 1)
-    _require(good, model, "batch_norm_", f"be None or have {len(coefs) - 1} layers")
-    for layer, width in zip(layers or [], widths[1:]):
-        if layer is not None:
-            parts = [layer.get(name) for name in ("scale", "shift", "mean", "variance")]
-            good = layer.get("place") in ("before", "after") and all(np.shape(part) == (width,) for part in parts)
-            good = good and np.isfinite(parts).all() and (parts[3] >= 0).all()
-            _require(good, model, "batch_norm_", f"have four finite arrays of {width} numbers")
-
-
-def _check_one_hot(model):
-    places = model._out_columns
-    good = len(places) == len(model.categories_) == model.n_features_in_
-    _require(good, model, "categories_", f"be those of {model.n_features_in_} columns")
-    for place, categories in zip(places, model.categories_):
-        good = place.dtype == np.int64 and place.shape == (len(categories) + 1,)
-        _require(good, model, "_out_columns", "have a place for each category")
-        good = place.min() >= -1 and place.max() < model._n_out
-        _require(good, model, "_out_columns", f"have places from -1 to {model._n_out - 1}")
-
-
-def _check_ordinal(model):
-    good = len(model._values) == len(model.categories_) == model.n_features_in_
-    _require(good, model, "categories_", f"be those of {model.n_features_in_} columns")
-    for values, categories in zip(model._values, model.categories_):
-        _require(values.shape == (len(categories) + 1,), model, "_values", "have a number for each category")
-
-
-def _check_outliers(model):
-    _vectors("lower_", "upper_")(model)
-    good = all(type(i) is int and 0 <= i < model.n_features_in_ for i in model._positions)
-    _require(good, model, "_positions", "be numbers of columns")
-
-
-def _check_table(model):
-    n = model.n_features_in_
-    good = all(type(i) is int and 0 <= i < n for i in (*model._numeric, *model._categorical))
-    _require(good and len(model._names) == n, model, "_names", f"be those of {n} columns")
-    if model._numeric:
-        good = model._fill_numbers.shape == (len(model._numeric),)
-        _require(good, model, "_fill_numbers", f"have {len(model._numeric)} numbers")
-
-
-_CHECKS = {
-    "DropOutliers": _check_outliers,
-    "LinearClassifier": _check_linear,
-    "LinearRegressor": _check_linear,
-    "LinearRegressorCV": _check_linear,
-    "MLPClassifier": _check_perceptron,
-    "MLPRegressor": _check_perceptron,
-    "MaxAbsScaler": _vectors("max_abs_", "scale_"),
-    "MinMaxScaler": _vectors("min_", "scale_", "data_min_", "data_max_"),
-    "OneHotEncoder": _check_one_hot,
-    "OrdinalEncoder": _check_ordinal,
-    "RobustScaler": _vectors("center_", "scale_"),
-    "SGDClassifier": _check_linear,
-    "SGDRegressor": _check_linear,
-    "StandardScaler": _vectors("mean_", "scale_", "var_"),
-    "TablePreprocessor": _check_table,
 }

@@ -33,7 +33,7 @@ def test_moments_of_folds(cv, dtype):
     moments = FoldMoments(X, folds)
     for options in ({}, {"with_mean": False}, {"with_std": False}):
         for fold, (train, _) in enumerate(folds):
-            found = moments.scaler(StandardScaler(**options), fold)
+            found = moments.fitted(StandardScaler(**options), fold)
             expected = StandardScaler(**options).fit(X[train])
             assert set(vars(found)) == set(vars(expected))
             assert found.n_samples_seen_ == expected.n_samples_seen_
@@ -48,14 +48,14 @@ def test_moments_of_folds(cv, dtype):
 def test_where_there_is_no_one_pass():
     X = RNG.standard_normal((20, 3))
     folds = list(peer.KFold(4).split(X))
-    assert FoldMoments(X, folds).scaler(MinMaxScaler(), 0) is None
-    assert FoldMoments(X.astype(int), folds).scaler(StandardScaler(), 0) is None
-    assert FoldMoments(X, list(peer.ShuffleSplit(4).split(X))).scaler(StandardScaler(), 0) is None
-    assert FoldMoments(X, list(peer.TimeSeriesSplit(4).split(X))).scaler(StandardScaler(), 0) is None
+    assert FoldMoments(X, folds).fitted(MinMaxScaler(), 0) is None
+    assert FoldMoments(X.astype(int), folds).fitted(StandardScaler(), 0) is None
+    assert FoldMoments(X, list(peer.ShuffleSplit(4).split(X))).fitted(StandardScaler(), 0) is None
+    assert FoldMoments(X, list(peer.TimeSeriesSplit(4).split(X))).fitted(StandardScaler(), 0) is None
     repeated = [(np.r_[train[:-1], train[0]], test) for train, test in folds]
-    assert FoldMoments(X, repeated).scaler(StandardScaler(), 0) is None
+    assert FoldMoments(X, repeated).fitted(StandardScaler(), 0) is None
     X[3, 1] = np.nan
-    assert FoldMoments(X, folds).scaler(StandardScaler(), 0) is not None
+    assert FoldMoments(X, folds).fitted(StandardScaler(), 0) is not None
 
 
 MODELS = {

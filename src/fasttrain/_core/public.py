@@ -4,8 +4,10 @@ from types import FunctionType
 
 
 def publish(namespace):
-    """Give the classes and functions that a package lists in ``__all__`` and defines in its own files the package as
-    their ``__module__``, so that the files may move: pickles, messages and documentation name the package.
+    """Give what a package lists in ``__all__`` the package as its ``__module__``, so that files may move.
+
+    Classes and functions that are defined in the package's own files or in a private room: pickles, messages and
+    documentation then name the package.
 
     Parameters
     ----------
@@ -15,5 +17,5 @@ def publish(namespace):
     package = namespace["__name__"]
     for name in namespace["__all__"]:
         thing = namespace[name]
-        if isinstance(thing, (type, FunctionType)) and thing.__module__.startswith(f"{package}."):
+        if isinstance(thing, (type, FunctionType)) and thing.__module__.startswith((f"{package}.", "fasttrain._")):
             thing.__module__ = package

@@ -16,6 +16,8 @@ Examples
 """
 
 from fasttrain._core.checks import check_flag, check_integer, check_real
+from fasttrain._estimators.networks import DenseNetwork, fold_normalization, normalizations
+from fasttrain._estimators.registry import enter
 from fasttrain._kernels.threads import get_num_threads
 from fasttrain.callbacks import as_callbacks
 from fasttrain.keras import _data as data, _files, losses, metrics as metric_functions, optimizers
@@ -434,3 +436,15 @@ def _listed(value, argument):
     if isinstance(value, dict):
         raise TypeError(f"{argument} must be a list, as there is one output, got a dict")
     return list(value) if isinstance(value, (list, tuple)) else [value]
+
+
+def _dense_network(model):
+    chain, network = model._whole()
+    layers = normalizations(network, network.parameters)
+    epsilon = chain.normalizations[0].epsilon if chain.normalizations else 0.0
+    folded = fold_normalization(*network.unpack_layers(network.parameters), layers, epsilon)
+    hidden = [(unit.activation.name, float(unit.activation.parameter)) for unit in chain.units[:-1]]
+    return DenseNetwork(*folded, hidden, chain.activation)
+
+
+enter(Sequential, saved=False, network=_dense_network)

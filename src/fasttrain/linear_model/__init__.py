@@ -13,6 +13,7 @@ from fasttrain.linear_model._linear import LinearClassifier, LinearRegressor
 from fasttrain.linear_model._lockstep import fit_lockstep
 from fasttrain.linear_model._sgd_classifier import SGDClassifier
 from fasttrain.linear_model._sgd_regressor import SGDRegressor
+from fasttrain.linear_model import _entries  # noqa: F401  (enters them)
 
 __all__ = ["LinearClassifier", "LinearRegressor", "LinearRegressorCV", "SGDClassifier", "SGDRegressor", "fit_lockstep"]
 

@@ -11,8 +11,8 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fasttrain import optimizers, penalties, schedules
-from fasttrain._conversion import Convertible
 from fasttrain._core.checks import check_batch_size, check_flag, check_integer, check_real, check_weights
+from fasttrain._estimators.conversion import Convertible
 from fasttrain._estimators.data import validated
 from fasttrain._estimators.rows import RowsOf, bind
 from fasttrain._kernels.network import Network

@@ -1,15 +1,19 @@
-"""Several per-sample descents over one reading of the rows, as a function of estimators."""
+"""Several per-sample descents over one reading of the rows: for a list of estimators, and for a batch."""
 
+from dataclasses import dataclass
+from functools import cached_property
 from numbers import Integral
 
 import numpy as np
+from sklearn.base import clone
 from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import column_or_1d
 
 from fasttrain._core.checks import row_weights
-from fasttrain.linear_model._sgd_base import SHARED, subset
-from fasttrain.linear_model._sgd_classifier import fit_classifiers
-from fasttrain.linear_model._sgd_regressor import SGDRegressor, fit_regressors
-
+from fasttrain.linear_model import _descents
+from fasttrain.linear_model._sgd_base import SHARED, StochasticLinear, subset
+from fasttrain.linear_model._sgd_classifier import SGDClassifier, classifier_problems, fit_classifiers
+from fasttrain.linear_model._sgd_regressor import SGDRegressor, fit_regressors, regressor_problem
 
 
 def fit_lockstep(estimators, X, y, rows=None, sample_weight=None):
@@ -111,3 +115,136 @@ def fit_lockstep(estimators, X, y, rows=None, sample_weight=None):
     for estimator in estimators:
         estimator.warn_at_end()
     return estimators
+
+
+class LockstepData:
+    """X and y as the kernel takes them, checked once for all folds of a batch whose fits walk together.
+
+    Parameters
+    ----------
+    model : SGDClassifier or SGDRegressor
+        Any of those to be fitted.
+    X, y, sample_weight : array-likes
+        The weights of rows, or None.
+    """
+
+    def __init__(self, model, X, y, sample_weight):
+        self.lead = clone(model)
+        self.sample_weight = sample_weight
+        self.classifier = isinstance(model, SGDClassifier)
+        if self.classifier:
+            y = column_or_1d(y, warn=True)
+            check_classification_targets(y)
+            self.X, y = self.lead.check_rows(X, y, reset=True)
+            self.classes, self.codes = np.unique(y, return_inverse=True)
+            self.n_problems = 1 if len(self.classes) == 2 else len(self.classes)
+        else:
+            self.X, y = self.lead.check_rows(X, y, reset=True, multi_output=True, y_numeric=True)
+            self.n_problems = 1
+        self.y = y
+        self.rows = _descents.rows_of(self.X)
+        self.plans = {}
+
+    @staticmethod
+    def is_able(job):
+        """Whether a job's fit can be one of several."""
+        if job.model.verbose:
+            return False
+        try:
+            job.spec("parameters", StochasticLinear._check_parameters)
+        except (ValueError, TypeError):
+            return False
+        return True
+
+    @staticmethod
+    def walk_of(model):
+        """What models that walk together have in common."""
+        shared = [repr(getattr(model, name)) for name in SHARED]
+        return *shared, model.learning_rate if model.learning_rate in ("pa1", "pa2") else ""
+
+    @staticmethod
+    def draws_alone(model):
+        """Whether a model's row order is drawn for it alone."""
+        return not isinstance(model.random_state, Integral) and (model.shuffle or model.early_stopping)
+
+    @staticmethod
+    def _is_same_on_every_fold(models):
+        """Whether nothing but the rows of their problems differs from fold to fold."""
+        lead = models[0]
+        return isinstance(lead.random_state, Integral) and not lead.early_stopping and not any(
+            getattr(model, "class_weight", None) == "balanced" for model in models)
+
+    @staticmethod
+    def train(problems, n_threads):
+        """For each problem its trained models, or the error of each."""
+        return _descents.train(problems, n_threads, collect_errors=True)
+
+    def problems(self, group, rows):
+        """(problems, plan) of jobs whose models share a row order."""
+        models = [job.model for job in group]
+        self._check_weights(models[0], rows)
+        present = self.classifier and np.bincount(self.codes[rows], minlength=len(self.classes)) > 0
+        missing = None if present is False or present.all() else present
+        if not self._is_same_on_every_fold(models):
+            return self._planned(models, rows, missing)
+        key = *(id(job.specs) for job in group), None if missing is None else missing.tobytes()
+        if key not in self.plans:
+            self.plans[key] = self._planned(models, rows, missing)
+            return self.plans[key]
+        problems, plan = self.plans[key]
+        return [problem.on(rows) for problem in problems], plan
+
+    def _check_weights(self, lead, rows):
+        """What is wrong with the fold's own weights is the fold's own error."""
+        if self.sample_weight is not None:
+            row_weights(self.sample_weight[rows], len(rows), self.X.dtype,
+                        all_zero_accepted=self.classifier and lead.early_stopping)
+
+    @cached_property
+    def weights(self):
+        given = self.sample_weight
+        return None if given is None else np.ascontiguousarray(given, dtype=self.X.dtype)
+
+    def _planned(self, models, rows, present):
+        lead, where = models[0], {"rows": rows, "X_rows": self.rows}
+        if not self.classifier:
+            y = lead._check_targets(self.y, self.X.dtype)
+            start = lead._fresh(y, self.X, None, None)
+            return [regressor_problem(models, self.X, y, self.weights, None, start, 1.0, **where)], LockstepPlan(self)
+        classes, codes = self.classes, self.codes
+        if present is not None:
+            classes = classes[present]
+            codes = np.minimum(np.cumsum(present) - 1, len(classes) - 1).clip(0)[codes]
+        start = lead._fresh(classes, self.X, None, None)
+        problems = classifier_problems(
+            models, self.X, self.y[rows], classes, codes, self.weights, None, start, 1.0, **where)
+        return problems, LockstepPlan(self, classes)
+
+
+@dataclass(eq=False)
+class LockstepPlan:
+    """How trained models become estimators' attributes; ``classes`` are those of a classifier's rows."""
+
+    data: LockstepData
+    classes: np.ndarray | None = None
+
+    def adopt(self, estimator, models, n_rows):
+        lead = self.data.lead
+        estimator.n_features_in_ = lead.n_features_in_
+        if hasattr(lead, "feature_names_in_"):
+            estimator.feature_names_in_ = lead.feature_names_in_
+        if self.classes is None:
+            estimator._adopt(models, 1.0, n_rows)
+        else:
+            start = estimator._fresh(self.classes, self.data.X, None, None)
+            estimator._adopt(self.classes, models, start, 1.0, n_rows)
+
+    def warn(self, estimator, models):
+        """What an estimator's own fit would warn of."""
+        estimator.n_iter_ = max(model.n_iter for model in models)
+        estimator.warn_at_end()
+
+    @staticmethod
+    def is_linear(estimator):
+        """Whether predictions are products with the weights that were trained last."""
+        return not estimator.average and estimator.loss != "poisson"

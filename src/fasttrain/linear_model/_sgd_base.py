@@ -7,8 +7,8 @@ from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import validate_data
 
-from fasttrain._conversion import Convertible
 from fasttrain._core.checks import check_bool, check_integer, check_real, check_string, is_ready
+from fasttrain._estimators.conversion import Convertible
 from fasttrain.linear_model._descents import SCHEDULES, SPARSE_INTERCEPT_DECAY
 
 PENALTIES = ("l2", "l1", "elasticnet")

@@ -6,11 +6,13 @@ from sklearn.model_selection import (
     StratifiedKFold, StratifiedShuffleSplit, TimeSeriesSplit, check_cv, train_test_split,
 )
 
-from fasttrain.linear_model._closed_form import LinearRegressorCV
+from fasttrain._core.public import publish
+from fasttrain.linear_model import LinearRegressorCV
 from fasttrain.model_selection.curves import learning_curve, validation_curve
 from fasttrain.model_selection.racing import RacingSearchCV
 from fasttrain.model_selection.search import GridSearchCV, RandomizedSearchCV
 from fasttrain.model_selection.validation import cross_val_predict, cross_val_score, cross_validate
+from fasttrain.model_selection import _entries  # noqa: F401  (enters them)
 
 __all__ = [
     "GridSearchCV", "GroupKFold", "GroupShuffleSplit", "KFold", "LeaveOneGroupOut", "LeaveOneOut", "LeavePGroupsOut",
@@ -19,3 +21,5 @@ __all__ = [
     "StratifiedKFold", "StratifiedShuffleSplit", "TimeSeriesSplit", "check_cv", "cross_val_predict", "cross_val_score",
     "cross_validate", "learning_curve", "train_test_split", "validation_curve",
 ]
+
+publish(globals())

@@ -8,6 +8,7 @@ engine, ``_progress`` scikit-learn's account of epochs and its rules of stopping
 from fasttrain._core.public import publish
 from fasttrain.neural_network._classifier import MLPClassifier
 from fasttrain.neural_network._regressor import MLPRegressor
+from fasttrain.neural_network import _entries  # noqa: F401  (enters them)
 
 __all__ = ["MLPClassifier", "MLPRegressor"]
 

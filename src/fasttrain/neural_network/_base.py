@@ -14,10 +14,11 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from fasttrain._conversion import Convertible
 from fasttrain._core.checks import check_real, check_rows, check_weights
+from fasttrain._estimators.conversion import Convertible
 from fasttrain._estimators.data import validated
 from fasttrain._estimators.fitted import all_or_nothing
+from fasttrain._estimators.networks import fold_normalization, normalizations
 from fasttrain._estimators.rows import RowsOf, bind
 from fasttrain._kernels.network import Network
 from fasttrain._kernels.threads import get_num_threads
@@ -56,39 +57,9 @@ def _places(batch_norm):
     return () if batch_norm is None else tuple(layer and layer["place"] for layer in batch_norm)
 
 
-def _normalization(place, gain_and_shift, mean_and_variance):
-    """A layer's entry of the attribute ``batch_norm_``."""
-    names = ("scale", "shift", "mean", "variance")
-    arrays = (*gain_and_shift, *mean_and_variance)
-    return {"place": place, **{name: array.copy() for name, array in zip(names, arrays)}}
-
-
 def folded_layers(model):
     """New arrays of weights and biases that predict without batch normalization what the model predicts with it."""
     return fold_normalization(model.coefs_, model.intercepts_, model.batch_norm_, NORMALIZATION_EPSILON)
-
-
-def fold_normalization(coefs, intercepts, batch_norm, epsilon):
-    """:func:`folded_layers` of weights, biases and entries as of the attribute ``batch_norm_``."""
-    dtype = coefs[0].dtype
-    coefs, intercepts = [c.copy() for c in coefs], [b.copy() for b in intercepts]
-    for i, layer in enumerate(batch_norm or []):
-        if layer is None:
-            continue
-        scale = layer["scale"] / np.sqrt(layer["variance"] + epsilon)
-        shift = layer["shift"] - layer["mean"] * scale
-        if layer["place"] == "before":
-            coefs[i], intercepts[i] = coefs[i] * scale, intercepts[i] * scale + shift
-        else:
-            intercepts[i + 1] = intercepts[i + 1] + shift @ coefs[i + 1]
-            coefs[i + 1] = scale[:, None] * coefs[i + 1]
-    return [c.astype(dtype) for c in coefs], [b.astype(dtype) for b in intercepts]
-
-
-def normalizations(network, parameters):
-    """Entries as of the attribute ``batch_norm_``, one for each hidden layer of an engine."""
-    values = zip(network.gains_and_shifts(parameters), network.moving_statistics())
-    return [place and _normalization(place, *next(values)) for place in network.normalize]
 
 
 class MultilayerPerceptron(Convertible, BaseEstimator):

@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 from sklearn.base import clone, is_classifier
 
-from fasttrain._twins import fitted_network_of
+from fasttrain.neural_network._settings import hidden_layers
 
 
 def _array(value):
@@ -43,6 +43,24 @@ def layers_of(state_dict):
     return coefs, intercepts
 
 
+def _as_fitted(new, coefs, intercepts, classes):
+    """The perceptron ``new`` of fasttrain with these weights, as a fit of no epochs would leave it."""
+    new._hidden = hidden_layers(new)[1][:len(coefs) - 1]
+    new.batch_norm_ = None
+    new.coefs_, new.intercepts_ = coefs, intercepts
+    new.n_features_in_, new.n_outputs_, new.n_layers_ = coefs[0].shape[0], coefs[-1].shape[1], len(coefs) + 1
+    if classes is None:
+        new.out_activation_ = "exp" if new._loss_spec().inverse_link == "exponential" else "identity"
+    else:
+        new._note_classes(classes)
+        new.out_activation_ = "softmax" if len(classes) > 2 else "logistic"
+    new.n_iter_ = new.t_ = new._no_improvement_count = 0
+    new.loss_, new.loss_curve_, new.validation_loss_curve_ = np.nan, [], None
+    new.best_loss_ = None if new.early_stopping else np.inf
+    new.validation_scores_ = new.best_validation_score_ = None
+    return new
+
+
 def fitted_network(state_dict, estimator, classes):
     coefs, intercepts = layers_of(state_dict)
     new = clone(estimator)
@@ -61,4 +79,4 @@ def fitted_network(state_dict, estimator, classes):
                 f"for {len(classes)}")
     elif classes is not None:
         raise ValueError("classes is for classifiers only")
-    return fitted_network_of(new, coefs, intercepts, classes)
+    return _as_fitted(new, coefs, intercepts, classes)

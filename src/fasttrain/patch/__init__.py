@@ -19,23 +19,15 @@ Examples
 """
 
 import contextlib
-import importlib
-import inspect
 import logging
 import os
 import sys
 import threading
 import types
 
-import numpy as np
-from sklearn import get_config
-from sklearn.base import is_classifier
-from sklearn.model_selection import check_cv
-from sklearn.utils import indexable
-
-from fasttrain import interop as _interop  # noqa: F401  (while scikit-learn's names are its own)
-from fasttrain import linear_model, model_selection, neural_network, preprocessing
-from fasttrain.model_selection.batch.planner import parts_of
+# While scikit-learn's names are its own: the packages of all that is replaced.
+from fasttrain import interop  # noqa: F401
+from fasttrain._estimators.registry import entries, functions
 from fasttrain.patch._replacements import replacement, replacement_class, replacement_function
 
 __all__ = ["patch_sklearn", "patched", "run_script", "unpatch_sklearn"]
@@ -43,79 +35,36 @@ __all__ = ["patch_sklearn", "patched", "run_script", "unpatch_sklearn"]
 logger = logging.getLogger("fasttrain")
 
 
-
-def _several_outputs(self, name, args, kwargs):
-    """scikit-learn's SGDRegressor refuses what fasttrain's makes several models of."""
-    y = kwargs.get("y", args[1] if len(args) > 1 else None)
-    if name in ("fit", "partial_fit") and np.ndim(y) > 1 and np.shape(y)[1] > 1:
-        return "y has several columns"
-    return None
-
-
-def _choose(fast, stock, args, kwargs):
-    """fasttrain's function for what it makes a batch of, scikit-learn's for all else.
-
-    Where every test part is one row, fasttrain's cross-validation pools the predictions for r2 and its like, which is
-    not scikit-learn's answer.
-    """
-    try:
-        given = inspect.signature(stock).bind(*args, **kwargs).arguments
-        estimator, X, y = (given.get(name) for name in ("estimator", "X", "y"))
-        if y is None or parts_of(estimator) is None or get_config().get("enable_metadata_routing"):
-            return stock, kwargs
-        if stock.__name__ not in ("cross_validate", "cross_val_score"):
-            return fast, kwargs
-        splitter = check_cv(given.get("cv"), y, classifier=is_classifier(estimator))
-        folds = list(splitter.split(*indexable(X, y, given.get("groups"))))
-        alone = all(len(test) == 1 for _, test in folds)
-    except (TypeError, ValueError):
-        # scikit-learn says what is wrong with them
-        return stock, kwargs
-    return (stock if alone else fast), {**kwargs, "cv": folds}
-
-
-# Estimators by scikit-learn's package, and the options of the class statement they need.
-_ESTIMATORS = {
-    "linear_model": (linear_model, {"SGDClassifier": {}, "SGDRegressor": {"refuse": _several_outputs}}),
-    "neural_network": (neural_network, {"MLPClassifier": {}, "MLPRegressor": {}}),
-    "preprocessing": (preprocessing, {
-        "StandardScaler": {}, "MinMaxScaler": {}, "MaxAbsScaler": {}, "RobustScaler": {}, "OneHotEncoder": {},
-        "OrdinalEncoder": {},
-        "LabelEncoder": {"auto_wrap_output_keys": None}, "LabelBinarizer": {"auto_wrap_output_keys": None},
-    }),
-}
-_SELECTION = (
-    "GridSearchCV", "RandomizedSearchCV", "cross_val_predict", "cross_val_score", "cross_validate", "learning_curve",
-    "validation_curve",
-)
-
-
-def _make():
-    """Replacements by name of scikit-learn's package and of what they replace; (original, replacement)."""
-    made = {}
-    for package, (own, names) in _ESTIMATORS.items():
-        theirs = importlib.import_module(f"sklearn.{package}")
-        for name, options in names.items():
-            stock = getattr(theirs, name)
-            made[package, name] = stock, replacement(name, getattr(own, name), stock, __name__, **options)
-    theirs = importlib.import_module("sklearn.model_selection")
-    for name in _SELECTION:
-        fast, stock = getattr(model_selection, name, None), getattr(theirs, name)
-        if fast is None or fast is stock:
-            continue
-        if isinstance(fast, type):
-            made["model_selection", name] = stock, replacement_class(name, fast, stock, __name__)
-        else:
-            made["model_selection", name] = stock, replacement_function(name, fast, stock, __name__, _choose)
-    return made
-
-
-_MADE = _make()
-globals().update({name: new for (_, name), (_, new) in _MADE.items()})
-
 _lock = threading.RLock()
+# From the name of scikit-learn's package and of what is replaced to (original, replacement).
+_made = {}
 # What stands in scikit-learn's place now: from the id of an original to (original, replacement).
 _active = {}
+
+
+def _package_of(original):
+    """The package of scikit-learn that offers a class or function."""
+    return original.__module__.split(".")[1]
+
+
+def _replacements():
+    """:data:`_made`, with a replacement for what has been entered since."""
+    for entry in entries():
+        if entry.replaces is None or (_package_of(entry.stock), entry.stock.__name__) in _made:
+            continue
+        make = replacement_class if entry.holds_estimators else replacement
+        name = entry.stock.__name__
+        _keep(entry.stock, make(name, entry.cls, entry.stock, __name__, **entry.replaces))
+    for function, (stock, choose) in functions().items():
+        if (_package_of(stock), stock.__name__) not in _made:
+            _keep(stock, replacement_function(stock.__name__, function, stock, __name__, choose))
+    return _made
+
+
+def _keep(stock, new):
+    _made[_package_of(stock), stock.__name__] = stock, new
+    # where pickles of its objects look
+    globals()[stock.__name__] = new
 
 
 def _is_public(name):
@@ -133,7 +82,7 @@ def _may_change(module_name, original):
         return False
     if top != "sklearn" or "tests" in rest:
         return True
-    return not isinstance(original, type) or (len(rest) == 1 and rest[0] in (*_ESTIMATORS, "model_selection"))
+    return not isinstance(original, type) or (len(rest) == 1 and rest[0] in {package for package, _ in _made})
 
 
 def _swap(table, allowed):
@@ -175,13 +124,15 @@ def patch_sklearn(names=None):
     ValueError
         For a name that is not replaced.
     """
-    known = {name for _, name in _MADE}
+    with _lock:
+        made = dict(_replacements())
+    known = {name for _, name in made}
     unknown = sorted(set(names or ()) - known)
     if isinstance(names, str) or unknown:
         raise ValueError(f"names must be a list of some of {sorted(known)}, got {names!r}")
     with _lock:
         table = {
-            id(stock): (stock, new) for (_, name), (stock, new) in _MADE.items() if names is None or name in names
+            id(stock): (stock, new) for (_, name), (stock, new) in made.items() if names is None or name in names
         }
         changed = _swap(table, lambda module, pair: _may_change(module, pair[0]))
         _active.update(table)
@@ -271,3 +222,6 @@ def pytest_unconfigure(config):
 def pytest_report_header(config):
     """A line in pytest's header."""
     return "scikit-learn patched by fasttrain"
+
+
+_replacements()

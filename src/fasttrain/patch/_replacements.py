@@ -14,9 +14,8 @@ from abc import ABCMeta
 
 import numpy as np
 
-from fasttrain import interop
-from fasttrain._conversion import SERVED
-from fasttrain._twins import added_parameters, with_parameters
+from fasttrain._estimators.conversion import added_parameters, to_sklearn, with_parameters
+from fasttrain._estimators.registry import SERVED
 
 __all__ = ["Replacement", "replacement", "replacement_class", "replacement_function"]
 
@@ -27,7 +26,7 @@ _REFUSALS = (ValueError, TypeError, AttributeError, LookupError, ArithmeticError
 # What scikit-learn hangs on an estimator before it fits it.
 _KEPT = ("_skl_callbacks", "_parent_callback_ctx", "_sklearn_output_config")
 # Modules of the bases that both classes have; their methods call those that are replaced.
-_COMMON = ("sklearn.base", "sklearn.utils", "sklearn.callback", "fasttrain._conversion")
+_COMMON = ("sklearn.base", "sklearn.utils", "sklearn.callback", "fasttrain._estimators")
 _LEARNING = ("fit", "partial_fit", "fit_transform")
 
 
@@ -154,7 +153,7 @@ def _property(name, self):
         return getattr(_shadow(self), name)
     if hasattr(type(self)._fast, name):
         return getattr(super(_replacement_of(type(self)), self), name)
-    return getattr(_twin(self, name), name)
+    return getattr(_counterpart(self, name), name)
 
 
 def _replacement_of(cls):
@@ -213,12 +212,12 @@ def _shadow(self):
     return shadow
 
 
-def _twin(self, name):
+def _counterpart(self, name):
     """A new object of scikit-learn's class with the parameters of this one and, unless it is to learn anew, what it has
     learnt."""
     if name == "fit" and not getattr(self, "warm_start", False):
         return with_parameters(type(self)._stock, self)
-    return interop.to_sklearn(self)
+    return to_sklearn(self)
 
 
 def _by_stock(self, name, args, kwargs, refusal=None):
@@ -228,7 +227,7 @@ def _by_stock(self, name, args, kwargs, refusal=None):
         twin = _shadow(self)
     else:
         try:
-            twin = _twin(self, name)
+            twin = _counterpart(self, name)
         except (ValueError, TypeError, AttributeError) as error:
             # a parameter or a state that scikit-learn's class does not have
             if refusal is None:

@@ -1,5 +1,6 @@
 """From a raw table to a clean matrix: dropping rows, scaling columns, encoding categories."""
 
+from fasttrain._core.public import publish
 from fasttrain.preprocessing.cleaning import drop_duplicates, drop_missing, drop_outliers
 from fasttrain.preprocessing.encoding import OneHotEncoder
 from fasttrain.preprocessing.labels import LabelBinarizer, LabelEncoder
@@ -8,6 +9,7 @@ from fasttrain.preprocessing.robust import MaxAbsScaler, RobustScaler
 from fasttrain.preprocessing.samplers import DropDuplicates, DropMissing, DropOutliers, RowReport
 from fasttrain.preprocessing.scaling import MinMaxScaler, StandardScaler
 from fasttrain.preprocessing.table import TablePreprocessor
+from fasttrain.preprocessing import _entries  # noqa: F401  (enters them)
 
 __all__ = [
     "DropDuplicates",
@@ -27,3 +29,5 @@ __all__ = [
     "drop_missing",
     "drop_outliers",
 ]
+
+publish(globals())

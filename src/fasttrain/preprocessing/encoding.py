@@ -11,8 +11,8 @@ from sklearn import get_config
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
-from fasttrain._conversion import Convertible
 from fasttrain._core.checks import check_bool, check_choice, is_pandas, is_polars
+from fasttrain._estimators.conversion import Convertible
 from fasttrain._kernels import categories as kernels
 from fasttrain._kernels.threads import get_num_threads
 from fasttrain._tables.categories import SMALL_SPAN, coded_column, encode, integers, is_nan, unique, unknown_values

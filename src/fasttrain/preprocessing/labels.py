@@ -10,8 +10,8 @@ from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import type_of_target, unique_labels
 from sklearn.utils.validation import check_is_fitted
 
-from fasttrain._conversion import Convertible
 from fasttrain._core.checks import is_pandas, is_polars
+from fasttrain._estimators.conversion import Convertible
 from fasttrain._kernels import categories as kernels
 from fasttrain._tables.categories import coded_column, encode, unique, unknown_values
 

@@ -13,8 +13,8 @@ from sklearn.utils.sparsefuncs import (
 )
 from sklearn.utils.validation import FLOAT_DTYPES, check_array, check_is_fitted, validate_data
 
-from fasttrain._conversion import Convertible
 from fasttrain._core.checks import check_bool, element_strided, raise_for_status, row_weights
+from fasttrain._estimators.conversion import Convertible
 from fasttrain._kernels import columns
 from fasttrain._kernels.threads import get_num_threads
 

@@ -1,15 +1,13 @@
 """Where the jobs of a batch find their data: X itself, or X through the preprocessing that was fitted on a fold."""
 
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 from sklearn.base import clone
 from sklearn.model_selection import LeaveOneOut
 
-from fasttrain._conversion import own_class
-from fasttrain._core.checks import check_bool
-from fasttrain.preprocessing import StandardScaler
+from fasttrain._estimators.registry import step_rules
 from fasttrain.preprocessing.scaling import column_moments, merge_moments
 
 
@@ -70,7 +68,7 @@ def transformed(batch, site, merged=False):
     train, X = batch.folds[site.fold][0], batch.X
     y = take_rows(batch.y, train)
     for number, (name, step) in enumerate(site.steps):
-        fitted = batch.moments.scaler(step, site.fold) if merged and number == 0 else None
+        fitted = batch.moments.fitted(step, site.fold) if merged and number == 0 else None
         if fitted is None:
             fitted = clone(step).fit(take_rows(X, train), y)
         X = fitted.transform(X)
@@ -88,30 +86,25 @@ class FoldMoments:
 
     def __init__(self, X, folds):
         self.X, self.folds = X, folds
-        self.lead = self.merged = None
+        self.merged = None
 
     @cached_property
     def able(self):
         """Whether there is one pass for these rows and folds."""
-        plain = type(self.X) is np.ndarray and self.X.dtype in (np.float32, np.float64) and self.X.ndim == 2
-        return plain and _shares_out(self.folds, len(self.X))
+        plain = type(self.X) is np.ndarray and self.X.dtype in (np.float32, np.float64)
+        return plain and self.X.ndim == 2 and self.X.shape[1] > 0 and _shares_out(self.folds, len(self.X))
 
-    def scaler(self, step, fold):
-        """A StandardScaler like ``step``, fitted on the fold's training rows; None for what else ``step`` may be."""
-        if own_class(step) is not StandardScaler or not self.able or not (step.with_mean or step.with_std):
+    def fitted(self, step, fold):
+        """A transformer like ``step``, fitted on the fold's training rows; None where it has to be fitted itself."""
+        rules = step_rules(step)
+        if rules is None or rules.from_moments is None or not self.able:
             return None
+        return rules.from_moments(step, partial(self._of, fold))
+
+    def _of(self, fold):
         if self.merged is None:
-            self.lead = StandardScaler().fit(self.X[:1])
             self._merge()
-        if not np.isfinite(self.merged[fold][1]).all():
-            return None
-        fitted = clone(step)
-        for name in ("with_mean", "with_std", "copy"):
-            check_bool(name, getattr(step, name))
-        fitted.n_features_in_ = self.lead.n_features_in_
-        fitted._set_moments(*self.merged[fold])
-        fitted._set_scale()
-        return fitted
+        return self.merged[fold]
 
     def _merge(self):
         n_features = self.X.shape[1]

@@ -3,23 +3,12 @@
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
-from numbers import Integral
 
 import numpy as np
-from sklearn.base import clone
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import column_or_1d
 
-from fasttrain._conversion import own_class
-from fasttrain._core.checks import row_weights
-from fasttrain.linear_model import _descents
-from fasttrain.linear_model._sgd_base import SHARED, StochasticLinear
-from fasttrain.linear_model._sgd_classifier import SGDClassifier, classifier_problems
-from fasttrain.linear_model._sgd_regressor import SGDRegressor, regressor_problem
+from fasttrain._estimators.registry import fit_rules
 from fasttrain.model_selection.batch.folds import gathered, sites_of, transformed
 from fasttrain.model_selection.batch.scores import of_predictions
-
 
 # Candidates that share one reading of the rows: their weights have to stay in the fastest cache.
 MOST_TOGETHER = 32
@@ -44,7 +33,7 @@ def run(batch, jobs):
         return left
     plain, changed = sites_of(able)
     try:
-        data = _Data(batch, able[0].model, batch.X) if plain else None
+        data = _data_of(batch, able[0].model, batch.X) if plain else None
     except (ValueError, TypeError):
         # whichever fold it is that the data are wrong in, its own fit says so
         left += [job for site in plain for job in site.jobs]
@@ -57,95 +46,12 @@ def run(batch, jobs):
 
 
 def _is_able(job):
-    if own_class(job.model) not in (SGDClassifier, SGDRegressor) or job.model.verbose:
-        return False
-    try:
-        job.spec("parameters", StochasticLinear._check_parameters)
-    except (ValueError, TypeError):
-        return False
-    return True
+    rules = fit_rules(job.model)
+    return rules is not None and rules.lockstep is not None and rules.lockstep.is_able(job)
 
 
-class _Data:
-    """X and y as the kernel takes them, checked once for all folds."""
-
-    def __init__(self, batch, model, X):
-        self.batch = batch
-        self.lead = clone(model)
-        self.classifier = isinstance(model, SGDClassifier)
-        y = batch.y
-        if self.classifier:
-            y = column_or_1d(y, warn=True)
-            check_classification_targets(y)
-            self.X, y = self.lead.check_rows(X, y, reset=True)
-            self.classes, self.codes = np.unique(y, return_inverse=True)
-            self.n_problems = 1 if len(self.classes) == 2 else len(self.classes)
-        else:
-            self.X, y = self.lead.check_rows(X, y, reset=True, multi_output=True, y_numeric=True)
-            self.n_problems = 1
-        self.y = y
-        self.rows = _descents.rows_of(self.X)
-        self.plans = {}
-
-    def problems(self, group, rows):
-        """(problems, plan) of jobs whose models share a row order."""
-        models = [job.model for job in group]
-        self._check_weights(models[0], rows)
-        present = self.classifier and np.bincount(self.codes[rows], minlength=len(self.classes)) > 0
-        missing = None if present is False or present.all() else present
-        if not _is_same_on_every_fold(models):
-            return self._planned(models, rows, missing)
-        key = *(id(job.specs) for job in group), None if missing is None else missing.tobytes()
-        if key not in self.plans:
-            self.plans[key] = self._planned(models, rows, missing)
-            return self.plans[key]
-        problems, plan = self.plans[key]
-        return [problem.on(rows) for problem in problems], plan
-
-    def _check_weights(self, lead, rows):
-        """What is wrong with the fold's own weights is the fold's own error."""
-        if self.batch.weights is not None:
-            row_weights(self.batch.weights[rows], len(rows), self.X.dtype,
-                        all_zero_accepted=self.classifier and lead.early_stopping)
-
-    @cached_property
-    def weights(self):
-        weights = self.batch.weights
-        return None if weights is None else np.ascontiguousarray(weights, dtype=self.X.dtype)
-
-    def _planned(self, models, rows, present):
-        lead, where = models[0], {"rows": rows, "X_rows": self.rows}
-        if not self.classifier:
-            y = lead._check_targets(self.y, self.X.dtype)
-            start = lead._fresh(y, self.X, None, None)
-            return [regressor_problem(models, self.X, y, self.weights, None, start, 1.0, **where)], _Plan(self)
-        classes, codes = self.classes, self.codes
-        if present is not None:
-            classes = classes[present]
-            codes = np.minimum(np.cumsum(present) - 1, len(classes) - 1).clip(0)[codes]
-        start = lead._fresh(classes, self.X, None, None)
-        problems = classifier_problems(
-            models, self.X, self.y[rows], classes, codes, self.weights, None, start, 1.0, **where)
-        return problems, _Plan(self, classes)
-
-
-@dataclass(eq=False)
-class _Plan:
-    """How trained models become estimators' attributes; ``classes`` are those of a classifier's rows."""
-
-    data: _Data
-    classes: np.ndarray | None = None
-
-    def adopt(self, estimator, models, n_rows):
-        lead = self.data.lead
-        estimator.n_features_in_ = lead.n_features_in_
-        if hasattr(lead, "feature_names_in_"):
-            estimator.feature_names_in_ = lead.feature_names_in_
-        if self.classes is None:
-            estimator._adopt(models, 1.0, n_rows)
-        else:
-            start = estimator._fresh(self.classes, self.data.X, None, None)
-            estimator._adopt(self.classes, models, start, 1.0, n_rows)
+def _data_of(batch, model, X):
+    return fit_rules(model).lockstep(model, X, batch.y, batch.weights)
 
 
 @dataclass(eq=False, slots=True)
@@ -154,15 +60,8 @@ class _Fit:
 
     site: object
     job: object
-    plan: _Plan
+    plan: object
     models: list
-
-
-def _is_same_on_every_fold(models):
-    """Whether nothing but the rows of their problems differs from fold to fold."""
-    lead = models[0]
-    return isinstance(lead.random_state, Integral) and not lead.early_stopping and not any(
-        getattr(model, "class_weight", None) == "balanced" for model in models)
 
 
 def _run_sites(batch, sites, data):
@@ -181,7 +80,7 @@ def _run_changed(batch, sites):
     for site in sites:
         try:
             X = transformed(batch, site)
-            data = _Data(batch, site.jobs[0].model, X)
+            data = _data_of(batch, site.jobs[0].model, X)
         except Exception:
             # a fold's own fit meets it again, or does not, where only held-out rows are at fault
             left += site.jobs
@@ -204,21 +103,13 @@ def _groups(jobs, data):
     if len(jobs) == 1:
         return [jobs]
     for job in jobs:
-        model, seed = job.model, job.model.random_state
-        key = job.spec("walk", _walk_of)
-        if not isinstance(seed, Integral) and (model.shuffle or model.early_stopping):
-            # draws of its own
+        key = job.spec("walk", data.walk_of)
+        if data.draws_alone(job.model):
             key = *key, id(job)
         groups.setdefault(key, []).append(job)
     limit = min(MOST_TOGETHER, max(4, CACHE_BYTES // (data.X.shape[1] * data.X.dtype.itemsize)))
     parts = [group[i:i + limit] for group in groups.values() for i in range(0, len(group), limit)]
     return [one for part in parts for one in ([part] if len(part) > TOO_FEW else [[job] for job in part])]
-
-
-def _walk_of(model):
-    """What models that walk together have in common."""
-    shared = [repr(getattr(model, name)) for name in SHARED]
-    return *shared, model.learning_rate if model.learning_rate in ("pa1", "pa2") else ""
 
 
 def _waves(units, batch):
@@ -249,7 +140,7 @@ def _run_wave(batch, wave):
         for part, made, plan in _prepared(group, data, rows):
             plans.append((site, part, plan, slice(len(problems), len(problems) + len(made))))
             problems += made
-    trained = _descents.train(problems, batch.n_threads, collect_errors=True) if problems else []
+    trained = wave[0][2].train(problems, batch.n_threads) if problems else []
     fits = []
     for site, group, plan, where in plans:
         results = trained[where]
@@ -260,8 +151,7 @@ def _run_wave(batch, wave):
             if errors:
                 job.finish(errors[0])
                 continue
-            job.model.n_iter_ = max(model.n_iter for model in models)
-            job.model.warn_at_end()
+            plan.warn(job.model, models)
             fits.append(_Fit(site, job, plan, models))
     share = (time.perf_counter() - start) / len(jobs)
     for job in jobs:
@@ -314,12 +204,12 @@ def _score_wave(batch, fits):
 def _is_scored_together(batch, fit):
     """Whether a fit's scores hang on nothing but its predictions for a few dense rows, and nobody wants its model."""
     plan, model, n_rows = fit.plan, fit.job.model, len(batch.folds[fit.job.fold][1])
-    if not 0 < n_rows <= FEW_ROWS or model.average or not isinstance(plan.data.X, np.ndarray):
+    if not 0 < n_rows <= FEW_ROWS or not plan.is_linear(model) or not isinstance(plan.data.X, np.ndarray):
         return False
     if batch.keep_models or batch.return_train_score or not batch.scoring.is_of_predictions:
         return False
     if plan.classes is None:
-        return model.loss != "poisson" and len(fit.models) == 1 and batch.rows_of_y.ndim == 1
+        return len(fit.models) == 1 and batch.rows_of_y.ndim == 1
     return batch.classes is not None and len(plan.classes) == len(batch.classes)
 
 

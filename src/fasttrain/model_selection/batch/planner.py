@@ -20,27 +20,16 @@ from sklearn.base import clone, is_classifier
 from sklearn.pipeline import Pipeline
 from sklearn.utils import assert_all_finite
 
-from fasttrain import losses, preprocessing
-from fasttrain._conversion import own_class
 from fasttrain._core.specs import Spec
+from fasttrain._estimators.registry import fit_rules, step_rules
 from fasttrain._estimators.rows import RowsOf
 from fasttrain._kernels.threads import get_num_threads, num_threads
 from fasttrain.callbacks import Callback, as_callbacks
-from fasttrain.linear_model import LinearClassifier, LinearRegressor, SGDClassifier, SGDRegressor
-from fasttrain.linear_model._base import LinearModel
 from fasttrain.model_selection.batch import columns, lockstep
 from fasttrain.model_selection.batch.folds import FoldMoments, take_rows
-from fasttrain.model_selection.batch.scores import Scoring, linear_predictions, of_prediction, of_probabilities
-from fasttrain.neural_network import MLPClassifier, MLPRegressor
+from fasttrain.model_selection.batch.scores import Scoring, of_prediction, of_probabilities
 
 
-MODELS = (SGDClassifier, SGDRegressor, MLPClassifier, MLPRegressor, LinearClassifier, LinearRegressor)
-TRAINED_IN_PLACE = (MLPClassifier, MLPRegressor, LinearClassifier, LinearRegressor)
-# What a row becomes depends on that row alone, so the rows of a fold may be transformed with all others.
-STEPS = (
-    preprocessing.StandardScaler, preprocessing.MinMaxScaler, preprocessing.MaxAbsScaler, preprocessing.RobustScaler,
-    preprocessing.OneHotEncoder, preprocessing.OrdinalEncoder,
-)
 LOCAL_BACKENDS = ("LokyBackend", "MultiprocessingBackend", "ThreadingBackend", "SequentialBackend")
 # Longest wait between two looks for Ctrl-C.
 POLL_SECONDS = 0.05
@@ -114,14 +103,14 @@ class _Cancel(Callback):
 
 def parts_of(estimator):
     """(preprocessing steps, model) of what a batch can fit; None for anything else."""
-    if own_class(estimator) in MODELS:
+    if fit_rules(estimator) is not None:
         return [], estimator
     if type(estimator) is not Pipeline or estimator.memory is not None or not estimator.steps:
         return None
-    if getattr(estimator, "transform_input", None) is not None or own_class(estimator.steps[-1][1]) not in MODELS:
+    if getattr(estimator, "transform_input", None) is not None or fit_rules(estimator.steps[-1][1]) is None:
         return None
     steps = [step for step in estimator.steps[:-1] if step[1] is not None and step[1] != "passthrough"]
-    return (steps, estimator.steps[-1][1]) if all(own_class(step) in STEPS for _, step in steps) else None
+    return (steps, estimator.steps[-1][1]) if all(step_rules(step) is not None for _, step in steps) else None
 
 
 def threads_of(n_jobs):
@@ -375,7 +364,7 @@ class Batch:
     def _training_rows(self, job, train):
         """What a fit reads: numbers of rows where it can, since X must not be copied for each fold."""
         model = job.whole
-        if own_class(model) in TRAINED_IN_PLACE and self.matrix is not None:
+        if getattr(fit_rules(model), "takes_rows", False) and self.matrix is not None:
             return RowsOf(self.matrix, train)
         return take_rows(self.X, train)
 
@@ -410,13 +399,13 @@ class Batch:
         """
         rows = self.folds[jobs[0].fold][1]
         asked = self.rows_of_y.ndim == 1 and any(name != "neg_log_loss" for name in self.scoring.quick.values())
-        if data is None or not asked or not all(_is_direct(job.model, "predict") for job in jobs):
+        if data is None or not asked or not all(_direct(job.model, "predict") for job in jobs):
             return [None] * len(jobs)
         found = [[] for _ in jobs]
         for part in parts_of_rows(rows):
             X = data(part)
             for job, predictions in zip(jobs, found):
-                predictions.append(_predicted(job.model, "predict", X, True))
+                predictions.append(_predicted(job.model, "predict", X, _direct(job.model, "predict")))
         return [np.concatenate(predictions) for predictions in found]
 
     def _score_part(self, job, rows, scores, data, predictions):
@@ -424,8 +413,8 @@ class Batch:
             if self.rows_of_y.ndim != 1:
                 break
             method = "predict_proba" if name == "neg_log_loss" else "predict"
-            direct = data is not None and _is_direct(job.model, method)
-            if direct or (data is not None and not hasattr(job.model, "feature_names_in_")):
+            direct = None if data is None else _direct(job.model, method)
+            if direct is not None or (data is not None and not hasattr(job.model, "feature_names_in_")):
                 model, rows_of = job.model, data
             else:
                 model, rows_of = self.whole_of(job), partial(take_rows, self.X)
@@ -482,13 +471,10 @@ def _twin(model):
     return twin
 
 
-def _is_direct(model, method):
-    """Whether a fitted model's predictions for a checked, dense X can be had without its own checks."""
-    if method != "predict":
-        return False
-    if own_class(model) in (SGDClassifier, SGDRegressor):
-        return model.loss != "poisson"
-    return isinstance(model, LinearModel)
+def _direct(model, method):
+    """A function to a fitted model's raw predictions of checked, dense rows without its own checks, if there is one."""
+    predictions = getattr(fit_rules(model), "predictions", None)
+    return None if predictions is None or method != "predict" else predictions(model)
 
 
 def parts_of_rows(rows):
@@ -504,18 +490,12 @@ def _predicted_in_parts(model, method, rows_of, rows, direct):
 
 def _predicted(model, method, X, direct):
     """What a model says of X; classes as numbers."""
-    if not direct or X.dtype != model.coef_.dtype:
+    if direct is None or X.dtype != model.coef_.dtype:
         found = getattr(model, method)(X)
         return np.searchsorted(model.classes_, found) if method == "predict" and is_classifier(model) else found
-    if isinstance(model, LinearModel):
-        raw = model._engine.raw_predict(X, 1)
-        if not is_classifier(model):
-            raw = losses.get(model.loss).predict(raw)
-            return raw[:, 0] if np.ndim(model.coef_) == 1 else raw
-    else:
-        raw = linear_predictions(model, X)
-        if not is_classifier(model):
-            return raw
+    raw = direct(X)
+    if not is_classifier(model):
+        return raw
     if raw.ndim == 1 or raw.shape[1] == 1:
         return (raw.reshape(-1) > 0).astype(np.intp)
     return raw.argmax(axis=1)

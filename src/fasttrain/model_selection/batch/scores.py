@@ -86,12 +86,6 @@ class Scoring:
         return False
 
 
-def linear_predictions(estimator, X):
-    """``decision_function`` (or ``predict`` of a regressor) of a per-sample linear model on a dense, checked X."""
-    raw = X @ estimator.coef_.T + estimator.intercept_
-    return raw.reshape(-1) if raw.ndim > 1 and raw.shape[1] == 1 else raw
-
-
 def of_prediction(name, y, prediction):
     """The score ``name`` of predictions, by scikit-learn's formula; None where it has a special case for the data."""
     if name == "accuracy":

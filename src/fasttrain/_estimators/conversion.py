@@ -1,29 +1,126 @@
-"""Models of other libraries: stock scikit-learn estimators, and the weights of PyTorch networks.
+"""How estimators become scikit-learn's and back: the methods, the way through what holds estimators, helpers.
 
-What comes out of :func:`to_sklearn` predicts the same and needs no fasttrain: it can be pickled and served where only
-scikit-learn is installed, or given to tools that know scikit-learn's classes, as skl2onnx does.
-
-Examples
---------
->>> from sklearn.datasets import load_iris
->>> from fasttrain import interop
->>> from fasttrain.neural_network import MLPClassifier
->>> X, y = load_iris(return_X_y=True)
->>> model = MLPClassifier((16,), solver="lbfgs", max_iter=50, tol=1e-2, random_state=0).fit(X, y)
->>> stock = interop.to_sklearn(model)
->>> type(stock).__module__.partition(".")[0], bool((stock.predict(X) == model.predict(X)).all())
-('sklearn', True)
+What is particular to a class stands beside it, in its entry of the registry.
 """
 
 import copy
+import inspect
+import warnings
 
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from fasttrain._conversion import SERVED, own_class
-from fasttrain._twins import FROM_STOCK, SEARCHES, TO_STOCK, names_of, with_parameters
+from fasttrain._estimators.registry import SERVED, entries, entry_of_class, own_class
 
-__all__ = ["from_sklearn", "from_torch_state_dict", "to_sklearn", "to_torch_state_dict"]
+# Of a fitted estimator, with the same meaning in both libraries.
+SHARED_STATE = ("n_features_in_", "feature_names_in_", "n_iter_", "t_")
+# What set_output and the requests for metadata leave, which clones keep as well.
+_OPTIONS = ("_sklearn_output_config", "_metadata_request")
+
+
+def names_of(cls):
+    """Parameters of a class, in the order of its constructor."""
+    return [name for name in inspect.signature(cls.__init__).parameters if name != "self"]
+
+
+def added_parameters(estimator, stock):
+    """Names of parameters that the stock class does not have and that are not at their defaults here."""
+    fast = next(cls for cls in type(estimator).__mro__ if entry_of_class(cls) is not None)
+    known = set(names_of(stock))
+    return [
+        name for name, parameter in inspect.signature(fast.__init__).parameters.items()
+        if name != "self" and name not in known and getattr(estimator, name, parameter.default) is not parameter.default
+        and getattr(estimator, name) != parameter.default
+    ]
+
+
+def with_parameters(cls, estimator, **changed):
+    """A new ``cls`` with those parameters of ``estimator`` that it has; objects are shared, as a clone shares them."""
+    given = {name: getattr(estimator, name) for name in names_of(cls) if hasattr(estimator, name)}
+    return with_attributes(cls(**{**given, **changed}), estimator, _OPTIONS)
+
+
+def with_attributes(new, old, names):
+    """``new`` with copies of those of these attributes that ``old`` has."""
+    for name in names:
+        if name in vars(old):
+            setattr(new, name, copy.deepcopy(vars(old)[name]))
+    return new
+
+
+def fitted_names(estimator):
+    """Names of the public attributes of a fit."""
+    return [name for name in vars(estimator) if name.endswith("_") and not name.startswith("_")]
+
+
+def by_attributes(source, target_class):
+    """A conversion for classes all of whose state is public and the same."""
+    return with_attributes(with_parameters(target_class, source), source, fitted_names(source))
+
+
+def renamed(target_class):
+    """The conversion, either way, of an estimator that holds others and differs in how it runs only."""
+
+    def convert(source, rebuild):
+        new = with_parameters(target_class, source)
+        vars(new).update({name: rebuild(part) for name, part in vars(source).items()})
+        for name in set(names_of(own_class(source))) - set(names_of(target_class)):
+            vars(new).pop(name, None)
+        return new
+
+    return convert
+
+
+def fitted_stock_network(new, model, targets, coefs, intercepts, state):
+    """The stock perceptron ``new`` with these weights.
+
+    What is private in it comes from a fit of its own: with no hidden layer, by L-BFGS, which leaves nothing else
+    behind, on rows of zeros, from which it keeps what it keeps of ``targets``.
+    """
+    own = {name: getattr(new, name) for name in names_of(type(new))}
+    if targets is None:
+        targets = np.zeros((2, coefs[-1].shape[1])) if coefs[-1].shape[1] > 1 else np.zeros(2)
+    new.set_params(
+        hidden_layer_sizes=(), solver="lbfgs", max_iter=1, random_state=0, warm_start=False, verbose=False,
+        early_stopping=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        new.fit(np.zeros((len(targets), coefs[0].shape[0])), targets)
+    new.set_params(**own)
+    new.coefs_, new.intercepts_ = coefs, intercepts
+    new.n_layers_ = len(coefs) + 1
+    with_attributes(new, model, SHARED_STATE)
+    vars(new).update(copy.deepcopy(state))
+    return new
+
+
+class Convertible:
+    """Mixin of estimators whose entry has conversions."""
+
+    def to_sklearn(self):
+        """A stock scikit-learn estimator with the same predictions: :func:`fasttrain.interop.to_sklearn`.
+
+        Returns
+        -------
+        estimator of scikit-learn
+            Fitted if this one is. Nothing of it needs fasttrain, and no array is shared.
+        """
+        return to_sklearn(self)
+
+    @classmethod
+    def from_sklearn(cls, estimator):
+        """This class's estimator with the predictions of a stock one: :func:`fasttrain.interop.from_sklearn`.
+
+        Parameters
+        ----------
+        estimator : estimator of scikit-learn
+
+        Returns
+        -------
+        estimator
+            Fitted if ``estimator`` is. No array is shared.
+        """
+        return from_sklearn(estimator, cls)
 
 
 def to_sklearn(estimator):
@@ -80,9 +177,9 @@ def from_sklearn(estimator, cls=None):
     """
     if cls is not None:
         for stock in type(estimator).__mro__:
-            for fast, convert in FROM_STOCK.get(stock, ()):
-                if issubclass(cls, fast):
-                    return convert(estimator, cls)
+            for entry in entries():
+                if stock in entry.from_stock and issubclass(cls, entry.cls):
+                    return entry.from_stock[stock](estimator, cls)
         raise TypeError(f"{cls.__name__} cannot be made from a {type(estimator).__name__}")
     rebuilder = _Rebuilder(_fast_of)
     new = rebuilder.rebuild(estimator)
@@ -96,10 +193,9 @@ def _stock_of(estimator):
     if SERVED in vars(estimator):
         return lambda source, rebuild: _unveiled(source)
     for cls in type(estimator).__mro__:
-        if cls in TO_STOCK:
-            return lambda source, rebuild: TO_STOCK[cls][1](source)
-        if cls in SEARCHES:
-            return lambda source, rebuild: _renamed(source, SEARCHES[cls], rebuild)
+        entry = entry_of_class(cls)
+        if entry is not None and entry.to_stock is not None:
+            return entry.to_stock if entry.holds_estimators else _alone(entry.to_stock)
     for cls in type(estimator).__mro__:
         if cls.__module__.split(".")[0] == "sklearn":
             return None
@@ -108,9 +204,17 @@ def _stock_of(estimator):
     return None
 
 
+def _alone(convert):
+    return lambda source, rebuild: convert(source)
+
+
 def _fast_of(estimator):
-    options = FROM_STOCK.get(type(estimator))
-    return None if options is None else lambda source, rebuild: options[0][1](source, options[0][0])
+    """The conversion for this estimator of scikit-learn, None where fasttrain has nothing in its place."""
+    for entry in entries():
+        convert = entry.from_stock.get(type(estimator))
+        if convert is not None:
+            return lambda source, rebuild: convert(source, entry.cls)
+    return None
 
 
 def _unveiled(source):
@@ -118,15 +222,6 @@ def _unveiled(source):
     new = with_parameters(type(source)._stock, source)
     own = set(names_of(own_class(source))) | {SERVED}
     vars(new).update({name: copy.deepcopy(part) for name, part in vars(source).items() if name not in own})
-    return new
-
-
-def _renamed(source, target_class, rebuild):
-    """The same search as scikit-learn's, with what it holds converted."""
-    new = with_parameters(target_class, source)
-    vars(new).update({name: rebuild(part) for name, part in vars(source).items()})
-    for name in set(names_of(own_class(source))) - set(names_of(target_class)):
-        vars(new).pop(name, None)
     return new
 
 
@@ -186,59 +281,3 @@ class _Rebuilder:
             new[:] = parts
             return new.reshape(value.shape)
         return value
-
-
-def to_torch_state_dict(model):
-    """The weights of a fitted perceptron for a ``torch.nn.Sequential`` of ``Linear`` and activation layers.
-
-    Parameters
-    ----------
-    model : MLPClassifier or MLPRegressor, of fasttrain or scikit-learn, fitted
-
-    Returns
-    -------
-    dict of str to torch.Tensor
-        ``"0.weight"``, ``"0.bias"``, ``"2.weight"``, ...: a Linear at every even place, as in
-        ``Sequential(Linear(4, 16), ReLU(), Linear(16, 3))``. Weights are (out, in), in the dtype of ``coefs_``. The
-        network's outputs are the model's before its last activation: logits for a classifier.
-
-    Raises
-    ------
-    ImportError
-        Without PyTorch.
-    """
-    import torch
-
-    state = {}
-    for i, (coef, intercept) in enumerate(zip(model.coefs_, model.intercepts_)):
-        state[f"{2 * i}.weight"] = torch.from_numpy(np.ascontiguousarray(coef.T).copy())
-        state[f"{2 * i}.bias"] = torch.from_numpy(np.array(intercept))
-    return state
-
-
-def from_torch_state_dict(state_dict, estimator, classes=None):
-    """A fitted perceptron with the weights of a ``torch.nn.Sequential`` of ``Linear`` and activation layers.
-
-    Parameters
-    ----------
-    state_dict : dict of str to tensor or array
-        Weights (out, in) and biases in the order of the layers; a missing bias counts as zeros.
-    estimator : MLPClassifier or MLPRegressor
-        Gives the class and the parameters, ``activation`` above all; ``hidden_layer_sizes`` is taken from the weights.
-        Not changed.
-    classes : array-like of shape (n_classes,), default=None
-        Labels of a classifier, sorted; None stands for 0, 1, ... One output is for two classes.
-
-    Returns
-    -------
-    estimator
-        A new one.
-
-    Raises
-    ------
-    ValueError
-        When the layers do not follow on each other, or the classes are not as many as the outputs.
-    """
-    from fasttrain.neural_network._torch import fitted_network
-
-    return fitted_network(state_dict, estimator, classes)
