@@ -1,4 +1,4 @@
-"""The order of the rooms, read from the import statements: everything imports downward only, and nothing in a circle."""
+"""The order of the rooms, read from the import statements: downward only, and no file in a circle."""
 
 import ast
 import re
