@@ -271,7 +271,7 @@ def test_bad_class_weights_are_named():
     ]:
         with pytest.raises(error, match=match):
             make(MLPClassifier, class_weight=weights).fit(X, Y)
-    with pytest.raises(ValueError, match="class_weight must leave a row of weight > 0"):
+    with pytest.raises(ValueError, match="class_weight must hold numbers >= 0 that leave a row of weight > 0"):
         make(MLPClassifier, class_weight={0: 0.0, 1: 0.0}).fit(X, Y)
 
 

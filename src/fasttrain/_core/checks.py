@@ -197,6 +197,15 @@ def check_rows(X):
     return X
 
 
+def validation_parts(validation_data):
+    """(X, y, sample_weight) of a caller's validation data; no weights are None."""
+    if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):
+        found = f"{len(validation_data)} items" if isinstance(validation_data, (tuple, list)) else type(
+            validation_data).__name__
+        raise ValueError(f"validation_data must be (X, y) or (X, y, sample_weight), got {found}")
+    return (*validation_data, None)[:3]
+
+
 def check_design(X):
     """X as a finite, C-contiguous float32 or float64 array of at least one row and one column."""
     X = real_array(X, "X")

@@ -1,15 +1,17 @@
-"""Checks of X, y, weights and validation data that all estimators share."""
+"""Checks of X, y, weights and validation data that estimators share, and what a fit that goes on draws from."""
 
+import numpy as np
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_consistent_length, validate_data
 
-from fasttrain._core.checks import is_ready
+from fasttrain._core.checks import check_rows, check_weights, is_ready, validation_parts
 from fasttrain._estimators.rows import RowsOf
+from fasttrain.training.checkpoints import load_checkpoint, random_state_to
 
 
 def validated(estimator, X, y, *, reset, dtype, y_numeric=False, **options):
     """scikit-learn's ``validate_data``; X may also be a :class:`RowsOf`, whose matrix needs no second look."""
-    # engines are used without estimators too, and then scikit-learn is not loaded
-    from sklearn.utils.validation import check_consistent_length, validate_data
-
     if not isinstance(X, RowsOf):
         if is_ready(estimator, X, y, reset, dtype if isinstance(dtype, list) else [dtype]):
             return X, y
@@ -21,3 +23,53 @@ def validated(estimator, X, y, *, reset, dtype, y_numeric=False, **options):
     check_consistent_length(X, y)
     estimator.n_features_in_ = X.shape[1]
     return X, y
+
+
+def dense(y):
+    """y as an array."""
+    return y.toarray() if hasattr(y, "toarray") else y
+
+
+def weights_of(estimator, sample_weight, y, dtype):
+    """Sample weights, one number for all rows or one a row, with class weights in them; None when all are 1."""
+    weights = None if sample_weight is None else check_weights(sample_weight, len(y), dtype, number=True)
+    by_class = estimator._class_weights(y)
+    if by_class is not None:
+        weights = by_class.astype(dtype) if weights is None else weights * by_class.astype(dtype)
+        if (by_class < 0).any() or not weights.any():
+            raise ValueError(
+                f"class_weight must hold numbers >= 0 that leave a row of weight > 0, got {estimator.class_weight!r}")
+    return weights
+
+
+def check_validation_data(estimator, validation_data, dtype, **options):
+    """(X, y, sample weights or None) of a caller's validation data, checked; ``options`` are validate_data's."""
+    X, y, sample_weight = validation_parts(validation_data)
+    X, y = validate_data(
+        estimator, X, y, reset=False, dtype=dtype, order="C", multi_output=True, y_numeric=estimator._y_numeric,
+        **options)
+    weights = None if sample_weight is None else check_weights(sample_weight, X.shape[0], dtype)
+    return check_rows(X), dense(y), weights
+
+
+def hold_out(X, y, weights, *, fraction, strata, random_state):
+    """Rows to train on and rows to validate with, each as (X, y, weights); the former are numbers of rows."""
+    n_samples = X.shape[0]
+    train, valid = train_test_split(
+        np.arange(n_samples), test_size=fraction, random_state=random_state, stratify=strata)
+    rows = X if isinstance(X, RowsOf) else RowsOf(X, np.arange(n_samples))
+    train_weights, valid_weights = (None, None) if weights is None else (weights[train], weights[valid])
+    return (
+        (rows.among(train), y[train], train_weights), (check_rows(rows.among(valid).copied()), y[valid], valid_weights)
+    )
+
+
+def random_states(estimator, resume_from):
+    """(checkpoint to go on from, what the fit draws from, its state at the start for checkpoints).
+
+    A fit that goes on draws what was drawn before it was interrupted, whatever the generator has come to.
+    """
+    resume = None if resume_from is None else load_checkpoint(resume_from)
+    random_state = check_random_state(estimator.random_state) if resume is None else resume.start_random_state()
+    start = random_state_to(random_state) if estimator.callbacks is not None else None
+    return resume, random_state, start

@@ -1,8 +1,45 @@
-"""Fitted state: what a failed fit puts back."""
+"""Fitted state: what a fit leaves on an estimator is put there here, all of it or nothing."""
 
 from contextlib import contextmanager
 
 from fasttrain.training.engine import engine_of, remembered
+
+
+def set_fitted(estimator, parameters, account, engine=None):
+    """Make an estimator a fitted one; nothing else assigns what a training has found.
+
+    Parameters
+    ----------
+    estimator : estimator
+    parameters : dict
+        What it predicts with, by attribute: ``coef_`` and ``intercept_``, or ``coefs_``, ``intercepts_`` and what
+        belongs to them.
+    account : dict
+        What the fit noted of its epochs, by attribute: ``n_iter_``, ``t_``, ``loss_curve_`` and more.
+    engine : Network or None
+        With the optimizer's memory, for a fit that goes on.
+    """
+    vars(estimator).update(parameters, **account)
+    if engine is not None or "_engine" in vars(estimator):
+        estimator._engine = engine
+
+
+class KeepsEngine:
+    """Mixin of estimators that go on with the engine of the last fit, pickled by what its optimizer remembers."""
+
+    def __getstate__(self):
+        # the engine holds addresses
+        state = dict(super().__getstate__())
+        if "_engine" in state:
+            state["_memory"] = remembered(state.pop("_engine"), state.get("_hidden", ()))
+        return state
+
+    def __setstate__(self, state):
+        state = dict(state)
+        memory = state.pop("_memory", None)
+        super().__setstate__(state)
+        if memory is not None:
+            self._engine = engine_of(memory)
 
 
 @contextmanager

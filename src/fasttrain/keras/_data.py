@@ -106,15 +106,6 @@ def _class_weights(y, class_weight, n_classes):
     return table[codes]
 
 
-def unpacked(validation_data):
-    """(x, y, sample_weight) of a caller's validation data."""
-    if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):
-        found = f"{len(validation_data)} items" if isinstance(validation_data, (tuple, list)) else type(
-            validation_data).__name__
-        raise ValueError(f"validation_data must be (x, y) or (x, y, sample_weight), got {found}")
-    return (*validation_data, None)[:3]
-
-
 def split(both, share):
     """The first rows to train on, the last ``share`` of them to validate with."""
     n = len(both.x)

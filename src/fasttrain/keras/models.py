@@ -15,7 +15,7 @@ Examples
 (64, 1)
 """
 
-from fasttrain._core.checks import check_flag, check_integer, check_real
+from fasttrain._core.checks import check_flag, check_integer, check_real, validation_parts
 from fasttrain._estimators.networks import DenseNetwork, fold_normalization, normalizations
 from fasttrain._estimators.registry import enter
 from fasttrain._kernels.threads import get_num_threads
@@ -231,7 +231,7 @@ class Sequential(LayeredModel):
         self._check_trainable()
         validation = None
         if validation_data is not None:
-            validation = self._rows(*data.unpacked(validation_data))
+            validation = self._rows(*validation_parts(validation_data))
         elif validation_split:
             rows, validation = data.split(rows, validation_split)
         for callback in callbacks:

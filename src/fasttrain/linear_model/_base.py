@@ -6,55 +6,28 @@ import warnings
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.model_selection import train_test_split
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fasttrain import optimizers, penalties, schedules
-from fasttrain._core.checks import check_batch_size, check_flag, check_integer, check_real, check_weights
+from fasttrain._core.checks import check_batch_size, check_flag, check_integer, check_real
 from fasttrain._estimators.conversion import Convertible
-from fasttrain._estimators.data import validated
+from fasttrain._estimators.data import check_validation_data, dense, hold_out, random_states, validated, weights_of
+from fasttrain._estimators.fitted import KeepsEngine, set_fitted
+from fasttrain._estimators.parameters import dtypes_of
 from fasttrain._estimators.rows import RowsOf, bind
 from fasttrain._kernels.network import Network
 from fasttrain._kernels.threads import get_num_threads
 from fasttrain.callbacks import ProgressBar, as_callbacks
 from fasttrain.training import Plan, Stopping, configure, train, train_lbfgs
-from fasttrain.training.checkpoints import load_checkpoint, random_state_to
-from fasttrain.training.engine import engine_of, mean_loss, remembered
+from fasttrain.training.engine import mean_loss
 from fasttrain.training.orders import permutations
 
 # Names under which the optimizer's own learning rate of 0.001, meant for networks, is raised.
 _NETWORK_RULES = ("adam", "nadam", "rmsprop")
 
 
-class LinearModel(Convertible, BaseEstimator):
+class LinearModel(KeepsEngine, Convertible, BaseEstimator):
     """What the classifier and the regressor share: everything but the meaning of y."""
-
-    def __init__(self, loss, *, penalty=None, alpha=1e-4, l1_ratio=0.15, fit_intercept=True, optimizer="adam",
-                 learning_rate=None, schedule="constant", batch_size="auto", max_iter=200, tol=1e-4,
-                 n_iter_no_change=10, shuffle=True, random_state=None, early_stopping=False, validation_fraction=0.1,
-                 warm_start=False, callbacks=None, n_threads=None, dtype=None, verbose=0):
-        self.loss = loss
-        self.penalty = penalty
-        self.alpha = alpha
-        self.l1_ratio = l1_ratio
-        self.fit_intercept = fit_intercept
-        self.optimizer = optimizer
-        self.learning_rate = learning_rate
-        self.schedule = schedule
-        self.batch_size = batch_size
-        self.max_iter = max_iter
-        self.tol = tol
-        self.n_iter_no_change = n_iter_no_change
-        self.shuffle = shuffle
-        self.random_state = random_state
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.warm_start = warm_start
-        self.callbacks = callbacks
-        self.n_threads = n_threads
-        self.dtype = dtype
-        self.verbose = verbose
 
     # ---- parameters as specs ----
 
@@ -95,37 +68,12 @@ class LinearModel(Convertible, BaseEstimator):
 
     def _checked(self, X, y, keep, **options):
         """X and y as arrays of the dtype to compute in: a partial fit's data take the dtype of the model."""
-        dtype = self.coef_.dtype if keep == "partial" else self._dtypes()
+        dtype = self.coef_.dtype if keep == "partial" else dtypes_of(self.dtype)
         X, y = validated(self, X, y, reset=not keep, dtype=dtype, **options)
         if not isinstance(X, RowsOf):
             # scikit-learn keeps an array whose elements lie across their boundaries; the kernels must not see one
             X = np.require(X, requirements="CA")
-        return X, y.toarray() if hasattr(y, "toarray") else y
-
-    def _dtypes(self):
-        """What validate_data may leave X in."""
-        if self.dtype is None:
-            return [np.float64, np.float32]
-        try:
-            dtype = np.dtype(self.dtype)
-        except TypeError:
-            dtype = None
-        if dtype not in (np.float32, np.float64):
-            raise ValueError(f"dtype must be float32, float64 or None, got {self.dtype!r}")
-        return dtype
-
-    def _weights(self, sample_weight, y, dtype):
-        """Sample weights with class weights in them, or None when all are 1."""
-        weights = None if sample_weight is None else check_weights(sample_weight, len(y), dtype)
-        by_class = self._class_weights(y)
-        if by_class is not None:
-            weights = by_class.astype(dtype) if weights is None else weights * by_class.astype(dtype)
-            if (by_class < 0).any() or not weights.any():
-                raise ValueError(
-                    "class_weight must hold numbers >= 0 that leave a row of weight > 0, "
-                    f"got {self.class_weight!r}"
-                )
-        return weights
+        return X, dense(y)
 
     def _class_weights(self, y):
         return None
@@ -167,20 +115,18 @@ class LinearModel(Convertible, BaseEstimator):
         """
         partial = keep in ("partial", "first")
         loss, optimizer, penalty, schedule = self._check_parameters()
-        resume = None if resume_from is None else load_checkpoint(resume_from)
-        if resume is not None and optimizer.rule == "lbfgs":
+        if resume_from is not None and optimizer.rule == "lbfgs":
             raise ValueError("resume_from needs an optimizer that makes steps, got LBFGS")
-        # a fit that goes on draws what was drawn before it was interrupted, whatever the generator has come to
-        random_state = check_random_state(self.random_state) if resume is None else resume.start_random_state()
-        start_random_state = random_state_to(random_state) if self.callbacks is not None else None
+        resume, random_state, start_random_state = random_states(self, resume_from)
         if partial and optimizer.rule == "lbfgs":
             raise ValueError("partial_fit needs an optimizer that makes steps, got LBFGS")
-        weights = self._weights(sample_weight, y, X.dtype)
+        weights = weights_of(self, sample_weight, y, X.dtype)
         validation = None
         if validation_data is not None:
             validation = self._check_validation_data(validation_data, X)
         elif self.early_stopping and not partial and optimizer.rule != "lbfgs":
-            X, y, weights, validation = self._split(X, y, weights, random_state)
+            (X, y, weights), validation = hold_out(
+                X, y, weights, fraction=self.validation_fraction, strata=self._strata(y), random_state=random_state)
         loss, target = self._target(loss, y, X.dtype)
         batch_size = check_batch_size(self.batch_size, len(X))
         network = self._start(X, self._n_outputs(target), keep if keep != "first" else None)
@@ -231,68 +177,32 @@ class LinearModel(Convertible, BaseEstimator):
                 ConvergenceWarning, stacklevel=stacklevel,
             )
 
-    def _split(self, X, y, weights, random_state):
-        """Hold out ``validation_fraction`` of the rows; stratified for classes."""
-        train, valid = train_test_split(
-            np.arange(len(X)), test_size=self.validation_fraction, random_state=random_state, stratify=self._strata(y)
-        )
-        rows = X if isinstance(X, RowsOf) else RowsOf(X, np.arange(len(X)))
-        train_weights, valid_weights = (None, None) if weights is None else (weights[train], weights[valid])
-        return rows.among(train), y[train], train_weights, (rows.among(valid).copied(), y[valid], valid_weights)
-
     def _strata(self, y):
         return None
 
     def _check_validation_data(self, validation_data, X):
-        if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):
-            raise ValueError(
-                "validation_data must be (X, y) or (X, y, sample_weight), got "
-                + (f"{len(validation_data)} items" if isinstance(validation_data, (tuple, list))
-                   else type(validation_data).__name__)
-            )
-        Xv, yv = validate_data(
-            self, validation_data[0], validation_data[1], reset=False, dtype=X.dtype, order="C", multi_output=True,
-            y_numeric=self._y_numeric,
-        )
-        yv = self._check_y(yv.toarray() if hasattr(yv, "toarray") else yv)
-        weights = validation_data[2] if len(validation_data) == 3 else None
-        Xv = np.require(Xv, requirements="CA")
-        return Xv, yv, None if weights is None else check_weights(weights, len(yv), X.dtype)
+        X, y, weights = check_validation_data(self, validation_data, X.dtype)
+        return X, self._check_y(y), weights
 
     def _set_fitted(self, network, result, goes_on):
         """Attributes of a finished fit; one that goes on adds its epochs, steps and history to the last one's."""
-        # a partial fit goes on where the last one stopped, moments included
-        self._engine = network
-        self._schedule_state = result.schedule_state
         earlier = self.history_ if goes_on else {}
-        self.n_iter_ = result.n_iter + (self.n_iter_ if goes_on else 0)
-        self.t_ = result.n_steps + (self.t_ if goes_on else 0)
-        self.history_ = {
+        history = {
             name: earlier.get(name, []) + result.history.get(name, []) for name in {**earlier, **result.history}
         }
-        self.loss_curve_ = self.history_["loss"]
-        self.validation_loss_curve_ = self.history_.get("validation_loss")
-        self.loss_ = self.loss_curve_[-1] if self.loss_curve_ else math.nan
-        self.best_loss_ = min(self.loss_curve_, default=math.nan)
-        self.converged_ = result.converged
-        self._set_coef(*network.unpack(network.parameters))
+        curve = history["loss"]
+        account = {
+            "n_iter_": result.n_iter + (self.n_iter_ if goes_on else 0),
+            "t_": result.n_steps + (self.t_ if goes_on else 0),
+            "history_": history, "loss_curve_": curve, "validation_loss_curve_": history.get("validation_loss"),
+            "loss_": curve[-1] if curve else math.nan, "best_loss_": min(curve, default=math.nan),
+            "converged_": result.converged, "_schedule_state": result.schedule_state,
+        }
+        # a partial fit goes on where the last one stopped, moments included
+        set_fitted(self, self._parameters_of(*network.unpack(network.parameters)), account, network)
 
-    def _set_coef(self, coef, intercept):
-        self.coef_ = coef
-        self.intercept_ = intercept
-
-    def __getstate__(self):
-        # the engine holds addresses; what it knows beyond coef_ is the optimizer's memory of a partial fit
-        state = dict(super().__getstate__())
-        state["_memory"] = remembered(state.pop("_engine", None))
-        return state
-
-    def __setstate__(self, state):
-        state = dict(state)
-        memory = state.pop("_memory", None)
-        super().__setstate__(state)
-        if memory is not None:
-            self._engine = engine_of(memory)
+    def _parameters_of(self, coef, intercept):
+        return {"coef_": coef, "intercept_": intercept}
 
     def _raw_predict(self, X):
         check_is_fitted(self)

@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.base import clone, is_classifier
 
 from fasttrain._core.checks import check_batch_size
+from fasttrain._estimators.data import weights_of
 from fasttrain._kernels import stacked
 from fasttrain._kernels.network import Network
 from fasttrain.linear_model._base import LinearModel
@@ -87,7 +88,7 @@ class ColumnsData:
         lead = clone(model)
         _note(lead, self.lead)
         loss, target = lead._target(lead._loss_spec(), self.y, self.X.dtype)
-        weights = lead._weights(sample_weight, self.y, self.X.dtype)
+        weights = weights_of(lead, sample_weight, self.y, self.X.dtype)
         n_outputs, target = lead._n_outputs(target), np.ascontiguousarray(target.T)
         return ColumnsTarget(self, lead, loss, target, weights, n_outputs, bool(lead.fit_intercept))
 

@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from fasttrain import losses
 from fasttrain._estimators.batching import FitRules
 from fasttrain._estimators.conversion import SHARED_STATE, fitted_stock_network, with_attributes, with_parameters
+from fasttrain._estimators.fitted import set_fitted
 from fasttrain._estimators.networks import DenseNetwork
 from fasttrain._estimators.registry import enter, enter_part, require
 from fasttrain.linear_model._closed_form import LinearRegressorCV
@@ -155,12 +156,10 @@ def _regressor_from_stock(model, target_class):
 def _as_fitted(new, model, coef, intercept):
     """``new`` with these weights, as a fit of no epochs would leave it."""
     with_attributes(new, model, SHARED_STATE[:2])
-    new.coef_, new.intercept_ = coef, intercept
-    new.n_iter_, new.t_ = int(np.max(getattr(model, "n_iter_", None) or 0)), 0
-    new.history_ = {"loss": []}
-    new.loss_curve_, new.validation_loss_curve_ = [], None
-    new.loss_ = new.best_loss_ = np.nan
-    new.converged_ = True
+    set_fitted(new, {"coef_": coef, "intercept_": intercept}, {
+        "n_iter_": int(np.max(getattr(model, "n_iter_", None) or 0)), "t_": 0, "history_": {"loss": []},
+        "loss_curve_": [], "validation_loss_curve_": None, "loss_": np.nan, "best_loss_": np.nan, "converged_": True,
+    })
     return new
 
 

@@ -10,6 +10,7 @@ from sklearn.utils.validation import column_or_1d
 
 from fasttrain import losses
 from fasttrain._estimators.fitted import all_or_nothing
+from fasttrain._estimators.parameters import keep_parameters
 from fasttrain.linear_model._base import LinearModel
 
 
@@ -103,13 +104,7 @@ class LinearRegressor(RegressorMixin, LinearModel):
                  optimizer="adam", learning_rate=None, schedule="constant", batch_size="auto", max_iter=200, tol=1e-4,
                  n_iter_no_change=10, shuffle=True, random_state=None, early_stopping=False, validation_fraction=0.1,
                  warm_start=False, callbacks=None, n_threads=None, dtype=None, verbose=0):
-        super().__init__(
-            loss, penalty=penalty, alpha=alpha, l1_ratio=l1_ratio, fit_intercept=fit_intercept, optimizer=optimizer,
-            learning_rate=learning_rate, schedule=schedule, batch_size=batch_size, max_iter=max_iter, tol=tol,
-            n_iter_no_change=n_iter_no_change, shuffle=shuffle, random_state=random_state,
-            early_stopping=early_stopping, validation_fraction=validation_fraction, warm_start=warm_start,
-            callbacks=callbacks, n_threads=n_threads, dtype=dtype, verbose=verbose,
-        )
+        keep_parameters(self, locals())
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -180,9 +175,10 @@ class LinearRegressor(RegressorMixin, LinearModel):
             X, y = self._check_Xy(X, y, keep)
             return self._fit(X, y, sample_weight, keep=keep or "first")
 
-    def _set_coef(self, coef, intercept):
-        self.coef_ = coef[0] if len(coef) == 1 else coef
-        self.intercept_ = intercept[0] if len(coef) == 1 else intercept
+    def _parameters_of(self, coef, intercept):
+        if len(coef) == 1:
+            coef, intercept = coef[0], intercept[0]
+        return {"coef_": coef, "intercept_": intercept}
 
     def predict(self, X):
         """Predictions of shape (n_samples,) or (n_samples, n_outputs), in the dtype of the fit."""
@@ -232,14 +228,7 @@ feature_names_in_
                  optimizer="adam", learning_rate=None, schedule="constant", batch_size="auto", max_iter=200, tol=1e-4,
                  n_iter_no_change=10, shuffle=True, random_state=None, early_stopping=False, validation_fraction=0.1,
                  class_weight=None, warm_start=False, callbacks=None, n_threads=None, dtype=None, verbose=0):
-        super().__init__(
-            loss, penalty=penalty, alpha=alpha, l1_ratio=l1_ratio, fit_intercept=fit_intercept, optimizer=optimizer,
-            learning_rate=learning_rate, schedule=schedule, batch_size=batch_size, max_iter=max_iter, tol=tol,
-            n_iter_no_change=n_iter_no_change, shuffle=shuffle, random_state=random_state,
-            early_stopping=early_stopping, validation_fraction=validation_fraction, warm_start=warm_start,
-            callbacks=callbacks, n_threads=n_threads, dtype=dtype, verbose=verbose,
-        )
-        self.class_weight = class_weight
+        keep_parameters(self, locals())
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

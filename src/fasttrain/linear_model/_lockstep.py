@@ -12,8 +12,8 @@ from sklearn.utils.validation import column_or_1d
 from fasttrain._core.checks import row_weights
 from fasttrain.linear_model import _descents
 from fasttrain.linear_model._sgd_base import SHARED, StochasticLinear, subset
-from fasttrain.linear_model._sgd_classifier import SGDClassifier, classifier_problems, fit_classifiers
-from fasttrain.linear_model._sgd_regressor import SGDRegressor, fit_regressors, regressor_problem
+from fasttrain.linear_model._sgd_classifier import SGDClassifier, classifier_problems, fit_classifiers, n_classifiers
+from fasttrain.linear_model._sgd_regressor import SGDRegressor, fit_regressors, n_regressors, regressor_problem
 
 
 def fit_lockstep(estimators, X, y, rows=None, sample_weight=None):
@@ -94,24 +94,14 @@ def fit_lockstep(estimators, X, y, rows=None, sample_weight=None):
             estimator.feature_names_in_ = lead.feature_names_in_
     if regression:
         y = lead._check_targets(y, X.dtype)
-        fit_regressors(estimators, X, y, weight, None, lead._fresh(y, X, None, None), 1.0, rows=rows)
+        fit_regressors(estimators, X, y, weight, None, lead._fresh(n_regressors(y), X), 1.0, rows=rows)
     else:
         check_classification_targets(y)
         y_rows = subset(y, rows)
         classes = np.unique(y_rows)
         codes = np.minimum(np.searchsorted(classes, y), len(classes) - 1)
-        fit_classifiers(
-            estimators,
-            X,
-            y_rows,
-            classes,
-            codes,
-            weight,
-            None,
-            lead._fresh(classes, X, None, None),
-            1.0,
-            rows=rows,
-        )
+        start = lead._fresh(n_classifiers(classes), X)
+        fit_classifiers(estimators, X, y_rows, classes, codes, weight, None, start, 1.0, rows=rows)
     for estimator in estimators:
         estimator.warn_at_end()
     return estimators
@@ -209,13 +199,13 @@ class LockstepData:
         lead, where = models[0], {"rows": rows, "X_rows": self.rows}
         if not self.classifier:
             y = lead._check_targets(self.y, self.X.dtype)
-            start = lead._fresh(y, self.X, None, None)
+            start = lead._fresh(n_regressors(y), self.X)
             return [regressor_problem(models, self.X, y, self.weights, None, start, 1.0, **where)], LockstepPlan(self)
         classes, codes = self.classes, self.codes
         if present is not None:
             classes = classes[present]
             codes = np.minimum(np.cumsum(present) - 1, len(classes) - 1).clip(0)[codes]
-        start = lead._fresh(classes, self.X, None, None)
+        start = lead._fresh(n_classifiers(classes), self.X)
         problems = classifier_problems(
             models, self.X, self.y[rows], classes, codes, self.weights, None, start, 1.0, **where)
         return problems, LockstepPlan(self, classes)
@@ -234,10 +224,10 @@ class LockstepPlan:
         if hasattr(lead, "feature_names_in_"):
             estimator.feature_names_in_ = lead.feature_names_in_
         if self.classes is None:
-            estimator._adopt(models, 1.0, n_rows)
+            estimator._adopt(models, None, 1.0, n_rows)
         else:
-            start = estimator._fresh(self.classes, self.data.X, None, None)
-            estimator._adopt(self.classes, models, start, 1.0, n_rows)
+            start = estimator._fresh(n_classifiers(self.classes), self.data.X)
+            estimator._adopt(models, start, 1.0, n_rows, {"classes_": self.classes})
 
     def warn(self, estimator, models):
         """What an estimator's own fit would warn of."""

@@ -9,7 +9,8 @@ from sklearn.utils.validation import validate_data
 
 from fasttrain._core.checks import check_bool, check_integer, check_real, check_string, is_ready
 from fasttrain._estimators.conversion import Convertible
-from fasttrain.linear_model._descents import SCHEDULES, SPARSE_INTERCEPT_DECAY
+from fasttrain._estimators.fitted import set_fitted
+from fasttrain.linear_model._descents import SCHEDULES, SPARSE_INTERCEPT_DECAY, validation_mask
 
 PENALTIES = ("l2", "l1", "elasticnet")
 REGRESSION_LOSSES = ("squared_error", "huber", "epsilon_insensitive", "squared_epsilon_insensitive")
@@ -19,50 +20,10 @@ SHARED = ("loss", "fit_intercept", "shuffle", "random_state", "early_stopping", 
 
 
 class StochasticLinear(Convertible):
-    """What the classifier and the regressor share: parameters, checks, and the shape of a fit."""
+    """What the classifier and the regressor share: parameters, checks, where a fit begins and where it ends."""
 
-    def __init__(
-        self,
-        loss,
-        *,
-        penalty="l2",
-        alpha=0.0001,
-        l1_ratio=0.15,
-        fit_intercept=True,
-        max_iter=1000,
-        tol=1e-3,
-        shuffle=True,
-        verbose=0,
-        epsilon=0.1,
-        random_state=None,
-        learning_rate="optimal",
-        eta0=0.01,
-        power_t=0.5,
-        early_stopping=False,
-        validation_fraction=0.1,
-        n_iter_no_change=5,
-        warm_start=False,
-        average=False,
-    ):
-        self.loss = loss
-        self.penalty = penalty
-        self.alpha = alpha
-        self.l1_ratio = l1_ratio
-        self.fit_intercept = fit_intercept
-        self.max_iter = max_iter
-        self.tol = tol
-        self.shuffle = shuffle
-        self.verbose = verbose
-        self.epsilon = epsilon
-        self.random_state = random_state
-        self.learning_rate = learning_rate
-        self.eta0 = eta0
-        self.power_t = power_t
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.warm_start = warm_start
-        self.average = average
+    # Whether the weights of a single model have one axis.
+    _is_flat = False
 
     # ---- parameters ----
 
@@ -148,11 +109,73 @@ class StochasticLinear(Convertible):
                 stacklevel=3,
             )
 
-    def _averaged(self):
-        return self.average > 0 and self.average <= self.t_ - 1.0
+    # ---- where a fit begins ----
+
+    def _fresh(self, n_models, X, coef_init=None, intercept_init=None):
+        """Starting weights of the models of a new fit: (coef, intercept, average_coef, average_intercept)."""
+        shape = (n_models, X.shape[1])
+        coef, intercept = np.zeros(shape, X.dtype), np.zeros(n_models, X.dtype)
+        if coef_init is not None:
+            coef = _start_array(coef_init, "coef_init", shape, X.dtype)
+        if intercept_init is not None:
+            intercept = _start_array(intercept_init, "intercept_init", (n_models,), X.dtype)
+        return coef, intercept, np.zeros(shape, X.dtype), np.zeros(n_models, X.dtype)
+
+    def _state(self):
+        """Starting weights of a fit that goes on."""
+        if sparse.issparse(self.coef_):
+            raise ValueError("coef_ must be dense to train further; call densify() first")
+        coef = np.atleast_2d(self.coef_)
+        if self.average and getattr(self, "_average_coef", None) is not None:
+            return (
+                np.atleast_2d(self._standard_coef), self._standard_intercept, np.atleast_2d(self._average_coef),
+                self._average_intercept,
+            )
+        return coef, self.intercept_, np.zeros_like(coef), np.zeros(len(coef), coef.dtype)
+
+    def _check_validation(self, X_val, y_val, dtype, **options):
+        """Checked validation data of one's own; None without any."""
+        if X_val is None and y_val is None:
+            return None
+        if X_val is None or y_val is None:
+            raise ValueError("X_val and y_val must be given together, got one of them")
+        return self.check_rows(X_val, y_val, reset=False, dtype=dtype, **options)
+
+    # ---- where it ends ----
+
+    def _adopt(self, models, start, t, n_samples, facts=None):
+        """Take over what was trained, a model an output or a class, from ``start`` on; ``facts`` are of the data."""
+        several = len(models) > 1
+        n_iter = max(model.n_iter for model in models)
+        account = {
+            **(facts or {}), "n_iter_": n_iter, "t_": t + n_iter * n_samples,
+            "loss_curve_": _of_models(models, "loss_curve"),
+            "validation_scores_": _of_models(models, "validation_scores") if models[0].validation_scores else None,
+        }
+        coef, intercept = self._stacked(models, "coef", "intercept", several)
+        parameters = {"coef_": coef, "intercept_": intercept}
+        if self.average:
+            averages = self._stacked(models, "average_coef", "average_intercept", several)
+            averaged = self.average <= account["t_"] - 1.0
+            parameters = self._with_averages(coef, intercept, *averages, averaged, start, several)
+        set_fitted(self, parameters, account)
+
+    def _stacked(self, models, coef, intercept, several):
+        """Weights and intercepts as the attributes have them."""
+        coefs = [getattr(model, coef) for model in models]
+        coef = np.stack(coefs) if several or not self._is_flat else coefs[0]
+        return coef, np.array([getattr(model, intercept) for model in models])
+
+    def _with_averages(self, coef, intercept, average_coef, average_intercept, averaged, start, several):
+        """The parameters of an averaged model: those of the last step, the means, and as attributes one of the two."""
+        return {
+            "coef_": average_coef if averaged else coef, "intercept_": average_intercept if averaged else intercept,
+            "_standard_coef": coef, "_standard_intercept": intercept,
+            "_average_coef": average_coef, "_average_intercept": average_intercept,
+        }
 
 
-def start_array(value, name, shape, dtype):
+def _start_array(value, name, shape, dtype):
     """Initial weights of the wanted shape, as a copy: the caller's array is not trained in place."""
     array = np.array(value, dtype=dtype, order="C")
     if array.size != np.prod(shape) or (len(shape) == 2 and shape[0] > 1 and array.shape != shape):
@@ -160,6 +183,28 @@ def start_array(value, name, shape, dtype):
     return array.reshape(shape)
 
 
+def _of_models(models, name):
+    """What each of several models has, or what the only one has."""
+    return [getattr(model, name) for model in models] if len(models) > 1 else getattr(models[0], name)
+
+
 def subset(array, rows):
     """The wanted rows of an array; all of them for None."""
     return array if array is None or rows is None else array[rows]
+
+
+def start_of(start, k):
+    """The starting weights of one model."""
+    return tuple(np.ascontiguousarray(part[k]) if part.ndim == 2 else float(part[k]) for part in start)
+
+
+def held_out(lead, split_on, stratified, X, weight, rows):
+    """(mask over ``rows``, or over X where these are all; row numbers) of what early stopping holds out."""
+    weighted = None if weight is None else subset(weight, rows) > 0
+    mask = validation_mask(split_on, stratified, lead.validation_fraction, lead.random_state, weighted)
+    if rows is None:
+        return mask, np.flatnonzero(mask)
+    held = rows[mask.astype(bool)]
+    mask = np.zeros(X.shape[0], np.uint8)
+    mask[held] = 1
+    return mask, held

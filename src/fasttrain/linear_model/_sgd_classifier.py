@@ -3,18 +3,18 @@
 from numbers import Integral
 
 import numpy as np
-from scipy import sparse
 from sklearn import linear_model
 from sklearn.utils import check_random_state, compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets, unique_labels
 from sklearn.utils.validation import column_or_1d
 
 from fasttrain._core.checks import row_weights
+from fasttrain._estimators.parameters import keep_parameters
 from fasttrain._kernels.threads import get_num_threads
 from fasttrain._tables.categories import unique
 from fasttrain.linear_model import _descents
 from fasttrain.linear_model._descents import Problem, candidate, rows_of, train
-from fasttrain.linear_model._sgd_base import CLASSIFIER_LOSSES, StochasticLinear, start_array, subset
+from fasttrain.linear_model._sgd_base import CLASSIFIER_LOSSES, StochasticLinear, held_out, start_of, subset
 
 
 class SGDClassifier(StochasticLinear, linear_model.SGDClassifier):
@@ -124,54 +124,11 @@ class SGDClassifier(StochasticLinear, linear_model.SGDClassifier):
     _losses = CLASSIFIER_LOSSES
     _aggressive_loss = "hinge"
 
-    def __init__(
-        self,
-        loss="hinge",
-        *,
-        penalty="l2",
-        alpha=0.0001,
-        l1_ratio=0.15,
-        fit_intercept=True,
-        max_iter=1000,
-        tol=1e-3,
-        shuffle=True,
-        verbose=0,
-        epsilon=0.1,
-        n_jobs=None,
-        random_state=None,
-        learning_rate="optimal",
-        eta0=0.01,
-        power_t=0.5,
-        early_stopping=False,
-        validation_fraction=0.1,
-        n_iter_no_change=5,
-        class_weight=None,
-        warm_start=False,
-        average=False,
-    ):
-        super().__init__(
-            loss,
-            penalty=penalty,
-            alpha=alpha,
-            l1_ratio=l1_ratio,
-            fit_intercept=fit_intercept,
-            max_iter=max_iter,
-            tol=tol,
-            shuffle=shuffle,
-            verbose=verbose,
-            epsilon=epsilon,
-            random_state=random_state,
-            learning_rate=learning_rate,
-            eta0=eta0,
-            power_t=power_t,
-            early_stopping=early_stopping,
-            validation_fraction=validation_fraction,
-            n_iter_no_change=n_iter_no_change,
-            warm_start=warm_start,
-            average=average,
-        )
-        self.class_weight = class_weight
-        self.n_jobs = n_jobs
+    def __init__(self, loss="hinge", *, penalty="l2", alpha=0.0001, l1_ratio=0.15, fit_intercept=True, max_iter=1000,
+                 tol=1e-3, shuffle=True, verbose=0, epsilon=0.1, n_jobs=None, random_state=None,
+                 learning_rate="optimal", eta0=0.01, power_t=0.5, early_stopping=False, validation_fraction=0.1,
+                 n_iter_no_change=5, class_weight=None, warm_start=False, average=False):
+        keep_parameters(self, locals())
 
     def _check_parameters(self, for_partial_fit=False):
         super()._check_parameters(for_partial_fit)
@@ -232,19 +189,11 @@ class SGDClassifier(StochasticLinear, linear_model.SGDClassifier):
             coef_init = self.coef_ if coef_init is None else coef_init
             intercept_init = self.intercept_ if intercept_init is None else intercept_init
         weight = row_weights(sample_weight, len(y), X.dtype, all_zero_accepted=self.early_stopping)
-        validation = self._check_validation(X_val, y_val, classes, X.dtype)
-        fit_classifiers(
-            [self],
-            X,
-            y,
-            classes,
-            codes,
-            weight,
-            self.max_iter,
-            self._fresh(classes, X, coef_init, intercept_init),
-            1.0,
-            validation=validation,
-        )
+        validation = self._check_validation(X_val, y_val, X.dtype)
+        if validation is not None:
+            validation = validation[0], _codes_of(validation[1], classes, "y_val")
+        start = self._fresh(n_classifiers(classes), X, coef_init, intercept_init)
+        fit_classifiers([self], X, y, classes, codes, weight, self.max_iter, start, 1.0, validation=validation)
         self.warn_at_end()
         return self
 
@@ -291,85 +240,26 @@ class SGDClassifier(StochasticLinear, linear_model.SGDClassifier):
             unknown = np.setdiff1d(y, classes)
             raise ValueError(f"y contains labels that are not in classes {classes!r}: {unknown!r}")
         weight = row_weights(sample_weight, len(y), X.dtype)
-        start = self._state() if trained else self._fresh(classes, X, None, None)
+        start = self._state() if trained else self._fresh(n_classifiers(classes), X)
         fit_classifiers([self], X, y, classes, codes, weight, 1, start, getattr(self, "t_", 1.0))
         return self
 
-    # ---- where a fit begins ----
+    # ---- where it ends ----
 
-    def _fresh(self, classes, X, coef_init, intercept_init):
-        """Starting weights of every model of a new fit: (coef, intercept, average_coef,
-        average_intercept).
-        """
-        n_models = 1 if len(classes) <= 2 else len(classes)
-        shape = (n_models, X.shape[1])
-        coef = np.zeros(shape, X.dtype)
-        intercept = np.zeros(n_models, X.dtype)
-        if coef_init is not None:
-            coef = start_array(coef_init, "coef_init", shape, X.dtype)
-        if intercept_init is not None:
-            intercept = start_array(intercept_init, "intercept_init", (n_models,), X.dtype)
-        return coef, intercept, np.zeros(shape, X.dtype), np.zeros(n_models, X.dtype)
+    def _stacked(self, models, coef, intercept, several):
+        coefs, intercepts = super()._stacked(models, coef, intercept, several)
+        return coefs, intercepts.astype(coefs.dtype) if several or intercept == "average_intercept" else intercepts
 
-    def _state(self):
-        """Starting weights of a partial_fit that is not the first."""
-        if sparse.issparse(self.coef_):
-            raise ValueError("coef_ must be dense for partial_fit; call densify() first")
-        coef = np.atleast_2d(self.coef_)
-        if self.average and getattr(self, "_average_coef", None) is not None:
-            return (
-                np.atleast_2d(self._standard_coef),
-                self._standard_intercept,
-                np.atleast_2d(self._average_coef),
-                self._average_intercept,
-            )
-        return coef, self.intercept_, np.zeros_like(coef), np.zeros(len(coef), coef.dtype)
-
-    def _check_validation(self, X_val, y_val, classes, dtype):
-        if X_val is None and y_val is None:
-            return None
-        if X_val is None or y_val is None:
-            raise ValueError("X_val and y_val must be given together, got one of them")
-        X_val, y_val = self.check_rows(X_val, y_val, reset=False, dtype=dtype)
-        codes = np.minimum(np.searchsorted(classes, y_val), len(classes) - 1)
-        if not np.array_equal(classes[codes], y_val):
-            raise ValueError(
-                f"y_val must hold classes of y only, got {np.setdiff1d(y_val, classes)!r} besides"
-            )
-        return X_val, codes
-
-    def _adopt(self, classes, trained, start, t, n_samples):
-        """Take over trained models. ``trained`` has one model, or one a class."""
-        self.classes_ = classes
-        several = len(trained) > 1
-        self.n_iter_ = max(model.n_iter for model in trained)
-        self.t_ = t + self.n_iter_ * n_samples
-        self.loss_curve_ = [model.loss_curve for model in trained] if several else trained[0].loss_curve
-        scores = [model.validation_scores for model in trained]
-        self.validation_scores_ = None if not scores[0] else scores if several else scores[0]
-        coef = np.stack([model.coef for model in trained])
-        intercept = np.array([model.intercept for model in trained])
-        if several:
-            intercept = intercept.astype(coef.dtype)
-        if not self.average:
-            self.coef_, self.intercept_ = coef, intercept
-            return
-        average_intercept = np.array([model.average_intercept for model in trained], dtype=coef.dtype)
+    def _with_averages(self, coef, intercept, average_coef, average_intercept, averaged, start, several):
         # In later calls scikit-learn begins the intercept of an averaged model where it began before, and
         # with several classes takes the last intercept for their average. Its answers are the contract.
-        before = getattr(self, "_standard_intercept", None)
-        overwritten = several and before is start[1] and self.intercept_ is self._average_intercept
-        kept = start[1]
-        self._standard_coef = coef
-        self._average_coef = np.stack([model.average_coef for model in trained])
-        self._average_intercept = intercept if overwritten else average_intercept
-        averaged = self._averaged()
-        if several:
-            self._standard_intercept = kept if overwritten else intercept
-        else:
-            self._standard_intercept = kept if averaged else intercept
-        self.coef_ = self._average_coef if averaged else coef
-        self.intercept_ = self._average_intercept if averaged else self._standard_intercept
+        before, kept = getattr(self, "_standard_intercept", None), start[1]
+        overwritten = several and before is kept and self.intercept_ is self._average_intercept
+        if overwritten:
+            average_intercept = intercept
+        if overwritten or (averaged and not several):
+            intercept = kept
+        return super()._with_averages(coef, intercept, average_coef, average_intercept, averaged, start, several)
 
     def decision_function(self, X):
         """Signed distance to each model's hyperplane, up to the norm of its weights: w . x + b.
@@ -399,6 +289,19 @@ def _threads(n_jobs):
     return int(n_jobs) if n_jobs > 0 else max(1, get_num_threads() + 1 + int(n_jobs))
 
 
+def n_classifiers(classes):
+    """One model for two classes, else one a class."""
+    return 1 if len(classes) <= 2 else len(classes)
+
+
+def _codes_of(y, classes, name):
+    """Numbers of labels among the classes."""
+    codes = np.minimum(np.searchsorted(classes, y), len(classes) - 1)
+    if not np.array_equal(classes[codes], y):
+        raise ValueError(f"{name} must hold classes of y only, got {np.setdiff1d(y, classes)!r} besides")
+    return codes
+
+
 def _code(codes, positive, loss, dtype):
     """Targets of one binary model: 1 for its class, for the others 0 (log loss) or -1."""
     return np.where(codes == positive, 1, 0 if loss == "log_loss" else -1).astype(dtype)
@@ -413,7 +316,7 @@ def fit_classifiers(group, X, y, classes, codes, weight, max_iter, start, t, val
     problems = classifier_problems(group, X, y, classes, codes, weight, max_iter, start, t, validation, rows)
     results = train(problems, _threads(group[0].n_jobs), group[0].verbose)
     for e, estimator in enumerate(group):
-        estimator._adopt(classes, [models[e] for models in results], start, t, len(y))
+        estimator._adopt([models[e] for models in results], start, t, len(y), {"classes_": classes})
 
 
 def classifier_problems(group, X, y, classes, codes, weight, max_iter, start, t, validation=None, rows=None,
@@ -436,16 +339,8 @@ def classifier_problems(group, X, y, classes, codes, weight, max_iter, start, t,
 
     held = mask = None
     if lead.early_stopping and validation is None:
-        weighted = None if weight is None else subset(weight, rows) > 0
-        part = subset(codes, rows)
-        split_on = _code(part, 1, lead.loss, X.dtype) if binary else y
-        mask = _descents.validation_mask(
-            split_on, True, lead.validation_fraction, lead.random_state, weighted
-        )
-        held = np.flatnonzero(mask) if rows is None else rows[mask.astype(bool)]
-        if rows is not None:
-            mask = np.zeros(X.shape[0], np.uint8)
-            mask[held] = 1
+        split_on = _code(subset(codes, rows), 1, lead.loss, X.dtype) if binary else y
+        mask, held = held_out(lead, split_on, True, X, weight, rows)
         validation_rows, validation_codes = rows_of(X[held]), codes[held]
         validation_weight = None if weight is None else np.ascontiguousarray(weight[held])
     elif validation is not None:
@@ -469,24 +364,10 @@ def classifier_problems(group, X, y, classes, codes, weight, max_iter, start, t,
             totals = np.repeat(_descents.score_totals(y_score, validation_weight, "accuracy"), len(group))
             score = (validation_rows, y_score, validation_weight, totals, "accuracy")
         models = [
-            candidate(e, max_iter or e.max_iter, w[i], w[0] if binary else 1.0)
-            for e, w in zip(group, expanded)
+            candidate(e, max_iter or e.max_iter, w[i], w[0] if binary else 1.0) for e, w in zip(group, expanded)
         ]
-        k = 0 if binary else i
-        begin = tuple(np.ascontiguousarray(part[k]) if part.ndim == 2 else float(part[k]) for part in start)
-        problems.append(
-            Problem(
-                X_rows,
-                _code(codes, i, lead.loss, X.dtype),
-                lead.loss,
-                seed,
-                models,
-                [begin] * len(group),
-                weight,
-                mask,
-                rows,
-                score,
-                lead.descent_options(X, t, has_score, own_score),
-            )
-        )
+        begin = start_of(start, 0 if binary else i)
+        problems.append(Problem(
+            X_rows, _code(codes, i, lead.loss, X.dtype), lead.loss, seed, models, [begin] * len(group), weight, mask,
+            rows, score, lead.descent_options(X, t, has_score, own_score)))
     return problems

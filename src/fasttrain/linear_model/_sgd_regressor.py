@@ -1,16 +1,16 @@
 """SGDRegressor, and the training of several of them over one row order."""
 
 import numpy as np
-from scipy import sparse
 from sklearn import linear_model
 from sklearn.utils import check_random_state
 from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
 from fasttrain._core.checks import check_real, row_weights
+from fasttrain._estimators.parameters import keep_parameters
 from fasttrain.linear_model import _descents
 from fasttrain.linear_model._descents import Problem, candidate, rows_of, train
-from fasttrain.linear_model._sgd_base import REGRESSION_LOSSES, StochasticLinear, start_array, subset
+from fasttrain.linear_model._sgd_base import REGRESSION_LOSSES, StochasticLinear, held_out, start_of
 
 
 class SGDRegressor(StochasticLinear, linear_model.SGDRegressor):
@@ -118,53 +118,13 @@ default='squared_error'
 
     _losses = (*REGRESSION_LOSSES, "quantile", "poisson")
     _aggressive_loss = "epsilon_insensitive"
+    _is_flat = True
 
-    def __init__(
-        self,
-        loss="squared_error",
-        *,
-        penalty="l2",
-        alpha=0.0001,
-        l1_ratio=0.15,
-        fit_intercept=True,
-        max_iter=1000,
-        tol=1e-3,
-        shuffle=True,
-        verbose=0,
-        epsilon=0.1,
-        random_state=None,
-        learning_rate="invscaling",
-        eta0=0.01,
-        power_t=0.25,
-        early_stopping=False,
-        validation_fraction=0.1,
-        n_iter_no_change=5,
-        warm_start=False,
-        average=False,
-        quantile=0.5,
-    ):
-        super().__init__(
-            loss,
-            penalty=penalty,
-            alpha=alpha,
-            l1_ratio=l1_ratio,
-            fit_intercept=fit_intercept,
-            max_iter=max_iter,
-            tol=tol,
-            shuffle=shuffle,
-            verbose=verbose,
-            epsilon=epsilon,
-            random_state=random_state,
-            learning_rate=learning_rate,
-            eta0=eta0,
-            power_t=power_t,
-            early_stopping=early_stopping,
-            validation_fraction=validation_fraction,
-            n_iter_no_change=n_iter_no_change,
-            warm_start=warm_start,
-            average=average,
-        )
-        self.quantile = quantile
+    def __init__(self, loss="squared_error", *, penalty="l2", alpha=0.0001, l1_ratio=0.15, fit_intercept=True,
+                 max_iter=1000, tol=1e-3, shuffle=True, verbose=0, epsilon=0.1, random_state=None,
+                 learning_rate="invscaling", eta0=0.01, power_t=0.25, early_stopping=False, validation_fraction=0.1,
+                 n_iter_no_change=5, warm_start=False, average=False, quantile=0.5):
+        keep_parameters(self, locals())
 
     def _check_parameters(self, for_partial_fit=False):
         super()._check_parameters(for_partial_fit)
@@ -210,17 +170,12 @@ default='squared_error'
         y = self._check_targets(y, X.dtype)
         weight = row_weights(sample_weight, X.shape[0], X.dtype)
         # As in scikit-learn: under warm_start a fitted regressor goes on from where it is.
-        start = self._state(y) if warm else self._fresh(y, X, coef_init, intercept_init)
-        validation = None
-        if X_val is not None or y_val is not None:
-            if X_val is None or y_val is None:
-                raise ValueError("X_val and y_val must be given together, got one of them")
-            X_val, y_val = self.check_rows(
-                X_val, y_val, reset=False, dtype=X.dtype, multi_output=True, y_numeric=True
-            )
-            validation = X_val, self._check_targets(y_val, X.dtype, "y_val")
+        start = self._going_on(y) if warm else self._fresh(n_regressors(y), X, coef_init, intercept_init)
+        validation = self._check_validation(X_val, y_val, X.dtype, multi_output=True, y_numeric=True)
+        if validation is not None:
+            validation = validation[0], self._check_targets(validation[1], X.dtype, "y_val")
             if validation[1].shape[:-1] != y.shape[:-1]:
-                raise ValueError(f"y_val must have as many outputs as y, got shape {y_val.shape}")
+                raise ValueError(f"y_val must have as many outputs as y, got {n_regressors(validation[1])}")
         fit_regressors([self], X, y, weight, self.max_iter, start, 1.0, validation=validation)
         self.warn_at_end()
         return self
@@ -242,16 +197,11 @@ default='squared_error'
         if not trained:
             self._check_parameters(for_partial_fit=True)
         X, y = self.check_rows(
-            X,
-            y,
-            reset=not trained,
-            dtype=self.coef_.dtype if trained else None,
-            multi_output=True,
-            y_numeric=True,
+            X, y, reset=not trained, dtype=self.coef_.dtype if trained else None, multi_output=True, y_numeric=True
         )
         y = self._check_targets(y, X.dtype)
         weight = row_weights(sample_weight, X.shape[0], X.dtype)
-        start = self._state(y) if trained else self._fresh(y, X, None, None)
+        start = self._going_on(y) if trained else self._fresh(n_regressors(y), X)
         fit_regressors([self], X, y, weight, 1, start, getattr(self, "t_", 1.0))
         return self
 
@@ -267,51 +217,12 @@ default='squared_error'
             raise ValueError(f"{name} must stay finite as {np.dtype(dtype).name}, the dtype of X")
         return y
 
-    # ---- where a fit begins ----
-
-    def _fresh(self, y, X, coef_init, intercept_init):
-        n_models = len(y) if y.ndim == 2 else 1
-        shape = (n_models, X.shape[1])
-        coef, intercept = np.zeros(shape, X.dtype), np.zeros(n_models, X.dtype)
-        if coef_init is not None:
-            coef = start_array(coef_init, "coef_init", shape, X.dtype)
-        if intercept_init is not None:
-            intercept = start_array(intercept_init, "intercept_init", (n_models,), X.dtype)
-        return coef, intercept, np.zeros(shape, X.dtype), np.zeros(n_models, X.dtype)
-
-    def _state(self, y):
-        if sparse.issparse(self.coef_):
-            raise ValueError("coef_ must be dense to train further; call densify() first")
-        coef = np.atleast_2d(self.coef_)
-        n_models = len(y) if y.ndim == 2 else 1
-        if n_models != len(coef):
-            raise ValueError(f"y must have {len(coef)} outputs as in the last call, got {n_models}")
-        if self.average and getattr(self, "_average_coef", None) is not None:
-            return (
-                np.atleast_2d(self._standard_coef),
-                self._standard_intercept,
-                np.atleast_2d(self._average_coef),
-                self._average_intercept,
-            )
-        return coef, self.intercept_, np.zeros_like(coef), np.zeros(len(coef), coef.dtype)
-
-    def _adopt(self, trained, t, n_samples):
-        several = len(trained) > 1
-        self.n_iter_ = max(model.n_iter for model in trained)
-        self.t_ = t + self.n_iter_ * n_samples
-        self.loss_curve_ = [model.loss_curve for model in trained] if several else trained[0].loss_curve
-        scores = [model.validation_scores for model in trained]
-        self.validation_scores_ = None if not scores[0] else scores if several else scores[0]
-        coef = np.stack([model.coef for model in trained]) if several else trained[0].coef
-        intercept = np.array([model.intercept for model in trained])
-        if self.average:
-            self._standard_coef, self._standard_intercept = coef, intercept
-            averages = [model.average_coef for model in trained]
-            self._average_coef = np.stack(averages) if several else averages[0]
-            self._average_intercept = np.array([model.average_intercept for model in trained])
-            if self._averaged():
-                coef, intercept = self._average_coef, self._average_intercept
-        self.coef_, self.intercept_ = coef, intercept
+    def _going_on(self, y):
+        """Starting weights of a fit that goes on, for as many outputs as the last one had."""
+        start = self._state()
+        if n_regressors(y) != len(start[0]):
+            raise ValueError(f"y must have {len(start[0])} outputs as in the last call, got {n_regressors(y)}")
+        return start
 
     def predict(self, X):
         """Predictions: ``w . x + b``, and its exponential for the Poisson loss.
@@ -333,13 +244,18 @@ default='squared_error'
         return np.exp(raw) if self.loss == "poisson" else raw
 
 
+def n_regressors(y):
+    """One model an output, of targets in the kernels' form."""
+    return len(y) if y.ndim == 2 else 1
+
+
 def fit_regressors(group, X, y, weight, max_iter, start, t, validation=None, rows=None):
     """Train estimators that share SHARED on the same rows, one model an output, and hand each its own."""
     problem = regressor_problem(group, X, y, weight, max_iter, start, t, validation, rows)
     [results] = train([problem], None, group[0].verbose)
     n_samples = X.shape[0] if rows is None else len(rows)
     for e, estimator in enumerate(group):
-        estimator._adopt(results[e :: len(group)], t, n_samples)
+        estimator._adopt(results[e :: len(group)], start, t, n_samples)
 
 
 def regressor_problem(group, X, y, weight, max_iter, start, t, validation=None, rows=None, X_rows=None):
@@ -352,14 +268,7 @@ def regressor_problem(group, X, y, weight, max_iter, start, t, validation=None, 
     kind = "r2_exponential" if lead.loss == "poisson" else "r2"
     weight_held = None
     if lead.early_stopping and validation is None:
-        weighted = None if weight is None else subset(weight, rows) > 0
-        mask = _descents.validation_mask(
-            np.empty(n_samples), False, lead.validation_fraction, lead.random_state, weighted
-        )
-        held = np.flatnonzero(mask) if rows is None else rows[mask.astype(bool)]
-        if rows is not None:
-            mask = np.zeros(X.shape[0], np.uint8)
-            mask[held] = 1
+        mask, held = held_out(lead, np.empty(n_samples), False, X, weight, rows)
         validation = X[held], outputs[:, held]
         weight_held = None if weight is None else np.ascontiguousarray(weight[held])
     seed = _descents.shuffle_seed(check_random_state(lead.random_state), dataset_first=False)
@@ -368,20 +277,15 @@ def regressor_problem(group, X, y, weight, max_iter, start, t, validation=None, 
     for i, target in enumerate(outputs):
         for estimator in group:
             models.append(candidate(estimator, max_iter or estimator.max_iter))
-            starts.append(tuple(np.ascontiguousarray(p[i]) if p.ndim == 2 else float(p[i]) for p in start))
+            starts.append(start_of(start, i))
             targets.append(target)
             if validation is not None:
                 y_score.append(validation[1].reshape(len(outputs), -1)[i])
     score = None
     if validation is not None:
         y_score = np.stack(y_score)
-        score = (
-            rows_of(validation[0], "X_val"),
-            y_score,
-            weight_held,
-            _descents.score_totals(y_score, weight_held, kind),
-            kind,
-        )
+        totals = _descents.score_totals(y_score, weight_held, kind)
+        score = rows_of(validation[0], "X_val"), y_score, weight_held, totals, kind
     y_models = outputs[0] if len(outputs) == 1 else np.stack(targets)
     X_rows = rows_of(X) if X_rows is None else X_rows
     return Problem(X_rows, y_models, lead.loss, seed, models, starts, weight, mask, rows, score, options)

@@ -4,30 +4,27 @@ import math
 import warnings
 from contextlib import contextmanager
 from itertools import pairwise
-from numbers import Real
 from weakref import WeakKeyDictionary
 
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.model_selection import train_test_split
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from fasttrain._core.checks import check_real, check_rows, check_weights
+from fasttrain._core.checks import check_rows
 from fasttrain._estimators.conversion import Convertible
-from fasttrain._estimators.data import validated
-from fasttrain._estimators.fitted import all_or_nothing
+from fasttrain._estimators.data import check_validation_data, dense, hold_out, random_states, validated, weights_of
+from fasttrain._estimators.fitted import KeepsEngine, all_or_nothing, set_fitted
 from fasttrain._estimators.networks import fold_normalization, normalizations
+from fasttrain._estimators.parameters import dtypes_of
 from fasttrain._estimators.rows import RowsOf, bind
 from fasttrain._kernels.network import Network
 from fasttrain._kernels.threads import get_num_threads
 from fasttrain.callbacks import ProgressBar, as_callbacks
-from fasttrain.neural_network._progress import Progress
+from fasttrain.neural_network._progress import Account, Progress
 from fasttrain.neural_network._settings import NORMALIZATION_EPSILON, is_lbfgs, settings_of
 from fasttrain.training import Plan, Reshuffling, train, train_lbfgs
-from fasttrain.training.checkpoints import load_checkpoint, random_state_to
-from fasttrain.training.engine import engine_of, mean_loss, raw_predict, remembered
+from fasttrain.training.engine import mean_loss, raw_predict
 
 # The engines of estimators that have predicted, to which each prediction gives the weights anew: what takes long for
 # a single row is to make one. Larger ones are not kept.
@@ -62,13 +59,8 @@ def folded_layers(model):
     return fold_normalization(model.coefs_, model.intercepts_, model.batch_norm_, NORMALIZATION_EPSILON)
 
 
-class MultilayerPerceptron(Convertible, BaseEstimator):
+class MultilayerPerceptron(KeepsEngine, Convertible, BaseEstimator):
     """What the classifier and the regressor share: everything but the meaning of y."""
-
-    def _take(self, given):
-        """Keep the parameters as they were given: ``locals()`` of ``__init__``, which must name every one of them."""
-        del given["self"]
-        vars(self).update(given)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -77,128 +69,71 @@ class MultilayerPerceptron(Convertible, BaseEstimator):
 
     # ---- data ----
 
-    def _dtypes(self):
-        if self.dtype is None:
-            return [np.float64, np.float32]
-        try:
-            dtype = np.dtype(self.dtype)
-        except TypeError:
-            dtype = None
-        if dtype not in (np.float32, np.float64):
-            raise ValueError(f"dtype must be float32, float64 or None, got {self.dtype!r}")
-        return dtype
-
     def _checked(self, X, y, reset, settings):
         """X dense or CSR, in the dtype to compute in, which is that of the weights when these go on; y as an array."""
-        dtype = self._dtypes() if reset else self.coefs_[0].dtype
+        dtype = dtypes_of(self.dtype) if reset else self.coefs_[0].dtype
         if settings.rule == "lbfgs" and reset:
             # as in scikit-learn, whose weights are float64 here whatever X is: line searches need the digits
             dtype = np.float64
         X, y = validated(self, X, y, reset=reset, dtype=dtype, y_numeric=self._y_numeric, accept_sparse="csr")
         if hasattr(getattr(X, "matrix", X), "indptr") and settings.of_input:
             raise ValueError(f"X must be dense with {settings.of_input[0]}, which changes zeros, got a sparse matrix")
-        return X if isinstance(X, RowsOf) else check_rows(X), y.toarray() if hasattr(y, "toarray") else y
-
-    def _weights(self, sample_weight, y, dtype):
-        weights = None
-        if sample_weight is not None:
-            if isinstance(sample_weight, Real):
-                sample_weight = np.full(len(y), check_real(sample_weight, "sample_weight", low=0, open_low=True))
-            weights = check_weights(sample_weight, len(y), dtype)
-        by_class = self._class_weights(y)
-        if by_class is not None:
-            weights = by_class.astype(dtype) if weights is None else weights * by_class.astype(dtype)
-            if not weights.any():
-                raise ValueError(f"class_weight must leave a row of weight > 0, got {self.class_weight!r}")
-        return weights
+        return X if isinstance(X, RowsOf) else check_rows(X), dense(y)
 
     def _class_weights(self, y):
         return None
 
     def _validation_part(self, validation_data, dtype):
         """(X, y, weights, engine targets) of a caller's validation data."""
-        if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):
-            raise ValueError(
-                "validation_data must be (X, y) or (X, y, sample_weight), got "
-                + (f"{len(validation_data)} items" if isinstance(validation_data, (tuple, list))
-                   else type(validation_data).__name__)
-            )
-        X, y = validate_data(
-            self, validation_data[0], validation_data[1], reset=False, dtype=dtype, order="C", multi_output=True,
-            y_numeric=self._y_numeric, accept_sparse="csr",
-        )
-        y = self._known_target(y.toarray() if hasattr(y, "toarray") else y)
-        weights = validation_data[2] if len(validation_data) == 3 else None
-        weights = None if weights is None else check_weights(weights, len(y), dtype)
+        X, y, weights = check_validation_data(self, validation_data, dtype, accept_sparse="csr")
+        y = self._known_target(y)
         target = self._encode(y, dtype)
         width = self.n_outputs_ if target.shape[1] != 1 or self.out_activation_ != "softmax" else 1
         if target.shape[1] != width:
             raise ValueError(f"y of validation_data must have {width} columns as y has, got {target.shape[1]}")
-        return check_rows(X), target, weights
+        return X, target, weights
 
     # ---- fitting ----
 
-    def _initialize(self, units, settings, random_state, dtype):
-        """Uniform weights and biases after Glorot and Bengio (2010), and the counters of a first fit."""
-        self.n_iter_ = 0
-        self.t_ = 0
-        self.n_layers_ = len(units)
-        self.coefs_, self.intercepts_ = [], []
+    @staticmethod
+    def _initial(units, settings, random_state, dtype):
+        """Uniform weights and biases after Glorot and Bengio (2010), and no normalization."""
+        coefs, intercepts = [], []
         activations = settings.activations
         last = len(activations) - 1
         for i, (fan_in, fan_out) in enumerate(pairwise(units)):
             factor = 2.0 if activations and activations[min(i, last)][0] == "logistic" else 6.0
             bound = np.sqrt(factor / (fan_in + fan_out))
-            self.coefs_.append(random_state.uniform(-bound, bound, (fan_in, fan_out)).astype(dtype, copy=False))
-            self.intercepts_.append(random_state.uniform(-bound, bound, fan_out).astype(dtype, copy=False))
-        self.batch_norm_ = None
-        self.loss_curve_ = []
-        self.validation_loss_curve_ = None
-        self._no_improvement_count = 0
-        self.best_loss_ = None if self.early_stopping and settings.rule != "lbfgs" else math.inf
-        self.validation_scores_ = self.best_validation_score_ = None
+            coefs.append(random_state.uniform(-bound, bound, (fan_in, fan_out)).astype(dtype, copy=False))
+            intercepts.append(random_state.uniform(-bound, bound, fan_out).astype(dtype, copy=False))
+        return coefs, intercepts, None
 
-    def _network(self, settings, keep):
-        """An engine with the weights of ``coefs_``; the last one, whose moments go on, when ``keep``."""
+    def _layers(self):
+        """Weights, biases and normalizations of the last fit."""
+        # weights that were set by hand, as scikit-learn allows it, have none
+        return self.coefs_, self.intercepts_, getattr(self, "batch_norm_", None)
+
+    def _network(self, settings, layers, keep):
+        """An engine with the weights of ``layers``; the last one, whose moments go on, when ``keep``."""
         network = getattr(self, "_engine", None) if keep else None
         activations = settings.activations[:len(settings.hidden)]
         places = settings.batch_norm or (None,) * len(settings.hidden)
         if network is None or self._hidden != activations or network.normalize != places:
-            return self._new_network(activations, places)
+            return _new_network(layers, activations, places)
         if network.average is None:
-            self._load(network)
+            _load(network, *layers)
         return network
 
-    def _new_network(self, activations, places):
-        coefs = self.coefs_
-        network = Network(
-            coefs[0].shape[0], coefs[-1].shape[1], coefs[0].dtype, hidden=[c.shape[1] for c in coefs[:-1]],
-            activations=activations, normalize=places,
-        )
-        self._load(network)
-        return network
-
-    def _load(self, network):
-        """Give an engine the weights, and where it normalizes as they were made to, what belongs to that."""
-        network.pack_layers(self.coefs_, self.intercepts_, network.parameters)
-        # weights that were set by hand, as scikit-learn allows it, have none
-        entries = getattr(self, "batch_norm_", None)
-        layers = [layer for layer in entries or [] if layer is not None]
-        if layers and network.normalize == _places(entries):
-            views = zip(network.gains_and_shifts(network.parameters), network.moving_statistics())
-            for layer, ((scale, shift), (mean, variance)) in zip(layers, views, strict=True):
-                scale[:], shift[:] = layer["scale"], layer["shift"]
-                mean[:], variance[:] = layer["mean"], layer["variance"]
-
-    def _store(self, network, settings):
-        """Attributes of what the engine predicts with."""
+    def _set_fitted(self, network, settings, account):
+        """Attributes of what the engine predicts with, and of the account of its epochs."""
         parameters = network.parameters if network.average is None else network.average
-        self.coefs_, self.intercepts_ = network.unpack_layers(parameters)
-        self.batch_norm_ = None
-        if any(network.normalize):
-            self.batch_norm_ = normalizations(network, parameters)
-        self._hidden = settings.activations[:len(settings.hidden)]
-        self._engine = network if settings.rule != "lbfgs" else None
+        coefs, intercepts = network.unpack_layers(parameters)
+        fitted = {
+            "coefs_": coefs, "intercepts_": intercepts, "n_layers_": len(coefs) + 1,
+            "batch_norm_": normalizations(network, parameters) if any(network.normalize) else None,
+            "_hidden": settings.activations[:len(settings.hidden)],
+        }
+        set_fitted(self, fitted, account.attributes(), network if settings.rule != "lbfgs" else None)
 
     def _fit(self, X, y, sample_weight=None, validation_data=None, incremental=False, resume_from=None):
         """Train; every attribute is as before when anything is raised."""
@@ -208,36 +143,36 @@ class MultilayerPerceptron(Convertible, BaseEstimator):
             X, y = self._checked(X, y, first, settings)
             y = self._prepare_target(y, incremental)
             dtype = X.dtype
-            weights = self._weights(sample_weight, y, dtype)
+            weights = weights_of(self, sample_weight, y, dtype)
             loss, target = self._loss_and_target(y, dtype)
-            resume = None if resume_from is None else load_checkpoint(resume_from)
-            if resume is not None and settings.rule == "lbfgs":
+            if resume_from is not None and settings.rule == "lbfgs":
                 raise ValueError("resume_from needs a solver that makes steps, got 'lbfgs'")
-            # a fit that goes on draws what was drawn before it was interrupted, whatever the generator has come to
-            random_state = check_random_state(self.random_state) if resume is None else resume.start_random_state()
-            start_random_state = random_state_to(random_state) if self.callbacks is not None else None
+            resume, random_state, start_random_state = random_states(self, resume_from)
             units = [X.shape[1], *settings.hidden, self.n_outputs_]
             if first:
-                self._initialize(units, settings, random_state, dtype)
-            elif [c.shape for c in self.coefs_] != list(pairwise(units)):
+                layers = self._initial(units, settings, random_state, dtype)
+            elif [c.shape for c in self.coefs_] == list(pairwise(units)):
+                layers = self._layers()
+            else:
                 raise ValueError(
                     f"the layers must be those of the last fit, {[c.shape for c in self.coefs_]}, to go on from it, "
                     f"got {list(pairwise(units))}"
                 )
             if incremental and self.early_stopping:
                 raise ValueError("partial_fit does not support early_stopping=True")
-            network = self._network(settings, keep=incremental and not first)
+            account = Account(None if first else self, bool(self.early_stopping) and settings.rule != "lbfgs")
+            network = self._network(settings, layers, keep=incremental and not first)
             network.set_loss(loss.name, loss.parameter)
             network.set_value_scale(self._value_scale())
             validation = None if validation_data is None else self._validation_part(validation_data, dtype)
             if settings.rule == "lbfgs":
-                result = self._fit_lbfgs(network, settings, loss, X, target, weights, validation)
+                result = self._fit_lbfgs(network, settings, account, loss, X, target, weights, validation)
             else:
                 result = self._fit_stochastic(
-                    network, settings, loss, X, target, weights, validation, random_state, incremental, first,
+                    network, settings, account, loss, X, target, weights, validation, random_state, incremental, first,
                     start_random_state, resume)
             network.release()
-            self._store(network, settings)
+            self._set_fitted(network, settings, account)
         self._warn(settings, result, incremental)
         return self
 
@@ -273,7 +208,7 @@ class MultilayerPerceptron(Convertible, BaseEstimator):
     def _callbacks(self):
         return as_callbacks(self.callbacks) + ([ProgressBar()] if self.progress else [])
 
-    def _fit_lbfgs(self, network, settings, loss, X, target, weights, validation):
+    def _fit_lbfgs(self, network, settings, account, loss, X, target, weights, validation):
         settings.configure(network)
         if isinstance(X, RowsOf):
             X = X.copied()
@@ -288,33 +223,40 @@ class MultilayerPerceptron(Convertible, BaseEstimator):
             validation_loss=self._validation_loss(network, loss, validation),
             loss_constant=0.0 if constant is None else constant(None),
         )
-        self.n_iter_ = result.n_iter
-        self.loss_curve_ = [*self.loss_curve_, *result.history["loss"]]
+        account.n_iter_ = result.n_iter
+        account.loss_curve_ = [*account.loss_curve_, *result.history["loss"]]
         if validation is not None:
-            self.validation_loss_curve_ = [*(self.validation_loss_curve_ or []), *result.history["validation_loss"]]
+            account.validation_loss_curve_ = [
+                *(account.validation_loss_curve_ or []), *result.history["validation_loss"]]
         if result.history["loss"]:
-            self.loss_ = result.history["loss"][-1]
-            self.best_loss_ = min(math.inf if self.best_loss_ is None else self.best_loss_, min(result.history["loss"]))
+            account.loss_ = result.history["loss"][-1]
+            best = math.inf if account.best_loss_ is None else account.best_loss_
+            account.best_loss_ = min(best, min(result.history["loss"]))
         return result
 
-    def _fit_stochastic(self, network, settings, loss, X, target, weights, validation, random_state, incremental,
-                        first, start_random_state, resume):
+    def _fit_stochastic(self, network, settings, account, loss, X, target, weights, validation, random_state,
+                        incremental, first, start_random_state, resume):
         early_stopping = bool(self.early_stopping)
         watch_loss = validation is not None
         if early_stopping and validation is None:
-            X, target, weights, validation = self._split(X, target, weights, random_state)
+            (X, target, weights), validation = hold_out(
+                X, target, weights, fraction=self.validation_fraction, strata=self._strata(target),
+                random_state=random_state)
+            if validation[0].shape[0] < 2:
+                raise ValueError(
+                    "The validation set is too small. Increase 'validation_fraction' or the size of your dataset."
+                )
         n_samples = X.shape[0]
         batch_size = self._batch_size(n_samples)
         goes_on = incremental and not first
-        if settings.random and not (goes_on and hasattr(self, "_seed")):
-            self._seed = int(random_state.randint(np.iinfo(np.int32).max))
-        settings.configure(
-            network, -(-n_samples // batch_size), self._seed if settings.random else None, used=goes_on
-        )
+        seed = getattr(self, "_seed", None) if goes_on else None
+        if settings.random and seed is None:
+            seed = int(random_state.randint(np.iinfo(np.int32).max))
+        settings.configure(network, -(-n_samples // batch_size), seed if settings.random else None, used=goes_on)
         rate = settings.rate
         if goes_on and settings.rate_rule != "constant":
             rate = getattr(self, "_rate", rate)
-        self._start_account(early_stopping, validation is not None, watch_loss)
+        account.start(early_stopping, validation is not None, watch_loss)
         score = None
         if validation is not None:
             threads = get_num_threads(self.n_threads)
@@ -323,7 +265,7 @@ class MultilayerPerceptron(Convertible, BaseEstimator):
                 with _predicting(network):
                     return self._score_raw(raw_predict(network, validation[0], threads), *validation[1:])
 
-        progress = Progress(self, rate, settings.rate_rule, n_samples, score, early_stopping)
+        progress = Progress(self, account, rate, settings.rate_rule, n_samples, score, early_stopping)
         bind(network, X, target, weights)
         rows = X.numbers if isinstance(X, RowsOf) else n_samples
         draw_order = Reshuffling(rows, random_state) if self.shuffle else None
@@ -344,8 +286,9 @@ class MultilayerPerceptron(Convertible, BaseEstimator):
             loss_constant=self._loss_constant(X, target, weights, batch_size), n_threads=self.n_threads,
             catch_interrupt=True,
         )
-        self._rate = progress.schedule.rate
-        self._schedule_state = result.schedule_state
+        account.kept = {"_rate": progress.schedule.rate, "_schedule_state": result.schedule_state}
+        if seed is not None:
+            account.kept["_seed"] = seed
         return result
 
     def _batch_size(self, n_samples):
@@ -357,37 +300,8 @@ class MultilayerPerceptron(Convertible, BaseEstimator):
             )
         return min(int(self.batch_size), n_samples)
 
-    def _start_account(self, early_stopping, scored, watch_loss):
-        """The attributes that :class:`Progress` changes, in lists of this fit's own."""
-        self.n_iter_ = 0
-        self.loss_curve_ = list(self.loss_curve_)
-        if scored:
-            self.validation_scores_ = list(self.validation_scores_ or [])
-            if self.best_validation_score_ is None:
-                self.best_validation_score_ = -math.inf
-        if watch_loss:
-            self.validation_loss_curve_ = list(self.validation_loss_curve_ or [])
-        if not early_stopping and self.best_loss_ is None:
-            self.best_loss_ = math.inf
-
     def _loss_constant(self, X, target, weights, batch_size):
         return None
-
-    def _split(self, X, target, weights, random_state):
-        """Hold out ``validation_fraction`` of the rows."""
-        n_samples = X.shape[0]
-        train, valid = train_test_split(
-            np.arange(n_samples), random_state=random_state, test_size=self.validation_fraction,
-            stratify=self._strata(target),
-        )
-        if len(valid) < 2:
-            raise ValueError(
-                "The validation set is too small. Increase 'validation_fraction' or the size of your dataset."
-            )
-        rows = X if isinstance(X, RowsOf) else RowsOf(X, np.arange(n_samples))
-        train_weights, valid_weights = (None, None) if weights is None else (weights[train], weights[valid])
-        held_out = check_rows(rows.among(valid).copied()), target[valid], valid_weights
-        return rows.among(train), target[train], train_weights, held_out
 
     def _strata(self, target):
         return None
@@ -420,9 +334,9 @@ class MultilayerPerceptron(Convertible, BaseEstimator):
             raw = network.predict_row(coefs, self.intercepts_, X[0])
         else:
             if kept_key == key:
-                self._load(network)
+                _load(network, *self._layers())
             else:
-                network = self._new_network(self._hidden, places)
+                network = _new_network(self._layers(), self._hidden, places)
             raw = raw_predict(network, X, get_num_threads(self.n_threads))
         if network.parameters.size <= _MOST_KEPT:
             _PREDICTORS[self] = key, network
@@ -436,16 +350,23 @@ class MultilayerPerceptron(Convertible, BaseEstimator):
             for array in (*self.coefs_, *self.intercepts_)
         )
 
-    def __getstate__(self):
-        # the engine holds addresses; what it knows beyond coefs_ is the optimizer's memory of a partial fit
-        state = dict(super().__getstate__())
-        if "_engine" in state:
-            state["_memory"] = remembered(state.pop("_engine"), state["_hidden"])
-        return state
 
-    def __setstate__(self, state):
-        state = dict(state)
-        memory = state.pop("_memory", None)
-        super().__setstate__(state)
-        if memory is not None:
-            self._engine = engine_of(memory)
+def _new_network(layers, activations, places):
+    coefs = layers[0]
+    network = Network(
+        coefs[0].shape[0], coefs[-1].shape[1], coefs[0].dtype, hidden=[c.shape[1] for c in coefs[:-1]],
+        activations=activations, normalize=places,
+    )
+    _load(network, *layers)
+    return network
+
+
+def _load(network, coefs, intercepts, batch_norm):
+    """Give an engine the weights, and where it normalizes as they were made to, what belongs to that."""
+    network.pack_layers(coefs, intercepts, network.parameters)
+    layers = [layer for layer in batch_norm or [] if layer is not None]
+    if layers and network.normalize == _places(batch_norm):
+        views = zip(network.gains_and_shifts(network.parameters), network.moving_statistics())
+        for layer, ((scale, shift), (mean, variance)) in zip(layers, views, strict=True):
+            scale[:], shift[:] = layer["scale"], layer["shift"]
+            mean[:], variance[:] = layer["mean"], layer["variance"]

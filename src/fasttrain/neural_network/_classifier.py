@@ -10,6 +10,7 @@ from sklearn.utils.validation import column_or_1d
 
 from fasttrain import losses
 from fasttrain._core.checks import check_real
+from fasttrain._estimators.parameters import keep_parameters
 from fasttrain.neural_network._base import MultilayerPerceptron
 from fasttrain.neural_network._docs import document
 
@@ -89,7 +90,7 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
                  noise=0.0, mixup=0.0, max_norm=None, averaging=None, averaging_decay=0.999, averaging_start=1,
                  batch_norm=None, batch_norm_momentum=0.99, callbacks=None, progress=False, n_threads=None,
                  dtype=None):
-        self._take(locals())
+        keep_parameters(self, locals())
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -1,15 +1,57 @@
 """scikit-learn's account of a perceptron's epochs, and its rules of stopping and of slowing down."""
 
+import math
+
 import numpy as np
 
 from fasttrain.schedules import Schedule
 from fasttrain.training.engine import from_layers, restore, snapshot, to_layers
 
-# What a fit notes of its epochs on the estimator.
-_ACCOUNT = (
+# Attributes that are in a checkpoint.
+_NOTED = (
     "n_iter_", "t_", "loss_", "loss_curve_", "validation_loss_curve_", "validation_scores_", "best_validation_score_",
     "best_loss_", "_no_improvement_count",
 )
+
+
+class Account:
+    """What scikit-learn notes of a perceptron's epochs, under the names of the attributes that it becomes.
+
+    Parameters
+    ----------
+    estimator : MultilayerPerceptron or None
+        The last fit, for one that goes on.
+    scored : bool
+        Whether a score on held-out rows is watched instead of the loss.
+    """
+
+    def __init__(self, estimator, scored):
+        self.n_iter_ = self.t_ = self._no_improvement_count = 0
+        self.loss_curve_ = []
+        self.validation_loss_curve_ = self.validation_scores_ = self.best_validation_score_ = None
+        self.best_loss_ = None if scored else math.inf
+        if estimator is not None:
+            vars(self).update({name: getattr(estimator, name) for name in _NOTED if hasattr(estimator, name)})
+        # what a fit that goes on needs beside it
+        self.kept = {}
+
+    def start(self, early_stopping, scored, watch_loss):
+        """Before the first epoch of a fit in steps: lists of its own."""
+        self.n_iter_ = 0
+        self.loss_curve_ = list(self.loss_curve_)
+        if scored:
+            self.validation_scores_ = list(self.validation_scores_ or [])
+            if self.best_validation_score_ is None:
+                self.best_validation_score_ = -math.inf
+        if watch_loss:
+            self.validation_loss_curve_ = list(self.validation_loss_curve_ or [])
+        if not early_stopping and self.best_loss_ is None:
+            self.best_loss_ = math.inf
+
+    def attributes(self):
+        """All of it, by attribute."""
+        noted = {name: value for name, value in vars(self).items() if name != "kept"}
+        return {**noted, **self.kept}
 
 
 class EpochRate(Schedule):
@@ -23,7 +65,7 @@ class EpochRate(Schedule):
 
 
 class Progress:
-    """Attributes that scikit-learn changes with every epoch, kept on the estimator, and when to stop.
+    """scikit-learn's account of the epochs, and its rule when to stop: what a training takes as its ``stopping``.
 
     The wait ends the training once it is longer than ``n_iter_no_change`` epochs; a score counts as better when it is
     at least ``tol`` above the best, a loss when it is at least ``tol`` below.
@@ -31,6 +73,8 @@ class Progress:
     Parameters
     ----------
     estimator : MultilayerPerceptron
+        For its parameters.
+    account : Account
     rate : float
         Of the first epoch.
     rate_rule : {'constant', 'invscaling', 'adaptive'}
@@ -43,8 +87,9 @@ class Progress:
         Whether the score decides on stopping, and the weights of the best one are put back.
     """
 
-    def __init__(self, estimator, rate, rate_rule, n_samples, score, restore):
+    def __init__(self, estimator, account, rate, rate_rule, n_samples, score, restore):
         self.estimator = estimator
+        self.account = account
         self.schedule = EpochRate(rate)
         self.rate_rule = rate_rule
         self.n_samples = n_samples
@@ -57,48 +102,48 @@ class Progress:
             self.best = snapshot(network)
 
     def epoch_end(self, network, loss, validation_loss):
-        e = self.estimator
-        e.n_iter_ += 1
-        e.t_ += self.n_samples
-        e.loss_ = loss
-        e.loss_curve_.append(loss)
+        e, a = self.estimator, self.account
+        a.n_iter_ += 1
+        a.t_ += self.n_samples
+        a.loss_ = loss
+        a.loss_curve_.append(loss)
         if validation_loss is not None:
-            e.validation_loss_curve_.append(validation_loss)
+            a.validation_loss_curve_.append(validation_loss)
         if e.verbose:
-            print(f"Iteration {e.n_iter_}, loss = {loss:.8f}")
+            print(f"Iteration {a.n_iter_}, loss = {loss:.8f}")
         if self.score is not None:
             self._note_score(network)
         if not self.restore:
-            e._no_improvement_count = e._no_improvement_count + 1 if loss > e.best_loss_ - e.tol else 0
-            e.best_loss_ = min(e.best_loss_, loss)
+            a._no_improvement_count = a._no_improvement_count + 1 if loss > a.best_loss_ - e.tol else 0
+            a.best_loss_ = min(a.best_loss_, loss)
         if self.rate_rule == "invscaling":
-            self.schedule.rate = float(e.learning_rate_init) / (e.t_ + 1) ** e.power_t
-        if e._no_improvement_count <= e.n_iter_no_change:
+            self.schedule.rate = float(e.learning_rate_init) / (a.t_ + 1) ** e.power_t
+        if a._no_improvement_count <= e.n_iter_no_change:
             return None
         what = "Validation score" if self.restore else "Training loss"
         message = f"{what} did not improve more than tol={e.tol:f} for {e.n_iter_no_change:d} consecutive epochs."
         return self._stop_or_slow_down(message)
 
     def _note_score(self, network):
-        e = self.estimator
+        e, a = self.estimator, self.account
         score = self.score(network)
-        e.validation_scores_.append(score)
+        a.validation_scores_.append(score)
         if e.verbose:
             print(f"Validation score: {score:f}")
         if self.restore:
-            e._no_improvement_count = e._no_improvement_count + 1 if score < e.best_validation_score_ + e.tol else 0
-        if score > e.best_validation_score_:
-            e.best_validation_score_ = score
+            a._no_improvement_count = a._no_improvement_count + 1 if score < a.best_validation_score_ + e.tol else 0
+        if score > a.best_validation_score_:
+            a.best_validation_score_ = score
             if self.restore:
                 self.best = snapshot(network)
 
     def _stop_or_slow_down(self, message):
         """With the adaptive rate the wait starts anew at a fifth of the rate, down to 1e-6."""
-        e = self.estimator
+        e, a = self.estimator, self.account
         adaptive = self.rate_rule == "adaptive"
         if adaptive and self.schedule.rate > 1e-6:
             self.schedule.rate /= 5.0
-            e._no_improvement_count = 0
+            a._no_improvement_count = 0
             if e.verbose:
                 print(f"{message} Setting learning rate to {self.schedule.rate:f}")
             return None
@@ -109,12 +154,12 @@ class Progress:
     def state_dict(self, network):
         return {
             "rate": self.schedule.rate, "best_parameters": None if self.best is None else to_layers(network, self.best),
-            **{name: getattr(self.estimator, name) for name in _ACCOUNT},
+            **{name: getattr(self.account, name) for name in _NOTED},
         }
 
     def load_state_dict(self, network, state):
-        for name in _ACCOUNT:
-            setattr(self.estimator, name, state[name])
+        for name in _NOTED:
+            setattr(self.account, name, state[name])
         self.schedule.rate, best = state["rate"], state["best_parameters"]
         self.best = None if best is None else from_layers(network, best)
 

@@ -8,6 +8,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import column_or_1d
 
 from fasttrain import losses
+from fasttrain._estimators.parameters import keep_parameters
 from fasttrain._estimators.rows import RowsOf
 from fasttrain.neural_network._base import MultilayerPerceptron
 from fasttrain.neural_network._docs import document
@@ -75,7 +76,7 @@ class MLPRegressor(RegressorMixin, MultilayerPerceptron):
                  noise=0.0, mixup=0.0, max_norm=None, averaging=None, averaging_decay=0.999, averaging_start=1,
                  batch_norm=None, batch_norm_momentum=0.99, callbacks=None, progress=False, n_threads=None,
                  dtype=None):
-        self._take(locals())
+        keep_parameters(self, locals())
 
     def _loss_spec(self):
         loss = losses.HalfSquaredError() if isinstance(self.loss, str) and self.loss == "squared_error" else (

@@ -5,6 +5,8 @@ from itertools import pairwise
 import numpy as np
 from sklearn.base import clone, is_classifier
 
+from fasttrain._estimators.fitted import set_fitted
+from fasttrain.neural_network._progress import Account
 from fasttrain.neural_network._settings import hidden_layers
 
 
@@ -44,20 +46,19 @@ def layers_of(state_dict):
 
 
 def _as_fitted(new, coefs, intercepts, classes):
-    """The perceptron ``new`` of fasttrain with these weights, as a fit of no epochs would leave it."""
-    new._hidden = hidden_layers(new)[1][:len(coefs) - 1]
-    new.batch_norm_ = None
-    new.coefs_, new.intercepts_ = coefs, intercepts
-    new.n_features_in_, new.n_outputs_, new.n_layers_ = coefs[0].shape[0], coefs[-1].shape[1], len(coefs) + 1
+    """The perceptron ``new`` with these weights, as a fit of no epochs would leave it."""
+    new.n_features_in_, new.n_outputs_ = coefs[0].shape[0], coefs[-1].shape[1]
     if classes is None:
         new.out_activation_ = "exp" if new._loss_spec().inverse_link == "exponential" else "identity"
     else:
         new._note_classes(classes)
         new.out_activation_ = "softmax" if len(classes) > 2 else "logistic"
-    new.n_iter_ = new.t_ = new._no_improvement_count = 0
-    new.loss_, new.loss_curve_, new.validation_loss_curve_ = np.nan, [], None
-    new.best_loss_ = None if new.early_stopping else np.inf
-    new.validation_scores_ = new.best_validation_score_ = None
+    account = Account(None, bool(new.early_stopping))
+    account.loss_ = np.nan
+    set_fitted(new, {
+        "coefs_": coefs, "intercepts_": intercepts, "n_layers_": len(coefs) + 1, "batch_norm_": None,
+        "_hidden": hidden_layers(new)[1][:len(coefs) - 1],
+    }, account.attributes())
     return new
 
 
