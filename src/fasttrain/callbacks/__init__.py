@@ -1,7 +1,10 @@
 """Callbacks: what a caller may do between epochs.
 
-The names, defaults and rules are those of Keras 3; where they differ the docstring says so. Every face takes them: the
-descent functions, the linear models, the multi-layer perceptrons and Sequential.
+The names, defaults and rules are those of Keras 3; where they differ the docstring says so. The descent
+functions, the linear models, the multi-layer perceptrons and Sequential take them.
+
+``_base`` is what a callback is; ``_stopping``, ``_rates``, ``_logging`` and ``_checkpoint`` have one concept each. The
+fit loop calls them (:mod:`fasttrain.training`) and knows none by name.
 
 Examples
 --------

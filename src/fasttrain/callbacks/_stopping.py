@@ -9,6 +9,9 @@ from fasttrain.callbacks._base import Callback, Monitor
 class EarlyStopping(Monitor):
     """End the training when a number has stopped getting better.
 
+    Keras's rule, for any number that the training reports. An estimator's ``tol`` and ``n_iter_no_change`` are a rule
+    of their own beside it (:class:`fasttrain.training.Stopping`): whichever ends the training first does.
+
     Parameters
     ----------
     monitor : str, default='val_loss'

@@ -187,7 +187,7 @@ def _both(rate, other):
 
 
 def network_of(chain, n_features, dtype):
-    """A new engine for the stack; its weights are those of the layers once :func:`push` has been called."""
+    """A new engine for the chain; its weights are those of the layers once :func:`push` has been called."""
     hidden = chain.units[:-1]
     biases = [unit.dense.use_bias for unit in chain.units]
     options = {}

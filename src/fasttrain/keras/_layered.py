@@ -290,7 +290,7 @@ class LayeredModel:
         for layer in self._layers:
             for name in layer.weight_names:
                 if name in layer._values:
-                    layer.take(name, next(weights))
+                    layer.set_value(name, next(weights))
 
     def get_layer(self, name=None, index=None):
         """The layer of a name or a number."""

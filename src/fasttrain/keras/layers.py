@@ -113,7 +113,7 @@ class Layer:
             self._newer.pull()
         return self._values[name]
 
-    def take(self, name, array):
+    def set_value(self, name, array):
         """Change a weight's array."""
         self._values[name] = array
         self._version += 1
@@ -130,7 +130,7 @@ class Layer:
         """Change the layer's arrays to ``weights``, a list like that of :meth:`get_weights`."""
         names = [name for name in self.weight_names if name in self._values]
         for name, array in zip(names, checked_weights(weights, [self])):
-            self.take(name, array)
+            self.set_value(name, array)
 
     def count_params(self):
         """Number of elements of all weights."""
@@ -272,9 +272,9 @@ class Dense(Layer):
     def _build(self, shape, dtype):
         if len(shape) != 1:
             raise ValueError(f"Dense must have rows of one axis, got rows of shape {shape}; put Flatten before it")
-        self.take("kernel", self.kernel_initializer((shape[0], self.units), dtype))
+        self.set_value("kernel", self.kernel_initializer((shape[0], self.units), dtype))
         if self.use_bias:
-            self.take("bias", self.bias_initializer((self.units,), dtype))
+            self.set_value("bias", self.bias_initializer((self.units,), dtype))
         return (self.units,)
 
     def _config(self):
@@ -431,7 +431,7 @@ class BatchNormalization(Layer):
     def _build(self, shape, dtype):
         for name, initializer in self.initializers.items():
             # the engine keeps what moves in float64, and so does a model that is saved
-            self.take(name, initializer(shape, "float64" if name.startswith("moving") else dtype))
+            self.set_value(name, initializer(shape, "float64" if name.startswith("moving") else dtype))
         return shape
 
     def get_weights(self):

@@ -419,7 +419,7 @@ class _Restored:
             # a callback has changed the layers, which have another engine now, or none
             for layer, values in (pull(self.chain, network) if failed else {}).items():
                 for name, array in values.items():
-                    layer.take(name, array)
+                    layer.set_value(name, array)
             return
         if failed:
             for slot, array in self.state.items():

@@ -62,7 +62,7 @@ def _poisson(model, coef):
     if np.ndim(coef) == 1:
         return _poisson_with(model, coef, np.ravel(model.intercept_)[0])
     several = MultiOutputRegressor(_poisson_with(model))
-    several.estimators_ = [_poisson_with(model, *one) for one in zip(coef, model.intercept_)]
+    set_fitted(several, {"estimators_": [_poisson_with(model, *one) for one in zip(coef, model.intercept_)]}, {})
     return with_attributes(several, model, SHARED_STATE[:2])
 
 
@@ -72,7 +72,7 @@ def _poisson_with(model, coef=None, intercept=None):
         return new
     # it keeps its link from a fit; this one has nothing to find
     new.fit(np.zeros((2, len(coef))), np.ones(2))
-    new.coef_, new.intercept_ = coef.copy(), intercept
+    set_fitted(new, {"coef_": coef.copy(), "intercept_": intercept}, {})
     return with_attributes(new, model, SHARED_STATE[:3])
 
 
@@ -105,8 +105,8 @@ def _classifier_to_stock(model):
         return new
     new = _coefficients(new, model)
     new.classes_ = model.classes_.copy()
-    if loss.targets != "margin":
-        new.n_iter_ = np.array([model.n_iter_], dtype=np.int32)
+    n_iter = {} if loss.targets == "margin" else {"n_iter_": np.array([model.n_iter_], dtype=np.int32)}
+    set_fitted(new, {}, n_iter)
     return new
 
 

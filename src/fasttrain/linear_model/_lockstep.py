@@ -103,7 +103,7 @@ def fit_lockstep(estimators, X, y, rows=None, sample_weight=None):
         start = lead._fresh(n_classifiers(classes), X)
         fit_classifiers(estimators, X, y_rows, classes, codes, weight, None, start, 1.0, rows=rows)
     for estimator in estimators:
-        estimator.warn_at_end()
+        estimator.warn_at_end(estimator.n_iter_)
     return estimators
 
 
@@ -231,8 +231,7 @@ class LockstepPlan:
 
     def warn(self, estimator, models):
         """What an estimator's own fit would warn of."""
-        estimator.n_iter_ = max(model.n_iter for model in models)
-        estimator.warn_at_end()
+        estimator.warn_at_end(max(model.n_iter for model in models))
 
     @staticmethod
     def is_linear(estimator):

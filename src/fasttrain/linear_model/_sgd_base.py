@@ -92,8 +92,8 @@ class StochasticLinear(Convertible):
             **options,
         )
 
-    def warn_at_end(self):
-        if self.tol is not None and self.n_iter_ == self.max_iter:
+    def warn_at_end(self, n_iter):
+        if self.tol is not None and n_iter == self.max_iter:
             warnings.warn(
                 "Maximum number of iteration reached before convergence. Consider increasing max_iter to "
                 "improve the fit.",
@@ -152,15 +152,15 @@ class StochasticLinear(Convertible):
             "loss_curve_": _of_models(models, "loss_curve"),
             "validation_scores_": _of_models(models, "validation_scores") if models[0].validation_scores else None,
         }
-        coef, intercept = self._stacked(models, "coef", "intercept", several)
+        coef, intercept = self._weights_of(models, "coef", "intercept", several)
         parameters = {"coef_": coef, "intercept_": intercept}
         if self.average:
-            averages = self._stacked(models, "average_coef", "average_intercept", several)
+            averages = self._weights_of(models, "average_coef", "average_intercept", several)
             averaged = self.average <= account["t_"] - 1.0
             parameters = self._with_averages(coef, intercept, *averages, averaged, start, several)
         set_fitted(self, parameters, account)
 
-    def _stacked(self, models, coef, intercept, several):
+    def _weights_of(self, models, coef, intercept, several):
         """Weights and intercepts as the attributes have them."""
         coefs = [getattr(model, coef) for model in models]
         coef = np.stack(coefs) if several or not self._is_flat else coefs[0]

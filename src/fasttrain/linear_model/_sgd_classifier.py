@@ -194,7 +194,7 @@ class SGDClassifier(StochasticLinear, linear_model.SGDClassifier):
             validation = validation[0], _codes_of(validation[1], classes, "y_val")
         start = self._fresh(n_classifiers(classes), X, coef_init, intercept_init)
         fit_classifiers([self], X, y, classes, codes, weight, self.max_iter, start, 1.0, validation=validation)
-        self.warn_at_end()
+        self.warn_at_end(self.n_iter_)
         return self
 
     def partial_fit(self, X, y, classes=None, sample_weight=None):
@@ -246,8 +246,8 @@ class SGDClassifier(StochasticLinear, linear_model.SGDClassifier):
 
     # ---- where it ends ----
 
-    def _stacked(self, models, coef, intercept, several):
-        coefs, intercepts = super()._stacked(models, coef, intercept, several)
+    def _weights_of(self, models, coef, intercept, several):
+        coefs, intercepts = super()._weights_of(models, coef, intercept, several)
         return coefs, intercepts.astype(coefs.dtype) if several or intercept == "average_intercept" else intercepts
 
     def _with_averages(self, coef, intercept, average_coef, average_intercept, averaged, start, several):

@@ -177,7 +177,7 @@ default='squared_error'
             if validation[1].shape[:-1] != y.shape[:-1]:
                 raise ValueError(f"y_val must have as many outputs as y, got {n_regressors(validation[1])}")
         fit_regressors([self], X, y, weight, self.max_iter, start, 1.0, validation=validation)
-        self.warn_at_end()
+        self.warn_at_end(self.n_iter_)
         return self
 
     def partial_fit(self, X, y, sample_weight=None):

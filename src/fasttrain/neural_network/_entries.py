@@ -9,6 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 from fasttrain import losses
 from fasttrain._estimators.batching import FitRules
 from fasttrain._estimators.conversion import fitted_names, fitted_stock_network, with_attributes, with_parameters
+from fasttrain._estimators.fitted import set_fitted
 from fasttrain._estimators.networks import DenseNetwork
 from fasttrain._estimators.registry import enter, require
 from fasttrain._kernels.activations import NAMES as KERNEL_ACTIVATIONS
@@ -59,9 +60,9 @@ def _from_stock(model, target_class):
     if not hasattr(model, "coefs_"):
         return new
     with_attributes(new, model, fitted_names(model))
-    new._hidden = hidden_layers(new)[1][:len(model.coefs_) - 1]
-    new.validation_loss_curve_ = new.batch_norm_ = None
-    new._no_improvement_count = 0
+    set_fitted(
+        new, {"_hidden": hidden_layers(new)[1][:len(model.coefs_) - 1], "batch_norm_": None},
+        {"validation_loss_curve_": None, "_no_improvement_count": 0})
     if target_class is MLPClassifier:
         several = model.out_activation_ == "logistic" and model.n_outputs_ > 1
         new._note_classes(np.eye(len(model.classes_), dtype=int) if several else model.classes_)

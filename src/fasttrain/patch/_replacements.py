@@ -224,51 +224,51 @@ def _by_stock(self, name, args, kwargs, refusal=None):
     """The call on scikit-learn's class; what it learns is kept, and calls to come go there."""
     lost = ()
     if SERVED in vars(self):
-        twin = _shadow(self)
+        counterpart = _shadow(self)
     else:
         try:
-            twin = _counterpart(self, name)
+            counterpart = _counterpart(self, name)
         except (ValueError, TypeError, AttributeError) as error:
             # a parameter or a state that scikit-learn's class does not have
             if refusal is None:
                 raise
             raise refusal from error
-        if refusal is not None and not _accepts(twin, name, args, kwargs):
+        if refusal is not None and not _accepts(counterpart, name, args, kwargs):
             raise refusal
         # without them, only scikit-learn's error can be its answer
-        lost = name in _LEARNING and added_parameters(self, type(twin))
+        lost = name in _LEARNING and added_parameters(self, type(counterpart))
         for inner in _KEPT:
             if inner in vars(self):
-                vars(twin)[inner] = vars(self)[inner]
-    result = getattr(twin, name)(*args, **kwargs)
+                vars(counterpart)[inner] = vars(self)[inner]
+    result = getattr(counterpart, name)(*args, **kwargs)
     if refusal is not None and lost:
         raise refusal
     if refusal is not None:
         reason = " ".join(str(refusal).split())
         logger.info("%s.%s is served by scikit-learn: %s", type(self).__name__, name, reason)
     if name in _LEARNING or name in ("densify", "sparsify"):
-        if vars(twin) is not vars(self):
-            _take_over(self, twin)
+        if vars(counterpart) is not vars(self):
+            _take_over(self, counterpart)
         vars(self)[SERVED] = True
-    return self if result is twin else result
+    return self if result is counterpart else result
 
 
-def _accepts(twin, name, args, kwargs):
+def _accepts(counterpart, name, args, kwargs):
     """Whether scikit-learn's method has every argument of this call."""
     try:
-        inspect.signature(getattr(twin, name)).bind(*args, **kwargs)
+        inspect.signature(getattr(counterpart, name)).bind(*args, **kwargs)
     except (AttributeError, TypeError):
         return False
     return True
 
 
-def _take_over(self, twin):
+def _take_over(self, counterpart):
     if "_stock" in vars(type(self)):
         parameters = set(self.get_params(deep=False))
         for name in [name for name in vars(self) if name not in parameters and not name.startswith("__")]:
             if name.startswith("_") or name.endswith("_"):
                 del vars(self)[name]
-    vars(self).update(vars(twin))
+    vars(self).update(vars(counterpart))
 
 
 def _randomness(self):

@@ -8,7 +8,12 @@ from fasttrain.training.engine import from_layers, restore, snapshot, to_layers
 
 @dataclass
 class Stopping:
-    """When to stop before the last epoch.
+    """When to stop before the last epoch: what ``tol`` and ``n_iter_no_change`` of an estimator mean.
+
+    A plan takes any object with these methods as its ``stopping``. The perceptrons have one of their own, for
+    scikit-learn's rule is another: an epoch is an improvement when it is at least ``tol`` better, the wait ends one
+    epoch later, and it may slow down instead of stopping. :class:`fasttrain.callbacks.EarlyStopping` is Keras's rule
+    and no such object but a callback: it watches any entry of the logs, of which a training can have several.
 
     Parameters
     ----------
