@@ -77,7 +77,7 @@ sanitize: $(VENV)/.dev
 	FASTTRAIN_SANITIZE=1 $(BIN)/python setup.py -q build --build-base build/sanitize --build-lib build/sanitize/lib
 	LD_PRELOAD="$$($${CC:-gcc} -print-file-name=libasan.so) $$($${CC:-gcc} -print-file-name=libubsan.so)" \
 	    ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 PYTHONPATH=$(abspath build/sanitize/lib) \
-	    $(BIN)/python -m pytest tests/kernels tests/embedding -q -p no:cacheprovider $(PYTEST_ARGS)
+	    $(BIN)/python -m pytest tests/_kernels tests/embedding -q -p no:cacheprovider $(PYTEST_ARGS)
 
 clean:
 	rm -rf $(VENV) $(WHEEL_VENV) $(PEERS_VENV) build $(DIST) site src/*.egg-info .pytest_cache .ruff_cache .hypothesis .benchmarks $(OUT)

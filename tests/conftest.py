@@ -1,5 +1,4 @@
-"""Shared by all tests. Being here puts this folder on the path: tests import ``reference`` and ``tolerances``."""
-
+"""Shared by all tests; what they import, ``reference`` and the like, is in the folder ``shared``."""
 
 import signal
 

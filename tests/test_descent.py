@@ -4,7 +4,7 @@ the losses and optimizers of the vocabulary, step by step."""
 import numpy as np
 import pytest
 import tolerances
-from test_optimizers import RULES
+from optimizer_rules import RULES
 
 from fasttrain import descent, losses, optimizers, penalties, schedules
 from fasttrain.descent import minimize

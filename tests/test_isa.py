@@ -30,7 +30,7 @@ def python(*arguments, isa=None, timeout=60):
 def without_dispatch():
     """Test files of the kernels that use none of the dispatched primitives, and so are the same on every level."""
     kernels = ROOT / "src" / "fasttrain" / "_kernels"
-    for tests in (ROOT / "tests" / "kernels").glob("test_*.py"):
+    for tests in (ROOT / "tests" / "_kernels").glob("test_*.py"):
         source = kernels / f"{tests.stem.removeprefix('test_')}.pyx"
         if source.exists() and source.stem != "primitives" and "primitives" not in source.read_text():
             yield f"--ignore={tests}"
@@ -39,7 +39,7 @@ def without_dispatch():
 # The level in use has run the kernel tests by itself.
 @pytest.mark.parametrize("isa", [level for level in LEVELS if level != primitives.isa()] or LEVELS)
 def test_kernel_tests_pass(isa):
-    arguments = ["-q", "-x", "-p", "no:cacheprovider", "tests/kernels", *without_dispatch()]
+    arguments = ["-q", "-x", "-p", "no:cacheprovider", "tests/_kernels", *without_dispatch()]
     result = python("-m", "pytest", *arguments, isa=isa, timeout=500)
     assert result.returncode == 0, result.stdout[-4000:] + result.stderr[-2000:]
     assert " passed" in result.stdout

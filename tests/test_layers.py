@@ -2,39 +2,11 @@
 
 import ast
 import re
-from pathlib import Path
 
 import pytest
+from house import ROOMS, SOURCE
 
-SOURCE = Path(__file__).parent.parent / "src" / "fasttrain"
 
-# Lowest first; a room imports from itself and from those above its line here. Imports inside functions count.
-ROOMS = [
-    "_kernels",
-    "_core",
-    "_files",
-    "_tables",
-    "activations", "losses", "penalties", "schedules", "optimizers",
-    "plotting", "embedding",
-    "callbacks",
-    "training",
-    "checkpoints",
-    "_estimators",
-    "preprocessing",
-    "linear_model",
-    "stochastic_linear",
-    "neural_network",
-    "keras",
-    "layers", "models",
-    "descent", "rate_finder",
-    "model_selection",
-    "inspection",
-    "persistence",
-    "interop",
-    "patch",
-    "cli",
-    "__main__",
-]  # fmt: skip
 FLOOR_OF = {name: floor for floor, name in enumerate(ROOMS)}
 
 # At most so many files and folders at the top, and no private module among them.

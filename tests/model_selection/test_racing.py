@@ -5,7 +5,7 @@ import pytest
 from sklearn.datasets import load_digits, make_classification, make_regression
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
-from test_search import SGD, X, y
+from search_cases import SGD, X, y
 
 from fasttrain.linear_model import LinearClassifier, LinearRegressor, SGDClassifier, SGDRegressor
 from fasttrain.model_selection import GridSearchCV, RacingSearchCV

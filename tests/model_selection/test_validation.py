@@ -8,7 +8,7 @@ from sklearn import model_selection as peer
 from sklearn.base import is_classifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.pipeline import make_pipeline
-from test_search import IRIS, MLP, NUMBERS, REGRESSOR, SGD, X, batches, outcome, same, y  # noqa: F401
+from search_cases import IRIS, MLP, NUMBERS, REGRESSOR, SGD, X, outcome, same, y
 
 from fasttrain import model_selection as ours
 from fasttrain.linear_model import LinearClassifier, LinearRegressor, SGDClassifier, SGDRegressor
@@ -23,7 +23,7 @@ MODELS = {"sgd": SGD, "full": FULL, "network": MLP, "scaled": SCALED}
 
 @pytest.mark.parametrize("scoring", [None, "accuracy", "f1", ["accuracy", "roc_auc"], lambda m, X, y: 0.25], ids=str)
 @pytest.mark.parametrize("name", MODELS)
-def test_cross_validate(name, scoring, batches):  # noqa: F811
+def test_cross_validate(name, scoring, batches):
     found, expected = (
         module.cross_validate(MODELS[name], X, y, cv=4, scoring=scoring, return_train_score=True, return_indices=True,
                               return_estimator=True)
@@ -44,7 +44,7 @@ def test_cross_validate(name, scoring, batches):  # noqa: F811
 
 @pytest.mark.parametrize("scoring", [None, "neg_log_loss", ["accuracy", "roc_auc"]], ids=str)
 @pytest.mark.parametrize("name", ["full", "scaled"])
-def test_leave_one_out(name, scoring, batches):  # noqa: F811
+def test_leave_one_out(name, scoring, batches):
     """A score of one row is scikit-learn's; what one row has no score for is pooled."""
     part = slice(30, 75)
     found = ours.cross_validate(MODELS[name], X[part], y[part], cv=peer.LeaveOneOut(), scoring=scoring)
@@ -77,7 +77,7 @@ FEW = {
 
 @pytest.mark.parametrize("cv", [peer.LeaveOneOut(), peer.KFold(11), peer.LeavePOut(2)], ids=["one", "k", "two"])
 @pytest.mark.parametrize("name", FEW)
-def test_few_rows_to_a_fold(name, cv, batches):  # noqa: F811
+def test_few_rows_to_a_fold(name, cv, batches):
     model, (rows, target) = FEW[name]
     if isinstance(cv, peer.LeavePOut):
         rows, target = rows[::5], target[::5]
@@ -104,7 +104,7 @@ def test_every_fold_warns():
 
 @pytest.mark.parametrize("method", ["predict", "decision_function", "predict_proba", "predict_log_proba"])
 @pytest.mark.parametrize("name", ["full", "network", "scaled"])
-def test_predict(name, method, batches):  # noqa: F811
+def test_predict(name, method, batches):
     for target in (y, np.array(["no", "yes"])[y]):
         if name == "network" and method == "decision_function":
             continue
@@ -118,7 +118,7 @@ def test_predict(name, method, batches):  # noqa: F811
 
 
 @pytest.mark.parametrize("name", ["sgd", "full", "network", "numbers"])
-def test_weighted_rows(name, batches):  # noqa: F811
+def test_weighted_rows(name, batches):
     estimator, data = (REGRESSOR, NUMBERS) if name == "numbers" else (MODELS[name], (X, y))
     weights = np.linspace(0.1, 3, len(data[0]))
     for given in (weights, weights.tolist()):
@@ -182,7 +182,7 @@ def test_predict_more():
 
 
 @pytest.mark.parametrize("name", ["sgd", "full", "network", "scaled"])
-def test_validation_curve(name, batches):  # noqa: F811
+def test_validation_curve(name, batches):
     parameter = "sgdclassifier__alpha" if name == "scaled" else "alpha"
     for scoring in (None, "f1"):
         found, expected = (
@@ -197,7 +197,7 @@ def test_validation_curve(name, batches):  # noqa: F811
 
 @pytest.mark.parametrize("shuffle", [False, True])
 @pytest.mark.parametrize("name", ["sgd", "full", "network", "scaled"])
-def test_learning_curve(name, shuffle, batches):  # noqa: F811
+def test_learning_curve(name, shuffle, batches):
     found, expected = (
         module.learning_curve(
             MODELS[name], X, y, train_sizes=[0.3, 0.6, 1.0], cv=3, shuffle=shuffle, random_state=4, return_times=True)
@@ -225,7 +225,7 @@ def test_curves_with_errors():
                 np.testing.assert_allclose(one, other, rtol=1e-9)
 
 
-def test_incremental_learning_is_scikit_learns(batches):  # noqa: F811
+def test_incremental_learning_is_scikit_learns(batches):
     found, expected = (
         module.learning_curve(SGD, X, y, cv=3, exploit_incremental_learning=True, train_sizes=[0.5, 1.0])
         for module in (ours, peer))

@@ -1,6 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from same import assert_same_arrays, assert_same_sparse
 import sklearn.preprocessing as peer
 from sklearn_release import SKLEARN
 
@@ -32,23 +33,6 @@ TABLES = {
         }
     ),
 }
-
-
-def assert_same_arrays(mine, theirs):
-    assert len(mine) == len(theirs)
-    for a, b in zip(mine, theirs):
-        assert (a is None) == (b is None)
-        if b is not None:
-            assert a.dtype == b.dtype
-            np.testing.assert_equal(a.tolist(), b.tolist())
-
-
-def assert_same_sparse(a, b):
-    assert type(a) is type(b)
-    for name in ("data", "indices", "indptr"):
-        assert getattr(a, name).dtype == getattr(b, name).dtype, name
-        np.testing.assert_array_equal(getattr(a, name), getattr(b, name))
-    assert a.shape == b.shape
 
 
 @pytest.mark.parametrize("name", TABLES)

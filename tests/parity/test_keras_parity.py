@@ -1,6 +1,6 @@
 """Sequential against Keras itself on the JAX backend: the same weights and rows give the same losses, epoch by epoch.
 
-The same arithmetic without Keras is tested in tests/estimators/test_sequential_twin.py.
+The same arithmetic without Keras is tested in tests/keras/test_sequential_twin.py.
 """
 
 import os

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 import sklearn.preprocessing as peer
 from sklearn_release import SKLEARN
-from test_encoding_parity import assert_same_arrays, assert_same_sparse
-from test_scaling_parity import assert_same_state
+from same import assert_same_arrays, assert_same_sparse, assert_same_state
 
 from fasttrain import preprocessing as ours
 

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from same import assert_same_state
 import sklearn.preprocessing as peer
 from scipy import sparse
 from sklearn_release import SKLEARN
@@ -20,20 +21,6 @@ def tables(dtype, missing=True):
     if missing:
         X[rng.random(X.shape) < 0.1] = np.nan
     return X
-
-
-def assert_same_state(mine, theirs, rtol, atol=1e-13):
-    names = {name for name in vars(theirs) if name.endswith("_") and not name.startswith("_")}
-    assert names == {name for name in vars(mine) if name.endswith("_") and not name.startswith("_")}
-    for name in names:
-        a, b = getattr(mine, name), getattr(theirs, name)
-        assert (a is None) == (b is None), name
-        if b is not None:
-            # scikit-learn counts in integers or in floating point, by version
-            if name != "n_samples_seen_":
-                assert np.asarray(a).dtype == np.asarray(b).dtype, name
-            assert np.shape(a) == np.shape(b), name
-            np.testing.assert_allclose(a, b, rtol=rtol, atol=atol, err_msg=name)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

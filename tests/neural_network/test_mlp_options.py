@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
-from test_optimizers import RULES
+from optimizer_rules import RULES
 
 from fasttrain import losses, optimizers, penalties, schedules
 from fasttrain.activations import Gelu
