@@ -106,7 +106,7 @@ def circles(arrows):
 
 def test_the_readers_see_imports():
     losses = SOURCE / "losses.py"
-    assert ("fasttrain._core.specs", "Registry") in imports(losses)
+    assert ("fasttrain._core.registry", "Registry") in imports(losses)
     assert {room(path) for path in targets(losses)} == {"_kernels", "_core"}
     updates = SOURCE / "_kernels" / "updates.pyx"
     assert ("fasttrain._kernels.primitives", "update_span") in imports(updates)

@@ -12,7 +12,8 @@ Logistic()
 import numpy as np
 
 from fasttrain._core.checks import real_array
-from fasttrain._core.specs import Registry, Spec, real, spec
+from fasttrain._core.registry import Registry
+from fasttrain._core.specs import Spec, real, spec
 from fasttrain._kernels import activations as kernel
 from fasttrain._kernels.threads import get_num_threads
 
@@ -54,7 +55,7 @@ class Activation(Spec):
         return out
 
 
-_registry = Registry("an activation", Activation)
+_registry = Registry("activation", Activation, "an activation of fasttrain")
 
 
 @_registry.add("identity", "linear")

@@ -19,7 +19,8 @@ array([0.5, 1. ])
 import numpy as np
 
 from fasttrain._core.checks import check_same_shape, check_weights, real_array
-from fasttrain._core.specs import Registry, Spec, real, spec
+from fasttrain._core.registry import Registry
+from fasttrain._core.specs import Spec, real, spec
 from fasttrain._kernels import activations as activation_kernel, losses as kernel
 from fasttrain._kernels.threads import get_num_threads
 
@@ -139,7 +140,7 @@ class Loss(Spec):
         return total / total_weight, gradient
 
 
-_registry = Registry("a loss", Loss)
+_registry = Registry("loss", Loss, "a loss of fasttrain")
 
 
 @_registry.add("half_squared_error")

@@ -7,7 +7,8 @@ its proximal map wherever fasttrain trains, so weights that it removes are exact
 import numpy as np
 
 from fasttrain._core.checks import check_real, real_array
-from fasttrain._core.specs import Registry, Spec, real, spec
+from fasttrain._core.registry import Registry
+from fasttrain._core.specs import Spec, real, spec
 from fasttrain._kernels import penalties as kernel
 
 __all__ = ["L1", "L2", "ElasticNet", "NoPenalty", "Penalty", "get", "names"]
@@ -68,7 +69,7 @@ class Penalty(Spec):
         return out
 
 
-_registry = Registry("a penalty", Penalty, default="none")
+_registry = Registry("penalty", Penalty, "a penalty of fasttrain", default="none")
 
 
 @_registry.add("none")

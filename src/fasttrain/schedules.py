@@ -15,7 +15,8 @@ import math
 import numpy as np
 
 from fasttrain._core.checks import check_integer, check_real
-from fasttrain._core.specs import Registry, Spec, boolean, choice, integer, real, spec
+from fasttrain._core.registry import Registry
+from fasttrain._core.specs import Spec, boolean, choice, integer, real, spec
 
 __all__ = [
     "Constant", "CosineDecay", "ExponentialDecay", "InverseScaling", "OneCycle", "PlateauState",
@@ -65,7 +66,7 @@ class Schedule(Spec):
         raise NotImplementedError
 
 
-_registry = Registry("a schedule", Schedule, default="constant")
+_registry = Registry("schedule", Schedule, "a schedule of fasttrain", default="constant")
 
 
 @_registry.add("constant")

@@ -1,7 +1,6 @@
-"""What the specs share: fields that check themselves, a repr that can be read back, registries by name."""
+"""What the specs share: fields that check themselves, and a repr that can be read back."""
 
 from dataclasses import MISSING, dataclass, field, fields
-from difflib import get_close_matches
 
 import numpy as np
 
@@ -68,63 +67,3 @@ def choice(default, accepted, *, kw_only=False):
         return str(value)
 
     return _field(default, check, kw_only)
-
-
-class Registry:
-    """Specs of one kind by name.
-
-    Parameters
-    ----------
-    what : str
-        What messages call a member, with its article: ``"a loss"``.
-    base : type
-        The class of all members.
-    default : str, optional
-        The name that None stands for.
-    """
-
-    def __init__(self, what, base, default=None):
-        self.what = what
-        self.base = base
-        self.default = default
-        self._makers = {}
-        self.names = ()
-
-    def add(self, name, *aliases):
-        """Class decorator: register under ``name``, the one that messages list, and under ``aliases``."""
-
-        def register(maker):
-            self.names = (*self.names, name)
-            self.alias(maker, name, *aliases)
-            return maker
-
-        return register
-
-    def alias(self, maker, *names):
-        """Let ``names`` stand for ``maker()``."""
-        for name in names:
-            if name in self._makers:
-                raise ValueError(f"{name!r} is registered twice")
-            self._makers[name] = maker
-
-    def get(self, spec):
-        """The spec that ``spec`` stands for: itself, the default of a class, or the default of a name."""
-        if isinstance(spec, self.base):
-            return spec
-        if spec is None and self.default is not None:
-            return self._makers[self.default]()
-        if isinstance(spec, str):
-            maker = self._makers.get(spec) or self._makers.get(spec.lower())
-            if maker is not None:
-                return maker()
-            close = get_close_matches(spec.lower(), self._makers, n=1)
-            hint = f" (did you mean {close[0]!r}?)" if close else ""
-            raise ValueError(f"{self._accepted()}, got {spec!r}{hint}")
-        if isinstance(spec, type) and issubclass(spec, self.base) and spec in self._makers.values():
-            return spec()
-        raise TypeError(f"{self._accepted()}, got {spec!r}")
-
-    def _accepted(self):
-        none = "None, " if self.default is not None else ""
-        noun = self.what.split(" ", 1)[1]
-        return f"{noun} must be {none}{self.what} of fasttrain or one of the names {', '.join(self.names)}"

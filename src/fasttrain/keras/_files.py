@@ -8,7 +8,7 @@ from fasttrain._core.specs import Spec
 from fasttrain._files.archive import ArchiveKind
 from fasttrain._files.plain import DECODING_ERRORS, Decoder, Encoder
 from fasttrain.keras import layers, losses, metrics, optimizers
-from fasttrain.keras._registry import serialized
+from fasttrain.keras._config import serialized
 from fasttrain.training.checkpoints import load_checkpoint
 from fasttrain.training.engine import from_layers, restore
 

@@ -1,7 +1,7 @@
 """Keras's constraints, as far as the engine has them: the largest norm of a unit's incoming weights."""
 
 from fasttrain._core.checks import check_real
-from fasttrain.keras._registry import Configured, Registry
+from fasttrain.keras._config import Configured, registry
 
 __all__ = ["Constraint", "MaxNorm", "get", "max_norm"]
 
@@ -10,7 +10,7 @@ class Constraint(Configured):
     """Base of the constraints."""
 
 
-_registry = Registry("constraint", Constraint)
+_registry = registry("constraint", Constraint)
 
 
 @_registry.add("max_norm", "maxnorm")

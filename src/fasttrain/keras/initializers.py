@@ -14,7 +14,7 @@ import numpy as np
 
 from fasttrain._core.checks import check_integer, check_real
 from fasttrain.keras import utils
-from fasttrain.keras._registry import Configured, Registry
+from fasttrain.keras._config import Configured, registry
 
 __all__ = [
     "Constant", "GlorotNormal", "GlorotUniform", "HeNormal", "HeUniform", "Initializer", "LecunNormal",
@@ -46,7 +46,7 @@ class _Random(Initializer):
         return self._draw(utils.generator() if seed is None else np.random.default_rng(seed), shape)
 
 
-_registry = Registry("initializer", Initializer)
+_registry = registry("initializer", Initializer)
 
 
 @_registry.add("constant")

@@ -19,7 +19,7 @@ import numpy as np
 from fasttrain import activations as activation_specs
 from fasttrain._core.checks import check_flag, check_integer, check_real, real_array
 from fasttrain.keras import activations, constraints, initializers, regularizers
-from fasttrain.keras._registry import serialized
+from fasttrain.keras._config import serialized
 
 __all__ = [
     "ELU", "Activation", "BatchNormalization", "Dense", "Dropout", "Flatten", "Input", "InputLayer", "Layer",

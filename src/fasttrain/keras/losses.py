@@ -17,7 +17,7 @@ import numpy as np
 
 from fasttrain import losses as specs
 from fasttrain._core.checks import check_flag, check_real, real_array
-from fasttrain.keras._registry import Configured, Registry
+from fasttrain.keras._config import Configured, registry
 
 __all__ = [
     "BinaryCrossentropy", "CategoricalCrossentropy", "Hinge", "Huber", "Loss", "MeanAbsoluteError",
@@ -223,7 +223,7 @@ class Loss(Configured):
         return y
 
 
-_registry = Registry("loss", Loss)
+_registry = registry("loss", Loss)
 
 
 @_registry.add("mean_squared_error", "mse")

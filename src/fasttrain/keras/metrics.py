@@ -16,7 +16,7 @@ import numpy as np
 
 from fasttrain._core.checks import check_integer, check_real, real_array
 from fasttrain.keras import losses
-from fasttrain.keras._registry import Configured, Registry
+from fasttrain.keras._config import Configured, registry
 from fasttrain.keras.losses import codes_and_predictions, pair
 
 __all__ = [
@@ -160,7 +160,7 @@ class MeanMetricWrapper(Metric):
         return self.total / self.count if self.count else 0.0
 
 
-_registry = Registry("metric", Metric)
+_registry = registry("metric", Metric)
 
 
 def _mean_metric(class_name, name, function, aliases=(), **arguments):

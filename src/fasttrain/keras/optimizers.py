@@ -19,7 +19,7 @@ import numpy as np
 
 from fasttrain import optimizers as specs, schedules as schedule_specs
 from fasttrain._core.checks import check_flag, check_real
-from fasttrain.keras._registry import Configured, Registry
+from fasttrain.keras._config import Configured, registry
 
 __all__ = [
     "SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Lion", "Nadam", "Optimizer", "RMSprop", "get",
@@ -119,7 +119,7 @@ class Optimizer(Configured):
         return {"name": self.name, "learning_rate": self._learning_rate, **self._common, **self._config}
 
 
-_registry = Registry("optimizer", Optimizer)
+_registry = registry("optimizer", Optimizer)
 
 
 @_registry.add("sgd")

@@ -8,7 +8,7 @@ import numpy as np
 
 from fasttrain import penalties
 from fasttrain._core.checks import check_real
-from fasttrain.keras._registry import Configured, Registry
+from fasttrain.keras._config import Configured, registry
 
 __all__ = ["L1", "L1L2", "L2", "Regularizer", "get", "l1", "l1_l2", "l2"]
 
@@ -29,7 +29,7 @@ class Regularizer(Configured):
         return {name: getattr(self, name) for name in self._names}
 
 
-_registry = Registry("regularizer", Regularizer)
+_registry = registry("regularizer", Regularizer)
 
 
 @_registry.add("l1")

@@ -6,7 +6,8 @@ import numpy as np
 
 from fasttrain import penalties
 from fasttrain._core.checks import check_parameter, check_real, gradient_of, named_arrays
-from fasttrain._core.specs import Registry, Spec, boolean, choice, integer, real, spec
+from fasttrain._core.registry import Registry
+from fasttrain._core.specs import Spec, boolean, choice, integer, real, spec
 from fasttrain._kernels import updates as kernel
 from fasttrain._kernels.primitives import sum_of_squares
 from fasttrain._kernels.threads import get_num_threads
@@ -195,7 +196,7 @@ def _matching(values, argument, arrays):
     return named
 
 
-_registry = Registry("an optimizer", Optimizer)
+_registry = Registry("optimizer", Optimizer, "an optimizer of fasttrain")
 
 _RATE = {"low": 0, "open_low": True}
 _BELOW_ONE = {"low": 0, "high": 1, "open_high": True}

@@ -1,0 +1,30 @@
+"""What Keras's objects share: they are found by Keras's names, and made again from their configurations."""
+
+from fasttrain._core.registry import Registry
+
+
+def registry(what, base):
+    """The registry of one kind of Keras's objects, ``base`` the class of them all."""
+    return Registry(what, base, "an object of fasttrain.keras", configured=True)
+
+
+class Configured:
+    """An object that can be made again from the arguments it was made with."""
+
+    def get_config(self):
+        """The arguments that make the same object, by their names."""
+        return dict(self._config)
+
+    @classmethod
+    def from_config(cls, config):
+        """The object that :meth:`get_config` described."""
+        return cls(**config)
+
+    def __repr__(self):
+        shown = ", ".join(f"{name}={value!r}" for name, value in self.get_config().items() if value is not None)
+        return f"{type(self).__name__}({shown})"
+
+
+def serialized(thing):
+    """``thing`` as a name and its configuration, both plain data; None stays None."""
+    return None if thing is None else {"class_name": type(thing).__name__, "config": thing.get_config()}
