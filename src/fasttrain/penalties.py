@@ -78,9 +78,23 @@ class NoPenalty(Penalty):
     """No penalty."""
 
 
+@spec
+class _Mixture(Penalty):
+    l1_ratio = None
+    alpha: float = real(1e-4, low=0)
+
+    @property
+    def l1(self):
+        return self.alpha * self.l1_ratio
+
+    @property
+    def l2(self):
+        return self.alpha * (1.0 - self.l1_ratio)
+
+
 @_registry.add("l1", "lasso")
 @spec
-class L1(Penalty):
+class L1(_Mixture):
     """``alpha * sum|w|`` (Tibshirani 1996).
 
     Parameters
@@ -89,16 +103,12 @@ class L1(Penalty):
         At least 0.
     """
 
-    alpha: float = real(1e-4, low=0)
-
-    @property
-    def l1(self):
-        return self.alpha
+    l1_ratio = 1.0
 
 
 @_registry.add("l2", "ridge")
 @spec
-class L2(Penalty):
+class L2(_Mixture):
     """``alpha / 2 * sum w^2`` (Hoerl and Kennard 1970).
 
     Parameters
@@ -107,16 +117,12 @@ class L2(Penalty):
         At least 0.
     """
 
-    alpha: float = real(1e-4, low=0)
-
-    @property
-    def l2(self):
-        return self.alpha
+    l1_ratio = 0.0
 
 
 @_registry.add("elasticnet", "elastic_net", "l1_l2")
 @spec
-class ElasticNet(Penalty):
+class ElasticNet(_Mixture):
     """``alpha * (l1_ratio * sum|w| + (1 - l1_ratio) / 2 * sum w^2)`` (Zou and Hastie 2005).
 
     Parameters
@@ -136,16 +142,7 @@ class ElasticNet(Penalty):
     4.875
     """
 
-    alpha: float = real(1e-4, low=0)
     l1_ratio: float = real(0.15, low=0, high=1)
-
-    @property
-    def l1(self):
-        return self.alpha * self.l1_ratio
-
-    @property
-    def l2(self):
-        return self.alpha * (1.0 - self.l1_ratio)
 
 
 def get(penalty):
