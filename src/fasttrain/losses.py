@@ -265,9 +265,23 @@ class SoftmaxCrossentropy(Loss):
         return y.astype(raw.dtype, copy=False).reshape(n, 1), raw, raw.shape
 
 
+class _Margin(Loss):
+    targets = "margin"
+    is_regression = False
+
+
+@spec
+class _WithThreshold(_Margin):
+    threshold: float = real(1.0, low=0)
+
+    @property
+    def parameter(self):
+        return self.threshold
+
+
 @_registry.add("hinge")
 @spec
-class Hinge(Loss):
+class Hinge(_WithThreshold):
     """``max(0, threshold - y z)``, y in {-1, +1}; the perceptron's loss when the threshold is 0.
 
     Parameters
@@ -277,18 +291,11 @@ class Hinge(Loss):
     """
 
     name = "hinge"
-    targets = "margin"
-    is_regression = False
-    threshold: float = real(1.0, low=0)
-
-    @property
-    def parameter(self):
-        return self.threshold
 
 
 @_registry.add("squared_hinge")
 @spec
-class SquaredHinge(Loss):
+class SquaredHinge(_WithThreshold):
     """``max(0, threshold - y z)^2``, y in {-1, +1}.
 
     Parameters
@@ -298,28 +305,28 @@ class SquaredHinge(Loss):
     """
 
     name = "squared_hinge"
-    targets = "margin"
-    is_regression = False
-    threshold: float = real(1.0, low=0)
-
-    @property
-    def parameter(self):
-        return self.threshold
 
 
 @_registry.add("modified_huber")
 @spec
-class ModifiedHuber(Loss):
+class ModifiedHuber(_Margin):
     """``max(0, 1 - y z)^2`` for y z >= -1, ``-4 y z`` below, y in {-1, +1} (Zhang 2004)."""
 
     name = "modified_huber"
-    targets = "margin"
-    is_regression = False
+
+
+@spec
+class _Insensitive(Loss):
+    epsilon: float = real(0.1, low=0)
+
+    @property
+    def parameter(self):
+        return self.epsilon
 
 
 @_registry.add("epsilon_insensitive")
 @spec
-class EpsilonInsensitive(Loss):
+class EpsilonInsensitive(_Insensitive):
     """``max(0, |z - y| - epsilon)`` (Vapnik 1995).
 
     Parameters
@@ -329,16 +336,11 @@ class EpsilonInsensitive(Loss):
     """
 
     name = "epsilon_insensitive"
-    epsilon: float = real(0.1, low=0)
-
-    @property
-    def parameter(self):
-        return self.epsilon
 
 
 @_registry.add("squared_epsilon_insensitive")
 @spec
-class SquaredEpsilonInsensitive(Loss):
+class SquaredEpsilonInsensitive(_Insensitive):
     """``max(0, |z - y| - epsilon)^2``.
 
     Parameters
@@ -348,11 +350,6 @@ class SquaredEpsilonInsensitive(Loss):
     """
 
     name = "squared_epsilon_insensitive"
-    epsilon: float = real(0.1, low=0)
-
-    @property
-    def parameter(self):
-        return self.epsilon
 
 
 _registry.alias(lambda: Hinge(threshold=0.0), "perceptron")
