@@ -265,13 +265,17 @@ class Nesterov(_WithMomentum):
     rule = "nesterov"
 
 
-def _placed(epsilon, mode):
-    return {"epsilon" if mode == "outside" else "epsilon_inside": epsilon}
+@spec
+class _WithEpsilonMode(StepOptimizer):
+    epsilon_mode: str = choice("outside", ("outside", "inside"), kw_only=True)
+
+    def _constants(self):
+        return {"epsilon" if self.epsilon_mode == "outside" else "epsilon_inside": self.epsilon}
 
 
 @_registry.add("adagrad")
 @spec
-class AdaGrad(StepOptimizer):
+class AdaGrad(_WithEpsilonMode):
     """``s += g^2;  w -= rate g / (sqrt(s) + epsilon)`` (Duchi, Hazan, Singer 2011).
 
     Parameters
@@ -292,19 +296,15 @@ class AdaGrad(StepOptimizer):
     learning_rate: float = real(0.01, **_RATE)
     epsilon: float = real(1e-7, **_EPSILON)
     initial_accumulator: float = real(0.0, low=0)
-    epsilon_mode: str = choice("outside", ("outside", "inside"), kw_only=True)
 
     @property
     def initial_state(self):
         return {"s1": self.initial_accumulator}
 
-    def _constants(self):
-        return _placed(self.epsilon, self.epsilon_mode)
-
 
 @_registry.add("rmsprop")
 @spec
-class RMSprop(StepOptimizer):
+class RMSprop(_WithEpsilonMode):
     """``s = rho s + (1 - rho) g^2;  v = momentum v + rate g / (sqrt(s) + epsilon);  w -= v``
     (Tieleman and Hinton 2012).
 
@@ -331,7 +331,6 @@ class RMSprop(StepOptimizer):
     momentum: float = real(0.0, **_BELOW_ONE)
     epsilon: float = real(1e-7, **_EPSILON)
     centered: bool = boolean(False)
-    epsilon_mode: str = choice("outside", ("outside", "inside"), kw_only=True)
 
     @property
     def rule(self):
@@ -344,7 +343,7 @@ class RMSprop(StepOptimizer):
         return ("s1", "s3") if self.momentum else ("s1",)
 
     def _constants(self):
-        return {"beta2": self.rho, "momentum": self.momentum, **_placed(self.epsilon, self.epsilon_mode)}
+        return {"beta2": self.rho, "momentum": self.momentum, **super()._constants()}
 
 
 @_registry.add("adadelta")
