@@ -48,6 +48,8 @@ class Optimizer(Configured):
     name : str
     """
 
+    _kind = None
+
     def __init__(self, learning_rate, config, weight_decay=None, global_clipnorm=None, clipvalue=None, name=None,
                  **absent):
         for argument, value in absent.items():
@@ -101,7 +103,7 @@ class Optimizer(Configured):
 
     def _rule(self):
         """The class of :mod:`fasttrain.optimizers` and its own arguments."""
-        raise NotImplementedError
+        return self._kind, self._config
 
     def spec(self):
         """The same as a spec of :mod:`fasttrain.optimizers`, at the present learning rate."""
@@ -205,11 +207,10 @@ class Adadelta(Optimizer):
         See :mod:`fasttrain.keras.optimizers`.
     """
 
+    _kind = specs.AdaDelta
+
     def __init__(self, learning_rate=0.001, rho=0.95, epsilon=1e-7, **common):
         super().__init__(learning_rate, {"rho": rho, "epsilon": epsilon}, **common)
-
-    def _rule(self):
-        return specs.AdaDelta, self._config
 
 
 @_registry.add("adam")
@@ -225,11 +226,10 @@ class Adam(Optimizer):
         See :mod:`fasttrain.keras.optimizers`.
     """
 
+    _kind = specs.Adam
+
     def __init__(self, learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-7, **common):
         super().__init__(learning_rate, {"beta_1": beta_1, "beta_2": beta_2, "epsilon": epsilon}, **common)
-
-    def _rule(self):
-        return specs.Adam, self._config
 
 
 @_registry.add("adamw")
@@ -263,8 +263,7 @@ class Nadam(Adam):
         See :mod:`fasttrain.keras.optimizers`.
     """
 
-    def _rule(self):
-        return specs.NAdam, {**self._config, "momentum_decay": 1.0}
+    _kind = specs.NAdam
 
 
 @_registry.add("lion")
@@ -279,11 +278,10 @@ class Lion(Optimizer):
         See :mod:`fasttrain.keras.optimizers`.
     """
 
+    _kind = specs.Lion
+
     def __init__(self, learning_rate=0.001, beta_1=0.9, beta_2=0.99, **common):
         super().__init__(learning_rate, {"beta_1": beta_1, "beta_2": beta_2}, **common)
-
-    def _rule(self):
-        return specs.Lion, self._config
 
 
 class _Spec(Optimizer):
