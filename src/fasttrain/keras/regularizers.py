@@ -8,6 +8,7 @@ import numpy as np
 
 from fasttrain import penalties
 from fasttrain._core.checks import check_real
+from fasttrain._kernels import penalties as kernel
 from fasttrain.keras._config import Configured, registry
 
 __all__ = ["L1", "L1L2", "L2", "Regularizer", "get", "l1", "l1_l2", "l2"]
@@ -21,8 +22,8 @@ class Regularizer(Configured):
 
     def __call__(self, w):
         """The penalty of ``w``, an array of any shape, as a float."""
-        w = np.asarray(w, dtype=np.float64)
-        return float(self.l1 * np.abs(w).sum() + self.l2 * np.square(w).sum())
+        w = np.require(w, dtype=np.float64, requirements="CA")
+        return kernel.value(w.reshape(-1), self.l1, 2.0 * self.l2)
 
     def get_config(self):
         """The factors by their names."""
