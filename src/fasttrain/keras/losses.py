@@ -85,7 +85,7 @@ def _logs(y_pred, from_logits):
 def binary_crossentropy(y_true, y_pred, from_logits=False, label_smoothing=0.0):
     """Mean over outputs of ``-y log p - (1 - y) log(1 - p)``; shape (n,)."""
     y_true, y_pred = pair(y_true, y_pred)
-    y_true = _smooth_two(y_true, label_smoothing)
+    y_true = _smoothed(y_true, label_smoothing, 2)
     log_p, log_q = _logs(y_pred, from_logits)
     return -(y_true * log_p + (1 - y_true) * log_q).mean(axis=1)
 
@@ -100,7 +100,7 @@ def _log_probabilities(y_pred, from_logits):
 def categorical_crossentropy(y_true, y_pred, from_logits=False, label_smoothing=0.0):
     """``-sum_c y_c log p_c`` of one-hot rows, or rows of probabilities; shape (n,)."""
     y_true, y_pred = pair(y_true, y_pred)
-    return -(_smooth_many(y_true, label_smoothing) * _log_probabilities(y_pred, from_logits)).sum(axis=1)
+    return -(_smoothed(y_true, label_smoothing, y_true.shape[1]) * _log_probabilities(y_pred, from_logits)).sum(axis=1)
 
 
 def sparse_categorical_crossentropy(y_true, y_pred, from_logits=False):
@@ -113,24 +113,28 @@ def _signs(y_true):
     return 2 * y_true - 1 if np.isin(y_true, (0, 1)).all() else y_true
 
 
+def _shortfall(y_true, y_pred):
+    y_true, y_pred = pair(y_true, y_pred)
+    return np.maximum(1 - _signs(y_true) * y_pred, 0)
+
+
 def hinge(y_true, y_pred):
     """Mean over outputs of ``max(0, 1 - y z)``, y -1 or 1 (0 counts as -1); shape (n,)."""
-    y_true, y_pred = pair(y_true, y_pred)
-    return np.maximum(1 - _signs(y_true) * y_pred, 0).mean(axis=1)
+    return _shortfall(y_true, y_pred).mean(axis=1)
 
 
 def squared_hinge(y_true, y_pred):
     """Mean over outputs of ``max(0, 1 - y z)^2``, y -1 or 1 (0 counts as -1); shape (n,)."""
-    y_true, y_pred = pair(y_true, y_pred)
-    return np.square(np.maximum(1 - _signs(y_true) * y_pred, 0)).mean(axis=1)
+    return np.square(_shortfall(y_true, y_pred)).mean(axis=1)
 
 
-def _smooth_two(y, label_smoothing):
-    return y * (1 - label_smoothing) + label_smoothing / 2 if label_smoothing else y
+def _smoothed(y, label_smoothing, n_classes):
+    return y * (1 - label_smoothing) + label_smoothing / n_classes if label_smoothing else y
 
 
-def _smooth_many(y, label_smoothing):
-    return y * (1 - label_smoothing) + label_smoothing / y.shape[1] if label_smoothing else y
+def _check_held(y, good, accepted, loss):
+    if not good.all():
+        raise ValueError(f"y must hold {accepted} for loss {loss!r}, got {y[~good][0]}")
 
 
 class Loss(Configured):
@@ -275,8 +279,7 @@ class Poisson(Loss):
     fused = {"exponential": "poisson"}  # noqa: RUF012
 
     def _encoded(self, y):
-        if (y < 0).any():
-            raise ValueError(f"y must hold numbers >= 0 for loss 'poisson', got {y[y < 0][0]}")
+        _check_held(y, y >= 0, "numbers >= 0", type(self).name)
         return y
 
 
@@ -313,11 +316,8 @@ class BinaryCrossentropy(_Crossentropy):
         super().__init__(from_logits, reduction, name, label_smoothing=label_smoothing)
 
     def _encoded(self, y):
-        if ((y < 0) | (y > 1)).any():
-            raise ValueError(
-                f"y must hold numbers from 0 to 1 for loss 'binary_crossentropy', got {y[(y < 0) | (y > 1)][0]}"
-            )
-        return _smooth_two(y, self._config["label_smoothing"])
+        _check_held(y, (y >= 0) & (y <= 1), "numbers from 0 to 1", type(self).name)
+        return _smoothed(y, self._config["label_smoothing"], 2)
 
 
 @_registry.add("categorical_crossentropy")
@@ -355,9 +355,8 @@ class CategoricalCrossentropy(_Crossentropy):
         return np.ascontiguousarray(codes[:, None], dtype=dtype) if plain else y
 
     def _encoded(self, y):
-        if (y < 0).any():
-            raise ValueError(f"y must hold numbers >= 0 for loss 'categorical_crossentropy', got {y[y < 0][0]}")
-        return _smooth_many(y, self._config["label_smoothing"])
+        _check_held(y, y >= 0, "numbers >= 0", type(self).name)
+        return _smoothed(y, self._config["label_smoothing"], y.shape[1])
 
 
 @_registry.add("sparse_categorical_crossentropy")
@@ -387,16 +386,14 @@ class SparseCategoricalCrossentropy(_Crossentropy):
         if k < 2:
             raise ValueError(f"loss {self.name!r} needs at least 2 outputs, the last layer has {k}")
         good = (y >= 0) & (y < k) & (y == np.floor(y))
-        if not good.all():
-            raise ValueError(f"y must hold class codes from 0 to {k - 1} for loss {self.name!r}, got {y[~good][0]}")
+        _check_held(y, good, f"class codes from 0 to {k - 1}", self.name)
         return np.ascontiguousarray(y.reshape(n, 1), dtype=dtype)
 
 
 class _Margin(Loss):
     def _encoded(self, y):
         signs = _signs(y)
-        if (np.abs(signs) != 1).any():
-            raise ValueError(f"y must hold -1 and 1, or 0 and 1, for loss {self.name!r}, got {y[abs(signs) != 1][0]}")
+        _check_held(y, np.abs(signs) == 1, "-1 and 1, or 0 and 1,", self.name)
         return signs
 
 
