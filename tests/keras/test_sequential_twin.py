@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from fasttrain import keras
+from fasttrain._kernels.losses import loss_and_gradient
 
 
 def sgd(g, s, t, lr=0.01, momentum=0.0, nesterov=False):
@@ -196,3 +197,35 @@ def test_l2(name):
 
 def test_one_batch_beyond_the_small_ones():
     compare("Adam", {}, "binary_crossentropy", "sigmoid", n=1500, batch_size=1200, weighted=True)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("loss, activation", [
+    (keras.losses.MeanSquaredError(), "tanh"),
+    (keras.losses.MeanAbsoluteError(), "linear"),
+    (keras.losses.Huber(0.7), "linear"),
+    (keras.losses.Poisson(), "exponential"),
+    (keras.losses.Hinge(), "linear"),
+    (keras.losses.SquaredHinge(), "linear"),
+    (keras.losses.BinaryCrossentropy(label_smoothing=0.1), "sigmoid"),
+    (keras.losses.BinaryCrossentropy(from_logits=True), "linear"),
+    (keras.losses.CategoricalCrossentropy(), "softmax"),
+    (keras.losses.SparseCategoricalCrossentropy(from_logits=True), "linear"),
+], ids=lambda value: getattr(value, "name", value))
+def test_rows_have_the_compiled_losses(loss, activation, dtype):
+    rng = np.random.default_rng(0)
+    n, k = 40, 3
+    z = (2 * rng.normal(size=(n, k))).astype(dtype)
+    codes = rng.integers(0, k, n)
+    y = codes if loss.one_code else np.eye(k)[codes]
+    activation = keras.activations.get(activation)
+    kernel, before = loss.engine(activation)
+    target = loss.encode(y, n, k, dtype)
+    raw = z if before is None else before(z)
+    scale = 1 / k if loss.mean_over_outputs else 1
+    expected = [
+        scale * loss_and_gradient(kernel, target[i:i + 1], raw[i:i + 1], None, loss.parameter) for i in range(n)
+    ]
+    found = loss.rows(y, activation(z))
+    assert found.shape == (n,)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)

@@ -49,6 +49,8 @@ def codes_and_predictions(y_true, y_pred):
     return codes, y_pred
 
 
+# The compiled losses give one sum for all rows, and a call for each row costs about a hundred times what these formulas
+# do. Those of poisson and the cross-entropies also take other arguments: predictions, kept from the ends by EPSILON.
 def mean_squared_error(y_true, y_pred):
     """Mean over outputs of ``(y_true - y_pred)^2``; shape (n,)."""
     y_true, y_pred = pair(y_true, y_pred)
