@@ -95,6 +95,32 @@ def test_value_and_gradient_are_the_twins(name, p, dtype):
         assert (abs(weighted_gradient - weight[:, None] * gradients) <= allowed).all()
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name, p", [case for case in CASES if case[0] != "softmax_crossentropy"])
+def test_values_of_rows_are_the_twins(name, p, dtype):
+    p = float(dtype(p))
+    for n in SIZES:
+        for k in (1, 3):
+            y, raw = (a.reshape(n, k) for a in data(name, n * k, 1, dtype, seed=n))
+            values, _ = exactly(name, y, raw, p)
+            allowed = tolerances.formula(dtype, scale(name, y.astype(np.longdouble), raw.astype(np.longdouble)))
+            found = [np.full(n, np.nan, dtype) for _ in (1, 2, 3, 8)]
+            for out, n_threads in zip(found, (1, 2, 3, 8)):
+                kernel.row_losses(name, y, raw, out, p, n_threads)
+            assert (abs(found[0] - values.sum(axis=1)) <= allowed.sum(axis=1)).all()
+            assert all(out.tobytes() == found[0].tobytes() for out in found)
+
+
+def test_what_has_no_values_of_rows():
+    y, raw, out = np.zeros((3, 1)), np.zeros((3, 2)), np.zeros(3)
+    with pytest.raises(ValueError, match="loss must work element by element, got 'softmax_crossentropy'"):
+        kernel.row_losses("softmax_crossentropy", y, raw, out)
+    with pytest.raises(ValueError, match=r"y must have shape \(3, 2\), got \(3, 1\)"):
+        kernel.row_losses("huber", y, raw, out)
+    with pytest.raises(ValueError, match=r"values_out must have shape \(3,\), got \(2,\)"):
+        kernel.row_losses("huber", raw, raw, out[:2])
+
+
 @pytest.mark.parametrize("name, p", CASES)
 def test_gradient_is_the_difference_of_values(name, p):
     h = 1e-3

@@ -16,8 +16,10 @@ normalization  batch normalization in a training step
 noise        keys of the random bits of a training step (header only)
 steps        training steps of a dense network on plain structs
 layout       the shape of a network, its parameters as the engine keeps them
-network      the engine's face to Python
+network      the engine as Python sees it: whole epochs, objectives, predictions
+dense        a network's values and gradients for other compiled code, on plain structs
 sgd          per-sample stochastic descent, one model or many in lockstep
+stacked      full-batch linear fits of many folds and candidates as columns of one product
 columns      column statistics, scaling
 quantiles    order statistics by selection
 rows         missing, duplicate and outlier masks; row moves

@@ -1,4 +1,4 @@
-"""C door to category codes and one-hot rows. A code below 0 stands for a value without a category."""
+"""Category codes and one-hot rows for C and Cython. A code below 0 stands for a value without a category."""
 
 from libc.stdint cimport int32_t, int64_t
 

@@ -97,7 +97,7 @@ def count_integers(const int64_t[:] x, int64_t low, int64_t[::1] count_out):
 
 
 def codes_of_integers(const int64_t[:] x, int64_t low, const int64_t[::1] table, code[:] code_out, int n_threads):
-    """Python door to :c:func:`integer_codes`. Returns how many values have no category."""
+    """:c:func:`integer_codes` for Python. Returns how many values have no category."""
     cdef Py_ssize_t unknown = 0
     if x.shape[0] == 0:
         return 0
@@ -112,7 +112,7 @@ def codes_of_integers(const int64_t[:] x, int64_t low, const int64_t[::1] table,
 def one_hot_sparse(
     const code[:, ::1] codes, const code[::1] offsets, code[::1] indices_out, code[::1] indptr_out, int n_threads,
 ):
-    """Python door to :c:func:`one_hot_rows`. Returns how many entries were written."""
+    """:c:func:`one_hot_rows` for Python. Returns how many entries were written."""
     if codes.shape[0] == 0 or codes.shape[1] == 0:
         indptr_out[:] = 0
         return 0

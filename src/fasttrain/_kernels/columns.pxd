@@ -1,4 +1,4 @@
-"""C door to column statistics and scaling. Strides count elements, so any NumPy layout can be
+"""Column statistics and scaling for C and Cython. Strides count elements, so any NumPy layout can be
 passed; ``weights`` may be NULL."""
 
 from fasttrain._kernels.types cimport real

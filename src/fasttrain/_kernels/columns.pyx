@@ -431,7 +431,7 @@ def moments(
     const real[:, :] X, const double[::1] weights, double[::1] weight_out, double[::1] mean_out,
     double[::1] squares_out, int n_threads,
 ):
-    """Python door to :c:func:`column_moments`; strides must be whole elements. Returns the status."""
+    """:c:func:`column_moments` for Python; strides must be whole elements. Returns the status."""
     cdef Py_ssize_t n_rows = X.shape[0], n_cols = X.shape[1]
     cdef const double* w = NULL
     if weights is not None and weights.shape[0] > 0:
@@ -448,7 +448,7 @@ def moments(
 
 
 def extremes(const real[:, :] X, real[::1] min_out, real[::1] max_out, int n_threads):
-    """Python door to :c:func:`column_extremes`. Returns the status."""
+    """:c:func:`column_extremes` for Python. Returns the status."""
     cdef Py_ssize_t n_rows = X.shape[0], n_cols = X.shape[1]
     cdef int status
     if n_rows == 0 or n_cols == 0:
@@ -465,7 +465,7 @@ def scale(
     const real[:, :] X, const real[::1] a, const real[::1] b, double low, double high, int map, real[:, :] out,
     int n_threads,
 ):
-    """Python door to :c:func:`scale_columns`. Returns (status, whether X holds an infinity)."""
+    """:c:func:`scale_columns` for Python. Returns (status, whether X holds an infinity)."""
     cdef Py_ssize_t n_rows = X.shape[0], n_cols = X.shape[1]
     cdef int status, infinite = 0
     if n_rows == 0 or n_cols == 0:

@@ -1,4 +1,4 @@
-"""C door to dense networks, for code that brings its own arrays and threads.
+"""Dense networks for C and Cython code that brings its own arrays and threads.
 
 A call allocates nothing, starts no thread and keeps nothing: with a workspace each, calls run side by side in the
 caller's loop. Parameters lie in one flat array in the engine's layout, which an update rule may take as it is.

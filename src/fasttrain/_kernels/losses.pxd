@@ -1,7 +1,11 @@
-"""C door to the losses. The result is a status of types.pxd; n and k may be 0, and then no array is looked at."""
+"""The losses for C and Cython. The result is a status of types.pxd; n and k may be 0, and then no array is looked at."""
 
 from fasttrain._kernels.types cimport real
 
 cdef int loss_arrays(
         int kind, real parameter, const real* y, const real* raw, const real* weight, double* value_out,
         real* gradient_out, Py_ssize_t n, Py_ssize_t k, int n_threads) noexcept nogil
+
+cdef int loss_of_rows(
+        int kind, real parameter, const real* y, const real* raw, real* values_out, Py_ssize_t n, Py_ssize_t k,
+        int n_threads) noexcept nogil

@@ -64,6 +64,22 @@ cdef int loss_arrays(
     return STATUS_OK
 
 
+cdef int loss_of_rows(
+        int kind, real parameter, const real* y, const real* raw, real* values_out, Py_ssize_t n, Py_ssize_t k,
+        int n_threads) noexcept nogil:
+    """The loss of each of n rows, summed over its k raw predictions: values_out (n). Of the element-wise losses only.
+
+    y has the shape of raw (n, k), both C-contiguous.
+    """
+    cdef Py_ssize_t i
+    if not 0 <= kind < FT_N_ELEMENTWISE_LOSSES:
+        return STATUS_BAD_KIND
+    n_threads = threads_for_work(n_threads, <double> n * k, 2.0 * BLOCK)
+    for i in prange(n, num_threads=n_threads, schedule="static"):
+        values_out[i] = <real> loss_span(kind, parameter, y + i * k, raw + i * k, NULL, k, True, NULL)
+    return STATUS_OK
+
+
 def _kind(name):
     if name not in NAMES:
         raise ValueError(f"loss must be one of {', '.join(NAMES)}, got {name!r}")
@@ -117,3 +133,23 @@ def loss_and_gradient(name, const real[:, ::1] y, const real[:, ::1] raw_predict
     if status == STATUS_NO_MEMORY:
         raise MemoryError(f"no memory for the block sums of {n} rows")
     return total
+
+
+def row_losses(name, const real[:, ::1] y, const real[:, ::1] raw_prediction, real[::1] values_out,
+               double parameter=1.0, int n_threads=1):
+    """Into ``values_out``, of shape (n,): the loss of each row, summed over its outputs.
+
+    The arguments are those of :func:`loss_and_gradient`; not for softmax_crossentropy.
+    """
+    cdef int kind = _kind(name)
+    cdef Py_ssize_t n = raw_prediction.shape[0], k = raw_prediction.shape[1]
+    if kind == FT_LOSS_softmax_crossentropy:
+        raise ValueError("loss must work element by element, got 'softmax_crossentropy'")
+    if y.shape[0] != n or y.shape[1] != k:
+        raise ValueError(f"y must have shape ({n}, {k}), got ({y.shape[0]}, {y.shape[1]})")
+    if values_out.shape[0] != n:
+        raise ValueError(f"values_out must have shape ({n},), got ({values_out.shape[0]},)")
+    if n == 0 or k == 0:
+        return
+    with nogil:
+        loss_of_rows(kind, <real> parameter, &y[0, 0], &raw_prediction[0, 0], &values_out[0], n, k, n_threads)

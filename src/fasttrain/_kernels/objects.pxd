@@ -1,1 +1,1 @@
-"""Codes of Python objects; no C door."""
+"""Codes of Python objects; nothing for C."""

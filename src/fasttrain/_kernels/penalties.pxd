@@ -1,4 +1,4 @@
-"""C door to the elastic-net penalties; n may be 0, and then no array is looked at."""
+"""The elastic-net penalties for C and Cython; n may be 0, and then no array is looked at."""
 
 from fasttrain._kernels.types cimport real
 

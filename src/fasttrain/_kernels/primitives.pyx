@@ -72,7 +72,7 @@ def fma_peak(itemsize, double seconds=0.05):
     return best
 
 
-# ---- Python's door to the primitives: plain arrays in, checks of shapes, one call ----
+# ---- the primitives for Python: plain arrays in, checks of shapes, one call ----
 
 
 def sum_of_squares(const real[::1] x):

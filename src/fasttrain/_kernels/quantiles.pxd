@@ -1,4 +1,4 @@
-"""C door to quantiles of columns."""
+"""Quantiles of columns for C and Cython."""
 
 from fasttrain._kernels.types cimport real
 

@@ -218,7 +218,7 @@ cdef int column_quantiles(
 
 
 def quantiles(const real[:, :] X, const double[::1] fractions, double[:, ::1] out, int n_threads):
-    """Python door to :c:func:`column_quantiles`; strides must be whole elements. Returns the status."""
+    """:c:func:`column_quantiles` for Python; strides must be whole elements. Returns the status."""
     cdef int status
     if X.shape[0] == 0:
         out[:, :] = NAN

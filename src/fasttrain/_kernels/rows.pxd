@@ -1,4 +1,4 @@
-"""C door to row masks. Masks are one byte a row: 1 for a row that goes."""
+"""Row masks for C and Cython. Masks are one byte a row: 1 for a row that goes."""
 
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 

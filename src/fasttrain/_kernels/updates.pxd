@@ -1,4 +1,4 @@
-"""C door to the update rules. Results are statuses of types.pxd; n may be 0, and then no array is looked at."""
+"""The update rules for C and Cython. Results are statuses of types.pxd; n may be 0, and then no array is looked at."""
 
 from libc.math cimport INFINITY
 from libc.string cimport memset
