@@ -177,10 +177,12 @@ def input_gradients(model, X, *, target=None, output="raw"):
     Examples
     --------
     >>> from sklearn.datasets import load_iris
+    >>> from sklearn.preprocessing import scale
     >>> from fasttrain import MLPClassifier
     >>> from fasttrain.inspection import input_gradients
     >>> X, y = load_iris(return_X_y=True)
-    >>> model = MLPClassifier((10,), solver="lbfgs", random_state=0).fit(X, y)
+    >>> X = scale(X)
+    >>> model = MLPClassifier((10,), solver="lbfgs", tol=1e-2, random_state=0).fit(X, y)
     >>> input_gradients(model, X).shape
     (150, 3, 4)
     >>> bool(abs(input_gradients(model, X, output="prediction").sum(axis=1)).max() < 1e-9)
@@ -287,12 +289,17 @@ def activations(model, X):
     Examples
     --------
     >>> from sklearn.datasets import load_iris
+    >>> from sklearn.preprocessing import scale
     >>> from fasttrain import MLPClassifier
     >>> from fasttrain.inspection import activations
     >>> X, y = load_iris(return_X_y=True)
-    >>> model = MLPClassifier((10, 5), solver="lbfgs", random_state=0).fit(X, y)
-    >>> [values.shape for values in activations(model, X)]
-    [(150, 10), (150, 5), (150, 3)]
+    >>> X = scale(X)
+    >>> model = MLPClassifier((10, 5), solver="lbfgs", tol=1e-2, random_state=0).fit(X, y)
+    >>> first, second, probabilities = activations(model, X)
+    >>> first.shape, second.shape, probabilities.shape
+    ((150, 10), (150, 5), (150, 3))
+    >>> bool(abs(probabilities - model.predict_proba(X)).max() < 1e-9)
+    True
     """
     network = dense_network(model)
     _, after, raw = _forward(network, _rows_of(model, X, network))

@@ -6,10 +6,12 @@ scikit-learn is installed, or given to tools that know scikit-learn's classes, a
 Examples
 --------
 >>> from sklearn.datasets import load_iris
+>>> from sklearn.preprocessing import scale
 >>> from fasttrain import interop
 >>> from fasttrain.neural_network import MLPClassifier
 >>> X, y = load_iris(return_X_y=True)
->>> model = MLPClassifier((16,), solver="lbfgs", max_iter=50, tol=1e-2, random_state=0).fit(X, y)
+>>> X = scale(X)
+>>> model = MLPClassifier((16,), solver="lbfgs", tol=1e-2, random_state=0).fit(X, y)
 >>> stock = interop.to_sklearn(model)
 >>> type(stock).__module__.partition(".")[0], bool((stock.predict(X) == model.predict(X)).all())
 ('sklearn', True)

@@ -60,16 +60,18 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
     Examples
     --------
     >>> from sklearn.datasets import load_iris
+    >>> from sklearn.preprocessing import scale
     >>> from fasttrain.neural_network import MLPClassifier
     >>> X, y = load_iris(return_X_y=True)
-    >>> model = MLPClassifier((20,), solver="lbfgs", random_state=0, max_iter=1000).fit(X, y)
+    >>> X = scale(X)
+    >>> model = MLPClassifier((20,), solver="lbfgs", random_state=0, tol=1e-2).fit(X, y)
     >>> bool(model.score(X, y) > 0.95)
     True
 
     Another optimizer, a rate that rises and falls, and validation data of one's own:
 
     >>> from fasttrain.optimizers import AdamW
-    >>> model = MLPClassifier((20,), optimizer=AdamW(0.01, clip_norm=1.0), schedule="one_cycle", max_iter=60, tol=0.0,
+    >>> model = MLPClassifier((20,), optimizer=AdamW(0.1, clip_norm=1.0), schedule="one_cycle", max_iter=60, tol=0.0,
     ...                       class_weight="balanced", random_state=0)
     >>> import warnings
     >>> with warnings.catch_warnings():
