@@ -138,7 +138,7 @@ def _check_asked(network, target, output):
     n_outputs = network.coefs[-1].shape[1]
     if target is not None and check_integer(target, "target", low=0) >= n_outputs:
         raise ValueError(f"target must be the number of an output, 0 to {n_outputs - 1}, got {target}")
-    check_choice("output", output, ("raw", "prediction"))
+    check_choice(output, "output", ("raw", "prediction"))
     if output == "prediction" and network.output is None:
         raise ValueError(
             "output must be 'raw' for this model, whose predictions are no smooth function of its outputs, got "

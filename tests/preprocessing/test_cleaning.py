@@ -227,7 +227,7 @@ def test_samplers_pass_check_estimator(sampler):
         (
             lambda: drop_missing(np.ones((3, 2)), how="some"),
             ValueError,
-            "how must be one of 'any', 'all'; got 'some'",
+            "how must be one of 'any', 'all', got 'some'",
         ),
         (lambda: drop_missing(np.ones((3, 2)), subset=[5]), ValueError, "column 5"),
         (lambda: drop_missing(np.ones((3, 2, 2))), ValueError, "one or two dimensions"),

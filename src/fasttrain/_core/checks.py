@@ -57,9 +57,10 @@ def real_array(value, name):
 
 
 def check_flag(value, name):
-    """Raise TypeError unless ``value`` is True or False."""
+    """``value`` as a bool if it is True or False, Python's or NumPy's, else a TypeError that names it."""
     if not isinstance(value, (bool, np.bool_)):
         raise TypeError(f"{name} must be True or False, got {value!r}")
+    return bool(value)
 
 
 def check_same_shape(array, name, shape, other_name):
@@ -230,36 +231,27 @@ def check_targets(y, loss, X):
     return target, target.shape[1], y.ndim == 1
 
 
-def check_choice(name, value, options):
-    """Return ``value`` if it is one of ``options``."""
-    if not any(value is option or (type(value) is type(option) and value == option) for option in options):
-        listed = ", ".join(repr(option) for option in options)
-        raise ValueError(f"{name} must be one of {listed}; got {value!r}")
-    return value
+def check_choice(value, name, options):
+    """``value`` if it is one of ``options``, strings and constants such as None; else an error that lists them.
+
+    A TypeError where it is of none of their types, a ValueError otherwise.
+    """
+    for option in options:
+        if value is option or (isinstance(value, str) and value == option):
+            return value
+    listed = ", ".join(repr(option) for option in options if option is not None)
+    listed += " or None" if any(option is None for option in options) else ""
+    kind = ValueError if isinstance(value, tuple({type(option) for option in options})) else TypeError
+    raise kind(f"{name} must be one of {listed}, got {value!r}")
 
 
-def check_bool(name, value):
-    """Return ``value`` if it is True or False (Python's or NumPy's)."""
-    check_flag(value, name)
-    return bool(value)
-
-
-def check_same_length(name, value, n_rows, other="X"):
+def check_same_length(value, name, n_rows, other="X"):
     """Raise unless ``value`` has ``n_rows`` rows."""
     length = value.shape[0] if hasattr(value, "shape") else len(value)
     if length != n_rows:
         raise ValueError(
             f"{name} must have as many rows as {other}: {other} has {n_rows}, {name} has {length}"
         )
-
-
-def check_threshold(name, value):
-    """Return a number that is finite and not negative as a float."""
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, Real):
-        raise TypeError(f"{name} must be a number >= 0; got {value!r}")
-    if not np.isfinite(value) or value < 0:
-        raise ValueError(f"{name} must be a finite number >= 0; got {value!r}")
-    return float(value)
 
 
 def is_pandas(value):
@@ -291,11 +283,3 @@ def raise_for_status(status):
     """Raise for a kernel's status that is not zero."""
     if status:
         raise MemoryError("a kernel could not allocate its workspace")
-
-
-def check_string(value, name, accepted, otherwise=""):
-    """Refuse a value that is not one of some strings."""
-    if not isinstance(value, str) or value not in accepted:
-        kind = ValueError if isinstance(value, str) else TypeError
-        listed = ", ".join(map(repr, accepted))
-        raise kind(f"{name} must be one of {listed} {otherwise}".rstrip() + f", got {value!r}")

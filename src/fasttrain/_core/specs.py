@@ -2,9 +2,7 @@
 
 from dataclasses import MISSING, dataclass, field, fields
 
-import numpy as np
-
-from fasttrain._core.checks import check_integer, check_real
+from fasttrain._core.checks import check_choice, check_flag, check_integer, check_real
 
 spec = dataclass(frozen=True, repr=False)
 
@@ -48,22 +46,9 @@ def integer(default, *, low, optional=False, kw_only=False):
 
 def boolean(default, *, kw_only=False):
     """A field that holds True or False."""
-
-    def check(value, name):
-        if not isinstance(value, (bool, np.bool_)):
-            raise TypeError(f"{name} must be True or False, got {value!r}")
-        return bool(value)
-
-    return _field(default, check, kw_only)
+    return _field(default, check_flag, kw_only)
 
 
 def choice(default, accepted, *, kw_only=False):
     """A field that holds one of some strings."""
-
-    def check(value, name):
-        if not isinstance(value, str) or value not in accepted:
-            kind = ValueError if isinstance(value, str) else TypeError
-            raise kind(f"{name} must be one of {', '.join(map(repr, accepted))}, got {value!r}")
-        return str(value)
-
-    return _field(default, check, kw_only)
+    return _field(default, lambda value, name: str(check_choice(value, name, accepted)), kw_only)

@@ -89,10 +89,10 @@ def aligned(X, y, sample_weight):
     n_rows = X.shape[0]
     if y is not None:
         y = as_rows(y, "y")
-        check_same_length("y", y, n_rows)
+        check_same_length(y, "y", n_rows)
     if sample_weight is not None:
         sample_weight = as_rows(sample_weight, "sample_weight")
-        check_same_length("sample_weight", sample_weight, n_rows)
+        check_same_length(sample_weight, "sample_weight", n_rows)
     return X, y, sample_weight
 
 

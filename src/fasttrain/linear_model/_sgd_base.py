@@ -7,12 +7,12 @@ from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import validate_data
 
-from fasttrain._core.checks import check_bool, check_integer, check_real, check_string, is_ready
+from fasttrain._core.checks import check_choice, check_flag, check_integer, check_real, is_ready
 from fasttrain._estimators.conversion import Convertible
 from fasttrain._estimators.fitted import set_fitted
 from fasttrain.linear_model._descents import SCHEDULES, SPARSE_INTERCEPT_DECAY, validation_mask
 
-PENALTIES = ("l2", "l1", "elasticnet")
+PENALTIES = ("l2", "l1", "elasticnet", None)
 REGRESSION_LOSSES = ("squared_error", "huber", "epsilon_insensitive", "squared_epsilon_insensitive")
 CLASSIFIER_LOSSES = ("hinge", "log_loss", "modified_huber", "squared_hinge", "perceptron", *REGRESSION_LOSSES)
 # What every estimator of a lockstep group must have in common: they walk one row order and share one formula.
@@ -29,27 +29,26 @@ class StochasticLinear(Convertible):
 
     def _check_parameters(self, for_partial_fit=False):
         """Refuse parameters that are wrong by themselves or together, before any data is looked at."""
-        check_string(self.loss, "loss", self._losses)
-        if self.penalty is not None:
-            check_string(self.penalty, "penalty", PENALTIES, "or None")
+        check_choice(self.loss, "loss", self._losses)
+        check_choice(self.penalty, "penalty", PENALTIES)
         check_real(self.alpha, "alpha", low=0)
         check_real(self.l1_ratio, "l1_ratio", low=0, high=1, optional=True)
-        check_bool("fit_intercept", self.fit_intercept)
+        check_flag(self.fit_intercept, "fit_intercept")
         check_integer(self.max_iter, "max_iter", low=1)
         check_real(self.tol, "tol", low=0, optional=True)
-        check_bool("shuffle", self.shuffle)
+        check_flag(self.shuffle, "shuffle")
         if isinstance(self.verbose, bool) is False:
             check_integer(self.verbose, "verbose", low=0)
         check_real(self.epsilon, "epsilon", low=0)
-        check_string(self.learning_rate, "learning_rate", SCHEDULES)
+        check_choice(self.learning_rate, "learning_rate", SCHEDULES)
         check_real(self.eta0, "eta0", low=0, open_low=True)
         check_real(self.power_t, "power_t")
-        check_bool("early_stopping", self.early_stopping)
+        check_flag(self.early_stopping, "early_stopping")
         check_real(
             self.validation_fraction, "validation_fraction", low=0, high=1, open_low=True, open_high=True
         )
         check_integer(self.n_iter_no_change, "n_iter_no_change", low=1)
-        check_bool("warm_start", self.warm_start)
+        check_flag(self.warm_start, "warm_start")
         if not isinstance(self.average, (bool, np.bool_)):
             check_integer(self.average, "average", low=1)
         if self.early_stopping and for_partial_fit:

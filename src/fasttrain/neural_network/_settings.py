@@ -126,7 +126,7 @@ def settings_of(e):
     if e.batch_norm is not None:
         settings.batch_norm = tuple(_per_layer(
             e.batch_norm, "batch_norm", len(hidden), "hidden layers",
-            lambda value, name: check_choice(name, value, BATCH_NORM),
+            lambda value, name: check_choice(value, name, BATCH_NORM),
         ))
         settings.batch_norm_momentum = check_real(
             e.batch_norm_momentum, "batch_norm_momentum", low=0, high=1, open_high=True)
@@ -140,8 +140,8 @@ def _is_zero(value):
 
 
 def _check_numbers(e):
-    check_choice("solver", e.solver, SOLVERS)
-    check_choice("learning_rate", e.learning_rate, LEARNING_RATES)
+    check_choice(e.solver, "solver", SOLVERS)
+    check_choice(e.learning_rate, "learning_rate", LEARNING_RATES)
     check_real(e.alpha, "alpha", low=0)
     check_real(e.learning_rate_init, "learning_rate_init", low=0, open_low=True)
     check_real(e.power_t, "power_t", low=0)
@@ -243,7 +243,7 @@ def _penalty(e, hidden, rule):
 
 
 def _averaging(e):
-    check_choice("averaging", e.averaging, AVERAGING)
+    check_choice(e.averaging, "averaging", AVERAGING)
     return (
         e.averaging, check_real(e.averaging_decay, "averaging_decay", low=0, high=1, open_high=True),
         check_integer(e.averaging_start, "averaging_start", low=1),

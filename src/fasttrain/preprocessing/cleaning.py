@@ -7,7 +7,7 @@ what they were.
 
 import numpy as np
 
-from fasttrain._core.checks import check_bool, check_choice, check_threshold, raise_for_status
+from fasttrain._core.checks import check_choice, check_flag, check_real, raise_for_status
 from fasttrain._kernels import columns, rows
 from fasttrain._kernels.threads import get_num_threads
 from fasttrain._tables.frames import (
@@ -26,7 +26,7 @@ def answer(X, y, sample_weight, mask, return_mask, taken=None):
     """What the functions return: X alone, or a tuple of what was passed, with the mask last when asked
     for. ``taken`` is what is left of X where that is known already.
     """
-    check_bool("return_mask", return_mask)
+    check_flag(return_mask, "return_mask")
     parts = take_all((X if taken is None else None, y, sample_weight), mask)
     if taken is not None:
         parts.insert(0, taken)
@@ -44,7 +44,7 @@ def sentinel_values(missing_values):
 
 def most_missing(how, min_present, n_columns):
     """How many missing values a row may have and stay."""
-    check_choice("how", how, ("any", "all"))
+    check_choice(how, "how", ("any", "all"))
     if min_present is None:
         return 0 if how == "any" or n_columns == 0 else n_columns - 1
     if isinstance(min_present, bool) or not isinstance(min_present, (int, np.integer)):
@@ -94,7 +94,7 @@ def missing_rows(X, y, subset, how, min_present, missing_values, include_y, repo
 
 def duplicate_rows(X, y, subset, keep, include_y):
     """(mask of rows kept, reasons)."""
-    check_choice("keep", keep, tuple(KEEP))
+    check_choice(keep, "keep", tuple(KEEP))
     table = Table(X, subset)
     block = table.float_block() if y is None or not include_y else None
     if block is None and (y is None or not include_y):
@@ -266,7 +266,7 @@ def column_bounds(values, method, threshold):
 
 def resolve_thresholds(method, threshold, table):
     """One number for each selected column."""
-    check_choice("method", method, METHODS)
+    check_choice(method, "method", METHODS)
     if threshold is None:
         if method == "absolute":
             raise ValueError(
@@ -281,18 +281,18 @@ def resolve_thresholds(method, threshold, table):
             )
         table.positions = [p for p in table.positions if table.names[p] in threshold]
         return [
-            check_threshold(f"threshold[{table.names[p]!r}]", threshold[table.names[p]])
+            check_real(threshold[table.names[p]], f"threshold[{table.names[p]!r}]", low=0)
             for p in table.positions
         ]
     if np.ndim(threshold) == 0:
-        return [check_threshold("threshold", threshold)] * len(table.positions)
+        return [check_real(threshold, "threshold", low=0)] * len(table.positions)
     if len(threshold) != len(table.positions):
         raise ValueError(
             f"threshold has {len(threshold)} values for {len(table.positions)} numeric columns; pass "
             "one number, "
             "one for each column, or a dict from column name to number"
         )
-    return [check_threshold(f"threshold[{i}]", value) for i, value in enumerate(threshold)]
+    return [check_real(value, f"threshold[{i}]", low=0) for i, value in enumerate(threshold)]
 
 
 def number_objects(column):

@@ -11,7 +11,7 @@ from sklearn import get_config
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
-from fasttrain._core.checks import check_bool, check_choice, is_pandas, is_polars
+from fasttrain._core.checks import check_choice, check_flag, is_pandas, is_polars
 from fasttrain._estimators.conversion import Convertible
 from fasttrain._kernels import categories as kernels
 from fasttrain._kernels.threads import get_num_threads
@@ -278,13 +278,13 @@ class OneHotEncoder(CategoryEncoder):
         self
         """
         check_choice(
-            "handle_unknown", self.handle_unknown, ("error", "ignore", "infrequent_if_exist", "warn")
+            self.handle_unknown, "handle_unknown", ("error", "ignore", "infrequent_if_exist", "warn")
         )
-        check_bool("sparse_output", self.sparse_output)
+        check_flag(self.sparse_output, "sparse_output")
         if isinstance(self.drop, str):
-            check_choice("drop", self.drop, ("first", "if_binary"))
+            check_choice(self.drop, "drop", ("first", "if_binary"))
         if not callable(self.feature_name_combiner):
-            check_choice("feature_name_combiner", self.feature_name_combiner, ("concat",))
+            check_choice(self.feature_name_combiner, "feature_name_combiner", ("concat",))
         _, counts, n_samples = self._fit_categories(X)
         if self._grouping:
             self._group_infrequent(counts, n_samples)

@@ -73,7 +73,7 @@ class OrdinalEncoder(OneToOneFeatureMixin, CategoryEncoder):
         -------
         self
         """
-        check_choice("handle_unknown", self.handle_unknown, ("error", "use_encoded_value"))
+        check_choice(self.handle_unknown, "handle_unknown", ("error", "use_encoded_value"))
         self._check_unknown_value()
         _, counts, n_samples = self._fit_categories(X)
         self._missing_indices = {

@@ -8,7 +8,7 @@ from scipy.stats import norm
 from sklearn.utils.sparsefuncs import min_max_axis
 from sklearn.utils.validation import FLOAT_DTYPES, check_is_fitted, validate_data
 
-from fasttrain._core.checks import check_bool, raise_for_status
+from fasttrain._core.checks import check_flag, raise_for_status
 from fasttrain._kernels import quantiles
 from fasttrain._kernels.threads import get_num_threads
 from fasttrain.preprocessing.scaling import (
@@ -191,7 +191,7 @@ class RobustScaler(_CenteredAndDivided):
         self
         """
         for name in ("with_centering", "with_scaling", "copy", "unit_variance"):
-            check_bool(name, getattr(self, name))
+            check_flag(getattr(self, name), name)
         q_min, q_max = self._range()
         X = validate_data(self, X, accept_sparse="csc", dtype=FLOAT_DTYPES, ensure_all_finite="allow-nan")
         if self.with_centering and sparse.issparse(X):

@@ -13,7 +13,7 @@ from sklearn.utils.sparsefuncs import (
 )
 from sklearn.utils.validation import FLOAT_DTYPES, check_array, check_is_fitted, validate_data
 
-from fasttrain._core.checks import check_bool, element_strided, raise_for_status, row_weights
+from fasttrain._core.checks import check_flag, element_strided, raise_for_status, row_weights
 from fasttrain._estimators.conversion import Convertible
 from fasttrain._kernels import columns
 from fasttrain._kernels.threads import get_num_threads
@@ -270,7 +270,7 @@ class StandardScaler(CallbackSupportMixin, Scaler):
         self
         """
         for name in ("copy", "with_mean", "with_std"):
-            check_bool(name, getattr(self, name))
+            check_flag(getattr(self, name), name)
         first = not hasattr(self, "n_samples_seen_")
         X = self._validated(X, first, ("csr", "csc"))
         n_features = X.shape[1]
@@ -434,8 +434,8 @@ class ExtremesScaler(Scaler):
         -------
         self
         """
-        check_bool("copy", self.copy)
-        check_bool("clip", self.clip)
+        check_flag(self.copy, "copy")
+        check_flag(self.clip, "clip")
         first = not hasattr(self, "n_samples_seen_")
         n_samples = self._fit_part(X, first)
         self.n_samples_seen_ = n_samples if first else self.n_samples_seen_ + n_samples

@@ -114,10 +114,10 @@ class TablePreprocessor(TransformerMixin, BaseEstimator):
         -------
         self
         """
-        check_choice("missing", self.missing, ("mean", "median", "most_frequent", "drop", "error"))
-        check_choice("handle_unknown", self.handle_unknown, ("ignore", "error"))
-        check_choice("scale", self.scale, (*SCALERS, None))
-        check_choice("encode", self.encode, ("onehot", "ordinal"))
+        check_choice(self.missing, "missing", ("mean", "median", "most_frequent", "drop", "error"))
+        check_choice(self.handle_unknown, "handle_unknown", ("ignore", "error"))
+        check_choice(self.scale, "scale", (*SCALERS, None))
+        check_choice(self.encode, "encode", ("onehot", "ordinal"))
         if np.dtype(self.dtype) not in (np.float32, np.float64):
             raise ValueError(f"dtype must be numpy.float32 or numpy.float64; got {self.dtype!r}")
         X, target = self._without_target(X, self.target is not None)
@@ -199,7 +199,7 @@ class TablePreprocessor(TransformerMixin, BaseEstimator):
         self.types_ = {}
         for position, name in enumerate(self._names):
             kind = wanted.get(name) or detected_type(table, position)
-            check_choice(f"types[{name!r}]", kind, ("numeric", "categorical", "drop"))
+            check_choice(kind, f"types[{name!r}]", ("numeric", "categorical", "drop"))
             if kind != "drop" and table.missing(position).all():
                 warnings.warn(
                     f"column {name!r} holds no value at all and is dropped", UserWarning, stacklevel=3
