@@ -1,7 +1,6 @@
 """Checks of what callers pass, and every message about it."""
 
 import math
-import sys
 from numbers import Integral, Real
 
 import numpy as np
@@ -252,31 +251,6 @@ def check_same_length(value, name, n_rows, other="X"):
         raise ValueError(
             f"{name} must have as many rows as {other}: {other} has {n_rows}, {name} has {length}"
         )
-
-
-def is_pandas(value):
-    """Whether ``value`` is a pandas DataFrame or Series, without importing pandas."""
-    pandas = sys.modules.get("pandas")
-    return pandas is not None and isinstance(value, (pandas.DataFrame, pandas.Series))
-
-
-def is_polars(value):
-    """Whether ``value`` is a polars DataFrame or Series, without importing polars."""
-    polars = sys.modules.get("polars")
-    return polars is not None and isinstance(value, (polars.DataFrame, polars.Series))
-
-
-def element_strided(array):
-    """``array`` itself when kernels can walk it (native byte order, aligned, strides of whole elements), else
-    a copy.
-    """
-    if (
-        array.flags.aligned
-        and array.dtype.isnative
-        and all(stride % array.itemsize == 0 for stride in array.strides)
-    ):
-        return array
-    return np.array(array, dtype=array.dtype.newbyteorder("="), order="K")
 
 
 def raise_for_status(status):

@@ -1,6 +1,8 @@
-"""Columns of any library: NumPy, pandas, polars and Arrow behind one set of functions.
+"""Columns of any library: NumPy, pandas, polars and Arrow read by one set of functions, without importing any of them.
 
-``frames`` looks at tables without importing their libraries: kinds of columns, missing values, rows by number, results
-in the caller's kind. ``categories`` finds distinct values and codes them, for numbers, text and objects. Preprocessing
-stands on both; the linear models use the coding of classes.
+``kinds`` tells which library a table is of and which arrays the kernels can walk as they lie. ``categories`` finds the
+distinct values of a column and codes it by them, for numbers, text and objects. ``frames`` is a table by its columns:
+numbers, missing values, exact codes, rows taken by number, each in the caller's kind.
+
+Preprocessing is built on all three; the linear models take the coding of classes from ``categories``.
 """

@@ -4,9 +4,10 @@ import sys
 
 import numpy as np
 
-from fasttrain._core.checks import element_strided, is_polars
+from fasttrain._core.checks import raise_for_status
 from fasttrain._kernels import categories as kernels, objects
 from fasttrain._kernels.threads import get_num_threads
+from fasttrain._tables.kinds import element_strided, is_polars
 
 # A table over the range of integers is worth its memory up to this many entries a value.
 SPAN_PER_VALUE = 8
@@ -32,11 +33,29 @@ def integers(values):
     return values.astype(np.int64)
 
 
-def integer_span(values):
-    """(smallest, how many integers from it to the largest) when a table over them is worth it, else None."""
-    low, high = kernels.integer_range(values)
-    span = high - low + 1
-    return (low, span) if span <= max(SMALL_SPAN, SPAN_PER_VALUE * values.shape[0]) else None
+def worth_a_table(span, n_values):
+    """Whether a table over ``span`` integers is worth its memory for so many values."""
+    return span <= max(SMALL_SPAN, SPAN_PER_VALUE * n_values)
+
+
+def inverse_permutation(order):
+    """The place of each index in ``order``."""
+    places = np.empty(order.size, dtype=np.int64)
+    places[order] = np.arange(order.size)
+    return places
+
+
+def counts_of(codes, n_values):
+    """How often each of the codes 0 ... n_values - 1 occurs."""
+    counts = np.zeros(n_values, dtype=np.int64)
+    kernels.count_codes(codes, counts)
+    return counts
+
+
+def only_asked(uniques, codes, counts):
+    """What :func:`unique` returns: those that are not None, alone where it is one."""
+    answer = tuple(part for part in (uniques, codes, counts) if part is not None)
+    return answer if len(answer) > 1 else uniques
 
 
 def not_uniform(values):
@@ -99,9 +118,21 @@ def unique_keys(values, want_codes):
     order = np.argsort(uniques)
     if not want_codes:
         return uniques[order], None
-    rank = np.empty(n, dtype=np.int64)
-    rank[order] = np.arange(n)
-    return uniques[order], rank[codes]
+    return uniques[order], inverse_permutation(order)[codes]
+
+
+def unique_integers(numbers, low, high, inverse, counts, dtype):
+    """:func:`unique` of int64 numbers from ``low`` to ``high``, by a table over that range."""
+    occurrences = np.zeros(high - low + 1, dtype=np.int64)
+    kernels.count_integers(numbers, low, occurrences)
+    present = np.flatnonzero(occurrences)
+    codes = None
+    if inverse:
+        table = np.zeros(occurrences.size, dtype=np.int64)
+        table[present] = np.arange(present.size)
+        codes = np.empty(numbers.shape[0], dtype=np.int64)
+        kernels.codes_of_integers(numbers, low, table, codes, get_num_threads())
+    return only_asked((present + low).astype(dtype), codes, occurrences[present] if counts else None)
 
 
 def group_strings(values):
@@ -111,8 +142,7 @@ def group_strings(values):
     codes = np.empty(cells.shape[0], dtype=np.int64)
     first = np.empty(cells.shape[0], dtype=np.int64)
     n = kernels.group_cells(cells, codes, first)
-    if n < 0:
-        raise MemoryError("a kernel could not allocate its workspace")
+    raise_for_status(n < 0)
     return codes, first[:n].copy()
 
 
@@ -140,27 +170,25 @@ class Coded:
         return self.values[self.codes[at]]
 
     def unique(self, inverse, counts):
-        occurrences = np.zeros(len(self.values), dtype=np.int64)
-        kernels.count_codes(self.codes, occurrences)
+        """As the function :func:`unique`."""
+        occurrences = counts_of(self.codes, len(self.values))
         present = np.flatnonzero(occurrences)
         uniques, order = unique(self.values[present], inverse=True)
-        answer = [uniques]
+        codes = sorted_counts = None
         if inverse:
             rank = np.full(len(self.values), -1, dtype=np.int64)
             rank[present] = order
-            answer.append(rank[self.codes])
+            codes = rank[self.codes]
         if counts:
             sorted_counts = np.empty(len(uniques), dtype=np.int64)
             sorted_counts[order] = occurrences[present]
-            answer.append(sorted_counts)
-        return answer[0] if len(answer) == 1 else tuple(answer)
+        return only_asked(uniques, codes, sorted_counts)
 
 
 def coded_column(series):
     """A Series of categories or strings as :class:`Coded`; None for what is read as an array anyway."""
     if is_polars(series):
-        import polars
-
+        polars = sys.modules["polars"]
         if series.dtype not in (polars.String, polars.Categorical, polars.Enum):
             return None
         present = series.unique().drop_nulls()
@@ -225,42 +253,21 @@ def unique(values, *, inverse=False, counts=False):
         order = np.argsort(found)
         uniques = found[order]
         if inverse or counts:
-            rank = np.empty(order.size, dtype=np.int64)
-            rank[order] = np.arange(order.size)
-            codes = rank[codes]
+            codes = inverse_permutation(order)[codes]
     else:
         numbers = integers(values)
-        span = integer_span(numbers) if numbers is not None and numbers.size else None
-        if span is not None:
-            low, size = span
-            occurrences = np.zeros(size, dtype=np.int64)
-            kernels.count_integers(numbers, low, occurrences)
-            present = np.flatnonzero(occurrences)
-            uniques = (present + low).astype(values.dtype)
-            answer = [uniques]
-            if inverse:
-                table = np.zeros(size, dtype=np.int64)
-                table[present] = np.arange(present.size)
-                codes = np.empty(values.shape[0], dtype=np.int64)
-                kernels.codes_of_integers(numbers, low, table, codes, get_num_threads())
-                answer.append(codes)
-            if counts:
-                answer.append(occurrences[present])
-            return answer[0] if len(answer) == 1 else tuple(answer)
+        if numbers is not None and numbers.size:
+            low, high = kernels.integer_range(numbers)
+            if worth_a_table(high - low + 1, numbers.size):
+                return unique_integers(numbers, low, high, inverse, counts, values.dtype)
         uniques, codes = unique_keys(values, inverse or counts)
         if uniques is None:
             if inverse or counts:
                 uniques, codes = np.unique(values, return_inverse=True)
             else:
                 uniques = np.unique(values)
-    answer = [uniques]
-    if inverse:
-        answer.append(codes)
-    if counts:
-        occurrences = np.zeros(len(uniques), dtype=np.int64)
-        kernels.count_codes(codes.astype(np.int64, copy=False), occurrences)
-        answer.append(occurrences)
-    return answer[0] if len(answer) == 1 else tuple(answer)
+    occurrences = counts_of(codes.astype(np.int64, copy=False), len(uniques)) if counts else None
+    return only_asked(uniques, codes if inverse else None, occurrences)
 
 
 def encode(values, uniques):
@@ -308,7 +315,7 @@ def encode(values, uniques):
     if numbers is not None and known is not None:
         low, high = int(known.min()), int(known.max())
         span = high - low + 1
-        if span <= max(SMALL_SPAN, SPAN_PER_VALUE * numbers.shape[0]):
+        if worth_a_table(span, numbers.shape[0]):
             table = np.full(span, -1, dtype=np.int64)
             table[known - low] = np.arange(known.shape[0])
             kernels.codes_of_integers(numbers, low, table, codes, get_num_threads())

@@ -5,10 +5,11 @@ import sys
 import numpy as np
 from scipy.sparse import issparse
 
-from fasttrain._core.checks import check_same_length, element_strided, is_pandas, is_polars, raise_for_status
+from fasttrain._core.checks import check_same_length, raise_for_status
 from fasttrain._kernels import objects, rows
 from fasttrain._kernels.threads import get_num_threads
 from fasttrain._tables.categories import coded_column, group_strings
+from fasttrain._tables.kinds import element_strided, is_framed, is_pandas, is_polars
 
 WORDS = {1: np.uint8, 4: np.uint32, 8: np.uint64}
 KEEP = {"first": 0, "last": 1, False: 2, "none": 2}
@@ -23,7 +24,7 @@ def as_rows(value, name):
             f"{name} is a sparse matrix; rows are dropped from dense arrays and data frames: use "
             f"{name}.toarray()"
         )
-    if is_pandas(value) or is_polars(value):
+    if is_framed(value):
         return value
     array = np.asarray(value)
     if array.dtype.names is not None:
@@ -111,7 +112,7 @@ class Table:
     def __init__(self, value, subset=None, name="X"):
         self.value = value
         self.n_rows = value.shape[0]
-        self.frame = is_pandas(value) or is_polars(value)
+        self.frame = is_framed(value)
         self.flat = value.ndim == 1 if not is_polars(value) else not hasattr(value, "columns")
         if self.flat:
             self.names = [getattr(value, "name", None) or name]
@@ -161,20 +162,16 @@ class Table:
         """A numeric column as a vector of float32 or float64, missing values as NaN."""
         column = self.column(position)
         if is_polars(column):
-            column = (
-                column.fill_null(float("nan")) if column.null_count() and column.dtype.is_float() else column
-            )
+            if column.null_count() and column.dtype.is_float():
+                column = column.fill_null(float("nan"))
             if column.null_count():
-                column = column.cast(float_type(column)).fill_null(float("nan"))
+                column = column.cast(sys.modules["polars"].Float64).fill_null(float("nan"))
             column = column.to_numpy()
         elif is_pandas(column):
-            column = (
-                column.to_numpy(
-                    dtype=None if isinstance(column.dtype, np.dtype) else np.float64, na_value=np.nan
-                )
-                if not isinstance(column.dtype, np.dtype)
-                else column.to_numpy()
-            )
+            if isinstance(column.dtype, np.dtype):
+                column = column.to_numpy()
+            else:
+                column = column.to_numpy(dtype=np.float64, na_value=np.nan)
         if column.dtype not in (np.float32, np.float64):
             column = column.astype(np.float64)
         return element_strided(column)
@@ -237,7 +234,7 @@ class Table:
         included).
         """
         column = self.column(position)
-        if is_pandas(column) or is_polars(column):
+        if is_framed(column):
             coded = coded_column(column)
             if coded is not None:
                 return coded.codes
@@ -248,27 +245,13 @@ class Table:
                 values = column.to_physical().to_numpy()
                 if values.dtype.kind in "iu":
                     return vector_codes(values)
-            return column.rank("dense").cast(int_type(column)).fill_null(-1).to_numpy()
+            return column.rank("dense").cast(sys.modules["polars"].Int64).fill_null(-1).to_numpy()
         if is_pandas(column):
             if isinstance(column.dtype, np.dtype):
                 return vector_codes(column.to_numpy())
             codes, _ = column.factorize(use_na_sentinel=True)
             return np.asarray(codes, dtype=np.int64)
         return vector_codes(column)
-
-
-def float_type(series):
-    """polars' Float64, without importing polars at the top."""
-    import polars
-
-    return polars.Float64
-
-
-def int_type(series):
-    """polars' Int64, without importing polars at the top."""
-    import polars
-
-    return polars.Int64
 
 
 def missing_vector(column):
@@ -339,11 +322,7 @@ def vector_codes(column):
     if kind in "iub":
         return column.astype(np.int64) if column.dtype != np.uint64 else column.view(np.int64)
     if kind in "mM":
-        return (
-            column.view(np.int64)
-            if column.flags.c_contiguous
-            else np.ascontiguousarray(column).view(np.int64)
-        )
+        return np.ascontiguousarray(column).view(np.int64)
     if kind in "fc":
         return np.unique(column, return_inverse=True, equal_nan=True)[1].astype(np.int64)
     if kind in "US":

@@ -11,11 +11,14 @@ from sklearn import get_config
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
-from fasttrain._core.checks import check_choice, check_flag, is_pandas, is_polars
+from fasttrain._core.checks import check_choice, check_flag
 from fasttrain._estimators.conversion import Convertible
 from fasttrain._kernels import categories as kernels
 from fasttrain._kernels.threads import get_num_threads
-from fasttrain._tables.categories import SMALL_SPAN, coded_column, encode, integers, is_nan, unique, unknown_values
+from fasttrain._tables.categories import (
+    SMALL_SPAN, coded_column, counts_of, encode, integers, is_nan, unique, unknown_values,
+)
+from fasttrain._tables.kinds import is_pandas, is_polars
 
 INFREQUENT = "infrequent_sklearn"
 
@@ -120,9 +123,7 @@ class CategoryEncoder(Convertible, TransformerMixin, BaseEstimator):
                     f"Found unknown categories {unknown_values(column, codes)} in column {i} during fit"
                 )
             if need_counts:
-                counts = np.zeros(known.size, dtype=np.int64)
-                kernels.count_codes(codes, counts)
-                return known, counts
+                return known, counts_of(codes, known.size)
         return known
 
     def _group_infrequent(self, counts, n_samples, skip=None):

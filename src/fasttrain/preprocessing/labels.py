@@ -10,15 +10,15 @@ from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import type_of_target, unique_labels
 from sklearn.utils.validation import check_is_fitted
 
-from fasttrain._core.checks import is_pandas, is_polars
 from fasttrain._estimators.conversion import Convertible
 from fasttrain._kernels import categories as kernels
 from fasttrain._tables.categories import coded_column, encode, unique, unknown_values
+from fasttrain._tables.kinds import is_framed
 
 
 def label_column(y, dtype=None):
     """Labels as a vector; a Series of strings or categories stays coded, which spares an object for each row."""
-    if (is_pandas(y) or is_polars(y)) and len(np.shape(y)) == 1:
+    if is_framed(y) and len(np.shape(y)) == 1:
         coded = coded_column(y)
         if coded is not None and coded.dtype == object:
             return coded

@@ -13,10 +13,11 @@ from sklearn.utils.sparsefuncs import (
 )
 from sklearn.utils.validation import FLOAT_DTYPES, check_array, check_is_fitted, validate_data
 
-from fasttrain._core.checks import check_flag, element_strided, raise_for_status, row_weights
+from fasttrain._core.checks import check_flag, raise_for_status, row_weights
 from fasttrain._estimators.conversion import Convertible
 from fasttrain._kernels import columns
 from fasttrain._kernels.threads import get_num_threads
+from fasttrain._tables.kinds import element_strided
 
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks

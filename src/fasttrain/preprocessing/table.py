@@ -6,9 +6,10 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
-from fasttrain._core.checks import check_choice, is_pandas, is_polars
+from fasttrain._core.checks import check_choice
 from fasttrain._tables.categories import encode, unique, unknown_values
 from fasttrain._tables.frames import Table, take_rows
+from fasttrain._tables.kinds import as_array, is_framed, is_pandas, is_polars
 from fasttrain.preprocessing.encoding import OneHotEncoder
 from fasttrain.preprocessing.labels import LabelEncoder
 from fasttrain.preprocessing.ordinal import OrdinalEncoder
@@ -162,7 +163,7 @@ class TablePreprocessor(TransformerMixin, BaseEstimator):
         """(X without the target's column, the column or None)."""
         if self.target is None:
             return X, None
-        if not (is_pandas(X) or is_polars(X)):
+        if not is_framed(X):
             if needed:
                 raise TypeError(
                     f"target={self.target!r} names a column, so X must be a DataFrame; got {type(X).__name__}"
@@ -179,7 +180,7 @@ class TablePreprocessor(TransformerMixin, BaseEstimator):
         return X.drop(columns=self.target), X[self.target]
 
     def _checked(self, X, reset):
-        if is_pandas(X) or is_polars(X):
+        if is_framed(X):
             if 0 in X.shape:
                 raise ValueError(
                     f"Found array with {X.shape[0]} sample(s) and {X.shape[1]} feature(s) (shape={X.shape}) "
@@ -475,9 +476,8 @@ def numbers_of(table, position):
     column = table.column(position)
     if table.is_numeric(position):
         return table.numbers(position)
-    mask = table.missing(position)
-    values = np.asarray(column.to_numpy() if is_polars(column) else column, dtype=object).copy()
-    values[mask] = np.nan
+    values = np.array(column.to_numpy() if is_polars(column) else column, dtype=object)
+    values[table.missing(position)] = np.nan
     try:
         return values.astype(np.float64)
     except ValueError as error:
@@ -487,8 +487,7 @@ def numbers_of(table, position):
 def category_objects(table, position):
     """(a column as an object vector of its own, where it is missing)."""
     column = table.column(position)
-    values = column.to_numpy() if is_polars(column) else np.asarray(column)
-    values = np.array(values, dtype=object)
+    values = np.array(as_array(column), dtype=object)
     mask = table.missing(position)
     if not mask.all() and not all(isinstance(value, str) for value in values[~mask]):
         kinds = {type(value) for value in values[~mask]}
@@ -518,7 +517,7 @@ def numeric_target(target):
 
 def known_labels(target):
     """Labels of a target as NumPy has them, missing ones left out."""
-    values = target.to_numpy() if is_polars(target) else np.asarray(target)
+    values = as_array(target)
     mask = Table(target, name="y").missing(0)
     values = values[~mask] if mask.any() else values
     return values.astype(object) if values.dtype.kind in "OUST" else values
