@@ -4,7 +4,6 @@ import numpy as np
 from sklearn.base import clone
 from sklearn import preprocessing as stock
 
-from fasttrain._core.checks import check_flag
 from fasttrain._estimators.batching import StepRules
 from fasttrain._estimators.conversion import by_attributes, with_parameters
 from fasttrain._estimators.registry import enter, enter_record, require
@@ -133,8 +132,7 @@ def _scaler_from_moments(step, moments):
     if not np.isfinite(mean).all():
         return None
     fitted = clone(step)
-    for name in ("with_mean", "with_std", "copy"):
-        check_flag(getattr(step, name), name)
+    fitted._check_flags()
     fitted.n_features_in_ = len(mean)
     fitted._set_moments(weight, mean, var)
     fitted._set_scale()

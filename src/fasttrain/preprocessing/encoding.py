@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from fasttrain._core.checks import check_choice, check_flag
 from fasttrain._estimators.conversion import Convertible
+from fasttrain._estimators.parameters import keep_parameters
 from fasttrain._kernels import categories as kernels
 from fasttrain._kernels.threads import get_num_threads
 from fasttrain._tables.categories import (
@@ -257,14 +258,7 @@ class OneHotEncoder(CategoryEncoder):
         max_categories=None,
         feature_name_combiner="concat",
     ):
-        self.categories = categories
-        self.sparse_output = sparse_output
-        self.dtype = dtype
-        self.handle_unknown = handle_unknown
-        self.drop = drop
-        self.min_frequency = min_frequency
-        self.max_categories = max_categories
-        self.feature_name_combiner = feature_name_combiner
+        keep_parameters(self, locals())
 
     def fit(self, X, y=None):
         """Categories of each column of X.

@@ -11,6 +11,7 @@ from sklearn.utils.multiclass import type_of_target, unique_labels
 from sklearn.utils.validation import check_is_fitted
 
 from fasttrain._estimators.conversion import Convertible
+from fasttrain._estimators.parameters import keep_parameters
 from fasttrain._kernels import categories as kernels
 from fasttrain._tables.categories import coded_column, encode, unique, unknown_values
 from fasttrain._tables.kinds import is_framed
@@ -156,9 +157,7 @@ class LabelBinarizer(Convertible, TransformerMixin, BaseEstimator, auto_wrap_out
     """
 
     def __init__(self, *, neg_label=0, pos_label=1, sparse_output=False):
-        self.neg_label = neg_label
-        self.pos_label = pos_label
-        self.sparse_output = sparse_output
+        keep_parameters(self, locals())
 
     def fit(self, y):
         """Sorted distinct labels of y.

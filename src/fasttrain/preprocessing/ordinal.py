@@ -7,6 +7,7 @@ from sklearn.base import OneToOneFeatureMixin
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from fasttrain._core.checks import check_choice
+from fasttrain._estimators.parameters import keep_parameters
 from fasttrain._tables.categories import is_nan
 from fasttrain.preprocessing.encoding import INFREQUENT, CategoryEncoder, column_list
 
@@ -53,13 +54,7 @@ class OrdinalEncoder(OneToOneFeatureMixin, CategoryEncoder):
         min_frequency=None,
         max_categories=None,
     ):
-        self.categories = categories
-        self.dtype = dtype
-        self.handle_unknown = handle_unknown
-        self.unknown_value = unknown_value
-        self.encoded_missing_value = encoded_missing_value
-        self.min_frequency = min_frequency
-        self.max_categories = max_categories
+        keep_parameters(self, locals())
 
     def fit(self, X, y=None):
         """Categories of each column of X.

@@ -1,18 +1,17 @@
 """Scalers by extremes and by quantiles, and quantiles of columns by selection."""
 
-import numbers
-
 import numpy as np
 from scipy import sparse
 from scipy.stats import norm
 from sklearn.utils.sparsefuncs import min_max_axis
-from sklearn.utils.validation import FLOAT_DTYPES, check_is_fitted, validate_data
+from sklearn.utils.validation import FLOAT_DTYPES, validate_data
 
-from fasttrain._core.checks import check_flag, raise_for_status
+from fasttrain._core.checks import raise_for_status
+from fasttrain._estimators.parameters import keep_parameters
 from fasttrain._kernels import quantiles
 from fasttrain._kernels.threads import get_num_threads
 from fasttrain.preprocessing.scaling import (
-    CENTER_SPARSE, MULTIPLY_ADD, SUBTRACT_DIVIDE, ExtremesScaler, Scaler, kernel_view, without_zeros,
+    ExtremesScaler, Scaler, check_pair, kernel_view, refuse_centering, without_zeros,
 )
 
 
@@ -35,52 +34,7 @@ def column_quantiles(X, fractions):
     return out
 
 
-class _CenteredAndDivided(Scaler):
-    """``(x - center) / scale``, with what :meth:`_used` gives; None stands for what changes nothing."""
-
-    clip = False
-
-    def _used(self):
-        raise NotImplementedError
-
-    def transform(self, X):
-        """Scale X.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-
-        Returns
-        -------
-        {ndarray, sparse matrix} of shape (n_samples, n_features)
-        """
-        check_is_fitted(self, "scale_")
-        given, X = X, self._validated(X, False, ("csr", "csc"))
-        center, scale = self._used()
-        X = self._map(X, given, self.copy, SUBTRACT_DIVIDE, center, scale)
-        if self.clip:
-            values = X.data if sparse.issparse(X) else X
-            np.clip(values, -1.0, 1.0, out=values)
-        return X
-
-    def inverse_transform(self, X):
-        """Undo :meth:`transform`.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-
-        Returns
-        -------
-        {ndarray, sparse matrix} of shape (n_samples, n_features)
-        """
-        check_is_fitted(self, "scale_")
-        given, X = X, self._inverse_validated(X, ("csr", "csc"))
-        center, scale = self._used()
-        return self._map(X, given, self.copy, MULTIPLY_ADD, scale, center)
-
-
-class MaxAbsScaler(ExtremesScaler, _CenteredAndDivided):
+class MaxAbsScaler(ExtremesScaler):
     """Scale columns so that the largest absolute value is 1; zeros stay zeros.
 
     ``x / max |x|``. Missing values are skipped in ``fit`` and kept in ``transform``.
@@ -108,12 +62,13 @@ class MaxAbsScaler(ExtremesScaler, _CenteredAndDivided):
     array([ 0.25, -1.  ])
     """
 
+    _sparse_formats = ("csr", "csc")
+
     def __init__(self, *, copy=True, clip=False):
-        self.copy = copy
-        self.clip = clip
+        keep_parameters(self, locals())
 
     def _fit_part(self, X, first):
-        X = self._validated(X, first, ("csr", "csc"))
+        X = self._validated(X, first, self._sparse_formats)
         if sparse.issparse(X):
             low, high = min_max_axis(X, axis=0, ignore_nan=True)
         else:
@@ -123,7 +78,14 @@ class MaxAbsScaler(ExtremesScaler, _CenteredAndDivided):
         self.scale_ = without_zeros(self.max_abs_)
         return X.shape[0]
 
-    def _used(self):
+    def _mapped(self, X, copy, back=False):
+        X = super()._mapped(X, copy, back)
+        if self.clip and not back:
+            values = X.data if sparse.issparse(X) else X
+            np.clip(values, -1.0, 1.0, out=values)
+        return X
+
+    def _used(self, X):
         return None, self.scale_
 
     def __sklearn_tags__(self):
@@ -132,7 +94,7 @@ class MaxAbsScaler(ExtremesScaler, _CenteredAndDivided):
         return tags
 
 
-class RobustScaler(_CenteredAndDivided):
+class RobustScaler(Scaler):
     """Center columns at their median and scale them by the distance of two quantiles.
 
     ``(x - median) / (q_max - q_min)``; outliers move neither. Missing values are skipped in ``fit`` and kept
@@ -163,6 +125,9 @@ class RobustScaler(_CenteredAndDivided):
     array([ -1. ,  -0.5,   0. ,   0.5, 248.5])
     """
 
+    _flags = ("with_centering", "with_scaling", "copy", "unit_variance")
+    _sparse_formats = ("csr", "csc")
+
     def __init__(
         self,
         *,
@@ -172,11 +137,7 @@ class RobustScaler(_CenteredAndDivided):
         copy=True,
         unit_variance=False,
     ):
-        self.with_centering = with_centering
-        self.with_scaling = with_scaling
-        self.quantile_range = quantile_range
-        self.unit_variance = unit_variance
-        self.copy = copy
+        keep_parameters(self, locals())
 
     def fit(self, X, y=None):
         """Median and quantiles of each column.
@@ -190,12 +151,11 @@ class RobustScaler(_CenteredAndDivided):
         -------
         self
         """
-        for name in ("with_centering", "with_scaling", "copy", "unit_variance"):
-            check_flag(getattr(self, name), name)
+        self._check_flags()
         q_min, q_max = self._range()
         X = validate_data(self, X, accept_sparse="csc", dtype=FLOAT_DTYPES, ensure_all_finite="allow-nan")
-        if self.with_centering and sparse.issparse(X):
-            raise ValueError(CENTER_SPARSE.replace("with_mean", "with_centering"))
+        if self.with_centering:
+            refuse_centering(X, "with_centering")
         fractions = np.array([q_min, 50.0, q_max]) / 100
         if sparse.issparse(X):
             found = np.column_stack(
@@ -213,15 +173,12 @@ class RobustScaler(_CenteredAndDivided):
 
     def _range(self):
         bounds = self.quantile_range
-        if not isinstance(bounds, (tuple, list)) or len(bounds) != 2:
-            raise TypeError(f"quantile_range must be a tuple (q_min, q_max); got {bounds!r}")
-        if not all(isinstance(bound, numbers.Real) for bound in bounds):
-            raise TypeError(f"quantile_range must hold two numbers; got {bounds!r}")
+        check_pair(bounds, "quantile_range", "(q_min, q_max)")
         if not 0 <= bounds[0] <= bounds[1] <= 100:
             raise ValueError(f"Invalid quantile range: {bounds!r}; 0 <= q_min <= q_max <= 100 is accepted")
         return bounds
 
-    def _used(self):
+    def _used(self, X):
         return self.center_ if self.with_centering else None, self.scale_ if self.with_scaling else None
 
     def __sklearn_tags__(self):

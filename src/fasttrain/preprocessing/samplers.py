@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from fasttrain._estimators.parameters import keep_parameters
 from fasttrain._tables.frames import Table, aligned, as_rows
 from fasttrain.preprocessing.cleaning import answer, duplicate_rows, inside_rows, missing_rows, outlier_bounds
 
@@ -173,11 +174,7 @@ class DropMissing(_RowDropper):
     """
 
     def __init__(self, *, subset=None, how="any", min_present=None, missing_values=(), include_y=True):
-        self.subset = subset
-        self.how = how
-        self.min_present = min_present
-        self.missing_values = missing_values
-        self.include_y = include_y
+        keep_parameters(self, locals())
 
     def _rows(self, X, y):
         return missing_rows(
@@ -208,9 +205,7 @@ class DropDuplicates(_RowDropper):
     """
 
     def __init__(self, *, subset=None, keep="first", include_y=True):
-        self.subset = subset
-        self.keep = keep
-        self.include_y = include_y
+        keep_parameters(self, locals())
 
     def _rows(self, X, y):
         return duplicate_rows(X, y, self.subset, self.keep, self.include_y)
@@ -241,9 +236,7 @@ class DropOutliers(_RowDropper):
     """
 
     def __init__(self, *, method="iqr", threshold=None, subset=None):
-        self.method = method
-        self.threshold = threshold
-        self.subset = subset
+        keep_parameters(self, locals())
 
     def _learn(self, X):
         n_features = len(Table(X).names)

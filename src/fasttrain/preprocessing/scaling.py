@@ -15,6 +15,7 @@ from sklearn.utils.validation import FLOAT_DTYPES, check_array, check_is_fitted,
 
 from fasttrain._core.checks import check_flag, raise_for_status, row_weights
 from fasttrain._estimators.conversion import Convertible
+from fasttrain._estimators.parameters import keep_parameters
 from fasttrain._kernels import columns
 from fasttrain._kernels.threads import get_num_threads
 from fasttrain._tables.kinds import element_strided
@@ -34,9 +35,6 @@ except ImportError:
 SUBTRACT_DIVIDE, MULTIPLY_ADD, MULTIPLY_ADD_CLIP = range(3)
 # Any number plus this is the number itself, its sign included.
 ADDS_NOTHING = -0.0
-CENTER_SPARSE = (
-    "Cannot center sparse matrices: pass `with_mean=False` instead, because centering would fill every zero"
-)
 
 
 def kernel_view(X):
@@ -138,13 +136,81 @@ def without_zeros(scale, constant=None):
     return scale
 
 
+def refuse_centering(X, name):
+    """Raise for a sparse matrix; ``name`` is the parameter that asks for centering."""
+    if sparse.issparse(X):
+        raise ValueError(
+            f"Cannot center sparse matrices: pass `{name}=False` instead, because centering would fill every zero"
+        )
+
+
+def check_pair(value, name, form):
+    """Raise unless ``value`` is a tuple or list of two numbers; ``form`` is how messages write it."""
+    if not isinstance(value, (tuple, list)) or len(value) != 2:
+        raise TypeError(f"{name} must be a tuple {form}; got {value!r}")
+    if not all(isinstance(bound, numbers.Real) for bound in value):
+        raise TypeError(f"{name} must hold two numbers; got {value!r}")
+
+
 class Scaler(Convertible, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+    """``(x - center) / scale`` of each column, or another line through its values, there and back."""
+
+    # Parameters that must be True or False.
+    _flags = ("copy",)
+    # Formats of sparse matrices that are mapped as they come.
+    _sparse_formats = False
+
+    def transform(self, X):
+        """Scale X.
+
+        Parameters
+        ----------
+        X : array-like, or a sparse matrix where the scaler takes one, of shape (n_samples, n_features)
+
+        Returns
+        -------
+        {ndarray, sparse matrix} of shape (n_samples, n_features)
+        """
+        return self._mapped(X, self.copy)
+
+    def inverse_transform(self, X):
+        """Undo :meth:`transform`.
+
+        Parameters
+        ----------
+        X : array-like, or a sparse matrix where the scaler takes one, of shape (n_samples, n_features)
+
+        Returns
+        -------
+        {ndarray, sparse matrix} of shape (n_samples, n_features)
+        """
+        return self._mapped(X, self.copy, back=True)
+
+    def _mapped(self, X, copy, back=False):
+        check_is_fitted(self, "scale_")
+        given = X
+        X = self._inverse_validated(X) if back else self._validated(X, False, self._sparse_formats)
+        return self._map(X, given, copy, *self._line(X, back))
+
+    def _line(self, X, back):
+        """What :meth:`_map` takes after ``copy``."""
+        center, scale = self._used(X)
+        return (MULTIPLY_ADD, scale, center) if back else (SUBTRACT_DIVIDE, center, scale)
+
+    def _used(self, X):
+        """(center, scale) for X; None stands for what changes nothing."""
+        raise NotImplementedError
+
+    def _check_flags(self):
+        for name in self._flags:
+            check_flag(getattr(self, name), name)
+
     def _reset(self):
         for name in [name for name in vars(self) if name.endswith("_") and not name.startswith("_")]:
             if name not in ("n_features_in_", "feature_names_in_"):
                 delattr(self, name)
 
-    def _validated(self, X, reset, accept_sparse=False, writeable=False):
+    def _validated(self, X, reset, accept_sparse=False):
         # The kernels find infinities on their own way through the table.
         return validate_data(
             self,
@@ -155,10 +221,10 @@ class Scaler(Convertible, OneToOneFeatureMixin, TransformerMixin, BaseEstimator)
             ensure_all_finite="allow-nan" if sparse.issparse(X) else False,
         )
 
-    def _inverse_validated(self, X, accept_sparse=False):
+    def _inverse_validated(self, X):
         X = check_array(
             X,
-            accept_sparse=accept_sparse,
+            accept_sparse=self._sparse_formats,
             dtype=FLOAT_DTYPES,
             ensure_all_finite="allow-nan" if sparse.issparse(X) else False,
             estimator=self,
@@ -234,10 +300,11 @@ class StandardScaler(CallbackSupportMixin, Scaler):
            [ 1.,  0.]])
     """
 
+    _flags = ("copy", "with_mean", "with_std")
+    _sparse_formats = "csr"
+
     def __init__(self, *, copy=True, with_mean=True, with_std=True):
-        self.with_mean = with_mean
-        self.with_std = with_std
-        self.copy = copy
+        keep_parameters(self, locals())
 
     @with_callbacks
     def fit(self, X, y=None, sample_weight=None):
@@ -270,8 +337,7 @@ class StandardScaler(CallbackSupportMixin, Scaler):
         -------
         self
         """
-        for name in ("copy", "with_mean", "with_std"):
-            check_flag(getattr(self, name), name)
+        self._check_flags()
         first = not hasattr(self, "n_samples_seen_")
         X = self._validated(X, first, ("csr", "csc"))
         n_features = X.shape[1]
@@ -322,7 +388,8 @@ class StandardScaler(CallbackSupportMixin, Scaler):
             self.scale_ = None
 
     def _sparse_moments(self, X, first, seen, sample_weight):
-        self._refuse_centering(X)
+        if self.with_mean:
+            refuse_centering(X, "with_mean")
         if not self.with_std:
             weights = np.ones(X.shape[0]) if sample_weight is None else sample_weight
             absent = type(X)((np.isnan(X.data).astype(np.float64), X.indices, X.indptr), shape=X.shape)
@@ -359,19 +426,12 @@ class StandardScaler(CallbackSupportMixin, Scaler):
         -------
         {ndarray, sparse matrix} of shape (n_samples, n_features)
         """
-        check_is_fitted(self, "n_samples_seen_")
-        copy = self.copy if copy is None else copy
-        given, X = X, self._validated(X, False, "csr")
-        self._refuse_centering(X)
-        center, scale = self._used()
-        return self._map(X, given, copy, SUBTRACT_DIVIDE, center, scale)
+        return self._mapped(X, self.copy if copy is None else copy)
 
-    def _used(self):
+    def _used(self, X):
+        if self.with_mean:
+            refuse_centering(X, "with_mean")
         return self.mean_ if self.with_mean else None, self.scale_ if self.with_std else None
-
-    def _refuse_centering(self, X):
-        if self.with_mean and sparse.issparse(X):
-            raise ValueError(CENTER_SPARSE)
 
     def inverse_transform(self, X, copy=None):
         """Undo :meth:`transform`.
@@ -386,12 +446,7 @@ class StandardScaler(CallbackSupportMixin, Scaler):
         -------
         {ndarray, sparse matrix} of shape (n_samples, n_features)
         """
-        check_is_fitted(self, "n_samples_seen_")
-        copy = self.copy if copy is None else copy
-        given, X = X, self._inverse_validated(X, "csr")
-        self._refuse_centering(X)
-        center, scale = self._used()
-        return self._map(X, given, copy, MULTIPLY_ADD, scale, center)
+        return self._mapped(X, self.copy if copy is None else copy, back=True)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -407,6 +462,8 @@ def own_sparse(X, given, copy):
 
 class ExtremesScaler(Scaler):
     """Scales by the smallest and largest value of each column, of which more rows can tell."""
+
+    _flags = ("copy", "clip")
 
     def fit(self, X, y=None):
         """Extremes of each column.
@@ -435,8 +492,7 @@ class ExtremesScaler(Scaler):
         -------
         self
         """
-        check_flag(self.copy, "copy")
-        check_flag(self.clip, "clip")
+        self._check_flags()
         first = not hasattr(self, "n_samples_seen_")
         n_samples = self._fit_part(X, first)
         self.n_samples_seen_ = n_samples if first else self.n_samples_seen_ + n_samples
@@ -485,9 +541,7 @@ class MinMaxScaler(ExtremesScaler):
     """
 
     def __init__(self, feature_range=(0, 1), *, copy=True, clip=False):
-        self.feature_range = feature_range
-        self.copy = copy
-        self.clip = clip
+        keep_parameters(self, locals())
 
     def _fit_part(self, X, first):
         low, high = self._range()
@@ -507,48 +561,19 @@ class MinMaxScaler(ExtremesScaler):
         return X.shape[0]
 
     def _range(self):
-        if not isinstance(self.feature_range, (tuple, list)) or len(self.feature_range) != 2:
-            raise TypeError(f"feature_range must be a tuple (low, high); got {self.feature_range!r}")
+        check_pair(self.feature_range, "feature_range", "(low, high)")
         low, high = self.feature_range
-        if not all(isinstance(bound, numbers.Real) for bound in (low, high)):
-            raise TypeError(f"feature_range must hold two numbers; got {self.feature_range!r}")
         if low >= high:
             raise ValueError(
                 f"Minimum of desired feature range must be smaller than maximum. Got {self.feature_range!r}."
             )
         return low, high
 
-    def transform(self, X):
-        """Scale X to the range.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_features)
-        """
-        check_is_fitted(self, "n_samples_seen_")
-        given, X = X, self._validated(X, False)
-        low, high = self.feature_range
+    def _line(self, X, back):
+        if back:
+            return SUBTRACT_DIVIDE, self.min_, self.scale_
         kind = MULTIPLY_ADD_CLIP if self.clip else MULTIPLY_ADD
-        return self._map(X, given, self.copy, kind, self.scale_, self.min_, low, high)
-
-    def inverse_transform(self, X):
-        """Undo :meth:`transform`.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_features)
-        """
-        check_is_fitted(self, "n_samples_seen_")
-        given, X = X, self._inverse_validated(X)
-        return self._map(X, given, self.copy, SUBTRACT_DIVIDE, self.min_, self.scale_)
+        return kind, self.scale_, self.min_, *self.feature_range
 
 
 __all__ = ["MinMaxScaler", "StandardScaler"]

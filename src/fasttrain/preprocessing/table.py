@@ -7,6 +7,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from fasttrain._core.checks import check_choice
+from fasttrain._estimators.parameters import keep_parameters
 from fasttrain._tables.categories import encode, unique, unknown_values
 from fasttrain._tables.frames import Table, take_rows
 from fasttrain._tables.kinds import as_array, is_framed, is_pandas, is_polars
@@ -93,15 +94,7 @@ class TablePreprocessor(TransformerMixin, BaseEstimator):
         max_categories=None,
         dtype=np.float64,
     ):
-        self.target = target
-        self.types = types
-        self.missing = missing
-        self.scale = scale
-        self.encode = encode
-        self.handle_unknown = handle_unknown
-        self.min_frequency = min_frequency
-        self.max_categories = max_categories
-        self.dtype = dtype
+        keep_parameters(self, locals())
 
     def fit(self, X, y=None):
         """Types of the columns, what stands in for missing values, categories and scales.
