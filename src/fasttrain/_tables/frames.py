@@ -36,6 +36,15 @@ def as_rows(value, name):
     return array
 
 
+def refuse_empty(X):
+    """scikit-learn's message for a table without rows or columns."""
+    if 0 in X.shape:
+        raise ValueError(
+            f"Found array with {X.shape[0]} sample(s) and {X.shape[1]} feature(s) (shape={X.shape}) "
+            "while a minimum of 1 is required."
+        )
+
+
 def take_rows(value, mask):
     """The rows where ``mask`` is true, order and index kept."""
     if is_polars(value):

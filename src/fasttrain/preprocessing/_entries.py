@@ -15,10 +15,8 @@ from fasttrain.preprocessing.samplers import DropDuplicates, DropMissing, DropOu
 from fasttrain.preprocessing.scaling import MinMaxScaler, StandardScaler
 from fasttrain.preprocessing.table import TablePreprocessor
 
-# ---- encoders: what scikit-learn's keep beside their categories comes from a fit on made-up rows ----
-
-
 def _encoder(source, target_class):
+    """An encoder of the other library; what it keeps beside its categories comes from a fit on made-up rows."""
     target = with_parameters(target_class, source)
     if not hasattr(source, "categories_"):
         return target
@@ -75,9 +73,9 @@ def _is_in(column, few):
     return np.array([any(a is b or a == b or (a != a and b != b) for b in few) for a in column.tolist()])
 
 
-
-
 def _vectors(*names):
+    """A check that these attributes are vectors of floats, one a column, or None."""
+
     def check(model):
         n = model.n_features_in_
         for name in names:
@@ -89,10 +87,15 @@ def _vectors(*names):
     return check
 
 
+def _require_columns(model, outputs):
+    """Refuse an encoder whose categories, or what it gives for them, are not those of its columns."""
+    good = len(outputs) == len(model.categories_) == model.n_features_in_
+    require(good, model, "categories_", f"be those of {model.n_features_in_} columns")
+
+
 def _check_one_hot(model):
     places = model._out_columns
-    good = len(places) == len(model.categories_) == model.n_features_in_
-    require(good, model, "categories_", f"be those of {model.n_features_in_} columns")
+    _require_columns(model, places)
     for place, categories in zip(places, model.categories_):
         good = place.dtype == np.int64 and place.shape == (len(categories) + 1,)
         require(good, model, "_out_columns", "have a place for each category")
@@ -101,8 +104,7 @@ def _check_one_hot(model):
 
 
 def _check_ordinal(model):
-    good = len(model._values) == len(model.categories_) == model.n_features_in_
-    require(good, model, "categories_", f"be those of {model.n_features_in_} columns")
+    _require_columns(model, model._values)
     for values, categories in zip(model._values, model.categories_):
         require(values.shape == (len(categories) + 1,), model, "_values", "have a number for each category")
 
@@ -122,10 +124,8 @@ def _check_table(model):
         require(good, model, "_fill_numbers", f"have {len(model._numeric)} numbers")
 
 
-# ---- scalers in batches ----
-
-
 def _scaler_from_moments(step, moments):
+    """``step`` fitted by the moments of some rows, without a look at them; None where a look is needed."""
     if not (step.with_mean or step.with_std):
         return None
     weight, mean, var = moments()
@@ -137,9 +137,6 @@ def _scaler_from_moments(step, moments):
     fitted._set_moments(weight, mean, var)
     fitted._set_scale()
     return fitted
-
-
-# ---- the entries ----
 
 
 def _enter_as_stock(cls, convert, **known):

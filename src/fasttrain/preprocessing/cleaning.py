@@ -89,28 +89,27 @@ def missing_rows(X, y, subset, how, min_present, missing_values, include_y, repo
         absent = missing_targets(y, missing_values)
         reasons["y"] = int(np.count_nonzero(absent))
         kept &= ~absent
-    return kept, {name: count for name, count in reasons.items() if count}
+    return kept, reasons
 
 
 def duplicate_rows(X, y, subset, keep, include_y):
     """(mask of rows kept, reasons)."""
     check_choice(keep, "keep", tuple(KEEP))
     table = Table(X, subset)
-    block = table.float_block() if y is None or not include_y else None
-    if block is None and (y is None or not include_y):
-        block = table.gathered_floats()
+    target = None if y is None or not include_y else Table(y, name="y")
+    block = None
+    if target is None:
+        block = table.float_block()
+        block = table.gathered_floats() if block is None else block
     if block is None:
-        cells = [table.codes(position) for position in table.positions]
-        if y is not None and include_y:
-            target = Table(y, name="y")
-            cells += [target.codes(position) for position in target.positions]
+        tables = (table,) if target is None else (table, target)
+        cells = [part.codes(position) for part in tables for position in part.positions]
         block = np.stack(cells).T if cells else np.empty((table.n_rows, 0))
     if block.shape[1] == 0:
         # Rows without a cell have nothing to be equal in.
         return np.ones(table.n_rows, dtype=bool), {}
     kept = ~duplicate_mask(block, keep)
-    dropped = kept.shape[0] - int(np.count_nonzero(kept))
-    return kept, {"duplicate": dropped} if dropped else {}
+    return kept, {"duplicate": kept.shape[0] - int(np.count_nonzero(kept))}
 
 
 def drop_missing(
@@ -354,7 +353,7 @@ def inside_rows(X, positions, low, high):
             values = table.numbers(position).reshape(-1, 1)
             raise_for_status(rows.outside(values, low[k : k + 1], high[k : k + 1], counts, get_num_threads()))
             reasons[table.names[position]] = int(np.count_nonzero(counts != before))
-    return counts == 0, {name: count for name, count in reasons.items() if count}
+    return counts == 0, reasons
 
 
 def drop_outliers(

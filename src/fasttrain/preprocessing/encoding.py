@@ -51,6 +51,30 @@ def check_column(series):
     return check_array(series, ensure_2d=False, dtype=None, ensure_all_finite="allow-nan")
 
 
+def check_width(X, n_columns):
+    """Raise unless ``inverse_transform`` is given as many columns as ``transform`` gives."""
+    if X.shape[1] != n_columns:
+        raise ValueError(f"Shape of the passed X data is not correct. Expected {n_columns} columns, got {X.shape[1]}.")
+
+
+def names_in(estimator, input_features):
+    """Names of the input columns of a fitted estimator, those given checked against those that ``fit`` saw."""
+    known = getattr(estimator, "feature_names_in_", None)
+    if input_features is None:
+        if known is not None:
+            return known
+        return np.array([f"x{i}" for i in range(estimator.n_features_in_)], dtype=object)
+    names = np.asarray(input_features, dtype=object)
+    if known is not None and not np.array_equal(known, names):
+        raise ValueError("input_features is not equal to feature_names_in_")
+    if len(names) != estimator.n_features_in_:
+        raise ValueError(
+            f"input_features should have length equal to number of features ({estimator.n_features_in_}), "
+            f"got {len(names)}"
+        )
+    return names
+
+
 class CategoryEncoder(Convertible, TransformerMixin, BaseEstimator):
     """Categories of each column, grouping of infrequent ones, codes."""
 
@@ -129,6 +153,9 @@ class CategoryEncoder(Convertible, TransformerMixin, BaseEstimator):
 
     def _group_infrequent(self, counts, n_samples, skip=None):
         """Which categories are infrequent, and the codes after they share one place at the end."""
+        if not self._grouping:
+            self._infrequent_indices = self._grouped_codes = [None] * len(self.categories_)
+            return
         self._infrequent_indices, self._grouped_codes = [], []
         for i, count in enumerate(counts):
             kept = count
@@ -179,22 +206,12 @@ class CategoryEncoder(Convertible, TransformerMixin, BaseEstimator):
                 )
             yield i, codes, n_unknown
 
-    def _names_in(self, input_features):
-        """Names of the input columns, checked against those that ``fit`` saw."""
-        known = getattr(self, "feature_names_in_", None)
-        if input_features is not None:
-            names = np.asarray(input_features, dtype=object)
-            if known is not None and not np.array_equal(known, names):
-                raise ValueError("input_features is not equal to feature_names_in_")
-            if len(names) != self.n_features_in_:
-                raise ValueError(
-                    f"input_features should have length equal to number of features ({self.n_features_in_}), "
-                    f"got {len(names)}"
-                )
-            return names
-        if known is not None:
-            return known
-        return np.asarray([f"x{i}" for i in range(self.n_features_in_)], dtype=object)
+    def _columns_of(self, X):
+        """:func:`column_list` of a table with the columns that ``fit`` saw."""
+        check_is_fitted(self, "categories_")
+        columns, n_samples = column_list(X)
+        validate_data(self, X, reset=False, skip_check_array=True)
+        return columns, n_samples
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -281,10 +298,7 @@ class OneHotEncoder(CategoryEncoder):
         if not callable(self.feature_name_combiner):
             check_choice(self.feature_name_combiner, "feature_name_combiner", ("concat",))
         _, counts, n_samples = self._fit_categories(X)
-        if self._grouping:
-            self._group_infrequent(counts, n_samples)
-        else:
-            self._infrequent_indices = self._grouped_codes = [None] * len(self.categories_)
+        self._group_infrequent(counts, n_samples)
         self._set_dropped()
         self._lay_out()
         return self
@@ -377,11 +391,9 @@ class OneHotEncoder(CategoryEncoder):
         -------
         {csr_matrix, csr_array, ndarray} of shape (n_samples, n_encoded_features)
         """
-        check_is_fitted(self, "categories_")
+        columns, n_samples = self._columns_of(X)
         if self.sparse_output:
             self._refuse_frames()
-        columns, n_samples = column_list(X)
-        validate_data(self, X, reset=False, skip_check_array=True)
         if self.sparse_output and columns[0].dtype == np.int64 and isinstance(X, np.ndarray):
             rows = self._integer_rows(X)
             if rows is not None:
@@ -477,11 +489,7 @@ class OneHotEncoder(CategoryEncoder):
         """
         check_is_fitted(self, "categories_")
         X = check_array(X, accept_sparse="csr")
-        if X.shape[1] != self._n_out:
-            raise ValueError(
-                f"Shape of the passed X data is not correct. Expected {self._n_out} columns, got "
-                f"{X.shape[1]}."
-            )
+        check_width(X, self._n_out)
         grouped = [self._grouped_categories(i) for i in range(len(self.categories_))]
         out = np.empty((X.shape[0], len(grouped)), dtype=np.result_type(*[c.dtype for c in grouped]))
         unexplained = {}
@@ -545,7 +553,7 @@ class OneHotEncoder(CategoryEncoder):
                 return f"{name}_{category}"
 
         names = []
-        for i, name in enumerate(self._names_in(input_features)):
+        for i, name in enumerate(names_in(self, input_features)):
             categories = self._grouped_categories(i)
             if self._dropped[i] is not None:
                 categories = np.delete(categories, self._dropped[i])

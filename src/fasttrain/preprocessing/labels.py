@@ -28,7 +28,17 @@ def label_column(y, dtype=None):
     return column_or_1d(y, dtype=dtype, warn=True)
 
 
-class LabelEncoder(Convertible, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
+class LabelTransformer(Convertible, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
+    """Takes y alone, where other transformers take X; what it gives is never wrapped in a data frame."""
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        tags.target_tags.one_d_labels = True
+        return tags
+
+
+class LabelEncoder(LabelTransformer, auto_wrap_output_keys=None):
     """Codes 0 ... n_classes - 1 of target labels, in sorted order.
 
     Attributes
@@ -123,14 +133,8 @@ class LabelEncoder(Convertible, TransformerMixin, BaseEstimator, auto_wrap_outpu
             raise ValueError(f"y contains previously unseen labels: {unseen}")
         return self.classes_[np.asarray(y)]
 
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.two_d_array = False
-        tags.target_tags.one_d_labels = True
-        return tags
 
-
-class LabelBinarizer(Convertible, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
+class LabelBinarizer(LabelTransformer, auto_wrap_output_keys=None):
     """One column of indicators for each class; one column in all for two classes.
 
     Parameters
@@ -305,12 +309,6 @@ class LabelBinarizer(Convertible, TransformerMixin, BaseEstimator, auto_wrap_out
         if len(self.classes_) == 1:
             return np.repeat(self.classes_[0], len(marks))
         return self.classes_[marks.ravel()]
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.two_d_array = False
-        tags.target_tags.one_d_labels = True
-        return tags
 
 
 def sparse_like(array):

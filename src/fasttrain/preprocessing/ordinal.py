@@ -4,12 +4,12 @@ import numbers
 
 import numpy as np
 from sklearn.base import OneToOneFeatureMixin
-from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+from sklearn.utils.validation import check_array, check_is_fitted
 
 from fasttrain._core.checks import check_choice
 from fasttrain._estimators.parameters import keep_parameters
 from fasttrain._tables.categories import is_nan
-from fasttrain.preprocessing.encoding import INFREQUENT, CategoryEncoder, column_list
+from fasttrain.preprocessing.encoding import INFREQUENT, CategoryEncoder, check_width
 
 
 class OrdinalEncoder(OneToOneFeatureMixin, CategoryEncoder):
@@ -74,10 +74,7 @@ class OrdinalEncoder(OneToOneFeatureMixin, CategoryEncoder):
         self._missing_indices = {
             i: len(categories) - 1 for i, categories in enumerate(self.categories_) if is_nan(categories[-1])
         }
-        if self._grouping:
-            self._group_infrequent(counts, n_samples, self._missing_indices)
-        else:
-            self._infrequent_indices = self._grouped_codes = [None] * len(self.categories_)
+        self._group_infrequent(counts, n_samples, self._missing_indices)
         self._set_values()
         return self
 
@@ -148,9 +145,7 @@ class OrdinalEncoder(OneToOneFeatureMixin, CategoryEncoder):
         -------
         ndarray of shape (n_samples, n_features)
         """
-        check_is_fitted(self, "categories_")
-        columns, n_samples = column_list(X)
-        validate_data(self, X, reset=False, skip_check_array=True)
+        columns, n_samples = self._columns_of(X)
         out = np.empty((n_samples, len(columns)), dtype=self.dtype)
         for i, codes, _ in self._column_codes(columns, self.handle_unknown):
             out[:, i] = self._values[i][codes]
@@ -169,11 +164,7 @@ class OrdinalEncoder(OneToOneFeatureMixin, CategoryEncoder):
         """
         check_is_fitted(self, "categories_")
         X = check_array(X, ensure_all_finite="allow-nan")
-        if X.shape[1] != len(self.categories_):
-            raise ValueError(
-                "Shape of the passed X data is not correct. "
-                f"Expected {len(self.categories_)} columns, got {X.shape[1]}."
-            )
+        check_width(X, len(self.categories_))
         grouped = any(indices is not None for indices in self._infrequent_indices)
         kind = np.result_type(*[categories.dtype for categories in self.categories_])
         if grouped or self.handle_unknown == "use_encoded_value":

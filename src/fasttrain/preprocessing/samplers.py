@@ -7,7 +7,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fasttrain._estimators.parameters import keep_parameters
-from fasttrain._tables.frames import Table, aligned, as_rows
+from fasttrain._tables.frames import Table, aligned, as_rows, refuse_empty
 from fasttrain.preprocessing.cleaning import answer, duplicate_rows, inside_rows, missing_rows, outlier_bounds
 
 
@@ -40,7 +40,9 @@ class RowReport:
 
 
 def report_of(mask, reasons):
-    return RowReport(mask.shape[0], int(mask.shape[0] - np.count_nonzero(mask)), reasons)
+    """The report of a mask of rows kept; columns that were no reason for any row are left out."""
+    told = {name: count for name, count in reasons.items() if count}
+    return RowReport(mask.shape[0], int(mask.shape[0] - np.count_nonzero(mask)), told)
 
 
 def check_table(X):
@@ -50,11 +52,7 @@ def check_table(X):
             f"Expected 2D array, got 1D array instead: shape {X.shape}. Reshape your data using "
             "X.reshape(-1, 1) for one column or X.reshape(1, -1) for one row."
         )
-    if 0 in X.shape:
-        raise ValueError(
-            f"Found array with {X.shape[0]} sample(s) and {X.shape[1]} feature(s) (shape={X.shape}) "
-            "while a minimum of 1 is required."
-        )
+    refuse_empty(X)
     if getattr(getattr(X, "dtype", None), "kind", "") == "c":
         raise ValueError("Complex data not supported: pass real numbers, strings or objects")
 
@@ -63,9 +61,6 @@ class _RowDropper(BaseEstimator):
     """Shared by the samplers. They have no ``transform``: pipelines would take a change of rows for one of
     columns.
     """
-
-    def _remember(self, X, reset):
-        validate_data(self, X, reset=reset, skip_check_array=True)
 
     def fit(self, X, y=None):
         """Learn what :meth:`mask` needs from X.
@@ -81,12 +76,16 @@ class _RowDropper(BaseEstimator):
         """
         X = as_rows(X, "X")
         check_table(X)
-        self._remember(X, True)
+        validate_data(self, X, reset=True, skip_check_array=True)
         self._learn(X)
         return self
 
     def _learn(self, X):
         """Statistics of X that the mask depends on; most samplers have none."""
+
+    def _rows(self, X, y):
+        """(mask of rows kept, how many rows each column was a reason for)."""
+        raise NotImplementedError
 
     def mask(self, X, y=None):
         """Rows of X to keep.
@@ -103,7 +102,7 @@ class _RowDropper(BaseEstimator):
         """
         check_is_fitted(self, "n_features_in_")
         X, y, _ = aligned(X, y, None)
-        self._remember(X, False)
+        validate_data(self, X, reset=False, skip_check_array=True)
         mask, reasons = self._rows(X, y)
         self.report_ = report_of(mask, reasons)
         return mask

@@ -9,9 +9,9 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 from fasttrain._core.checks import check_choice
 from fasttrain._estimators.parameters import keep_parameters
 from fasttrain._tables.categories import encode, unique, unknown_values
-from fasttrain._tables.frames import Table, take_rows
+from fasttrain._tables.frames import Table, refuse_empty, take_rows
 from fasttrain._tables.kinds import as_array, is_framed, is_pandas, is_polars
-from fasttrain.preprocessing.encoding import OneHotEncoder
+from fasttrain.preprocessing.encoding import OneHotEncoder, names_in
 from fasttrain.preprocessing.labels import LabelEncoder
 from fasttrain.preprocessing.ordinal import OrdinalEncoder
 from fasttrain.preprocessing.robust import MaxAbsScaler, RobustScaler, column_quantiles
@@ -174,14 +174,9 @@ class TablePreprocessor(TransformerMixin, BaseEstimator):
 
     def _checked(self, X, reset):
         if is_framed(X):
-            if 0 in X.shape:
-                raise ValueError(
-                    f"Found array with {X.shape[0]} sample(s) and {X.shape[1]} feature(s) (shape={X.shape}) "
-                    "while a minimum of 1 is required."
-                )
-            validate_data(self, X, reset=reset, skip_check_array=True)
-            return X
-        X = check_array(X, dtype=None, ensure_all_finite=False, estimator=self, input_name="X")
+            refuse_empty(X)
+        else:
+            X = check_array(X, dtype=None, ensure_all_finite=False, estimator=self, input_name="X")
         validate_data(self, X, reset=reset, skip_check_array=True)
         return X
 
@@ -250,14 +245,7 @@ class TablePreprocessor(TransformerMixin, BaseEstimator):
         self.encoder_ = None
         if not self._categorical:
             return
-        block = np.empty((table.n_rows, len(self._categorical)), dtype=object)
-        for k, position in enumerate(self._categorical):
-            values, mask = category_objects(table, position)
-            frequent = most_frequent(values[~mask])
-            if self.missing not in ("drop", "error"):
-                self.fill_[self._names[position]] = frequent
-            values[mask] = frequent
-            block[:, k] = values
+        block = self._categories(table, learn=self.missing not in ("drop", "error"))
         options = {
             "min_frequency": self.min_frequency,
             "max_categories": self.max_categories,
@@ -270,6 +258,17 @@ class TablePreprocessor(TransformerMixin, BaseEstimator):
         else:
             self.encoder_ = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1, **options)
         self.encoder_.fit(block)
+
+    def _categories(self, table, learn=False):
+        """The categorical columns as a matrix of objects, missing ones filled; with ``learn``, by this table."""
+        block = np.empty((table.n_rows, len(self._categorical)), dtype=object)
+        for k, position in enumerate(self._categorical):
+            values, mask = category_objects(table, position)
+            if learn:
+                self.fill_[self._names[position]] = most_frequent(values[~mask])
+            values[mask] = self.fill_.get(self._names[position])
+            block[:, k] = values
+        return block
 
     def _numbers(self, table):
         """The numeric columns as a float matrix of this object's type."""
@@ -320,13 +319,10 @@ class TablePreprocessor(TransformerMixin, BaseEstimator):
             fill_missing(block, self._fill_numbers)
             parts.append(block if self.scaler_ is None else self.scaler_.transform(block))
         if self._categorical:
-            block = np.empty((table.n_rows, len(self._categorical)), dtype=object)
-            for k, position in enumerate(self._categorical):
-                values, mask = category_objects(table, position)
-                values[mask] = self.fill_.get(self._names[position])
-                block[:, k] = values
-                if self.handle_unknown == "error":
-                    self._refuse_unknown(self._names[position], values, self.encoder_.categories_[k])
+            block = self._categories(table)
+            if self.handle_unknown == "error":
+                for k, position in enumerate(self._categorical):
+                    self._refuse_unknown(self._names[position], block[:, k], self.encoder_.categories_[k])
             parts.append(self.encoder_.transform(block))
         return parts[0] if len(parts) == 1 else np.hstack(parts)
 
@@ -395,17 +391,7 @@ class TablePreprocessor(TransformerMixin, BaseEstimator):
         ndarray of str objects
         """
         check_is_fitted(self, "types_")
-        known = getattr(self, "feature_names_in_", None)
-        names = known if input_features is None else np.asarray(input_features, dtype=object)
-        if names is None:
-            names = np.array([f"x{i}" for i in range(self.n_features_in_)], dtype=object)
-        if len(names) != self.n_features_in_:
-            raise ValueError(
-                "input_features should have length equal to number of features "
-                f"({self.n_features_in_}), got {len(names)}"
-            )
-        if known is not None and not np.array_equal(names, known):
-            raise ValueError("input_features is not equal to feature_names_in_")
+        names = names_in(self, input_features)
         out = [names[i] for i in self._numeric]
         if self._categorical:
             out += list(self.encoder_.get_feature_names_out([names[i] for i in self._categorical]))
