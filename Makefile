@@ -82,7 +82,7 @@ sanitize: $(VENV)/.dev
 clean:
 	rm -rf $(VENV) $(WHEEL_VENV) $(PEERS_VENV) build $(DIST) site src/*.egg-info .pytest_cache .ruff_cache .hypothesis .benchmarks $(OUT)
 	find src \( -name '*.so' -o -name '*.html' \) -delete
-	rm -f $(patsubst %.pyx,%.c,$(wildcard src/fasttrain/_kernels/*.pyx))
+	rm -f src/fasttrain/_kernels/*.c
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "no python3 found: set PYTHON" >&2; exit 1; }

@@ -1,4 +1,4 @@
-"""Builds the kernels: one extension for each module of ``src/fasttrain/_kernels``.
+"""Builds the kernels: one extension for each module of ``src/fasttrain/_kernels``, and one that they share.
 
 Environment variables read at build time
 ----------------------------------------
@@ -20,6 +20,8 @@ from setuptools.command.build_ext import build_ext
 
 KERNELS = Path("src/fasttrain/_kernels")
 CSRC = KERNELS / "csrc"
+# Cython's own runtime, memoryviews above all, which would otherwise be compiled and loaded again with every module.
+SHARED = "fasttrain._kernels._cyutility"
 DEBUG = os.environ.get("FASTTRAIN_DEBUG", "0") not in ("", "0")
 SANITIZE = os.environ.get("FASTTRAIN_SANITIZE", "0") not in ("", "0")
 WINDOWS = os.name == "nt"
@@ -69,8 +71,10 @@ class BuildKernels(build_ext):
 
     def build_extensions(self):
         # here, not at setup(): making an sdist, or asking what a build requires, translates nothing
+        # module_name is read for the shared module alone, which would also enter itself in sys.modules as _cyutility
         translated = cythonize(
-            self.extensions, nthreads=JOBS, include_path=["src"], compiler_directives=DIRECTIVES, force=self.force)
+            self.extensions, nthreads=JOBS, include_path=["src"], compiler_directives=DIRECTIVES, force=self.force,
+            shared_utility_qualified_name=SHARED, module_name=SHARED)
         sources = {extension.name: extension.sources for extension in translated}
         for extension in self.extensions:
             extension.sources = sources[extension.name]
@@ -106,7 +110,14 @@ class BuildKernels(build_ext):
 
 def kernel_extensions():
     headers = sorted(str(path) for path in CSRC.glob("*.h"))
-    extensions = []
+    extensions = [
+        Extension(
+            SHARED,
+            [str(KERNELS / "_cyutility.c")],
+            extra_compile_args=list(COMPILE_ARGS),
+            extra_link_args=list(LINK_ARGS),
+        )
+    ]
     for source in sorted(KERNELS.glob("*.pyx")):
         name = source.stem
         # The instruction-set files and the thread plumbing are linked once; other modules reach them by cimport.

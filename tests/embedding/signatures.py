@@ -36,7 +36,9 @@ def primitives():
 
 def found():
     """All of it, as the snapshot has it: what is promised, and what may change but not by accident."""
-    modules = {each.name: embedding.signatures(each.name) for each in pkgutil.iter_modules(_kernels.__path__)}
+    names = [each.name for each in pkgutil.iter_modules(_kernels.__path__)]
+    # what begins with an underscore is Cython's own, and differs from one of its versions to the next
+    modules = {name: embedding.signatures(name) for name in names if not name.startswith("_")}
     sizes = dense.struct_sizes()
     others = sorted(name for name in modules if modules[name] and name not in embedding.MODULES)
     return {

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 KERNELS = ROOT / "src" / "fasttrain" / "_kernels"
 PYTHON_FILES = {str(path.relative_to(ROOT / "src")) for path in (ROOT / "src").rglob("*.py")}
 HEADERS = {str(path.relative_to(ROOT / "src")) for pattern in ("*.pxd", "csrc/*.h") for path in KERNELS.glob(pattern)}
-EXTENSIONS = {path.stem for path in KERNELS.glob("*.pyx")}
+EXTENSIONS = {path.stem for path in KERNELS.glob("*.pyx")} | {"_cyutility"}
 
 
 def test_wheel_holds_what_runs_and_what_others_compile_against(distribution):
