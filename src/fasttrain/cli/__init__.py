@@ -2,6 +2,10 @@
 
 Exit codes: 0 done, 2 bad input (with one line on standard error), 130 after Ctrl-C. Whatever the code, no file is
 left half-written. ``patch`` is the script it runs: its errors, exit code and Ctrl-C are the script's own.
+
+``main`` is here, and loads the rest when it is called: ``_commands`` has the options, ``_csv`` reads tables,
+``_fitting`` turns one into a model and a report, ``demo`` goes the whole way on real data beside the plain NumPy of
+``_tutorial``. The console script and ``python -m fasttrain`` come here.
 """
 
 import importlib.util

@@ -3,6 +3,9 @@
 What comes out of :func:`to_sklearn` predicts the same and needs no fasttrain: it can be pickled and served where only
 scikit-learn is installed, or given to tools that know scikit-learn's classes, as skl2onnx does.
 
+What is particular to a class stands beside it, in its entry (:mod:`fasttrain._estimators.registry`); ``_torch`` reads
+and writes state dicts. Users call these functions, or the methods of the same names; the patch does when it falls back.
+
 Examples
 --------
 >>> from sklearn.datasets import load_iris

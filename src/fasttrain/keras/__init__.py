@@ -4,6 +4,10 @@ Classes and strings here have Keras 3's names, defaults and conventions, which d
 fasttrain's: mean squared error is the mean over outputs, Adam's epsilon is 1e-7, ``L2(l2)`` is ``l2 * sum w^2``. They
 are made for :class:`fasttrain.models.Sequential`.
 
+``models`` has Sequential, ``layers`` its layers, the other modules Keras's objects by its names (``_config``).
+Inside, ``_layered`` is a model before it is compiled, ``_chain`` what the engine sees of its layers, ``_data`` its
+rows, ``_fit`` its training, ``_files`` the folder it is saved in.
+
 Examples
 --------
 >>> from fasttrain import keras

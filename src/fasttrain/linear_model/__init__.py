@@ -1,10 +1,12 @@
 """Linear models as scikit-learn estimators.
 
 ``LinearClassifier`` and ``LinearRegressor`` are the dense engine with no hidden layer: any loss, optimizer, schedule
-and penalty (``_linear`` over ``_base``). ``SGDClassifier`` and ``SGDRegressor`` are scikit-learn's estimators of these
-names on the kernel of per-sample descent (``_sgd_*`` over ``_descents``); with the same parameters, ``random_state``
-and float64 data they reach its ``coef_``, ``intercept_``, ``n_iter_`` and predictions to rounding, and
-``fit_lockstep`` fits many at once. ``LinearRegressorCV`` has leave-one-out in closed form.
+and penalty (``_linear`` over ``_base``). ``SGDClassifier`` and ``SGDRegressor`` are scikit-learn's estimators of
+these names on the kernel of per-sample descent (``_sgd_*`` over ``_descents``); with the same parameters,
+``random_state`` and float64 data they reach its ``coef_``, ``intercept_``, ``n_iter_`` and predictions to rounding,
+and ``fit_lockstep`` fits many at once. ``LinearRegressorCV`` has leave-one-out in closed form. ``_lockstep`` and
+``_columns`` are what searches need to train many together; ``_entries`` says what each class is to the rest of the
+library.
 """
 
 from fasttrain._core.public import publish

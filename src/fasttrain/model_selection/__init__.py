@@ -1,4 +1,10 @@
-"""Splitters, cross-validation and searches: scikit-learn's, with the fits of fasttrain's estimators run as batches."""
+"""Splitters, cross-validation and searches: scikit-learn's, with the fits of fasttrain's estimators run as batches.
+
+``validation`` has the functions of cross-validation, ``search`` grid and randomized search, ``racing`` successive
+halving over epochs, ``curves`` learning and validation curves; ``batch`` runs their fits all at once. scikit-learn's
+own functions then read the answers, so that results, ranks, messages and rules about errors are its own. Splitters
+are scikit-learn's. ``_entries`` says which of its searches and functions the patch replaces.
+"""
 
 from sklearn.model_selection import (
     GroupKFold, GroupShuffleSplit, KFold, LeaveOneGroupOut, LeaveOneOut, LeavePGroupsOut, LeavePOut, ParameterGrid,

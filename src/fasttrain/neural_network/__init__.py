@@ -2,7 +2,7 @@
 
 ``_classifier`` and ``_regressor`` say what y means; ``_base`` has the fit, ``_settings`` what the parameters ask of the
 engine, ``_progress`` scikit-learn's account of epochs and its rules of stopping, ``_docs`` the parameters' description,
-``_torch`` the way to and from PyTorch's state dicts.
+``_torch`` the way from PyTorch's state dicts, ``_entries`` what the two are to the rest of the library.
 """
 
 from fasttrain._core.public import publish

@@ -1,6 +1,8 @@
 """Optimizers: specs for training, which also step a user's own arrays in place, with the same kernels.
 
-The equations and their sources stand in :mod:`fasttrain._kernels.updates`.
+The equations and their sources stand in :mod:`fasttrain._kernels.updates`. ``_specs`` has the specs and their registry,
+``_state`` what an optimizer remembers between steps on a user's own arrays. Estimators, the descent functions and
+Sequential give a spec to the engine; in the engine the memory lies beside the weights.
 
 Examples
 --------

@@ -8,6 +8,9 @@ What fasttrain refuses, a parameter or an input, goes to scikit-learn's class wi
 answers and errors are scikit-learn's. Pickles of patched objects name this module;
 :func:`fasttrain.interop.to_sklearn` gives objects that need no fasttrain.
 
+What is replaced stands in the entries of the estimators (:mod:`fasttrain._estimators.registry`); ``_replacements``
+makes the classes and functions that stand in.
+
 Examples
 --------
 >>> import fasttrain
