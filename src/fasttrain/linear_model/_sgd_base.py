@@ -162,7 +162,7 @@ class StochasticLinear(Convertible):
     def _weights_of(self, models, coef, intercept, several):
         """Weights and intercepts as the attributes have them."""
         coefs = [getattr(model, coef) for model in models]
-        coef = np.stack(coefs) if several or not self._is_flat else coefs[0]
+        coef = np.stack(coefs) if several else coefs[0] if self._is_flat else coefs[0][np.newaxis]
         return coef, np.array([getattr(model, intercept) for model in models])
 
     def _with_averages(self, coef, intercept, average_coef, average_intercept, averaged, start, several):
