@@ -21,7 +21,7 @@ OUTSIDE := $(WHEEL_VENV)/elsewhere
 
 # The install compiles; nothing may compile beside it.
 .NOTPARALLEL:
-.PHONY: demo test peers-test check test-exhaustive bench lint docs wheel wheel-test wheel-check signatures sanitize clean
+.PHONY: demo test peers-test check test-exhaustive bench lint docs wheel wheel-test wheel-check signatures sanitize fuzz clean
 
 demo: $(VENV)/.demo $(VENV)/.built
 	$(BIN)/fasttrain demo --out $(OUT)
@@ -78,6 +78,12 @@ sanitize: $(VENV)/.dev
 	LD_PRELOAD="$$($${CC:-gcc} -print-file-name=libasan.so) $$($${CC:-gcc} -print-file-name=libubsan.so)" \
 	    ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 PYTHONPATH=$(abspath build/sanitize/lib) \
 	    $(BIN)/python -m pytest tests/_kernels tests/embedding -q -p no:cacheprovider $(PYTEST_ARGS)
+
+# Damaged model folders and checkpoints in very large numbers; FUZZ_SEED=1 goes through others.
+FUZZ_SEED ?= 0
+fuzz: $(VENV)/.dev $(VENV)/.built
+	$(BIN)/python tests/faults/fuzz.py models 200000 --seed $(FUZZ_SEED)
+	$(BIN)/python tests/faults/fuzz.py checkpoints 50000 --seed $(FUZZ_SEED)
 
 clean:
 	rm -rf $(VENV) $(WHEEL_VENV) $(PEERS_VENV) build $(DIST) site src/*.egg-info .pytest_cache .ruff_cache .hypothesis .benchmarks $(OUT)

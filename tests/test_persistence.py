@@ -20,7 +20,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from fasttrain import losses, optimizers, penalties, schedules
 from fasttrain._files import archive, atomic
 from fasttrain._files.safetensors import decode_tensors, encode_tensors
-from fasttrain.linear_model import LinearClassifier, LinearRegressor
+from fasttrain.linear_model import LinearClassifier, LinearRegressor, SGDClassifier
 from fasttrain.persistence import load, save
 from fasttrain.preprocessing import LabelEncoder, MinMaxScaler, OneHotEncoder, StandardScaler, TablePreprocessor
 
@@ -413,3 +413,78 @@ def test_the_checksum_in_the_index_is_the_files_own(folder):
     ((name, facts),) = index["files"].items()
     assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == facts["sha256"]
     assert facts["bytes"] == (folder / name).stat().st_size
+
+
+# ---- a stranger's files ----
+
+
+def rewritten(folder, change):
+    """A folder whose content was changed, its checksum made right."""
+    index = json.loads((folder / "model.json").read_text())
+    change(index["model"])
+    index["sha256"] = archive._digest(index)
+    (folder / "model.json").write_text(json.dumps(index))
+    return folder
+
+
+def nested(depth):
+    value = []
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+def test_the_state_of_a_generator_is_looked_at(tmp_path):
+    """NumPy follows the position of a Mersenne twister into its memory, whatever it is."""
+    model = LinearClassifier(max_iter=2, random_state=np.random.RandomState(0))
+    save(fitted(model, X[:, 0] > 0), tmp_path)
+    for position in (269_000_000, 625, -1, "a", None, 1.5):
+
+        def change(model, position=position):
+            part = dict(model["params"]["random_state"]["state"]["items"])["state"]["items"]
+            next(item for item in part if item[0] == "pos")[1] = position
+
+        with pytest.raises(ValueError, match="pos must be an integer from 0 to 624, got"):
+            load(rewritten(tmp_path, change))
+
+
+@pytest.mark.parametrize("dtype", ["<U200000000", "<U2000000"])
+def test_text_takes_no_more_than_its_files_and_a_little(tmp_path, dtype):
+    save(LabelEncoder().fit(np.array(["elm", "oak"])), tmp_path)
+
+    def change(model):
+        model["state"]["classes_"]["dtype"] = dtype
+        model["state"]["classes_"]["values"] = ["elm", "oak", "yew"]
+        model["state"]["classes_"]["shape"] = [3]
+
+    with pytest.raises(ValueError, match=r"arrays of text take [0-9]+ bytes more than the text in them"):
+        load(rewritten(tmp_path, change))
+
+
+@pytest.mark.parametrize("width", [30, 3000])
+def test_wide_text_is_saved_as_it_is(tmp_path, width):
+    """One long label among many short ones: its array is wide, and so is its file."""
+    labels = np.array([f"{i}" for i in range(3000)] + ["w" * width])
+    save(LabelEncoder().fit(labels), tmp_path)
+    loaded = load(tmp_path)
+    assert loaded.classes_.dtype == labels.dtype
+    np.testing.assert_array_equal(loaded.classes_, np.unique(labels))
+    assert loaded.transform(labels[-1:]).tolist() == [3000]
+
+
+def test_a_sparse_array_is_not_made_dense(tmp_path):
+    model = SGDClassifier(max_iter=2, random_state=0)
+    save(fitted(model, X[:, 0] > 0).sparsify(), tmp_path)
+
+    def change(model):
+        model["state"]["coef_"]["shape"] = [1, 2**40]
+        model["state"]["n_features_in_"] = 2**40
+
+    assert load(rewritten(tmp_path, change)).coef_.shape == (1, 2**40)
+
+
+@pytest.mark.parametrize("depth", [70, 450])
+def test_values_within_values_have_an_end(tmp_path, depth):
+    save(LabelEncoder().fit(["elm", "oak"]), tmp_path)
+    with pytest.raises(ValueError, match="nested more than 64 deep"):
+        load(rewritten(tmp_path, lambda model: model["state"].update(classes_=nested(depth))))

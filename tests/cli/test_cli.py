@@ -203,6 +203,7 @@ BAD_FILES = {
     "no target": ("a,b\n1,2\n", "lacks the column 'tree'; it has 'a', 'b'"),
     "target only": ("tree\noak\nelm\n", "no column but the target"),
     "twice": ("a,a,tree\n1,2,oak\n", "the column 'a' twice"),
+    "too wide": (",".join(map(str, range(100_001))) + "\n", "has 100001 columns, of which at most 100000 are read"),
     "one class": ("a,tree\n1,oak\n2,oak\n", "has one class only, 'oak'"),
     "infinite": ("a,tree\ninf,oak\n" + "1,elm\n2,oak\n" * 5, "column 'a' must hold finite numbers"),
     "holes": ("a,tree\n1,oak\n,elm\n", "missing values (a 1): pass --drop-missing"),

@@ -44,6 +44,16 @@ def check_integer(value, name, *, low, optional=False):
     return number
 
 
+def is_number(value):
+    """Whether a value that was read is a real number, NaN and infinities included."""
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def are_numbers(value):
+    """Whether a value that was read is a list of real numbers."""
+    return type(value) is list and all(map(is_number, value))
+
+
 def real_array(value, name):
     """``value`` as a float32 or float64 array in C order; other real dtypes become float64."""
     array = np.asarray(value)

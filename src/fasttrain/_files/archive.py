@@ -99,7 +99,11 @@ class ArchiveKind:
         for key, kind in keys.items():
             if not isinstance(index.get(key), kind):
                 raise ValueError(f"{path} lacks {key!r}, or it is not of type {kind.__name__}")
-        if _digest(index) != index["sha256"]:
+        try:
+            digest = _digest(index)
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"{path} has values that no checksum is made of: {error}") from None
+        if digest != index["sha256"]:
             raise ValueError(f"{path} was changed after it was written: its checksum does not fit")
         return index
 
@@ -107,6 +111,8 @@ class ArchiveKind:
         path = folder / name
         if not re.fullmatch(_ARRAY_FILE, name):
             raise ValueError(f"{folder / self.index} names {name!r}, which is not the name of an array file")
+        if not isinstance(facts, dict) or set(facts) != {"bytes", "sha256", "arrays"}:
+            raise ValueError(f"{folder / self.index} must say bytes, sha256 and arrays of {name!r}, and no more")
         if not path.is_file():
             raise ValueError(f"{path} is missing")
         size = path.stat().st_size

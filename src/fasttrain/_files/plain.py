@@ -7,6 +7,11 @@ import numpy as np
 # Errors with which a decoder, or what it calls, meets content that is not what an encoder wrote.
 DECODING_ERRORS = (KeyError, TypeError, ValueError, AttributeError, OverflowError, IndexError)
 
+# Values within values: deeper than any estimator holds them, shallow enough for the interpreter's stack.
+DEEPEST = 64
+# What arrays of text may take beyond the text itself: their elements are as wide as the dtype says.
+SPARE_BYTES = 1 << 24
+
 
 class Encoder:
     """Plain values to what JSON can hold.
@@ -26,6 +31,7 @@ class Encoder:
         self.tensors = {}
         self._names = {}
         self._more = more
+        self._spare = SPARE_BYTES
 
     def __call__(self, value, where):
         """JSON of None, a bool, number, str, list, tuple, dict, NumPy array, scalar or dtype, or what ``more`` takes.
@@ -57,15 +63,31 @@ class Encoder:
 
     def _array(self, value, where):
         if value.dtype.kind in "OU":
-            items = [self(item, where) for item in value.ravel().tolist()]
+            items = value.ravel().tolist()
+            if value.dtype.kind == "U":
+                self._spare -= _spare_bytes(value.dtype, items)
+                if self._spare < 0:
+                    return self._wide_text(value, where)
+            items = [self(item, where) for item in items]
             return {"@": "objects", "dtype": value.dtype.str, "shape": list(value.shape), "values": items}
         if value.dtype.kind not in "biuf" or value.dtype.itemsize > 8:
             raise TypeError(f"{where} cannot be saved: arrays of dtype {value.dtype} are not")
+        return {"@": "array", "name": self._tensor(value, where)}
+
+    def _wide_text(self, value, where):
+        """An array of text by its code points: a file as large as the array."""
+        points = np.ascontiguousarray(value, value.dtype.newbyteorder("<")).view("<u4")
+        return {
+            "@": "text", "dtype": value.dtype.str, "shape": list(value.shape),
+            "name": self._tensor(points.reshape(-1), where),
+        }
+
+    def _tensor(self, value, where):
         # the array stands beside its name so that no other can take its identity
         name, _ = self._names.setdefault(id(value), (where, value))
         if name == where:
             self.tensors[where] = np.ascontiguousarray(value, value.dtype.newbyteorder("<")).reshape(value.shape)
-        return {"@": "array", "name": name}
+        return name
 
 
 class Decoder:
@@ -88,17 +110,31 @@ class Decoder:
         self.tensors = tensors
         self.unused = set(tensors)
         self._more = more or {}
+        self._depth = 0
+        self._spare = SPARE_BYTES
 
     def __call__(self, value):
         if value is None or type(value) in (bool, int, float, str):
             return value
-        if type(value) is list:
-            return [self(item) for item in value]
-        kind = value.get("@")
-        decode = _DECODERS.get(kind) or self._more.get(kind)
-        if decode is None:
-            raise ValueError(f"{kind!r} is not a kind of value")
-        return decode(value, self)
+        if self._depth >= DEEPEST:
+            raise ValueError(f"values are nested more than {DEEPEST} deep")
+        self._depth += 1
+        try:
+            if type(value) is list:
+                return [self(item) for item in value]
+            kind = value.get("@")
+            decode = _DECODERS.get(kind) or self._more.get(kind)
+            if decode is None:
+                raise ValueError(f"{kind!r} is not a kind of value")
+            return decode(value, self)
+        finally:
+            self._depth -= 1
+
+    def spend(self, n_bytes):
+        """Account for memory that is not in the files; ValueError where it is more than an encoder leaves out."""
+        self._spare -= n_bytes
+        if self._spare < 0:
+            raise ValueError(f"arrays of text take {SPARE_BYTES - self._spare} bytes more than the text in them")
 
 
 def _decode_float(value, decoder):
@@ -121,9 +157,30 @@ def _decode_array(value, decoder):
     return decoder.tensors[value["name"]]
 
 
+def _spare_bytes(dtype, items):
+    """What an array of text takes beyond the text in it."""
+    return max(0, dtype.itemsize * len(items) - 4 * sum(map(len, items)))
+
+
+def _decode_text(value, decoder):
+    dtype, points = _plain_dtype(value["dtype"], "U"), _decode_array(value, decoder)
+    if points.dtype != np.uint32 or points.ndim != 1 or (len(points) and points.max() > 0x10FFFF):
+        raise ValueError("an array of text must hold code points")
+    if dtype.itemsize == 0 or points.nbytes % dtype.itemsize:
+        raise ValueError(f"an array of {dtype} cannot have {points.nbytes} bytes")
+    return points.astype(points.dtype.newbyteorder(dtype.byteorder)).view(dtype).reshape(value["shape"])
+
+
 def _decode_objects(value, decoder):
-    array = np.empty(len(value["values"]), dtype=_plain_dtype(value["dtype"], "OU"))
-    for i, item in enumerate(value["values"]):
+    items, dtype = value["values"], _plain_dtype(value["dtype"], "OU")
+    if type(items) is not list:
+        raise ValueError("the values of an array must be a list")
+    if dtype.kind == "U":
+        if not all(type(item) is str for item in items):
+            raise ValueError("an array of text must hold text")
+        decoder.spend(_spare_bytes(dtype, items))
+    array = np.empty(len(items), dtype=dtype)
+    for i, item in enumerate(items):
         array[i] = decoder(item)
     return array.reshape(value["shape"])
 
@@ -137,4 +194,5 @@ _DECODERS = {
     "dict": lambda value, decoder: {decoder(key): decoder(item) for key, item in value["items"]},
     "array": _decode_array,
     "objects": _decode_objects,
+    "text": _decode_text,
 }

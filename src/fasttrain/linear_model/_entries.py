@@ -169,13 +169,17 @@ def _as_fitted(new, model, coef, intercept):
 def _check(model):
     coef, intercept = model.coef_, model.intercept_
     if sparse.issparse(coef):
-        coef = coef.toarray()
-    good = isinstance(coef, np.ndarray) and coef.dtype.kind == "f" and coef.ndim in (1, 2)
-    require(good and coef.shape[-1] == model.n_features_in_, model, "coef_", f"have {model.n_features_in_} columns")
-    outputs = coef.shape[0] if coef.ndim == 2 else 1
+        # its shape may be larger than any memory; what it holds is not
+        values, shape = coef.data, coef.shape
+    else:
+        require(isinstance(coef, np.ndarray), model, "coef_", "be an array")
+        values, shape = coef, coef.shape
+    good = values.dtype.kind == "f" and len(shape) in (1, 2)
+    require(good and shape[-1] == model.n_features_in_, model, "coef_", f"have {model.n_features_in_} columns")
+    outputs = shape[0] if len(shape) == 2 else 1
     good = np.ndim(intercept) <= 1 and np.size(intercept) in (1, outputs)
     require(good, model, "intercept_", f"have {outputs} numbers")
-    finite = np.isfinite(coef).all() and np.isfinite(intercept).all()
+    finite = np.isfinite(values).all() and np.isfinite(intercept).all()
     require(finite, model, "coef_ and intercept_", "be finite")
 
 

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from fasttrain._core.checks import are_numbers, check_real, is_number
 from fasttrain.schedules import Schedule
 from fasttrain.training.engine import from_layers, restore, snapshot, to_layers
 
@@ -12,6 +13,8 @@ _NOTED = (
     "n_iter_", "t_", "loss_", "loss_curve_", "validation_loss_curve_", "validation_scores_", "best_validation_score_",
     "best_loss_", "_no_improvement_count",
 )
+_CURVES = ("loss_curve_", "validation_loss_curve_", "validation_scores_")
+_ALWAYS = ("n_iter_", "t_", "loss_curve_", "_no_improvement_count")
 
 
 class Account:
@@ -159,8 +162,12 @@ class Progress:
 
     def load_state_dict(self, network, state):
         for name in _NOTED:
-            setattr(self.account, name, state[name])
-        self.schedule.rate, best = state["rate"], state["best_parameters"]
+            value = state[name]
+            good = are_numbers(value) if name in _CURVES else is_number(value)
+            if not good and (value is not None or name in _ALWAYS):
+                raise ValueError(f"{name} must be numbers, got {value!r}")
+            setattr(self.account, name, value)
+        self.schedule.rate, best = check_real(state["rate"], "rate", low=0), state["best_parameters"]
         self.best = None if best is None else from_layers(network, best)
 
     def finish(self, network):

@@ -29,6 +29,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from fasttrain._core.checks import are_numbers
 from fasttrain._files.archive import ArchiveKind
 from fasttrain._files.plain import DECODING_ERRORS, Decoder, Encoder
 from fasttrain.training.engine import STATISTICS, TRAINED
@@ -127,7 +128,8 @@ def _plain_state(state):
 
 
 def set_random_state(generator, state):
-    """Put a RandomState or Generator into a state that :func:`random_state_to` gave."""
+    """Put a RandomState or Generator into a state that :func:`random_state_to` gave; ValueError for any other."""
+    _check_random_state(generator, state)
     if isinstance(generator, np.random.Generator):
         generator.bit_generator.state = state
     else:
@@ -135,12 +137,47 @@ def set_random_state(generator, state):
 
 
 def random_state_from(state):
-    """A new RandomState in the state that :func:`random_state_to` gave."""
-    if state["bit_generator"] not in _GENERATORS:
-        raise ValueError(f"{state['bit_generator']!r} is not a bit generator of NumPy")
+    """A new RandomState in the state that :func:`random_state_to` gave; ValueError for any other."""
+    if not isinstance(state, dict) or state.get("bit_generator") not in _GENERATORS:
+        raise ValueError(f"{_kind_of(state)!r} is not a bit generator of NumPy")
     made = np.random.RandomState(getattr(np.random, state["bit_generator"])(0))
-    made.set_state(state)
+    set_random_state(made, state)
     return made
+
+
+def _kind_of(state):
+    return state.get("bit_generator") if isinstance(state, dict) else state
+
+
+# Largest values of the counters that NumPy follows into its arrays without a look.
+_LARGEST = {"pos": 624, "buffer_pos": 4, "has_uint32": 1, "has_gauss": 1, "uinteger": 2**32 - 1}
+
+
+def _check_random_state(generator, state):
+    """ValueError unless a state is of this generator's kind, and every part of it in range: NumPy takes it on trust."""
+    own = random_state_to(generator)
+    if _kind_of(state) != own["bit_generator"]:
+        raise ValueError(f"the random state must be of {own['bit_generator']}, got {_kind_of(state)!r}")
+    _check_part(own, state, "random state")
+
+
+def _check_part(own, part, where):
+    if isinstance(own, dict):
+        if not isinstance(part, dict) or set(part) != set(own):
+            raise ValueError(f"{where} must have the entries {', '.join(map(str, own))}")
+        for name, value in own.items():
+            _check_part(value, part[name], name)
+    elif isinstance(own, np.ndarray):
+        if not isinstance(part, np.ndarray) or part.dtype != own.dtype or part.shape != own.shape:
+            raise ValueError(f"{where} must be an array of shape {own.shape} of {own.dtype}")
+    elif isinstance(own, float):
+        if type(part) not in (float, int) or not np.isfinite(part):
+            raise ValueError(f"{where} must be a finite number, got {part!r}")
+    elif isinstance(own, int):
+        if type(part) is not int or not 0 <= part <= _LARGEST.get(where, 2**128 - 1):
+            raise ValueError(f"{where} must be an integer from 0 to {_LARGEST.get(where, 2**128 - 1)}, got {part!r}")
+    elif part != own:
+        raise ValueError(f"{where} must be {own!r}, got {part!r}")
 
 
 def save_checkpoint(path, facts, state):
@@ -184,6 +221,17 @@ def _check(checkpoint):
     state, widths = checkpoint.state, checkpoint.facts["layers"]
     if type(checkpoint.epoch) is not int or checkpoint.epoch < 1:
         raise ValueError(f"the epoch must be at least 1, got {checkpoint.epoch!r}")
+    history = checkpoint.history
+    if type(history) is not dict or not all(type(name) is str and are_numbers(history[name]) for name in history):
+        raise ValueError("the history must have a list of numbers for each name")
+    if len(history.get("loss", ())) != checkpoint.epoch or max(map(len, history.values())) > checkpoint.epoch:
+        raise ValueError(f"the history must have {checkpoint.epoch} losses, and no more of any other number")
+    if type(state["n_steps"]) is not int or state["n_steps"] < checkpoint.epoch:
+        raise ValueError(f"n_steps must be at least {checkpoint.epoch}, got {state['n_steps']!r}")
+    if type(state["converged"]) is not bool or type(state["message"]) is not str:
+        raise ValueError("converged and message must be a bool and text")
+    if type(state["callbacks"]) is not dict or type(state["learning_rate"]) is not dict:
+        raise ValueError("callbacks and learning_rate must be dicts")
     dtype = np.dtype(checkpoint.facts["dtype"])
     network = state["network"]
     trained = network["trained"]

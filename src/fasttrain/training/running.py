@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from fasttrain import schedules
-from fasttrain._core.checks import check_real
+from fasttrain._core.checks import check_integer, check_real
 from fasttrain.callbacks import StopTraining
 from fasttrain.training.engine import from_layers, restore, snapshot, to_layers
 
@@ -146,7 +146,9 @@ class Training:
 
     def load_state_dict(self, state):
         """Take over what :meth:`state_dict` gave."""
-        self._asked, self._scheduled, self.steps = state["asked"], state["scheduled"], state["steps"]
+        self._asked = check_real(state["asked"], "the rate asked for", low=0)
+        self._scheduled = check_real(state["scheduled"], "the rate scheduled", low=0)
+        self.steps = check_integer(state["steps"], "steps", low=0)
         if self.plateau is not None:
             self.plateau.load_state_dict(state["plateau"])
 

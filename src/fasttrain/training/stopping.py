@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 
+from fasttrain._core.checks import is_number
 from fasttrain.training.engine import from_layers, restore, snapshot, to_layers
 
 
@@ -67,6 +68,8 @@ class Stopping:
     def load_state_dict(self, network, state):
         """Take over what :meth:`state_dict` gave."""
         self._best, self._waited, best = state["best"], state["waited"], state["best_parameters"]
+        if not is_number(self._best) or type(self._waited) is not int:
+            raise ValueError(f"best and waited must be numbers, got {self._best!r} and {self._waited!r}")
         self._best_parameters = None if best is None else from_layers(network, best)
 
     def finish(self, network):

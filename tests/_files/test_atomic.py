@@ -1,0 +1,98 @@
+"""Folders appear whole or not at all, and what a killed process left behind goes with the next one's save."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+
+from fasttrain._files import atomic
+from fasttrain._files.atomic import remove_stale, write_file, write_folder
+
+ARRAYS = r"arrays-\d+"
+
+
+def files(number):
+    return {"index": b"%d" % number * 100, f"arrays-{number}": b"%d" % number * 200_000}
+
+
+def entries(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def gone():
+    """The number of a process that is no more."""
+    done = subprocess.Popen([sys.executable, "-c", ""])
+    done.wait()
+    return done.pid
+
+
+def left(folder, name, process=None, host=None):
+    """An unfinished folder, as a process leaves it."""
+    path = folder / f".{name}.{process or gone()}-{host or atomic._host()}-abc.partial"
+    path.mkdir()
+    (path / "half").write_bytes(b"0")
+    return path
+
+
+def test_the_next_save_removes_what_a_killed_one_left(tmp_path):
+    folder = tmp_path / "model"
+    write_folder(folder, files(1), "index", ARRAYS)
+    within, beside, other = left(folder, "files"), left(tmp_path, "new"), left(tmp_path, "file")
+    write_folder(folder, files(2), "index", ARRAYS)
+    write_folder(tmp_path / "new", files(3), "index", ARRAYS)
+    write_file(tmp_path / "file", b"1")
+    assert not any(path.exists() for path in (within, beside, other))
+    assert entries(folder) == ["arrays-2", "index"]
+    assert entries(tmp_path) == ["file", "model", "new"]
+
+
+def test_what_others_have_begun_stays(tmp_path):
+    running = left(tmp_path, "m", process=os.getppid())
+    elsewhere = left(tmp_path, "m", host="0" * 8)
+    own = left(tmp_path, "m", process=os.getpid())
+    unlike = tmp_path / ".m.partial"
+    unlike.mkdir()
+    remove_stale(tmp_path, "m")
+    assert all(path.exists() for path in (running, elsewhere, own, unlike))
+    long_ago = time.time() - atomic.STALE_SECONDS - 60
+    os.utime(elsewhere, (long_ago, long_ago))
+    remove_stale(tmp_path, "m")
+    assert not elsewhere.exists()
+
+
+def test_a_link_is_removed_and_not_followed(tmp_path):
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    link = tmp_path / f".m.{gone()}-{atomic._host()}-abc.partial"
+    link.symlink_to(kept)
+    remove_stale(tmp_path, "m")
+    assert not link.is_symlink()
+    assert kept.is_dir()
+
+
+def test_two_hundred_killed_saves(tmp_path):
+    """The folder is always one of those that were saved, and holds nothing else after the next save."""
+    folder, rng = tmp_path / "model", random.Random(0)
+    write_folder(folder, files(0), "index", ARRAYS)
+    unfinished = 0
+    for _ in range(200):
+        child = os.fork()
+        if child == 0:
+            number = 1
+            while True:
+                write_folder(folder, files(number % 9), "index", ARRAYS)
+                number += 1
+        time.sleep(rng.uniform(0.0, 0.01))
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        saved = int((folder / "index").read_bytes()[:1])
+        assert (folder / "index").read_bytes() == files(saved)["index"]
+        assert (folder / f"arrays-{saved}").read_bytes() == files(saved)[f"arrays-{saved}"]
+        unfinished += any(path.name.endswith(".partial") for path in folder.iterdir())
+    assert unfinished > 20
+    write_folder(folder, files(9), "index", ARRAYS)
+    assert entries(folder) == ["arrays-9", "index"]
+    assert entries(tmp_path) == ["model"]
