@@ -4,6 +4,7 @@ interrupts.
 
 import copy
 import doctest
+import io
 import pickle
 import signal
 import subprocess
@@ -11,7 +12,9 @@ import sys
 import textwrap
 import time
 
+import joblib
 import numpy as np
+import pandas as pd
 import pytest
 from fasttrain._kernels.threads import num_threads
 from scipy import sparse
@@ -534,3 +537,45 @@ def test_signal_handlers_run_between_slices():
         signal.signal(signal.SIGALRM, previous)
     assert len(seen) == 1
     assert model.n_iter_ == 200
+
+
+@pytest.mark.parametrize("average", [True, 100])
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_an_averaged_model_goes_on_from_its_copy(average, n_classes):
+    """A copy has two arrays where the model has one; the next call must not see the difference."""
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(90, 4)), np.arange(90) % n_classes
+
+    def trained(between):
+        model = SGDClassifier(average=average, random_state=0)
+        for _ in range(4):
+            model = between(model.partial_fit(X, y, classes=range(n_classes)))
+        return model
+
+    def through_joblib(model):
+        file = io.BytesIO()
+        joblib.dump(model, file)
+        file.seek(0)
+        return joblib.load(file)
+
+    expected, peer = trained(lambda model: model), linear_model.SGDClassifier(average=average, random_state=0)
+    for _ in range(4):
+        peer.partial_fit(X, y, classes=range(n_classes))
+    for between in (through_joblib, copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))):
+        found = trained(between)
+        np.testing.assert_array_equal(found.intercept_, expected.intercept_)
+        np.testing.assert_array_equal(found.coef_, expected.coef_)
+    np.testing.assert_allclose(expected.intercept_, peer.intercept_, rtol=1e-9)
+
+
+@pytest.mark.parametrize("estimator", [SGDClassifier(), SGDRegressor()], ids=["classifier", "regressor"])
+@pytest.mark.parametrize("X", [
+    np.array([["1", "2"], ["3", "4"], ["5", "6"]]), np.array([[b"1"], [b"2"], [b"3"]]), [["1"], ["2"], ["3"]],
+    np.array([["2020-01-01"], ["2020-01-02"], ["2020-01-03"]], dtype="datetime64[D]"),
+    pd.DataFrame({"a": [1.0, 2.0, 3.0], "day": pd.to_datetime(["2020-01-01", "2020-01-02", "2020-01-03"])}),
+], ids=["text", "bytes", "list", "dates", "frame"])
+def test_what_predict_would_refuse_fit_refuses(estimator, X):
+    for method in ("fit", "partial_fit"):
+        options = {"classes": [0, 1]} if method == "partial_fit" and isinstance(estimator, SGDClassifier) else {}
+        with pytest.raises(ValueError, match="X must hold numbers, got"):
+            getattr(clone(estimator), method)(X, [0, 1, 0], **options)

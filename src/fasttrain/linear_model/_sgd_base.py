@@ -79,6 +79,7 @@ class StochasticLinear(Convertible):
         dtypes = [np.float64, np.float32] if dtype is None else [dtype]
         if is_ready(self, X, y, reset, dtypes):
             return X, y
+        _refuse_text_and_dates(X)
         return validate_data(
             self,
             X,
@@ -172,6 +173,20 @@ class StochasticLinear(Convertible):
             "_standard_coef": coef, "_standard_intercept": intercept,
             "_average_coef": average_coef, "_average_intercept": average_intercept,
         }
+
+
+def _refuse_text_and_dates(X):
+    """validate_data makes numbers of them in fit, and refuses them in predict."""
+    if isinstance(X, (list, tuple)):
+        try:
+            X = np.asarray(X)
+        except ValueError:
+            # rows of different lengths, of which it has its own word
+            return
+    dtypes = [X.dtype] if hasattr(X, "dtype") else getattr(X, "dtypes", [])
+    for dtype in dtypes:
+        if isinstance(dtype, np.dtype) and dtype.kind in "SUMm":
+            raise ValueError(f"X must hold numbers, got {dtype}")
 
 
 def _start_array(value, name, shape, dtype):

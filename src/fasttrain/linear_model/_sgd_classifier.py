@@ -254,7 +254,9 @@ class SGDClassifier(StochasticLinear, linear_model.SGDClassifier):
         # In later calls scikit-learn begins the intercept of an averaged model where it began before, and
         # with several classes takes the last intercept for their average. Its answers are the contract.
         before, kept = getattr(self, "_standard_intercept", None), start[1]
-        overwritten = several and before is kept and self.intercept_ is self._average_intercept
+        # there it is the array that intercept_ and the average share; a copy of the estimator may have two
+        overwritten = several and before is kept and self.average <= self.t_ - 1.0 and np.array_equal(
+            self.intercept_, self._average_intercept)
         if overwritten:
             average_intercept = intercept
         if overwritten or (averaged and not several):
