@@ -3,17 +3,25 @@
 import ast
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from fasttrain._estimators.fitted import set_fitted
+from fasttrain.linear_model import LinearRegressor, LinearRegressorCV
+from fasttrain.neural_network import MLPClassifier
+from fasttrain.training import DivergenceError
 
 SOURCE = Path(__file__).parent.parent.parent / "src" / "fasttrain"
 FILES = sorted(path for room in ("linear_model", "neural_network") for path in (SOURCE / room).glob("*.py"))
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(40, 5))
+Y = X[:, 0]
 
 # Facts of the data, which are known before anything is trained.
 OF_DATA = {"classes_", "n_features_in_", "feature_names_in_", "n_outputs_", "out_activation_"}
 # What an account notes becomes attributes by set_fitted.
 OF_ACCOUNTS = {"a", "account"}
-# LinearRegressorCV solves in closed form, without a training.
-FILES = [path for path in FILES if path.name != "_closed_form.py"]
 
 
 def assigned(path):
@@ -45,3 +53,27 @@ def test_the_reader_sees_assignments(tmp_path):
     file = tmp_path / "module.py"
     file.write_text("self.coef_ = 1\nself.x_, y = 1, 2\nself._private_ = 3\nself.n_iter_ += 1\na.t_ = 2\n")
     assert [name for _, _, name in assigned(file)] == ["coef_", "x_", "n_iter_", "t_"]
+
+
+@pytest.mark.filterwarnings("ignore:overflow encountered", "ignore:invalid value", "ignore:divide by zero")
+@pytest.mark.parametrize("estimator, X, y", [
+    (MLPClassifier((6,), batch_norm="before", max_iter=3, random_state=0), (1e30 * X).astype(np.float32), Y > 0),
+    (LinearRegressorCV(), X, 1e308 * np.sign(Y)),
+    (LinearRegressorCV(), 1e300 * X, Y),
+], ids=["moving variance", "targets", "features"])
+def test_what_is_fitted_is_finite(estimator, X, y):
+    before = dict(vars(estimator))
+    with pytest.raises(ValueError, match=r"not finite|squares"):
+        estimator.fit(X, y)
+    assert {name for name in vars(estimator) if name.endswith("_")} <= {"n_features_in_"}
+    assert all(vars(estimator)[name] is value for name, value in before.items())
+
+
+def test_nothing_is_set_that_is_not_finite():
+    model = LinearRegressor()
+    for value in (np.array([1.0, np.inf]), [np.ones(2), np.array([np.nan])], [{"mean": np.array([np.inf])}], np.nan):
+        with pytest.raises(DivergenceError, match="coef_ of LinearRegressor would hold numbers that are not finite"):
+            set_fitted(model, {"coef_": value, "intercept_": 0.0}, {"n_iter_": 1})
+        assert not hasattr(model, "intercept_")
+    set_fitted(model, {"coef_": np.ones(2), "_hidden": [("relu", 0.0)], "batch_norm_": None}, {"n_iter_": 1})
+    assert model.n_iter_ == 1

@@ -2,7 +2,11 @@
 
 from contextlib import contextmanager
 
+import numpy as np
+
+from fasttrain._kernels.primitives import finite
 from fasttrain.training.engine import engine_of, remembered
+from fasttrain.training.results import DivergenceError
 
 
 def set_fitted(estimator, parameters, account, engine=None):
@@ -18,10 +22,32 @@ def set_fitted(estimator, parameters, account, engine=None):
         What the fit noted of its epochs, by attribute: ``n_iter_``, ``t_``, ``loss_curve_`` and more.
     engine : Network or None
         With the optimizer's memory, for a fit that goes on.
+
+    Raises
+    ------
+    DivergenceError
+        When a number in ``parameters`` is not finite; the estimator is as it was.
     """
+    for name, value in parameters.items():
+        if not _is_finite(value):
+            raise DivergenceError(
+                f"training diverged: {name} of {type(estimator).__name__} would hold numbers that are not finite. "
+                "Scale the features and targets (StandardScaler), or lower the learning rate."
+            )
     vars(estimator).update(parameters, **account)
     if engine is not None or "_engine" in vars(estimator):
         estimator._engine = engine
+
+
+def _is_finite(value):
+    """Whether all numbers in an attribute are, in arrays, lists and dicts of them."""
+    if isinstance(value, np.ndarray):
+        if value.dtype in (np.float32, np.float64) and value.flags.c_contiguous:
+            return finite(value.reshape(-1))
+        return value.dtype.kind != "f" or np.isfinite(value).all()
+    if isinstance(value, (list, dict)):
+        return all(map(_is_finite, value.values() if isinstance(value, dict) else value))
+    return not isinstance(value, (float, np.floating)) or np.isfinite(value)
 
 
 class KeepsEngine:

@@ -5,6 +5,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fasttrain._core.checks import check_flag, check_real
+from fasttrain._estimators.fitted import set_fitted
 
 
 
@@ -82,7 +83,7 @@ class LinearRegressorCV(RegressorMixin, BaseEstimator):
         Raises
         ------
         ValueError, TypeError
-            For bad data or strengths; nothing is changed.
+            For bad data or strengths, and where the solution is not finite.
         """
         alphas = [check_real(alpha, "alphas", low=0, open_low=True) for alpha in np.atleast_1d(self.alphas).tolist()]
         if not alphas:
@@ -94,7 +95,10 @@ class LinearRegressorCV(RegressorMixin, BaseEstimator):
         n = len(X)
         x_mean = X.mean(axis=0) if self.fit_intercept else np.zeros(X.shape[1])
         y_mean = targets.mean(axis=0) if self.fit_intercept else np.zeros(targets.shape[1])
-        U, s, Vt = np.linalg.svd(X - x_mean, full_matrices=False)
+        try:
+            U, s, Vt = np.linalg.svd(X - x_mean, full_matrices=False)
+        except np.linalg.LinAlgError as error:
+            raise ValueError(f"X must hold numbers whose squares can be summed, scale the features: {error}") from None
         rotated = U.T @ (targets - y_mean)
         squares, leverage = U**2, 1.0 / n if self.fit_intercept else 0.0
         errors = []
@@ -102,14 +106,16 @@ class LinearRegressorCV(RegressorMixin, BaseEstimator):
             share = s**2 / (s**2 + (n - 1) * alpha)
             fitted = U @ (share[:, None] * rotated) + y_mean
             errors.append((targets - fitted) / (1.0 - leverage - squares @ share)[:, None])
-        self.scores_ = np.array([-np.mean(error**2) for error in errors])
-        best = int(np.argmax(self.scores_))
-        self.alpha_ = alphas[best]
-        coef = ((s / (s**2 + n * self.alpha_))[:, None] * rotated).T @ Vt
+        scores = np.array([-np.mean(error**2) for error in errors])
+        best = int(np.argmax(scores))
+        coef = ((s / (s**2 + n * alphas[best]))[:, None] * rotated).T @ Vt
         intercept = y_mean - coef @ x_mean
-        one = y.ndim == 1
-        self.predictions_ = (targets - errors[best])[:, 0] if one else targets - errors[best]
-        self.coef_, self.intercept_ = (coef[0], intercept[0]) if one else (coef, intercept)
+        predictions = targets - errors[best]
+        if y.ndim == 1:
+            coef, intercept, predictions = coef[0], intercept[0], predictions[:, 0]
+        set_fitted(self, {
+            "coef_": coef, "intercept_": intercept, "scores_": scores, "predictions_": predictions,
+        }, {"alpha_": alphas[best]})
         return self
 
     def predict(self, X):
