@@ -20,7 +20,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from fasttrain import losses, optimizers, penalties, schedules
 from fasttrain._files import archive, atomic
 from fasttrain._files.safetensors import decode_tensors, encode_tensors
-from fasttrain.linear_model import LinearClassifier, LinearRegressor, SGDClassifier
+from fasttrain.linear_model import LinearClassifier, LinearRegressor, SGDClassifier, SGDRegressor
 from fasttrain.persistence import load, save
 from fasttrain.preprocessing import LabelEncoder, MinMaxScaler, OneHotEncoder, StandardScaler, TablePreprocessor
 
@@ -481,6 +481,17 @@ def test_a_sparse_array_is_not_made_dense(tmp_path):
         model["state"]["n_features_in_"] = 2**40
 
     assert load(rewritten(tmp_path, change)).coef_.shape == (1, 2**40)
+
+
+@pytest.mark.parametrize("indptr", [[0, 4, 0], [0, 9, 3], [1, 2, 3], [0, 3]], ids=str)
+def test_a_sparse_array_that_is_none_is_refused(tmp_path, indptr):
+    """SciPy's check lets [0, 4, 0] pass, and its product follows it into foreign memory."""
+    model = fitted(SGDRegressor(max_iter=2, random_state=0), np.c_[Y, Y]).sparsify()
+    model.coef_.indptr, model.coef_.data = np.array(indptr, dtype=np.int32), model.coef_.data[:3].copy()
+    model.coef_.indices = model.coef_.indices[:3].copy()
+    save(model, tmp_path)
+    with pytest.raises(ValueError, match="must be those of a CSR array"):
+        load(tmp_path)
 
 
 @pytest.mark.parametrize("depth", [70, 450])

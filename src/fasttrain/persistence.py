@@ -203,8 +203,19 @@ def _decode_record(kind, value, decoder):
 
 
 def _decode_csr(value, decoder):
+    data, indices, indptr = (decoder(value[name]) for name in ("data", "indices", "indptr"))
+    shape = value["shape"]
+    if type(shape) is not list or len(shape) != 2 or not all(type(size) is int and size >= 0 for size in shape):
+        raise ValueError(f"the shape of a sparse array must be two sizes, got {shape!r}")
+    # SciPy's own check leaves out what follows where the last row ends at 0, and its products trust all of it
+    good = all(isinstance(part, np.ndarray) and part.ndim == 1 for part in (data, indices, indptr))
+    good = good and indices.dtype.kind == indptr.dtype.kind == "i" and len(indptr) == shape[0] + 1
+    good = good and indptr[0] == 0 and (np.diff(indptr) >= 0).all() and indptr[-1] == len(indices) == len(data)
+    good = good and (not len(indices) or (indices.min() >= 0 and indices.max() < shape[1]))
+    if not good:
+        raise ValueError("data, indices and indptr must be those of a CSR array")
     kind = sparse.csr_matrix if value["matrix"] is True else sparse.csr_array
-    found = kind(tuple(decoder(value[name]) for name in ("data", "indices", "indptr")), shape=tuple(value["shape"]))
+    found = kind((data, indices, indptr), shape=tuple(shape))
     found.check_format(full_check=True)
     return found
 

@@ -8,6 +8,7 @@ from fasttrain._kernels.network import Network
 from fasttrain.keras import _data as data
 from fasttrain.keras.activations import linear
 from fasttrain.keras.layers import Activation, BatchNormalization, Dense, Dropout, Flatten, InputLayer
+from fasttrain.training.engine import raw_predict
 
 _ORDER = "each Dense may be followed by Activation, BatchNormalization (before or after it) and Dropout, in this order"
 
@@ -169,7 +170,7 @@ def frozen_and_trained(chain):
 
 def features_of(chain, network, x, n_threads):
     """What frozen units, and the engine of their weights, make of rows: all that the trained ones see of them."""
-    z = network.raw_predict(data.flat(x), n_threads)
+    z = raw_predict(network, data.flat(x), n_threads)
     top = chain.units[-1]
     if top.normalization is None:
         return np.ascontiguousarray(data.activated(z, top.activation))

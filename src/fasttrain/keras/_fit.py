@@ -12,6 +12,7 @@ from fasttrain.keras._chain import penalty_of
 from fasttrain.keras.activations import linear
 from fasttrain.schedules import Constant, Schedule
 from fasttrain.training import DivergenceError, Plan, train
+from fasttrain.training.engine import raw_predict
 
 
 class Objective:
@@ -65,7 +66,7 @@ class Objective:
 
     def evaluate(self, network, rows, threads):
         """Loss, regularization included, and metrics of rows, by name."""
-        raw = network.raw_predict(rows.x, threads)
+        raw = raw_predict(network, rows.x, threads)
         z = raw if self.activation is None else self.activation(raw)
         target, weight = rows.target, rows.weight
         if self.kernel == "softmax_crossentropy" and target.shape[1] > 1:

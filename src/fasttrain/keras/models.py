@@ -25,7 +25,7 @@ from fasttrain.keras._chain import chain_of, pull
 from fasttrain.keras._fit import Objective, fit_epochs, step_once
 from fasttrain.keras._layered import LayeredModel
 from fasttrain.training.checkpoints import load_checkpoint
-from fasttrain.training.engine import restore, snapshot
+from fasttrain.training.engine import raw_predict, restore, snapshot
 
 __all__ = ["History", "Sequential", "load_model"]
 
@@ -325,7 +325,7 @@ class Sequential(LayeredModel):
         if not self.built:
             self.build((None, *x.shape[1:]))
         network = self._engine()
-        raw = network.raw_predict(data.flat(self._features(x)), get_num_threads())
+        raw = raw_predict(network, data.flat(self._features(x)), get_num_threads())
         return data.activated(raw, self._chain.activation)
 
     def predict_on_batch(self, x):

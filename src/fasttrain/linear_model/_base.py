@@ -19,7 +19,7 @@ from fasttrain._kernels.network import Network
 from fasttrain._kernels.threads import get_num_threads
 from fasttrain.callbacks import ProgressBar, as_callbacks
 from fasttrain.training import Plan, Stopping, configure, train, train_lbfgs
-from fasttrain.training.engine import mean_loss
+from fasttrain.training.engine import mean_loss, raw_predict
 from fasttrain.training.orders import permutations
 
 # Names under which the optimizer's own learning rate of 0.001, meant for networks, is raised.
@@ -210,4 +210,4 @@ class LinearModel(KeepsEngine, Convertible, BaseEstimator):
         coef = np.atleast_2d(self.coef_)
         network = Network(coef.shape[1], coef.shape[0], coef.dtype)
         network.parameters[:] = network.pack(coef, np.atleast_1d(self.intercept_))
-        return network.raw_predict(np.require(X, requirements="CA"), get_num_threads(self.n_threads))
+        return raw_predict(network, np.require(X, requirements="CA"), get_num_threads(self.n_threads))

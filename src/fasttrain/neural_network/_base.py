@@ -19,6 +19,7 @@ from fasttrain._estimators.networks import fold_normalization, normalizations
 from fasttrain._estimators.parameters import dtypes_of
 from fasttrain._estimators.rows import RowsOf, bind
 from fasttrain._kernels.network import Network
+from fasttrain._kernels.primitives import finite
 from fasttrain._kernels.threads import get_num_threads
 from fasttrain.callbacks import ProgressBar, as_callbacks
 from fasttrain.neural_network._progress import Account, Progress
@@ -322,7 +323,7 @@ class MultilayerPerceptron(KeepsEngine, Convertible, BaseEstimator):
         plain = (
             type(X) is np.ndarray and X.dtype == dtype and X.ndim == 2 and X.flags.c_contiguous and X.flags.aligned
             and X.shape[1] == self.n_features_in_ and len(X) > 0 and not hasattr(self, "feature_names_in_")
-            and np.isfinite(X).all()
+            and finite(X.reshape(-1))
         )
         if not plain:
             X = check_rows(validate_data(self, X, reset=False, dtype=dtype, order="C", accept_sparse="csr"))

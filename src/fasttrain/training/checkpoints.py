@@ -85,6 +85,11 @@ class Checkpoint:
                 )
 
 
+# Of the state of a training.
+_PARTS = {
+    "epoch", "n_steps", "history", "converged", "message", "network", "learning_rate", "stopping", "order",
+    "random_state", "start_random_state", "callbacks",
+}
 _ARCHITECTURE = ("layers", "activations", "fit_intercept", "normalize")
 
 
@@ -219,6 +224,9 @@ def load_checkpoint(path):
 def _check(checkpoint):
     """What the engine takes on trust."""
     state, widths = checkpoint.state, checkpoint.facts["layers"]
+    missing = _PARTS - set(state)
+    if missing:
+        raise ValueError(f"the state lacks {', '.join(sorted(missing))}")
     if type(checkpoint.epoch) is not int or checkpoint.epoch < 1:
         raise ValueError(f"the epoch must be at least 1, got {checkpoint.epoch!r}")
     history = checkpoint.history

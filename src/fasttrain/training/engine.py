@@ -7,6 +7,9 @@ from fasttrain._kernels.network import Network
 
 # Longest stretch of compiled work between two looks for Ctrl-C.
 SLICE_SECONDS = 0.05
+# Predictions take as long for so many multiply-adds on the slowest core that matters; slices are whole numbers of rows.
+SLICE_MULTIPLY_ADDS = 1 << 29
+SLICE_ROWS = 4096
 
 
 def configure(network, loss, optimizer, penalty):
@@ -125,10 +128,22 @@ def from_layers(network, layers):
 
 
 def raw_predict(network, X, threads):
-    """The network's raw predictions of X, dense or CSR."""
+    """The network's raw predictions of X, dense or CSR, in slices between which Ctrl-C is heard."""
+    step = max(SLICE_ROWS, SLICE_MULTIPLY_ADDS // network.parameters.size // SLICE_ROWS * SLICE_ROWS)
+    if X.shape[0] <= step:
+        return _raw_predict(network, X, threads)
+    slices = [slice(first, first + step) for first in range(0, X.shape[0], step)]
+    return np.concatenate([_raw_predict(network, X, threads, rows) for rows in slices])
+
+
+def _raw_predict(network, X, threads, rows=None):
     if isinstance(X, np.ndarray):
-        return network.raw_predict(X, threads)
-    return network.raw_predict_csr(X.data, X.indices, X.indptr, threads)
+        return network.raw_predict(X if rows is None else X[rows], threads)
+    if rows is None:
+        return network.raw_predict_csr(X.data, X.indices, X.indptr, threads)
+    indptr = X.indptr[rows.start:rows.stop + 1]
+    values = slice(indptr[0], indptr[-1])
+    return network.raw_predict_csr(X.data[values], X.indices[values], indptr - indptr[0], threads)
 
 
 def mean_loss(network, loss, X, target, sample_weight, threads):

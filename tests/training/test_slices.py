@@ -1,0 +1,63 @@
+"""Long calls are cut into slices, between which Ctrl-C is heard; the result is that of one call, to the byte."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+
+from fasttrain._kernels.network import Network
+from fasttrain._tables import frames
+from fasttrain.preprocessing import drop_missing
+from fasttrain.training import engine
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("rows", [1, 7, 64, 65, 200])
+def test_predictions(rows, dtype, monkeypatch):
+    rng = np.random.default_rng(0)
+    network = Network(9, 3, dtype, hidden=[20, 6], activations=[("relu", 0.0), ("tanh", 0.0)])
+    network.parameters[:] = network.pack_layers(
+        [rng.normal(size=shape) for shape in ((9, 20), (20, 6), (6, 3))], [rng.normal(size=n) for n in (20, 6, 3)])
+    X = rng.normal(size=(rows, 9)).astype(dtype)
+    X[rng.random(X.shape) < 0.5] = 0
+    matrix = sparse.csr_matrix(X)
+    whole, of_sparse = engine.raw_predict(network, X, 1), engine.raw_predict(network, matrix, 1)
+    monkeypatch.setattr(engine, "SLICE_ROWS", 16)
+    monkeypatch.setattr(engine, "SLICE_MULTIPLY_ADDS", 40 * network.parameters.size)
+    for threads in (1, 2):
+        assert engine.raw_predict(network, X, threads).tobytes() == whole.tobytes()
+        assert engine.raw_predict(network, matrix, threads).tobytes() == of_sparse.tobytes()
+
+
+def test_an_interrupt_between_slices_ends_the_call(monkeypatch):
+    monkeypatch.setattr(engine, "SLICE_ROWS", 16)
+    monkeypatch.setattr(engine, "SLICE_MULTIPLY_ADDS", 1)
+
+    class Interrupted:
+        parameters = np.zeros(1)
+        calls = 0
+
+        def raw_predict(self, X, threads):
+            self.calls += 1
+            if self.calls == 2:
+                raise KeyboardInterrupt
+            return X
+
+    network = Interrupted()
+    with pytest.raises(KeyboardInterrupt):
+        engine.raw_predict(network, np.zeros((100, 2)), 1)
+    assert network.calls == 2
+
+
+@pytest.mark.parametrize("cells", [1, 12, 50, 1 << 24])
+@pytest.mark.parametrize("options", [{}, {"subset": ["a", "c"]}, {"how": "all"}], ids=str)
+def test_missing_rows(cells, options, monkeypatch):
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(rng.normal(size=(83, 4)), columns=list("abcd"))
+    table = table.mask(rng.random(table.shape) < 0.3)
+    expected = drop_missing(table, **options)
+    of_array = drop_missing(table.to_numpy(), **{k: v for k, v in options.items() if k != "subset"})
+    monkeypatch.setattr(frames, "SLICE_CELLS", cells)
+    pd.testing.assert_frame_equal(drop_missing(table, **options), expected)
+    found = drop_missing(table.to_numpy(), **{k: v for k, v in options.items() if k != "subset"})
+    assert found.tobytes() == of_array.tobytes()
