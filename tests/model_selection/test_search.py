@@ -1,5 +1,6 @@
 """Searches over batches of fits against scikit-learn's search over the same estimators, split by split."""
 
+import importlib
 import warnings
 
 import numpy as np
@@ -9,6 +10,7 @@ from joblib import parallel_config, register_parallel_backend
 from joblib.parallel import SequentialBackend
 from scipy.stats import loguniform
 from sklearn import config_context, model_selection as peer
+from sklearn.exceptions import FitFailedWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score, make_scorer
 from sklearn.pipeline import Pipeline, make_pipeline
@@ -376,3 +378,24 @@ def test_the_estimator_given_is_not_touched():
     before = dict(vars(given))
     ours.GridSearchCV(given, {"alpha": [1e-2, 1e-1]}, cv=3).fit(X, y)
     assert vars(given) == before
+
+
+@pytest.mark.parametrize("estimator, room", [
+    (SGD, "_sgd_base"), (LinearClassifier(max_iter=5, batch_size="full"), "_base"),
+], ids=["lockstep", "columns"])
+def test_a_model_that_is_not_finite_is_one_failed_fit(estimator, room, batches, monkeypatch):
+    """What a fit of its own would raise is the error of that candidate, and not the end of the search."""
+    module = importlib.import_module(f"fasttrain.linear_model.{room}")
+    whole = module.set_fitted
+
+    def set_fitted(model, parameters, account, engine=None):
+        if model.alpha == 0.5:
+            parameters = {**parameters, "coef_": np.full_like(parameters["coef_"], np.inf)}
+        whole(model, parameters, account, engine)
+
+    monkeypatch.setattr(module, "set_fitted", set_fitted)
+    search = ours.GridSearchCV(estimator, {"alpha": [0.25, 0.5, 1.0]}, cv=3)
+    with pytest.warns(FitFailedWarning, match=r"coef_ of .* would hold numbers that are not finite"):
+        search.fit(X, y)
+    assert np.isnan(search.cv_results_["mean_test_score"]).tolist() == [False, True, False]
+    assert sum(batches) == 9

@@ -11,7 +11,7 @@ from fasttrain._kernels import stacked
 from fasttrain._kernels.network import Network
 from fasttrain.linear_model._base import LinearModel
 from fasttrain.schedules import ReduceOnPlateau
-from fasttrain.training import FitResult, Stopping, configure
+from fasttrain.training import DivergenceError, FitResult, Stopping, configure
 from fasttrain.training.results import diverged
 
 # X is laid out once for all steps where that takes no more than this.
@@ -154,7 +154,11 @@ class ColumnsTarget:
             {"loss": stack.histories[i][:n_iter].tolist(), "learning_rate": rates[:n_iter].tolist()}, n_iter, n_iter,
             settled, False, message,
         )
-        model._set_fitted(network, result, False)
+        try:
+            model._set_fitted(network, result, False)
+        except DivergenceError as error:
+            job.finish(error)
+            return
         model._warn_unless_settled(result, stacklevel=2)
 
 

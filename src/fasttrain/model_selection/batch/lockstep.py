@@ -9,6 +9,7 @@ import numpy as np
 from fasttrain._estimators.registry import fit_rules
 from fasttrain.model_selection.batch.folds import gathered, sites_of, transformed
 from fasttrain.model_selection.batch.scores import of_predictions
+from fasttrain.training import DivergenceError
 
 # Candidates that share one reading of the rows: their weights have to stay in the fastest cache.
 MOST_TOGETHER = 32
@@ -183,7 +184,11 @@ def _score_wave(batch, fits):
     sites = {}
     for fit in fits:
         if not fit.job.done:
-            fit.plan.adopt(fit.job.model, fit.models, len(batch.folds[fit.job.fold][0]))
+            try:
+                fit.plan.adopt(fit.job.model, fit.models, len(batch.folds[fit.job.fold][0]))
+            except DivergenceError as error:
+                fit.job.finish(error)
+                continue
             sites.setdefault(fit.site, []).append(fit)
 
     def score(part):
