@@ -1,4 +1,4 @@
-"""The losses for C and Cython. The result is a status of types.pxd; n and k may be 0, and then no array is looked at."""
+"""The losses for C and Cython. Results are statuses of types.pxd; n and k may be 0: no array is looked at then."""
 
 from fasttrain._kernels.types cimport real
 
