@@ -37,7 +37,7 @@ class StochasticLinear(Convertible):
         check_integer(self.max_iter, "max_iter", low=1)
         check_real(self.tol, "tol", low=0, optional=True)
         check_flag(self.shuffle, "shuffle")
-        if isinstance(self.verbose, bool) is False:
+        if not isinstance(self.verbose, bool):
             check_integer(self.verbose, "verbose", low=0)
         check_real(self.epsilon, "epsilon", low=0)
         check_choice(self.learning_rate, "learning_rate", SCHEDULES)

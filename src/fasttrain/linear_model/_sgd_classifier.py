@@ -104,15 +104,13 @@ class SGDClassifier(StochasticLinear, linear_model.SGDClassifier):
     ----------
     .. [1] Bottou, "Stochastic Gradient Descent Tricks", Neural Networks: Tricks of the Trade, 2012.
     .. [2] Tsuruoka, Tsujii, Ananiadou, "Stochastic Gradient Descent Training for L1-regularized Log-linear
-    Models with
-       Cumulative Penalty", ACL 2009.
-    .. [3] Crammer, Dekel, Keshet, Shalev-Shwartz, Singer, "Online Passive-Aggressive Algorithms", JMLR 7,
-    2006.
+       Models with Cumulative Penalty", ACL 2009.
+    .. [3] Crammer, Dekel, Keshet, Shalev-Shwartz, Singer, "Online Passive-Aggressive Algorithms", JMLR 7, 2006.
 
     Examples
     --------
     >>> from sklearn.datasets import make_classification
-    >>> from fasttrain.stochastic_linear import SGDClassifier
+    >>> from fasttrain.linear_model import SGDClassifier
     >>> X, y = make_classification(n_samples=500, class_sep=2.0, random_state=0)
     >>> model = SGDClassifier("log_loss", random_state=0).fit(X, y)
     >>> model.coef_.shape

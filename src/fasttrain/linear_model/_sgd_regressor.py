@@ -21,12 +21,10 @@ class SGDRegressor(StochasticLinear, linear_model.SGDRegressor):
 
     Parameters
     ----------
-    loss : {'squared_error', 'huber', 'epsilon_insensitive', 'squared_epsilon_insensitive', 'quantile',
-    'poisson'}, \
+    loss : {'squared_error', 'huber', 'epsilon_insensitive', 'squared_epsilon_insensitive', 'quantile', 'poisson'}, \
 default='squared_error'
-        'squared_error' is ``(p - y)^2 / 2``. 'quantile' makes predictions that the share ``quantile`` of
-        targets is below.
-        'poisson' is ``e^p - y p``, for counts and rates; :meth:`predict` gives ``e^p``.
+        'squared_error' is ``(p - y)^2 / 2``. 'quantile' makes predictions that the share ``quantile`` of targets is
+        below. 'poisson' is ``e^p - y p``, for counts and rates; :meth:`predict` gives ``e^p``.
     penalty : {'l2', 'l1', 'elasticnet', None}, default='l2'
         ``alpha`` times ``w . w / 2``, ``|w|``, their mixture, or nothing. The L1 part is the cumulative
         truncated gradient [2]_: weights reach exact zeros.
@@ -99,15 +97,13 @@ default='squared_error'
     ----------
     .. [1] Bottou, "Stochastic Gradient Descent Tricks", Neural Networks: Tricks of the Trade, 2012.
     .. [2] Tsuruoka, Tsujii, Ananiadou, "Stochastic Gradient Descent Training for L1-regularized Log-linear
-    Models with
-       Cumulative Penalty", ACL 2009.
-    .. [3] Crammer, Dekel, Keshet, Shalev-Shwartz, Singer, "Online Passive-Aggressive Algorithms", JMLR 7,
-    2006.
+       Models with Cumulative Penalty", ACL 2009.
+    .. [3] Crammer, Dekel, Keshet, Shalev-Shwartz, Singer, "Online Passive-Aggressive Algorithms", JMLR 7, 2006.
 
     Examples
     --------
     >>> import numpy as np
-    >>> from fasttrain.stochastic_linear import SGDRegressor
+    >>> from fasttrain.linear_model import SGDRegressor
     >>> rng = np.random.default_rng(0)
     >>> X = rng.standard_normal((1000, 3))
     >>> y = X @ [1.0, 2.0, -1.0] + 0.5
