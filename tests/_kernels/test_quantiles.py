@@ -33,7 +33,7 @@ def columns(n, dtype):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("n", [1, 2, 3, 31, 33, 1000, 20_001])
+@pytest.mark.parametrize("n", [1, 2, 3, 31, 33, 1000, 20_001, 300_000])
 def test_quantiles_are_numpy_s(n, dtype):
     X = columns(n, dtype)
     with np.errstate(all="ignore"):
