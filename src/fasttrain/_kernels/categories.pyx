@@ -9,6 +9,7 @@ from libc.math cimport NAN
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcmp, memcpy, memset
 
+from fasttrain._kernels.signals cimport LOOK_EVERY, SLICE_VALUES, PyErr_CheckSignals, raise_signalled, signalled
 from fasttrain._kernels.threads cimport threads_for_work
 from fasttrain._kernels.types cimport STATUS_NO_MEMORY, STATUS_OK, real
 
@@ -80,32 +81,40 @@ cdef int one_hot_rows(
 def integer_range(const int64_t[:] x):
     """(smallest, largest) of a vector that has at least one value."""
     cdef Py_ssize_t i
+    cdef Py_ssize_t first, last
     cdef int64_t low = x[0], high = x[0]
-    with nogil:
-        for i in range(x.shape[0]):
-            low = x[i] if x[i] < low else low
-            high = x[i] if x[i] > high else high
+    for first in range(0, x.shape[0], SLICE_VALUES):
+        last = minimum(first + SLICE_VALUES, x.shape[0])
+        with nogil:
+            for i in range(first, last):
+                low = x[i] if x[i] < low else low
+                high = x[i] if x[i] > high else high
+        PyErr_CheckSignals()
     return low, high
 
 
 def count_integers(const int64_t[:] x, int64_t low, int64_t[::1] count_out):
     """Add how often each integer from ``low`` on occurs; every x lies within the counts."""
-    cdef Py_ssize_t i
-    with nogil:
-        for i in range(x.shape[0]):
-            count_out[x[i] - low] += 1
+    cdef Py_ssize_t i, first, last
+    for first in range(0, x.shape[0], SLICE_VALUES):
+        last = minimum(first + SLICE_VALUES, x.shape[0])
+        with nogil:
+            for i in range(first, last):
+                count_out[x[i] - low] += 1
+        PyErr_CheckSignals()
 
 
 def codes_of_integers(const int64_t[:] x, int64_t low, const int64_t[::1] table, code[:] code_out, int n_threads):
     """:c:func:`integer_codes` for Python. Returns how many values have no category."""
-    cdef Py_ssize_t unknown = 0
-    if x.shape[0] == 0:
-        return 0
-    with nogil:
-        integer_codes(
-            &x[0], x.shape[0], x.strides[0] // <Py_ssize_t> sizeof(int64_t), low, table.shape[0],
-            &table[0] if table.shape[0] else NULL, &code_out[0], code_out.strides[0] // <Py_ssize_t> sizeof(code),
-            &unknown, n_threads)
+    cdef Py_ssize_t unknown = 0, among = 0, first
+    for first in range(0, x.shape[0], SLICE_VALUES):
+        with nogil:
+            integer_codes(
+                &x[first], minimum(SLICE_VALUES, x.shape[0] - first), x.strides[0] // <Py_ssize_t> sizeof(int64_t),
+                low, table.shape[0], &table[0] if table.shape[0] else NULL, &code_out[first],
+                code_out.strides[0] // <Py_ssize_t> sizeof(code), &among, n_threads)
+        unknown += among
+        PyErr_CheckSignals()
     return unknown
 
 
@@ -116,29 +125,43 @@ def one_hot_sparse(
     if codes.shape[0] == 0 or codes.shape[1] == 0:
         indptr_out[:] = 0
         return 0
-    with nogil:
-        one_hot_rows(&codes[0, 0], codes.shape[0], codes.shape[1], &offsets[0], &indices_out[0],
-            &indptr_out[0], n_threads)
-    return indptr_out[codes.shape[0]]
+    cdef Py_ssize_t first, i, rows, step = max(<Py_ssize_t> 1, SLICE_VALUES // codes.shape[1])
+    cdef code written = 0
+    for first in range(0, codes.shape[0], step):
+        rows = minimum(step, codes.shape[0] - first)
+        with nogil:
+            one_hot_rows(&codes[first, 0], rows, codes.shape[1], &offsets[0], &indices_out[0] + written,
+                &indptr_out[first], n_threads)
+            for i in range(rows + 1 if written else 0):
+                indptr_out[first + i] += written
+        written = indptr_out[first + rows]
+        PyErr_CheckSignals()
+    return written
 
 
 def one_hot_dense(const code[:, ::1] codes, const code[::1] offsets, mark[:, ::1] out, double value=1):
     """Write ``value`` at the codes' places; ``out`` comes filled with what stands elsewhere."""
-    cdef Py_ssize_t i, j
-    with nogil:
-        for i in range(codes.shape[0]):
-            for j in range(codes.shape[1]):
-                if codes[i, j] >= 0:
-                    out[i, offsets[j] + codes[i, j]] = <mark> value
+    cdef Py_ssize_t i, j, first, last, step = max(<Py_ssize_t> 1, SLICE_VALUES // max(<Py_ssize_t> 1, codes.shape[1]))
+    for first in range(0, codes.shape[0], step):
+        last = minimum(first + step, codes.shape[0])
+        with nogil:
+            for i in range(first, last):
+                for j in range(codes.shape[1]):
+                    if codes[i, j] >= 0:
+                        out[i, offsets[j] + codes[i, j]] = <mark> value
+        PyErr_CheckSignals()
 
 
 def count_codes(const code[:] codes, int64_t[::1] count_out):
     """Add how often each code occurs; codes below 0 are skipped."""
-    cdef Py_ssize_t i
-    with nogil:
-        for i in range(codes.shape[0]):
-            if codes[i] >= 0:
-                count_out[codes[i]] += 1
+    cdef Py_ssize_t i, first, last
+    for first in range(0, codes.shape[0], SLICE_VALUES):
+        last = minimum(first + SLICE_VALUES, codes.shape[0])
+        with nogil:
+            for i in range(first, last):
+                if codes[i] >= 0:
+                    count_out[codes[i]] += 1
+        PyErr_CheckSignals()
 
 
 cdef void one_hot_columns_block(
@@ -163,29 +186,32 @@ def one_hot_columns(
 ):
     """Output column of each cell of a matrix of integers, by the tables of its columns laid end to end; -2 for a value
     outside its table. Returns whether anything below 0 came out."""
-    cdef Py_ssize_t b, n_rows = X.shape[0], n_cols = X.shape[1], n_blocks = (n_rows + ROW_BLOCK - 1) // ROW_BLOCK
+    cdef Py_ssize_t b, first, start_row, rows, n_rows = X.shape[0], n_cols = X.shape[1], n_blocks
     cdef Py_ssize_t row_stride = X.strides[0] // <Py_ssize_t> sizeof(int64_t)
     cdef Py_ssize_t col_stride = X.strides[1] // <Py_ssize_t> sizeof(int64_t)
-    cdef Py_ssize_t any_negative = 0
+    cdef Py_ssize_t any_negative = 0, step
     if n_rows == 0 or n_cols == 0:
         return False
-    n_threads = <int> minimum(threads_for_work(n_threads, <double> n_rows * n_cols, VALUES_PER_THREAD), n_blocks)
+    n_threads = threads_for_work(n_threads, <double> n_rows * n_cols, VALUES_PER_THREAD)
+    step = max(<Py_ssize_t> 1, SLICE_VALUES // (ROW_BLOCK * n_cols)) * n_threads * ROW_BLOCK
+    n_blocks = (minimum(step, n_rows) + ROW_BLOCK - 1) // ROW_BLOCK
     cdef Py_ssize_t* negative = <Py_ssize_t*> malloc(n_blocks * sizeof(Py_ssize_t))
     if negative == NULL:
         raise MemoryError("a kernel could not allocate its workspace")
-    with nogil:
-        if n_threads <= 1:
-            for b in range(n_blocks):
-                one_hot_columns_block(
-                    &X[0, 0] + b * ROW_BLOCK * row_stride, minimum(ROW_BLOCK, n_rows - b * ROW_BLOCK), n_cols,
-                    row_stride, col_stride, &low[0], &start[0], &tables[0], &out[b * ROW_BLOCK, 0], negative + b)
-        else:
-            for b in prange(n_blocks, schedule="dynamic", num_threads=n_threads):
-                one_hot_columns_block(
-                    &X[0, 0] + b * ROW_BLOCK * row_stride, minimum(ROW_BLOCK, n_rows - b * ROW_BLOCK), n_cols,
-                    row_stride, col_stride, &low[0], &start[0], &tables[0], &out[b * ROW_BLOCK, 0], negative + b)
-        for b in range(n_blocks):
-            any_negative |= negative[b]
+    try:
+        for first in range(0, n_rows, step):
+            rows = minimum(step, n_rows - first)
+            n_blocks = (rows + ROW_BLOCK - 1) // ROW_BLOCK
+            with nogil:
+                for b in prange(n_blocks, schedule="dynamic", num_threads=<int> minimum(n_threads, n_blocks)):
+                    start_row = first + b * ROW_BLOCK
+                    one_hot_columns_block(
+                        &X[0, 0] + start_row * row_stride, minimum(ROW_BLOCK, n_rows - start_row), n_cols, row_stride,
+                        col_stride, &low[0], &start[0], &tables[0], &out[0, 0] + start_row * n_cols, negative + b)
+                for b in range(n_blocks):
+                    any_negative |= negative[b]
+            PyErr_CheckSignals()
+    finally:
         free(negative)
     return any_negative != 0
 
@@ -247,10 +273,13 @@ def group_keys(const int64_t[:] keys, int64_t[::1] code_out, int64_t[::1] unique
     cdef Py_ssize_t i, place, n = keys.shape[0], limit = unique_out.shape[0]
     cdef key_map m
     cdef int status
-    cdef bint full = False
+    cdef bint full = False, interrupted = False
     with nogil:
         status = map_make(&m, 1024)
         for i in range(n if status == STATUS_OK else 0):
+            if i % LOOK_EVERY == LOOK_EVERY - 1 and signalled():
+                interrupted = True
+                break
             place = map_place(&m, keys[i])
             if m.codes[place] < 0:
                 if m.used == limit:
@@ -272,6 +301,8 @@ def group_keys(const int64_t[:] keys, int64_t[::1] code_out, int64_t[::1] unique
             free(m.codes)
     if status != STATUS_OK:
         raise MemoryError("a kernel could not allocate its workspace")
+    if interrupted:
+        raise_signalled()
     return -1 if full else m.used
 
 
@@ -280,6 +311,7 @@ def look_up_keys(const int64_t[:] keys, const int64_t[::1] known, int64_t[::1] c
     cdef Py_ssize_t i, place, size = 16
     cdef key_map m
     cdef int status
+    cdef bint interrupted = False
     while size < 2 * known.shape[0]:
         size *= 2
     with nogil:
@@ -290,23 +322,31 @@ def look_up_keys(const int64_t[:] keys, const int64_t[::1] known, int64_t[::1] c
                 m.keys[place] = known[i]
                 m.codes[place] = i
             for i in range(keys.shape[0]):
+                if i % LOOK_EVERY == LOOK_EVERY - 1 and signalled():
+                    interrupted = True
+                    break
                 code_out[i] = m.codes[map_place(&m, keys[i])]
             free(m.keys)
             free(m.codes)
     if status != STATUS_OK:
         raise MemoryError("a kernel could not allocate its workspace")
+    if interrupted:
+        raise_signalled()
 
 
 def keys_of_floats(const real[:] x, int64_t[::1] key_out):
     """Keys that are equal exactly where numbers are: NaN has one, and -0.0 has that of 0.0."""
-    cdef Py_ssize_t i
+    cdef Py_ssize_t i, first, last
     cdef double value
-    with nogil:
-        for i in range(x.shape[0]):
-            value = <double> x[i] + 0.0
-            if value != value:
-                value = NAN
-            memcpy(&key_out[i], &value, sizeof(double))
+    for first in range(0, x.shape[0], SLICE_VALUES):
+        last = minimum(first + SLICE_VALUES, x.shape[0])
+        with nogil:
+            for i in range(first, last):
+                value = <double> x[i] + 0.0
+                if value != value:
+                    value = NAN
+                memcpy(&key_out[i], &value, sizeof(double))
+        PyErr_CheckSignals()
 
 
 cdef inline uint64_t hash_cell(const char* cell, Py_ssize_t size) noexcept nogil:
@@ -324,7 +364,8 @@ cdef inline uint64_t hash_cell(const char* cell, Py_ssize_t size) noexcept nogil
 
 
 cdef int group_fixed_cells(
-    const char* cells, Py_ssize_t n, Py_ssize_t size, int64_t* code_out, int64_t* first_out, Py_ssize_t* n_found_out
+    const char* cells, Py_ssize_t n, Py_ssize_t size, int64_t* code_out, int64_t* first_out, Py_ssize_t* n_found_out,
+    bint* interrupted_out,
 ) noexcept nogil:
     """Codes of cells of ``size`` bytes in order of first appearance; ``first_out``: the row where each came first."""
     cdef Py_ssize_t i, k, n_slots = 1024, found = 0
@@ -339,6 +380,9 @@ cdef int group_fixed_cells(
         return STATUS_NO_MEMORY
     memset(slots, 0xFF, n_slots * sizeof(int64_t))
     for i in range(n):
+        if i % LOOK_EVERY == LOOK_EVERY - 1 and signalled():
+            interrupted_out[0] = True
+            break
         h = hash_cell(cells + i * size, size)
         slot = h & <uint64_t> (n_slots - 1)
         while slots[slot] >= 0:
@@ -385,9 +429,13 @@ def group_cells(const char[:, ::1] cells, int64_t[::1] code_out, int64_t[::1] fi
     are, or -1 without memory."""
     cdef Py_ssize_t found = 0
     cdef int status
+    cdef bint interrupted = False
     if cells.shape[0] == 0 or cells.shape[1] == 0:
         return 0
     with nogil:
         status = group_fixed_cells(
-            &cells[0, 0], cells.shape[0], cells.shape[1], &code_out[0], &first_out[0], &found)
+            &cells[0, 0], cells.shape[0], cells.shape[1], &code_out[0], &first_out[0], &found,
+            &interrupted)
+    if interrupted:
+        raise_signalled()
     return found if status == STATUS_OK else -1

@@ -16,6 +16,7 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
 from fasttrain._kernels.primitives cimport ops_f32, ops_f64
+from fasttrain._kernels.signals cimport SLICE_VALUES, PyErr_CheckSignals
 from fasttrain._kernels.threads cimport threads_for_work
 from fasttrain._kernels.types cimport STATUS_NO_MEMORY, STATUS_OK, real
 
@@ -188,6 +189,46 @@ cdef int chunk_moments(
     return STATUS_OK
 
 
+cdef int moments_of_chunks(
+    const real* x, Py_ssize_t n_rows, Py_ssize_t n_cols, Py_ssize_t row_stride, Py_ssize_t col_stride,
+    const double* weights, const blocking* p, Py_ssize_t first, Py_ssize_t last, double* partial, int n_threads,
+) noexcept nogil:
+    """Weights, origins, means and squares of chunks ``first`` to ``last``, at their places in ``partial``."""
+    cdef Py_ssize_t c, size = p.n_chunks * n_cols
+    cdef int failed = 0
+    n_threads = <int> minimum(n_threads, last - first)
+    if n_threads <= 1:
+        for c in range(first, last):
+            failed += chunk_moments(
+                x, n_rows, n_cols, row_stride, col_stride, weights, p, c,
+                partial + c * n_cols, partial + size + c * n_cols, partial + 2 * size + c * n_cols,
+                partial + 3 * size + c * n_cols)
+    else:
+        for c in prange(first, last, schedule="dynamic", num_threads=n_threads):
+            failed += chunk_moments(
+                x, n_rows, n_cols, row_stride, col_stride, weights, p, c,
+                partial + c * n_cols, partial + size + c * n_cols, partial + 2 * size + c * n_cols,
+                partial + 3 * size + c * n_cols)
+    return STATUS_NO_MEMORY if failed else STATUS_OK
+
+
+cdef void merge_chunks(
+    const double* partial, Py_ssize_t n_chunks, Py_ssize_t n_cols, double* origin, double* weight_out, double* mean_out,
+    double* squares_out,
+) noexcept nogil:
+    cdef Py_ssize_t c, j, size = n_chunks * n_cols
+    memset(weight_out, 0, n_cols * sizeof(double))
+    memset(mean_out, 0, n_cols * sizeof(double))
+    memset(squares_out, 0, n_cols * sizeof(double))
+    for c in range(n_chunks):
+        for j in range(n_cols):
+            merge(partial[c * n_cols + j], partial[size + c * n_cols + j], partial[2 * size + c * n_cols + j],
+                  partial[3 * size + c * n_cols + j], weight_out + j, origin + j, mean_out + j, squares_out + j)
+    for j in range(n_cols):
+        if weight_out[j] != 0:
+            mean_out[j] += origin[j]
+
+
 cdef int column_moments(
     const real* x, Py_ssize_t n_rows, Py_ssize_t n_cols, Py_ssize_t row_stride, Py_ssize_t col_stride,
     const double* weights, double* weight_out, double* mean_out, double* squares_out, int n_threads,
@@ -197,42 +238,17 @@ cdef int column_moments(
     A column with nothing present gets weight 0 and mean 0. An infinity shows as a mean that is not finite.
     """
     cdef blocking p = plan(n_rows, n_cols, row_stride, col_stride)
-    cdef Py_ssize_t c, j, size = p.n_chunks * n_cols
-    cdef int status = STATUS_OK, failed = 0
+    cdef int status
     if n_cols == 0:
         return STATUS_OK
-    memset(weight_out, 0, n_cols * sizeof(double))
-    memset(mean_out, 0, n_cols * sizeof(double))
-    memset(squares_out, 0, n_cols * sizeof(double))
-    if n_rows == 0:
-        return STATUS_OK
-    n_threads = <int> minimum(threads_for_work(n_threads, <double> n_rows * n_cols, VALUES_PER_THREAD), p.n_chunks)
-    cdef double* partial = <double*> malloc((4 * size + n_cols) * sizeof(double))
+    n_threads = threads_for_work(n_threads, <double> n_rows * n_cols, VALUES_PER_THREAD)
+    cdef double* partial = <double*> malloc((4 * p.n_chunks + 1) * n_cols * sizeof(double))
     if partial == NULL:
         return STATUS_NO_MEMORY
-    if n_threads == 1:
-        for c in range(p.n_chunks):
-            failed += chunk_moments(
-                x, n_rows, n_cols, row_stride, col_stride, weights, &p, c,
-                partial + c * n_cols, partial + size + c * n_cols, partial + 2 * size + c * n_cols,
-                partial + 3 * size + c * n_cols)
-    else:
-        for c in prange(p.n_chunks, schedule="dynamic", num_threads=n_threads):
-            failed += chunk_moments(
-                x, n_rows, n_cols, row_stride, col_stride, weights, &p, c,
-                partial + c * n_cols, partial + size + c * n_cols, partial + 2 * size + c * n_cols,
-                partial + 3 * size + c * n_cols)
-    cdef double* origin = partial + 4 * size
-    if failed:
-        status = STATUS_NO_MEMORY
-    else:
-        for c in range(p.n_chunks):
-            for j in range(n_cols):
-                merge(partial[c * n_cols + j], partial[size + c * n_cols + j], partial[2 * size + c * n_cols + j],
-                      partial[3 * size + c * n_cols + j], weight_out + j, origin + j, mean_out + j, squares_out + j)
-        for j in range(n_cols):
-            if weight_out[j] != 0:
-                mean_out[j] += origin[j]
+    status = moments_of_chunks(
+        x, n_rows, n_cols, row_stride, col_stride, weights, &p, 0, p.n_chunks, partial, n_threads)
+    if status == STATUS_OK:
+        merge_chunks(partial, p.n_chunks, n_cols, partial + 4 * p.n_chunks * n_cols, weight_out, mean_out, squares_out)
     free(partial)
     return status
 
@@ -431,33 +447,65 @@ def moments(
     const real[:, :] X, const double[::1] weights, double[::1] weight_out, double[::1] mean_out,
     double[::1] squares_out, int n_threads,
 ):
-    """:c:func:`column_moments` for Python; strides must be whole elements. Returns the status."""
-    cdef Py_ssize_t n_rows = X.shape[0], n_cols = X.shape[1]
+    """:c:func:`column_moments` for Python, with looks for signals; strides must be whole elements. Returns the status."""
+    cdef Py_ssize_t n_rows = X.shape[0], n_cols = X.shape[1], first, step
+    cdef Py_ssize_t row_stride = X.strides[0] // <Py_ssize_t> sizeof(real)
+    cdef Py_ssize_t col_stride = X.strides[1] // <Py_ssize_t> sizeof(real)
     cdef const double* w = NULL
+    cdef double* partial
+    cdef int status = STATUS_OK
+    cdef blocking p
     if weights is not None and weights.shape[0] > 0:
         w = &weights[0]
     if n_rows == 0 or n_cols == 0:
         return STATUS_OK
-    cdef int status
-    with nogil:
-        status = column_moments(
-            &X[0, 0], n_rows, n_cols, X.strides[0] // <Py_ssize_t> sizeof(real),
-            X.strides[1] // <Py_ssize_t> sizeof(real),
-            w, &weight_out[0], &mean_out[0], &squares_out[0], n_threads)
+    p = plan(n_rows, n_cols, row_stride, col_stride)
+    n_threads = threads_for_work(n_threads, <double> n_rows * n_cols, VALUES_PER_THREAD)
+    step = max(<Py_ssize_t> n_threads, 2 * SLICE_VALUES // max(<Py_ssize_t> 1, p.chunk_blocks * p.block_rows * n_cols))
+    partial = <double*> malloc((4 * p.n_chunks + 1) * n_cols * sizeof(double))
+    if partial == NULL:
+        return STATUS_NO_MEMORY
+    try:
+        for first in range(0, p.n_chunks, step):
+            with nogil:
+                status |= moments_of_chunks(
+                    &X[0, 0], n_rows, n_cols, row_stride, col_stride, w, &p, first, minimum(first + step, p.n_chunks),
+                    partial, n_threads)
+            PyErr_CheckSignals()
+        if status == STATUS_OK:
+            merge_chunks(partial, p.n_chunks, n_cols, partial + 4 * p.n_chunks * n_cols, &weight_out[0], &mean_out[0],
+                         &squares_out[0])
+    finally:
+        free(partial)
     return status
 
 
 def extremes(const real[:, :] X, real[::1] min_out, real[::1] max_out, int n_threads):
-    """:c:func:`column_extremes` for Python. Returns the status."""
-    cdef Py_ssize_t n_rows = X.shape[0], n_cols = X.shape[1]
-    cdef int status
+    """:c:func:`column_extremes` for Python, with looks for signals. Returns the status."""
+    cdef Py_ssize_t n_rows = X.shape[0], n_cols = X.shape[1], first, j
+    cdef int status = STATUS_OK
+    cdef real* part
     if n_rows == 0 or n_cols == 0:
         return STATUS_OK
-    with nogil:
-        status = column_extremes(
-            &X[0, 0], n_rows, n_cols, X.strides[0] // <Py_ssize_t> sizeof(real),
-            X.strides[1] // <Py_ssize_t> sizeof(real),
-            &min_out[0], &max_out[0], n_threads)
+    cdef Py_ssize_t step = max(<Py_ssize_t> 1, 2 * SLICE_VALUES // n_cols)
+    part = <real*> malloc(2 * n_cols * sizeof(real))
+    if part == NULL:
+        return STATUS_NO_MEMORY
+    for j in range(n_cols):
+        min_out[j] = <real> INFINITY
+        max_out[j] = <real> -INFINITY
+    try:
+        for first in range(0, n_rows, step):
+            with nogil:
+                status |= column_extremes(
+                    &X[first, 0], minimum(step, n_rows - first), n_cols, X.strides[0] // <Py_ssize_t> sizeof(real),
+                    X.strides[1] // <Py_ssize_t> sizeof(real), part, part + n_cols, n_threads)
+                for j in range(n_cols):
+                    min_out[j] = part[j] if part[j] < min_out[j] else min_out[j]
+                    max_out[j] = part[n_cols + j] if part[n_cols + j] > max_out[j] else max_out[j]
+            PyErr_CheckSignals()
+    finally:
+        free(part)
     return status
 
 
@@ -465,16 +513,19 @@ def scale(
     const real[:, :] X, const real[::1] a, const real[::1] b, double low, double high, int map, real[:, :] out,
     int n_threads,
 ):
-    """:c:func:`scale_columns` for Python. Returns (status, whether X holds an infinity)."""
-    cdef Py_ssize_t n_rows = X.shape[0], n_cols = X.shape[1]
-    cdef int status, infinite = 0
+    """:c:func:`scale_columns` for Python, with looks for signals. Returns (status, whether X holds an infinity)."""
+    cdef Py_ssize_t n_rows = X.shape[0], n_cols = X.shape[1], first
+    cdef int status = STATUS_OK, among = 0, infinite = 0
     if n_rows == 0 or n_cols == 0:
         return STATUS_OK, False
-    with nogil:
-        status = scale_columns(
-            &X[0, 0], n_rows, n_cols, X.strides[0] // <Py_ssize_t> sizeof(real),
-            X.strides[1] // <Py_ssize_t> sizeof(real),
-            &a[0], &b[0], <real> low, <real> high, map,
-            &out[0, 0], out.strides[0] // <Py_ssize_t> sizeof(real), out.strides[1] // <Py_ssize_t> sizeof(real),
-            &infinite, n_threads)
+    cdef Py_ssize_t step = max(<Py_ssize_t> 1, SLICE_VALUES // n_cols)
+    for first in range(0, n_rows, step):
+        with nogil:
+            status |= scale_columns(
+                &X[first, 0], minimum(step, n_rows - first), n_cols, X.strides[0] // <Py_ssize_t> sizeof(real),
+                X.strides[1] // <Py_ssize_t> sizeof(real), &a[0], &b[0], <real> low, <real> high, map,
+                &out[first, 0], out.strides[0] // <Py_ssize_t> sizeof(real),
+                out.strides[1] // <Py_ssize_t> sizeof(real), &among, n_threads)
+        infinite |= among
+        PyErr_CheckSignals()
     return status, bool(infinite)

@@ -9,6 +9,8 @@ from cpython.object cimport PyObject
 from cpython.unicode cimport PyUnicode_CheckExact
 from libc.stdint cimport int64_t, uintptr_t
 
+from fasttrain._kernels.signals cimport LOOK_EVERY, PyErr_CheckSignals
+
 cdef extern from *:
     """
     #define ft_prefetch(address) __builtin_prefetch(address)
@@ -76,6 +78,8 @@ cdef bint codes_of_buffer(Py_buffer* view, dict table, int64_t[:] code_out, bint
         if known >= next_code:
             next_code = known + 1
     for i in range(n):
+        if i % LOOK_EVERY == LOOK_EVERY - 1:
+            PyErr_CheckSignals()
         value = <object> (<PyObject**> (<char*> view.buf + i * stride))[0]
         slot = ((<uintptr_t> <PyObject*> value) >> 4) & (CACHE_SIZE - 1)
         if cached_value[slot] == <PyObject*> value:

@@ -12,11 +12,9 @@ from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memmove, memset
 
+from fasttrain._kernels.signals cimport SLICE_VALUES, PyErr_CheckSignals
 from fasttrain._kernels.threads cimport threads_for_work
 from fasttrain._kernels.types cimport STATUS_NO_MEMORY, STATUS_OK, real
-
-cdef extern from "Python.h":
-    int PyErr_CheckSignals() except -1
 
 cdef extern from *:
     """
@@ -32,7 +30,6 @@ cdef enum:
     FEW = 1 << 19         # values of a bucket that are put together rather than counted once more
     SHORT = 1 << 18       # rows of which a group of columns is put together at once, as one thread's work
     BLOCK_ROWS = 256
-    SLICE_VALUES = 1 << 22   # between two looks for signals: some 20 ms
 
 cdef double VALUES_PER_THREAD = 20_000.0
 

@@ -7,10 +7,11 @@ NaN and -0.0 equals 0.0, because cells are compared by canonical bits.
 
 from cython.parallel cimport prange
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
-from libc.stdlib cimport free, malloc
+from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 
 from fasttrain._kernels.primitives cimport ops_f32, ops_f64
+from fasttrain._kernels.signals cimport SLICE_VALUES, PyErr_CheckSignals
 from fasttrain._kernels.threads cimport threads_for_work
 from fasttrain._kernels.types cimport STATUS_NO_MEMORY, STATUS_OK, real
 
@@ -200,57 +201,102 @@ cdef int mark_part(
     return STATUS_OK
 
 
+# Rows dealt by the top bits of their hash into parts.
+cdef struct deal:
+    uint64_t* hashes
+    entry* entries
+    Py_ssize_t* starts      # of the parts among the entries, one place late until all rows are dealt
+    Py_ssize_t n_parts
+    int bits
+
+
+cdef void end_deal(deal* d) noexcept nogil:
+    free(d.hashes)
+    free(d.entries)
+    free(d.starts)
+
+
+cdef int begin_deal(deal* d, Py_ssize_t n_rows) noexcept nogil:
+    d.bits = 0
+    while d.bits < MAX_PART_BITS and (n_rows >> d.bits) > PART_ROWS:
+        d.bits += 1
+    d.n_parts = <Py_ssize_t> 1 << d.bits
+    d.hashes = <uint64_t*> malloc((n_rows + 1) * sizeof(uint64_t))
+    d.entries = <entry*> malloc((n_rows + 1) * sizeof(entry))
+    d.starts = <Py_ssize_t*> calloc(d.n_parts + 2, sizeof(Py_ssize_t))
+    if d.hashes == NULL or d.entries == NULL or d.starts == NULL:
+        end_deal(d)
+        return STATUS_NO_MEMORY
+    return STATUS_OK
+
+
+cdef void count_parts(
+    deal* d, const cell* x, Py_ssize_t first, Py_ssize_t rows, Py_ssize_t n_cols, Py_ssize_t row_stride,
+    Py_ssize_t col_stride, int n_threads,
+) noexcept nogil:
+    """Hashes of some rows, and how many of them belong to each part."""
+    cdef Py_ssize_t b, i, n_blocks = (rows + ROW_BLOCK - 1) // ROW_BLOCK
+    n_threads = <int> minimum(n_threads, n_blocks)
+    x += first * row_stride
+    if n_threads <= 1:
+        hash_rows(x, rows, n_cols, row_stride, col_stride, d.hashes + first)
+    else:
+        for b in prange(n_blocks, schedule="dynamic", num_threads=n_threads):
+            hash_rows(x + b * ROW_BLOCK * row_stride, minimum(ROW_BLOCK, rows - b * ROW_BLOCK), n_cols, row_stride,
+                      col_stride, d.hashes + first + b * ROW_BLOCK)
+    for i in range(first, first + rows):
+        d.starts[((d.hashes[i] >> 32) >> (32 - d.bits)) + 2] += 1
+
+
+cdef void sum_parts(deal* d) noexcept nogil:
+    cdef Py_ssize_t part
+    for part in range(d.n_parts):
+        d.starts[part + 2] += d.starts[part + 1]
+
+
+cdef void deal_rows(deal* d, Py_ssize_t first, Py_ssize_t last) noexcept nogil:
+    cdef Py_ssize_t i, part
+    for i in range(first, last):
+        part = <Py_ssize_t> ((d.hashes[i] >> 32) >> (32 - d.bits)) + 1
+        d.entries[d.starts[part]].hash = d.hashes[i]
+        d.entries[d.starts[part]].row = i
+        d.starts[part] += 1
+
+
+cdef int mark_parts(
+    const deal* d, const cell* x, Py_ssize_t n_cols, Py_ssize_t row_stride, Py_ssize_t col_stride, Py_ssize_t first,
+    Py_ssize_t last, int keep, uint8_t* mask_out, int n_threads,
+) noexcept nogil:
+    cdef Py_ssize_t part
+    cdef int failed = 0
+    n_threads = <int> minimum(n_threads, last - first)
+    if n_threads <= 1:
+        for part in range(first, last):
+            failed += mark_part(x, n_cols, row_stride, col_stride, d.entries + d.starts[part],
+                                d.starts[part + 1] - d.starts[part], keep, mask_out)
+    else:
+        for part in prange(first, last, schedule="dynamic", num_threads=n_threads):
+            failed += mark_part(x, n_cols, row_stride, col_stride, d.entries + d.starts[part],
+                                d.starts[part + 1] - d.starts[part], keep, mask_out)
+    return STATUS_NO_MEMORY if failed else STATUS_OK
+
+
 cdef int mark_duplicates(
     const cell* x, Py_ssize_t n_rows, Py_ssize_t n_cols, Py_ssize_t row_stride, Py_ssize_t col_stride,
     int keep, uint8_t* mask_out, int n_threads,
 ) noexcept nogil:
     """mask_out[i] = 1 where row i equals another row and is not the one to keep."""
-    cdef Py_ssize_t b, i, part, n_blocks = (n_rows + ROW_BLOCK - 1) // ROW_BLOCK
-    cdef int bits = 0, failed = 0
-    while bits < MAX_PART_BITS and (n_rows >> bits) > PART_ROWS:
-        bits += 1
-    cdef Py_ssize_t n_parts = <Py_ssize_t> 1 << bits
-    n_threads = <int> minimum(threads_for_work(n_threads, <double> n_rows * (n_cols + 8), CELLS_PER_THREAD), n_blocks)
-    cdef uint64_t* hashes = <uint64_t*> malloc((n_rows + 1) * sizeof(uint64_t))
-    cdef entry* entries = <entry*> malloc((n_rows + 1) * sizeof(entry))
-    cdef Py_ssize_t* starts = <Py_ssize_t*> malloc((n_parts + 2) * sizeof(Py_ssize_t))
-    if hashes == NULL or entries == NULL or starts == NULL:
-        free(hashes)
-        free(entries)
-        free(starts)
-        return STATUS_NO_MEMORY
-    if n_threads <= 1:
-        for b in range(n_blocks):
-            hash_rows(x + b * ROW_BLOCK * row_stride, minimum(ROW_BLOCK, n_rows - b * ROW_BLOCK), n_cols, row_stride,
-                      col_stride, hashes + b * ROW_BLOCK)
-    else:
-        for b in prange(n_blocks, schedule="dynamic", num_threads=n_threads):
-            hash_rows(x + b * ROW_BLOCK * row_stride, minimum(ROW_BLOCK, n_rows - b * ROW_BLOCK), n_cols, row_stride,
-                      col_stride, hashes + b * ROW_BLOCK)
-    memset(starts, 0, (n_parts + 2) * sizeof(Py_ssize_t))
-    for i in range(n_rows):
-        starts[((hashes[i] >> 32) >> (32 - bits)) + 2] += 1
-    for part in range(n_parts):
-        starts[part + 2] += starts[part + 1]
-    for i in range(n_rows):
-        part = <Py_ssize_t> ((hashes[i] >> 32) >> (32 - bits)) + 1
-        entries[starts[part]].hash = hashes[i]
-        entries[starts[part]].row = i
-        starts[part] += 1
-    if n_threads <= 1:
-        for part in range(n_parts):
-            failed += mark_part(x, n_cols, row_stride, col_stride, entries + starts[part],
-                starts[part + 1] - starts[part],
-                                keep, mask_out)
-    else:
-        for part in prange(n_parts, schedule="dynamic", num_threads=n_threads):
-            failed += mark_part(x, n_cols, row_stride, col_stride, entries + starts[part],
-                starts[part + 1] - starts[part],
-                                keep, mask_out)
-    free(hashes)
-    free(entries)
-    free(starts)
-    return STATUS_NO_MEMORY if failed else STATUS_OK
+    cdef deal d
+    cdef int status = begin_deal(&d, n_rows)
+    if status != STATUS_OK:
+        return status
+    n_threads = threads_for_work(n_threads, <double> n_rows * (n_cols + 8), CELLS_PER_THREAD)
+    count_parts(&d, x, 0, n_rows, n_cols, row_stride, col_stride, n_threads)
+    sum_parts(&d)
+    deal_rows(&d, 0, n_rows)
+    status = mark_parts(&d, x, n_cols, row_stride, col_stride, 0, d.n_parts, keep, mask_out, n_threads)
+    end_deal(&d)
+    return status
 
 
 def missing(const real[:, :] X, int[::1] count_out, int n_threads):
@@ -278,17 +324,43 @@ def outside(const real[:, :] X, const double[::1] low, const double[::1] high, i
 
 
 def duplicates(const cell[:, :] X, int keep, uint8_t[::1] mask_out, int n_threads):
-    """Mark rows of ``X`` that repeat another one (``keep``: 0 first, 1 last, 2 none). Returns the status."""
-    cdef int status
-    if X.shape[0] == 0:
+    """Mark rows of ``X`` that repeat another one (``keep``: 0 first, 1 last, 2 none), with looks for signals. Returns
+    the status."""
+    cdef int status = STATUS_OK
+    cdef Py_ssize_t n_rows = X.shape[0], n_cols = X.shape[1], first, step
+    cdef Py_ssize_t row_stride = X.strides[0] // <Py_ssize_t> sizeof(cell)
+    cdef Py_ssize_t col_stride = X.strides[1] // <Py_ssize_t> sizeof(cell)
+    cdef deal d
+    if n_rows == 0:
         return STATUS_OK
-    if X.shape[1] == 0:
+    if n_cols == 0:
         mask_out[:] = 0
         return STATUS_OK
-    with nogil:
-        status = mark_duplicates(
-            &X[0, 0], X.shape[0], X.shape[1], X.strides[0] // <Py_ssize_t> sizeof(cell),
-            X.strides[1] // <Py_ssize_t> sizeof(cell), keep, &mask_out[0], n_threads)
+    if begin_deal(&d, n_rows) != STATUS_OK:
+        return STATUS_NO_MEMORY
+    n_threads = threads_for_work(n_threads, <double> n_rows * (n_cols + 8), CELLS_PER_THREAD)
+    try:
+        step = max(<Py_ssize_t> 1, SLICE_VALUES // (n_cols + 8))
+        for first in range(0, n_rows, step):
+            with nogil:
+                count_parts(&d, &X[0, 0], first, minimum(step, n_rows - first), n_cols, row_stride, col_stride,
+                            n_threads)
+            PyErr_CheckSignals()
+        sum_parts(&d)
+        # Where a row goes is a cache miss.
+        step = SLICE_VALUES // 8
+        for first in range(0, n_rows, step):
+            with nogil:
+                deal_rows(&d, first, minimum(first + step, n_rows))
+            PyErr_CheckSignals()
+        step = max(<Py_ssize_t> n_threads, SLICE_VALUES // 4 * d.n_parts // (n_rows * (n_cols + 8)))
+        for first in range(0, d.n_parts, step):
+            with nogil:
+                status |= mark_parts(&d, &X[0, 0], n_cols, row_stride, col_stride, first,
+                                     minimum(first + step, d.n_parts), keep, &mask_out[0], n_threads)
+            PyErr_CheckSignals()
+    finally:
+        end_deal(&d)
     return status
 
 

@@ -26,11 +26,9 @@ from fasttrain._kernels.primitives cimport (
     FT_LOSS_squared_hinge,
     active_isa,
 )
+from fasttrain._kernels.signals cimport PyErr_CheckSignals
 from fasttrain._kernels.threads cimport threads_for_work
 from fasttrain._kernels.types cimport STATUS_OK
-
-cdef extern from "Python.h":
-    int PyErr_CheckSignals() except -1
 
 cdef extern from "stdlib.h" nogil:
     int posix_memalign(void** memory, size_t alignment, size_t size)

@@ -22,14 +22,12 @@ from fasttrain._kernels.primitives cimport (
     FT_LOSS_softmax_crossentropy, FT_UPDATE_adam, FT_UPDATE_nadam, all_finite, axpy, ft_update, lanes, loss_span,
     panel_width, rows_panel, softmax_loss, sum_squares, update_span,
 )
+from fasttrain._kernels.signals cimport PyErr_CheckSignals
 from fasttrain._kernels.types cimport real
 from fasttrain._kernels.updates cimport adam_moments, nadam_moments, update_init, velocity_rate
 
 from fasttrain._kernels import losses as _losses
 from fasttrain._kernels import updates as _updates
-
-cdef extern from "Python.h":
-    int PyErr_CheckSignals() except -1
 
 cdef extern from "clock.h" nogil:
     double ft_seconds() noexcept
