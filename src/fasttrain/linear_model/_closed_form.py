@@ -7,6 +7,44 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from fasttrain._core.checks import check_flag, check_real
 from fasttrain._estimators.fitted import set_fitted
 
+# Values that LAPACK and products are given at once: Ctrl-C is heard between two slices.
+SLICE_VALUES = 1 << 21
+
+
+def row_slices(X):
+    """Slices of rows, each at least as tall as X is wide."""
+    step = max(X.shape[1], SLICE_VALUES // max(1, X.shape[1]))
+    return [slice(first, first + step) for first in range(0, len(X), step)]
+
+
+def triangular_factor(X, mean):
+    """R of ``X - mean = Q R`` of shape (min(n_samples, n_features), n_features), by slices of rows.
+
+    The R of a slice stands for its rows in that of the whole (Demmel, Grigori, Hoemmen, Langou,
+    "Communication-optimal Parallel and Sequential QR and LU Factorizations", SIAM J. Sci. Comput. 34.1, 2012).
+    """
+    R = np.empty((0, X.shape[1]))
+    for rows in row_slices(X):
+        R = np.linalg.qr(np.concatenate([R, X[rows] - mean]), mode="r")
+    return R
+
+
+def singular_values(X, mean):
+    """s and V^T of ``X - mean = U diag(s) V^T``."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        try:
+            _, s, Vt = np.linalg.svd(triangular_factor(X, mean), full_matrices=False)
+        except np.linalg.LinAlgError:
+            s = np.array([np.inf])
+        if not np.isfinite(s**2).all():
+            raise ValueError(
+                "X must hold numbers whose squares can be summed: scale the features, for instance with StandardScaler")
+    return s, Vt
+
+
+def by_slices(function, X):
+    """``function`` of each slice of rows, put together."""
+    return np.concatenate([function(X[rows]) for rows in row_slices(X)])
 
 
 class LinearRegressorCV(RegressorMixin, BaseEstimator):
@@ -21,7 +59,7 @@ class LinearRegressorCV(RegressorMixin, BaseEstimator):
 
         y_i - prediction_i = (y_i - fitted_i) / (1 - h_ii)
 
-    so one singular value decomposition serves all rows and all strengths.
+    so one singular value decomposition, of the triangular factor of X, serves all rows and all strengths.
 
     Parameters
     ----------
@@ -95,20 +133,23 @@ class LinearRegressorCV(RegressorMixin, BaseEstimator):
         n = len(X)
         x_mean = X.mean(axis=0) if self.fit_intercept else np.zeros(X.shape[1])
         y_mean = targets.mean(axis=0) if self.fit_intercept else np.zeros(targets.shape[1])
-        try:
-            U, s, Vt = np.linalg.svd(X - x_mean, full_matrices=False)
-        except np.linalg.LinAlgError as error:
-            raise ValueError(f"X must hold numbers whose squares can be summed, scale the features: {error}") from None
-        rotated = U.T @ (targets - y_mean)
-        squares, leverage = U**2, 1.0 / n if self.fit_intercept else 0.0
+        s, Vt = singular_values(X, x_mean)
+        # U s: it is never divided by s, so columns that are nearly dependent do no harm.
+        rotated = by_slices(lambda rows: (rows - x_mean) @ Vt.T, X)
+        moments = sum(rotated[rows].T @ (targets[rows] - y_mean) for rows in row_slices(X))
+        leverage = 1.0 / n if self.fit_intercept else 0.0
         errors = []
         for alpha in alphas:
-            share = s**2 / (s**2 + (n - 1) * alpha)
-            fitted = U @ (share[:, None] * rotated) + y_mean
-            errors.append((targets - fitted) / (1.0 - leverage - squares @ share)[:, None])
+            ridge = 1.0 / (s**2 + (n - 1) * alpha)
+            solution = ridge[:, None] * moments
+            errors.append(np.concatenate([
+                (targets[rows] - rotated[rows] @ solution - y_mean)
+                / (1.0 - leverage - rotated[rows] ** 2 @ ridge)[:, None]
+                for rows in row_slices(X)
+            ]))
         scores = np.array([-np.mean(error**2) for error in errors])
         best = int(np.argmax(scores))
-        coef = ((s / (s**2 + n * alphas[best]))[:, None] * rotated).T @ Vt
+        coef = (moments / (s**2 + n * alphas[best])[:, None]).T @ Vt
         intercept = y_mean - coef @ x_mean
         predictions = targets - errors[best]
         if y.ndim == 1:
