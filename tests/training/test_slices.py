@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
+from fasttrain._core import slices as core
 from fasttrain._kernels.network import Network
-from fasttrain._tables import frames
 from fasttrain.preprocessing import drop_missing
 from fasttrain.training import engine
 
@@ -57,7 +57,7 @@ def test_missing_rows(cells, options, monkeypatch):
     table = table.mask(rng.random(table.shape) < 0.3)
     expected = drop_missing(table, **options)
     of_array = drop_missing(table.to_numpy(), **{k: v for k, v in options.items() if k != "subset"})
-    monkeypatch.setattr(frames, "SLICE_CELLS", cells)
+    monkeypatch.setattr(core, "SLICE_CELLS", cells)
     pd.testing.assert_frame_equal(drop_missing(table, **options), expected)
     found = drop_missing(table.to_numpy(), **{k: v for k, v in options.items() if k != "subset"})
     assert found.tobytes() == of_array.tobytes()

@@ -6,14 +6,13 @@ import numpy as np
 from scipy.sparse import issparse
 
 from fasttrain._core.checks import check_same_length, raise_for_status
+from fasttrain._core.slices import slices
 from fasttrain._kernels import objects, rows
 from fasttrain._kernels.threads import get_num_threads
 from fasttrain._tables.categories import coded_column, group_strings
 from fasttrain._tables.kinds import element_strided, is_framed, is_pandas, is_polars
 
 WORDS = {1: np.uint8, 4: np.uint32, 8: np.uint64}
-# Cells that a call of a kernel walks, so that Ctrl-C is heard between two: some 30 ms of reading and writing.
-SLICE_CELLS = 1 << 24
 KEEP = {"first": 0, "last": 1, False: 2, "none": 2}
 
 
@@ -61,9 +60,7 @@ def take_array(array, at):
     plain = array.dtype.kind in "iufb" and array.size
     if plain and array.flags.c_contiguous:
         out = np.empty((at.size, array.shape[1]), dtype=array.dtype)
-        step = max(1, SLICE_CELLS // max(1, array.shape[1]))
-        for first in range(0, at.size if out.size else 0, step):
-            part = slice(first, first + step)
+        for part in slices(at.size if out.size else 0, array.shape[1]):
             rows.take(array.view(np.int8), at[part], out[part].view(np.int8), get_num_threads())
         return out
     if plain and array.flags.f_contiguous and array.itemsize in WORDS:
@@ -353,9 +350,7 @@ def duplicate_mask(cells, keep):
 def missing_counts(block, counts=None):
     """How many NaN each row of a float matrix holds, added to ``counts`` where that is given."""
     counts = np.zeros(block.shape[0], dtype=np.int32) if counts is None else counts
-    step = max(1, SLICE_CELLS // max(1, block.shape[1]))
-    for first in range(0, block.shape[0], step):
-        part = slice(first, first + step)
+    for part in slices(*block.shape):
         raise_for_status(rows.missing(block[part], counts[part], get_num_threads()))
     return counts
 
@@ -375,9 +370,7 @@ def take_present(X, most, absent):
     """(rows with at most ``most`` missing values and not ``absent``, mask of them), in one pass over X."""
     keep = np.ones(X.shape[0], dtype=np.uint8) if absent is None else (~absent).view(np.uint8)
     out, n = np.empty(X.shape, dtype=X.dtype), 0
-    step = max(1, SLICE_CELLS // max(1, X.shape[1]))
-    for first in range(0, X.shape[0], step):
-        part = slice(first, first + step)
+    for part in slices(*X.shape):
         n += rows.take_present(X[part], most, keep[part], out[n:n + len(X[part])])
     out.resize((n, X.shape[1]), refcheck=False)
     return out, keep.view(bool)

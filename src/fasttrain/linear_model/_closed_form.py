@@ -5,16 +5,16 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fasttrain._core.checks import check_flag, check_real
+from fasttrain._core.slices import by_slices, slices
 from fasttrain._estimators.fitted import set_fitted
 
 # Values that LAPACK and products are given at once: Ctrl-C is heard between two slices.
-SLICE_VALUES = 1 << 21
+SLICE_VALUES = 1 << 18
 
 
 def row_slices(X):
     """Slices of rows, each at least as tall as X is wide."""
-    step = max(X.shape[1], SLICE_VALUES // max(1, X.shape[1]))
-    return [slice(first, first + step) for first in range(0, len(X), step)]
+    return slices(*X.shape, SLICE_VALUES, X.shape[1])
 
 
 def triangular_factor(X, mean):
@@ -40,11 +40,6 @@ def singular_values(X, mean):
             raise ValueError(
                 "X must hold numbers whose squares can be summed: scale the features, for instance with StandardScaler")
     return s, Vt
-
-
-def by_slices(function, X):
-    """``function`` of each slice of rows, put together."""
-    return np.concatenate([function(X[rows]) for rows in row_slices(X)])
 
 
 class LinearRegressorCV(RegressorMixin, BaseEstimator):
@@ -135,7 +130,7 @@ class LinearRegressorCV(RegressorMixin, BaseEstimator):
         y_mean = targets.mean(axis=0) if self.fit_intercept else np.zeros(targets.shape[1])
         s, Vt = singular_values(X, x_mean)
         # U s: it is never divided by s, so columns that are nearly dependent do no harm.
-        rotated = by_slices(lambda rows: (rows - x_mean) @ Vt.T, X)
+        rotated = by_slices(lambda rows: (rows - x_mean) @ Vt.T, X, SLICE_VALUES, X.shape[1])
         moments = sum(rotated[rows].T @ (targets[rows] - y_mean) for rows in row_slices(X))
         leverage = 1.0 / n if self.fit_intercept else 0.0
         errors = []

@@ -5,13 +5,17 @@ import warnings
 import numpy as np
 from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.validation import validate_data
 
 from fasttrain._core.checks import check_choice, check_flag, check_integer, check_real, is_ready
+from fasttrain._core.slices import by_slices
 from fasttrain._estimators.conversion import Convertible
 from fasttrain._estimators.fitted import set_fitted
 from fasttrain.linear_model._descents import SCHEDULES, SPARSE_INTERCEPT_DECAY, validation_mask
 
+# Cells of X to a product: it may have to be copied in another type first.
+PRODUCT_CELLS = 1 << 21
 PENALTIES = ("l2", "l1", "elasticnet", None)
 REGRESSION_LOSSES = ("squared_error", "huber", "epsilon_insensitive", "squared_epsilon_insensitive")
 CLASSIFIER_LOSSES = ("hinge", "log_loss", "modified_huber", "squared_hinge", "perceptron", *REGRESSION_LOSSES)
@@ -173,6 +177,12 @@ class StochasticLinear(Convertible):
             "_standard_coef": coef, "_standard_intercept": intercept,
             "_average_coef": average_coef, "_average_intercept": average_intercept,
         }
+
+
+def raw_predictions(X, coef, intercept):
+    """``X coef^T + intercept`` by slices of rows, between which Ctrl-C is heard; a vector where there is one model."""
+    raw = by_slices(lambda rows: safe_sparse_dot(rows, coef.T, dense_output=True) + intercept, X, PRODUCT_CELLS)
+    return raw.ravel() if raw.shape[1] == 1 else raw
 
 
 def _refuse_text_and_dates(X):

@@ -6,15 +6,18 @@ import numpy as np
 from sklearn import linear_model
 from sklearn.utils import check_random_state, compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets, unique_labels
-from sklearn.utils.validation import column_or_1d
+from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
 from fasttrain._core.checks import row_weights
+from fasttrain._core.slices import by_slices
 from fasttrain._estimators.parameters import keep_parameters
 from fasttrain._kernels.threads import get_num_threads
 from fasttrain._tables.categories import unique
 from fasttrain.linear_model import _descents
 from fasttrain.linear_model._descents import Problem, candidate, rows_of, train
-from fasttrain.linear_model._sgd_base import CLASSIFIER_LOSSES, StochasticLinear, held_out, start_of, subset
+from fasttrain.linear_model._sgd_base import (
+    CLASSIFIER_LOSSES, StochasticLinear, held_out, raw_predictions, start_of, subset,
+)
 
 
 class SGDClassifier(StochasticLinear, linear_model.SGDClassifier):
@@ -279,7 +282,24 @@ class SGDClassifier(StochasticLinear, linear_model.SGDClassifier):
             Also for a CSR matrix whose indices point outside its width.
         """
         _descents.check_prediction_rows(X)
-        return super().decision_function(X)
+        check_is_fitted(self)
+        X = validate_data(self, X, accept_sparse="csr", reset=False)
+        return raw_predictions(X, self.coef_, self.intercept_)
+
+    def predict(self, X):
+        """Class of each row.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+        """
+        raw = self.decision_function(X)
+        return by_slices(
+            lambda rows: self.classes_[rows.argmax(axis=1) if rows.ndim == 2 else (rows > 0).astype(np.intp)], raw)
 
 
 def _threads(n_jobs):

@@ -3,14 +3,13 @@
 import numpy as np
 from sklearn import linear_model
 from sklearn.utils import check_random_state
-from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
 from fasttrain._core.checks import check_real, row_weights
 from fasttrain._estimators.parameters import keep_parameters
 from fasttrain.linear_model import _descents
 from fasttrain.linear_model._descents import Problem, candidate, rows_of, train
-from fasttrain.linear_model._sgd_base import REGRESSION_LOSSES, StochasticLinear, held_out, start_of
+from fasttrain.linear_model._sgd_base import REGRESSION_LOSSES, StochasticLinear, held_out, raw_predictions, start_of
 
 
 class SGDRegressor(StochasticLinear, linear_model.SGDRegressor):
@@ -234,9 +233,8 @@ default='squared_error'
         _descents.check_prediction_rows(X)
         check_is_fitted(self)
         X = validate_data(self, X, accept_sparse="csr", reset=False)
-        raw = safe_sparse_dot(X, self.coef_.T, dense_output=True) + self.intercept_
-        if len(self.intercept_) == 1:
-            raw = raw.ravel()
+        coef = self.coef_ if self.coef_.ndim == 2 else self.coef_[None]
+        raw = raw_predictions(X, coef, self.intercept_)
         return np.exp(raw) if self.loss == "poisson" else raw
 
 

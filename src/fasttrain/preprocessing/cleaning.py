@@ -8,12 +8,13 @@ what they were.
 import numpy as np
 
 from fasttrain._core.checks import check_choice, check_flag, check_real, raise_for_status
-from fasttrain._kernels import columns, rows
+from fasttrain._kernels import rows
 from fasttrain._kernels.threads import get_num_threads
 from fasttrain._tables.frames import (
     KEEP, Table, aligned, duplicate_mask, missing_counts, rows_lie_plain, take_all, take_present,
 )
 from fasttrain.preprocessing.robust import column_quantiles
+from fasttrain.preprocessing.scaling import SMALL_UNIT, column_moments
 
 METHODS = ("absolute", "zscore", "iqr", "mad")
 DEFAULT_THRESHOLDS = {"zscore": 3.0, "iqr": 1.5, "mad": 3.5}
@@ -234,11 +235,13 @@ def drop_duplicates(
 def finite_moments(values):
     """Mean and standard deviation (dividing by n) of the finite values of a vector."""
     column = values.reshape(-1, 1)
-    weight, mean, squares = np.empty(1), np.empty(1), np.empty(1)
-    raise_for_status(columns.moments(column, None, weight, mean, squares, get_num_threads()))
+    weight, mean, squares = column_moments(column)
     if not np.isfinite(mean[0]):
         column = np.where(np.isinf(column), np.nan, column)
-        raise_for_status(columns.moments(column, None, weight, mean, squares, get_num_threads()))
+        weight, mean, squares = column_moments(column)
+    if np.isinf(squares[0]):
+        squares = column_moments(column * SMALL_UNIT)[2]
+        return mean[0], np.sqrt(squares[0] / weight[0]) / SMALL_UNIT
     return mean[0], np.sqrt(squares[0] / weight[0]) if weight[0] else 0.0
 
 

@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from fasttrain._core.checks import check_choice, check_flag
+from fasttrain._core.slices import ones
 from fasttrain._estimators.conversion import Convertible
 from fasttrain._estimators.parameters import keep_parameters
 from fasttrain._kernels import categories as kernels
@@ -436,7 +437,7 @@ class OneHotEncoder(CategoryEncoder):
         if kernels.one_hot_columns(X, low, start, tables, indices, get_num_threads()):
             return None
         indptr = np.arange(0, X.size + 1, X.shape[1], dtype=np.int32)
-        return self._csr(np.ones(X.size, dtype=self.dtype), indices.ravel(), indptr)
+        return self._csr(ones(X.size, self.dtype), indices.ravel(), indptr)
 
     def _csr(self, data, indices, indptr):
         interface = get_config().get("sparse_interface", "spmatrix")
@@ -460,7 +461,7 @@ class OneHotEncoder(CategoryEncoder):
         indptr = np.empty(codes.shape[0] + 1, dtype=codes.dtype)
         offsets = np.zeros(codes.shape[1], dtype=codes.dtype)
         n = kernels.one_hot_sparse(codes, offsets, indices, indptr, get_num_threads())
-        return self._csr(np.ones(n, dtype=self.dtype), indices[:n], indptr)
+        return self._csr(ones(n, self.dtype), indices[:n], indptr)
 
     def _dense_rows(self, codes):
         kind = np.dtype(self.dtype)

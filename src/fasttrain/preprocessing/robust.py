@@ -11,7 +11,7 @@ from fasttrain._estimators.parameters import keep_parameters
 from fasttrain._kernels import quantiles
 from fasttrain._kernels.threads import get_num_threads
 from fasttrain.preprocessing.scaling import (
-    ExtremesScaler, Scaler, check_pair, kernel_view, refuse_centering, without_zeros,
+    ExtremesScaler, Scaler, check_pair, kernel_view, refuse_centering, refuse_overflow, without_zeros,
 )
 
 
@@ -163,10 +163,14 @@ class RobustScaler(Scaler):
             )
         else:
             found = column_quantiles(X, fractions)
+        with np.errstate(over="ignore"):
+            distance = found[2] - found[0]
+        if self.with_scaling:
+            refuse_overflow(self, "interquantile range", distance)
         self.center_ = found[1].astype(X.dtype) if self.with_centering else None
         self.scale_ = None
         if self.with_scaling:
-            self.scale_ = without_zeros(found[2] - found[0])
+            self.scale_ = without_zeros(distance)
             if self.unit_variance:
                 self.scale_ = self.scale_ / (norm.ppf(q_max / 100.0) - norm.ppf(q_min / 100.0))
         return self

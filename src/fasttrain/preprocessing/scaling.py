@@ -35,6 +35,8 @@ except ImportError:
 SUBTRACT_DIVIDE, MULTIPLY_ADD, MULTIPLY_ADD_CLIP = range(3)
 # Any number plus this is the number itself, its sign included.
 ADDS_NOTHING = -0.0
+# In units of its inverse, any float64 has a square that float64 can hold.
+SMALL_UNIT = 2.0**-540
 
 
 def kernel_view(X):
@@ -47,13 +49,35 @@ def refuse_infinity(X, estimator):
     assert_all_finite(X, allow_nan=True, estimator_name=type(estimator).__name__, input_name="X")
 
 
+def refuse_overflow(estimator, what, values):
+    """An error that names the first column whose statistic has left float64; NaN stands for columns without a value."""
+    lost = np.flatnonzero(np.isinf(values))
+    if lost.size:
+        names = getattr(estimator, "feature_names_in_", None)
+        column = lost[0] if names is None else repr(str(names[lost[0]]))
+        raise ValueError(
+            f"column {column} of X has values so far apart that their {what} is past the largest float64; divide it by a "
+            "constant, or leave the outlier out"
+        )
+
+
 def column_moments(X, sample_weight=None):
     """(weight present, mean, sum of squared deviations) of each column, NaN skipped; NaN mean where nothing
-    is present.
+    is present. A sum of squares that float64 cannot hold is infinite.
     """
     n_features = X.shape[1]
     weight, mean, squares = np.empty((3, n_features))
-    raise_for_status(columns.moments(kernel_view(X), sample_weight, weight, mean, squares, get_num_threads()))
+    view = kernel_view(X)
+    raise_for_status(columns.moments(view, sample_weight, weight, mean, squares, get_num_threads()))
+    if not np.isfinite(weight).all():
+        raise ValueError("sample_weight must have a sum that float64 can hold; divide the weights by a constant")
+    lost = ~(np.isfinite(mean) & np.isfinite(squares))
+    if lost.any() and view.dtype == np.float64:
+        # Deviations whose squares overflow take the mean along; in smaller units the mean is there.
+        again = np.empty((3, np.count_nonzero(lost)))
+        raise_for_status(columns.moments(view[:, lost] * SMALL_UNIT, sample_weight, *again, get_num_threads()))
+        mean[lost] = again[1] / SMALL_UNIT
+        squares[lost] = np.inf
     empty = weight == 0
     if empty.any():
         mean[empty] = np.nan
@@ -358,14 +382,18 @@ class StandardScaler(CallbackSupportMixin, Scaler):
             weight, mean, squares = column_moments(X, sample_weight if wanted else None)
             if not np.isfinite(mean).all():
                 refuse_infinity(X, self)
-            self._set_moments(*merge_moments(
-                seen,
-                np.zeros(n_features) if first or self.mean_ is None else self.mean_,
-                np.zeros(n_features) if first or self.var_ is None else self.var_,
-                weight,
-                mean,
-                squares,
-            ))
+            with np.errstate(over="ignore", invalid="ignore"):
+                moments = merge_moments(
+                    seen,
+                    np.zeros(n_features) if first or self.mean_ is None else self.mean_,
+                    np.zeros(n_features) if first or self.var_ is None else self.var_,
+                    weight,
+                    mean,
+                    squares,
+                )
+            if self.with_std:
+                refuse_overflow(self, "variance", moments[2])
+            self._set_moments(*moments)
         self._set_scale()
         if context is not None:
             context.call_on_fit_task_end(**told, reconstruction_attributes={})
@@ -554,8 +582,10 @@ class MinMaxScaler(ExtremesScaler):
         if not first:
             data_min = np.fmin(self.data_min_, data_min)
             data_max = np.fmax(self.data_max_, data_max)
-        self.data_min_, self.data_max_ = data_min, data_max
-        self.data_range_ = data_max - data_min
+        with np.errstate(over="ignore"):
+            data_range = data_max - data_min
+        refuse_overflow(self, "range", data_range)
+        self.data_min_, self.data_max_, self.data_range_ = data_min, data_max, data_range
         self.scale_ = (high - low) / without_zeros(self.data_range_)
         self.min_ = low - data_min * self.scale_
         return X.shape[0]

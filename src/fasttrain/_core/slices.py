@@ -1,0 +1,37 @@
+"""Long passes over rows in slices, between which Ctrl-C is heard."""
+
+import numpy as np
+
+# Cells that one call of a kernel or of NumPy walks: some 30 ms of reading and writing.
+SLICE_CELLS = 1 << 24
+
+
+def slices(n_rows, n_columns=1, cells=None, at_least=1):
+    """Slices of rows of so many cells (SLICE_CELLS), each of ``at_least`` so many rows but the last."""
+    step = max(at_least, (SLICE_CELLS if cells is None else cells) // max(1, n_columns))
+    return [slice(first, min(first + step, n_rows)) for first in range(0, n_rows, step)]
+
+
+def by_slices(function, X, cells=None, at_least=1):
+    """``function`` of each slice of the rows of X, put together; X has at least one row."""
+    width = X.shape[1] if X.ndim == 2 else 1
+    parts = slices(X.shape[0], width, cells, at_least)
+    if len(parts) == 1:
+        return function(X)
+    first = function(X[parts[0]])
+    out = np.empty((X.shape[0], *first.shape[1:]), dtype=first.dtype)
+    out[parts[0]] = first
+    for part in parts[1:]:
+        out[part] = function(X[part])
+    return out
+
+
+def ones(n, dtype):
+    """``np.ones``, which takes long where memory is touched for the first time."""
+    out = np.empty(n, dtype=dtype)
+    for part in slices(n):
+        out[part] = 1
+    return out
+
+
+__all__ = ["SLICE_CELLS", "by_slices", "ones", "slices"]

@@ -1,0 +1,80 @@
+"""A signal is heard inside a long call of a kernel, not only after it; nothing of the call is lost but its answer."""
+
+import signal
+import traceback
+
+import numpy as np
+import pytest
+
+from fasttrain._kernels import categories, columns, objects, quantiles, rows
+
+N = 9_000_000
+
+
+class Heard(Exception):
+    pass
+
+
+def raises(number, frame):
+    raise Heard
+
+
+@pytest.fixture(scope="module")
+def data():
+    rng = np.random.default_rng(0)
+    floats = rng.random(N)
+    codes = rng.integers(0, 1000, N)
+    return {
+        "table": floats[: N // 6 * 6].reshape(-1, 6), "integers": codes, "floats": floats,
+        "words": np.array([f"{i}" for i in range(1000)], dtype=object)[codes[: 1 << 20]],
+        "cells": codes.view(np.int8).reshape(-1, 8), "codes": codes[: N // 6 * 6].reshape(-1, 6).astype(np.int32),
+    }
+
+
+def scale(data):
+    table = data["table"]
+    columns.scale(table, np.ones(6), np.ones(6), 0.0, 0.0, 0, np.empty_like(table), 2)
+
+
+CALLS = {
+    "quantiles": lambda d: quantiles.quantiles(d["table"], np.array([0.25, 0.5]), np.empty((2, 6)), 2),
+    "quantiles of short columns": lambda d: quantiles.quantiles(
+        d["floats"].reshape(1000, -1), np.array([0.25, 0.5]), np.empty((2, N // 1000)), 2),
+    "moments": lambda d: columns.moments(d["table"], None, np.empty(6), np.empty(6), np.empty(6), 2),
+    "extremes": lambda d: columns.extremes(d["table"], np.empty(6), np.empty(6), 2),
+    "scale": scale,
+    "duplicates": lambda d: rows.duplicates(d["table"], 0, np.empty(N // 6, dtype=np.uint8), 2),
+    "integer_range": lambda d: categories.integer_range(d["integers"]),
+    "count_integers": lambda d: categories.count_integers(d["integers"], 0, np.zeros(1000, dtype=np.int64)),
+    "codes_of_integers": lambda d: categories.codes_of_integers(
+        d["integers"], 0, np.arange(1000), np.empty(N, dtype=np.int64), 2),
+    "one_hot_sparse": lambda d: categories.one_hot_sparse(
+        d["codes"], np.zeros(6, dtype=np.int32), np.empty(N, dtype=np.int32), np.empty(N, dtype=np.int32), 2),
+    "one_hot_columns": lambda d: categories.one_hot_columns(
+        d["integers"][: N // 6 * 6].reshape(-1, 6), np.zeros(6, dtype=np.int64), np.arange(0, 7000, 1000),
+        np.zeros(6000, dtype=np.int32), np.empty((N // 6, 6), dtype=np.int32), 2),
+    "count_codes": lambda d: categories.count_codes(d["integers"], np.zeros(1000, dtype=np.int64)),
+    "group_keys": lambda d: categories.group_keys(
+        d["integers"], np.empty(N, dtype=np.int64), np.empty(1000, dtype=np.int64)),
+    "look_up_keys": lambda d: categories.look_up_keys(d["integers"], np.arange(1000), np.empty(N, dtype=np.int64)),
+    "keys_of_floats": lambda d: categories.keys_of_floats(d["floats"], np.empty(N, dtype=np.int64)),
+    "group_cells": lambda d: categories.group_cells(
+        d["cells"], np.empty(N, dtype=np.int64), np.empty(N, dtype=np.int64)),
+    "codes_of_objects": lambda d: objects.codes_of_objects(
+        d["words"], {}, np.empty(len(d["words"]), dtype=np.int64), True),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_a_signal_is_heard_inside(name, data):
+    before = signal.signal(signal.SIGALRM, raises)
+    try:
+        with pytest.raises(Heard) as heard:
+            signal.setitimer(signal.ITIMER_REAL, 0.0005)
+            CALLS[name](data)
+            signal.pause()
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    inside = [entry.filename for entry in traceback.extract_tb(heard.value.__traceback__)]
+    assert any(name.endswith(".pyx") for name in inside), inside
+    CALLS[name](data)
