@@ -24,7 +24,7 @@ def test_the_mean_of_a_column_whose_squares_overflow_is_there():
 
 
 def test_a_variance_past_float64_is_refused_by_its_column():
-    with pytest.raises(ValueError, match="column 1 of X .* variance is past the largest float64"):
+    with pytest.raises(ValueError, match=r"column 1 of X .* variance is past the largest float64"):
         StandardScaler().fit(outlying())
     pandas = pytest.importorskip("pandas")
     with pytest.raises(ValueError, match="column 'b' of X"):
@@ -47,14 +47,15 @@ def test_weights_whose_sum_overflows_are_refused():
     one = np.ones(60)
     one[0] = 1e308
     scaler = StandardScaler().fit(outlying(1.0), sample_weight=one)
-    assert np.isfinite(scaler.mean_).all() and np.isfinite(scaler.var_).all()
+    assert np.isfinite(scaler.mean_).all()
+    assert np.isfinite(scaler.var_).all()
 
 
 @pytest.mark.parametrize("scaler", [MinMaxScaler(), RobustScaler(quantile_range=(0, 100))], ids=["min-max", "robust"])
 def test_a_range_past_float64_is_refused(scaler):
     X = outlying(LARGEST)
     X[1, 1] = -LARGEST
-    with pytest.raises(ValueError, match="column 1 of X .* range is past the largest float64"):
+    with pytest.raises(ValueError, match=r"column 1 of X .* range is past the largest float64"):
         scaler.fit(X)
     MaxAbsScaler().fit(X)
 
@@ -68,14 +69,8 @@ def test_all_missing_columns_are_no_overflow():
 
 
 def test_a_table_is_finite_or_refused():
-    X = outlying()
-    try:
-        table = TablePreprocessor().fit(X)
-    except ValueError as error:
-        assert "1" in str(error) and "float64" in str(error)
-    else:
-        out = table.transform(X)
-        assert np.isfinite(out.toarray() if hasattr(out, "toarray") else out).all()
+    with pytest.raises(ValueError, match="column 1 .*float64"):
+        TablePreprocessor().fit(outlying())
 
 
 def test_an_outlier_whose_square_overflows_goes():

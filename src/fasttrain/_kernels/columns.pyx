@@ -447,7 +447,8 @@ def moments(
     const real[:, :] X, const double[::1] weights, double[::1] weight_out, double[::1] mean_out,
     double[::1] squares_out, int n_threads,
 ):
-    """:c:func:`column_moments` for Python, with looks for signals; strides must be whole elements. Returns the status."""
+    """:c:func:`column_moments` for Python, with looks for signals; strides must be whole elements. Returns the
+    status."""
     cdef Py_ssize_t n_rows = X.shape[0], n_cols = X.shape[1], first, step
     cdef Py_ssize_t row_stride = X.strides[0] // <Py_ssize_t> sizeof(real)
     cdef Py_ssize_t col_stride = X.strides[1] // <Py_ssize_t> sizeof(real)

@@ -203,8 +203,7 @@ cdef int begin_selection(
     selection* s, Py_ssize_t n_rows, Py_ssize_t n_cols, Py_ssize_t n_fractions, bint single, int n_threads
 ) noexcept nogil:
     """One bucket a column, which has all rows: put together at once where they are few."""
-    cdef Py_ssize_t j, r
-    cdef Py_ssize_t n_counts
+    cdef Py_ssize_t j, n_counts
     memset(s, 0, sizeof(selection))
     s.n_cols = n_cols
     s.n_ranks = 2 * n_fractions
@@ -536,7 +535,8 @@ cdef int column_quantiles(
 
 
 def quantiles(const real[:, :] X, const double[::1] fractions, double[:, ::1] out, int n_threads):
-    """:c:func:`column_quantiles` for Python, with looks for signals; strides must be whole elements. Returns the status.
+    """:c:func:`column_quantiles` for Python, with looks for signals; strides must be whole elements. Returns the
+    status.
     """
     cdef int status = STATUS_OK
     cdef Py_ssize_t n_rows = X.shape[0], n_cols = X.shape[1], n_fractions = fractions.shape[0], j, first, step, width, n

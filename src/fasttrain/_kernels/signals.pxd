@@ -1,7 +1,7 @@
 """Looks for signals in long calls, so that Ctrl-C is heard within 100 ms.
 
-A call that can take longer is cut into slices of ``SLICE_VALUES`` values, or looks after every ``LOOK_EVERY`` turns of a
-serial loop; never in a parallel region.
+A call that can take longer is cut into slices of ``SLICE_VALUES`` values, or looks after every ``LOOK_EVERY`` turns of
+a serial loop; never in a parallel region.
 """
 
 cdef extern from *:

@@ -182,7 +182,7 @@ class StochasticLinear(Convertible):
 def raw_predictions(X, coef, intercept):
     """``X coef^T + intercept`` by slices of rows, between which Ctrl-C is heard; a vector where there is one model."""
     raw = by_slices(lambda rows: safe_sparse_dot(rows, coef.T, dense_output=True) + intercept, X, PRODUCT_CELLS)
-    return raw.ravel() if raw.shape[1] == 1 else raw
+    return raw.ravel() if raw.ndim == 2 and raw.shape[1] == 1 else raw
 
 
 def _refuse_text_and_dates(X):

@@ -233,8 +233,7 @@ default='squared_error'
         _descents.check_prediction_rows(X)
         check_is_fitted(self)
         X = validate_data(self, X, accept_sparse="csr", reset=False)
-        coef = self.coef_ if self.coef_.ndim == 2 else self.coef_[None]
-        raw = raw_predictions(X, coef, self.intercept_)
+        raw = raw_predictions(X, self.coef_, self.intercept_)
         return np.exp(raw) if self.loss == "poisson" else raw
 
 

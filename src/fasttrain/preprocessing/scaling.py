@@ -56,8 +56,8 @@ def refuse_overflow(estimator, what, values):
         names = getattr(estimator, "feature_names_in_", None)
         column = lost[0] if names is None else repr(str(names[lost[0]]))
         raise ValueError(
-            f"column {column} of X has values so far apart that their {what} is past the largest float64; divide it by a "
-            "constant, or leave the outlier out"
+            f"column {column} of X has values so far apart that their {what} is past the largest float64; divide it by "
+            "a constant, or leave the outlier out"
         )
 
 
