@@ -65,16 +65,16 @@ CALLS = {
 }
 
 
-def interrupted(call, data):
+def interrupted(call, data, delay):
+    signal.setitimer(signal.ITIMER_REAL, delay)
     call(data)
     signal.pause()
 
 
 def where_heard(call, data, delay):
     """Files on the way to where the handler ran."""
-    signal.setitimer(signal.ITIMER_REAL, delay)
     with pytest.raises(Heard) as heard:
-        interrupted(call, data)
+        interrupted(call, data, delay)
     return [entry.filename for entry in traceback.extract_tb(heard.value.__traceback__)]
 
 
