@@ -316,6 +316,18 @@ def test_every_single_byte_counts(folder):
     load(folder)
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs a POSIX system")
+@pytest.mark.parametrize("make", [os.mkdir, lambda path: os.mkfifo(path), lambda path: os.symlink("/dev/zero", path)],
+                         ids=["folder", "pipe", "device"])
+@pytest.mark.parametrize("which", ["index", "arrays"])
+def test_what_is_not_a_file_is_refused(folder, which, make):
+    path = folder / "model.json" if which == "index" else arrays_of(folder)
+    path.unlink()
+    make(path)
+    with pytest.raises(ValueError, match=f"{path.name} is missing"):
+        load(folder)
+
+
 def test_places_of_categories_are_checked(tmp_path):
     encoder = OneHotEncoder().fit([["a"], ["b"]])
     encoder._out_columns[0][0] = 99

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,21 +67,43 @@ class ArchiveKind:
         write_folder(path, written, index=self.index, stale=_ARRAY_FILE)
 
     def read(self, path):
-        """The index and the arrays by name of a folder; ValueError for whatever is wrong with its files."""
+        """The index and the arrays by name of a folder; ValueError for whatever is wrong with its files.
+
+        Somebody may save to the folder meanwhile, and take away the arrays of the index that was read: then it is
+        read again. What is returned belongs together, for an index names its arrays by their digest.
+        """
         path = Path(path)
         if not path.is_dir():
             raise ValueError(f"{path} is not a folder with a {self.what}")
-        index = self._read_index(path / self.index)
+        while True:
+            # a device or a pipe has no end
+            if not (path / self.index).is_file():
+                raise ValueError(f"{path / self.index} is missing")
+            file = open(path / self.index, "rb")
+            # Open to the end, for no other file can then be mistaken for it.
+            with file:
+                try:
+                    return self._read(path, file.read())
+                except ValueError:
+                    if self._is_in_place(path, file):
+                        raise
+
+    def _read(self, path, text):
+        index = self._read_index(path / self.index, text)
         tensors = {}
         for name, facts in index["files"].items():
             tensors.update(self._read_arrays(path, name, facts))
         return index, tensors
 
-    def _read_index(self, path):
+    def _is_in_place(self, path, file):
         try:
-            text = path.read_bytes().decode()
+            return os.path.samestat(os.fstat(file.fileno()), os.stat(path / self.index))
         except FileNotFoundError:
-            raise ValueError(f"{path} is missing") from None
+            return True
+
+    def _read_index(self, path, data):
+        try:
+            text = data.decode()
         except UnicodeDecodeError as error:
             raise ValueError(f"{path} is not UTF-8 text: {error}") from None
         try:
@@ -113,12 +136,15 @@ class ArchiveKind:
             raise ValueError(f"{folder / self.index} names {name!r}, which is not the name of an array file")
         if not isinstance(facts, dict) or set(facts) != {"bytes", "sha256", "arrays"}:
             raise ValueError(f"{folder / self.index} must say bytes, sha256 and arrays of {name!r}, and no more")
-        if not path.is_file():
+        try:
+            size = path.stat().st_size if path.is_file() else None
+            if size is not None and size != facts["bytes"]:
+                raise ValueError(f"{path} has {size} bytes, it must have {facts['bytes']}: it was cut short or changed")
+            data = None if size is None else path.read_bytes()
+        except FileNotFoundError:
+            data = None
+        if data is None:
             raise ValueError(f"{path} is missing")
-        size = path.stat().st_size
-        if size != facts["bytes"]:
-            raise ValueError(f"{path} has {size} bytes, it must have {facts['bytes']}: it was cut short or changed")
-        data = path.read_bytes()
         if hashlib.sha256(data).hexdigest() != facts["sha256"]:
             raise ValueError(f"{path} was changed after it was written: its checksum does not fit")
         tensors = decode_tensors(data, path)

@@ -1,6 +1,7 @@
 """Files that appear whole or not at all."""
 
 import contextlib
+import errno
 import hashlib
 import os
 import re
@@ -9,6 +10,12 @@ import socket
 import tempfile
 import time
 from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:
+    # not a POSIX system
+    fcntl = None
 
 # After this long an unfinished file is nobody's, whatever has become of the process that began it.
 STALE_SECONDS = 24 * 3600
@@ -86,12 +93,34 @@ def write_file(path, data):
     _sync(path.parent)
 
 
+@contextlib.contextmanager
+def _alone(folder):
+    """Only one process, and one thread of it, is within at a time for a folder; killed, it is out.
+
+    The folder itself is locked, so nothing is left behind. Where the file system has no locks nobody waits.
+    """
+    handle = None
+    try:
+        if fcntl is not None:
+            with contextlib.suppress(OSError):
+                handle = os.open(folder, os.O_RDONLY)
+                fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        if handle is not None:
+            # closing alone would leave it locked as long as a child has the handle that was forked meanwhile
+            with contextlib.suppress(OSError):
+                fcntl.flock(handle, fcntl.LOCK_UN)
+            os.close(handle)
+
+
 def write_folder(path, files, index, stale=None):
     """Put ``files`` into the folder ``path``, complete or not at all.
 
     A new folder is written beside its place and renamed to it. In a folder that exists, all files are complete
     under other names before the first is renamed: new names first, then the one called ``index``, which says
     which of the others count, then those that take the place of older ones. Files of other names are left alone.
+    Processes that write to one folder at once take turns with the renaming: the files are those of the last.
 
     Parameters
     ----------
@@ -104,38 +133,45 @@ def write_folder(path, files, index, stale=None):
         Pattern of the names of older files that are of no use once ``index`` is in place.
     """
     path = Path(path)
-    if not path.exists():
-        _write_new_folder(path, files)
+    if not path.exists() and _write_new_folder(path, files):
         return
     if not path.is_dir():
         raise ValueError(f"{path} is a file; a folder is needed")
+    remove_stale(path.parent, path.name)
     remove_stale(path, "files")
-    new = [name for name in files if name != index and not (path / name).exists()]
-    committed = False
     with tempfile.TemporaryDirectory(prefix=_unfinished("files"), suffix=".partial", dir=path) as staging:
         for name, data in files.items():
             _write(Path(staging, name), data)
-        try:
+        with _alone(path):
+            _move_in(path, Path(staging), files, index)
+            if stale is not None:
+                for old in path.iterdir():
+                    if re.fullmatch(stale, old.name) and old.name not in files:
+                        old.unlink()
+
+
+def _move_in(path, staging, files, index):
+    """Rename the complete files of ``staging`` into the folder, the index when all that it names is there."""
+    new = [name for name in files if name != index and not (path / name).exists()]
+    committed = False
+    try:
+        for name in new:
+            os.replace(staging / name, path / name)
+        _sync(path)
+        os.replace(staging / index, path / index)
+        committed = True
+        for name in files:
+            if name != index and name not in new:
+                os.replace(staging / name, path / name)
+        _sync(path)
+    finally:
+        if not committed:
             for name in new:
-                os.replace(Path(staging, name), path / name)
-            _sync(path)
-            os.replace(Path(staging, index), path / index)
-            committed = True
-            for name in files:
-                if name != index and name not in new:
-                    os.replace(Path(staging, name), path / name)
-            _sync(path)
-        finally:
-            if not committed:
-                for name in new:
-                    (path / name).unlink(missing_ok=True)
-    if stale is not None:
-        for old in path.iterdir():
-            if re.fullmatch(stale, old.name) and old.name not in files:
-                old.unlink()
+                (path / name).unlink(missing_ok=True)
 
 
 def _write_new_folder(path, files):
+    """Whether the folder is there now with these files; another process may have made one meanwhile."""
     made = [folder for folder in path.parents if not folder.exists()]
     staging = None
     try:
@@ -148,13 +184,16 @@ def _write_new_folder(path, files):
         _sync(staging)
         os.rename(staging, path)
         _sync(path.parent)
-    except BaseException:
+    except BaseException as error:
         if staging is not None:
             shutil.rmtree(staging, ignore_errors=True)
+        if isinstance(error, OSError) and error.errno in (errno.ENOTEMPTY, errno.EEXIST) and path.is_dir():
+            return False
         for folder in made:
             with contextlib.suppress(OSError):
                 folder.rmdir()
         raise
+    return True
 
 
 def _umask():
