@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 
+import pytest
 
 from fasttrain._files import atomic
 from fasttrain._files.atomic import remove_stale, write_file, write_folder
@@ -52,15 +53,50 @@ def test_the_next_save_removes_what_a_killed_one_left(tmp_path):
 def test_what_others_have_begun_stays(tmp_path):
     running = left(tmp_path, "m", process=os.getppid())
     elsewhere = left(tmp_path, "m", host="0" * 8)
-    own = left(tmp_path, "m", process=os.getpid())
     unlike = tmp_path / ".m.partial"
     unlike.mkdir()
-    remove_stale(tmp_path, "m")
-    assert all(path.exists() for path in (running, elsewhere, own, unlike))
+    with atomic._unfinished(tmp_path, "m") as own:
+        own.mkdir()
+        remove_stale(tmp_path, "m")
+        assert all(path.exists() for path in (running, elsewhere, own, unlike))
+    assert not own.exists()
     long_ago = time.time() - atomic.STALE_SECONDS - 60
     os.utime(elsewhere, (long_ago, long_ago))
     remove_stale(tmp_path, "m")
     assert not elsewhere.exists()
+
+
+def test_what_an_interrupted_call_of_this_process_left_goes(tmp_path, monkeypatch):
+    """Ctrl-C in the moment of the cleaning; the next save finds that nobody finishes what is there."""
+    def interrupted(path):
+        raise KeyboardInterrupt
+
+    folder = tmp_path / "model"
+    for number in range(2):
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(atomic, "_remove", interrupted)
+            write_folder(folder, files(number), "index", ARRAYS)
+    assert any(path.name.endswith(".partial") for path in folder.iterdir())
+    write_folder(folder, files(2), "index", ARRAYS)
+    assert entries(folder) == ["arrays-2", "index"]
+    assert entries(tmp_path) == ["model"]
+
+
+def test_ctrl_c_in_the_moment_after_the_index_is_in_its_place(tmp_path, monkeypatch):
+    """The files that the new index names stay."""
+    folder, replace = tmp_path / "model", os.replace
+    write_folder(folder, files(1), "index", ARRAYS)
+
+    def interrupted(source, target):
+        replace(source, target)
+        if target.name == "index":
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(os, "replace", interrupted)
+        write_folder(folder, files(2), "index", ARRAYS)
+    assert (folder / "index").read_bytes() == files(2)["index"]
+    assert (folder / "arrays-2").read_bytes() == files(2)["arrays-2"]
 
 
 def test_a_link_is_removed_and_not_followed(tmp_path):

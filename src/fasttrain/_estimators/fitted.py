@@ -1,6 +1,7 @@
 """Fitted state: what a fit leaves on an estimator is put there here, all of it or nothing."""
 
 from contextlib import contextmanager
+from functools import wraps
 
 import numpy as np
 
@@ -81,3 +82,14 @@ def all_or_nothing(estimator):
         if memory is not None:
             estimator._engine = engine_of(memory)
         raise
+
+
+def restored(method):
+    """Method decorator for ``fit`` and its like: what the method raises, Ctrl-C too, leaves the estimator as it was."""
+
+    @wraps(method)
+    def whole(self, *args, **kwargs):
+        with all_or_nothing(self):
+            return method(self, *args, **kwargs)
+
+    return whole

@@ -5,10 +5,11 @@ import errno
 import hashlib
 import os
 import re
+import secrets
 import shutil
 import socket
-import tempfile
 import time
+import weakref
 from pathlib import Path
 
 try:
@@ -40,9 +41,31 @@ def _host():
     return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
 
 
-def _unfinished(name):
-    """Beginning of the names of what this process has not finished: whose it is can be told from it."""
-    return f".{name}.{os.getpid()}-{_host()}-"
+class _Begun:
+    """Lives as long as the call that has begun a file or folder."""
+
+
+# Names of what this process is about to finish. Ctrl-C may come before a call can clean up: then its name goes from
+# here with the call, and the next one cleans up.
+_BEGUN = weakref.WeakValueDictionary()
+
+
+@contextlib.contextmanager
+def _unfinished(folder, name):
+    """A new path in ``folder``; whatever is there at the end is removed. Whose it is can be told from it."""
+    path = Path(folder, f".{name}.{os.getpid()}-{_host()}-{secrets.token_hex(4)}.partial")
+    begun = _BEGUN[path.name] = _Begun()
+    try:
+        yield path
+    finally:
+        _remove(path)
+        del begun
+
+
+def _remove(path):
+    # another process may be removing it as well
+    with contextlib.suppress(OSError):
+        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 
 
 def _is_stale(path, process, host):
@@ -52,8 +75,10 @@ def _is_stale(path, process, host):
         return False
     if time.time() - found.st_mtime > STALE_SECONDS:
         return True
-    if host != _host() or int(process) == os.getpid():
+    if host != _host():
         return False
+    if int(process) == os.getpid():
+        return path.name not in _BEGUN
     try:
         os.kill(int(process), 0)
     except ProcessLookupError:
@@ -69,27 +94,19 @@ def remove_stale(folder, name):
     with contextlib.suppress(OSError):
         for path in Path(folder).iterdir():
             match = pattern.fullmatch(path.name)
-            # another process may be removing it as well
+            # another process may have removed it meanwhile
             with contextlib.suppress(OSError):
                 if match and os.name == "posix" and _is_stale(path, *match.groups()):
-                    shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+                    _remove(path)
 
 
 def write_file(path, data):
     """Put ``data`` (bytes) at ``path``: what was there stays until the new file is complete."""
     path = Path(path)
     remove_stale(path.parent, path.name)
-    handle, name = tempfile.mkstemp(prefix=_unfinished(path.name), suffix=".partial", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, 0o666 & ~_umask())
-        os.replace(name, path)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(name)
+    with _unfinished(path.parent, path.name) as staging:
+        _write(staging, data)
+        os.replace(staging, path)
     _sync(path.parent)
 
 
@@ -139,11 +156,10 @@ def write_folder(path, files, index, stale=None):
         raise ValueError(f"{path} is a file; a folder is needed")
     remove_stale(path.parent, path.name)
     remove_stale(path, "files")
-    with tempfile.TemporaryDirectory(prefix=_unfinished("files"), suffix=".partial", dir=path) as staging:
-        for name, data in files.items():
-            _write(Path(staging, name), data)
+    with _unfinished(path, "files") as staging:
+        _fill(staging, files)
         with _alone(path):
-            _move_in(path, Path(staging), files, index)
+            _move_in(path, staging, files, index)
             if stale is not None:
                 for old in path.iterdir():
                     if re.fullmatch(stale, old.name) and old.name not in files:
@@ -153,40 +169,35 @@ def write_folder(path, files, index, stale=None):
 def _move_in(path, staging, files, index):
     """Rename the complete files of ``staging`` into the folder, the index when all that it names is there."""
     new = [name for name in files if name != index and not (path / name).exists()]
-    committed = False
     try:
         for name in new:
             os.replace(staging / name, path / name)
         _sync(path)
         os.replace(staging / index, path / index)
-        committed = True
         for name in files:
             if name != index and name not in new:
                 os.replace(staging / name, path / name)
         _sync(path)
-    finally:
-        if not committed:
+    except BaseException:
+        # the disk knows whether the index is in its place; a line after the renaming may not have been come to
+        if (staging / index).exists():
             for name in new:
                 (path / name).unlink(missing_ok=True)
+        raise
 
 
 def _write_new_folder(path, files):
     """Whether the folder is there now with these files; another process may have made one meanwhile."""
     made = [folder for folder in path.parents if not folder.exists()]
-    staging = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         remove_stale(path.parent, path.name)
-        staging = tempfile.mkdtemp(prefix=_unfinished(path.name), suffix=".partial", dir=path.parent)
-        os.chmod(staging, 0o777 & ~_umask())
-        for name, data in files.items():
-            _write(Path(staging, name), data)
-        _sync(staging)
-        os.rename(staging, path)
-        _sync(path.parent)
+        with _unfinished(path.parent, path.name) as staging:
+            _fill(staging, files)
+            _sync(staging)
+            os.rename(staging, path)
+            _sync(path.parent)
     except BaseException as error:
-        if staging is not None:
-            shutil.rmtree(staging, ignore_errors=True)
         if isinstance(error, OSError) and error.errno in (errno.ENOTEMPTY, errno.EEXIST) and path.is_dir():
             return False
         for folder in made:
@@ -196,7 +207,7 @@ def _write_new_folder(path, files):
     return True
 
 
-def _umask():
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def _fill(staging, files):
+    staging.mkdir()
+    for name, data in files.items():
+        _write(staging / name, data)

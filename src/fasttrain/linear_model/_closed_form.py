@@ -6,7 +6,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fasttrain._core.checks import check_flag, check_real
 from fasttrain._core.slices import by_slices, slices
-from fasttrain._estimators.fitted import set_fitted
+from fasttrain._estimators.fitted import restored, set_fitted
 
 # Values that LAPACK and products are given at once: Ctrl-C is heard between two slices.
 SLICE_VALUES = 1 << 18
@@ -100,6 +100,7 @@ class LinearRegressorCV(RegressorMixin, BaseEstimator):
         tags.target_tags.multi_output = True
         return tags
 
+    @restored
     def fit(self, X, y):
         """Choose the strength and fit all rows with it.
 

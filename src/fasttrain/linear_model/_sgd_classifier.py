@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_dat
 
 from fasttrain._core.checks import row_weights
 from fasttrain._core.slices import by_slices
+from fasttrain._estimators.fitted import restored
 from fasttrain._estimators.parameters import keep_parameters
 from fasttrain._kernels.threads import get_num_threads
 from fasttrain._tables.categories import unique
@@ -146,6 +147,7 @@ class SGDClassifier(StochasticLinear, linear_model.SGDClassifier):
         ):
             raise ValueError(f"class_weight must be a dict, 'balanced' or None, got {self.class_weight!r}")
 
+    @restored
     def fit(self, X, y, coef_init=None, intercept_init=None, sample_weight=None, *, X_val=None, y_val=None):
         """Fit from scratch, or from the last solution under ``warm_start``.
 
@@ -198,6 +200,7 @@ class SGDClassifier(StochasticLinear, linear_model.SGDClassifier):
         self.warn_at_end(self.n_iter_)
         return self
 
+    @restored
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         """Train one epoch on these samples, from where the last call ended.
 

@@ -6,6 +6,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
 from fasttrain._core.checks import check_real, row_weights
+from fasttrain._estimators.fitted import restored
 from fasttrain._estimators.parameters import keep_parameters
 from fasttrain.linear_model import _descents
 from fasttrain.linear_model._descents import Problem, candidate, rows_of, train
@@ -125,6 +126,7 @@ default='squared_error'
         super()._check_parameters(for_partial_fit)
         check_real(self.quantile, "quantile", low=0, high=1, open_low=True, open_high=True)
 
+    @restored
     def fit(self, X, y, coef_init=None, intercept_init=None, sample_weight=None, *, X_val=None, y_val=None):
         """Fit from scratch, or from the last solution under ``warm_start``.
 
@@ -175,6 +177,7 @@ default='squared_error'
         self.warn_at_end(self.n_iter_)
         return self
 
+    @restored
     def partial_fit(self, X, y, sample_weight=None):
         """Train one epoch on these samples, from where the last call ended.
 

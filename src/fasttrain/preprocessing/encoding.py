@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 from fasttrain._core.checks import check_choice, check_flag
 from fasttrain._core.slices import ones
 from fasttrain._estimators.conversion import Convertible
+from fasttrain._estimators.fitted import restored
 from fasttrain._estimators.parameters import keep_parameters
 from fasttrain._kernels import categories as kernels
 from fasttrain._kernels.threads import get_num_threads
@@ -81,8 +82,9 @@ class CategoryEncoder(Convertible, TransformerMixin, BaseEstimator):
 
     def _fit_categories(self, X, need_counts=False):
         self._check_frequency_options()
-        validate_data(self, X, reset=True, skip_check_array=True)
+        # before scikit-learn counts the columns, which it does by looking for a first row
         columns, n_samples = column_list(X)
+        validate_data(self, X, reset=True, skip_check_array=True)
         self.n_features_in_ = len(columns)
         if not isinstance(self.categories, str) and len(self.categories) != len(columns):
             raise ValueError(
@@ -278,6 +280,7 @@ class OneHotEncoder(CategoryEncoder):
     ):
         keep_parameters(self, locals())
 
+    @restored
     def fit(self, X, y=None):
         """Categories of each column of X.
 

@@ -11,6 +11,7 @@ from sklearn.utils.multiclass import type_of_target, unique_labels
 from sklearn.utils.validation import check_is_fitted
 
 from fasttrain._estimators.conversion import Convertible
+from fasttrain._estimators.fitted import restored
 from fasttrain._estimators.parameters import keep_parameters
 from fasttrain._kernels import categories as kernels
 from fasttrain._tables.categories import coded_column, encode, unique, unknown_values
@@ -55,6 +56,7 @@ class LabelEncoder(LabelTransformer, auto_wrap_output_keys=None):
     ['b']
     """
 
+    @restored
     def fit(self, y):
         """Sorted distinct labels of y.
 
@@ -69,6 +71,7 @@ class LabelEncoder(LabelTransformer, auto_wrap_output_keys=None):
         self.classes_ = unique(label_column(y))
         return self
 
+    @restored
     def fit_transform(self, y):
         """``fit(y).transform(y)`` in one go.
 
@@ -163,6 +166,7 @@ class LabelBinarizer(LabelTransformer, auto_wrap_output_keys=None):
     def __init__(self, *, neg_label=0, pos_label=1, sparse_output=False):
         keep_parameters(self, locals())
 
+    @restored
     def fit(self, y):
         """Sorted distinct labels of y.
 
@@ -256,6 +260,7 @@ class LabelBinarizer(LabelTransformer, auto_wrap_output_keys=None):
         out = np.where(y != 0, self.pos_label, self.neg_label)
         return out.astype(y.dtype if y.dtype.kind == "i" else np.int64)
 
+    @restored
     def fit_transform(self, y):
         """``fit(y).transform(y)``.
 

@@ -7,6 +7,7 @@ from sklearn.base import OneToOneFeatureMixin
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from fasttrain._core.checks import check_choice
+from fasttrain._estimators.fitted import restored
 from fasttrain._estimators.parameters import keep_parameters
 from fasttrain._tables.categories import is_nan
 from fasttrain.preprocessing.encoding import INFREQUENT, CategoryEncoder, check_width
@@ -56,6 +57,7 @@ class OrdinalEncoder(OneToOneFeatureMixin, CategoryEncoder):
     ):
         keep_parameters(self, locals())
 
+    @restored
     def fit(self, X, y=None):
         """Categories of each column of X.
 

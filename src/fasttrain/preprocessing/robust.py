@@ -7,6 +7,7 @@ from sklearn.utils.sparsefuncs import min_max_axis
 from sklearn.utils.validation import FLOAT_DTYPES, validate_data
 
 from fasttrain._core.checks import raise_for_status
+from fasttrain._estimators.fitted import restored
 from fasttrain._estimators.parameters import keep_parameters
 from fasttrain._kernels import quantiles
 from fasttrain._kernels.threads import get_num_threads
@@ -139,6 +140,7 @@ class RobustScaler(Scaler):
     ):
         keep_parameters(self, locals())
 
+    @restored
     def fit(self, X, y=None):
         """Median and quantiles of each column.
 

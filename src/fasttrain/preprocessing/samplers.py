@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from fasttrain._estimators.fitted import restored
 from fasttrain._estimators.parameters import keep_parameters
 from fasttrain._tables.frames import Table, aligned, as_rows, refuse_empty
 from fasttrain.preprocessing.cleaning import answer, duplicate_rows, inside_rows, missing_rows, outlier_bounds
@@ -62,6 +63,7 @@ class _RowDropper(BaseEstimator):
     columns.
     """
 
+    @restored
     def fit(self, X, y=None):
         """Learn what :meth:`mask` needs from X.
 

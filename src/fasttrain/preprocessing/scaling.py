@@ -15,6 +15,7 @@ from sklearn.utils.validation import FLOAT_DTYPES, check_array, check_is_fitted,
 
 from fasttrain._core.checks import check_flag, raise_for_status, row_weights
 from fasttrain._estimators.conversion import Convertible
+from fasttrain._estimators.fitted import restored
 from fasttrain._estimators.parameters import keep_parameters
 from fasttrain._kernels import columns
 from fasttrain._kernels.threads import get_num_threads
@@ -330,6 +331,7 @@ class StandardScaler(CallbackSupportMixin, Scaler):
     def __init__(self, *, copy=True, with_mean=True, with_std=True):
         keep_parameters(self, locals())
 
+    @restored
     @with_callbacks
     def fit(self, X, y=None, sample_weight=None):
         """Mean and standard deviation of X.
@@ -347,6 +349,7 @@ class StandardScaler(CallbackSupportMixin, Scaler):
         self._reset()
         return self.partial_fit(X, y, sample_weight)
 
+    @restored
     @with_callbacks
     def partial_fit(self, X, y=None, sample_weight=None):
         """Update mean and standard deviation with more rows.
@@ -493,6 +496,7 @@ class ExtremesScaler(Scaler):
 
     _flags = ("copy", "clip")
 
+    @restored
     def fit(self, X, y=None):
         """Extremes of each column.
 
@@ -508,6 +512,7 @@ class ExtremesScaler(Scaler):
         self._reset()
         return self.partial_fit(X, y)
 
+    @restored
     def partial_fit(self, X, y=None):
         """Update the extremes with more rows.
 

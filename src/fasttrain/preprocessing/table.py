@@ -7,6 +7,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from fasttrain._core.checks import check_choice
+from fasttrain._estimators.fitted import restored
 from fasttrain._estimators.parameters import keep_parameters
 from fasttrain._tables.categories import encode, unique, unknown_values
 from fasttrain._tables.frames import Table, refuse_empty, take_rows
@@ -96,6 +97,7 @@ class TablePreprocessor(TransformerMixin, BaseEstimator):
     ):
         keep_parameters(self, locals())
 
+    @restored
     def fit(self, X, y=None):
         """Types of the columns, what stands in for missing values, categories and scales.
 

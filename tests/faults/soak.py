@@ -1,0 +1,191 @@
+"""Random operations for as long as one likes: no fault, no hang, flat memory, and the same results a second time.
+
+    python tests/faults/soak.py --minutes 30
+    python tests/faults/soak.py --seed 7 --only 1234
+
+Two processes go through the operations of one seed beside each other, one of them with one thread unless an operation
+asks for more: their digests must be equal, operation by operation. Each looks at itself. An operation that lasts longer
+than its time is a hang: a watchdog prints all stacks and ends the process. Resident memory, which is what is left after a
+collection and ``malloc_trim``, must not grow: see ``grown``. Files, threads and children must be as many as before.
+"""
+
+import argparse
+import ctypes
+import faulthandler
+import gc
+import json
+import os
+import random
+import resource
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import traceback
+import warnings
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+from scipy.stats import theilslopes
+
+import fasttrain
+import operations
+
+# An operation takes 0.1 s, the longest some 5 s, on a machine that has nothing else to do.
+MOST_SECONDS = 180
+MOST_FAULTS = 10
+# Samples before this share of the operations are warm-up: pools of threads, caches of types, arenas of the allocator.
+WARM_UP = 0.4
+MOST_BYTES_GROWN = 24 << 20
+
+
+def resident():
+    gc.collect()
+    try:
+        ctypes.CDLL(None).malloc_trim(0)
+    except AttributeError:
+        # another allocator than glibc's
+        pass
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * resource.getpagesize()
+
+
+def grown(samples):
+    """Bytes by which memory grew after the warm-up: the median slope over operations (Theil and Sen), times their number.
+
+    A leak of one small array an operation is 30 MB in the 20,000 operations of half an hour; what the allocator does
+    with sizes that come and go moves the samples up and down by some MB, which the median of the slopes leaves out.
+    """
+    samples = np.array(samples)
+    kept = samples[samples[:, 0] >= WARM_UP * samples[-1, 0]]
+    if len(kept) < 5:
+        return 0
+    return theilslopes(kept[:, 1], kept[:, 0])[0] * (kept[-1, 0] - kept[0, 0])
+
+
+def held():
+    """Open files, and children, that an operation could have left."""
+    try:
+        os.waitpid(-1, os.WNOHANG)
+        children = 1
+    except ChildProcessError:
+        children = 0
+    return {
+        "files": len(os.listdir("/proc/self/fd")), "Python threads": threading.active_count(), "children": children,
+        "threads of the library": fasttrain.get_num_threads(),
+    }
+
+
+def operation(seed, number, folder):
+    """(name, digest) of one operation, which follows from seed and number."""
+    rng = random.Random(f"{seed} {number}")
+    return rng.choice(operations.OPERATIONS)(rng, folder)
+
+
+def watch():
+    faulthandler.dump_traceback_later(MOST_SECONDS, exit=True)
+
+
+def stream(seed, numbers, seconds, record):
+    """Go through operations until the time is over; the faults, each a line of text."""
+    faults, samples, counts = [], [], Counter()
+    began = time.monotonic()
+    before, sampled = None, 0.0
+    with tempfile.TemporaryDirectory() as folder:
+        for number in numbers:
+            if time.monotonic() - began > seconds or len(faults) >= MOST_FAULTS:
+                break
+            watch()
+            start = time.monotonic()
+            try:
+                name, digest = operation(seed, number, folder)
+            except BaseException:
+                name, digest = "fault", ""
+                faults.append(f"seed {seed}, operation {number}:\n{traceback.format_exc()}")
+            counts[name] += 1
+            record(number, name, digest, time.monotonic() - start)
+            now = held()
+            if before is None and number > 30:
+                before = now
+            if before is not None and now != before:
+                faults.append(f"seed {seed}, operation {number}, {name}: was {before}, is {now}")
+                before = now
+            if time.monotonic() - sampled > min(5.0, seconds / 60):
+                samples.append((number, resident()))
+                sampled = time.monotonic()
+    faulthandler.cancel_dump_traceback_later()
+    if os.environ.get("SOAK_DUMP"):
+        print(samples)
+    more = grown(samples) if len(samples) > 1 else 0
+    if more > MOST_BYTES_GROWN:
+        faults.append(f"seed {seed}: resident memory grew by {more / 2**20:.1f} MB after the warm-up")
+    least, most = (pick(memory for _, memory in samples) / 2**20 for pick in (min, max)) if samples else (0, 0)
+    print(f"{sum(counts.values())} operations in {time.monotonic() - began:.0f} s, resident {least:.0f} to {most:.0f} MB, "
+          f"grown {more / 2**20:+.1f} MB, {len(faults)} faults", flush=True)
+    print("  " + ", ".join(f"{name} {count}" for name, count in sorted(counts.items())), flush=True)
+    return faults
+
+
+def one_run(given):
+    """The process that goes through operations; its digests go into a file, a line each."""
+    faulthandler.enable()
+    warnings.simplefilter("ignore")
+    np.seterr(all="ignore")
+    numbers = range(10**9) if given.only is None else [given.only]
+    with open(given.record or os.devnull, "w", buffering=1) as file:
+        faults = stream(
+            given.seed, numbers, 60 * given.minutes,
+            lambda number, name, digest, seconds: file.write(json.dumps([number, name, digest, seconds]) + "\n"))
+    for fault in faults:
+        print(fault)
+    return 1 if faults else 0
+
+
+def differences(one, other):
+    """Operations whose digests are not equal, of those that both runs came to."""
+    both = sorted(set(one) & set(other))
+    return [f"operation {number}: {one[number]} and {other[number]}" for number in both if one[number] != other[number]]
+
+
+def read(path):
+    lines = [line for line in Path(path).read_text().splitlines() if line.endswith("]")]
+    return {number: (name, digest) for number, name, digest, _ in map(json.loads, lines)}
+
+
+def two_runs(given, program):
+    """Both processes beside each other; 0 if neither has a fault and all digests are equal."""
+    print(f"seed {given.seed}, {given.minutes:g} minutes", flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        records = [Path(folder, "first"), Path(folder, "second")]
+        command = [sys.executable, program, "--seed", str(given.seed), "--minutes", str(given.minutes), "--record"]
+        runs = [
+            subprocess.Popen([*command, str(record)], env={**os.environ, **more})
+            for record, more in zip(records, ({}, {"FASTTRAIN_NUM_THREADS": "1"}))
+        ]
+        codes = [run.wait() for run in runs]
+        first, second = map(read, records)
+    unlike = differences(first, second)
+    for line in unlike[:20]:
+        print(line)
+    print(f"{len(set(first) & set(second))} operations in both runs, {len(unlike)} unlike; exit codes {codes}")
+    return 1 if unlike or any(codes) or not first or not second else 0
+
+
+def main(arguments=None, program=__file__):
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--minutes", type=float, default=30)
+    parser.add_argument("--seed", type=int, default=None, help="drawn, and printed, if not given")
+    parser.add_argument("--only", type=int, help="this operation alone, in this process")
+    parser.add_argument("--record", help="one run, whose digests go into this file")
+    given = parser.parse_args(arguments)
+    if given.seed is None:
+        given.seed = random.SystemRandom().randrange(10**6)
+    if given.only is None and given.record is None:
+        return two_runs(given, program)
+    return one_run(given)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
