@@ -145,8 +145,10 @@ def linear(rng, cls, loss_names):
 def stochastic(rng, cls, loss_names):
     options = some(
         rng, loss=loss_names, penalty=["l1", "elasticnet", None], alpha=[1e-5, 1e-2], average=[True, 10],
-        learning_rate=["constant", "invscaling", "adaptive"], early_stopping=[True], shuffle=[False], n_jobs=[1, 2],
+        learning_rate=["constant", "invscaling", "adaptive"], early_stopping=[True], shuffle=[False],
         tol=[None], fit_intercept=[False])
+    if cls is SGDClassifier:
+        options |= some(rng, n_jobs=[1, 2])
     return cls, {"max_iter": rng.randrange(1, 5), "eta0": 0.01, **options}
 
 

@@ -107,17 +107,15 @@ def stream(seed, numbers, seconds, record):
             counts[name] += 1
             record(number, name, digest, time.monotonic() - start)
             now = held()
-            if before is None and number > 30:
+            if before is None and number >= 30:
                 before = now
             if before is not None and now != before:
                 faults.append(f"seed {seed}, operation {number}, {name}: was {before}, is {now}")
                 before = now
-            if time.monotonic() - sampled > min(5.0, seconds / 60):
+            if time.monotonic() - sampled > min(5.0, max(0.1, seconds / 60)):
                 samples.append((number, resident()))
                 sampled = time.monotonic()
     faulthandler.cancel_dump_traceback_later()
-    if os.environ.get("SOAK_DUMP"):
-        print(samples)
     more = grown(samples) if len(samples) > 1 else 0
     if more > MOST_BYTES_GROWN:
         faults.append(f"seed {seed}: resident memory grew by {more / 2**20:.1f} MB after the warm-up")
@@ -133,7 +131,7 @@ def one_run(given):
     faulthandler.enable()
     warnings.simplefilter("ignore")
     np.seterr(all="ignore")
-    numbers = range(10**9) if given.only is None else [given.only]
+    numbers = range(given.count) if given.only is None else [given.only]
     with open(given.record or os.devnull, "w", buffering=1) as file:
         faults = stream(
             given.seed, numbers, 60 * given.minutes,
@@ -159,7 +157,8 @@ def two_runs(given, program):
     print(f"seed {given.seed}, {given.minutes:g} minutes", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         records = [Path(folder, "first"), Path(folder, "second")]
-        command = [sys.executable, program, "--seed", str(given.seed), "--minutes", str(given.minutes), "--record"]
+        command = [sys.executable, program, "--seed", str(given.seed), "--minutes", str(given.minutes), "--count",
+               str(given.count), "--record"]
         runs = [
             subprocess.Popen([*command, str(record)], env={**os.environ, **more})
             for record, more in zip(records, ({}, {"FASTTRAIN_NUM_THREADS": "1"}))
@@ -176,6 +175,7 @@ def two_runs(given, program):
 def main(arguments=None, program=__file__):
     parser = argparse.ArgumentParser()
     parser.add_argument("--minutes", type=float, default=30)
+    parser.add_argument("--count", type=int, default=10**9, help="operations at the most")
     parser.add_argument("--seed", type=int, default=None, help="drawn, and printed, if not given")
     parser.add_argument("--only", type=int, help="this operation alone, in this process")
     parser.add_argument("--record", help="one run, whose digests go into this file")

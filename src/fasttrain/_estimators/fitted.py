@@ -70,13 +70,13 @@ class KeepsEngine:
 
 
 @contextmanager
-def all_or_nothing(estimator):
-    """Put back the estimator's attributes, and what its optimizer remembers, when the block raises."""
+def all_or_nothing(estimator, errors=BaseException):
+    """Put back the estimator's attributes, and what its optimizer remembers, when the block raises ``errors``."""
     before = dict(vars(estimator))
     memory = remembered(before.get("_engine"), before.get("_hidden", ()))
     try:
         yield
-    except BaseException:
+    except errors:
         vars(estimator).clear()
         vars(estimator).update(before)
         if memory is not None:

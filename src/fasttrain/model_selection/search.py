@@ -11,6 +11,7 @@ from sklearn.dummy import DummyRegressor
 from sklearn.model_selection import ParameterGrid, ParameterSampler
 from sklearn.utils import indexable
 
+from fasttrain._estimators.fitted import all_or_nothing
 from fasttrain.model_selection._progress import progress_bar
 from fasttrain.model_selection.batch.answers import Answers, FoldNumbers, StandIn, look_ups
 from fasttrain.model_selection.batch.folds import folds_of
@@ -107,6 +108,11 @@ class BatchSearch:
         KeyboardInterrupt
             Within 100 ms of Ctrl-C. ``cv_results_`` then holds the candidates that were through with all folds.
         """
+        # an interrupted search keeps what is through
+        with all_or_nothing(self, Exception):
+            return self._fit(X, y, params)
+
+    def _fit(self, X, y, params):
         batch, n_splits = self._batch(X, y, params)
         if batch is None:
             return self._elsewhere(X, y, params)
