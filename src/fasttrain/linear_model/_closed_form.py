@@ -124,7 +124,7 @@ class LinearRegressorCV(RegressorMixin, BaseEstimator):
             raise ValueError("alphas must hold at least one number > 0, got none")
         check_flag(self.fit_intercept, "fit_intercept")
         X, y = validate_data(
-            self, X, y, dtype=np.float64, multi_output=True, y_numeric=True, ensure_min_samples=2)
+            self, X, y, dtype=np.float64, order="C", multi_output=True, y_numeric=True, ensure_min_samples=2)
         targets = y.reshape(len(y), -1).astype(np.float64)
         n = len(X)
         x_mean = X.mean(axis=0) if self.fit_intercept else np.zeros(X.shape[1])

@@ -1,0 +1,100 @@
+"""However the rows lie in memory, whatever their dtype, the result is that of a plain copy, and they are not written to."""
+
+import mmap
+
+import every_estimator
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+DTYPES = ["f2", "f4", "f8", ">f4", ">f8", "i1", "i4", "i8", ">i4", "u1", "u8", "?", "O", "g"]
+
+
+def strided(array):
+    wide = np.zeros((2 * array.shape[0], 3 * array.shape[1]), dtype=array.dtype)
+    wide[::2, ::3] = array
+    return wide[::2, ::3]
+
+
+def misaligned(array):
+    held = np.zeros(array.nbytes + 1, dtype=np.uint8)[1:].view(array.dtype).reshape(array.shape)
+    held[...] = array
+    return held
+
+
+def read_only(array):
+    array = array.copy()
+    array.flags.writeable = False
+    return array
+
+
+def mapped(array):
+    held = np.frombuffer(mmap.mmap(-1, array.nbytes), dtype=array.dtype).reshape(array.shape)
+    held[...] = array
+    held.flags.writeable = False
+    return held
+
+
+LAYOUTS = {
+    "Fortran": np.asfortranarray,
+    "strided": strided,
+    "reversed": lambda array: np.ascontiguousarray(array[::-1, ::-1])[::-1, ::-1],
+    "misaligned": misaligned,
+    "read-only": read_only,
+    "mapped": mapped,
+    "broadcast": lambda array: np.broadcast_to(array[:1], array.shape),
+}
+NO_OBJECTS = ("misaligned", "mapped")
+# Their predictions are a product of BLAS, whose sums follow the layout: equal to rounding.
+BLAS = ("closed form", "SGD regression")
+
+
+def rows(dtype):
+    X = every_estimator.table(60, 4)
+    if np.dtype(dtype).kind in "ub":
+        X = X - X.min() if np.dtype(dtype).kind == "u" else X > 0
+    return X.astype(dtype)
+
+
+def outcome(name, X):
+    try:
+        model = every_estimator.fit(name, X)
+        return every_estimator.answers(model, X), every_estimator.everything(model), model
+    except (ValueError, TypeError) as error:
+        return type(error).__name__
+
+
+def check(name, layout, dtype):
+    if layout in NO_OBJECTS and dtype == "O":
+        return
+    X = LAYOUTS[layout](rows(dtype))
+    plain = np.array(X, order="C", copy=True)
+    before = plain.copy()
+    found, expected = outcome(name, X), outcome(name, plain)
+    if name in BLAS and not isinstance(expected, str):
+        rounding = 1e-12 if expected[2].coef_.dtype == np.float64 else 1e-4
+        np.testing.assert_allclose(found[2].predict(X), expected[2].predict(plain), rtol=rounding, atol=rounding)
+        found, expected = found[1:2], expected[1:2]
+    assert found[:2] == expected[:2], (layout, dtype)
+    assert np.array_equal(X, before), (layout, dtype)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("name", every_estimator.ESTIMATORS)
+def test_layouts(name, layout):
+    for dtype in ("f4", ">f8", "i8"):
+        check(name, layout, dtype)
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("name", every_estimator.ESTIMATORS)
+def test_all_layouts_and_dtypes(name, layout, dtype):
+    check(name, layout, dtype)
+
+
+def test_most_of_them_are_taken():
+    refused = [name for name in every_estimator.ESTIMATORS if isinstance(outcome(name, rows("f4")), str)]
+    assert refused == []
