@@ -21,7 +21,7 @@ OUTSIDE := $(WHEEL_VENV)/elsewhere
 
 # The install compiles; nothing may compile beside it.
 .NOTPARALLEL:
-.PHONY: demo test peers-test check test-exhaustive bench lint docs wheel wheel-test wheel-check signatures sanitize fuzz clean
+.PHONY: demo test peers-test check test-exhaustive bench lint docs wheel wheel-test wheel-check signatures sanitize fuzz soak scorecard clean
 
 demo: $(VENV)/.demo $(VENV)/.built
 	$(BIN)/fasttrain demo --out $(OUT)
@@ -84,6 +84,17 @@ FUZZ_SEED ?= 0
 fuzz: $(VENV)/.dev $(VENV)/.built
 	$(BIN)/python tests/faults/fuzz.py models 200000 --seed $(FUZZ_SEED)
 	$(BIN)/python tests/faults/fuzz.py checkpoints 50000 --seed $(FUZZ_SEED)
+
+# Random operations, two processes beside each other; SOAK_SEED=7 goes through the same ones again.
+SOAK_MINUTES ?= 30
+SOAK_SEED ?=
+soak: $(VENV)/.dev $(VENV)/.built
+	$(BIN)/python tests/faults/soak.py --minutes $(SOAK_MINUTES) $(if $(SOAK_SEED),--seed $(SOAK_SEED))
+
+# All rows of docs/reliability.md as one table; SCORECARD='--quick' takes their forms in the tests, or names of rows.
+SCORECARD ?=
+scorecard: $(VENV)/.dev $(VENV)/.built
+	$(BIN)/python tests/faults/scorecard.py $(SCORECARD)
 
 clean:
 	rm -rf $(VENV) $(WHEEL_VENV) $(PEERS_VENV) build $(DIST) site src/*.egg-info .pytest_cache .ruff_cache .hypothesis .benchmarks $(OUT)

@@ -73,9 +73,10 @@ def test_what_an_interrupted_call_of_this_process_left_goes(tmp_path, monkeypatc
 
     folder = tmp_path / "model"
     for number in range(2):
-        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        with monkeypatch.context() as patch:
             patch.setattr(atomic, "_remove", interrupted)
-            write_folder(folder, files(number), "index", ARRAYS)
+            with pytest.raises(KeyboardInterrupt):
+                write_folder(folder, files(number), "index", ARRAYS)
     assert any(path.name.endswith(".partial") for path in folder.iterdir())
     write_folder(folder, files(2), "index", ARRAYS)
     assert entries(folder) == ["arrays-2", "index"]
@@ -92,9 +93,10 @@ def test_ctrl_c_in_the_moment_after_the_index_is_in_its_place(tmp_path, monkeypa
         if target.name == "index":
             raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch:
         patch.setattr(os, "replace", interrupted)
-        write_folder(folder, files(2), "index", ARRAYS)
+        with pytest.raises(KeyboardInterrupt):
+            write_folder(folder, files(2), "index", ARRAYS)
     assert (folder / "index").read_bytes() == files(2)["index"]
     assert (folder / "arrays-2").read_bytes() == files(2)["arrays-2"]
 

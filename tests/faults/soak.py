@@ -5,7 +5,7 @@
 
 Two processes go through the operations of one seed beside each other, one of them with one thread unless an operation
 asks for more: their digests must be equal, operation by operation. Each looks at itself. An operation that lasts longer
-than its time is a hang: a watchdog prints all stacks and ends the process. Resident memory, which is what is left after a
+than its time is a hang: a watchdog prints all stacks and ends the process. Resident memory, what is left after a
 collection and ``malloc_trim``, must not grow: see ``grown``. Files, threads and children must be as many as before.
 """
 
@@ -53,7 +53,7 @@ def resident():
 
 
 def grown(samples):
-    """Bytes by which memory grew after the warm-up: the median slope over operations (Theil and Sen), times their number.
+    """Bytes by which memory grew after the warm-up: the median slope (Theil and Sen) times the number of operations.
 
     A leak of one small array an operation is 30 MB in the 20,000 operations of half an hour; what the allocator does
     with sizes that come and go moves the samples up and down by some MB, which the median of the slopes leaves out.
@@ -120,8 +120,8 @@ def stream(seed, numbers, seconds, record):
     if more > MOST_BYTES_GROWN:
         faults.append(f"seed {seed}: resident memory grew by {more / 2**20:.1f} MB after the warm-up")
     least, most = (pick(memory for _, memory in samples) / 2**20 for pick in (min, max)) if samples else (0, 0)
-    print(f"{sum(counts.values())} operations in {time.monotonic() - began:.0f} s, resident {least:.0f} to {most:.0f} MB, "
-          f"grown {more / 2**20:+.1f} MB, {len(faults)} faults", flush=True)
+    print(f"{sum(counts.values())} operations in {time.monotonic() - began:.0f} s, "
+          f"resident {least:.0f} to {most:.0f} MB, grown {more / 2**20:+.1f} MB, {len(faults)} faults", flush=True)
     print("  " + ", ".join(f"{name} {count}" for name, count in sorted(counts.items())), flush=True)
     return faults
 

@@ -1,4 +1,4 @@
-"""Several processes save different models to one folder while others load it, and some are killed: one whole model, always."""
+"""Processes save different models to one folder while others load it, and some are killed: always one whole model."""
 
 import multiprocessing
 import os

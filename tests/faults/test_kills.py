@@ -25,7 +25,8 @@ X = rng.normal(size=(2000, 30))
 y = (X @ rng.normal(size=(30, 4))).argmax(1)
 MODELS = {
     "network": lambda: MLPClassifier((64, 32), max_iter=40, dropout=0.1, batch_norm="before"),
-    "averaged network": lambda: MLPClassifier((64,), solver="sgd", learning_rate="adaptive", averaging="ema", max_iter=40),
+    "averaged network": lambda: MLPClassifier(
+        (64,), solver="sgd", learning_rate="adaptive", averaging="ema", max_iter=40),
     "linear": lambda: LinearClassifier(optimizer="adam", max_iter=60, schedule="cosine"),
 }
 model = MODELS[kind]().set_params(

@@ -1,4 +1,4 @@
-"""However the rows lie in memory, whatever their dtype, the result is that of a plain copy, and they are not written to."""
+"""However the rows lie in memory, whatever their dtype: the result is that of a plain copy, and they do not change."""
 
 import mmap
 

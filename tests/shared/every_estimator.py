@@ -16,7 +16,7 @@ from fasttrain.preprocessing import (
 
 # name: (what is fitted, makes the estimator for so many threads)
 ESTIMATORS = {
-    "linear": ("classes", lambda n: LinearClassifier(max_iter=3, batch_size=64, random_state=0, n_threads=n)),
+    "linear": ("classes", lambda n: LinearClassifier(max_iter=3, batch_size=50, random_state=0, n_threads=n)),
     "linear, full batches": (
         "classes", lambda n: LinearClassifier(max_iter=3, batch_size="full", random_state=0, n_threads=n)),
     "linear, L-BFGS": ("classes", lambda n: LinearClassifier(optimizer="lbfgs", max_iter=5, n_threads=n)),

@@ -79,9 +79,8 @@ class ArchiveKind:
             # a device or a pipe has no end
             if not (path / self.index).is_file():
                 raise ValueError(f"{path / self.index} is missing")
-            file = open(path / self.index, "rb")
-            # Open to the end, for no other file can then be mistaken for it.
-            with file:
+            # open to the end, for no other file can then be mistaken for it
+            with open(path / self.index, "rb") as file:
                 try:
                     return self._read(path, file.read())
                 except ValueError:
