@@ -16,10 +16,11 @@ from fasttrain.preprocessing.ordinal import OrdinalEncoder
 from fasttrain.preprocessing.robust import MaxAbsScaler, RobustScaler
 from fasttrain.preprocessing.samplers import DropDuplicates, DropMissing, DropOutliers, RowReport
 from fasttrain.preprocessing.scaling import MinMaxScaler, StandardScaler
-from fasttrain.preprocessing.table import TablePreprocessor
+from fasttrain.preprocessing.table import ColumnLeftOutWarning, TablePreprocessor
 from fasttrain.preprocessing import _entries  # noqa: F401  (enters them)
 
 __all__ = [
+    "ColumnLeftOutWarning",
     "DropDuplicates",
     "DropMissing",
     "DropOutliers",

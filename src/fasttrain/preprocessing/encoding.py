@@ -28,6 +28,8 @@ INFREQUENT = "infrequent_sklearn"
 
 def column_list(X):
     """(columns of a table as vectors of NumPy, number of rows)."""
+    if isinstance(X, CodedColumns):
+        return X.columns, X.shape[0]
     if is_polars(X):
         columns = [check_column(X.to_series(i)) for i in range(X.shape[1])]
     elif is_pandas(X) and X.ndim == 2:
@@ -75,6 +77,20 @@ def names_in(estimator, input_features):
             f"got {len(names)}"
         )
     return names
+
+
+class CodedColumns:
+    """Columns that are coded already, for an encoder inside another estimator.
+
+    Parameters
+    ----------
+    columns : list of Coded
+    n_rows : int
+    """
+
+    def __init__(self, columns, n_rows):
+        self.columns = columns
+        self.shape = n_rows, len(columns)
 
 
 class CategoryEncoder(Convertible, TransformerMixin, BaseEstimator):

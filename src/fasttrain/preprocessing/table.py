@@ -1,18 +1,28 @@
 """TablePreprocessor: from a table of mixed columns to one float matrix."""
 
+import sys
 import warnings
 
 import numpy as np
+from scipy import sparse
+from sklearn import get_config
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
-from fasttrain._core.checks import check_choice
 from fasttrain._estimators.fitted import restored
+from fasttrain._core.checks import check_choice, check_integer
 from fasttrain._estimators.parameters import keep_parameters
 from fasttrain._tables.categories import encode, unique, unknown_values
 from fasttrain._tables.frames import Table, refuse_empty, take_rows
-from fasttrain._tables.kinds import as_array, is_framed, is_pandas, is_polars
-from fasttrain.preprocessing.encoding import OneHotEncoder, names_in
+from fasttrain._tables.kinds import as_array, is_framed, is_polars
+from fasttrain._tables.texts import Filled
+from fasttrain.preprocessing.columns import memory
+from fasttrain.preprocessing.columns.hashed import MOST_PLACES, HashedColumn
+from fasttrain.preprocessing.columns.many import TargetColumn, target_matrix
+from fasttrain.preprocessing.columns.numbers import Dense, listed
+from fasttrain.preprocessing.columns.recognition import CategoryColumn, LeftOut, Rules, recognise, stated
+from fasttrain.preprocessing.columns.view import ColumnView
+from fasttrain.preprocessing.encoding import CodedColumns, OneHotEncoder, names_in
 from fasttrain.preprocessing.labels import LabelEncoder
 from fasttrain.preprocessing.ordinal import OrdinalEncoder
 from fasttrain.preprocessing.robust import MaxAbsScaler, RobustScaler, column_quantiles
@@ -26,12 +36,37 @@ SCALERS = {
 }
 
 
-class TablePreprocessor(TransformerMixin, BaseEstimator):
-    """Clean, encode and scale a table of mixed columns in one fitted object.
+class ColumnLeftOutWarning(UserWarning):
+    """A column takes no part in the matrix, for the reason given."""
 
-    Columns of numbers and of bool become one output column each, scaled; every other column is a category and
-    becomes one column of zeros and ones for each of its values. Numbers come first, in the table's order,
-    then categories.
+
+class TablePreprocessor(TransformerMixin, BaseEstimator):
+    """Recognise, clean, encode and scale the columns of a table in one fitted object.
+
+    Every column is taken for one of these, by its cells:
+
+    - "numeric": numbers and bool, and text that is numbers throughout: with a currency, thousands separators, a decimal
+      comma, per cent, one unit for the column, negative in parentheses. What a comma means is decided by the column as a
+      whole. Digits with leading zeros are codes, not numbers. One output column.
+    - "boolean": yes and no in words. One output column of 1 and 0.
+    - "date": dates and times, kept as such or written: ISO 8601, day, month and year in numbers or with the name of the
+      month, a time of the day, or that alone. Whether the day stands before the month is decided by the column as a whole.
+      Output columns are the days since 1970 and, where the column spans enough, sine and cosine of the place in the year,
+      the week and the day.
+    - "ordered": an ordered Categorical of pandas, or values that ``types`` lists from low to high. One output column.
+    - "categorical": any other column of at most ``cardinality_threshold`` values. An output column of zeros and ones for
+      each value.
+    - "target": text of more values. One output column: the mean of the target where the value stands, drawn towards the
+      mean of all; for a target of more than two classes one for each. ``fit_transform`` takes the mean for a row from other
+      rows (five folds), as scikit-learn's TargetEncoder does, so ``fit(X, y).transform(X)`` is another matrix. Values seen
+      less than five times count as one, as do those not seen.
+    - "hashed": the same text without a target; an output column for each of ``hash_features`` places.
+    - "text": free text, its words counted at ``hash_features`` places, each row divided by its Euclidean norm.
+    - "drop": left out, with a :class:`ColumnLeftOutWarning`: columns without a value or with one only, ids (text that
+      hardly repeats; whole numbers that hardly repeat in a column whose name is that of an id).
+
+    Columns of numbers come first, in the table's order, then categories, then hashed ones. :meth:`describe` prints what
+    each column was taken for and why.
 
     Parameters
     ----------
@@ -39,27 +74,45 @@ class TablePreprocessor(TransformerMixin, BaseEstimator):
         Column of a data frame that is y: it takes no part in the matrix, may be absent in ``transform``, and
         :meth:`split` returns it.
     types : dict, default=None
-        Column name (position for arrays) to "numeric", "categorical" or "drop", where the detected type is
-        not wanted.
+        Column name (position for arrays) to what it is, where that which is recognised is not wanted: one of the words
+        above, a list of the values from low to high, or a dict with the word as "kind" and options:
+        ``{"kind": "numeric", "decimal": ","}``, ``{"kind": "date", "day_first": True}``.
     missing : {"mean", "median", "most_frequent", "drop", "error"}, default="median"
-        What stands in for a missing number; missing categories become the most frequent one. "drop" drops the
-        rows in :meth:`split`; ``transform``, which must keep rows, then refuses missing values. "error" refuses
-        them everywhere.
+        What stands in for a missing number, or part of a date; missing categories become the most frequent one, missing
+        text of many values is a value of its own. "drop" drops the rows in :meth:`split`; ``transform``, which must keep
+        rows, then refuses missing values. "error" refuses them everywhere.
     scale : {"standard", "minmax", "maxabs", "robust"} or None, default="standard"
+        Of columns of numbers.
     encode : {"onehot", "ordinal"}, default="onehot"
+        Of categories; with "ordinal" text of many values is one as well.
     handle_unknown : {"ignore", "error"}, default="ignore"
-        Categories that ``fit`` did not see become zeros, or -1 with ``encode="ordinal"``; or they are refused.
+        Categories that ``fit`` did not see become zeros, or -1 with ``encode="ordinal"``, and cells that are no number or
+        date count as missing, with a warning; or all of these are refused. :meth:`report` counts them.
     min_frequency, max_categories : default=None
-        As in :class:`OneHotEncoder`: infrequent categories share a column.
+        As in :class:`OneHotEncoder`: infrequent categories share a column. With one of them all text is categories.
     dtype : {numpy.float32, numpy.float64}, default=numpy.float64
+    cardinality_threshold : int, default=40
+        Most values of a column that becomes a column for each of them.
+    high_cardinality : {"target", "hash", "onehot"}, default="target"
+        What becomes of text of more values. Without a target, "target" gives a column for each of up to ``hash_features``
+        values, and hashes more.
+    hash_features : int, default=256
+        Output columns of a hashed column.
+    sparse_output : {"auto", True, False}, default="auto"
+        Whether the matrix is CSR. "auto": where the dense matrix of the training data takes more than 16 MiB and CSR at
+        most half of that, and ``set_output`` asks for no data frame.
+    memory_limit : int or str, default=None
+        Bytes that the matrix may take, or text as "2GB"; None is half of the machine's memory. It is estimated before
+        anything is allocated.
 
     Attributes
     ----------
     types_ : dict
-        Column to "numeric", "categorical" or "drop".
+        Column to the word for what it was taken for.
     fill_ : dict
-        Column to what stands in for a missing value.
+        Column to what stands in for a missing value; the columns of a date are those of the output.
     scaler_, encoder_ : estimator or None
+    sparse_output_ : bool
     classes_ : ndarray of shape (n_classes,) or None
         Labels of a target that is not numeric; :meth:`split` returns their codes.
     n_features_in_, feature_names_in_
@@ -80,6 +133,20 @@ class TablePreprocessor(TransformerMixin, BaseEstimator):
     array([1, 0, 1])
     >>> preprocessor.get_feature_names_out()
     array(['size', 'kind_a', 'kind_b'], dtype=object)
+
+    Cells as people write them:
+
+    >>> frame = pd.DataFrame({"price": ["$1,200.50", "$80", "($3.10)"], "day": ["31/12/2024", "1/2/2025", "2/2/2025"]})
+    >>> preprocessor = TablePreprocessor(scale=None).fit(frame)
+    >>> preprocessor.transform(frame)
+    array([[ 1.2005e+03,  2.0088e+04, -4.3388e-01, -9.0097e-01],
+           [ 8.0000e+01,  2.0120e+04, -9.7493e-01, -2.2252e-01],
+           [-3.1000e+00,  2.0121e+04, -7.8183e-01,  6.2349e-01]])
+    >>> preprocessor.describe()
+    column  taken for  columns  why
+    price   numeric          1  numbers written as text (currency $, comma between thousands, negative in parentheses)
+    day     date             3  dates written as text (day before month)
+    2 columns in, 4 out, dense
     """
 
     def __init__(
@@ -94,65 +161,101 @@ class TablePreprocessor(TransformerMixin, BaseEstimator):
         min_frequency=None,
         max_categories=None,
         dtype=np.float64,
+        cardinality_threshold=40,
+        high_cardinality="target",
+        hash_features=256,
+        sparse_output="auto",
+        memory_limit=None,
     ):
         keep_parameters(self, locals())
 
     @restored
     def fit(self, X, y=None):
-        """Types of the columns, what stands in for missing values, categories and scales.
+        """What the columns are, what stands in for missing values, categories and scales.
 
         Parameters
         ----------
-        X : DataFrame or array-like of shape (n_samples, n_features)
-        y : ignored; a target is named by ``target``
+        X : DataFrame, pyarrow.Table, structured array, or array-like of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,), default=None
+            Text of many values becomes means of it. With ``target`` it is that column.
 
         Returns
         -------
         self
+
+        Raises
+        ------
+        ValueError
+            For parameters and columns that are not accepted, numbers without a finite scale, and a matrix of more than
+            ``memory_limit``; the message names the column.
         """
+        self._learn(X, y)
+        return self
+
+    def fit_transform(self, X, y=None, **fit_params):
+        """``fit(X, y)`` and the matrix of X, in which means of the target are taken from other rows.
+
+        Parameters
+        ----------
+        X : DataFrame, pyarrow.Table, structured array, or array-like of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,), default=None
+
+        Returns
+        -------
+        ndarray or CSR matrix of shape (n_samples, n_features_out), of ``dtype``
+        """
+        views, block = self._learn(X, y)
+        if self.missing == "drop" and (block is None or len(block) != views[0].n_rows):
+            self._refuse_missing_rows(views)
+        return self._matrix(views, block)
+
+    def _learn(self, X, y):
+        """Fit; (views of the columns, their numbers without missing ones, not scaled)."""
+        self._check_parameters()
+        X, target = self._without_target(named(X), self.target is not None)
+        X = self._checked(X, True)
+        table = Table(X)
+        self._names = list(table.names)
+        views = [ColumnView(table, i) for i in range(len(self._names))]
+        matrix, labels, no_target = target_matrix(y if target is None else target, table.n_rows)
+        self._recognise(views, Rules(
+            self.cardinality_threshold, "onehot" if self.encode == "ordinal" else self.high_cardinality,
+            self.hash_features, matrix, labels, no_target,
+            self.min_frequency if isinstance(self.min_frequency, int) else None,
+            self.min_frequency is not None or self.max_categories is not None,
+        ))
+        self.classes_ = None
+        if target is not None and not numeric_target(target):
+            self.classes_ = LabelEncoder().fit(known_labels(target)).classes_
+        all_views = views
+        if self.missing == "drop":
+            kept = ~self._missing_rows(views)
+            if not kept.any():
+                raise ValueError("every row has a missing value, so missing='drop' leaves nothing to fit")
+            if not kept.all():
+                table = Table(take_rows(X, kept))
+                views = [ColumnView(table, i) for i in range(len(self._names))]
+                matrix = None if matrix is None else matrix[kept]
+        self._refuse_missing(views)
+        self.fill_ = {}
+        block = self._fit_numbers(views, matrix)
+        self._fit_categories(views)
+        self._settle(views)
+        return all_views, block
+
+    def _check_parameters(self):
         check_choice(self.missing, "missing", ("mean", "median", "most_frequent", "drop", "error"))
         check_choice(self.handle_unknown, "handle_unknown", ("ignore", "error"))
         check_choice(self.scale, "scale", (*SCALERS, None))
         check_choice(self.encode, "encode", ("onehot", "ordinal"))
+        check_choice(self.high_cardinality, "high_cardinality", ("target", "hash", "onehot"))
+        check_choice(self.sparse_output, "sparse_output", ("auto", True, False))
+        check_integer(self.cardinality_threshold, "cardinality_threshold", low=1)
+        if check_integer(self.hash_features, "hash_features", low=1) > MOST_PLACES:
+            raise ValueError(f"hash_features must be at most {MOST_PLACES}, got {self.hash_features}")
+        memory.limit_of(self.memory_limit)
         if np.dtype(self.dtype) not in (np.float32, np.float64):
             raise ValueError(f"dtype must be numpy.float32 or numpy.float64; got {self.dtype!r}")
-        X, target = self._without_target(X, self.target is not None)
-        X = self._checked(X, True)
-        table = Table(X)
-        self._names = list(table.names)
-        self._set_types(table)
-        self.classes_ = None
-        if target is not None and not numeric_target(target):
-            labels = LabelEncoder().fit(known_labels(target))
-            self.classes_ = labels.classes_
-        if self.missing == "drop":
-            kept = ~self._missing_rows(table)
-            if not kept.any():
-                raise ValueError("every row has a missing value, so missing='drop' leaves nothing to fit")
-            table = Table(take_rows(X, kept))
-        self._refuse_missing(table)
-        self.fill_ = {}
-        self._numeric = [i for i, name in enumerate(self._names) if self.types_[name] == "numeric"]
-        self._categorical = [i for i, name in enumerate(self._names) if self.types_[name] == "categorical"]
-        if not self._numeric and not self._categorical:
-            raise ValueError(f"no column is left to make features of: {self.types_}")
-        self._fit_numbers(table)
-        self._fit_categories(table)
-        return self
-
-    def fit_transform(self, X, y=None, **fit_params):
-        """``fit(X).transform(X)``.
-
-        Parameters
-        ----------
-        X : DataFrame or array-like of shape (n_samples, n_features)
-        y : ignored
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_features_out)
-        """
-        return self.fit(X, y).transform(X)
 
     def _without_target(self, X, needed):
         """(X without the target's column, the column or None)."""
@@ -175,6 +278,7 @@ class TablePreprocessor(TransformerMixin, BaseEstimator):
         return X.drop(columns=self.target), X[self.target]
 
     def _checked(self, X, reset):
+        X = named(X)
         if is_framed(X):
             refuse_empty(X)
         else:
@@ -182,72 +286,115 @@ class TablePreprocessor(TransformerMixin, BaseEstimator):
         validate_data(self, X, reset=reset, skip_check_array=True)
         return X
 
-    def _set_types(self, table):
+    def _recognise(self, views, rules):
         wanted = self.types or {}
         unknown = [name for name in wanted if name not in self._names]
         if unknown:
             raise ValueError(f"types names columns that X lacks: {unknown}; its columns are {self._names}")
-        self.types_ = {}
-        for position, name in enumerate(self._names):
-            kind = wanted.get(name) or detected_type(table, position)
-            check_choice(kind, f"types[{name!r}]", ("numeric", "categorical", "drop"))
-            if kind != "drop" and table.missing(position).all():
+        self._columns = []
+        for view in views:
+            column = recognise(view, wanted.get(view.name), rules)
+            if isinstance(column, LeftOut) and stated(view.name, wanted.get(view.name))[0] != "drop":
+                keep = f": types={{{view.name!r}: {column.keep!r}}} keeps it" if column.keep else ""
                 warnings.warn(
-                    f"column {name!r} holds no value at all and is dropped", UserWarning, stacklevel=3
+                    f"column {view.name!r} {column.reason} and is left out{keep}", ColumnLeftOutWarning, stacklevel=5
                 )
-                kind = "drop"
-            self.types_[name] = kind
+            self._columns.append(column)
+        self.types_ = {name: column.kind for name, column in zip(self._names, self._columns)}
+        if all(isinstance(column, LeftOut) for column in self._columns):
+            reasons = "; ".join(f"{name!r} {column.reason}" for name, column in zip(self._names, self._columns))
+            raise ValueError(f"no column is left to make features of: {reasons}")
 
-    def _used(self):
-        return [i for i, name in enumerate(self._names) if self.types_[name] != "drop"]
+    def _of(self, kind):
+        """(position, column) of the columns of a kind."""
+        return [(i, column) for i, column in enumerate(self._columns) if isinstance(column, kind)]
 
-    def _missing_rows(self, table):
-        mask = np.zeros(table.n_rows, dtype=bool)
-        for position in self._used():
-            mask |= table.missing(position)
+    def _numbers_of(self, view, column, strict=False):
+        """What a column of numbers gives, read once."""
+        key = ("column", strict)
+        if key not in view.read:
+            view.read[key] = column.numbers(view, strict)
+        return view.read[key]
+
+    def _absent(self, view, column):
+        """Mask of the rows that have no value for a column."""
+        if isinstance(column, Dense) and not isinstance(column, TargetColumn):
+            found = np.isnan(self._numbers_of(view, column))
+            return found if found.ndim == 1 else found.any(axis=1)
+        return view.missing
+
+    def _missing_rows(self, views):
+        mask = np.zeros(views[0].n_rows, dtype=bool)
+        for view, column in zip(views, self._columns):
+            if not isinstance(column, LeftOut):
+                mask |= self._absent(view, column)
         return mask
 
-    def _refuse_missing(self, table):
+    def _refuse_missing(self, views):
         if self.missing != "error":
             return
-        for position in self._used():
-            count = int(np.count_nonzero(table.missing(position)))
+        for view, column in zip(views, self._columns):
+            if isinstance(column, LeftOut):
+                continue
+            count = int(np.count_nonzero(self._absent(view, column)))
             if count:
                 raise ValueError(
-                    f"column {self._names[position]!r} has {count} missing values, which missing='error' refuses"
+                    f"column {view.name!r} has {count} missing values, which missing='error' refuses"
                 )
 
-    def _refuse_unknown(self, name, values, known):
-        codes = encode(values, known)
-        if codes.size and codes.min() < 0:
+    def _refuse_missing_rows(self, views):
+        absent = [
+            view.name for view, column in zip(views, self._columns)
+            if not isinstance(column, LeftOut) and self._absent(view, column).any()
+        ]
+        if absent:
             raise ValueError(
-                f"column {name!r} holds {listed(unknown_values(values, codes))}, which the model has not seen; "
-                f"it knows {listed(known.tolist())}"
+                f"columns {absent} have missing values and missing='drop': transform must keep rows, so drop them "
+                "first (split does, or drop_missing), or choose 'mean', 'median' or 'most_frequent'"
             )
 
-    def _fit_numbers(self, table):
+    def _fit_numbers(self, views, target):
         self.scaler_ = None
-        if not self._numeric:
-            return
-        block = self._numbers(table)
+        dense = self._of(Dense)
+        self._fill_numbers = np.empty(0, dtype=self.dtype)
+        if not dense:
+            return None
+        block = self._numbers(views, target=target)
         if self.missing == "mean":
             fill = column_moments(block)[1]
         elif self.missing == "most_frequent":
             fill = np.array([most_frequent(column[~np.isnan(column)]) for column in block.T])
         else:
             fill = column_quantiles(block, [0.5])[0]
+        names = [name for i, column in dense for name in column.names(self._names[i])]
+        self._require_finite(fill, names, block, f"{self.missing} of its values")
         self._fill_numbers = fill
         if self.missing not in ("drop", "error"):
-            self.fill_.update({self._names[i]: value for i, value in zip(self._numeric, fill.tolist())})
+            kept = [not isinstance(column, TargetColumn) for i, column in dense for _ in column.names("")]
+            self.fill_.update({name: value for name, value, keep in zip(names, fill.tolist(), kept) if keep})
         fill_missing(block, fill)
         if self.scale is not None:
-            self.scaler_ = SCALERS[self.scale](copy=False).fit(block)
+            with np.errstate(over="ignore", invalid="ignore"):
+                self.scaler_ = SCALERS[self.scale](copy=False).fit(block)
+            for learnt in ("mean_", "center_", "min_", "scale_", "data_range_"):
+                self._require_finite(getattr(self.scaler_, learnt, None), names, block, f"{self.scale} scale")
+        return block
 
-    def _fit_categories(self, table):
-        self.encoder_ = None
-        if not self._categorical:
+    def _require_finite(self, numbers, names, block, what):
+        if numbers is None or np.isfinite(numbers).all():
             return
-        block = self._categories(table, learn=self.missing not in ("drop", "error"))
+        at = int(np.flatnonzero(~np.isfinite(numbers))[0])
+        most = np.nanmax(np.abs(block[:, at]))
+        raise ValueError(
+            f"column {names[at]!r} must hold finite numbers whose {what} is finite: it goes up to {most:g}; divide it, "
+            "or leave it out"
+        )
+
+    def _fit_categories(self, views):
+        self.encoder_ = None
+        if not self._of(CategoryColumn):
+            return
+        coded = self._categories(views, learn=self.missing not in ("drop", "error"))
         options = {
             "min_frequency": self.min_frequency,
             "max_categories": self.max_categories,
@@ -259,74 +406,250 @@ class TablePreprocessor(TransformerMixin, BaseEstimator):
             self.encoder_ = OneHotEncoder(sparse_output=False, handle_unknown=unknown, **options)
         else:
             self.encoder_ = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1, **options)
-        self.encoder_.fit(block)
+        self.encoder_.fit(coded)
 
-    def _categories(self, table, learn=False):
-        """The categorical columns as a matrix of objects, missing ones filled; with ``learn``, by this table."""
-        block = np.empty((table.n_rows, len(self._categorical)), dtype=object)
-        for k, position in enumerate(self._categorical):
-            values, mask = category_objects(table, position)
+    def _categories(self, views, learn=False):
+        """The categorical columns as distinct values and codes, missing ones filled; with ``learn``, by this table."""
+        coded = []
+        for position, _ in self._of(CategoryColumn):
+            view = views[position]
+            values, codes = view.distinct
             if learn:
-                self.fill_[self._names[position]] = most_frequent(values[~mask])
-            values[mask] = self.fill_.get(self._names[position])
-            block[:, k] = values
-        return block
+                self.fill_[view.name] = most_frequent_of(values, view.counts)
+            coded.append(Filled(values, codes, self.fill_.get(view.name)))
+        return CodedColumns(coded, views[0].n_rows)
 
-    def _numbers(self, table):
-        """The numeric columns as a float matrix of this object's type."""
-        block = np.empty((table.n_rows, len(self._numeric)), dtype=self.dtype)
-        for k, position in enumerate(self._numeric):
-            block[:, k] = numbers_of(table, position)
+    def _numbers(self, views, target=None, strict=False):
+        """The columns of numbers side by side in this object's type; with ``target``, its means across folds."""
+        dense = self._of(Dense)
+        widths = [len(column.names("")) for _, column in dense]
+        block = np.empty((views[0].n_rows, sum(widths)), dtype=self.dtype)
+        start = 0
+        for (position, column), width in zip(dense, widths):
+            view = views[position]
+            if target is not None and isinstance(column, TargetColumn):
+                numbers = column.cross_fitted(view, target)
+            else:
+                numbers = self._numbers_of(view, column, strict)
+            view.read.pop(("column", strict), None)
+            with np.errstate(over="ignore"):
+                block[:, start:start + width] = numbers[:, None] if numbers.ndim == 1 else numbers
+            start += width
         if np.isinf(block).any():
-            at = np.flatnonzero(np.isinf(block).any(axis=0))[0]
+            at = int(np.flatnonzero(np.isinf(block).any(axis=0))[0])
+            name = [self._names[i] for (i, _), width in zip(dense, widths) for _ in range(width)][at]
             raise ValueError(
-                f"column {self._names[self._numeric[at]]!r} must hold finite numbers: Input X contains infinity or a "
-                f"value too large for {np.dtype(self.dtype)}"
+                f"column {name!r} must hold finite numbers: Input X contains infinity or a value too large for "
+                f"{np.dtype(self.dtype)}"
             )
         return block
+
+    def _widths(self, n_rows, views):
+        """(name, output columns, entries of ``n_rows`` rows) of each column that is not left out, in output order."""
+        found = [
+            (self._names[i], len(column.names("")), n_rows * len(column.names(""))) for i, column in self._of(Dense)
+        ]
+        for k, (i, _) in enumerate(self._of(CategoryColumn)):
+            width = 1
+            if self.encode == "onehot":
+                grouped = self.encoder_.infrequent_categories_[k] if self._grouped() else None
+                width = len(self.encoder_.categories_[k]) - (0 if grouped is None else len(grouped) - 1)
+            found.append((self._names[i], width, n_rows))
+        for i, column in self._of(HashedColumn):
+            found.append((self._names[i], column.n_places, column.entries(views[i])))
+        return found
+
+    def _grouped(self):
+        return self.min_frequency is not None or self.max_categories is not None
+
+    def _settle(self, views):
+        """Whether the matrix is sparse, and whether there is room for it."""
+        n_rows, size = views[0].n_rows, np.dtype(self.dtype).itemsize
+        widths = self._widths(n_rows, views)
+        n_columns, n_entries = sum(width for _, width, _ in widths), sum(entries for _, _, entries in widths)
+        self._layout = [[name, width] for name, width, _ in widths]
+        self.sparse_output_ = self.sparse_output
+        if self.sparse_output == "auto":
+            smaller = memory.is_sparse_smaller(n_rows, n_columns, n_entries, size)
+            self.sparse_output_ = smaller and not self._gives_frames()
+        if isinstance(self.encoder_, OneHotEncoder):
+            self.encoder_.sparse_output = self.sparse_output_
+        self._refuse_large(n_rows, widths)
+
+    def _gives_frames(self):
+        own = getattr(self, "_sklearn_output_config", {}).get("transform")
+        return (get_config()["transform_output"] if own is None else own) != "default"
+
+    def _refuse_large(self, n_rows, widths):
+        size, limit = np.dtype(self.dtype).itemsize, memory.limit_of(self.memory_limit)
+        n_columns, n_entries = sum(width for _, width, _ in widths), sum(entries for _, _, entries in widths)
+        dense, csr = memory.dense_bytes(n_rows, n_columns, size), memory.sparse_bytes(n_rows, n_entries, size)
+        needed = csr if self.sparse_output_ else dense
+        if needed <= limit:
+            return
+        name, width, entries = max(widths, key=lambda item: item[2 if self.sparse_output_ else 1])
+        what = [f"types={{{name!r}: 'hashed'}} gives it {self.hash_features} columns"] if width > self.hash_features else []
+        what += ["sparse_output=True takes " + memory.told(csr)] if not self.sparse_output_ and csr <= limit else []
+        what += [f"types={{{name!r}: 'drop'}} leaves it out", "memory_limit allows more"]
+        raise ValueError(
+            f"the {'CSR' if self.sparse_output_ else 'dense'} matrix of {n_rows} rows and {n_columns} columns would take "
+            f"{memory.told(needed)}, and at most {memory.told(limit)} are allowed; column {name!r} makes {width} of its "
+            f"columns: {', or '.join(what)}"
+        )
 
     def transform(self, X):
         """The matrix of a table; rows are kept.
 
         Parameters
         ----------
-        X : DataFrame or array-like of shape (n_samples, n_features)
+        X : DataFrame, pyarrow.Table, structured array, or array-like of shape (n_samples, n_features)
             With the columns that ``fit`` saw; the target may be there or not.
 
         Returns
         -------
-        ndarray of shape (n_samples, n_features_out), of ``dtype``
+        ndarray or CSR matrix of shape (n_samples, n_features_out), of ``dtype``
 
         Raises
         ------
         ValueError
-            For infinities, text where numbers are expected, with ``missing="drop"`` or "error" for missing values,
-            and with ``handle_unknown="error"`` for categories that ``fit`` did not see.
+            For infinities, text where plain numbers are expected, with ``missing="drop"`` or "error" for missing values,
+            with ``handle_unknown="error"`` for categories that ``fit`` did not see and cells that are no number or date,
+            and where the matrix would take more than ``memory_limit``.
         """
         check_is_fitted(self, "types_")
-        X, _ = self._without_target(X, False)
-        X = self._checked(X, False)
-        table = Table(X)
+        views = self._views(X)
         if self.missing == "drop":
-            absent = [self._names[i] for i in self._used() if table.missing(i).any()]
-            if absent:
-                raise ValueError(
-                    f"columns {absent} have missing values and missing='drop': transform must keep rows, so drop them "
-                    "first (split does, or drop_missing), or choose 'mean', 'median' or 'most_frequent'"
+            self._refuse_missing_rows(views)
+        self._refuse_missing(views)
+        self._refuse_large(views[0].n_rows, self._widths(views[0].n_rows, views))
+        self._warn_of_strays(views)
+        return self._matrix(views, None)
+
+    def _views(self, X):
+        X, _ = self._without_target(named(X), False)
+        table = Table(self._checked(X, False))
+        return [ColumnView(table, i) for i in range(len(self._names))]
+
+    def _warn_of_strays(self, views):
+        if self.handle_unknown == "error":
+            return
+        for position, column in self._of(Dense):
+            if isinstance(column, TargetColumn):
+                continue
+            cells, n_rows = column.strays(views[position])
+            if cells:
+                warnings.warn(
+                    f"column {self._names[position]!r}: {n_rows} cells count as missing, since they are no "
+                    f"{column.kind} value that fit has seen: {listed(cells)}", UserWarning, stacklevel=3,
                 )
-        self._refuse_missing(table)
+
+    def _matrix(self, views, block):
+        """The matrix of a table's columns, whose numbers may have been read already."""
+        strict = self.handle_unknown == "error"
         parts = []
-        if self._numeric:
-            block = self._numbers(table)
-            fill_missing(block, self._fill_numbers)
+        if self._of(Dense):
+            if block is None:
+                block = self._numbers(views, strict=strict)
+                fill_missing(block, self._fill_numbers)
             parts.append(block if self.scaler_ is None else self.scaler_.transform(block))
-        if self._categorical:
-            block = self._categories(table)
-            if self.handle_unknown == "error":
-                for k, position in enumerate(self._categorical):
-                    self._refuse_unknown(self._names[position], block[:, k], self.encoder_.categories_[k])
-            parts.append(self.encoder_.transform(block))
-        return parts[0] if len(parts) == 1 else np.hstack(parts)
+        if self.encoder_ is not None:
+            coded = self._categories(views)
+            if strict:
+                for (position, _), column, known in zip(
+                    self._of(CategoryColumn), coded.columns, self.encoder_.categories_
+                ):
+                    refuse_unknown(self._names[position], column, known)
+            parts.append(self.encoder_.transform(coded))
+        for position, column in self._of(HashedColumn):
+            indptr, indices, values = column.rows(views[position])
+            shape = (views[0].n_rows, column.n_places)
+            parts.append(sparse.csr_array((values.astype(self.dtype), indices, indptr), shape=shape))
+        if self.sparse_output_:
+            return joined(parts, self.dtype)
+        if len(parts) == 1 and not sparse.issparse(parts[0]):
+            return parts[0]
+        out = np.empty((views[0].n_rows, sum(part.shape[1] for part in parts)), dtype=self.dtype)
+        start = 0
+        while parts:
+            part = parts.pop(0)
+            where = out[:, start:start + part.shape[1]]
+            if sparse.issparse(part):
+                where[:] = part.toarray()
+            else:
+                where[:] = part
+            start += part.shape[1]
+            part = block = None
+        return out
+
+    def report(self, X):
+        """What of a table ``fit`` has not seen, and what ``transform`` makes of it.
+
+        Parameters
+        ----------
+        X : DataFrame, pyarrow.Table, structured array, or array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        dict
+            Column to a dict with "missing" (rows without a value), "unseen" (rows whose cell ``fit`` has not seen or that
+            cannot be read) and "examples" (some of those cells). Columns with neither are left out.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from fasttrain.preprocessing import TablePreprocessor
+        >>> preprocessor = TablePreprocessor().fit(pd.DataFrame({"size": [1.0, 2.0, 4.0], "kind": ["a", "b", "a"]}))
+        >>> preprocessor.report(pd.DataFrame({"size": [None, 3.0], "kind": ["a", "c"]}))
+        {'size': {'missing': 1, 'unseen': 0, 'examples': []}, 'kind': {'missing': 0, 'unseen': 1, 'examples': ['c']}}
+        """
+        check_is_fitted(self, "types_")
+        views = self._views(X)
+        known = dict(zip((i for i, _ in self._of(CategoryColumn)), getattr(self.encoder_, "categories_", ())))
+        told = {}
+        for position, (view, column) in enumerate(zip(views, self._columns)):
+            if isinstance(column, LeftOut):
+                continue
+            if position in known:
+                values, _ = view.distinct
+                unseen = encode(values, known[position]) < 0
+                cells, n_unseen = values[unseen].tolist(), int(view.counts[unseen].sum())
+            else:
+                cells, n_unseen = column.strays(view)
+            n_missing = int(np.count_nonzero(view.missing))
+            if n_missing or n_unseen:
+                told[view.name] = {"missing": n_missing, "unseen": n_unseen, "examples": cells[:5]}
+        return told
+
+    @property
+    def columns_(self):
+        """What each column was taken for: dicts with "name", "kind", "reason" and "columns_out"."""
+        check_is_fitted(self, "types_")
+        widths = dict(map(tuple, self._layout))
+        return [
+            {"name": name, "kind": column.kind, "reason": column.reason, "columns_out": widths.get(name, 0)}
+            for name, column in zip(self._names, self._columns)
+        ]
+
+    def describe(self, file=None):
+        """Print what each column was taken for, how many columns it became and why.
+
+        Parameters
+        ----------
+        file : text file, default=None
+            None is standard output.
+        """
+        facts = self.columns_
+        rows = [("column", "taken for", "columns", "why")]
+        rows += [
+            (str(fact["name"]), "left out" if fact["kind"] == "drop" else fact["kind"], str(fact["columns_out"]),
+             fact["reason"]) for fact in facts
+        ]
+        widths = [max(len(row[k]) for row in rows) for k in range(3)]
+        for name, kind, count, reason in rows:
+            print(f"{name:<{widths[0]}}  {kind:<{widths[1]}}  {count:>{widths[2]}}  {reason}", file=file or sys.stdout)
+        n_out = sum(fact["columns_out"] for fact in facts)
+        kind = "CSR" if self.sparse_output_ else "dense"
+        print(f"{len(facts)} columns in, {n_out} out, {kind}", file=file or sys.stdout)
 
     def split(self, X):
         """X and y of a table that has the target's column.
@@ -339,7 +662,7 @@ class TablePreprocessor(TransformerMixin, BaseEstimator):
 
         Returns
         -------
-        X : ndarray of shape (n_kept, n_features_out)
+        X : ndarray or CSR matrix of shape (n_kept, n_features_out)
         y : ndarray of shape (n_kept,)
             float64 for a numeric target, else int64 codes of ``classes_``.
 
@@ -349,26 +672,33 @@ class TablePreprocessor(TransformerMixin, BaseEstimator):
             Without ``target``, and for labels that ``fit`` did not see.
         """
         check_is_fitted(self, "types_")
+        features, target = self._kept(X, self._columns)
+        return plain(self.transform(features)), self._coded_target(target)
+
+    def _kept(self, X, columns):
+        """Features and target of the rows that :meth:`split` keeps; ``columns`` may be None before a fit."""
         if self.target is None:
             raise ValueError("split needs target: the name of the column that is y")
+        X = named(X)
         features, target = self._without_target(X, True)
         kept = ~Table(target, name="y").missing(0)
-        if self.missing == "drop":
-            kept &= ~self._missing_rows(Table(self._checked(features, False)))
+        if self.missing == "drop" and columns is not None:
+            kept &= ~self._missing_rows(self._views(features))
         if not kept.any():
             raise ValueError("no row is left: every one has a missing value")
         if not kept.all():
             features, target = take_rows(features, kept), take_rows(target, kept)
+        return features, target
+
+    def _coded_target(self, target):
         if self.classes_ is None:
-            y = Table(target, name="y").numbers(0).astype(np.float64)
-        else:
-            encoder = LabelEncoder()
-            encoder.classes_ = self.classes_
-            y = encoder.transform(known_labels(target))
-        return np.asarray(self.transform(features)), y
+            return Table(target, name="y").numbers(0).astype(np.float64)
+        encoder = LabelEncoder()
+        encoder.classes_ = self.classes_
+        return encoder.transform(known_labels(target))
 
     def fit_split(self, X):
-        """``fit(X).split(X)``.
+        """``fit(X)`` and X and y of the table, means of the target taken from other rows.
 
         Parameters
         ----------
@@ -376,9 +706,20 @@ class TablePreprocessor(TransformerMixin, BaseEstimator):
 
         Returns
         -------
-        X, y : ndarray
+        X : ndarray or CSR matrix
+        y : ndarray
         """
-        return self.fit(X).split(X)
+        self.fit(X)
+        means = [column for _, column in self._of(TargetColumn)]
+        if not means:
+            return self.split(X)
+        features, target = self._kept(X, self._columns)
+        views = self._views(features)
+        self._refuse_missing(views)
+        matrix, _, _ = target_matrix(target, views[0].n_rows)
+        block = self._numbers(views, target=matrix)
+        fill_missing(block, self._fill_numbers)
+        return plain(self._matrix(views, block)), self._coded_target(target)
 
     def get_feature_names_out(self, input_features=None):
         """Names of the matrix's columns.
@@ -394,9 +735,10 @@ class TablePreprocessor(TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self, "types_")
         names = names_in(self, input_features)
-        out = [names[i] for i in self._numeric]
-        if self._categorical:
-            out += list(self.encoder_.get_feature_names_out([names[i] for i in self._categorical]))
+        out = [name for i, column in self._of(Dense) for name in column.names(names[i])]
+        if self.encoder_ is not None:
+            out += list(self.encoder_.get_feature_names_out([names[i] for i, _ in self._of(CategoryColumn)]))
+        out += [name for i, column in self._of(HashedColumn) for name in column.names(names[i])]
         return np.array(out, dtype=object)
 
     def __sklearn_tags__(self):
@@ -407,75 +749,61 @@ class TablePreprocessor(TransformerMixin, BaseEstimator):
         return tags
 
 
-def detected_type(table, position):
-    """ "numeric" for numbers and bool, "categorical" for the rest; objects that are all numbers are
-    numbers.
-    """
-    column = table.column(position)
-    if table.is_numeric(position):
-        return "numeric"
-    if is_polars(column):
-        name = str(column.dtype)
-        if name.startswith(("Date", "Time", "Duration")):
-            raise TypeError(times_message(table.names[position], name))
-        return "numeric" if name == "Boolean" else "categorical"
-    if getattr(column.dtype, "kind", "O") in "mM":
-        raise TypeError(times_message(table.names[position], column.dtype))
-    if getattr(column.dtype, "kind", "O") == "b" or getattr(column.dtype, "name", "") == "boolean":
-        return "numeric"
-    if not is_pandas(column) and column.dtype.kind == "c":
-        raise ValueError("Complex data not supported: pass real numbers, strings or objects")
-    if column.dtype == object:
-        values = np.asarray(column, dtype=object)[~table.missing(position)]
-        kinds = {type(value) for value in values}
-        if kinds and all(issubclass(kind, (int, float, np.number, np.bool_)) for kind in kinds):
-            return "numeric"
-        odd = [kind.__name__ for kind in kinds if not issubclass(kind, (str, bytes, int, float, np.generic))]
-        if odd:
-            raise TypeError(
-                f"column {table.names[position]!r} holds objects of type {sorted(odd)}; argument must be a string or a "
-                "number in every cell"
-            )
-    return "categorical"
+def joined(parts, dtype):
+    """Dense and CSR matrices side by side as one CSR matrix; numbers of the dense ones are entries, zeros too."""
+    n_rows = parts[0].shape[0]
+    lengths = [np.diff(part.indptr) if sparse.issparse(part) else part.shape[1] for part in parts]
+    per_row = np.zeros(n_rows, dtype=np.int64)
+    for length in lengths:
+        per_row += length
+    indptr = np.concatenate(([0], np.cumsum(per_row)))
+    width = sum(part.shape[1] for part in parts)
+    index = np.int32 if max(int(indptr[-1]), width) <= np.iinfo(np.int32).max else np.int64
+    data, indices = np.empty(indptr[-1], dtype=dtype), np.empty(indptr[-1], dtype=index)
+    at, left = indptr[:-1].copy(), 0
+    for part, length in zip(parts, lengths):
+        if sparse.issparse(part):
+            places = np.arange(part.indptr[-1]) + np.repeat(at - part.indptr[:-1], length)
+            data[places], indices[places] = part.data, part.indices + index(left)
+        else:
+            for k in range(length):
+                data[at + k], indices[at + k] = part[:, k], left + k
+        at += length
+        left += part.shape[1]
+    kind = sparse.csr_array if get_config().get("sparse_interface", "spmatrix") == "sparray" else sparse.csr_matrix
+    return kind((data, indices, indptr.astype(index)), shape=(n_rows, width))
 
 
-def listed(values, most=8):
-    """A few of some values for a message."""
-    more = f" and {len(values) - most} more" if len(values) > most else ""
-    return ", ".join(repr(value) for value in values[:most]) + more
-
-
-def times_message(name, dtype):
-    return (
-        f"column {name!r} holds times ({dtype}), which are neither numbers nor categories: convert it, or pass "
-        f"types={{{name!r}: 'drop'}}"
-    )
-
-
-def numbers_of(table, position):
-    """A column as float64 with NaN for missing values, whatever it is made of."""
-    column = table.column(position)
-    if table.is_numeric(position):
-        return table.numbers(position)
-    values = np.array(column.to_numpy() if is_polars(column) else column, dtype=object)
-    values[table.missing(position)] = np.nan
+def named(X):
+    """Structured arrays and Arrow tables as data frames; any other table as it is."""
+    arrow = sys.modules.get("pyarrow")
+    is_arrow = arrow is not None and isinstance(X, (arrow.Table, arrow.RecordBatch))
+    if not is_arrow and (not isinstance(X, np.ndarray) or X.dtype.names is None):
+        return X
     try:
-        return values.astype(np.float64)
-    except ValueError as error:
-        raise ValueError(f"column {table.names[position]!r} must hold numbers: {error}") from None
+        import pandas as pd
+    except ImportError:
+        what = "an Arrow table" if is_arrow else "a structured array"
+        raise TypeError(f"X is {what}, which pandas is needed for: pip install pandas, or pass a polars DataFrame") from None
+    if is_arrow:
+        return X.to_pandas(types_mapper=pd.ArrowDtype)
+    if X.ndim != 1 or any(X.dtype[name].shape for name in X.dtype.names):
+        raise ValueError("a structured array must have one dimension and one value a field")
+    return pd.DataFrame({name: X[name] for name in X.dtype.names})
 
 
-def category_objects(table, position):
-    """(a column as an object vector of its own, where it is missing)."""
-    column = table.column(position)
-    values = np.array(as_array(column), dtype=object)
-    mask = table.missing(position)
-    if not mask.all() and not all(isinstance(value, str) for value in values[~mask]):
-        kinds = {type(value) for value in values[~mask]}
-        if any(issubclass(kind, str) for kind in kinds):
-            # Labels of several types have no order; as text they do.
-            values[~mask] = [str(value) for value in values[~mask]]
-    return values, mask
+def plain(X):
+    """A matrix without the names that ``set_output`` gives."""
+    return X if sparse.issparse(X) else np.asarray(X)
+
+
+def refuse_unknown(name, values, known):
+    codes = encode(values, known)
+    if codes.size and codes.min() < 0:
+        raise ValueError(
+            f"column {name!r} holds {listed(unknown_values(values, codes), 8)}, which the model has not seen; "
+            f"it knows {listed(known.tolist(), 8)}"
+        )
 
 
 def most_frequent(values):
@@ -484,9 +812,15 @@ def most_frequent(values):
     return uniques[counts.argmax()]
 
 
+def most_frequent_of(values, counts):
+    """The value that occurs most often, the smallest of those."""
+    return min(value for value, count in zip(values.tolist(), counts.tolist()) if count == counts.max())
+
+
 def fill_missing(block, fill):
-    rows, columns = np.nonzero(np.isnan(block))
-    block[rows, columns] = fill[columns]
+    absent = np.isnan(block)
+    for k in np.flatnonzero(absent.any(axis=0)).tolist():
+        block[absent[:, k], k] = fill[k]
 
 
 def numeric_target(target):

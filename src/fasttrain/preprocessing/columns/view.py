@@ -1,0 +1,200 @@
+"""One column while it is looked at."""
+
+import datetime
+import decimal
+from functools import cached_property
+
+import numpy as np
+
+from fasttrain._tables.categories import counts_of
+from fasttrain._tables.kinds import as_array, is_pandas, is_polars
+from fasttrain._tables.texts import NumberCells, distinct_cells, numbers_of_texts, times_of_texts
+
+NUMBERS = (int, float, np.number, np.bool_, decimal.Decimal)
+TIMES = (datetime.date, np.datetime64)
+
+
+class ColumnView:
+    """A column of a :class:`~fasttrain._tables.frames.Table`; what was found in it once is kept.
+
+    Parameters
+    ----------
+    table : Table
+    position : int
+    """
+
+    def __init__(self, table, position):
+        self.table = table
+        self.position = position
+        self.name = table.names[position]
+        self.n_rows = table.n_rows
+        self.read = {}
+
+    @cached_property
+    def column(self):
+        return self.table.column(self.position)
+
+    @cached_property
+    def storage(self):
+        """ "number", "bool", "time", "duration", "hours", "category", "text" or "object": how the cells are kept.
+
+        "object" cells are neither text nor numbers nor times: bytes, say.
+        """
+        column, dtype = self.column, self.column.dtype
+        if self.table.is_numeric(self.position):
+            return "number"
+        if is_polars(column):
+            name = str(dtype)
+            for start, found in (("Datetime", "time"), ("Date", "time"), ("Duration", "duration"), ("Time", "hours")):
+                if name.startswith(start):
+                    return found
+            if name.startswith("Decimal"):
+                return "number"
+            return {"Boolean": "bool", "String": "text"}.get(name, "category")
+        if getattr(dtype, "name", "") == "category":
+            return "category"
+        kind = getattr(dtype, "kind", "O")
+        if kind == "c":
+            raise ValueError("Complex data not supported: pass real numbers, strings or objects")
+        if kind == "b" or getattr(dtype, "name", "") == "boolean":
+            return "bool"
+        if kind in "mM":
+            return "time" if kind == "M" else "duration"
+        return self._of_objects() if kind == "O" else "object" if kind == "S" else "text"
+
+    def _of_objects(self):
+        values = self.distinct[0].tolist()
+        kinds = set(map(type, values))
+        if kinds and all(issubclass(kind, NUMBERS) for kind in kinds):
+            return "bool" if kinds <= {bool, np.bool_} else "number"
+        if kinds and all(issubclass(kind, TIMES) for kind in kinds):
+            return "time"
+        if kinds and all(issubclass(kind, datetime.time) for kind in kinds):
+            return "hours"
+        odd = [kind.__name__ for kind in kinds if not issubclass(kind, (str, bytes, *NUMBERS, np.generic))]
+        if odd:
+            raise TypeError(
+                f"column {self.name!r} holds objects of type {sorted(odd)}; argument must be a string or a number in "
+                "every cell"
+            )
+        return "text" if all(issubclass(kind, str) for kind in kinds) else "object"
+
+    @cached_property
+    def missing(self):
+        """Mask of the rows without a value."""
+        if self.storage in ("text", "object", "category") or "distinct" in vars(self):
+            return self.distinct[1] < 0
+        return self.table.missing(self.position)
+
+    @cached_property
+    def distinct(self):
+        """(distinct values as objects, code of each row, -1 for missing)."""
+        return distinct_cells(self.column)
+
+    @cached_property
+    def counts(self):
+        """How often each distinct value occurs."""
+        values, codes = self.distinct
+        return counts_of(codes, len(values))
+
+    @cached_property
+    def texts(self):
+        """The distinct values as text."""
+        values = self.distinct[0]
+        if set(map(type, values.tolist())) <= {str}:
+            return values
+        texts = np.empty(len(values), dtype=object)
+        texts[:] = [value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+                    for value in values.tolist()]
+        return texts
+
+    @cached_property
+    def as_numbers(self):
+        return NumberCells(self.texts)
+
+    @cached_property
+    def as_times(self):
+        return times_of_texts(self.texts)
+
+    def texts_as_numbers(self, decimal_comma):
+        """(float64 of each distinct text, key of its unit)."""
+        key = ("numbers", decimal_comma)
+        if key not in self.read:
+            self.read[key] = numbers_of_texts(self.texts, decimal_comma)
+        return self.read[key]
+
+    @cached_property
+    def numbers(self):
+        """Cells that are kept as numbers or bool, as float64 or float32 with NaN for missing ones."""
+        if self.table.is_numeric(self.position):
+            return self.table.numbers(self.position)
+        values = np.array(as_array(self.column), dtype=object)
+        values[self.missing] = np.nan
+        return values.astype(np.float64)
+
+    @cached_property
+    def seconds(self):
+        """Cells that are kept as times, durations or times of the day, as seconds (since 1970), NaN for missing ones."""
+        column = self.column
+        if is_polars(column):
+            return _polars_seconds(column)
+        array = np.asarray(column) if not is_pandas(column) else column
+        if getattr(array.dtype, "kind", "O") not in "mM" or not isinstance(array.dtype, np.dtype):
+            return self._seconds_of_objects()
+        return _scaled(np.asarray(array))
+
+    def _seconds_of_objects(self):
+        if is_pandas(self.column) and not isinstance(self.column.dtype, np.dtype):
+            # With a time zone, or of Arrow: both are microseconds of UTC underneath.
+            column = self.column
+            if getattr(column.dtype, "kind", "O") == "M":
+                if getattr(column.dt, "tz", None) is not None:
+                    column = column.dt.tz_convert("UTC").dt.tz_localize(None)
+                return _scaled(column.to_numpy(dtype="M8[us]", na_value=np.datetime64("NaT")))
+            if getattr(column.dtype, "kind", "O") == "m":
+                return _scaled(column.to_numpy(dtype="m8[us]", na_value=np.timedelta64("NaT")))
+        values, codes = self.distinct
+        seconds = np.array([_seconds_of(value) for value in values.tolist()] + [np.nan])
+        return seconds[codes]
+
+
+def _seconds_of(value):
+    if isinstance(value, datetime.time):
+        return 3600.0 * value.hour + 60.0 * value.minute + value.second + value.microsecond / 1e6
+    if isinstance(value, np.datetime64):
+        return float(_scaled(np.array([value]))[0])
+    if not isinstance(value, datetime.datetime):
+        value = datetime.datetime(value.year, value.month, value.day)
+    offset = value.utcoffset() or datetime.timedelta(0)
+    return (value.replace(tzinfo=None) - datetime.datetime(1970, 1, 1) - offset).total_seconds()
+
+
+def _scaled(array):
+    """Seconds of a vector of NumPy's times or durations."""
+    unit, step = np.datetime_data(array.dtype)
+    if unit in ("Y", "M", "generic"):
+        array = array.astype(array.dtype.kind + "8[D]")
+        unit, step = "D", 1
+    length = {"W": 604800.0, "D": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9,
+              "ps": 1e-12, "fs": 1e-15, "as": 1e-18}[unit] * step
+    whole = np.ascontiguousarray(array).view(np.int64)
+    seconds = whole * length if length >= 1 else whole / (1 / length)
+    seconds = seconds.astype(np.float64)
+    seconds[np.isnat(array)] = np.nan
+    return seconds
+
+
+def _polars_seconds(column):
+    name = str(column.dtype)
+    if name.startswith("Datetime"):
+        physical, per_second = column.dt.timestamp("us"), 1e6
+    elif name.startswith("Date"):
+        physical, per_second = column.to_physical(), 1 / 86400.0
+    elif name.startswith("Duration"):
+        physical, per_second = column.dt.total_microseconds(), 1e6
+    else:
+        physical, per_second = column.to_physical(), 1e9
+    whole = np.array(physical.fill_null(0).to_numpy(), dtype=np.float64)
+    seconds = whole / per_second
+    seconds[column.is_null().to_numpy()] = np.nan
+    return seconds
