@@ -176,7 +176,9 @@ DAMAGED = [
     (MaxAbsScaler, "n_features_in_", 4, r"max_abs_ of MaxAbsScaler must have shape \(4,\)"),
     (OrdinalEncoder, "n_features_in_", 4, "categories_ of OrdinalEncoder must be those of 4"),
     (DropOutliers, "_positions", [7], "_positions of DropOutliers must be"),
-    (TablePreprocessor, "_numeric", [7], "_names of TablePreprocessor must be"),
+    (TablePreprocessor, "_columns", [], "_columns of TablePreprocessor must be those of 2 names"),
+    (TablePreprocessor, "types_", {"@": "dict", "items": []}, "types_ of TablePreprocessor must be those of _columns"),
+    (TablePreprocessor, "scaler_", None, "scaler_ of TablePreprocessor must be for 2 columns|uses array"),
 ]
 
 

@@ -104,8 +104,10 @@ def test_fit_writes_a_model_that_predicts(capsys, data, tmp_path, trees):
 def test_the_folds_learn_their_own_scales(data, monkeypatch):
     """The encoder is fitted once a fold on that fold's rows, and once on all."""
     seen = []
-    fit = TablePreprocessor.fit
-    monkeypatch.setattr(TablePreprocessor, "fit", lambda self, X, y=None: seen.append(len(X)) or fit(self, X, y))
+    fit = TablePreprocessor.fit_transform
+    monkeypatch.setattr(
+        TablePreprocessor, "fit_transform", lambda self, X, y=None: seen.append(len(X)) or fit(self, X, y)
+    )
     _fitting.run(_fitting.Job(data, "tree", folds=4))
     assert seen == [90, 90, 90, 90, 120]
 

@@ -1,5 +1,7 @@
 """Distinct cells of a column, and text as the kernels read it: bytes one cell after the other."""
 
+from functools import cached_property
+
 import numpy as np
 
 from fasttrain._kernels import texts as kernels
@@ -102,57 +104,73 @@ def packed(values, most=None):
     return np.frombuffer(data or b"\0", dtype=np.uint8), stops
 
 
-class NumberCells:
-    """What distinct texts are as numbers.
+class Cells:
+    """Distinct texts to be read as numbers or times; what was read once is kept.
 
     Attributes
     ----------
     traits : ndarray of uint32
+        What each text shows as a number; 0 where it is none.
     units : ndarray of uint64
         Key of currency and unit; 0 for none.
+    times : (seconds from 1970 on with the day first, with the month first, traits)
     """
 
     def __init__(self, values):
         self.values = values
-        self.data, self.stops = packed(values, LONGEST)
-        n = len(values)
-        self.traits = np.zeros(n, dtype=np.uint32)
-        self.units = np.zeros(n, dtype=np.uint64)
-        self.spans = np.zeros((n, 4), dtype=np.int32)
-        kernels.scan_numbers(self.data, self.stops, self.traits, self.units, self.spans)
+        self._numbers = {}
+
+    @cached_property
+    def _packed(self):
+        return packed(self.values, LONGEST)
+
+    @cached_property
+    def _scanned(self):
+        n = len(self.values)
+        traits, units = np.zeros(n, dtype=np.uint32), np.zeros(n, dtype=np.uint64)
+        spans = np.zeros((n, 4), dtype=np.int32)
+        kernels.scan_numbers(*self._packed, traits, units, spans)
+        return traits, units, spans
+
+    @property
+    def traits(self):
+        return self._scanned[0]
+
+    @property
+    def units(self):
+        return self._scanned[1]
 
     def has(self, trait):
         return (self.traits & kernels.TRAITS[trait]) > 0
 
     def unit_of(self, i):
-        """Currency and unit of a cell as they are written."""
-        if self.has("percent")[i]:
+        """Currency and unit of a text as they are written."""
+        if self.traits[i] & kernels.TRAITS["percent"]:
             return "%"
-        cell = self.values[i].encode("utf-8", "surrogatepass")
-        a, b, c, d = self.spans[i]
+        data, stops = self._packed
+        cell = data[stops[i - 1] if i else 0:stops[i]].tobytes()
+        a, b, c, d = self._scanned[2][i]
         parts = [cell[a:b].decode("utf-8", "replace"), cell[c:d].decode("utf-8", "replace")]
         return " ".join(part.strip() for part in parts if part.strip())
 
+    def numbers(self, decimal_comma):
+        """(float64 of each text, NaN where it is no number; key of its unit)."""
+        if decimal_comma not in self._numbers:
+            data, stops = self._packed
+            n = len(self.values)
+            out, units, rounded = np.empty(n), np.empty(n, dtype=np.uint64), np.empty(n, dtype=np.uint8)
+            kernels.parse_numbers(data, stops, decimal_comma, out, units, rounded)
+            for i in np.flatnonzero(rounded).tolist():
+                out[i] = float(kernels.digits_of(data, int(stops[i - 1]) if i else 0, int(stops[i]), decimal_comma))
+            self._numbers[decimal_comma] = out, units
+        return self._numbers[decimal_comma]
 
-def numbers_of_texts(values, decimal_comma):
-    """(float64 of each text, NaN where it is no number; key of its unit)."""
-    data, stops = packed(values, LONGEST)
-    out = np.empty(len(values))
-    units = np.empty(len(values), dtype=np.uint64)
-    rounded = np.empty(len(values), dtype=np.uint8)
-    kernels.parse_numbers(data, stops, decimal_comma, out, units, rounded)
-    for i in np.flatnonzero(rounded).tolist():
-        out[i] = float(kernels.digits_of(data, int(stops[i - 1]) if i else 0, int(stops[i]), decimal_comma))
-    return out, units
-
-
-def times_of_texts(values):
-    """(seconds from 1970 on with the day first, with the month first, traits) of each text."""
-    data, stops = packed(values, LONGEST)
-    n = len(values)
-    day_first, month_first, traits = np.empty(n), np.empty(n), np.empty(n, dtype=np.uint8)
-    kernels.parse_times(data, stops, day_first, month_first, traits)
-    return day_first, month_first, traits
+    @cached_property
+    def times(self):
+        n = len(self.values)
+        day_first, month_first, traits = np.empty(n), np.empty(n), np.empty(n, dtype=np.uint8)
+        kernels.parse_times(*self._packed, day_first, month_first, traits)
+        return day_first, month_first, traits
 
 
 def hashed_words(values, n_places):

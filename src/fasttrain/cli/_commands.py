@@ -64,6 +64,9 @@ def _names(module):
 @click.option("--sep", default=",", show_default=True, help="What stands between cells.")
 @click.option("--leave-out", multiple=True, metavar="NAME", help="Column that is no feature; may be repeated.")
 @click.option("--categorical", multiple=True, metavar="NAME", help="Numeric column that holds categories.")
+@click.option("--column", "columns", multiple=True, metavar="NAME=KIND",
+              help="What a column is where it is recognised as something else: numeric[:decimal-comma], boolean, "
+              "date[:day-first], categorical, ordered:LOW,...,HIGH, target, hashed, text, drop; may be repeated.")
 @click.option("--drop-missing", is_flag=True, help="Drop rows with missing values.")
 @click.option("--impute", is_flag=True, help="Fill missing values: median, or most frequent category.")
 @click.option("--drop-duplicates", is_flag=True, help="Drop rows that repeat another.")
@@ -88,7 +91,7 @@ def _names(module):
 @click.option("--threads", type=int, help="Threads at most.")
 @click.pass_obj
 def fit(interrupts, data, target, out, sep, leave_out, categorical, drop_missing, impute, drop_duplicates, outliers,
-        threshold, scaling, model, folds, leave_one_out, seed, threads, **settings):  # fmt: skip
+        threshold, scaling, model, folds, leave_one_out, seed, threads, columns, **settings):  # fmt: skip
     """Fit a linear model to the CSV file DATA, cross-validate it and save it.
 
     Scaling and encoding are learnt anew in every fold. The folder gets the model (JSON and raw arrays),
@@ -105,7 +108,7 @@ def fit(interrupts, data, target, out, sep, leave_out, categorical, drop_missing
     _require_folder(out)
     job = _fitting.Job(
         data, target, sep, leave_out, categorical, drop_missing, impute, drop_duplicates, outliers, threshold,
-        scaling, model, folds, leave_one_out, seed, {**settings, "n_threads": threads},
+        scaling, model, folds, leave_one_out, seed, {**settings, "n_threads": threads}, columns,
     )  # fmt: skip
     console = Console()
     terminal = Console(stderr=True)
@@ -133,6 +136,8 @@ def fit(interrupts, data, target, out, sep, leave_out, categorical, drop_missing
 def _show(console, summary):
     rows = summary["rows"]
     console.print(", ".join(f"{n} rows {what}" for what, n in rows.items()))
+    for line in summary["left_out"]:
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
     console.print(summary["estimator"], soft_wrap=True, highlight=False)
     found = summary["cross_validation"]
     if found["folds"]:

@@ -13,10 +13,11 @@ from sklearn.pipeline import Pipeline
 
 from fasttrain import __version__, persistence
 from fasttrain.callbacks import Callback
-from fasttrain.cli._csv import read_table
+from fasttrain.cli._columns import kinds_of, left_out, with_codes, written_numbers
+from fasttrain.cli._csv import ENCODING, read_table
 from fasttrain.linear_model import LinearClassifier, LinearRegressor
 from fasttrain.model_selection import KFold, LeaveOneOut, StratifiedKFold, cross_validate
-from fasttrain.preprocessing import TablePreprocessor, drop_duplicates, drop_missing, drop_outliers
+from fasttrain.preprocessing import ColumnLeftOutWarning, TablePreprocessor, drop_duplicates, drop_missing, drop_outliers
 
 MOST_CLASSES = 20
 # From scikit-learn's name to ours and the sign that makes it a quantity to read.
@@ -50,6 +51,12 @@ class Job:
     leave_one_out: bool = False
     seed: int = 0
     settings: dict = field(default_factory=dict)
+    columns: tuple = ()
+
+    @property
+    def types(self):
+        """``types`` of the TablePreprocessor."""
+        return dict.fromkeys(self.categorical, "categorical") | kinds_of(self.columns)
 
 
 @dataclass
@@ -100,14 +107,15 @@ class Watch(Callback):
 
 def read_and_clean(job):
     """The rows that are left of the file, and how many went for which reason."""
-    table = read_table(job.data, job.separator, as_text=job.categorical)
-    for name in (job.target, *job.leave_out, *job.categorical):
+    types = job.types
+    table = read_table(job.data, job.separator, as_text=[name for name in types if name != job.target])
+    for name in (job.target, *job.leave_out, *types):
         if name not in table.columns:
             raise ValueError(f"{job.data} lacks the column {name!r}; it has {', '.join(map(repr, table.columns))}")
-    for name in (*job.leave_out, *job.categorical):
+    for name in (*job.leave_out, *types):
         if name == job.target:
             raise ValueError(f"the column {name!r} is the target, it cannot be a feature or left out as well")
-    table = table.drop(columns=list(job.leave_out))
+    table = with_codes(table, Path(job.data), job.separator, ENCODING).drop(columns=list(job.leave_out))
     counts = {"read": len(table)}
     steps = {
         "without a target": job.impute and (lambda table: drop_missing(table, subset=[job.target])),
@@ -148,15 +156,11 @@ def _is_number(column):
 
 
 def split_columns(job, table):
-    """The table encoder for the features."""
+    """Names of the features, and of those that the file has as text."""
     features = [name for name in table.columns if name != job.target]
     if not features:
         raise ValueError(f"{job.data} has no column but the target")
-    numeric = [
-        name for name in features
-        if name not in job.categorical and (_is_number(table[name]) or table[name].dtype == bool)
-    ]  # fmt: skip
-    categorical = [name for name in features if name not in numeric]
+    texts = [name for name in features if not (_is_number(table[name]) or table[name].dtype == bool)]
     if not job.impute:
         holes = table[features].isna().sum()
         if holes.any():
@@ -165,12 +169,15 @@ def split_columns(job, table):
                 f"{job.data} has missing values ({listed}): pass --drop-missing to drop such rows or --impute to "
                 "fill them"
             )
-    return numeric, categorical
+    return features, texts
 
 
 def target_of(job, table):
     """y, and which model it is for."""
     column = table[job.target]
+    written = None if _is_number(column) else written_numbers(column)
+    if written is not None and (job.model == "regressor" or written.nunique() > MOST_CLASSES):
+        column = written
     missing = int(column.isna().sum())
     if missing:
         raise ValueError(f"the target {job.target!r} is missing in {missing} rows: pass --drop-missing to drop them")
@@ -222,19 +229,15 @@ def run(job, interrupts=None, begin=None, advance=None, tell=None):
     Outcome
     """
     table, counts = read_and_clean(job)
-    numeric, categorical = split_columns(job, table)
-    if set(categorical) - set(job.categorical):
-        # Once more, so that categories keep their spelling: "1.0" and "1" are two of them.
-        spelled = read_table(job.data, job.separator, as_text=categorical)
-        table = table.assign(**{name: spelled.loc[table.index, name] for name in categorical})
+    features, texts = split_columns(job, table)
     y, kind = target_of(job, table)
-    X = table[[*numeric, *categorical]]
+    X = table[features]
     estimator = (LinearClassifier if kind == "classifier" else LinearRegressor)(
         callbacks=[Watch(interrupts, advance, tell)], random_state=job.seed,
         **{name: value for name, value in job.settings.items() if value is not None},
     )  # fmt: skip
     encoder = TablePreprocessor(
-        types=dict.fromkeys(numeric, "numeric") | dict.fromkeys(categorical, "categorical"),
+        types=job.types,
         missing="median" if job.impute else "error",
         scale=None if job.scaling == "none" else job.scaling,
     )
@@ -260,6 +263,7 @@ def run(job, interrupts=None, begin=None, advance=None, tell=None):
     if interrupts is not None:
         interrupts.check()
     pipeline.set_params(table__handle_unknown="error")
+    columns = pipeline[0].columns_
     fitted = pipeline[-1]
     fitted.set_params(callbacks=None)
     summary = {
@@ -267,8 +271,10 @@ def run(job, interrupts=None, begin=None, advance=None, tell=None):
         "data": str(job.data),
         "rows": counts,
         "target": job.target,
-        "numeric": numeric,
-        "categorical": categorical,
+        "numeric": [fact["name"] for fact in columns if fact["kind"] == "numeric"],
+        "categorical": [fact["name"] for fact in columns if fact["kind"] == "categorical"],
+        "columns": columns,
+        "left_out": left_out(columns),
         "model": kind,
         "estimator": repr(fitted),
         "cross_validation": {
@@ -285,8 +291,11 @@ def run(job, interrupts=None, begin=None, advance=None, tell=None):
             "loss_curve": [float(value) for value in fitted.loss_curve_],
         },
     }
-    notes = {"target": job.target, "model": kind, "categorical": categorical, "separator": job.separator}
-    messages = list(dict.fromkeys(" ".join(str(item.message).split()) for item in caught))
+    notes = {"target": job.target, "model": kind, "categorical": texts, "separator": job.separator}
+    messages = list(dict.fromkeys(
+        " ".join(str(item.message).split()) for item in caught
+        if not issubclass(item.category, ColumnLeftOutWarning)
+    ))
     return Outcome(pipeline, summary, notes, messages)
 
 

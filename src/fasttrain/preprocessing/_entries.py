@@ -7,13 +7,19 @@ from sklearn import preprocessing as stock
 from fasttrain._estimators.batching import StepRules
 from fasttrain._estimators.conversion import by_attributes, with_parameters
 from fasttrain._estimators.registry import enter, enter_record, require
+from fasttrain.preprocessing.columns.hashed import HashedColumn
+from fasttrain.preprocessing.columns.numbers import Dense
+from fasttrain.preprocessing.columns.recognition import CategoryColumn, LeftOut
 from fasttrain.preprocessing.encoding import OneHotEncoder
 from fasttrain.preprocessing.labels import LabelBinarizer, LabelEncoder
 from fasttrain.preprocessing.ordinal import OrdinalEncoder
 from fasttrain.preprocessing.robust import MaxAbsScaler, RobustScaler
 from fasttrain.preprocessing.samplers import DropDuplicates, DropMissing, DropOutliers, RowReport
 from fasttrain.preprocessing.scaling import MinMaxScaler, StandardScaler
-from fasttrain.preprocessing.table import TablePreprocessor
+from fasttrain.preprocessing.table import SCALERS, TablePreprocessor
+
+COLUMNS = (Dense, CategoryColumn, HashedColumn, LeftOut)
+
 
 def _encoder(source, target_class):
     """An encoder of the other library; what it keeps beside its categories comes from a fit on made-up rows."""
@@ -116,12 +122,34 @@ def _check_outliers(model):
 
 
 def _check_table(model):
-    n = model.n_features_in_
-    good = all(type(i) is int and 0 <= i < n for i in (*model._numeric, *model._categorical))
-    require(good and len(model._names) == n, model, "_names", f"be those of {n} columns")
-    if model._numeric:
-        good = model._fill_numbers.shape == (len(model._numeric),)
-        require(good, model, "_fill_numbers", f"have {len(model._numeric)} numbers")
+    n, columns = model.n_features_in_, model._columns
+    good = type(columns) is list and len(columns) == n and all(isinstance(column, COLUMNS) for column in columns)
+    require(good and type(model._names) is list and len(model._names) == n, model, "_columns", f"be those of {n} names")
+    for name, column in zip(model._names, columns):
+        def require_of(condition, what, name=name):
+            require(condition, model, f"the column {name!r}", what)
+
+        require_of(type(column.reason) is str, "have a reason")
+        column.check(require_of)
+    require(list(model.types_.values()) == [column.kind for column in columns], model, "types_", "be those of _columns")
+    n_numbers = sum(len(column.names("")) for column in columns if isinstance(column, Dense))
+    fill = model._fill_numbers
+    good = isinstance(fill, np.ndarray) and fill.dtype.kind == "f" and fill.shape == (n_numbers,)
+    require(good and bool(np.isfinite(fill).all()), model, "_fill_numbers", f"have {n_numbers} finite numbers")
+    n_categories = sum(isinstance(column, CategoryColumn) for column in columns)
+    for name, classes, n_columns in (
+        ("scaler_", tuple(SCALERS.values()), n_numbers), ("encoder_", (OneHotEncoder, OrdinalEncoder), n_categories),
+    ):
+        part = getattr(model, name)
+        absent = part is None and (n_columns == 0 or (name == "scaler_" and model.scale is None))
+        good = absent or (isinstance(part, classes) and n_columns > 0 and part.n_features_in_ == n_columns)
+        require(good, model, name, f"be for {n_columns} columns")
+    good = type(model._layout) is list and all(
+        type(item) is list and len(item) == 2 and type(item[1]) is int for item in model._layout)
+    require(good, model, "_layout", "be names and widths")
+    require(type(model.sparse_output_) is bool and type(model.fill_) is dict, model, "sparse_output_", "be True or False")
+    classes = model.classes_
+    require(classes is None or (isinstance(classes, np.ndarray) and classes.ndim == 1), model, "classes_", "be a vector")
 
 
 def _scaler_from_moments(step, moments):

@@ -622,11 +622,15 @@ class TablePreprocessor(TransformerMixin, BaseEstimator):
 
     @property
     def columns_(self):
-        """What each column was taken for: dicts with "name", "kind", "reason" and "columns_out"."""
+        """What each column was taken for: dicts with "name", "kind", "reason", "columns_out", and "keep": the kind that
+        would keep a column that is left out."""
         check_is_fitted(self, "types_")
         widths = dict(map(tuple, self._layout))
         return [
-            {"name": name, "kind": column.kind, "reason": column.reason, "columns_out": widths.get(name, 0)}
+            {
+                "name": name, "kind": column.kind, "reason": column.reason, "columns_out": widths.get(name, 0),
+                "keep": getattr(column, "keep", ""),
+            }
             for name, column in zip(self._names, self._columns)
         ]
 
@@ -751,25 +755,26 @@ class TablePreprocessor(TransformerMixin, BaseEstimator):
 
 def joined(parts, dtype):
     """Dense and CSR matrices side by side as one CSR matrix; numbers of the dense ones are entries, zeros too."""
-    n_rows = parts[0].shape[0]
-    lengths = [np.diff(part.indptr) if sparse.issparse(part) else part.shape[1] for part in parts]
-    per_row = np.zeros(n_rows, dtype=np.int64)
-    for length in lengths:
-        per_row += length
-    indptr = np.concatenate(([0], np.cumsum(per_row)))
-    width = sum(part.shape[1] for part in parts)
+    n_rows, width = parts[0].shape[0], sum(part.shape[1] for part in parts)
+    lengths = [np.diff(part.indptr) if sparse.issparse(part) else np.full(n_rows, part.shape[1]) for part in parts]
+    indptr = np.concatenate(([0], np.cumsum(sum(lengths))))
     index = np.int32 if max(int(indptr[-1]), width) <= np.iinfo(np.int32).max else np.int64
     data, indices = np.empty(indptr[-1], dtype=dtype), np.empty(indptr[-1], dtype=index)
-    at, left = indptr[:-1].copy(), 0
+    even = all((length == length[0]).all() for length in lengths)
+    rows = data.reshape(n_rows, -1), indices.reshape(n_rows, -1)
+    at, place, left = indptr[:-1].copy(), 0, 0
     for part, length in zip(parts, lengths):
-        if sparse.issparse(part):
-            places = np.arange(part.indptr[-1]) + np.repeat(at - part.indptr[:-1], length)
-            data[places], indices[places] = part.data, part.indices + index(left)
+        entries = (part.data, part.indices + index(left)) if sparse.issparse(part) else (
+            part, np.arange(left, left + part.shape[1], dtype=index))
+        if even:
+            for out, entry in zip(rows, entries):
+                out[:, place:place + length[0]] = entry.reshape(-1, length[0])
         else:
-            for k in range(length):
-                data[at + k], indices[at + k] = part[:, k], left + k
-        at += length
-        left += part.shape[1]
+            places = np.arange(length.sum()) + np.repeat(at + length - np.cumsum(length), length)
+            data[places] = entries[0].reshape(-1)
+            indices[places] = entries[1] if sparse.issparse(part) else np.tile(entries[1], n_rows)
+            at += length
+        place, left = place + length[0], left + part.shape[1]
     kind = sparse.csr_array if get_config().get("sparse_interface", "spmatrix") == "sparray" else sparse.csr_matrix
     return kind((data, indices, indptr.astype(index)), shape=(n_rows, width))
 

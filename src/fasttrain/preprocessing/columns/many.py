@@ -10,7 +10,7 @@ from fasttrain._estimators.registry import enter_record
 from fasttrain._tables.categories import encode, unique
 from fasttrain._tables.frames import Table, missing_vector
 from fasttrain._tables.kinds import as_array
-from fasttrain.preprocessing.columns.numbers import Dense, are_texts, listed
+from fasttrain.preprocessing.columns.numbers import Dense, are_plain, are_texts, listed
 
 N_FOLDS = 5
 # Values seen less often are taken as one, and with them those that fit does not see.
@@ -79,7 +79,7 @@ class TargetColumn(Dense):
     def check(self, require):
         arrays = (self.values, self.groups, self.encodings)
         require(all(isinstance(array, np.ndarray) for array in arrays), "be arrays")
-        require(self.values.ndim == 1 and self.groups.shape == self.values.shape, "have a group for each value")
+        require(are_plain(self.values) and self.groups.shape == self.values.shape, "have a group for each value")
         require(self.encodings.ndim == 2 and self.encodings.dtype == np.float64 and len(self.encodings) > MISSING,
                 "have encodings of groups")
         require(bool(np.isfinite(self.encodings).all()), "have finite encodings")

@@ -57,6 +57,14 @@ def wanted_rows(view, read):
     return n_wanted, n_read < (1 - STRAY_SHARE) * n_wanted
 
 
+def are_plain(values):
+    """Whether what was read is a vector of strings and numbers, which can be looked up."""
+    if not isinstance(values, np.ndarray) or values.ndim != 1:
+        return False
+    kinds = (str, bytes, bool, int, float, np.generic)
+    return values.dtype.kind in "biufU" or all(isinstance(value, kinds) for value in values.tolist())
+
+
 def are_texts(value):
     """Whether a value that was read is a list of strings."""
     return type(value) is list and all(type(item) is str for item in value)
@@ -105,7 +113,7 @@ class NumberColumn(Dense):
     kind: ClassVar[str] = "numeric"
 
     def _of_texts(self, view):
-        values, units = view.texts_as_numbers(self.decimal_comma)
+        values, units = view.cells.numbers(self.decimal_comma)
         wrong = (units != np.uint64(self.unit_key)) & (units != 0)
         if self.unit == "%":
             wrong |= (units == 0) & (values != 0)
@@ -153,7 +161,7 @@ def recognise_numbers(view, decimal=None, forced=False):
     forced : bool
         Whether the caller says that these are numbers, whatever they look like.
     """
-    cells = view.as_numbers
+    cells = view.cells
     counts = view.counts
     is_number = cells.traits > 0
     n_wanted, few = wanted_rows(view, is_number)
@@ -171,7 +179,7 @@ def recognise_numbers(view, decimal=None, forced=False):
     fits = cells.has("comma" if decimal_comma else "point") & ((cells.units == 0) | (cells.units == np.uint64(key)))
     unit = named.get(key, "")
     if unit == "%":
-        values, _ = view.texts_as_numbers(decimal_comma)
+        values, _ = view.cells.numbers(decimal_comma)
         fits &= (cells.units != 0) | (values == 0)
     n_fit = int(counts[fits].sum())
     if not forced and n_fit < (1 - STRAY_SHARE) * n_wanted:

@@ -61,7 +61,7 @@ class DateColumn(Dense):
         return np.vstack((table, np.full((1, len(self.parts)), np.nan)))[view.distinct[1]]
 
     def _of_texts(self, view):
-        day_first, month_first, traits = view.as_times
+        day_first, month_first, traits = view.cells.times
         seconds = day_first if self.day_first else month_first
         wrong = ((traits & TIME_TRAITS["hours_only"]) > 0) != self.hours_only
         return np.where(wrong, np.nan, seconds)
@@ -145,7 +145,7 @@ def of_times(view):
 
 def recognise_times(view, day_first=None, forced=False):
     """(:class:`DateColumn` of a column of text or None, why not); ``day_first`` None decides by the cells."""
-    by_day, by_month, traits = view.as_times
+    by_day, by_month, traits = view.cells.times
     counts = view.counts
     read = traits > 0
     n_read = int(counts[read].sum())

@@ -8,7 +8,7 @@ import numpy as np
 
 from fasttrain._tables.categories import counts_of
 from fasttrain._tables.kinds import as_array, is_pandas, is_polars
-from fasttrain._tables.texts import NumberCells, distinct_cells, numbers_of_texts, times_of_texts
+from fasttrain._tables.texts import Cells, distinct_cells
 
 NUMBERS = (int, float, np.number, np.bool_, decimal.Decimal)
 TIMES = (datetime.date, np.datetime64)
@@ -109,19 +109,9 @@ class ColumnView:
         return texts
 
     @cached_property
-    def as_numbers(self):
-        return NumberCells(self.texts)
-
-    @cached_property
-    def as_times(self):
-        return times_of_texts(self.texts)
-
-    def texts_as_numbers(self, decimal_comma):
-        """(float64 of each distinct text, key of its unit)."""
-        key = ("numbers", decimal_comma)
-        if key not in self.read:
-            self.read[key] = numbers_of_texts(self.texts, decimal_comma)
-        return self.read[key]
+    def cells(self):
+        """The distinct texts, to be read as numbers or times."""
+        return Cells(self.texts)
 
     @cached_property
     def numbers(self):

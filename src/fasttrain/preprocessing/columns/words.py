@@ -7,7 +7,7 @@ import numpy as np
 
 from fasttrain._estimators.registry import enter_record
 from fasttrain._tables.categories import encode
-from fasttrain.preprocessing.columns.numbers import Dense, are_texts, listed, of_rows, unread
+from fasttrain.preprocessing.columns.numbers import Dense, are_plain, are_texts, listed, of_rows, unread
 
 # (words for yes, words for no), of one language and style each.
 PAIRS = (
@@ -101,7 +101,7 @@ class OrderedColumn(Dense):
         return view.distinct[0][wrong].tolist(), int(view.counts[wrong].sum())
 
     def check(self, require):
-        require(isinstance(self.values, np.ndarray) and self.values.ndim == 1, "have its values in order")
+        require(are_plain(self.values), "have its values in order")
 
 
 def recognise_booleans(view, forced=False):
