@@ -240,6 +240,7 @@ def run(job, interrupts=None, begin=None, advance=None, tell=None):
         types=job.types,
         missing="median" if job.impute else "error",
         scale=None if job.scaling == "none" else job.scaling,
+        sparse_output=False,
     )
     pipeline = Pipeline([("table", encoder), ("model", estimator)])
     splitter = splitter_of(job, kind, len(y))

@@ -9,6 +9,7 @@ before a model; searches fit scalers from ``scaling``'s moments, and the command
 """
 
 from fasttrain._core.public import publish
+from fasttrain.preprocessing.columns.fitted import ColumnLeftOutWarning
 from fasttrain.preprocessing.cleaning import drop_duplicates, drop_missing, drop_outliers
 from fasttrain.preprocessing.encoding import OneHotEncoder
 from fasttrain.preprocessing.labels import LabelBinarizer, LabelEncoder
@@ -16,7 +17,7 @@ from fasttrain.preprocessing.ordinal import OrdinalEncoder
 from fasttrain.preprocessing.robust import MaxAbsScaler, RobustScaler
 from fasttrain.preprocessing.samplers import DropDuplicates, DropMissing, DropOutliers, RowReport
 from fasttrain.preprocessing.scaling import MinMaxScaler, StandardScaler
-from fasttrain.preprocessing.table import ColumnLeftOutWarning, TablePreprocessor
+from fasttrain.preprocessing.table import TablePreprocessor
 from fasttrain.preprocessing import _entries  # noqa: F401  (enters them)
 
 __all__ = [

@@ -7,6 +7,7 @@ from sklearn import preprocessing as stock
 from fasttrain._estimators.batching import StepRules
 from fasttrain._estimators.conversion import by_attributes, with_parameters
 from fasttrain._estimators.registry import enter, enter_record, require
+from fasttrain.preprocessing.columns.fitted import SCALERS
 from fasttrain.preprocessing.columns.hashed import HashedColumn
 from fasttrain.preprocessing.columns.numbers import Dense
 from fasttrain.preprocessing.columns.recognition import CategoryColumn, LeftOut
@@ -16,7 +17,7 @@ from fasttrain.preprocessing.ordinal import OrdinalEncoder
 from fasttrain.preprocessing.robust import MaxAbsScaler, RobustScaler
 from fasttrain.preprocessing.samplers import DropDuplicates, DropMissing, DropOutliers, RowReport
 from fasttrain.preprocessing.scaling import MinMaxScaler, StandardScaler
-from fasttrain.preprocessing.table import SCALERS, TablePreprocessor
+from fasttrain.preprocessing.table import TablePreprocessor
 
 COLUMNS = (Dense, CategoryColumn, HashedColumn, LeftOut)
 

@@ -418,6 +418,11 @@ class OneHotEncoder(CategoryEncoder):
             rows = self._integer_rows(X)
             if rows is not None:
                 return rows
+        codes = self._place_of_each(columns, n_samples)
+        return self._sparse_rows(codes) if self.sparse_output else self._dense_rows(codes)
+
+    def _place_of_each(self, columns, n_samples):
+        """Output column of each cell; below 0 for none."""
         wide = self._n_out > np.iinfo(np.int32).max or n_samples * len(columns) > np.iinfo(np.int32).max
         codes = np.empty((n_samples, len(columns)), dtype=np.int64 if wide else np.int32)
         with_unknown = []
@@ -426,7 +431,14 @@ class OneHotEncoder(CategoryEncoder):
             if n_unknown:
                 with_unknown.append(i)
         self._warn_of_unknown(with_unknown)
-        return self._sparse_rows(codes) if self.sparse_output else self._dense_rows(codes)
+        return codes
+
+    def _write_dense(self, X, out, start):
+        """:meth:`transform` into the columns of a matrix from ``start`` on."""
+        columns, n_samples = self._columns_of(X)
+        codes = self._place_of_each(columns, n_samples)
+        out[:, start:start + self._n_out] = 0
+        kernels.one_hot_dense(codes, np.full(len(columns), start, dtype=codes.dtype), out)
 
     def _refuse_frames(self):
         """Raise where ``set_output`` asks for data frames, which cannot hold a sparse matrix."""
