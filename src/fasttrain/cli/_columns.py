@@ -1,5 +1,7 @@
 """What the command line says about columns: kinds by name, codes with leading zeros, targets written as text."""
 
+import csv
+import io
 import re
 
 import pandas as pd
@@ -9,6 +11,8 @@ from fasttrain.preprocessing.columns.numbers import recognise_numbers
 from fasttrain.preprocessing.columns.recognition import KINDS, stated
 from fasttrain.preprocessing.columns.view import ColumnView
 
+CODE = re.compile("0[0-9]+")
+MOST_LINES = 50_000
 OPTIONS = {
     "numeric": {"decimal-comma": {"decimal": ","}, "decimal-point": {"decimal": "."}},
     "date": {"day-first": {"day_first": True}, "month-first": {"day_first": False}},
@@ -40,19 +44,33 @@ def kinds_of(entries):
     return types
 
 
-def with_codes(table, path, separator, encoding):
-    """The table of a CSV file whose whole numbers with leading zeros are text again, as they stand in the file."""
+def code_columns(path, separator, encoding):
+    """Names of the columns of a CSV file in which whole numbers have leading zeros, so that they are to be read as text.
+
+    Looked at are the lines in which bytes that may be such a cell stand, the first ``MOST_LINES`` of them.
+    """
+    data = path.read_bytes() if path.is_file() else b""
     mark = re.escape(separator.encode())
-    pattern = re.compile(rb'(?:^|[\r\n"]|' + mark + rb')0[0-9]+(?:[\r\n"]|$|' + mark + rb")")
-    if not pattern.search(path.read_bytes()):
-        return table
-    whole = [name for name in table.columns if pd.api.types.is_integer_dtype(table[name].dtype)
-             or pd.api.types.is_float_dtype(table[name].dtype)]  # fmt: skip
-    spelled = pd.read_csv(path, sep=separator, index_col=False, encoding=encoding, dtype=str, usecols=whole)
-    codes = {
-        name: spelled[name] for name in whole if spelled[name].str.fullmatch("0[0-9]+").fillna(False).any()
-    }
-    return table.assign(**codes)
+    pattern = re.compile(rb'(?:^|[\r\n"]|' + mark + rb')0[0-9]+(?=[\r\n"]|$|' + mark + rb")")
+    lines, stop = [], 0
+    for match in pattern.finditer(data):
+        if match.start() < stop:
+            continue
+        start = data.rfind(b"\n", 0, match.end() - 1) + 1
+        stop = data.find(b"\n", match.end()) + 1 or len(data)
+        lines.append(data[start:stop])
+        if len(lines) == MOST_LINES:
+            break
+    if not lines:
+        return []
+    try:
+        header = next(line for line in csv.reader(io.StringIO(data[:1 << 20].decode(encoding, "replace")),
+                                                  delimiter=separator) if line)
+        rows = csv.reader(io.StringIO(b"".join(lines).decode("utf-8", "replace")), delimiter=separator)
+        found = {i for row in rows if len(row) == len(header) for i, cell in enumerate(row) if CODE.fullmatch(cell)}
+    except (csv.Error, StopIteration):
+        return []
+    return [header[i] for i in sorted(found)]
 
 
 def written_numbers(column):
@@ -68,7 +86,9 @@ def written_numbers(column):
 
 def left_out(columns):
     """A line for each column that is no part of the matrix, of ``columns_`` of a TablePreprocessor."""
-    return [
-        f"{fact['name']!r} {fact['reason']}: left out" + (f"; --column {fact['name']}={fact['keep']} keeps it" if fact["keep"] else "")
-        for fact in columns if fact["kind"] == "drop" and fact["reason"] != "left out as asked"
-    ]
+    lines = []
+    for fact in columns:
+        if fact["kind"] == "drop" and fact["reason"] != "left out as asked":
+            keep = f"; --column {fact['name']}={fact['keep']} keeps it" if fact["keep"] else ""
+            lines.append(f"{fact['name']!r} {fact['reason']}: left out{keep}")
+    return lines

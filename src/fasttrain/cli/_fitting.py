@@ -13,11 +13,13 @@ from sklearn.pipeline import Pipeline
 
 from fasttrain import __version__, persistence
 from fasttrain.callbacks import Callback
-from fasttrain.cli._columns import kinds_of, left_out, with_codes, written_numbers
+from fasttrain.cli._columns import code_columns, kinds_of, left_out, written_numbers
 from fasttrain.cli._csv import ENCODING, read_table
 from fasttrain.linear_model import LinearClassifier, LinearRegressor
 from fasttrain.model_selection import KFold, LeaveOneOut, StratifiedKFold, cross_validate
-from fasttrain.preprocessing import ColumnLeftOutWarning, TablePreprocessor, drop_duplicates, drop_missing, drop_outliers
+from fasttrain.preprocessing import (
+    ColumnLeftOutWarning, TablePreprocessor, drop_duplicates, drop_missing, drop_outliers,
+)
 
 MOST_CLASSES = 20
 # From scikit-learn's name to ours and the sign that makes it a quantity to read.
@@ -108,14 +110,15 @@ class Watch(Callback):
 def read_and_clean(job):
     """The rows that are left of the file, and how many went for which reason."""
     types = job.types
-    table = read_table(job.data, job.separator, as_text=[name for name in types if name != job.target])
+    texts = {*types, *code_columns(Path(job.data), job.separator, ENCODING)} - {job.target}
+    table = read_table(job.data, job.separator, as_text=texts)
     for name in (job.target, *job.leave_out, *types):
         if name not in table.columns:
             raise ValueError(f"{job.data} lacks the column {name!r}; it has {', '.join(map(repr, table.columns))}")
     for name in (*job.leave_out, *types):
         if name == job.target:
             raise ValueError(f"the column {name!r} is the target, it cannot be a feature or left out as well")
-    table = with_codes(table, Path(job.data), job.separator, ENCODING).drop(columns=list(job.leave_out))
+    table = table.drop(columns=list(job.leave_out))
     counts = {"read": len(table)}
     steps = {
         "without a target": job.impute and (lambda table: drop_missing(table, subset=[job.target])),

@@ -33,27 +33,27 @@ def stands_for_missing(text):
 
 def of_rows(view, of_values):
     """A value for each row from one for each distinct cell; NaN where the row has none."""
-    return np.append(of_values, np.nan)[view.distinct[1]]
+    return np.append(of_values, np.nan)[view.pieces[1]]
 
 
 def unread(view, of_values, absent=()):
     """Distinct texts that were not read and stand for no missing value: (places, rows that have them)."""
     places = [
         i for i in np.flatnonzero(np.isnan(of_values)).tolist()
-        if not stands_for_missing(view.texts[i]) and view.texts[i] not in absent
+        if not stands_for_missing(view.pieces[0][i]) and view.pieces[0][i] not in absent
     ]
-    return places, int(view.counts[places].sum()) if places else 0
+    return places, int(view.pieces[2][places].sum()) if places else 0
 
 
 def wanted_rows(view, read):
     """(rows whose cell should have been read, whether too few of them were): ``read`` is a mask of distinct texts."""
-    rows, n_read = int(view.counts.sum()), int(view.counts[read].sum())
+    rows, n_read = int(view.pieces[2].sum()), int(view.pieces[2][read].sum())
     other = np.flatnonzero(~read)
     if len(other) - 200 > STRAY_SHARE * rows:
         # More texts than words for a missing value are ever spelled.
         return rows, True
-    absent = [i for i in other.tolist() if stands_for_missing(view.texts[i])]
-    n_wanted = rows - int(view.counts[absent].sum()) if absent else rows
+    absent = [i for i in other.tolist() if stands_for_missing(view.pieces[0][i])]
+    n_wanted = rows - int(view.pieces[2][absent].sum()) if absent else rows
     return n_wanted, n_read < (1 - STRAY_SHARE) * n_wanted
 
 
@@ -133,7 +133,7 @@ class NumberColumn(Dense):
             places, _ = unread(view, values, self.absent)
             if places:
                 raise ValueError(
-                    f"column {view.name!r} must hold numbers: could not convert {listed(view.texts[places])} to a number"
+                    f"column {view.name!r} must hold numbers: could not convert {listed(view.pieces[0][places])} to a number"
                     + (f" with the unit {self.unit!r}" if self.unit else "")
                 )
         return of_rows(view, values)
@@ -143,7 +143,7 @@ class NumberColumn(Dense):
             return [], 0
         values = self._of_texts(view)
         places, n_rows = unread(view, values, self.absent)
-        return view.texts[places].tolist(), n_rows
+        return view.pieces[0][places].tolist(), n_rows
 
     def check(self, require):
         require(type(self.written) is bool and type(self.decimal_comma) is bool, "say whether it was text")
@@ -162,7 +162,7 @@ def recognise_numbers(view, decimal=None, forced=False):
         Whether the caller says that these are numbers, whatever they look like.
     """
     cells = view.cells
-    counts = view.counts
+    counts = view.pieces[2]
     is_number = cells.traits > 0
     n_wanted, few = wanted_rows(view, is_number)
     if not forced and (few or not is_number.any()):
@@ -193,7 +193,7 @@ def recognise_numbers(view, decimal=None, forced=False):
         said.append("per cent, divided by 100")
     elif unit:
         said.append(f"unit {unit}")
-    with_comma = any("," in text for text in view.texts[is_number & cells.has("separated")][:1000].tolist())
+    with_comma = any("," in text for text in view.pieces[0][is_number & cells.has("separated")][:1000].tolist())
     if decimal_comma:
         said.append("decimal comma")
     elif with_comma:

@@ -197,8 +197,7 @@ def _by_cells(view, rules):
         reason = {"number": "numbers", "bool": "true and false", "duration": "durations, in days"}[storage]
         return _constant(view, numbers) or _row_id(view, numbers, rules) or NumberColumn(reason)
     order = declared_order(view.column) if storage == "category" else None
-    n = len(view.counts)
-    if n < 2 and _repeats(view) and order is None:
+    if order is None and not view.hardly_repeats and len(view.counts) < 2 and _repeats(view):
         return LeftOut(f"has the one value {listed(view.distinct[0].tolist())}{_and_missing(view)}")
     if order is not None:
         return OrderedColumn("an ordered category", order)

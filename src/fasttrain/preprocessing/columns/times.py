@@ -54,11 +54,11 @@ class DateColumn(Dense):
             places, _ = unread(view, seconds, self.absent)
             if places:
                 raise ValueError(
-                    f"column {view.name!r} must hold dates: could not read {listed(view.texts[places])}"
+                    f"column {view.name!r} must hold dates: could not read {listed(view.pieces[0][places])}"
                     + (" with the day first" if self.day_first else "")
                 )
         table = parts_of(seconds, self.parts)
-        return np.vstack((table, np.full((1, len(self.parts)), np.nan)))[view.distinct[1]]
+        return np.vstack((table, np.full((1, len(self.parts)), np.nan)))[view.pieces[1]]
 
     def _of_texts(self, view):
         day_first, month_first, traits = view.cells.times
@@ -73,7 +73,7 @@ class DateColumn(Dense):
         if view.storage in ("number", "bool"):
             return [], 0
         places, n_rows = unread(view, self._of_texts(view), self.absent)
-        return view.texts[places].tolist(), n_rows
+        return view.pieces[0][places].tolist(), n_rows
 
     def check(self, require):
         good = type(self.parts) is list and self.parts == [part for part in PARTS if part in self.parts]
@@ -146,7 +146,7 @@ def of_times(view):
 def recognise_times(view, day_first=None, forced=False):
     """(:class:`DateColumn` of a column of text or None, why not); ``day_first`` None decides by the cells."""
     by_day, by_month, traits = view.cells.times
-    counts = view.counts
+    counts = view.pieces[2]
     read = traits > 0
     n_read = int(counts[read].sum())
     n_wanted, few = wanted_rows(view, read)
@@ -172,10 +172,10 @@ def recognise_times(view, day_first=None, forced=False):
     if not forced and n_wanted - strays < (1 - STRAY_SHARE) * n_wanted:
         return None, "dates with the day first and with the month first"
     if forced and places:
-        raise ValueError(f"column {view.name!r} must hold dates: could not read {listed(view.texts[places])}")
+        raise ValueError(f"column {view.name!r} must hold dates: could not read {listed(view.pieces[0][places])}")
     if strays:
         said.append(f"{strays} cells that are none are missing")
-        column.absent = view.texts[places[:MOST_ABSENT]].tolist()
+        column.absent = view.pieces[0][places[:MOST_ABSENT]].tolist()
     column.parts = chosen_parts(seconds, hours_only)
     what = "times of the day" if hours_only else "dates"
     column.reason = f"{what} written as text" + (f" ({', '.join(said)})" if said else "")

@@ -11,6 +11,8 @@ from fasttrain._tables.kinds import as_array, is_pandas, is_polars
 from fasttrain._tables.texts import Cells, distinct_cells
 
 NUMBERS = (int, float, np.number, np.bool_, decimal.Decimal)
+# Rows that are looked at to see whether a column repeats.
+SAMPLE = 2000
 TIMES = (datetime.date, np.datetime64)
 
 
@@ -63,8 +65,11 @@ class ColumnView:
         return self._of_objects() if kind == "O" else "object" if kind == "S" else "text"
 
     def _of_objects(self):
-        values = self.distinct[0].tolist()
-        kinds = set(map(type, values))
+        if is_pandas(self.column) and getattr(self.column.dtype, "type", None) is str:
+            return "text"
+        kinds = set(map(type, as_array(self.column).tolist()))
+        if not kinds <= {str}:
+            kinds = set(map(type, self.distinct[0].tolist()))
         if kinds and all(issubclass(kind, NUMBERS) for kind in kinds):
             return "bool" if kinds <= {bool, np.bool_} else "number"
         if kinds and all(issubclass(kind, TIMES) for kind in kinds):
@@ -82,7 +87,7 @@ class ColumnView:
     @cached_property
     def missing(self):
         """Mask of the rows without a value."""
-        if self.storage in ("text", "object", "category") or "distinct" in vars(self):
+        if "distinct" in vars(self) or (self.storage in ("text", "object", "category") and not self.hardly_repeats):
             return self.distinct[1] < 0
         return self.table.missing(self.position)
 
@@ -109,9 +114,38 @@ class ColumnView:
         return texts
 
     @cached_property
+    def hardly_repeats(self):
+        """Whether a long column of text repeats so little that its cells are read as they come."""
+        if self.n_rows < 4 * SAMPLE or self.storage != "text" or "distinct" in vars(self):
+            return False
+        some = slice(None, None, self.n_rows // SAMPLE)
+        cells = as_array(self.column[some] if is_polars(self.column) else (
+            self.column.iloc[some] if is_pandas(self.column) else self.column[some])).tolist()
+        cells = [cell for cell in cells if isinstance(cell, str)]
+        return len(set(cells)) > 0.99 * len(cells)
+
+    @cached_property
+    def pieces(self):
+        """(texts, which of them each row has, -1 for missing, how often each occurs), to be read as numbers or times.
+
+        Those of a column that hardly repeats are its rows.
+        """
+        if not self.hardly_repeats:
+            return self.texts, self.distinct[1], self.counts
+        texts = np.array(as_array(self.column), dtype=object)
+        missing = self.missing
+        if missing.any():
+            codes = np.cumsum(~missing) - 1
+            codes[missing] = -1
+            texts = texts[~missing]
+        else:
+            codes = np.arange(len(texts))
+        return texts, codes, np.ones(len(texts), dtype=np.int64)
+
+    @cached_property
     def cells(self):
-        """The distinct texts, to be read as numbers or times."""
-        return Cells(self.texts)
+        """The texts of ``pieces``, to be read."""
+        return Cells(self.pieces[0])
 
     @cached_property
     def numbers(self):

@@ -42,7 +42,7 @@ class BooleanColumn(Dense):
 
     def _of_values(self, view):
         table = {**dict.fromkeys(self.true, 1.0), **dict.fromkeys(self.false, 0.0)}
-        return np.array([table.get(text.strip().casefold(), np.nan) for text in view.texts.tolist()], dtype=np.float64)
+        return np.array([table.get(text.strip().casefold(), np.nan) for text in view.pieces[0].tolist()], dtype=np.float64)
 
     def numbers(self, view, strict=False):
         if view.storage in ("number", "bool"):
@@ -52,7 +52,7 @@ class BooleanColumn(Dense):
             places, _ = unread(view, values)
             if places:
                 raise ValueError(
-                    f"column {view.name!r} holds {listed(view.texts[places])}, which the model has not seen; it knows "
+                    f"column {view.name!r} holds {listed(view.pieces[0][places])}, which the model has not seen; it knows "
                     f"{listed([*self.true, *self.false], 8)}"
                 )
         return of_rows(view, values)
@@ -61,7 +61,7 @@ class BooleanColumn(Dense):
         if view.storage in ("number", "bool"):
             return [], 0
         places, n_rows = unread(view, self._of_values(view))
-        return view.texts[places].tolist(), n_rows
+        return view.pieces[0][places].tolist(), n_rows
 
     def check(self, require):
         for words in (self.true, self.false):
@@ -94,7 +94,7 @@ class OrderedColumn(Dense):
                 f"column {view.name!r} holds {listed(wrong)}, which the model has not seen; its order is "
                 f"{listed(self.values.tolist(), 8)}"
             )
-        return of_rows(view, ranks)
+        return np.append(ranks, np.nan)[view.distinct[1]]
 
     def strays(self, view):
         wrong = np.isnan(self._of_values(view))
@@ -106,7 +106,7 @@ class OrderedColumn(Dense):
 
 def recognise_booleans(view, forced=False):
     """(:class:`BooleanColumn` of a column of text or None, why not)."""
-    if len(view.texts) > 12:
+    if view.hardly_repeats or len(view.texts) > 12:
         found = None
     else:
         words = {text.strip().casefold() for text in view.texts.tolist() if len(text) < 20}
