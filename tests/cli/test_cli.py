@@ -11,11 +11,13 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
+from raw_table import sales
 from rich.console import Console
 from sklearn.datasets import load_breast_cancer
 
 from fasttrain import cli
 from fasttrain.cli import _fitting, demo
+from fasttrain.cli._columns import code_columns
 from fasttrain.cli._tutorial import RULES
 from fasttrain.persistence import load
 from fasttrain.preprocessing import TablePreprocessor
@@ -193,6 +195,87 @@ def test_categories_keep_their_spelling(capsys, tmp_path):
     (tmp_path / "new.csv").write_text("code\n1\n01\n1.0\n")
     code, _, err = run(capsys, "predict", tmp_path / "m", tmp_path / "new.csv")
     assert code == 0, err
+
+
+@pytest.fixture
+def orders(tmp_path):
+    """A table as a shop would export it."""
+    columns, y = sales(1500)
+    frame = pd.DataFrame(columns).assign(y=[f"${value:,.3f}" for value in y])
+    frame.to_csv(tmp_path / "orders.csv", index=False)
+    return tmp_path / "orders.csv"
+
+
+def test_columns_as_they_come(capsys, orders, tmp_path):
+    out = tmp_path / "m"
+    code, text, err = run(capsys, "fit", orders, "--target", "y", "--out", out, "--impute", "--cv", 3)
+    assert code == 0, err
+    lines = text.splitlines()
+    assert (
+        "'order_id' has 1500 distinct whole numbers in 1500 rows and the name of an id: left out; "
+        "--column order_id=numeric keeps it"
+    ) in lines
+    assert "'currency' has the one value 'USD' in every row: left out" in lines
+    assert "left out" not in err
+    results = json.loads((out / "results.json").read_text())
+    assert results["model"] == "regressor"
+    kinds = {fact["name"]: fact["kind"] for fact in results["columns"]}
+    assert kinds["price"] == kinds["visits"] == kinds["weight"] == "numeric"
+    assert kinds["ordered"] == kinds["shipped"] == "date"
+    assert kinds["zip"] == "categorical"
+    assert kinds["city"] == "target"
+    assert len(load(out)[0].encoder_.categories_[results["categorical"].index("zip")]) == 30
+    table = pd.read_csv(orders, dtype=str).head(5).drop(columns="y")
+    # a few rows, in which every price and code would be a number
+    table.assign(price="12.5", zip="00501").to_csv(tmp_path / "new.csv", index=False)
+    code, text, err = run(capsys, "predict", out, tmp_path / "new.csv", "--unknown", "ignore")
+    assert code == 0, err
+    assert np.isfinite(pd.read_csv(io.StringIO(text))["y"]).all()
+
+
+def test_what_a_column_is_can_be_said(capsys, orders, tmp_path):
+    options = [
+        "--column", "order_id=numeric", "--column", "status=ordered:new,open,paid,returned", "--column", "visits=drop",
+        "--column", "shipped=date:month-first", "--column", "zip=numeric", "--column", "city=hashed",
+    ]  # fmt: skip
+    code, _, err = run(
+        capsys, "fit", orders, "--target", "y", "--out", tmp_path / "m", "--impute", "--cv", 0, *options)
+    assert code == 0, err
+    kinds = load(tmp_path / "m")[0].types_
+    assert [kinds[name] for name in ("order_id", "status", "visits", "shipped", "zip", "city")] == [
+        "numeric", "ordered", "drop", "date", "numeric", "hashed",
+    ]
+
+
+@pytest.mark.parametrize(
+    "option, message",
+    [
+        ("price", "--column must be NAME=KIND"),
+        ("price=number", "--column price=number: the kind must be one of 'numeric'"),
+        ("price=numeric:comma", "'numeric' has no option 'comma'; it has decimal-comma, decimal-point"),
+        ("nothing=text", "lacks the column 'nothing'"),
+        ("y=text", "is the target"),
+        ("city=numeric", "column 'city' must hold numbers: could not convert"),
+        ("status=ordered:new,old", "column 'status' holds"),
+    ],
+)
+def test_bad_kinds(capsys, orders, tmp_path, option, message):
+    err = refused(
+        capsys, "fit", orders, "--target", "y", "--out", tmp_path / "m", "--impute", "--cv", 0, "--column", option)
+    assert message in err
+
+
+def test_codes_with_leading_zeros_are_found(tmp_path):
+    path = tmp_path / "codes.csv"
+    path.write_bytes(b'zip,n,s,"q"\n00501,1,0,"007"\n94110,0.5,10,"8"\n1,02.5,0x1,9\n')
+    assert code_columns(path, ",", "utf-8-sig") == ["zip", "q"]
+    path.write_bytes(b"\xef\xbb\xbfzip;n\n1;012")
+    assert code_columns(path, ";", "utf-8-sig") == ["n"]
+    path.write_bytes(b"a,b\n1,2\n")
+    assert code_columns(path, ",", "utf-8-sig") == []
+    path.write_bytes(b'a,b\n"0\x00,01\n01,"')
+    assert code_columns(path, ",", "utf-8-sig") in ([], ["a"], ["b"])
+    assert code_columns(tmp_path / "none", ",", "utf-8") == []
 
 
 BAD_FILES = {

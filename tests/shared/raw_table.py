@@ -4,8 +4,11 @@ import numpy as np
 
 CITIES = 400
 STATUS = ["new", "open", "paid", "returned"]
-WORDS = ("please leave parcel behind the door call before delivery gift wrap fragile urgent second floor ring twice "
-         "no bell neighbour garage weekend only morning evening").split()
+WORDS = [
+    "please", "leave", "parcel", "behind", "the", "door", "call", "before", "delivery", "gift", "wrap",
+    "fragile", "urgent", "second", "floor", "ring", "twice", "no", "bell", "neighbour", "garage", "weekend",
+    "only", "morning", "evening",
+]
 
 
 def sales(n=200_000, seed=0):

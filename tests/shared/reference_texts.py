@@ -5,12 +5,16 @@ import re
 
 SPACE = "[ \t\n\r\u00a0\u2007\u2009\u202f\u3000]"
 MONEY = "[$\u00a2-\u00a5\u20a0-\u20cf]"
-CODES = "|".join("AED ARS AUD BRL CAD CHF CLP CNY COP CZK DKK EGP EUR GBP HKD HUF IDR ILS INR ISK JPY KES KRW KWD KZT MAD "
-                 "MXN MYR NGN NOK NZD PEN PHP PKR PLN QAR RON RUB SAR SEK SGD THB TRY TWD UAH USD VND Rs kr".split())
+CODES = (
+    "AED|ARS|AUD|BRL|CAD|CHF|CLP|CNY|COP|CZK|DKK|EGP|EUR|GBP|HKD|HUF|IDR|ILS|INR|ISK|JPY|KES|KRW|KWD|KZT|MAD|MXN|"
+    "MYR|NGN|NOK|NZD|PEN|PHP|PKR|PLN|QAR|RON|RUB|SAR|SEK|SGD|THB|TRY|TWD|UAH|USD|VND|Rs|kr"
+)
 NUMBER = re.compile(
-    rf"(?P<open>\()?(?:{SPACE})*(?P<sign>[-+\u2212])?(?:{SPACE})*(?:(?P<prefix>(?:[A-Za-z]{{0,3}}{MONEY})|(?:{CODES})\.?)"
-    rf"(?:{SPACE})*)?(?P<inner>[-+\u2212])?(?P<body>[0-9.,'\u2019 \u00a0\u202f]*[0-9][.,]?)(?P<exponent>[eE][-+]?[0-9]{{1,4}})?"
-    rf"(?:{SPACE})*(?P<unit>[%\u2030]|{MONEY}|[A-Za-z\u00b0\u00b5\u00b2\u00b3/ ]{{1,16}}[23]?)?(?(open)(?:{SPACE})*\))"
+    rf"(?P<open>\()?(?:{SPACE})*(?P<sign>[-+\u2212])?(?:{SPACE})*"
+    rf"(?:(?P<prefix>(?:[A-Za-z]{{0,3}}{MONEY})|(?:{CODES})\.?)(?:{SPACE})*)?(?P<inner>[-+\u2212])?"
+    r"(?P<body>[0-9.,'\u2019 \u00a0\u202f]*[0-9][.,]?)(?P<exponent>[eE][-+]?[0-9]{1,4})?"
+    rf"(?:{SPACE})*(?P<unit>[%\u2030]|{MONEY}|[A-Za-z\u00b0\u00b5\u00b2\u00b3/ ]{{1,16}}[23]?)?"
+    rf"(?(open)(?:{SPACE})*\))"
 )
 
 
@@ -54,7 +58,7 @@ TIMES = ["", " %H:%M", " %H:%M:%S", "T%H:%M:%S", " %I:%M %p"]
 
 def written_times(moment):
     """(text, day-first seconds or None, month-first seconds or None) of a moment in every format."""
-    for date, order in DATES:
+    for date, _ in DATES:
         for clock in TIMES:
             text = moment.strftime(date + clock)
             found = []

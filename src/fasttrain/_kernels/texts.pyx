@@ -19,7 +19,9 @@ TRAITS = {
     "currency": CURRENCY, "unit": UNIT, "parenthesized": PARENTHESIZED,
 }
 # What a cell of a time shows.
-TIME_TRAITS = {"day_first": DAY_FIRST, "month_first": MONTH_FIRST, "dotted": DOTTED, "hours": HOURS, "hours_only": HOURS_ONLY}
+TIME_TRAITS = {
+    "day_first": DAY_FIRST, "month_first": MONTH_FIRST, "dotted": DOTTED, "hours": HOURS, "hours_only": HOURS_ONLY,
+}
 
 cdef enum:
     POINT = 1
@@ -324,7 +326,7 @@ cdef bint read_body(
     cdef Py_ssize_t i = cell.body
     cdef uint32_t c
     cdef int kind, thousands = COMMA_SIGN if decimal == DOT else DOT, between = OTHER
-    cdef int group = 0, first_group = -1, n_groups = 0, digits = 0, shift = 0, previous = 3
+    cdef int group = 0, first_group = -1, n_groups = 0, digits = 0, shift = 0
     cdef bint fraction = False, short_group = False, starts_with_zero = False, beyond = False
     cdef uint64_t mantissa = 0
     separated[0] = leading_zero[0] = False
@@ -731,8 +733,8 @@ cdef int read_time(
     return traits | (DOTTED if separator == 46 else 0)
 
 
-def parse_times(const uint8_t[::1] data, const int64_t[::1] stops, double[::1] day_first_out, double[::1] month_first_out,
-                uint8_t[::1] traits_out):
+def parse_times(const uint8_t[::1] data, const int64_t[::1] stops, double[::1] day_first_out,
+                double[::1] month_first_out, uint8_t[::1] traits_out):
     """Seconds from 1970-01-01 of each cell, read with the day before the month and the other way round; NaN for none.
     Times of the day by themselves are seconds of the day."""
     cdef Py_ssize_t i, start = 0

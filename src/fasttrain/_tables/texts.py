@@ -57,7 +57,7 @@ def _of_coded(coded):
 
 
 def _is_missing(value):
-    return value is None or not isinstance(value, (str, bytes)) and bool(np.any(missing_vector(_objects([value]))))
+    return value is None or (not isinstance(value, (str, bytes)) and bool(missing_vector(_objects([value]))[0]))
 
 
 def _of_one_type(values, codes):
@@ -89,7 +89,7 @@ class Filled(Coded):
 
 
 def packed(values, most=None):
-    """(bytes of all texts in UTF-8 as one array, where each stops); those of more than ``most`` characters are empty."""
+    """(bytes of all texts in UTF-8 as one array, where each stops); those longer than ``most`` characters are empty."""
     values = values.tolist()
     if most is not None and max(map(len, values), default=0) > most:
         values = [value if len(value) <= most else value.strip() for value in values]

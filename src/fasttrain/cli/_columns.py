@@ -45,7 +45,7 @@ def kinds_of(entries):
 
 
 def code_columns(path, separator, encoding):
-    """Names of the columns of a CSV file in which whole numbers have leading zeros, so that they are to be read as text.
+    """Names of the columns of a CSV file in which whole numbers have leading zeros: they are to be read as text.
 
     Looked at are the lines in which bytes that may be such a cell stand, the first ``MOST_LINES`` of them.
     """

@@ -148,9 +148,11 @@ def _check_table(model):
     good = type(model._layout) is list and all(
         type(item) is list and len(item) == 2 and type(item[1]) is int for item in model._layout)
     require(good, model, "_layout", "be names and widths")
-    require(type(model.sparse_output_) is bool and type(model.fill_) is dict, model, "sparse_output_", "be True or False")
+    require(type(model.sparse_output_) is bool, model, "sparse_output_", "be True or False")
+    require(type(model.fill_) is dict, model, "fill_", "be a dict")
     classes = model.classes_
-    require(classes is None or (isinstance(classes, np.ndarray) and classes.ndim == 1), model, "classes_", "be a vector")
+    good = classes is None or (isinstance(classes, np.ndarray) and classes.ndim == 1)
+    require(good, model, "classes_", "be a vector")
 
 
 def _scaler_from_moments(step, moments):

@@ -29,21 +29,21 @@ class TablePreprocessor(TableColumns, TransformerMixin, BaseEstimator):
 
     Every column is taken for one of these, by its cells:
 
-    - "numeric": numbers and bool, and text that is numbers throughout: with a currency, thousands separators, a decimal
-      comma, per cent, one unit for the column, negative in parentheses. What a comma means is decided by the column as a
-      whole. Digits with leading zeros are codes, not numbers. One output column.
+    - "numeric": numbers and bool, and text that is numbers throughout: with a currency, thousands separators, a
+      decimal comma, per cent, one unit for the column, negative in parentheses. What a comma means is decided by the
+      column as a whole. Digits with leading zeros are codes, not numbers. One output column.
     - "boolean": yes and no in words. One output column of 1 and 0.
-    - "date": dates and times, kept as such or written: ISO 8601, day, month and year in numbers or with the name of the
-      month, a time of the day, or that alone. Whether the day stands before the month is decided by the column as a whole.
-      Output columns are the days since 1970 and, where the column spans enough, sine and cosine of the place in the year,
-      the week and the day.
+    - "date": dates and times, kept as such or written: ISO 8601, day, month and year in numbers or with the name of
+      the month, a time of the day, or that alone. Whether the day stands before the month is decided by the column as
+      a whole. Output columns are the days since 1970 and, where the column spans enough, sine and cosine of the place
+      in the year, the week and the day.
     - "ordered": an ordered Categorical of pandas, or values that ``types`` lists from low to high. One output column.
-    - "categorical": any other column of at most ``cardinality_threshold`` values. An output column of zeros and ones for
-      each value.
-    - "target": text of more values. One output column: the mean of the target where the value stands, drawn towards the
-      mean of all; for a target of more than two classes one for each. ``fit_transform`` takes the mean for a row from other
-      rows (five folds), as scikit-learn's TargetEncoder does, so ``fit(X, y).transform(X)`` is another matrix. Values seen
-      less than five times count as one, as do those not seen.
+    - "categorical": any other column of at most ``cardinality_threshold`` values. An output column of zeros and ones
+      for each value.
+    - "target": text of more values. One output column: the mean of the target where the value stands, drawn towards
+      the mean of all; for a target of more than two classes one for each. ``fit_transform`` takes the mean for a row
+      from other rows (five folds), as scikit-learn's TargetEncoder does, so ``fit(X, y).transform(X)`` is another
+      matrix. Values seen less than five times count as one, as do those not seen.
     - "hashed": the same text without a target; an output column for each of ``hash_features`` places.
     - "text": free text, its words counted at ``hash_features`` places, each row divided by its Euclidean norm.
     - "drop": left out, with a :class:`ColumnLeftOutWarning`: columns without a value or with one only, ids (text that
@@ -62,24 +62,24 @@ class TablePreprocessor(TableColumns, TransformerMixin, BaseEstimator):
         above, a list of the values from low to high, or a dict with the word as "kind" and options:
         ``{"kind": "numeric", "decimal": ","}``, ``{"kind": "date", "day_first": True}``.
     missing : {"mean", "median", "most_frequent", "drop", "error"}, default="median"
-        What stands in for a missing number, or part of a date; missing categories become the most frequent one, missing
-        text of many values is a value of its own. "drop" drops the rows in :meth:`split`; ``transform``, which must keep
-        rows, then refuses missing values. "error" refuses them everywhere.
+        What stands in for a missing number, or part of a date; missing categories become the most frequent one,
+        missing text of many values is a value of its own. "drop" drops the rows in :meth:`split`; ``transform``, which
+        must keep rows, then refuses missing values. "error" refuses them everywhere.
     scale : {"standard", "minmax", "maxabs", "robust"} or None, default="standard"
         Of columns of numbers.
     encode : {"onehot", "ordinal"}, default="onehot"
         Of categories; with "ordinal" text of many values is one as well.
     handle_unknown : {"ignore", "error"}, default="ignore"
-        Categories that ``fit`` did not see become zeros, or -1 with ``encode="ordinal"``, and cells that are no number or
-        date count as missing, with a warning; or all of these are refused. :meth:`report` counts them.
+        Categories that ``fit`` did not see become zeros, or -1 with ``encode="ordinal"``, and cells that are no number
+        or date count as missing, with a warning; or all of these are refused. :meth:`report` counts them.
     min_frequency, max_categories : default=None
         As in :class:`OneHotEncoder`: infrequent categories share a column. With one of them all text is categories.
     dtype : {numpy.float32, numpy.float64}, default=numpy.float64
     cardinality_threshold : int, default=40
         Most values of a column that becomes a column for each of them.
     high_cardinality : {"target", "hash", "onehot"}, default="target"
-        What becomes of text of more values. Without a target, "target" gives a column for each of up to ``hash_features``
-        values, and hashes more.
+        What becomes of text of more values. Without a target, "target" gives a column for each of up to
+        ``hash_features`` values, and hashes more.
     hash_features : int, default=256
         Output columns of a hashed column.
     sparse_output : {"auto", True, False}, default="auto"
@@ -122,10 +122,12 @@ class TablePreprocessor(TableColumns, TransformerMixin, BaseEstimator):
 
     >>> frame = pd.DataFrame({"price": ["$1,200.50", "$80", "($3.10)"], "day": ["31/12/2024", "1/2/2025", "2/2/2025"]})
     >>> preprocessor = TablePreprocessor(scale=None).fit(frame)
-    >>> preprocessor.transform(frame)
-    array([[ 1.2005e+03,  2.0088e+04, -4.3388e-01, -9.0097e-01],
-           [ 8.0000e+01,  2.0120e+04, -9.7493e-01, -2.2252e-01],
-           [-3.1000e+00,  2.0121e+04, -7.8183e-01,  6.2349e-01]])
+    >>> preprocessor.transform(frame)[:, :2]
+    array([[ 1.2005e+03,  2.0088e+04],
+           [ 8.0000e+01,  2.0120e+04],
+           [-3.1000e+00,  2.0121e+04]])
+    >>> preprocessor.get_feature_names_out()
+    array(['price', 'day_days', 'day_week_sin', 'day_week_cos'], dtype=object)
     >>> preprocessor.describe()
     column  taken for  columns  why
     price   numeric          1  numbers written as text (currency $, comma between thousands, negative in parentheses)
@@ -285,9 +287,9 @@ class TablePreprocessor(TableColumns, TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            For infinities, text where plain numbers are expected, with ``missing="drop"`` or "error" for missing values,
-            with ``handle_unknown="error"`` for categories that ``fit`` did not see and cells that are no number or date,
-            and where the matrix would take more than ``memory_limit``.
+            For infinities, text where plain numbers are expected, with ``missing="drop"`` or "error" for missing
+            values, with ``handle_unknown="error"`` for categories that ``fit`` did not see and cells that are no
+            number or date, and where the matrix would take more than ``memory_limit``.
         """
         check_is_fitted(self, "types_")
         views = self._views(X)
@@ -313,8 +315,8 @@ class TablePreprocessor(TableColumns, TransformerMixin, BaseEstimator):
         Returns
         -------
         dict
-            Column to a dict with "missing" (rows without a value), "unseen" (rows whose cell ``fit`` has not seen or that
-            cannot be read) and "examples" (some of those cells). Columns with neither are left out.
+            Column to a dict with "missing" (rows without a value), "unseen" (rows whose cell ``fit`` has not seen or
+            that cannot be read) and "examples" (some of those cells). Columns with neither are left out.
 
         Examples
         --------
@@ -485,7 +487,7 @@ def named(X):
         import pandas as pd
     except ImportError:
         what = "an Arrow table" if is_arrow else "a structured array"
-        raise TypeError(f"X is {what}, which pandas is needed for: pip install pandas, or pass a polars DataFrame") from None
+        raise TypeError(f"X is {what}, which needs pandas: pip install pandas, or pass a polars DataFrame") from None
     if is_arrow:
         return X.to_pandas(types_mapper=pd.ArrowDtype)
     if X.ndim != 1 or any(X.dtype[name].shape for name in X.dtype.names):

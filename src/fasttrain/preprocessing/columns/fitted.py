@@ -239,13 +239,15 @@ class TableColumns:
         if needed <= limit:
             return
         name, width, entries = max(widths, key=lambda item: item[2 if self.sparse_output_ else 1])
-        what = [f"types={{{name!r}: 'hashed'}} gives it {self.hash_features} columns"] if width > self.hash_features else []
+        what = []
+        if width > self.hash_features:
+            what.append(f"types={{{name!r}: 'hashed'}} gives it {self.hash_features} columns")
         what += ["sparse_output=True takes " + memory.told(csr)] if not self.sparse_output_ and csr <= limit else []
         what += [f"types={{{name!r}: 'drop'}} leaves it out", "memory_limit allows more"]
         raise ValueError(
-            f"the {'CSR' if self.sparse_output_ else 'dense'} matrix of {n_rows} rows and {n_columns} columns would take "
-            f"{memory.told(needed)}, and at most {memory.told(limit)} are allowed; column {name!r} makes {width} of its "
-            f"columns: {', or '.join(what)}"
+            f"the {'CSR' if self.sparse_output_ else 'dense'} matrix of {n_rows} rows and {n_columns} columns would "
+            f"take {memory.told(needed)}, and at most {memory.told(limit)} are allowed; column {name!r} makes {width} "
+            f"of its columns: {', or '.join(what)}"
         )
 
     def _warn_of_strays(self, views):
@@ -313,14 +315,15 @@ def joined(parts, dtype):
     index = np.int32 if max(int(indptr[-1]), width) <= np.iinfo(np.int32).max else np.int64
     data, indices = np.empty(indptr[-1], dtype=dtype), np.empty(indptr[-1], dtype=index)
     even = all((length == length[0]).all() for length in lengths)
-    rows = data.reshape(n_rows, -1), indices.reshape(n_rows, -1)
+    rows = (data.reshape(n_rows, -1), indices.reshape(n_rows, -1)) if even else ()
     at, place, left = indptr[:-1].copy(), 0, 0
     for part, length in zip(parts, lengths):
         entries = (part.data, part.indices + index(left)) if sparse.issparse(part) else (
             part, np.arange(left, left + part.shape[1], dtype=index))
         if even:
             for out, entry in zip(rows, entries):
-                out[:, place:place + length[0]] = entry.reshape(-1, length[0])
+                out[:, place:place + length[0]] = entry if entry.ndim == 1 and len(entry) == length[0] else (
+                    entry.reshape(n_rows, length[0]))
         else:
             places = np.arange(length.sum()) + np.repeat(at + length - np.cumsum(length), length)
             data[places] = entries[0].reshape(-1)

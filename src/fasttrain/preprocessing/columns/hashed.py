@@ -1,7 +1,6 @@
 """Columns whose texts are counted at hashed places: whole values, or the words of free text."""
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 

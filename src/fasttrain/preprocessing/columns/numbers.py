@@ -73,8 +73,9 @@ def are_texts(value):
 class Dense:
     """What becomes one or more columns of numbers.
 
-    ``numbers(view, strict)`` gives them as a vector or a matrix with NaN for missing ones; ``strict`` refuses cells that
-    could not be read. ``strays(view)`` lists the distinct cells that are read as missing, with how many rows have one.
+    ``numbers(view, strict)`` gives them as a vector or a matrix with NaN for missing ones; ``strict`` refuses cells
+    that could not be read. ``strays(view)`` lists the distinct cells that are read as missing, with how many rows have
+    one.
     """
 
     def names(self, name):
@@ -132,9 +133,10 @@ class NumberColumn(Dense):
         if strict or not self.written:
             places, _ = unread(view, values, self.absent)
             if places:
+                wanted = f"a number with the unit {self.unit!r}" if self.unit else "a number"
                 raise ValueError(
-                    f"column {view.name!r} must hold numbers: could not convert {listed(view.pieces[0][places])} to a number"
-                    + (f" with the unit {self.unit!r}" if self.unit else "")
+                    f"column {view.name!r} must hold numbers: could not convert {listed(view.pieces[0][places])} to "
+                    f"{wanted}"
                 )
         return of_rows(view, values)
 

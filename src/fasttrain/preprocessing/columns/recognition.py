@@ -226,7 +226,8 @@ def _of_text(view, rules, why):
         words = words_of_a_cell(view.texts)
         nearly_distinct = values >= DISTINCT * rows
         if words >= WORDS_OF_SENTENCES or (words >= WORDS_OF_TEXT and values >= 0.5 * rows):
-            return HashedColumn(f"free text, {words:.0f} words a cell: {rules.n_places} hashed words", True, rules.n_places)
+            told = f"free text, {words:.0f} words a cell: hashed to {rules.n_places} places"
+            return HashedColumn(told, True, rules.n_places)
         if nearly_distinct:
             return LeftOut(f"has {values} distinct values in {rows} rows, which name the rows", "hashed")
     if rules.high_cardinality == "target" and rules.target is not None:

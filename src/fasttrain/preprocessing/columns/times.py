@@ -7,7 +7,9 @@ import numpy as np
 
 from fasttrain._estimators.registry import enter_record
 from fasttrain._kernels.texts import TIME_TRAITS
-from fasttrain.preprocessing.columns.numbers import MOST_ABSENT, STRAY_SHARE, Dense, are_texts, listed, unread, wanted_rows
+from fasttrain.preprocessing.columns.numbers import (
+    MOST_ABSENT, STRAY_SHARE, Dense, are_texts, listed, unread, wanted_rows,
+)
 
 DAY = 86400.0
 # Seconds from 1970 to the first day of year 1 and to the last of year 9999.

@@ -158,7 +158,7 @@ class ColumnView:
 
     @cached_property
     def seconds(self):
-        """Cells that are kept as times, durations or times of the day, as seconds (since 1970), NaN for missing ones."""
+        """Cells that are kept as times, durations or times of the day, in seconds; NaN for missing ones."""
         column = self.column
         if is_polars(column):
             return _polars_seconds(column)

@@ -42,7 +42,8 @@ class BooleanColumn(Dense):
 
     def _of_values(self, view):
         table = {**dict.fromkeys(self.true, 1.0), **dict.fromkeys(self.false, 0.0)}
-        return np.array([table.get(text.strip().casefold(), np.nan) for text in view.pieces[0].tolist()], dtype=np.float64)
+        words = view.pieces[0].tolist()
+        return np.array([table.get(word.strip().casefold(), np.nan) for word in words], dtype=np.float64)
 
     def numbers(self, view, strict=False):
         if view.storage in ("number", "bool"):
@@ -52,8 +53,8 @@ class BooleanColumn(Dense):
             places, _ = unread(view, values)
             if places:
                 raise ValueError(
-                    f"column {view.name!r} holds {listed(view.pieces[0][places])}, which the model has not seen; it knows "
-                    f"{listed([*self.true, *self.false], 8)}"
+                    f"column {view.name!r} holds {listed(view.pieces[0][places])}, which the model has not seen; it "
+                    f"knows {listed([*self.true, *self.false], 8)}"
                 )
         return of_rows(view, values)
 
