@@ -3,8 +3,8 @@
     python benchmarks/bench_columns.py [--rows 200000] [--repeat 3] [--only NAME ...]
 
 Each figure comes from a process of its own, on two threads; memory is the highest resident size beyond what was there
-with the table read (Linux only). The peers do work that can be compared: scikit-learn's ColumnTransformer is told what each
-column is and how to parse it by pandas; skrub's TableVectorizer, where it is installed, recognises as ours does.
+with the table read (Linux only). The peers do work that can be compared: scikit-learn's ColumnTransformer is told what
+each column is and how to parse it by pandas; skrub's TableVectorizer, where it is installed, recognises as ours does.
 """
 
 import argparse

@@ -177,6 +177,7 @@ DAMAGED = [
     (OrdinalEncoder, "n_features_in_", 4, "categories_ of OrdinalEncoder must be those of 4"),
     (DropOutliers, "_positions", [7], "_positions of DropOutliers must be"),
     (TablePreprocessor, "_columns", [], "_columns of TablePreprocessor must be those of 2 names"),
+    (TablePreprocessor, "_layout", [["a", 1], ["wood", 2**40]], "_layout of TablePreprocessor must be the names"),
     (TablePreprocessor, "types_", {"@": "dict", "items": []}, "types_ of TablePreprocessor must be those of _columns"),
     (TablePreprocessor, "scaler_", None, "scaler_ of TablePreprocessor must be for 2 columns|uses array"),
 ]

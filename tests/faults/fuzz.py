@@ -41,6 +41,11 @@ X = RNG.normal(size=(40, 5))
 CODES = np.arange(40) % 3
 Y = X @ np.arange(5.0)
 WORDS = np.array(["ash", "elm", "oak", "yew"], dtype=object)[np.arange(40) % 4].reshape(-1, 1).repeat(2, axis=1)
+WRITTEN = np.array([
+    [f"${1000 + i:,}.50", f"{1 + i % 28}/{1 + i % 12}/2024 10:0{i % 10}", ["yes", "no"][i % 2], wood, wood, wood,
+     f"{wood} tree", "x"]
+    for i, wood in enumerate(WORDS[:, 0])
+], dtype=object)
 KINDS = {
     "models": ArchiveKind("model", fasttrain.persistence.FORMAT_VERSION), "checkpoints": ArchiveKind("checkpoint", 1),
 }
@@ -101,6 +106,9 @@ def models():
     yield LabelEncoder().fit(WORDS[:, 0].astype("U3")), WORDS[:, 0].astype("U3"), None
     yield LabelBinarizer().fit(WORDS[:, 0]), WORDS[:, 0], None
     yield TablePreprocessor().fit(frame), frame, None
+    types = {3: "target", 4: "hashed", 5: ["ash", "elm", "oak", "yew"], 6: "text"}
+    yield TablePreprocessor(types=types, hash_features=8).fit(WRITTEN, Y), WRITTEN, None
+    yield TablePreprocessor(types=types, sparse_output=True).fit(WRITTEN, CODES), WRITTEN, None
     yield make_pipeline(table, LinearClassifier(max_iter=2, random_state=0)).fit(frame, CODES), frame, CODES
 
 

@@ -12,7 +12,7 @@ from fasttrain.preprocessing.columns.recognition import KINDS, stated
 from fasttrain.preprocessing.columns.view import ColumnView
 
 CODE = re.compile("0[0-9]+")
-MOST_LINES = 50_000
+MOST_LINES = 5_000
 OPTIONS = {
     "numeric": {"decimal-comma": {"decimal": ","}, "decimal-point": {"decimal": "."}},
     "date": {"day-first": {"day_first": True}, "month-first": {"day_first": False}},

@@ -145,9 +145,7 @@ def _check_table(model):
         absent = part is None and (n_columns == 0 or (name == "scaler_" and model.scale is None))
         good = absent or (isinstance(part, classes) and n_columns > 0 and part.n_features_in_ == n_columns)
         require(good, model, name, f"be for {n_columns} columns")
-    good = type(model._layout) is list and all(
-        type(item) is list and len(item) == 2 and type(item[1]) is int for item in model._layout)
-    require(good, model, "_layout", "be names and widths")
+    require(model._layout == model._layout_of(), model, "_layout", "be the names and widths of the columns")
     require(type(model.sparse_output_) is bool, model, "sparse_output_", "be True or False")
     require(type(model.fill_) is dict, model, "fill_", "be a dict")
     classes = model.classes_

@@ -195,20 +195,24 @@ class TableColumns:
             )
         return block
 
-    def _widths(self, n_rows, views):
-        """(name, output columns, entries of ``n_rows`` rows) of each column that is not left out, in output order."""
-        found = [
-            (self._names[i], len(column.names("")), n_rows * len(column.names(""))) for i, column in self._of(Dense)
-        ]
+    def _layout_of(self):
+        """[name, output columns] of each column that is not left out, in the order of the output."""
+        found = [[self._names[i], len(column.names(""))] for i, column in self._of(Dense)]
         for k, (i, _) in enumerate(self._of(CategoryColumn)):
             width = 1
-            if self.encode == "onehot":
+            if isinstance(self.encoder_, OneHotEncoder):
                 grouped = self.encoder_.infrequent_categories_[k] if self._grouped() else None
                 width = len(self.encoder_.categories_[k]) - (0 if grouped is None else len(grouped) - 1)
-            found.append((self._names[i], width, n_rows))
-        for i, column in self._of(HashedColumn):
-            found.append((self._names[i], column.n_places, column.entries(views[i])))
-        return found
+            found.append([self._names[i], width])
+        return found + [[self._names[i], column.n_places] for i, column in self._of(HashedColumn)]
+
+    def _widths(self, n_rows, views):
+        """(name, output columns, entries of ``n_rows`` rows) of each column that is not left out, in output order."""
+        hashed = self._of(HashedColumn)
+        entries = [width * n_rows for _, width in self._layout[:len(self._of(Dense))]]
+        entries += [n_rows] * len(self._of(CategoryColumn))
+        entries += [column.entries(views[i]) for i, column in hashed]
+        return [(name, width, count) for (name, width), count in zip(self._layout, entries)]
 
     def _grouped(self):
         return self.min_frequency is not None or self.max_categories is not None
@@ -216,9 +220,9 @@ class TableColumns:
     def _settle(self, views):
         """Whether the matrix is sparse, and whether there is room for it."""
         n_rows, size = views[0].n_rows, np.dtype(self.dtype).itemsize
+        self._layout = self._layout_of()
         widths = self._widths(n_rows, views)
         n_columns, n_entries = sum(width for _, width, _ in widths), sum(entries for _, _, entries in widths)
-        self._layout = [[name, width] for name, width, _ in widths]
         self.sparse_output_ = self.sparse_output
         if self.sparse_output == "auto":
             smaller = memory.is_sparse_smaller(n_rows, n_columns, n_entries, size)
