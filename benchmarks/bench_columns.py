@@ -109,7 +109,7 @@ def measure(name, n):
 
 
 def child(*arguments):
-    environment = {**os.environ, "OMP_NUM_THREADS": THREADS, "PYTHONPATH": str(TESTS)}
+    environment = {**os.environ, "OMP_NUM_THREADS": THREADS, "PYTHONPATH": os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")])}
     return subprocess.run([sys.executable, __file__, *arguments], env=environment, capture_output=True, text=True)
 
 

@@ -11,7 +11,7 @@ from fasttrain._tables.texts import Filled
 from fasttrain.preprocessing.columns import memory
 from fasttrain.preprocessing.columns.hashed import HashedColumn
 from fasttrain.preprocessing.columns.many import TargetColumn
-from fasttrain.preprocessing.columns.numbers import Dense, listed
+from fasttrain.preprocessing.columns.numbers import Dense, NumberColumn, listed
 from fasttrain.preprocessing.columns.recognition import CategoryColumn, LeftOut, recognise, stated
 from fasttrain.preprocessing.encoding import CodedColumns, OneHotEncoder
 from fasttrain.preprocessing.ordinal import OrdinalEncoder
@@ -258,7 +258,8 @@ class TableColumns:
         if self.handle_unknown == "error":
             return
         for position, column in self._of(Dense):
-            if isinstance(column, TargetColumn):
+            if isinstance(column, TargetColumn) or (isinstance(column, NumberColumn) and not column.written):
+                # The first knows what to do with them, the second raises.
                 continue
             cells, n_rows = column.strays(views[position])
             if cells:
