@@ -73,9 +73,9 @@ def _axes(x, y, x_label, y_label):
     return parts
 
 
-def _drawing(parts, title, height=HEIGHT):
+def _drawing(parts, title, height=HEIGHT, width=WIDTH):
     return (
-        f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{text(title)}">\n' + "\n".join(parts) + "\n</svg>"
+        f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{text(title)}">\n' + "\n".join(parts) + "\n</svg>"
     )
 
 
@@ -128,7 +128,7 @@ def cloud(xs, ys, x_label, y_label, zero=True):
     return _drawing(parts, f"{y_label} over {x_label}")
 
 
-def bars(rows, title, unit=""):
+def bars(rows, title, unit="", names=186, total=WIDTH):
     """Horizontal bars with their names at the left, to the left of 0 where negative.
 
     Parameters
@@ -137,14 +137,16 @@ def bars(rows, title, unit=""):
     title : str
     unit : str, default=""
         Behind each number.
+    names, total : int
+        Widths of the names and of the whole.
     """
-    step, names = 24, 186
+    step = 24
     lows = [min(0.0, value - (spread or 0)) for _, value, spread in rows]
     highs = [max(0.0, value + (spread or 0)) for _, value, spread in rows]
     reach = max(max(highs) - min(lows), 1e-300)
     room = 62
     start = names + (room if min(lows) < 0 else 4)
-    width = WIDTH - room - start
+    width = total - room - start
     zero = start + width * -min(lows) / reach
     height = step * len(rows) + 8
     parts = []
@@ -153,7 +155,7 @@ def bars(rows, title, unit=""):
         end = zero + width * value / reach
         left, right = min(zero, end), max(zero, end)
         middle = top + 9
-        label = text(shortened(name, 26))
+        label = text(shortened(name, names // 7))
         parts.append(f'<text class="name" x="{names - 4}" y="{top + 13}" text-anchor="end">{label}</text>')
         parts.append(f'<rect class="f{int(value < 0)}" x="{left:.1f}" y="{top}" width="{max(right - left, 0.8):.1f}" '
                      f'height="{step - 6}" rx="2"/>')
@@ -165,4 +167,4 @@ def bars(rows, title, unit=""):
         place, anchor = (right + 5, "start") if value >= 0 else (left - 5, "end")
         label = told(value) + text(unit)
         parts.append(f'<text class="value" x="{place:.1f}" y="{top + 13}" text-anchor="{anchor}">{label}</text>')
-    return _drawing(parts, title, height)
+    return _drawing(parts, title, height, total)

@@ -23,8 +23,8 @@ section.wide { grid-column: 1 / -1; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { text-align: right; padding: 4px 8px; border-bottom: 1px solid var(--line); vertical-align: top; }
-th { color: var(--soft); font-weight: 600; white-space: nowrap; } tr:last-child td { border-bottom: 0; }
-th.text, td.text { text-align: left; overflow-wrap: break-word; max-width: 420px; }
+th { color: var(--soft); font-weight: 600; } th, td { white-space: nowrap; } tr:last-child td { border-bottom: 0; }
+th.text, td.text { text-align: left; white-space: normal; overflow-wrap: break-word; max-width: 420px; }
 td.best { font-weight: 700; }
 table.confusion { width: auto; } table.confusion td, table.confusion th { border: 0; }
 table.confusion td { text-align: center; min-width: 46px; border-radius: 4px; }

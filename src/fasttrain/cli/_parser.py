@@ -8,7 +8,7 @@ from pathlib import Path
 
 from fasttrain import __version__
 
-COMMANDS = ("fit", "predict", "info", "compare", "search", "sample", "demo", "patch")
+COMMANDS = ("fit", "predict", "info", "compare", "search", "sample", "bench", "demo", "patch")
 
 
 class Parser(argparse.ArgumentParser):
@@ -66,6 +66,9 @@ def parse(arguments):
         # before argparse, which would rather miss a required option than name one that is misspelled
         command = arguments[0]
         for name in (text.partition("=")[0] for text in arguments[1:] if text.startswith("--")):
+            if name == "--script":
+                # what follows is not for this parser
+                break
             if name not in found[command].names:
                 raise ValueError(f"{command} has no option {name!r}{_near(name, found[command].names)}; "
                                  f"fasttrain {command} --help lists them")
