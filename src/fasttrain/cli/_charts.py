@@ -53,7 +53,7 @@ class _Scale:
             return [value for value in ticks(10.0**self.low, 10.0**self.high, 4) if value > 0]
         whole = range(math.floor(self.low), math.floor(self.high) + 1)
         if decades > 2.5:
-            return [10.0**k for k in whole if k >= self.low][:: max(1, len(whole) // 5)]
+            return [10.0**k for k in whole if self.low <= k and abs(k) < 300][:: max(1, len(whole) // 5)]
         # the exponent by itself: 5 * 10.0**-1 is 0.5, 10.0 ** log10(0.5) is not
         values = [float(f"{digit}e{k}") for k in whole for digit in (1, 2, 5)]
         return [value for value in values if self.low <= math.log10(value) <= self.high]

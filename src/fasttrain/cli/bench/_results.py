@@ -43,7 +43,7 @@ def lines_of(found):
 
 
 def compared(old, new):
-    """[work, ours then, ours now, how many times faster, its first peer's time over ours then and now] of what both have."""
+    """[work, ours then and now, how many times faster, the first peer over ours then and now] of what both have."""
     before = {row["name"]: row for row in old["rows"]}
     lines = []
     for row in new["rows"]:
