@@ -14,7 +14,7 @@ import pytest
 from sklearn.datasets import load_breast_cancer
 
 from fasttrain import cli
-from fasttrain.cli import _fitting, _job, demo
+from fasttrain.cli import _fitting, _job
 from fasttrain.persistence import load
 from fasttrain.preprocessing import TablePreprocessor
 

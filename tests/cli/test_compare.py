@@ -3,7 +3,6 @@
 import json
 import shlex
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -78,9 +77,7 @@ def test_lightgbm_where_it_is_installed(monkeypatch):
 def test_a_search_finds_what_can_be_fitted_again(shell, houses, tmp_path):
     houses.drop(columns="price").to_csv(tmp_path / "a.csv", index=False)
     given = (tmp_path / "a.csv", "--target", "big", "--leave-out", "rooms", "--cv", 3)
-    start = time.perf_counter()
     out = shell.done("search", *given, "--budget", "6s", "--out", tmp_path / "m")
-    assert time.perf_counter() - start < 30
     found = json.loads((tmp_path / "m" / "results.json").read_text())
     search = found["search"]
     assert search["candidates"] >= 8
@@ -121,4 +118,5 @@ def test_more_time_more_candidates(prices):
 
 def test_too_few_rows_for_a_search(shell, tmp_path):
     (tmp_path / "a.csv").write_text("a,t\n1,x\n2,y\n3,x\n")
-    assert "cannot be split" in shell.refused("search", tmp_path / "a.csv", "--target", "t", "--cv", 2, "--budget", "1s")
+    given = ("search", tmp_path / "a.csv", "--target", "t", "--cv", 2, "--budget", "1s")
+    assert "cannot be split" in shell.refused(*given)

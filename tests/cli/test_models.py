@@ -30,8 +30,9 @@ def results_of(folder):
         ("sgd", "regression", {"learning_rate": 0.5}, SGDRegressor, {"eta0": 0.5, "learning_rate": "invscaling"}),
         ("sgd", "regression", {"learning_rate": 0.5, "schedule": "constant", "penalty": "none"}, SGDRegressor,
          {"eta0": 0.5, "learning_rate": "constant", "penalty": None}),
-        ("mlp", "classification", {"hidden": (8, 4), "dropout": 0.2, "batch_norm": "after", "alpha": 0.1}, MLPClassifier,
-         {"hidden_layer_sizes": (8, 4), "dropout": 0.2, "batch_norm": "after", "alpha": 0.1, "penalties": None}),
+        ("mlp", "classification", {"hidden": (8, 4), "dropout": 0.2, "batch_norm": "after", "alpha": 0.1},
+         MLPClassifier, {"hidden_layer_sizes": (8, 4), "dropout": 0.2, "batch_norm": "after", "alpha": 0.1,
+                         "penalties": None}),
         ("mlp", "regression", {"learning_rate": 0.5, "hidden": ()}, MLPRegressor,
          {"learning_rate_init": 0.5, "optimizer": None, "hidden_layer_sizes": ()}),
         ("mlp", "regression", {"learning_rate": 0.5, "optimizer": "momentum", "schedule": "cosine"}, MLPRegressor,
@@ -86,7 +87,8 @@ def test_a_price_is_learnt_whatever_its_unit(shell, houses, tmp_path, model, lea
     """The target is scaled inside: neither its unit nor its offset matters to the score."""
     scores = []
     for factor, offset in ((1, 0), (1e-6, 1e3), (1e6, 0)):
-        houses.drop(columns="big").assign(price=houses["price"] * factor + offset).to_csv(tmp_path / "a.csv", index=False)
+        table = houses.drop(columns="big").assign(price=houses["price"] * factor + offset)
+        table.to_csv(tmp_path / "a.csv", index=False)
         shell.done("fit", tmp_path / "a.csv", "--target", "price", "--model", model, "--out", tmp_path / "m")
         scores.append(results_of(tmp_path / "m")["cross_validation"]["scores"]["R2"]["mean"])
         predicted = pd.read_csv(io.StringIO(shell.done("predict", tmp_path / "m", tmp_path / "a.csv")))["price"]
@@ -103,7 +105,7 @@ def test_a_loss_by_name_is_of_the_target_as_it_is():
 
 
 def test_the_saved_model_needs_no_wrapper(shell, prices, tmp_path):
-    shell.done("fit", prices, "--target", "price", "--model", "mlp", "--hidden", "8", "--out", tmp_path / "m", "--cv", 0)
+    shell.done("fit", prices, "--target", "price", "--hidden", "8", "--out", tmp_path / "m", "--cv", 0)
     assert type(load(tmp_path / "m")[-1]) is MLPRegressor
     assert not isinstance(load(tmp_path / "m")[-1], TransformedTargetRegressor)
 
@@ -125,6 +127,17 @@ def test_a_fit_that_has_not_arrived_says_so_last(shell, prices, tmp_path, model)
     assert final["converged"] is False
     assert final["hint"] in last
     assert "Not converged" in (tmp_path / "m" / "report.html").read_text()
+
+
+def test_the_losses_of_several_classes_are_one_curve(shell, tmp_path):
+    """SGDClassifier has a curve for each class against the rest, of different lengths."""
+    shell.done("sample", "--out", tmp_path / "p.csv")
+    given = ("fit", tmp_path / "p.csv", "--target", "species", "--impute", "--model", "sgd", "--cv", 0)
+    shell.done(*given, "--out", tmp_path / "m")
+    final = results_of(tmp_path / "m")["final_fit"]
+    assert len(final["loss_curve"]) == final["passes"]
+    assert final["loss"] == final["loss_curve"][-1]
+    assert all(type(value) is float for value in final["loss_curve"])
 
 
 def test_a_fit_that_has_arrived_does_not_say_otherwise(shell, houses, tmp_path):
@@ -214,7 +227,8 @@ def test_formulas_are_made_harmless(shell, tmp_path):
     """Labels and headings that a spreadsheet would run; numbers keep their sign."""
     n = 60
     label = np.where(np.arange(n) % 2 == 0, "=1+1", "@SUM(A1)")
-    pd.DataFrame({"a": np.arange(n) % 2 + 0.1, "=t": label, "-n": -np.arange(n) - 100.5}).to_csv(tmp_path / "a.csv", index=False)
+    table = pd.DataFrame({"a": np.arange(n) % 2 + 0.1, "=t": label, "-n": -np.arange(n) - 100.5})
+    table.to_csv(tmp_path / "a.csv", index=False)
     shell.done("fit", tmp_path / "a.csv", "--target==t", "--out", tmp_path / "m", "--cv", 0)
     plain = shell.done("predict", tmp_path / "m", tmp_path / "a.csv", "--proba").splitlines()
     assert plain[0].split(",")[0] == "=t"

@@ -85,7 +85,7 @@ HOSTILE = {
     "gzip of nothing.csv.gz": (gzip.compress(b""), "is empty"),
     "blank.csv": (b"\n\r\n\n", "is empty"),
     "twice.csv": (b"a,a,t\n1,2,oak\n", "the column 'a' twice"),
-    "wide.csv": (b",".join(b"c%d" % i for i in range(1_000_000)) + b"\n", "has 1000000 columns, of which at most 100000"),
+    "wide.csv": (b",".join(b"c%d" % i for i in range(1_000_000)) + b"\n", "has 1000000 columns, of which at most"),
     "open quote.csv": (b'a,t\n1,"oak\n' + b"2,elm\n" * 50, "unexpected end of data"),
     "open quote, last.csv": (b'a,t\n1,oak\n2,"elm', "unexpected end of data"),
     "quote.csv": (b'a,t\n1,"oak"s\n2,elm\n', "line 2: ',' expected after '\"'"),
@@ -107,8 +107,6 @@ HOSTILE = {
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_files_end_in_one_line(shell, tmp_path, name, command):
     content, message = HOSTILE[name]
-    if command != "fit" and name == "wide.csv":
-        pytest.skip("once is enough")
     (tmp_path / name).write_bytes(content)
     err = shell.refused(command, tmp_path / name, "--target", "t", "--out", tmp_path / "m")
     assert message in err
@@ -159,4 +157,5 @@ def test_missing_text_is_missing_in_every_format(tmp_path):
     frame.to_csv(tmp_path / "a.csv", index=False)
     frame.to_parquet(tmp_path / "a.parquet", index=False)
     for name in ("a.csv", "a.parquet"):
-        assert TableFile(tmp_path / name).read(as_text=["a"]).isna().to_numpy().tolist() == [[False, False], [True, True]]
+        missing = TableFile(tmp_path / name).read(as_text=["a"]).isna()
+        assert missing.to_numpy().tolist() == [[False, False], [True, True]]

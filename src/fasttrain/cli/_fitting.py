@@ -12,7 +12,8 @@ import sklearn
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.pipeline import Pipeline
 
-from fasttrain import __version__, persistence, show_config
+import fasttrain
+from fasttrain import __version__, persistence
 from fasttrain.callbacks import Callback
 from fasttrain.cli import _evaluation as evaluation
 from fasttrain.cli._job import problem_of, test_rows
@@ -160,12 +161,10 @@ def run(job, interrupts=None, update=None, command=None, problem=None):
         "scores": {label: found["mean"] for label, found in validation["scores"].items()},
         "fasttrain": __version__,
     }  # fmt: skip
-    curves = {
-        "training": getattr(fitted, "loss_curve_", None), "validation": getattr(fitted, "validation_loss_curve_", None),
-    }  # fmt: skip
+    curves = {"training": curve_of(fitted, "loss_curve_"), "validation": curve_of(fitted, "validation_loss_curve_")}
     return Outcome(
         problem, pipeline, summary, notes, list(dict.fromkeys(" ".join(str(item.message).split()) for item in caught)),
-        held_out, weights, importances, {name: list(curve) for name, curve in curves.items() if curve is not None},
+        held_out, weights, importances, {name: curve for name, curve in curves.items() if curve},
     )  # fmt: skip
 
 
@@ -192,15 +191,26 @@ def _cross_validate(pipeline, problem, splitter, n_folds):
 
 def _final_fit(fitted, seconds, job, model, unfinished):
     converged = bool(getattr(fitted, "converged_", not unfinished)) and not unfinished
-    loss, curve = getattr(fitted, "loss_", None), getattr(fitted, "loss_curve_", None)
+    curve = curve_of(fitted, "loss_curve_")
+    loss = curve[-1] if curve else None
     return {
         "seconds": seconds,
         "passes": int(fitted.n_iter_),
         "converged": converged,
         "hint": None if converged else _hint(fitted, job, model),
-        "loss": None if loss is None else float(loss),
-        "loss_curve": None if curve is None else [float(value) for value in curve],
+        "loss": loss,
+        "loss_curve": curve,
     }
+
+
+def curve_of(fitted, name):
+    """A loss by passes as a list of float; None where there is none. Of several, one for each class against the rest, the
+    mean, those that ended early with their last value."""
+    curve = getattr(fitted, name, None)
+    if not curve or not isinstance(curve[0], list):
+        return None if curve is None else [float(value) for value in curve]
+    longest = max(map(len, curve))
+    return np.mean([one + one[-1:] * (longest - len(one)) for one in curve], axis=0).tolist()
 
 
 def _hint(fitted, job, model):
@@ -234,7 +244,7 @@ def columns_of(problem):
 
 def versions():
     """What a result depends on beside the data and the options."""
-    config = show_config("dicts")
+    config = fasttrain.show_config("dicts")
     return {
         "fasttrain": __version__, "python": platform.python_version(), "numpy": np.__version__,
         "scikit-learn": sklearn.__version__, "pandas": pd.__version__, "instruction set": config["instruction_set"],

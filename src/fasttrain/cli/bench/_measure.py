@@ -8,7 +8,7 @@ import time
 import numpy as np
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from fasttrain import __version__, show_config
+import fasttrain
 from fasttrain._kernels import primitives
 from fasttrain._kernels.threads import get_num_threads
 
@@ -83,7 +83,7 @@ def machine():
         f"{library['internal_api']} {library.get('version')}, kernel {library.get('architecture', 'unknown')}"
         for library in threadpool_info() if library["user_api"] == "blas"
     ]
-    config = show_config("dicts")
+    config = fasttrain.show_config("dicts")
     import scipy
     import sklearn
 
@@ -95,7 +95,7 @@ def machine():
         "multiply-add peak of a core": f"{primitives.fma_peak(4) / 1e9:.0f} GFLOP/s float32",
         "BLAS": "; ".join(dict.fromkeys(blas)) or "none",
         "system": f"{platform.system()} {platform.release()}",
-        "fasttrain": __version__,
+        "fasttrain": fasttrain.__version__,
         "python": platform.python_version(),
         "numpy": np.__version__,
         "scipy": scipy.__version__,
