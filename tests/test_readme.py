@@ -59,6 +59,7 @@ def test_commands_run(page, tmp_path, monkeypatch, capsys):
         command, out = (command[:-2], command[-1]) if command[-2:-1] == [">"] else (command, None)
         if "--script" in command:
             command[2:2] = ["--rounds", "1"]
+        capsys.readouterr()
         assert cli.main(command[1:]) == 0, capsys.readouterr().err
         if out is not None:
             (tmp_path / out).write_text(capsys.readouterr().out)

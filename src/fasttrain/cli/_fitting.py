@@ -204,8 +204,10 @@ def _final_fit(fitted, seconds, job, model, unfinished):
 
 
 def curve_of(fitted, name):
-    """A loss by passes as a list of float; None where there is none. Of several, one for each class against the rest, the
-    mean, those that ended early with their last value."""
+    """A loss by passes as a list of float; None where there is none.
+
+    Of several, one for each class against the rest, the mean; those that ended early go on with their last value.
+    """
     curve = getattr(fitted, name, None)
     if not curve or not isinstance(curve[0], list):
         return None if curve is None else [float(value) for value in curve]
