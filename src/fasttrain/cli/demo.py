@@ -60,7 +60,7 @@ class Dataset:
     n_passes: int
     l1: float
     l2: float
-    cleaning: str
+    cleaning: dict
     classes: bool = True
 
     @property
@@ -95,7 +95,9 @@ def penguins():
     kept = drop_duplicates(table)
     measured = ["bill_length_mm", "bill_depth_mm", "flipper_length_mm", "body_mass_g"]
     near = drop_outliers(kept, method="mad", threshold=3.5, subset=measured)
-    cleaning = f"{len(raw) - len(table)} missing, {len(table) - len(kept)} duplicates, {len(kept) - len(near)} outliers"
+    cleaning = {
+        "missing": len(raw) - len(table), "duplicates": len(table) - len(kept), "outliers": len(kept) - len(near),
+    }  # fmt: skip
     return near[[*measured, "island", "sex"]], near["species"].to_numpy(dtype=object), cleaning
 
 
@@ -104,12 +106,12 @@ def cleaned(X, y, **outliers):
     steps = {"missing": drop_missing, "duplicates": drop_duplicates}
     if outliers:
         steps["outliers"] = lambda X, y: drop_outliers(X, y, **outliers)
-    counts = []
+    counts = {}
     for what, step in steps.items():
         before = len(y)
         X, y = step(X, y)
-        counts.append(f"{before - len(y)} {what}")
-    return X, y, ", ".join(counts)
+        counts[what] = before - len(y)
+    return X, y, counts
 
 
 def datasets():
@@ -324,7 +326,7 @@ def run(out="demo-output", check=None, full=False):
                 mine += leave_one_out(data)
             check()
             lines.append(line_of(data, mine))
-            cleaning.append(f"{data.name} {data.cleaning}")
+            cleaning += [f"{data.name} {n} {what}" for what, n in data.cleaning.items() if n]
             if full:
                 show_all(data, mine)
             rows += mine
