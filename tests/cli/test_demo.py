@@ -51,7 +51,7 @@ def test_the_demo_can_be_read(shown):
     """A screen of 24 lines, the leave-one-out lines and all four tables included."""
     _, _, text = shown
     assert len(text.splitlines()) + 4 <= 20
-    assert all(len(line) <= 80 for line in text.splitlines() if not line.startswith(("Rows", "54", "4")))
+    assert all(len(line) <= 80 for line in text.splitlines() if "comparisons in" not in line)
 
 
 def test_the_demo_beside_scikit_learn(shown):

@@ -299,9 +299,9 @@ def run(out="demo-output", check=None, full=False):
     rows, curves, lines, cleaning = [], {}, [], []
     n_fits, done = 4 * len(METHODS) * len(PENALTIES), 0
     print(
-        f"Four real tables, cleaned, encoded, scaled; {len(METHODS)} optimizers under {len(PENALTIES)} penalties on "
-        f"{N_FOLDS} folds,\n"
-        "each beside the same steps in NumPy, and scikit-learn's models. Under a minute, on one thread.",
+        f"Four real tables, cleaned, encoded and scaled: {len(METHODS)} optimizers under {len(PENALTIES)} penalties\n"
+        f"on {N_FOLDS} folds, each beside the same steps in NumPy, and scikit-learn's models.\n"
+        "Under a minute on an idle machine, on one thread.",
         flush=True,
     )
     # The tables are small: a second thread has nothing to do in them but wait, in every library.
@@ -347,7 +347,10 @@ def run(out="demo-output", check=None, full=False):
         if row.cv == "leave-one-out":
             print(f"Leave-one-out on {row.dataset}: {row.library} {row.model} {row.score:.3f}, "
                   f"{1e3 * row.seconds:.2f} ms a model")
-    print("'ms a fit' has encoding and scaling in it; 'NumPy' is how many times as long the same steps take there,\n"
-          "'difference' that of the weights, relative to the largest (RMSprop apart, which amplifies rounding).")
+    print(
+        "'ms a fit' includes encoding and scaling. 'NumPy': how many times as long the\n"
+        "same steps take there; 'difference': that of the weights, relative to the\n"
+        "largest (RMSprop apart, which amplifies rounding)."
+    )
     print(f"{len(rows)} comparisons in {seconds:.1f} s. All of them: --full, and", *(out / name for name in files))
     return rows
