@@ -18,22 +18,39 @@ WHEEL_VENV := $(VENV)-wheel
 PEERS_VENV := $(VENV)-peers
 # Not the repository: what is tested is what the wheel has installed.
 OUTSIDE := $(WHEEL_VENV)/elsewhere
+LOGS := build/logs
+WHEEL_PIP := $(WHEEL_VENV)/bin/python -m pip --disable-pip-version-check --quiet install
+# In the arguments of a call a comma stands between two.
+COMMA := ,
+
+# $(call logged,NAME,WHAT,COMMANDS) says what is going on and keeps the output in a file, which is named when it fails.
+define logged
+@mkdir -p $(LOGS)
+@echo "$(2) (output: $(LOGS)/$(1).log)"
+@{ $(3); } > $(LOGS)/$(1).log 2>&1 || { tail -n 15 $(LOGS)/$(1).log >&2; echo "failed; all of its output is in $(LOGS)/$(1).log" >&2; exit 1; }
+endef
+
+# The demo runs in an environment for work where there is one, else on the wheel: nothing is compiled for it alone.
+DEMO_VENV := $(if $(wildcard $(VENV)/.dev $(VENV)/.bench),$(VENV),$(WHEEL_VENV))
+DEMO_READY := $(if $(filter $(VENV),$(DEMO_VENV)),$(VENV)/.built,$(WHEEL_VENV)/.demo)
 
 # The install compiles; nothing may compile beside it.
 .NOTPARALLEL:
-.PHONY: demo test peers-test check test-exhaustive bench lint docs wheel wheel-test wheel-check signatures sanitize fuzz soak scorecard clean
+.PHONY: build-dist demo test peers-test check test-exhaustive bench lint docs wheel wheel-test wheel-check signatures sanitize fuzz soak scorecard clean
 
-demo: $(VENV)/.demo $(VENV)/.built
-	$(BIN)/fasttrain demo --out $(OUT)
+demo: $(DEMO_READY)
+	@$(DEMO_VENV)/bin/fasttrain demo --out $(OUT)
 
 # All tests but the exhaustive grids, from outside the repository against a wheel that was built from the sdist.
 test: $(WHEEL_VENV)/.ready
-	cd $(OUTSIDE) && FASTTRAIN_DIST=$(abspath $(DIST)) $(abspath $(WHEEL_VENV))/bin/python -m pytest $(abspath $(TESTS)) \
+	@echo "Testing the installed wheel: some ten minutes on two cores"
+	@cd $(OUTSIDE) && FASTTRAIN_DIST=$(abspath $(DIST)) $(abspath $(WHEEL_VENV))/bin/python -m pytest $(abspath $(TESTS)) \
 	    -q -m "not exhaustive" $(PYTEST_ARGS)
 
 # The files of sdist and wheel, and a package that is compiled against the wheel's headers.
 wheel-test: $(WHEEL_VENV)/.ready
-	cd $(OUTSIDE) && FASTTRAIN_DIST=$(abspath $(DIST)) $(abspath $(WHEEL_VENV))/bin/python -m pytest $(abspath tests) \
+	@echo "Testing the installed wheel: some ten minutes on two cores"
+	@cd $(OUTSIDE) && FASTTRAIN_DIST=$(abspath $(DIST)) $(abspath $(WHEEL_VENV))/bin/python -m pytest $(abspath tests) \
 	    -q -m wheel $(PYTEST_ARGS)
 
 # Beside Keras and PyTorch themselves, in an environment of its own: their threads are no company for tests that fork.
@@ -105,13 +122,15 @@ $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "no python3 found: set PYTHON" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
 	    { echo "$(PYTHON) is too old: Python >= 3.10 is needed, set PYTHON" >&2; exit 1; }
-	$(PYTHON) -m venv $(VENV)
-	$(PIP) install 'setuptools>=77' 'Cython>=3.1'
+	@echo "Making the environment $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) install 'setuptools>=77' 'Cython>=3.1'
 
 # Editable, so that Python files need no second install. Without build isolation, so that .built, which recompiles
 # what changes later, finds the files of the same Cython and has nothing to do now.
-$(VENV)/.demo $(VENV)/.dev $(VENV)/.bench: $(VENV)/.%: pyproject.toml | $(BIN)/python
-	$(PIP) install --no-build-isolation --editable '.[$*]'
+$(VENV)/.dev $(VENV)/.bench: $(VENV)/.%: pyproject.toml | $(BIN)/python
+	$(call logged,install-$*,Compiling the kernels and installing in place: some five minutes the first time,\
+	    $(PIP) install --no-build-isolation --editable '.[$*]')
 	@touch $@ $(VENV)/.built
 
 # The linters need nothing compiled.
@@ -124,17 +143,32 @@ $(VENV)/.docs: pyproject.toml | $(BIN)/python
 	$(PIP) install 'mkdocs>=1.6,<2' 'mkdocs-material>=9.5,<10'
 	@touch $@
 
+# An sdist and a wheel for this interpreter that are newer than every source, as a CI job may hand them over, are taken.
 $(DIST)/.built: $(PACKAGE) | $(BIN)/python
-	$(PIP) install 'build>=1.2'
-	rm -rf $(DIST) src/*.egg-info
-	$(BIN)/python -m build --outdir $(DIST)
+	@tag=$$($(BIN)/python -c 'import sys; print("cp%d%d" % sys.version_info[:2])'); \
+	wheel=$$(ls $(DIST)/*-$$tag-*.whl 2>/dev/null | head -n 1); \
+	if [ -n "$$wheel" ] && ls $(DIST)/*.tar.gz >/dev/null 2>&1 && [ -z "$$(find $(PACKAGE) -newer "$$wheel")" ]; then \
+	    echo "Taking the wheel that is there: $$wheel"; \
+	else \
+	    $(MAKE) --no-print-directory build-dist; \
+	fi
 	@touch $@
 
-$(WHEEL_VENV)/.ready: $(DIST)/.built
-	$(PYTHON) -m venv --clear $(WHEEL_VENV)
-	$(WHEEL_VENV)/bin/python -m pip --disable-pip-version-check --quiet install "$$(echo $(DIST)/*.whl)[dev]"
-	mkdir $(OUTSIDE)
-	cd $(OUTSIDE) && ../bin/python -c "import fasttrain; assert 'site-packages' in fasttrain.__file__, fasttrain.__file__"
+build-dist: | $(BIN)/python
+	$(call logged,wheel,Compiling the wheel: some five minutes on two cores,\
+	    $(PIP) install 'build>=1.2' && rm -rf $(DIST) src/*.egg-info && $(BIN)/python -m build --outdir $(DIST))
+
+# With what the demo needs; made anew when the wheel is.
+$(WHEEL_VENV)/.demo: $(DIST)/.built
+	$(call logged,install-demo,Installing the wheel with what the demo needs: under a minute,\
+	    $(PYTHON) -m venv --clear $(WHEEL_VENV) && $(WHEEL_PIP) "$$(echo $(DIST)/*.whl)[demo]")
+	@touch $@
+
+# With what the tests need, beside what is there.
+$(WHEEL_VENV)/.ready: $(WHEEL_VENV)/.demo
+	$(call logged,install-tests,Installing what the tests need: a minute or two,\
+	    $(WHEEL_PIP) "$$(echo $(DIST)/*.whl)[dev]" && mkdir -p $(OUTSIDE) && cd $(OUTSIDE) && ../bin/python -c \
+	    "import fasttrain; assert 'site-packages' in fasttrain.__file__$(COMMA) fasttrain.__file__")
 	@touch $@
 
 $(PEERS_VENV)/.ready: $(DIST)/.built
@@ -143,5 +177,5 @@ $(PEERS_VENV)/.ready: $(DIST)/.built
 	@touch $@
 
 $(VENV)/.built: $(SOURCES) | $(BIN)/python
-	$(BIN)/python setup.py -q build_ext --inplace
+	$(call logged,kernels,Compiling the kernels that have changed,$(BIN)/python setup.py -q build_ext --inplace)
 	@touch $@

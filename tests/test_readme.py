@@ -1,15 +1,14 @@
 """The code of the README and of the pages in docs runs as it stands there."""
 
+import importlib.util
 import os
 import re
 import shlex
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
 from fasttrain import cli
-from fasttrain.cli import demo
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -34,7 +33,8 @@ def test_python_blocks_run(page, capsys):
 
 def test_what_the_readme_says_comes_out(capsys):
     written = blocks(ROOT / "README.md", "python")
-    estimators, (descent,) = written[0], [code for code in written if "gradient_descent(" in code]
+    (estimators,) = [code for code in written if "cross_val_score(" in code]
+    (descent,) = [code for code in written if "gradient_descent(" in code]
     exec(estimators, {})
     mean, spread = capsys.readouterr().out.split("±")
     assert float(mean) > 0.97
@@ -48,15 +48,21 @@ WITH_COMMANDS = [p for p in PAGES if any("fasttrain fit" in code for code in blo
 
 @pytest.mark.parametrize("page", WITH_COMMANDS, ids=lambda p: p.name)
 def test_commands_run(page, tmp_path, monkeypatch, capsys):
-    table = pd.read_csv(demo.penguins_file())
-    table.to_csv(tmp_path / "penguins.csv", index=False)
-    table.dropna().drop(columns="species").head(20).to_csv(tmp_path / "new.csv", index=False)
     monkeypatch.chdir(tmp_path)
+    scripts = [code for code in blocks(page, "python") if "sklearn" in code]
+    if scripts:
+        (tmp_path / "script.py").write_text(scripts[0])
     lines = [line[2:] for code in blocks(page, "console") for line in code.splitlines()]
     commands = [shlex.split(line, comments=True) for line in lines if line.startswith("fasttrain")]
     assert len(commands) >= 2
     for command in commands:
+        command, out = (command[:-2], command[-1]) if command[-2:-1] == [">"] else (command, None)
+        if "--script" in command:
+            command[2:2] = ["--rounds", "1"]
+        capsys.readouterr()
         assert cli.main(command[1:]) == 0, capsys.readouterr().err
+        if out is not None:
+            (tmp_path / out).write_text(capsys.readouterr().out)
     assert (tmp_path / "penguins-model" / "model.json").exists()
 
 
@@ -84,3 +90,17 @@ def test_the_map_of_the_kernels_is_complete():
         if path.suffix == ".c" and path.parent == kernels:
             continue
         assert path.name in named or (path.suffix == ".pyx" and path.stem in named), path.name
+
+
+def test_the_picture_of_speed_is_that_of_the_table():
+    spec = importlib.util.spec_from_file_location("speed_picture", ROOT / "benchmarks" / "speed_picture.py")
+    picture = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(picture)
+    rows = picture.measured((ROOT / "README.md").read_text())
+    assert len(rows) > 8
+    assert picture.PICTURE.read_text() == picture.drawing(rows), "run python benchmarks/speed_picture.py"
+
+
+def test_pictures_are_small():
+    for path in (ROOT / "docs").glob("*.png"):
+        assert path.stat().st_size < 200_000, path

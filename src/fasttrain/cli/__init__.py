@@ -1,11 +1,14 @@
-"""The command line: ``fasttrain demo``, ``fit``, ``predict``, ``info``, ``patch``.
+"""The command line: ``fasttrain fit``, ``predict``, ``info``, ``compare``, ``search``, ``sample``, ``bench``, ``demo``,
+``patch``.
 
 Exit codes: 0 done, 2 bad input (with one line on standard error), 130 after Ctrl-C. Whatever the code, no file is
 left half-written. ``patch`` is the script it runs: its errors, exit code and Ctrl-C are the script's own.
 
-``main`` is here, and loads the rest when it is called: ``_commands`` has the options, ``_csv`` reads tables,
-``_fitting`` turns one into a model and a report, ``demo`` goes the whole way on real data beside the plain NumPy of
-``_tutorial``. The console script and ``python -m fasttrain`` come here.
+``main`` is here, and loads the rest when it is called: ``_parser`` and ``_options`` read what was typed, ``commands``
+has a file for each command, ``_tables`` reads files, ``_job`` makes a problem of one, ``_models`` the estimators,
+``_fitting``, ``_comparing`` and ``_searching`` train them, ``_evaluation`` judges them, ``_report`` and ``_charts`` say
+it in HTML, ``bench`` measures. The console script and ``python -m fasttrain`` come here. argparse reads the options and
+rich draws where it is installed, so that the command is there without any extra; tables need pandas.
 """
 
 import importlib.util
@@ -15,8 +18,6 @@ import sys
 import threading
 
 __all__ = ["main"]
-
-NEEDED = ("click", "rich", "pandas")
 
 
 class Interrupts:
@@ -47,7 +48,9 @@ class Interrupts:
 
 def complain(message):
     """One line on standard error."""
-    print("fasttrain: " + " ".join(str(message).split()), file=sys.stderr)
+    from fasttrain.cli._screen import shortened
+
+    print("fasttrain: " + shortened(" ".join(str(message).split()), 2000), file=sys.stderr)
 
 
 def main(arguments=None):
@@ -68,33 +71,30 @@ def main(arguments=None):
             return 2
         run_script(arguments[1], arguments[2:])
         return 0
-    absent = [name for name in NEEDED if importlib.util.find_spec(name) is None]
-    if absent:
-        complain(f"the command line needs {', '.join(absent)}: pip install 'fasttrain[cli]'")
-        return 2
-    import click
-
-    from fasttrain.cli._commands import commands
+    from fasttrain.cli._parser import module_of, parse
 
     with Interrupts() as interrupts:
         try:
-            # Not commands.main(): it answers Ctrl-C with an empty line of its own.
-            with commands.make_context("fasttrain", arguments or ["--help"], obj=interrupts) as context:
-                commands.invoke(context)
+            options = parse(arguments or ["--help"])
+            options.arguments = arguments
+            module = module_of(options.command)
+            absent = [name for name in module.NEEDED if importlib.util.find_spec(name) is None]
+            if absent:
+                raise ValueError(f"{options.command} needs {', '.join(absent)}: pip install 'fasttrain[cli]'")
+            module.run(options, interrupts)
             interrupts.check()
-        except click.exceptions.Exit as done:
-            return done.exit_code
-        except (KeyboardInterrupt, click.Abort):
+            sys.stdout.flush()
+        except SystemExit as done:
+            # argparse's way of saying that help was asked for
+            return done.code or 0
+        except KeyboardInterrupt:
             complain("interrupted")
             return 130
-        except click.ClickException as error:
-            complain(error.format_message())
-            return 2
         except BrokenPipeError:
             # The reader of a pipe has gone; Python must not try to flush into it again at exit.
             sys.stdout = None
             return 1
-        except (ValueError, OSError) as error:
-            complain(error)
+        except (ValueError, OSError, MemoryError) as error:
+            complain(str(error) or type(error).__name__)
             return 2
     return 0

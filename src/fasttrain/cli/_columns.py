@@ -44,12 +44,12 @@ def kinds_of(entries):
     return types
 
 
-def code_columns(path, separator, encoding):
-    """Names of the columns of a CSV file in which whole numbers have leading zeros: they are to be read as text.
+def code_columns(file):
+    """Names of the columns of a table's file in which whole numbers have leading zeros: they are to be read as text.
 
     Looked at are the lines in which bytes that may be such a cell stand, the first ``MOST_LINES`` of them.
     """
-    data = path.read_bytes() if path.is_file() else b""
+    data, separator, encoding = file.text_bytes(), file.separator, file.encoding
     mark = re.escape(separator.encode())
     pattern = re.compile(rb'(?:^|[\r\n"]|' + mark + rb')0[0-9]+(?=[\r\n"]|$|' + mark + rb")")
     lines, stop = [], 0

@@ -1,79 +1,41 @@
-"""From a CSV file to a saved, cross-validated model: what ``fasttrain fit`` does."""
+"""From a table to a saved, cross-validated model: what ``fasttrain fit`` does."""
 
-import io
 import json
+import platform
 import time
 import warnings
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import sklearn
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.pipeline import Pipeline
 
+import fasttrain
 from fasttrain import __version__, persistence
 from fasttrain.callbacks import Callback
-from fasttrain.cli._columns import code_columns, kinds_of, left_out, written_numbers
-from fasttrain.cli._csv import ENCODING, read_table
-from fasttrain.linear_model import LinearClassifier, LinearRegressor
-from fasttrain.model_selection import KFold, LeaveOneOut, StratifiedKFold, cross_validate
-from fasttrain.preprocessing import (
-    ColumnLeftOutWarning, TablePreprocessor, drop_duplicates, drop_missing, drop_outliers,
-)
-
-MOST_CLASSES = 20
-# From scikit-learn's name to ours and the sign that makes it a quantity to read.
-METRICS = {
-    "classifier": {"accuracy": ("accuracy", 1), "balanced_accuracy": ("balanced accuracy", 1), "f1_macro": ("F1", 1)},
-    "regressor": {
-        "r2": ("R2", 1),
-        "neg_root_mean_squared_error": ("RMSE", -1),
-        "neg_mean_absolute_error": ("MAE", -1),
-    },
-}
-
-
-@dataclass
-class Job:
-    """What the options of the command line ask for."""
-
-    data: Path
-    target: str
-    separator: str = ","
-    leave_out: tuple = ()
-    categorical: tuple = ()
-    drop_missing: bool = False
-    impute: bool = False
-    drop_duplicates: bool = False
-    outliers: str | None = None
-    threshold: float | None = None
-    scaling: str = "standard"
-    model: str = "auto"
-    folds: int = 5
-    leave_one_out: bool = False
-    seed: int = 0
-    settings: dict = field(default_factory=dict)
-    columns: tuple = ()
-
-    @property
-    def types(self):
-        """``types`` of the TablePreprocessor."""
-        return dict.fromkeys(self.categorical, "categorical") | kinds_of(self.columns)
+from fasttrain.cli import _evaluation as evaluation
+from fasttrain.cli._columns import left_out
+from fasttrain.cli._job import problem_of, test_rows
+from fasttrain.cli._models import chosen_model, estimator_of, scales_target, with_scaled_target, without_wrapper
+from fasttrain.model_selection import cross_validate
+from fasttrain.preprocessing import ColumnLeftOutWarning
 
 
 @dataclass
 class Outcome:
     """What came of a job; ``summary`` is what results.json holds."""
 
+    problem: object
     model: Pipeline
     summary: dict
     notes: dict
     messages: list
-
-    @property
-    def curves(self):
-        fitted = self.model[-1]
-        return {"training": fitted.loss_curve_, "validation": fitted.validation_loss_curve_ or []}
+    held_out: object = None
+    weights: list | None = None
+    importances: list | None = None
+    curves: dict = field(default_factory=dict)
 
 
 class Watch(Callback):
@@ -82,12 +44,11 @@ class Watch(Callback):
     All clones of an estimator share the one object.
     """
 
-    def __init__(self, interrupts, advance=None, tell=None, every=0.1):
+    def __init__(self, interrupts=None, update=None, n_fits=1):
         self.interrupts = interrupts
-        self.advance = advance or (lambda: None)
-        self.tell = tell or (lambda epoch, n_epochs, logs: None)
-        self.every = every
-        self._told = 0.0
+        self.update = update or (lambda done, total, text: None)
+        self.n_fits = n_fits
+        self.done = 0
 
     def __deepcopy__(self, memo):
         return self
@@ -96,271 +57,214 @@ class Watch(Callback):
         self._n_epochs = n_epochs
 
     def on_epoch_end(self, epoch, logs):
-        now = time.monotonic()
-        if now - self._told > self.every:
-            self._told = now
-            self.tell(epoch, self._n_epochs, logs)
+        share = min(epoch / self._n_epochs, 1.0)
+        self.update(self.done + share, self.n_fits, f"pass {epoch} of {self._n_epochs}, loss {logs['loss']:.4g}")
 
     def on_train_end(self, history):
         self.advance()
         if self.interrupts is not None:
             self.interrupts.check()
 
-
-def read_and_clean(job):
-    """The rows that are left of the file, and how many went for which reason."""
-    types = job.types
-    texts = {*types, *code_columns(Path(job.data), job.separator, ENCODING)} - {job.target}
-    table = read_table(job.data, job.separator, as_text=texts)
-    for name in (job.target, *job.leave_out, *types):
-        if name not in table.columns:
-            raise ValueError(f"{job.data} lacks the column {name!r}; it has {', '.join(map(repr, table.columns))}")
-    for name in (*job.leave_out, *types):
-        if name == job.target:
-            raise ValueError(f"the column {name!r} is the target, it cannot be a feature or left out as well")
-    table = table.drop(columns=list(job.leave_out))
-    counts = {"read": len(table)}
-    steps = {
-        "without a target": job.impute and (lambda table: drop_missing(table, subset=[job.target])),
-        "missing": job.drop_missing and drop_missing,
-        "duplicates": job.drop_duplicates and drop_duplicates,
-        "outliers": job.outliers and _outliers_of(job),
-    }
-    for what, step in steps.items():
-        if step:
-            before = len(table)
-            table = step(table)
-            counts[f"dropped ({what})"] = before - len(table)
-    counts["left"] = len(table)
-    if not len(table):
-        raise ValueError(f"no rows of {job.data} are left after cleaning")
-    return table, counts
+    def advance(self):
+        """One more fit is done."""
+        self.done += 1
+        self.update(self.done, self.n_fits, "")
 
 
-def _outliers_of(job):
-    if job.threshold is not None and job.threshold < 0:
-        raise ValueError(f"threshold must be a number >= 0, got {job.threshold}")
-
-    def drop(table):
-        features = table.drop(columns=job.target)
-        numeric = [name for name in features.columns if _is_number(features[name])]
-        if not numeric:
-            raise ValueError("outliers can only be looked for in numeric columns, the table has none")
-        _, mask = drop_outliers(
-            features, method=job.outliers, threshold=job.threshold, subset=numeric, return_mask=True
-        )
-        return table[mask]
-
-    return drop
+def pipeline_of(problem, model, settings, callbacks=None):
+    """The table's encoder and a model behind it, not fitted."""
+    estimator = estimator_of(model, problem.task, settings, problem.job.seed, callbacks)
+    if scales_target(model, problem.task, settings):
+        estimator = with_scaled_target(estimator)
+    return Pipeline([("table", problem.encoder), ("model", estimator)])
 
 
-def _is_number(column):
-    return pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
-
-
-def split_columns(job, table):
-    """Names of the features, and of those that the file has as text."""
-    features = [name for name in table.columns if name != job.target]
-    if not features:
-        raise ValueError(f"{job.data} has no column but the target")
-    texts = [name for name in features if not (_is_number(table[name]) or table[name].dtype == bool)]
-    if not job.impute:
-        holes = table[features].isna().sum()
-        if holes.any():
-            listed = ", ".join(f"{name} {count}" for name, count in holes[holes > 0].items())
-            raise ValueError(
-                f"{job.data} has missing values ({listed}): pass --drop-missing to drop such rows or --impute to "
-                "fill them"
-            )
-    return features, texts
-
-
-def target_of(job, table):
-    """y, and which model it is for."""
-    column = table[job.target]
-    written = None if _is_number(column) else written_numbers(column)
-    if written is not None and (job.model == "regressor" or written.nunique() > MOST_CLASSES):
-        column = written
-    missing = int(column.isna().sum())
-    if missing:
-        raise ValueError(f"the target {job.target!r} is missing in {missing} rows: pass --drop-missing to drop them")
-    kind = job.model
-    number = _is_number(column)
-    distinct = column.nunique()
-    if kind == "auto":
-        whole = number and bool((column == column.round()).all())
-        kind = "regressor" if number and not (whole and distinct <= MOST_CLASSES) else "classifier"
-    if kind == "regressor":
-        if not number:
-            example = column.iloc[0]
-            raise ValueError(f"the target {job.target!r} must hold numbers for regression, got {str(example)!r}")
-        y = column.to_numpy(dtype=np.float64)
-        if not np.isfinite(y).all():
-            raise ValueError(f"the target {job.target!r} must hold finite numbers")
-        return y, kind
-    if distinct < 2:
-        raise ValueError(
-            f"the target {job.target!r} has one class only, {str(column.iloc[0])!r}; a classifier needs two or more"
-        )
-    return (column.to_numpy() if number else column.astype(str).to_numpy(dtype=object)), kind
-
-
-def splitter_of(job, kind, n_rows):
-    if job.leave_one_out:
-        return LeaveOneOut()
-    if job.folds == 0:
-        return None
-    if not 2 <= job.folds <= n_rows:
-        raise ValueError(f"cv must be 0 or from 2 to the number of rows, {n_rows}, got {job.folds}")
-    return (StratifiedKFold if kind == "classifier" else KFold)(job.folds, shuffle=True, random_state=job.seed)
-
-
-def run(job, interrupts=None, begin=None, advance=None, tell=None):
+def run(job, interrupts=None, update=None, command=None, problem=None):
     """Do the job.
 
     Parameters
     ----------
     job : Job
     interrupts : object with ``check()``, optional
-    begin : callable, optional
-        ``begin(n)`` before the first of n trainings.
-    advance, tell : callable, optional
-        After each training; ``tell(epoch, n_epochs, logs)`` now and then within one.
+    update : callable, optional
+        ``update(done, total, text)`` now and then; fractions count.
+    command : str, optional
+        What was typed, for the report.
+    problem : Problem, optional
+        When the job's table has been read already.
 
     Returns
     -------
     Outcome
     """
-    table, counts = read_and_clean(job)
-    features, texts = split_columns(job, table)
-    y, kind = target_of(job, table)
-    X = table[features]
-    estimator = (LinearClassifier if kind == "classifier" else LinearRegressor)(
-        callbacks=[Watch(interrupts, advance, tell)], random_state=job.seed,
-        **{name: value for name, value in job.settings.items() if value is not None},
-    )  # fmt: skip
-    encoder = TablePreprocessor(
-        types=job.types,
-        missing="median" if job.impute else "error",
-        scale=None if job.scaling == "none" else job.scaling,
-        sparse_output=False,
-    )
-    pipeline = Pipeline([("table", encoder), ("model", estimator)])
-    splitter = splitter_of(job, kind, len(y))
+    problem = problem_of(job) if problem is None else problem
+    X, y, task = problem.X, problem.y, problem.task
+    splitter = problem.splitter()
     n_folds = 0 if splitter is None else splitter.get_n_splits(X, y)
-    if begin is not None:
-        begin(n_folds + 1)
+    model = chosen_model(job.model, job.settings)
+    watch = Watch(interrupts, update, n_folds + 1)
+    pipeline = pipeline_of(problem, model, job.settings, [watch])
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        scores, seconds = {}, None
-        if splitter is not None:
-            found = cross_validate(
-                pipeline, X, y, cv=splitter, scoring=list(METRICS[kind]), error_score="raise"
-            )
-            scores = {
-                label: sign * found[f"test_{name}"] for name, (label, sign) in METRICS[kind].items()
-            }
-            seconds = float(np.mean(found["fit_time"]))
+        validation, held_out = _cross_validate(pipeline, problem, splitter, n_folds)
+        before = len(caught)
+        watch.done = n_folds
         start = time.perf_counter()
         pipeline.fit(X, y)
         fit_seconds = time.perf_counter() - start
-    if interrupts is not None:
-        interrupts.check()
+        if interrupts is not None:
+            interrupts.check()
+        unfinished = [item for item in caught[before:] if issubclass(item.category, ConvergenceWarning)]
+        pipeline = without_wrapper(pipeline)
+        fitted = pipeline[-1]
+        if hasattr(fitted, "callbacks"):
+            fitted.set_params(callbacks=None)
+        tested = None
+        if job.test is not None:
+            X_test, y_test = test_rows(problem, fitted)
+            tested = evaluation.scores_on(pipeline, X_test, y_test, task)
+            held_out = evaluation.HeldOut(
+                f"{len(y_test)} rows of {job.test}", y_test, pipeline.predict(X_test),
+                evaluation.probabilities_of(pipeline, X_test), getattr(fitted, "classes_", None),
+            )  # fmt: skip
+        weights = evaluation.top_weights(pipeline) if hasattr(fitted, "coef_") else None
+        importances = None
+        if weights is None:
+            rows = (X, y) if tested is None else (X_test, y_test)
+            importances = evaluation.importances(pipeline, *rows, task, job.seed)
     pipeline.set_params(table__handle_unknown="error")
-    columns = pipeline[0].columns_
-    fitted = pipeline[-1]
-    fitted.set_params(callbacks=None)
+    final = _final_fit(fitted, fit_seconds, job, model, bool(unfinished))
     summary = {
         "fasttrain": __version__,
+        "command": command,
         "data": str(job.data),
-        "rows": counts,
+        "sha256": job.digest(),
+        "rows": problem.counts,
         "target": job.target,
-        "numeric": [fact["name"] for fact in columns if fact["kind"] == "numeric"],
-        "categorical": [fact["name"] for fact in columns if fact["kind"] == "categorical"],
-        "columns": columns,
-        "left_out": left_out(columns),
-        "model": kind,
+        "left_out": [*(f"{name!r} as asked" for name in job.leave_out), *left_out(pipeline[0].columns_)],
+        "columns": columns_of(problem, pipeline[0]),
+        "numeric": [name for name, kind in pipeline[0].types_.items() if kind == "numeric"],
+        "categorical": [name for name, kind in pipeline[0].types_.items() if kind == "categorical"],
+        "task": task,
+        "model": model,
         "estimator": repr(fitted),
-        "cross_validation": {
-            "method": "leave-one-out" if job.leave_one_out else "k-fold" if n_folds else "none",
-            "folds": n_folds,
-            "seconds_of_a_fit": seconds,
-            "scores": {label: _summary(values, job.leave_one_out) for label, values in scores.items()},
-        },
-        "final_fit": {
-            "seconds": fit_seconds,
-            "passes": fitted.n_iter_,
-            "converged": bool(fitted.converged_),
-            "loss": float(fitted.loss_),
-            "loss_curve": [float(value) for value in fitted.loss_curve_],
-        },
+        "target_scaled": scales_target(model, task, job.settings),
+        "cross_validation": validation,
+        "test": None if tested is None else {"data": str(job.test), "rows": len(y_test), "scores": tested},
+        "final_fit": final,
+        "weights": weights,
+        "importances": importances,
+        "versions": versions(),
     }
-    notes = {"target": job.target, "model": kind, "categorical": texts, "separator": job.separator}
+    notes = {
+        "target": job.target, "task": task, "model": model,
+        "categorical": problem.texts,
+        "separator": job.separator, "encoding": job.encoding, "rows": problem.counts["left"], "command": command,
+        "scores": {label: found["mean"] for label, found in validation["scores"].items()},
+        "fasttrain": __version__,
+    }  # fmt: skip
     messages = list(dict.fromkeys(
-        " ".join(str(item.message).split()) for item in caught
-        if not issubclass(item.category, ColumnLeftOutWarning)
-    ))
-    return Outcome(pipeline, summary, notes, messages)
+        " ".join(str(item.message).split()) for item in caught if not issubclass(item.category, ColumnLeftOutWarning)))
+    curves = {"training": curve_of(fitted, "loss_curve_"), "validation": curve_of(fitted, "validation_loss_curve_")}
+    return Outcome(
+        problem, pipeline, summary, notes, messages, held_out, weights, importances, {name: curve for name, curve in curves.items() if curve},
+    )  # fmt: skip
 
 
-def _summary(values, pooled):
-    """A metric over the folds; of one-row folds only the mean says something."""
-    summary = {"mean": float(np.mean(values))}
-    if not pooled:
-        summary |= {"std": float(np.std(values)), "of_folds": [float(value) for value in values]}
-    return summary
+def _cross_validate(pipeline, problem, splitter, n_folds):
+    """(what results.json says of the cross-validation, the rows that were held out in turn)."""
+    X, y, task, job = problem.X, problem.y, problem.task, problem.job
+    method = "leave-one-out" if job.leave_one_out else "k-fold" if n_folds else "none"
+    account = {"method": method, "folds": n_folds, "seconds_of_a_fit": None, "scores": {}, "baseline": {}}
+    if splitter is None:
+        return account, None
+    found = cross_validate(
+        pipeline, X, y, cv=splitter, scoring=list(evaluation.METRICS[task]), error_score="raise",
+        return_estimator=True, return_indices=True,
+    )  # fmt: skip
+    pooled = job.leave_one_out
+    account["seconds_of_a_fit"] = float(np.mean(found["fit_time"]))
+    for key, scores in (
+        ("scores", evaluation.signed(found, task)), ("baseline", evaluation.baseline_scores(y, task, splitter))
+    ):
+        account[key] = {label: evaluation.summarized(values, pooled) for label, values in scores.items()}
+    where = f"{len(y)} rows, each predicted by the model of the fold that held it out"
+    return account, evaluation.held_out_of(found, X, y, where)
 
 
-def loss_image(outcome):
-    """The loss curves as the bytes of a PNG; None without matplotlib."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        return None
-    figure = Figure(figsize=(6, 4), layout="constrained")
-    axis = figure.subplots()
-    for label, curve in outcome.curves.items():
-        if curve:
-            axis.plot(np.arange(1, len(curve) + 1), curve, label=label)
-    axis.set(xlabel="pass over the data", ylabel="loss")
-    axis.legend()
-    image = io.BytesIO()
-    figure.savefig(image, format="png", dpi=120)
-    return image.getvalue()
+def _final_fit(fitted, seconds, job, model, unfinished):
+    converged = bool(getattr(fitted, "converged_", not unfinished)) and not unfinished
+    curve = curve_of(fitted, "loss_curve_")
+    loss = curve[-1] if curve else None
+    return {
+        "seconds": seconds,
+        "passes": int(fitted.n_iter_),
+        "converged": converged,
+        "hint": None if converged else _hint(fitted, job, model),
+        "loss": loss,
+        "loss_curve": curve,
+    }
+
+
+def curve_of(fitted, name):
+    """A loss by passes as a list of float; None where there is none.
+
+    Of several, one for each class against the rest, the mean; those that ended early go on with their last value.
+    """
+    curve = getattr(fitted, name, None)
+    if not curve or not isinstance(curve[0], list):
+        return None if curve is None else [float(value) for value in curve]
+    longest = max(map(len, curve))
+    return np.mean([one + one[-1:] * (longest - len(one)) for one in curve], axis=0).tolist()
+
+
+def _hint(fitted, job, model):
+    """What to change, in the words of the shell, where training ended before it had arrived."""
+    advice = [f"--max-iter {2 * int(fitted.max_iter)} or more"]
+    if job.settings.get("optimizer") != "lbfgs":
+        advice.append("another --learning-rate")
+        if model == "linear":
+            advice.append("--optimizer lbfgs")
+    if job.scaling == "none":
+        advice.append("--scaling standard")
+    return f"pass {', '.join(advice[:-1])}{' or ' if len(advice) > 1 else ''}{advice[-1]}"
+
+
+def columns_of(problem, encoder):
+    """[{name, kind, reason, missing, distinct, example}] of the features, as they were before missing values were
+    filled."""
+    facts, found = {fact["name"]: fact for fact in encoder.columns_}, []
+    for name in problem.X.columns:
+        column = problem.X[name]
+        values = column.dropna()
+        if pd.api.types.is_numeric_dtype(column) and len(values):
+            example = f"{float(values.min()):.6g} to {float(values.max()):.6g}"
+        else:
+            example = ", ".join(map(str, values.value_counts().index[:3]))
+        found.append({
+            "name": str(name), "kind": facts[name]["kind"], "reason": facts[name]["reason"], "missing": int(column.isna().sum()),
+            "distinct": int(values.nunique()), "example": example,
+        })  # fmt: skip
+    return found
+
+
+def versions():
+    """What a result depends on beside the data and the options."""
+    config = fasttrain.show_config("dicts")
+    return {
+        "fasttrain": __version__, "python": platform.python_version(), "numpy": np.__version__,
+        "scikit-learn": sklearn.__version__, "pandas": pd.__version__, "instruction set": config["instruction_set"],
+        "threads": config["threads"], "machine": platform.machine(), "system": platform.system(),
+    }  # fmt: skip
 
 
 def write(outcome, out):
-    """Put the model, results.json and loss.png into the folder ``out``; the names written."""
-    files = {"results.json": json.dumps(outcome.summary, indent=1, allow_nan=False).encode() + b"\n"}
-    image = loss_image(outcome)
-    if image is not None:
-        files["loss.png"] = image
+    """Put the model, results.json and report.html into the folder ``out``; the names written."""
+    from fasttrain.cli._report import report
+
+    files = {
+        "results.json": json.dumps(outcome.summary, indent=1, allow_nan=False).encode() + b"\n",
+        "report.html": report(outcome).encode(),
+    }
     persistence.save(outcome.model, out, notes=outcome.notes, files=files)
     return ["model.json", *files]
-
-
-def predict(folder, data, unknown="error", probabilities=False):
-    """Predictions of a saved model for a CSV file, as a data frame."""
-    model, notes = persistence.load(folder, return_notes=True)
-    if not isinstance(model, Pipeline) or not isinstance(model[0], TablePreprocessor) or "target" not in notes:
-        raise ValueError(f"{folder} holds a {type(model).__name__}, not a model that 'fasttrain fit' has written")
-    model.set_params(table__handle_unknown=unknown)
-    table = read_table(data, notes["separator"], as_text=notes["categorical"])
-    features = list(model[0].feature_names_in_)
-    absent = [name for name in features if name not in table.columns]
-    if absent:
-        raise ValueError(
-            f"the table lacks {', '.join(map(repr, absent))}; it has {', '.join(map(repr, table.columns))}"
-        )
-    table = table[features]
-    predictions = pd.DataFrame({notes["target"]: model.predict(table)})
-    if probabilities:
-        if not hasattr(model[-1], "classes_"):
-            raise ValueError("probabilities are for classifiers, this model is a regressor")
-        try:
-            chances = model.predict_proba(table)
-        except AttributeError as error:
-            raise ValueError(str(error)) from None
-        for label, column in zip(model[-1].classes_, chances.T):
-            predictions[f"P({label})"] = column
-    return predictions

@@ -1,6 +1,5 @@
 """The whole way on real data: clean, encode, scale, train, cross-validate; against plain NumPy and scikit-learn."""
 
-import importlib.util
 import io
 import json
 import time
@@ -10,10 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from rich import box
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 from sklearn import linear_model as peer
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits
@@ -23,7 +18,9 @@ from threadpoolctl import threadpool_limits
 from fasttrain import optimizers
 from fasttrain._files.atomic import write_folder
 from fasttrain._kernels.threads import num_threads
+from fasttrain.cli import _screen
 from fasttrain.cli._tutorial import NumpyClassifier, NumpyRegressor
+from fasttrain.cli.commands.sample import sample_file
 from fasttrain.linear_model import LinearClassifier, LinearRegressor
 from fasttrain.model_selection import KFold, LeaveOneOut, StratifiedKFold, cross_val_predict, cross_validate
 from fasttrain.preprocessing import StandardScaler, TablePreprocessor, drop_duplicates, drop_missing, drop_outliers
@@ -63,6 +60,7 @@ class Dataset:
     n_passes: int
     l1: float
     l2: float
+    cleaning: dict
     classes: bool = True
 
     @property
@@ -89,58 +87,43 @@ class Row:
     largest_difference: float | None = None
 
 
-def penguins_file():
-    """Path of the table that the palmerpenguins package ships; the package itself is not imported."""
-    found = importlib.util.find_spec("palmerpenguins")
-    if found is None:
-        raise ValueError("the demo needs palmerpenguins: pip install 'fasttrain[demo]'")
-    return Path(found.submodule_search_locations[0], "data", "penguins.csv")
-
-
-def penguins(console):
-    """The Palmer penguins as they are published, cleaned row by row: (features, species, encoder)."""
-    raw = pd.read_csv(penguins_file())
-    holes = raw.isna().sum()
-    console.print(
-        f"[bold]Palmer penguins[/bold]: {len(raw)} rows; missing: "
-        + ", ".join(f"{name} {count}" for name, count in holes[holes > 0].items())
-    )
+def penguins():
+    """The Palmer penguins as they are published, cleaned row by row: (features, species, what went)."""
+    with sample_file().open(encoding="utf-8") as file:
+        raw = pd.read_csv(file)
     table = drop_missing(raw)
-    console.print(f"  drop_missing     {len(raw) - len(table):4d} rows with a missing value")
     kept = drop_duplicates(table)
-    console.print(f"  drop_duplicates  {len(table) - len(kept):4d} rows that repeat another")
     measured = ["bill_length_mm", "bill_depth_mm", "flipper_length_mm", "body_mass_g"]
-    table = drop_outliers(kept, method="mad", threshold=3.5, subset=measured)
-    console.print(f"  drop_outliers    {len(kept) - len(table):4d} rows more than 3.5 scaled MADs from a median")
-    console.print(f"  left             {len(table):4d} rows\n")
-    encoder = TablePreprocessor()
-    return table[[*measured, "island", "sex"]], table["species"].to_numpy(dtype=object), encoder
+    near = drop_outliers(kept, method="mad", threshold=3.5, subset=measured)
+    cleaning = {
+        "missing": len(raw) - len(table), "duplicates": len(table) - len(kept), "outliers": len(kept) - len(near),
+    }  # fmt: skip
+    return near[[*measured, "island", "sex"]], near["species"].to_numpy(dtype=object), cleaning
 
 
-def cleaned(console, name, X, y, **outliers):
-    """Rows of a table of numbers that are complete, new, and (when asked for) near the others."""
+def cleaned(X, y, **outliers):
+    """Rows of a table of numbers that are complete, new, and (when asked for) near the others; and what went."""
     steps = {"missing": drop_missing, "duplicates": drop_duplicates}
     if outliers:
         steps["outliers"] = lambda X, y: drop_outliers(X, y, **outliers)
-    counts = []
+    counts = {}
     for what, step in steps.items():
         before = len(y)
         X, y = step(X, y)
-        counts.append(f"{before - len(y)} {what}")
-    console.print(f"[bold]{name}[/bold]: {', '.join(counts)} dropped, {len(y)} rows left")
-    return X, y
+        counts[what] = before - len(y)
+    return X, y, counts
 
 
-def datasets(console):
+def datasets():
     """The four tables, cleaned; each is read when it is asked for."""
-    X, y, encoder = penguins(console)
-    yield Dataset("penguins", X, y, encoder, n_passes=100, l1=0.005, l2=0.01)
-    X, y = cleaned(console, "breast cancer", *load_breast_cancer(return_X_y=True), method="zscore", threshold=8)
-    yield Dataset("breast cancer", X, y, StandardScaler(), n_passes=100, l1=0.005, l2=0.01)
-    X, y = cleaned(console, "digits", *load_digits(return_X_y=True))
-    yield Dataset("digits", X, y, StandardScaler(), n_passes=30, l1=0.001, l2=0.01)
-    X, y = cleaned(console, "diabetes", *load_diabetes(return_X_y=True), method="iqr", threshold=3)
-    yield Dataset("diabetes", X, y, StandardScaler(), n_passes=100, l1=2.0, l2=0.05, classes=False)
+    X, y, went = penguins()
+    yield Dataset("penguins", X, y, TablePreprocessor(), n_passes=100, l1=0.005, l2=0.01, cleaning=went)
+    X, y, went = cleaned(*load_breast_cancer(return_X_y=True), method="zscore", threshold=8)
+    yield Dataset("breast cancer", X, y, StandardScaler(), n_passes=100, l1=0.005, l2=0.01, cleaning=went)
+    X, y, went = cleaned(*load_digits(return_X_y=True))
+    yield Dataset("digits", X, y, StandardScaler(), n_passes=30, l1=0.001, l2=0.01, cleaning=went)
+    X, y, went = cleaned(*load_diabetes(return_X_y=True), method="iqr", threshold=3)
+    yield Dataset("diabetes", X, y, StandardScaler(), n_passes=100, l1=2.0, l2=0.05, cleaning=went, classes=False)
 
 
 def ours(data, title, rule, rate, penalty):
@@ -235,48 +218,41 @@ def leave_one_out(data):
         )  # fmt: skip
 
 
-SCORE_HEADINGS = ("no penalty", "L1", "L2", "L1 zeros")
-TIME_HEADINGS = ("ms a fit", "NumPy", "ratio", "difference")
-WIDTH = 118
+def show_all(data, rows):
+    """Every comparison of a data set, the penalties side by side."""
+    scores, times = [], []
+    for library in ("fasttrain", "scikit-learn"):
+        mine_all = [row for row in rows if row.library == library and row.cv != "leave-one-out"]
+        for name in dict.fromkeys(row.model for row in mine_all):
+            mine = {row.penalty: row for row in mine_all if row.model == name}
+            cells = [f"{mine[p].score:.3f}±{mine[p].spread:.3f}" if p in mine else "" for p in PENALTIES]
+            zeros = mine["l1"].zero_weights if "l1" in mine else None
+            scores.append([name, *cells, "" if zeros is None else f"{zeros:.0%}"])
+            seconds = float(np.mean([row.seconds for row in mine.values()]))
+            cells = ["", "", ""]
+            if all(row.numpy_seconds is not None for row in mine.values()):
+                theirs = float(np.mean([row.numpy_seconds for row in mine.values()]))
+                difference = max(row.largest_difference for row in mine.values())
+                cells = [f"{1e3 * theirs:.2f}", f"{theirs / seconds:.1f}x", f"{difference:.0e}"]
+            times.append([name, f"{1e3 * seconds:.2f}", *cells])
+    print(f"\n{data.name}: {len(data.y)} rows, {data.n_passes} passes, {data.metric}")
+    _screen.show_table(["", "no penalty", "L1", "L2", "L1 zeros"], scores)
+    _screen.show_table(["", "ms a fit", "NumPy", "ratio", "difference"], times)
 
 
-def show(console, data, rows):
-    """A data set's rows, the penalties side by side: one table, or two where the terminal is narrow."""
-    scores, times = {}, {}
-    rows, alone = [row for row in rows if row.cv != "leave-one-out"], [row for row in rows if row.cv == "leave-one-out"]
-    for name in dict.fromkeys(row.model for row in rows):
-        mine = {row.penalty: row for row in rows if row.model == name}
-        scores[name] = [f"{mine[p].score:.3f}±{mine[p].spread:.3f}" if p in mine else "" for p in PENALTIES]
-        zeros = mine["l1"].zero_weights if "l1" in mine else None
-        scores[name].append("" if zeros is None else f"{zeros:.0%}")
-        seconds = float(np.mean([row.seconds for row in mine.values()]))
-        times[name] = [f"{1e3 * seconds:.2f}"]
-        if all(row.numpy_seconds is not None for row in mine.values()):
-            numpy_seconds = float(np.mean([row.numpy_seconds for row in mine.values()]))
-            difference = max(row.largest_difference for row in mine.values())
-            times[name] += [f"{1e3 * numpy_seconds:.2f}", f"{numpy_seconds / seconds:.1f}x", f"{difference:.0e}"]
-    console.print(f"[bold]{data.name}[/bold]: {len(data.y)} rows, {data.n_passes} passes, {data.metric}")
-    if console.width >= WIDTH:
-        wide = {name: [*scores[name], *times[name]] for name in scores}
-        parts = [((*SCORE_HEADINGS, *TIME_HEADINGS), wide)]
-    else:
-        parts = [(SCORE_HEADINGS, scores), (TIME_HEADINGS, times)]
-    for headings, lines in parts:
-        table = Table(box=box.SIMPLE_HEAD)
-        table.add_column("", no_wrap=True)
-        for heading in headings:
-            table.add_column(heading, justify="right", no_wrap=True)
-        for name, cells in lines.items():
-            table.add_row(name, *cells, end_section=name == METHODS[-1][0])
-            if name == METHODS[-1][0]:
-                table.add_row("[dim]scikit-learn[/dim]")
-        console.print(table)
-    for row in alone:
-        console.print(
-            f"leave-one-out, {row.library} {row.model} with L2: {row.metric} {row.score:.3f} ± {row.spread:.3f} "
-            f"(standard error), {1e3 * row.seconds:.2f} ms a model"
-        )
-    console.print()
+def line_of(data, rows):
+    """A data set in one line: what was dropped, the best score of ours and of scikit-learn's, times."""
+    ours = [row for row in rows if row.library == "fasttrain" and row.cv != "leave-one-out"]
+    peers = [row for row in rows if row.library == "scikit-learn" and row.cv != "leave-one-out"]
+    best, peer = (max(group, key=lambda row: row.score) for group in (ours, peers))
+    seconds = float(np.median([row.seconds for row in ours]))
+    numpy_seconds = float(np.median([row.numpy_seconds for row in ours]))
+    # near a minimum RMSprop's steps have a fixed length and amplify rounding
+    difference = max(row.largest_difference for row in ours if row.model != "RMSprop")
+    return [
+        data.name, str(len(data.y)), data.metric, f"{best.score:.3f}", f"{peer.score:.3f}", f"{1e3 * seconds:.2f}",
+        f"{numpy_seconds / seconds:.0f}x", f"{difference:.0e}",
+    ]
 
 
 def plot(curves):
@@ -300,45 +276,47 @@ def plot(curves):
     return image.getvalue()
 
 
-def run(out="demo-output", console=None, check=None):
+def run(out="demo-output", check=None, full=False):
     """Run the demo and write its results, all at the end.
 
     Parameters
     ----------
     out : path, default='demo-output'
         Folder for ``results.csv``, ``results.json`` and, with matplotlib, ``loss.png``; made when missing.
-    console : rich.console.Console, optional
     check : callable, optional
         Called between the trainings; what it raises ends the demo. An estimator answers Ctrl-C by ending its own
         training only.
+    full : bool, default=False
+        Print every comparison as well.
 
     Returns
     -------
     list of Row
     """
-    console = console or Console()
     check = check or (lambda: None)
     out = Path(out)
     start = time.perf_counter()
-    rows, curves = [], {}
-    terminal = Console(stderr=True)
-    progress = Progress(
-        TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=terminal, transient=True,
-        disable=not terminal.is_terminal,
-    )  # fmt: skip
+    rows, curves, lines, cleaning = [], {}, [], []
+    n_fits, done = 4 * len(METHODS) * len(PENALTIES), 0
+    print(
+        f"Four real tables, cleaned, encoded and scaled: {len(METHODS)} optimizers under {len(PENALTIES)} penalties\n"
+        f"on {N_FOLDS} folds, each beside the same steps in NumPy, and scikit-learn's models.\n"
+        "Under a minute on an idle machine, on one thread.",
+        flush=True,
+    )
     # The tables are small: a second thread has nothing to do in them but wait, in every library.
-    with progress, num_threads(1), threadpool_limits(1), warnings.catch_warnings():
+    with _screen.progress(0) as bar, num_threads(1), threadpool_limits(1), warnings.catch_warnings():
         # Some of the peers do not settle within as many passes; that is part of the comparison.
         warnings.simplefilter("ignore")
-        for data in datasets(console):
-            task = progress.add_task(data.name, total=len(METHODS) * len(PENALTIES))
+        for data in datasets():
             mine = []
             for title, rule, rate_of_classes, rate_of_numbers in METHODS:
                 for penalty in PENALTIES:
                     rate = rate_of_classes if data.classes else rate_of_numbers
                     row, curves[data.name, penalty, title] = compare(data, title, rule, rate, penalty)
                     mine.append(row)
-                    progress.advance(task)
+                    done += 1
+                    bar.update(done, n_fits, f"{data.name}, {title}")
                     check()
             for penalty in PENALTIES:
                 mine += [
@@ -347,8 +325,10 @@ def run(out="demo-output", console=None, check=None):
             if data.name == "penguins":
                 mine += leave_one_out(data)
             check()
-            progress.remove_task(task)
-            show(console, data, mine)
+            lines.append(line_of(data, mine))
+            cleaning += [f"{data.name} {n} {what}" for what, n in data.cleaning.items() if n]
+            if full:
+                show_all(data, mine)
             rows += mine
     seconds = time.perf_counter() - start
     document = {"seconds": seconds, "rows": [asdict(row) for row in rows]}
@@ -360,11 +340,17 @@ def run(out="demo-output", console=None, check=None):
     if image is not None:
         files["loss.png"] = image
     write_folder(out, files, index="results.json")
-    console.print(
-        "'ms a fit' is the median fold's on one thread, encoding and scaling included; 'NumPy' makes the same steps in "
-        "NumPy, and 'difference' is that of the weights, relative to the largest one. RMSprop near a minimum makes "
-        "steps of fixed length, which amplify rounding: NumPy differs as much from itself on data changed by 1e-15."
+    headings = ["table", "rows", "metric", "best", "sklearn", "ms a fit", "NumPy", "difference"]
+    _screen.show_table(headings, lines)
+    print("Rows dropped: " + "; ".join(cleaning))
+    for row in rows:
+        if row.cv == "leave-one-out":
+            print(f"Leave-one-out on {row.dataset}: {row.library} {row.model} {row.score:.3f}, "
+                  f"{1e3 * row.seconds:.2f} ms a model")
+    print(
+        "'ms a fit' includes encoding and scaling. 'NumPy': how many times as long the\n"
+        "same steps take there; 'difference': that of the weights, relative to the\n"
+        "largest (RMSprop apart, which amplifies rounding)."
     )
-    places = [out / name for name in files]
-    console.print(f"{len(rows)} comparisons in {seconds:.1f} s. Results:", *places, soft_wrap=True)
+    print(f"{len(rows)} comparisons in {seconds:.1f} s. All of them: --full, and", *(out / name for name in files))
     return rows

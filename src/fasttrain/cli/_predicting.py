@@ -1,0 +1,99 @@
+"""Predictions of a saved model for the rows of a table: what ``fasttrain predict`` does."""
+
+import numpy as np
+import pandas as pd
+from sklearn.pipeline import Pipeline
+
+from fasttrain import persistence
+from fasttrain.cli._job import lacking
+from fasttrain.cli._tables import TableFile
+from fasttrain.preprocessing import TablePreprocessor
+
+# What spreadsheets take for the beginning of a formula.
+FORMULA_BEGINNINGS = ("=", "+", "-", "@", "\t", "\r")
+
+
+def load_model(folder):
+    """(a pipeline that ``fasttrain fit`` has written, its notes)."""
+    model, notes = persistence.load(folder, return_notes=True)
+    if not isinstance(model, Pipeline) or not isinstance(model[0], TablePreprocessor) or "target" not in (notes or {}):
+        raise ValueError(f"{folder} holds a {type(model).__name__}, not a model that 'fasttrain fit' has written")
+    return model, notes
+
+
+def predict(folder, data, unknown="error", missing="error", probabilities=False, separator=None, encoding=None):
+    """Predictions of a saved model for a table, as a data frame with a row for each of the table's.
+
+    Parameters
+    ----------
+    folder, data : path
+    unknown : {"error", "ignore"}, default="error"
+        Refuse categories that the training has not seen, or take them as none of the known ones.
+    missing : {"error", "empty"}, default="error"
+        Refuse missing values where the model was trained without any, or leave the predictions of such rows empty.
+    probabilities : bool, default=False
+    separator, encoding : str, optional
+        Those of the training when left out.
+
+    Raises
+    ------
+    ValueError
+        For rows that the model cannot predict; the message says which and what to do about it.
+    """
+    model, notes = load_model(folder)
+    model.set_params(table__handle_unknown=unknown)
+    if probabilities and not hasattr(model[-1], "classes_"):
+        raise ValueError("probabilities are for classifiers, this model is a regressor")
+    file = TableFile(data, separator or notes["separator"], encoding or notes.get("encoding", "utf-8"))
+    table = file.read(as_text=notes["categorical"])
+    features = list(model[0].feature_names_in_)
+    absent = [name for name in features if name not in table.columns]
+    if absent:
+        raise ValueError(lacking(file.name, absent, table.columns))
+    table = table[features]
+    whole = np.ones(len(table), bool)
+    if model[0].missing in ("error", "drop"):
+        holes = table.isna()
+        whole = ~holes.any(axis=1).to_numpy()
+        if not whole.all() and missing == "error":
+            counts = holes.sum()
+            name, row = counts.idxmax(), int(np.flatnonzero(~whole)[0]) + 1
+            raise ValueError(
+                f"the column {name!r} of {file.name} has {counts[name]} missing values (first in row {row}), and the "
+                "model was fitted without any: fill them, pass --missing empty to leave the predictions of such rows "
+                "empty, or fit again with --impute"
+            )
+    rows = table[whole]
+    target = notes["target"]
+    if not len(rows):
+        return pd.DataFrame({target: [None] * len(table)})
+    try:
+        predictions = pd.DataFrame({target: model.predict(rows)})
+    except ValueError as error:
+        if "has not seen" not in str(error):
+            raise
+        raise ValueError(
+            f"{error}: pass --unknown ignore to predict such rows as if the value were none of the known ones"
+        ) from None
+    if probabilities:
+        try:
+            chances = model.predict_proba(rows)
+        except AttributeError as error:
+            raise ValueError(str(error)) from None
+        for label, column in zip(model[-1].classes_, chances.T):
+            predictions[f"P({label})"] = column
+    predictions.index = np.flatnonzero(whole)
+    return predictions if whole.all() else predictions.reindex(range(len(table)))
+
+
+def without_formulas(predictions):
+    """The same with an apostrophe before every text, headings included, that a spreadsheet would take for a formula."""
+
+    def safe(value):
+        return "'" + value if isinstance(value, str) and value.startswith(FORMULA_BEGINNINGS) else value
+
+    found = predictions.rename(columns=safe)
+    for name in found.columns:
+        if not pd.api.types.is_numeric_dtype(found[name]):
+            found[name] = found[name].map(safe)
+    return found
