@@ -138,7 +138,7 @@ class ColumnsTarget:
             job.finish(diverged(at + 1, rates[at], stack.weights[i]))
             return
         _note(model, self.lead)
-        _, optimizer, penalty, _ = job.spec("parameters", LinearModel._check_parameters)
+        _, optimizer, penalty, schedule = job.spec("parameters", LinearModel._check_parameters)
         X = self.data.X
         network = Network(X.shape[1], self.n_outputs, X.dtype, bool(model.fit_intercept))
         configure(network, self.loss, optimizer, penalty)
@@ -155,11 +155,11 @@ class ColumnsTarget:
             settled, False, message,
         )
         try:
-            model._set_fitted(network, result, False)
+            model._set_fitted(network, result, False, model._advice(optimizer, schedule, result))
         except DivergenceError as error:
             job.finish(error)
             return
-        model._warn_unless_settled(result, stacklevel=2)
+        model._warn_unless_settled(stacklevel=2)
 
 
 def _note(model, lead):

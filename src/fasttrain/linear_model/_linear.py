@@ -100,8 +100,8 @@ class LinearRegressor(RegressorMixin, LinearModel):
 
     _y_numeric = True
 
-    def __init__(self, loss="half_squared_error", *, penalty=None, alpha=1e-4, l1_ratio=0.15, fit_intercept=True,
-                 optimizer="adam", learning_rate=None, schedule="constant", batch_size="auto", max_iter=200, tol=1e-4,
+    def __init__(self, loss="half_squared_error", *, penalty="auto", alpha=1e-4, l1_ratio=0.15, fit_intercept=True,
+                 optimizer="auto", learning_rate=None, schedule="constant", batch_size="auto", max_iter=200, tol=1e-4,
                  n_iter_no_change=10, shuffle=True, random_state=None, early_stopping=False, validation_fraction=0.1,
                  warm_start=False, callbacks=None, n_threads=None, dtype=None, verbose=0):
         keep_parameters(self, locals())
@@ -224,8 +224,8 @@ feature_names_in_
 
     _y_numeric = False
 
-    def __init__(self, loss="log_loss", *, penalty=None, alpha=1e-4, l1_ratio=0.15, fit_intercept=True,
-                 optimizer="adam", learning_rate=None, schedule="constant", batch_size="auto", max_iter=200, tol=1e-4,
+    def __init__(self, loss="log_loss", *, penalty="auto", alpha=1e-4, l1_ratio=0.15, fit_intercept=True,
+                 optimizer="auto", learning_rate=None, schedule="constant", batch_size="auto", max_iter=200, tol=1e-4,
                  n_iter_no_change=10, shuffle=True, random_state=None, early_stopping=False, validation_fraction=0.1,
                  class_weight=None, warm_start=False, callbacks=None, n_threads=None, dtype=None, verbose=0):
         keep_parameters(self, locals())
