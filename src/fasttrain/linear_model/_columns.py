@@ -9,6 +9,7 @@ from fasttrain._core.checks import check_batch_size
 from fasttrain._estimators.data import weights_of
 from fasttrain._kernels import stacked
 from fasttrain._kernels.network import Network
+from fasttrain.linear_model._automatic import measures_steps
 from fasttrain.linear_model._base import LinearModel
 from fasttrain.schedules import ReduceOnPlateau
 from fasttrain.training import DivergenceError, FitResult, Stopping, configure
@@ -54,7 +55,9 @@ class ColumnsData:
             whole = check_batch_size(model.batch_size, n_rows) == n_rows
         except (ValueError, TypeError):
             return False
-        return whole and optimizer.rule != "lbfgs" and not isinstance(schedule, ReduceOnPlateau)
+        if optimizer.rule == "lbfgs" or measures_steps(model, optimizer):
+            return False
+        return whole and not isinstance(schedule, ReduceOnPlateau)
 
     @staticmethod
     def data_of(model):

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fasttrain._core.checks import raise_for_status
+from fasttrain._estimators.rows import RowsOf
 from fasttrain._kernels import columns
 from fasttrain._kernels.threads import get_num_threads
 from fasttrain.training.engine import mean_loss
@@ -22,6 +23,15 @@ from fasttrain.training.lbfgs import Objective, objective_and_gradient
 _CONSTANT = 8 * np.finfo(np.float64).eps
 
 
+def _moments(X, weights):
+    """(mean, variance) of each column, float64."""
+    weight, mean, squares = np.empty((3, X.shape[1]))
+    given = None if weights is None else np.ascontiguousarray(weights, dtype=np.float64)
+    raise_for_status(columns.moments(X, given, weight, mean, squares, get_num_threads()))
+    with np.errstate(over="ignore", invalid="ignore"):
+        return mean, squares / weight
+
+
 def columns_of(X, weights, fit_intercept):
     """(centre, spread, unit) of each column, each float64 of shape (n_features,).
 
@@ -29,15 +39,12 @@ def columns_of(X, weights, fit_intercept):
     the root mean square. The unit is what the automatic penalty counts a coefficient in: the standard deviation, or of
     a column of two values what lies between them, but at most 1.
     """
-    weight, mean, squares = np.empty((3, X.shape[1]))
-    given = None if weights is None else np.ascontiguousarray(weights, dtype=np.float64)
-    raise_for_status(columns.moments(X, given, weight, mean, squares, get_num_threads()))
+    mean, variance = _moments(X, weights)
     low, high = np.empty((2, X.shape[1]), dtype=X.dtype)
-    seen = X if given is None or given.all() else X[given > 0]
+    seen = X if weights is None or weights.all() else X[weights > 0]
     raise_for_status(columns.extremes(seen, low, high, get_num_threads()))
     with np.errstate(over="ignore", invalid="ignore"):
         low, high = low.astype(np.float64), high.astype(np.float64)
-        variance = squares / weight
         constant = variance <= (_CONSTANT * np.maximum(abs(low), abs(high))) ** 2
         variance[constant] = 0.0
         # no column has a larger variance between its extremes than one that holds nothing else
@@ -201,3 +208,20 @@ class ScaledObjective(Objective):
         penalty = self._l1 * abs(coef).sum() + (self._l2 * coef**2).sum() / 2
         X, target, weights = self._data
         return float(mean_loss(self.network, self._loss, X, target, weights, self._n_threads) + penalty)
+
+
+def measured_steps(network, loss, X, target, weights, fresh):
+    """(learning rate as a multiple, size of the losses) for steps on this data, from an intercept at the target's mean.
+
+    A step of Adam is as long as its rate in every coefficient, so the rate is in the units of the target over those of
+    the columns; over 1 for narrow ones, since the intercept takes as long steps. X may be some rows of a matrix.
+    """
+    units = TargetUnits.of(loss, target, weights, target.shape[1], bool(network.fit_intercept))
+    if fresh and network.fit_intercept and loss.is_regression:
+        coef, intercept = network.unpack(network.parameters)
+        network.parameters[:] = network.pack(coef, units.offset[:len(intercept)])
+    if isinstance(X, RowsOf):
+        X, weights = X.matrix, X.spread(np.ones(len(X)) if weights is None else weights)
+    mean, variance = _moments(X, weights)
+    widest = float(np.sqrt(np.max(variance if network.fit_intercept else variance + mean**2)))
+    return float(units.spread.max()) / (max(widest, 1.0) if np.isfinite(widest) else 1.0), float(units.scale.sum())

@@ -19,7 +19,7 @@ Examples
 ...     whole = LinearRegressor(max_iter=10, tol=None, random_state=0).fit(X, y, resume_from=path)
 ...     load_checkpoint(path).epoch
 5
->>> straight = LinearRegressor(max_iter=10, tol=None, random_state=0).fit(X, y)
+>>> straight = LinearRegressor(optimizer="adam", max_iter=10, tol=None, random_state=0).fit(X, y)
 >>> bool((whole.coef_ == straight.coef_).all()), whole.loss_curve_ == straight.loss_curve_
 (True, True)
 """
