@@ -22,7 +22,8 @@ def compare(benchmark):
     ``compare(group, name, functions, target=, ratio_to=, reached=, what=, threads=)``: ``functions`` maps labels to
     callables and holds 'fasttrain'; ``ratio_to`` names the peer that the target is about; ``reached`` may instead be
     a function of the median times, and ``aims`` a list of several (what, target, reached), each a row; ``what`` may be
-    a function as well. Times are divided by ``per``, the number of things that a function does, or a dict of these by label.
+    a function as well. Times are divided by ``per``, the number of things that a function does, or a dict of these by
+    label.
     """
 
     def run(group, name, functions, *, target=None, ratio_to=None, reached=None, what="", aims=None, per=1, threads=1,

@@ -43,7 +43,7 @@ class Table:
         return frame.drop(columns=self.target).reset_index(drop=True), y
 
     def folds(self, transform, most_rows=MOST_ROWS):
-        """For each of five folds (X_train, y_train, X_test, y_test), dense float64, prepared by what the train rows say.
+        """For each of five folds (X_train, y_train, X_test, y_test), dense float64, prepared as the train rows say.
 
         ``transform`` is 'raw', 'standardised', or 'powers': raw columns times 10^k, k drawn from -6 to 6.
         """

@@ -29,8 +29,8 @@ class LinearRegressor(RegressorMixin, LinearModel):
     penalty : {'auto', 'l1', 'l2', 'elasticnet'}, fasttrain.penalties.Penalty or None, default='auto'
         A spec brings its own ``alpha`` and ``l1_ratio``. 'auto', where ``optimizer='auto'`` comes to L-BFGS, is the
         penalty of Ridge() and LogisticRegression(), ``sum_j (coef_j u_j)^2 / 2`` over the sum of the sample weights,
-        whatever ``alpha`` is: u_j is 1, but for a column whose standard deviation (or, of a column of two values, the
-        step between them) is less than 1 it is that, so that small units do not forbid large coefficients. With
+        whatever ``alpha`` is. The unit u_j is the column's standard deviation, so on standardised columns 1, or of a
+        column that holds 0 and one other number that number, so that the units of X are of no consequence. With
         ``loss='squared_error'`` it is twice as much, with losses that do not grow as squares it is in the units of y.
         With any other optimizer 'auto' is None.
     alpha : float, default=1e-4

@@ -36,8 +36,9 @@ def columns_of(X, weights, fit_intercept):
     """(centre, spread, unit) of each column, each float64 of shape (n_features,).
 
     The spread is the standard deviation, 0 of a constant column, or without an intercept, where nothing is centred,
-    the root mean square. The unit is what the automatic penalty counts a coefficient in: the standard deviation, or of
-    a column of two values what lies between them, but at most 1.
+    the root mean square. The unit is what the automatic penalty counts a coefficient in: the standard deviation, but
+    of a column that holds 0 and one other number that number, since the standard deviation of a rare category says
+    nothing of how far it may shift a prediction.
     """
     mean, variance = _moments(X, weights)
     low, high = np.empty((2, X.shape[1]), dtype=X.dtype)
@@ -49,10 +50,10 @@ def columns_of(X, weights, fit_intercept):
         variance[constant] = 0.0
         # no column has a larger variance between its extremes than one that holds nothing else
         two_values = variance >= (1 - 1e-6) * (high - mean) * (mean - low)
-        unit = np.where(two_values, high - low, np.sqrt(variance))
+        unit = np.where(two_values & (low * high == 0), high - low, np.sqrt(variance))
         spread = np.sqrt(variance if fit_intercept else variance + mean**2)
-    unit = np.where(unit > 0, np.minimum(unit, 1.0), 1.0)
     # columns whose squares overflow are left to the loss, which says so
+    unit = np.where(np.isfinite(unit) & (unit > 0), unit, 1.0)
     spread = np.where(np.isfinite(spread), spread, 1.0)
     return (mean if fit_intercept else np.zeros_like(mean)), spread, unit
 
