@@ -35,7 +35,7 @@ def fitted(model):
 
 
 def model_of(cls, **options):
-    return cls(**{"max_iter": 4, "tol": None, "batch_size": 32, "random_state": 0, **options})
+    return cls(**{"optimizer": "adam", "max_iter": 4, "tol": None, "batch_size": 32, "random_state": 0, **options})
 
 
 def target(cls):
@@ -213,7 +213,7 @@ def test_early_stopping_restores_the_best_epoch():
 def test_validation_data_are_watched():
     y = target(LinearRegressor)
     weight = np.linspace(0.1, 1, 100)
-    model = LinearRegressor(max_iter=30, tol=None, early_stopping=True)
+    model = LinearRegressor(optimizer="adam", max_iter=30, tol=None, early_stopping=True)
     model.fit(X[:200], y[:200], validation_data=(X[200:], y[200:], weight))
     assert len(model.validation_loss_curve_) == 30
     best = min(model.validation_loss_curve_)
