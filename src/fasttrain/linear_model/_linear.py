@@ -41,8 +41,8 @@ class LinearRegressor(RegressorMixin, LinearModel):
     optimizer : str or fasttrain.optimizers.Optimizer, default='auto'
         'auto' is L-BFGS, which takes every loss and penalty, unless something is asked for that goes in steps: a
         ``learning_rate``, a ``schedule``, a number as ``batch_size``, ``early_stopping``, ``partial_fit``,
-        ``resume_from``, or a callback with ``needs_steps``, such as ModelCheckpoint; then it is 'adam', which in ``fit``
-        begins with the intercept at the target's mean and, unless there is a ``learning_rate``, has its rate and
+        ``resume_from``, or a callback with ``needs_steps``, such as ModelCheckpoint. Then it is 'adam', which in
+        ``fit`` begins with the intercept at the target's mean and, unless there is a ``learning_rate``, has its rate and
         ``tol`` in units of the target over those of the widest column. 'lbfgs' takes full batches; it works in units
         in which each column has the standard deviation 1, and with a squared loss the target too, and converges to the
         same minimum on any scale.
