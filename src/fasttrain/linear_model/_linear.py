@@ -42,10 +42,10 @@ class LinearRegressor(RegressorMixin, LinearModel):
         'auto' is L-BFGS, which takes every loss and penalty, unless something is asked for that goes in steps: a
         ``learning_rate``, a ``schedule``, a number as ``batch_size``, ``early_stopping``, ``partial_fit``,
         ``resume_from``, or a callback with ``needs_steps``, such as ModelCheckpoint. Then it is 'adam', which in
-        ``fit`` begins with the intercept at the target's mean and, unless there is a ``learning_rate``, has its rate and
-        ``tol`` in units of the target over those of the widest column. 'lbfgs' takes full batches; it works in units
-        in which each column has the standard deviation 1, and with a squared loss the target too, and converges to the
-        same minimum on any scale.
+        ``fit`` begins with the intercept at the target's mean and, unless there is a ``learning_rate``, has its rate
+        and ``tol`` in units of the target over those of the widest column. 'lbfgs' takes full batches; it works in
+        units in which each column has the standard deviation 1, and with a squared loss the target too, and converges
+        to the same minimum on any scale.
     learning_rate : float, default=None
         None takes the optimizer's own; for Adam, NAdam and RMSprop given by name 0.01, since their default of 0.001 is
         meant for networks.
