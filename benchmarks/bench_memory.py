@@ -40,7 +40,7 @@ def works():
         "StandardScaler and SGDClassifier, 10 alphas x 5 folds": (
             make_pipeline(StandardScaler(), sgd), {"sgdclassifier__alpha": alphas}),
         "LinearClassifier on full batches, 4 alphas x 5 folds": (
-            LinearClassifier(batch_size="full", max_iter=20, tol=None), {"alpha": alphas[:4]}),
+            LinearClassifier(optimizer="adam", batch_size="full", max_iter=20, tol=None), {"alpha": alphas[:4]}),
         "LinearClassifier on batches of 200, 4 alphas x 5 folds": (
             LinearClassifier(batch_size=200, max_iter=2, tol=None, random_state=0), {"alpha": alphas[:4]}),
         "MLPClassifier, 4 alphas x 5 folds": (network, {"alpha": alphas[:4]}),

@@ -106,7 +106,7 @@ def bench_leave_one_out_sgd(compare):
 
 def bench_leave_one_out_full_batch(compare):
     X, y = cancer()
-    model = LinearClassifier(batch_size="full", max_iter=200, tol=None)
+    model = LinearClassifier(optimizer="adam", batch_size="full", max_iter=200, tol=None)
     folds = list(peer.LeaveOneOut().split(X))
 
     def loop():

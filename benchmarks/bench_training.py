@@ -79,7 +79,7 @@ def bench_small_fit(compare):
     compare(
         "training", "fit on 150 x 4, 5 epochs",
         {
-            "fasttrain": lambda: LinearClassifier(max_iter=5, tol=None, random_state=0).fit(X, y),
+            "fasttrain": lambda: LinearClassifier(optimizer="adam", max_iter=5, tol=None, random_state=0).fit(X, y),
             "scikit-learn SGDClassifier": lambda: SGDClassifier(
                 loss="log_loss", max_iter=5, tol=None, random_state=0
             ).fit(X, y),

@@ -21,8 +21,9 @@ def compare(benchmark):
 
     ``compare(group, name, functions, target=, ratio_to=, reached=, what=, threads=)``: ``functions`` maps labels to
     callables and holds 'fasttrain'; ``ratio_to`` names the peer that the target is about; ``reached`` may instead be
-    a function of the median times, and ``aims`` a list of several (what, target, reached), each a row. Times are
-    divided by ``per``, the number of things that a function does, or a dict of these by label.
+    a function of the median times, and ``aims`` a list of several (what, target, reached), each a row; ``what`` may be
+    a function as well. Times are divided by ``per``, the number of things that a function does, or a dict of these by
+    label.
     """
 
     def run(group, name, functions, *, target=None, ratio_to=None, reached=None, what="", aims=None, per=1, threads=1,
@@ -33,6 +34,7 @@ def compare(benchmark):
             what, reached = f"x {ratio_to}", lambda times: times[ratio_to] / times["fasttrain"]
         for label, aim, of_times in aims or [(what, target, reached)]:
             value = of_times(times) if of_times is not None else None
+            label = label(times) if callable(label) else label
             _rows.append(peers.Row(group, name, threads, times, aim, value, label))
             benchmark.extra_info.setdefault("aims", []).append({"what": label, "reached": value, "target": aim})
         benchmark.extra_info["times"] = times

@@ -38,7 +38,8 @@ def fitted(model, target):
 
 MODELS = {
     "binary": lambda: fitted(LinearClassifier(max_iter=5, random_state=1), X[:, 0] > 0),
-    "strings": lambda: fitted(LinearClassifier(max_iter=5, penalty=penalties.ElasticNet(0.1, 0.5)), LABELS),
+    "strings": lambda: fitted(
+        LinearClassifier(optimizer="adam", max_iter=5, penalty=penalties.ElasticNet(0.1, 0.5)), LABELS),
     "multilabel": lambda: fitted(LinearClassifier(max_iter=5), (X[:, :2] > 0).astype(int)),
     "balanced": lambda: fitted(LinearClassifier(max_iter=5, class_weight={"oak": 2.0, "elm": 1, "ash": 1}), LABELS),
     "specs": lambda: fitted(

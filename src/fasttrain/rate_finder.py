@@ -148,6 +148,8 @@ def _losses(network, batches, rates, threads):
 class _RangeTest(Callback):
     """Takes the place of the training for which an estimator has set the engine up."""
 
+    needs_steps = True
+
     def __init__(self, low, high, n_steps, divergence):
         self.low = low
         self.high = high

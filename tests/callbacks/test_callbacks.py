@@ -377,7 +377,8 @@ def test_divergence_of_lbfgs_names_them_too(monkeypatch):
 
 def test_a_plateau_schedule_goes_on_over_partial_fits():
     """As in a fit of as many epochs, also from a pickle."""
-    options = {"schedule": schedules.ReduceOnPlateau(0.5, 1, tol=10.0), "shuffle": False, "batch_size": 20, "tol": None}
+    schedule = schedules.ReduceOnPlateau(0.5, 1, tol=10.0)
+    options = {"optimizer": "adam", "schedule": schedule, "shuffle": False, "batch_size": 20, "tol": None}
     whole = LinearRegressor(**options, max_iter=8).fit(X, Y)
     parts = LinearRegressor(**options, max_iter=8)
     for _ in range(8):

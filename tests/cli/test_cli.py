@@ -179,6 +179,38 @@ def test_options_reach_the_estimator(capsys, data, tmp_path, options):
         assert model[-1].n_iter_ <= 7
 
 
+def test_a_regression_needs_no_options(capsys, tmp_path):
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"area": rng.uniform(30, 200, 300), "year": rng.integers(1950, 2020, 300)})
+    table["price"] = table["area"] * 3000 + (table["year"] - 1950) * 500 + rng.normal(0, 20_000, 300)
+    table.to_csv(tmp_path / "prices.csv", index=False)
+    for options in ((), ("--scaling", "none"), ("--early-stopping",), ("--batch-size", 32)):
+        code, text, err = run(
+            capsys, "fit", tmp_path / "prices.csv", "--target", "price", "--out", tmp_path / "m", "--max-iter", 400,
+            *options)
+        assert code == 0, err
+        results = json.loads((tmp_path / "m" / "results.json").read_text())
+        assert results["cross_validation"]["scores"]["R2"]["mean"] > 0.97
+        if not options:
+            assert err == ""
+            assert results["final_fit"]["stop_reason"] == "no element of the gradient is above tol=0.0001"
+            assert results["final_fit"]["to_change"] is None
+            assert "Not converged" not in text
+
+
+def test_a_fit_that_has_not_arrived_ends_with_what_to_change(capsys, data, tmp_path):
+    options = ("--cv", 0, "--max-iter", 1, "--early-stopping")
+    code, text, err = run(capsys, "fit", data, "--target", "tree", "--out", tmp_path / "m", *options)
+    assert code == 0
+    final = json.loads((tmp_path / "m" / "results.json").read_text())["final_fit"]
+    assert not final["converged"]
+    assert final["stop_reason"] == "stopped after n_epochs=1"
+    assert final["to_change"].startswith("Raise --max-iter (now 1) or the learning rate")
+    assert "leave out --early-stopping, for which --optimizer auto is Adam" in final["to_change"]
+    assert text.splitlines()[-1] == f"Not converged: {final['stop_reason']}. {final['to_change']}."
+    assert "training ended before the loss settled" in err
+
+
 def test_a_run_is_repeatable(capsys, data, tmp_path):
     for name in ("a", "b"):
         assert run(capsys, "fit", data, "--target", "tree", "--out", tmp_path / name, "--cv", 2)[0] == 0
@@ -344,7 +376,6 @@ def test_bad_files(capsys, tmp_path, name):
         (("--categorical", "tree"), "is the target"),
         (("--sep", ";;"), "--sep must be one character"),
         (("--frobnicate",), "--frobnicate"),
-        (("--optimizer", "lbfgs", "--penalty", "l1"), "no l1 part"),
         (("--optimizer", "gradient_descent", "--learning-rate", "1e308", "--scaling", "none"), "diverged in epoch"),
     ],
 )

@@ -43,7 +43,7 @@ def test_against_fits(shape, fit_intercept):
 
 def test_it_is_what_linear_regressor_converges_to():
     model = LinearRegressorCV([1e-2]).fit(X, y)
-    alone = LinearRegressor(penalty="l2", alpha=1e-2, optimizer="lbfgs", max_iter=2000)
+    alone = LinearRegressor(penalty="l2", alpha=1e-2, optimizer="lbfgs", max_iter=2000, tol=1e-8)
     np.testing.assert_allclose(
         model.predictions_, ours.cross_val_predict(alone, X, y, cv=LeaveOneOut()), rtol=1e-5)
     np.testing.assert_allclose(model.coef_, alone.fit(X, y).coef_, rtol=1e-4, atol=1e-4)

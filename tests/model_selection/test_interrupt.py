@@ -21,7 +21,7 @@ X, y = make_classification(2000, 20, random_state=0)
 ENDLESS = {
     "network": (MLPClassifier((20,), tol=0.0, n_iter_no_change=10**9, random_state=0), {"max_iter": [2, 10**7]}),
     "sgd": (SGDClassifier(tol=None, random_state=0), {"max_iter": [10**8], "alpha": [1e-3, 1e-2]}),
-    "full batches": (LinearClassifier(batch_size="full", tol=None), {"max_iter": [10**6]}),
+    "full batches": (LinearClassifier(optimizer="adam", batch_size="full", tol=None), {"max_iter": [10**6]}),
 }
 
 

@@ -72,13 +72,14 @@ CASES = {
         {"mlpregressor__alpha": [1e-4, 1e-1]}, NUMBERS),
     "mini-batches": (LinearClassifier(max_iter=4, batch_size=16, random_state=0), {"alpha": [0.1, 1.0]}, (X, y)),
     "full batches": (
-        LinearClassifier(max_iter=20, batch_size="full"),
+        LinearClassifier(max_iter=20, optimizer="adam", batch_size="full"),
         {"alpha": [0.1, 1.0], "penalty": [None, "l2", "elasticnet"], "optimizer": ["adam", "momentum"]}, (X, y)),
     "full batches of classes": (
-        make_pipeline(StandardScaler(), LinearClassifier(max_iter=20, batch_size="full")),
+        make_pipeline(StandardScaler(), LinearClassifier(max_iter=20, optimizer="adam", batch_size="full")),
         {"linearclassifier__loss": ["log_loss", "hinge"], "linearclassifier__fit_intercept": [True, False]}, IRIS),
     "full batches of numbers": (
-        LinearRegressor(max_iter=20, batch_size="full"), {"loss": ["huber", "squared_error"], "tol": [None, 1.0]},
+        LinearRegressor(max_iter=20, optimizer="adam", batch_size="full"),
+        {"loss": ["huber", "squared_error"], "tol": [None, 1.0]},
         NUMBERS),
     "labels": (SGD, {"alpha": [1e-2, 1e-1]}, (X, np.array(["no", "yes"])[y])),
     "lists": (SGD, [{"alpha": [1e-2]}, {"penalty": ["l1"], "alpha": [1e-2, 1e-1]}], (X.tolist(), y.tolist())),
@@ -141,7 +142,10 @@ def test_no_warnings_about_names():
     import pandas as pd
 
     table = pd.DataFrame(X, columns=[f"c{i}" for i in range(X.shape[1])])
-    models = SGDClassifier("log_loss", max_iter=5, tol=None), LinearClassifier(max_iter=5, batch_size="full", tol=None)
+    models = (
+        SGDClassifier("log_loss", max_iter=5, tol=None),
+        LinearClassifier(max_iter=5, optimizer="adam", batch_size="full", tol=None),
+    )
     for model in models:
         for scoring in ("neg_log_loss", "accuracy", "f1"):
             with warnings.catch_warnings():
@@ -177,7 +181,7 @@ WEIGHTED = {
     "multiclass": (SGD, {"alpha": [1e-2, 1e-1]}, IRIS),
     "regression": (REGRESSOR, {"alpha": [1e-4, 1e-2]}, NUMBERS),
     "network": (MLP, {"alpha": [1e-4, 1e-1]}, (X, y)),
-    "full batches": (LinearClassifier(max_iter=20, batch_size="full"), {"alpha": [0.1, 1.0]}, (X, y)),
+    "full batches": (LinearClassifier(max_iter=20, optimizer="adam", batch_size="full"), {"alpha": [0.1, 1.0]}, (X, y)),
 }
 
 
@@ -381,7 +385,7 @@ def test_the_estimator_given_is_not_touched():
 
 
 @pytest.mark.parametrize("estimator, room", [
-    (SGD, "_sgd_base"), (LinearClassifier(max_iter=5, batch_size="full"), "_base"),
+    (SGD, "_sgd_base"), (LinearClassifier(max_iter=5, optimizer="adam", batch_size="full"), "_base"),
 ], ids=["lockstep", "columns"])
 def test_a_model_that_is_not_finite_is_one_failed_fit(estimator, room, batches, monkeypatch):
     """What a fit of its own would raise is the error of that candidate, and not the end of the search."""

@@ -61,7 +61,7 @@ def test_where_there_is_no_one_pass():
 MODELS = {
     "sgd": (SGDClassifier(max_iter=3, tol=None, random_state=0), "alpha"),
     "scaled sgd": (make_pipeline(StandardScaler(), SGDClassifier(max_iter=3, tol=None)), "sgdclassifier__alpha"),
-    "full batches": (LinearClassifier(max_iter=3, batch_size="full"), "alpha"),
+    "full batches": (LinearClassifier(max_iter=3, optimizer="adam", batch_size="full"), "alpha"),
     "network": (MLPClassifier((8,), max_iter=2, random_state=0), "alpha"),
 }
 

@@ -16,7 +16,7 @@ from fasttrain.preprocessing import StandardScaler
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
-FULL = LinearClassifier(max_iter=20, batch_size="full")
+FULL = LinearClassifier(max_iter=20, optimizer="adam", batch_size="full")
 SCALED = make_pipeline(StandardScaler(), SGDClassifier("log_loss", max_iter=8, tol=None, random_state=0))
 MODELS = {"sgd": SGD, "full": FULL, "network": MLP, "scaled": SCALED}
 
@@ -173,7 +173,7 @@ def test_predict_more():
         else:
             np.testing.assert_allclose(found, expected, rtol=1e-9)
         assert warned == warned_too
-    for estimator in (REGRESSOR, LinearRegressor(max_iter=10, batch_size="full")):
+    for estimator in (REGRESSOR, LinearRegressor(max_iter=10, optimizer="adam", batch_size="full")):
         found, expected = (module.cross_val_predict(estimator, *NUMBERS, cv=3) for module in (ours, peer))
         np.testing.assert_allclose(found, expected, rtol=1e-9)
     for options in ({"method": "predict_proba"}, {"cv": peer.ShuffleSplit(3, random_state=0)}, {"method": "transform"}):

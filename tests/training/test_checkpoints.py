@@ -118,7 +118,7 @@ def test_optimizers(cls, optimizer, tmp_path):
     {"dtype": "float32", "batch_size": "full"},
 ], ids=str)
 def test_schedules_and_stopping(options, tmp_path):
-    options = {"batch_size": 16, "max_iter": EPOCHS, "tol": None, "random_state": 3, **options}
+    options = {"optimizer": "adam", "batch_size": 16, "max_iter": EPOCHS, "tol": None, "random_state": 3, **options}
     check_resumed(lambda callbacks: LinearRegressor(**options, callbacks=callbacks), tmp_path)
 
 

@@ -22,9 +22,12 @@ class Callback:
     ----------
     training : fasttrain.training.Training or None
         The training that runs, from before :meth:`on_train_begin` until after :meth:`on_train_end`.
+    needs_steps : bool
+        Whether it is of no use to L-BFGS, so that a linear model's ``optimizer="auto"`` is to be one that makes steps.
     """
 
     training = None
+    needs_steps = False
 
     def on_train_begin(self, n_epochs):
         """Before the first epoch; ``n_epochs`` is the most that will run."""

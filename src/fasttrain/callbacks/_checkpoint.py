@@ -33,6 +33,8 @@ class ModelCheckpoint(Monitor):
         Out of fit, when the disk is full, say; the last checkpoint is there still.
     """
 
+    needs_steps = True
+
     def __init__(self, filepath, monitor="val_loss", verbose=0, save_best_only=False, mode="auto", save_freq="epoch",
                  initial_value_threshold=None):
         super().__init__(monitor, mode, 0.0)

@@ -29,6 +29,8 @@ class ReduceLROnPlateau(Monitor):
     The rate that is cut is that of the step to come: with a schedule, all its later rates are cut by the same factor.
     """
 
+    needs_steps = True
+
     def __init__(self, monitor="val_loss", factor=0.1, patience=10, verbose=0, mode="auto", min_delta=1e-4, cooldown=0,
                  min_lr=0.0):
         super().__init__(monitor, mode, min_delta)
@@ -85,6 +87,8 @@ class LearningRateScheduler(Callback):
     When the training has a schedule as well, that one's later rates all gain the factor that makes the epoch's first
     rate the one that was asked for.
     """
+
+    needs_steps = True
 
     def __init__(self, schedule, verbose=0):
         if not callable(schedule):

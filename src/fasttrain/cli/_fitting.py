@@ -2,6 +2,7 @@
 
 import json
 import platform
+import re
 import time
 import warnings
 from dataclasses import dataclass, field
@@ -167,7 +168,8 @@ def run(job, interrupts=None, update=None, command=None, problem=None):
         " ".join(str(item.message).split()) for item in caught if not issubclass(item.category, ColumnLeftOutWarning)))
     curves = {"training": curve_of(fitted, "loss_curve_"), "validation": curve_of(fitted, "validation_loss_curve_")}
     return Outcome(
-        problem, pipeline, summary, notes, messages, held_out, weights, importances, {name: curve for name, curve in curves.items() if curve},
+        problem, pipeline, summary, notes, messages, held_out, weights, importances,
+        {name: curve for name, curve in curves.items() if curve},
     )  # fmt: skip
 
 
@@ -200,6 +202,7 @@ def _final_fit(fitted, seconds, job, model, unfinished):
         "seconds": seconds,
         "passes": int(fitted.n_iter_),
         "converged": converged,
+        "why": getattr(fitted, "stop_reason_", None),
         "hint": None if converged else _hint(fitted, job, model),
         "loss": loss,
         "loss_curve": curve,
@@ -218,8 +221,17 @@ def curve_of(fitted, name):
     return np.mean([one + one[-1:] * (longest - len(one)) for one in curve], axis=0).tolist()
 
 
+def in_options(advice):
+    """An estimator's advice with the names of the command line's options."""
+    names = "max_iter|tol|learning_rate|batch_size|early_stopping|schedule|optimizer"
+    advice = re.sub(rf"\b({names})\b", lambda found: "--" + found[0].replace("_", "-"), advice)
+    return advice.replace("=True", "").replace('="', " ").replace("='", " ").replace('"', "").replace("'", "")
+
+
 def _hint(fitted, job, model):
     """What to change, in the words of the shell, where training ended before it had arrived."""
+    if getattr(fitted, "advice_", None):
+        return in_options(fitted.advice_)
     advice = [f"--max-iter {2 * int(fitted.max_iter)} or more"]
     if job.settings.get("optimizer") != "lbfgs":
         advice.append("another --learning-rate")
@@ -242,8 +254,8 @@ def columns_of(problem, encoder):
         else:
             example = ", ".join(map(str, values.value_counts().index[:3]))
         found.append({
-            "name": str(name), "kind": facts[name]["kind"], "reason": facts[name]["reason"], "missing": int(column.isna().sum()),
-            "distinct": int(values.nunique()), "example": example,
+            "name": str(name), "kind": facts[name]["kind"], "reason": facts[name]["reason"],
+            "missing": int(column.isna().sum()), "distinct": int(values.nunique()), "example": example,
         })  # fmt: skip
     return found
 

@@ -45,7 +45,10 @@ def snippet(outcome):
     as_text = "" if numbers else ".astype(str)"
     dtype = "dtype=float" if not classes else "" if numbers else "dtype=object"
     if problem.written:
-        lines += [f"y = TablePreprocessor(types={{{target}: 'numeric'}}, scale=None).fit_transform(table[[{target}]])[:, 0]"]
+        lines += [
+            f"numbers = TablePreprocessor(types={{{target}: 'numeric'}}, scale=None)",
+            f"y = numbers.fit_transform(table[[{target}]])[:, 0]",
+        ]
     else:
         lines += [f"y = table[{target}]{as_text}.to_numpy({dtype})"]
     lines += [

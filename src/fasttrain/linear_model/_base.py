@@ -8,7 +8,7 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from fasttrain import optimizers, penalties, schedules
+from fasttrain import penalties, schedules
 from fasttrain._core.checks import check_batch_size, check_flag, check_integer, check_real
 from fasttrain._estimators.conversion import Convertible
 from fasttrain._estimators.data import check_validation_data, dense, hold_out, random_states, validated, weights_of
@@ -18,6 +18,8 @@ from fasttrain._estimators.rows import RowsOf, bind
 from fasttrain._kernels.network import Network
 from fasttrain._kernels.threads import get_num_threads
 from fasttrain.callbacks import ProgressBar, as_callbacks
+from fasttrain.linear_model._automatic import AUTOMATIC, AutomaticPenalty, chosen, measures_steps, needs_steps
+from fasttrain.linear_model._scaled import ScaledObjective, measured_steps
 from fasttrain.training import Plan, Stopping, configure, train, train_lbfgs
 from fasttrain.training.engine import mean_loss, raw_predict
 from fasttrain.training.orders import permutations
@@ -31,22 +33,28 @@ class LinearModel(KeepsEngine, Convertible, BaseEstimator):
 
     # ---- parameters as specs ----
 
-    def _penalty_spec(self):
+    def _penalty_spec(self, optimizer):
         if isinstance(self.penalty, penalties.Penalty):
             return self.penalty
         alpha = check_real(self.alpha, "alpha", low=0)
         l1_ratio = check_real(self.l1_ratio, "l1_ratio", low=0, high=1)
+        if isinstance(self.penalty, str) and self.penalty == AUTOMATIC:
+            is_automatic = self.optimizer == AUTOMATIC and optimizer.rule == "lbfgs"
+            return AutomaticPenalty() if is_automatic else penalties.NoPenalty()
         made = penalties.get(self.penalty)
         if isinstance(made, penalties.ElasticNet):
             return penalties.ElasticNet(alpha, l1_ratio)
         return type(made)(alpha) if isinstance(made, (penalties.L1, penalties.L2)) else made
 
-    def _check_parameters(self):
-        """The specs and numbers of this fit; everything that is wrong with a parameter is raised here."""
-        penalty = self._penalty_spec()
-        optimizer = optimizers.get(self.optimizer)
-        if optimizer.rule == "lbfgs" and penalty.l1:
-            raise ValueError(f"penalty must have no l1 part for the optimizer LBFGS, got {penalty!r}")
+    def _check_parameters(self, steps=False):
+        """The specs of this fit, which goes in steps if ``steps`` says so; all that is wrong with a parameter is raised
+        here.
+        """
+        schedule = schedules.get(self.schedule)
+        for name in ("fit_intercept", "shuffle", "early_stopping", "warm_start"):
+            check_flag(getattr(self, name), name)
+        optimizer = chosen(self, schedule, steps)
+        penalty = self._penalty_spec(optimizer)
         check_real(self.learning_rate, "learning_rate", low=0, open_low=True, optional=True)
         check_integer(self.max_iter, "max_iter", low=1)
         check_integer(self.n_iter_no_change, "n_iter_no_change", low=1)
@@ -54,10 +62,8 @@ class LinearModel(KeepsEngine, Convertible, BaseEstimator):
             check_real(self.tol, "tol", low=0)
         check_real(self.validation_fraction, "validation_fraction", low=0, high=1, open_low=True, open_high=True)
         check_integer(self.n_threads, "n_threads", low=1, optional=True)
-        for name in ("fit_intercept", "shuffle", "early_stopping", "warm_start"):
-            check_flag(getattr(self, name), name)
         as_callbacks(self.callbacks)
-        return self._loss_spec(), optimizer, penalty, schedules.get(self.schedule)
+        return self._loss_spec(), optimizer, penalty, schedule
 
     def _learning_rate(self, optimizer):
         if self.learning_rate is None and isinstance(self.optimizer, str) and optimizer.rule in _NETWORK_RULES:
@@ -114,7 +120,7 @@ class LinearModel(KeepsEngine, Convertible, BaseEstimator):
         these.
         """
         partial = keep in ("partial", "first")
-        loss, optimizer, penalty, schedule = self._check_parameters()
+        loss, optimizer, penalty, schedule = self._check_parameters(steps=partial or resume_from is not None)
         if resume_from is not None and optimizer.rule == "lbfgs":
             raise ValueError("resume_from needs an optimizer that makes steps, got LBFGS")
         resume, random_state, start_random_state = random_states(self, resume_from)
@@ -130,9 +136,20 @@ class LinearModel(KeepsEngine, Convertible, BaseEstimator):
         loss, target = self._target(loss, y, X.dtype)
         batch_size = check_batch_size(self.batch_size, len(X))
         network = self._start(X, self._n_outputs(target), keep if keep != "first" else None)
-        configure(network, loss, optimizer, penalty)
-        if isinstance(X, RowsOf) and optimizer.rule == "lbfgs":
-            X = X.copied()
+        if optimizer.rule == "lbfgs":
+            X = X.copied() if isinstance(X, RowsOf) else X
+            # the objective has the penalty, which is of coefficients in other units than the unknowns
+            configure(network, loss, optimizer, penalties.NoPenalty())
+            objective = ScaledObjective(
+                network, loss, None if isinstance(penalty, AutomaticPenalty) else penalty, X, target, weights,
+                get_num_threads(self.n_threads))
+        else:
+            configure(network, loss, optimizer, penalty)
+            rate, tol = self._learning_rate(optimizer), self.tol
+            rate = optimizer.learning_rate if rate is None else rate
+            if measures_steps(self, optimizer) and not partial:
+                multiple, size = measured_steps(network, loss, X, target, weights, fresh=keep is None)
+                rate, tol = rate * multiple, None if tol is None else tol * size
         rows = X.numbers if isinstance(X, RowsOf) else len(X)
         draw_order = None
         if self.shuffle and batch_size < len(X):
@@ -140,7 +157,7 @@ class LinearModel(KeepsEngine, Convertible, BaseEstimator):
         elif isinstance(X, RowsOf):
             def draw_order():
                 return rows
-        bind(network, X, target, weights)
+        bind(network, X, objective.target if optimizer.rule == "lbfgs" else target, weights)
         validation_loss = None
         if validation is not None:
             validation_loss = self._validation_loss(
@@ -148,32 +165,53 @@ class LinearModel(KeepsEngine, Convertible, BaseEstimator):
         callbacks = as_callbacks(self.callbacks) + ([ProgressBar()] if self.verbose else [])
         common = {"validation_loss": validation_loss, "n_threads": self.n_threads, "catch_interrupt": True}
         if optimizer.rule == "lbfgs":
-            result = train_lbfgs(network, optimizer, n_iter=self.max_iter, callbacks=callbacks, **common)
+            result = train_lbfgs(
+                network, optimizer, n_iter=self.max_iter, callbacks=callbacks, objective=objective,
+                tol=max(self.tol, 0.0) if self.tol is not None else 0.0, **common)
         else:
-            rate, goes_on = self._learning_rate(optimizer), keep == "partial"
-            stopping = None
+            goes_on, stopping = keep == "partial", None
             if not partial:
-                stopping = Stopping(self.tol, self.n_iter_no_change, self.early_stopping and validation is not None)
+                stopping = Stopping(tol, self.n_iter_no_change, self.early_stopping and validation is not None)
             result = train(network, Plan(
                 n_epochs=1 if partial else self.max_iter, batch_size=batch_size, n_samples=len(X),
-                draw_order=draw_order, learning_rate=optimizer.learning_rate if rate is None else rate,
+                draw_order=draw_order, learning_rate=rate,
                 schedule=schedule, first_step=self.t_ if goes_on else 0, schedule_epochs=self.max_iter,
                 schedule_state=getattr(self, "_schedule_state", None) if goes_on else None, stopping=stopping,
                 callbacks=callbacks, random_state=random_state, start_random_state=start_random_state, resume=resume,
             ), **common)
         network.release()
-        self._set_fitted(network, result, keep in ("warm", "partial"))
+        advice = None if partial else self._advice(optimizer, schedule, result)
+        self._set_fitted(network, result, keep in ("warm", "partial"), advice)
         if result.interrupted:
             warnings.warn("Training interrupted by user.", stacklevel=3)
         elif not partial:
-            self._warn_unless_settled(result, stacklevel=4)
+            self._warn_unless_settled(stacklevel=4)
         return self
 
-    def _warn_unless_settled(self, result, stacklevel):
-        if not result.converged and self.tol is not None and self.tol != -math.inf:
+    def _advice(self, optimizer, schedule, result):
+        """What to change in a fit that has not arrived; None for one that has, or that was interrupted."""
+        if result.converged or result.interrupted:
+            return None
+        if optimizer.rule == "lbfgs":
+            tol, limit = optimizer.tol or self.tol or 0.0, optimizer.max_iter or self.max_iter
+            if result.n_iter >= limit:
+                return f"Raise max_iter (now {limit}) or tol (now {tol:g})"
+            if result.n_steps >= optimizer.max_fun:
+                return f"Raise max_fun of LBFGS (now {optimizer.max_fun}) or tol (now {tol:g})"
+            return f"Raise tol (now {tol:g}), which the digits of the data do not allow, or pass them as float64"
+        rate = result.history["learning_rate"][-1] if result.history["learning_rate"] else optimizer.learning_rate
+        advice = f"Raise max_iter (now {self.max_iter}) or the learning rate (now {rate:g}), or scale the features"
+        asked = needs_steps(self, schedule) if self.optimizer == AUTOMATIC else None
+        if asked is not None:
+            advice += f'; or leave out {asked}, for which optimizer="auto" is Adam and not L-BFGS'
+        elif self.optimizer != AUTOMATIC:
+            advice += '; or take optimizer="auto"'
+        return advice
+
+    def _warn_unless_settled(self, stacklevel):
+        if self.advice_ is not None and self.tol is not None and self.tol != -math.inf:
             warnings.warn(
-                f"training ended before the loss settled: {result.message}. Raise max_iter (now {self.max_iter}) or "
-                "the learning rate, or scale the features.",
+                f"training ended before the loss settled: {self.stop_reason_}. {self.advice_}.",
                 ConvergenceWarning, stacklevel=stacklevel,
             )
 
@@ -184,7 +222,7 @@ class LinearModel(KeepsEngine, Convertible, BaseEstimator):
         X, y, weights = check_validation_data(self, validation_data, X.dtype)
         return X, self._check_y(y), weights
 
-    def _set_fitted(self, network, result, goes_on):
+    def _set_fitted(self, network, result, goes_on, advice=None):
         """Attributes of a finished fit; one that goes on adds its epochs, steps and history to the last one's."""
         earlier = self.history_ if goes_on else {}
         history = {
@@ -196,7 +234,8 @@ class LinearModel(KeepsEngine, Convertible, BaseEstimator):
             "t_": result.n_steps + (self.t_ if goes_on else 0),
             "history_": history, "loss_curve_": curve, "validation_loss_curve_": history.get("validation_loss"),
             "loss_": curve[-1] if curve else math.nan, "best_loss_": min(curve, default=math.nan),
-            "converged_": result.converged, "_schedule_state": result.schedule_state,
+            "converged_": result.converged, "stop_reason_": result.message, "advice_": advice,
+            "_schedule_state": result.schedule_state,
         }
         # a partial fit goes on where the last one stopped, moments included
         set_fitted(self, self._parameters_of(*network.unpack(network.parameters)), account, network)

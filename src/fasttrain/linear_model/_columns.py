@@ -9,6 +9,7 @@ from fasttrain._core.checks import check_batch_size
 from fasttrain._estimators.data import weights_of
 from fasttrain._kernels import stacked
 from fasttrain._kernels.network import Network
+from fasttrain.linear_model._automatic import measures_steps
 from fasttrain.linear_model._base import LinearModel
 from fasttrain.schedules import ReduceOnPlateau
 from fasttrain.training import DivergenceError, FitResult, Stopping, configure
@@ -54,7 +55,9 @@ class ColumnsData:
             whole = check_batch_size(model.batch_size, n_rows) == n_rows
         except (ValueError, TypeError):
             return False
-        return whole and optimizer.rule != "lbfgs" and not isinstance(schedule, ReduceOnPlateau)
+        if optimizer.rule == "lbfgs" or measures_steps(model, optimizer):
+            return False
+        return whole and not isinstance(schedule, ReduceOnPlateau)
 
     @staticmethod
     def data_of(model):
@@ -138,7 +141,7 @@ class ColumnsTarget:
             job.finish(diverged(at + 1, rates[at], stack.weights[i]))
             return
         _note(model, self.lead)
-        _, optimizer, penalty, _ = job.spec("parameters", LinearModel._check_parameters)
+        _, optimizer, penalty, schedule = job.spec("parameters", LinearModel._check_parameters)
         X = self.data.X
         network = Network(X.shape[1], self.n_outputs, X.dtype, bool(model.fit_intercept))
         configure(network, self.loss, optimizer, penalty)
@@ -155,11 +158,11 @@ class ColumnsTarget:
             settled, False, message,
         )
         try:
-            model._set_fitted(network, result, False)
+            model._set_fitted(network, result, False, model._advice(optimizer, schedule, result))
         except DivergenceError as error:
             job.finish(error)
             return
-        model._warn_unless_settled(result, stacklevel=2)
+        model._warn_unless_settled(stacklevel=2)
 
 
 def _note(model, lead):

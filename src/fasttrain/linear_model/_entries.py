@@ -159,6 +159,7 @@ def _as_fitted(new, model, coef, intercept):
     set_fitted(new, {"coef_": coef, "intercept_": intercept}, {
         "n_iter_": int(np.max(getattr(model, "n_iter_", None) or 0)), "t_": 0, "history_": {"loss": []},
         "loss_curve_": [], "validation_loss_curve_": None, "loss_": np.nan, "best_loss_": np.nan, "converged_": True,
+        "stop_reason_": f"made from a {type(model).__name__}", "advice_": None,
     })
     return new
 

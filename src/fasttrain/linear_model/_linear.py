@@ -16,27 +16,39 @@ from fasttrain.linear_model._base import LinearModel
 
 
 class LinearRegressor(RegressorMixin, LinearModel):
-    """Linear regression by gradient descent, with any regression loss, optimizer and penalty.
+    """Linear regression with any regression loss, optimizer and penalty.
 
     Minimizes ``mean_i w_i loss(y_i, x_i . coef + intercept) + alpha * penalty(coef)``; the intercept is not penalized.
-    With several outputs the losses of a row's outputs are added up.
+    With several outputs the losses of a row's outputs are added up. With the defaults it is what Ridge() finds, on
+    columns and targets of any scale.
 
     Parameters
     ----------
     loss : str or fasttrain.losses.Loss, default='half_squared_error'
         Any loss of :mod:`fasttrain.losses` with ``is_regression``. 'poisson' predicts ``exp(raw)``.
-    penalty : {'l1', 'l2', 'elasticnet'}, fasttrain.penalties.Penalty or None, default=None
-        A spec brings its own ``alpha`` and ``l1_ratio``.
+    penalty : {'auto', 'l1', 'l2', 'elasticnet'}, fasttrain.penalties.Penalty or None, default='auto'
+        A spec brings its own ``alpha`` and ``l1_ratio``. 'auto', where ``optimizer='auto'`` comes to L-BFGS, is the
+        penalty of Ridge() and LogisticRegression(), ``sum_j (coef_j u_j)^2 / 2`` over the sum of the sample weights,
+        whatever ``alpha`` is. The unit u_j is the column's standard deviation, so on standardised columns 1, or of a
+        column that holds 0 and one other number that number, so that the units of X are of no consequence. With
+        ``loss='squared_error'`` it is twice as much, with losses that do not grow as squares it is in the units of y.
+        With any other optimizer 'auto' is None.
     alpha : float, default=1e-4
         Strength of a penalty given by name.
     l1_ratio : float, default=0.15
         Share of the L1 norm in 'elasticnet', from 0 to 1.
     fit_intercept : bool, default=True
-    optimizer : str or fasttrain.optimizers.Optimizer, default='adam'
-        'lbfgs' takes full batches and no L1.
+    optimizer : str or fasttrain.optimizers.Optimizer, default='auto'
+        'auto' is L-BFGS, which takes every loss and penalty, unless something is asked for that goes in steps: a
+        ``learning_rate``, a ``schedule``, a number as ``batch_size``, ``early_stopping``, ``partial_fit``,
+        ``resume_from``, or a callback with ``needs_steps``, such as ModelCheckpoint. Then it is 'adam', which in
+        ``fit`` begins with the intercept at the target's mean and, unless there is a ``learning_rate``, has its rate
+        and ``tol`` in units of the target over those of the widest column. 'lbfgs' takes full batches; it works in
+        units in which each column has the standard deviation 1, and with a squared loss the target too, and converges
+        to the same minimum on any scale.
     learning_rate : float, default=None
-        None takes the optimizer's own; for Adam, AdamW, NAdam and RMSprop given by name 0.01, since their default of
-        0.001 is meant for networks.
+        None takes the optimizer's own; for Adam, NAdam and RMSprop given by name 0.01, since their default of 0.001 is
+        meant for networks.
     schedule : str or fasttrain.schedules.Schedule, default='constant'
         Laid out for ``max_iter`` epochs, also over the calls of ``partial_fit``.
     batch_size : int, 'auto' or 'full', default='auto'
@@ -44,8 +56,10 @@ class LinearRegressor(RegressorMixin, LinearModel):
     max_iter : int, default=200
         Epochs at most (iterations for L-BFGS).
     tol : float or None, default=1e-4
-        Training ends when the watched loss has not improved by more than this for ``n_iter_no_change`` epochs;
-        None goes on to ``max_iter``. L-BFGS has a ``tol`` of its own, for its gradient.
+        L-BFGS ends where no element of the objective's gradient is greater, as scikit-learn's does; the gradient is
+        that of coefficients in the units named above, which on standardised columns are none. For the other optimizers
+        training ends when the watched loss has not improved by more than this for ``n_iter_no_change`` epochs.
+        None goes on to ``max_iter``, or to where the loss no longer moves in its last digits.
     n_iter_no_change : int, default=10
     shuffle : bool, default=True
         A new order of rows each epoch.
@@ -83,6 +97,10 @@ class LinearRegressor(RegressorMixin, LinearModel):
     validation_loss_curve_ : list of float or None
     history_ : dict of lists
     converged_ : bool
+    stop_reason_ : str
+        Why the last call of ``fit`` or ``partial_fit`` ended.
+    advice_ : str or None
+        What to change after a fit that has not converged; its ConvergenceWarning says the same.
     n_features_in_ : int
     feature_names_in_ : array of str
         When X had column names.
@@ -93,15 +111,17 @@ class LinearRegressor(RegressorMixin, LinearModel):
     >>> from fasttrain.linear_model import LinearRegressor
     >>> X = np.arange(20.0).reshape(10, 2) / 10
     >>> y = X @ [1.0, 2.0] + 3.0
-    >>> model = LinearRegressor(optimizer="lbfgs").fit(X, y)
+    >>> model = LinearRegressor(penalty=None).fit(X, y)
     >>> model.predict([[0.0, 0.1]]).round(2)
     array([3.2])
+    >>> model.stop_reason_
+    'no element of the gradient is above tol=0.0001'
     """
 
     _y_numeric = True
 
-    def __init__(self, loss="half_squared_error", *, penalty=None, alpha=1e-4, l1_ratio=0.15, fit_intercept=True,
-                 optimizer="adam", learning_rate=None, schedule="constant", batch_size="auto", max_iter=200, tol=1e-4,
+    def __init__(self, loss="half_squared_error", *, penalty="auto", alpha=1e-4, l1_ratio=0.15, fit_intercept=True,
+                 optimizer="auto", learning_rate=None, schedule="constant", batch_size="auto", max_iter=200, tol=1e-4,
                  n_iter_no_change=10, shuffle=True, random_state=None, early_stopping=False, validation_fraction=0.1,
                  warm_start=False, callbacks=None, n_threads=None, dtype=None, verbose=0):
         keep_parameters(self, locals())
@@ -187,10 +207,11 @@ class LinearRegressor(RegressorMixin, LinearModel):
 
 
 class LinearClassifier(ClassifierMixin, LinearModel):
-    """Linear classification by gradient descent, with any classification loss, optimizer and penalty.
+    """Linear classification with any classification loss, optimizer and penalty.
 
     Two classes share one output; more have one each, coupled by the softmax for 'log_loss' and one against the rest
-    for the margin losses. A two-dimensional 0/1 ``y`` is multilabel: independent columns.
+    for the margin losses. A two-dimensional 0/1 ``y`` is multilabel: independent columns. With the defaults it is what
+    LogisticRegression() finds, on columns of any scale.
 
     Parameters
     ----------
@@ -208,8 +229,8 @@ verbose
     classes_ : array of shape (n_classes,)
     coef_ : array of shape (1, n_features) for two classes, else (n_classes, n_features)
     intercept_ : array of shape (1,) or (n_classes,)
-    n_iter_, t_, loss_, best_loss_, loss_curve_, validation_loss_curve_, history_, converged_, n_features_in_, \
-feature_names_in_
+    n_iter_, t_, loss_, best_loss_, loss_curve_, validation_loss_curve_, history_, converged_, \
+stop_reason_, advice_, n_features_in_, feature_names_in_
         As for :class:`LinearRegressor`.
 
     Examples
@@ -217,15 +238,15 @@ feature_names_in_
     >>> from sklearn.datasets import load_iris
     >>> from fasttrain.linear_model import LinearClassifier
     >>> X, y = load_iris(return_X_y=True)
-    >>> model = LinearClassifier(optimizer="lbfgs", penalty="l2", alpha=1e-3, max_iter=500).fit(X, y)
+    >>> model = LinearClassifier().fit(X, y)
     >>> bool(model.score(X, y) > 0.97)
     True
     """
 
     _y_numeric = False
 
-    def __init__(self, loss="log_loss", *, penalty=None, alpha=1e-4, l1_ratio=0.15, fit_intercept=True,
-                 optimizer="adam", learning_rate=None, schedule="constant", batch_size="auto", max_iter=200, tol=1e-4,
+    def __init__(self, loss="log_loss", *, penalty="auto", alpha=1e-4, l1_ratio=0.15, fit_intercept=True,
+                 optimizer="auto", learning_rate=None, schedule="constant", batch_size="auto", max_iter=200, tol=1e-4,
                  n_iter_no_change=10, shuffle=True, random_state=None, early_stopping=False, validation_fraction=0.1,
                  class_weight=None, warm_start=False, callbacks=None, n_threads=None, dtype=None, verbose=0):
         keep_parameters(self, locals())

@@ -488,8 +488,9 @@ class LBFGS(Optimizer):
     ----------
     max_iter : int, default=None
         Iterations, at least 1; None takes the number that the estimator or function is given.
-    tol : float, default=1e-4
-        Stop when no element of the gradient is greater; at least 0.
+    tol : float, default=None
+        Stop when no element of the gradient is greater; at least 0. None takes the ``tol`` of the estimator, and 1e-4
+        for functions.
     history : int, default=10
         Pairs of steps and gradient changes that are kept; at least 1.
     max_fun : int, default=15000
@@ -498,7 +499,7 @@ class LBFGS(Optimizer):
 
     rule = "lbfgs"
     max_iter: int | None = integer(None, low=1, optional=True)
-    tol: float = real(1e-4, low=0)
+    tol: float | None = real(None, low=0, optional=True)
     history: int = integer(10, low=1)
     max_fun: int = integer(15000, low=1)
 

@@ -15,11 +15,12 @@ Examples
 >>> y = X @ [1.0, 2.0] + 3.0
 >>> with tempfile.TemporaryDirectory() as folder:
 ...     path = os.path.join(folder, "checkpoint")
-...     half = LinearRegressor(max_iter=5, tol=None, random_state=0, callbacks=ModelCheckpoint(path)).fit(X, y)
-...     whole = LinearRegressor(max_iter=10, tol=None, random_state=0).fit(X, y, resume_from=path)
+...     half = LinearRegressor(optimizer="adam", max_iter=5, tol=None, random_state=0)
+...     half = half.set_params(callbacks=ModelCheckpoint(path)).fit(X, y)
+...     whole = LinearRegressor(optimizer="adam", max_iter=10, tol=None, random_state=0).fit(X, y, resume_from=path)
 ...     load_checkpoint(path).epoch
 5
->>> straight = LinearRegressor(max_iter=10, tol=None, random_state=0).fit(X, y)
+>>> straight = LinearRegressor(optimizer="adam", max_iter=10, tol=None, random_state=0).fit(X, y)
 >>> bool((whole.coef_ == straight.coef_).all()), whole.loss_curve_ == straight.loss_curve_
 (True, True)
 """

@@ -22,6 +22,38 @@ def objective_and_gradient(network, parameters, threads):
     return network.finish_gradient(gradient), gradient
 
 
+class Objective:
+    """What L-BFGS minimizes: here a network's mean loss plus penalty over its bound rows, by its own parameters.
+
+    Attributes
+    ----------
+    bounds : list of (float or None, None) or None
+        Lowest value of each unknown, None where there is no bound.
+    """
+
+    bounds = None
+
+    def __init__(self, network):
+        self.network = network
+
+    def start(self):
+        """The unknowns at the network's parameters, float64."""
+        return self.network.parameters.astype(np.float64)
+
+    def put(self, x):
+        """Make the unknowns the network's parameters, with which it predicts."""
+        self.network.parameters[:] = x
+
+    def value_and_gradient(self, x, threads):
+        """What is minimized, and its float64 gradient."""
+        value, gradient = objective_and_gradient(self.network, x, threads)
+        return value, gradient.astype(np.float64, copy=False)
+
+    def loss(self, x, value):
+        """What is told of unknowns that were :meth:`put`, where ``value`` is what is minimized."""
+        return float(value)
+
+
 @functools.cache
 def _blas_controller():
     """SciPy's L-BFGS works on vectors too short for threaded BLAS, whose barriers cost far more than they save."""
@@ -30,29 +62,57 @@ def _blas_controller():
     return ThreadpoolController()
 
 
-def train_lbfgs(network, optimizer, *, n_iter, callbacks=None, n_threads=None, validation_loss=None, metrics=None,
-                catch_interrupt=False, ftol=None, loss_constant=0.0):
-    """Minimize the engine's objective over all bound rows with SciPy's L-BFGS-B.
+def _projected_gradient(found, bounds):
+    """The largest element of a gradient at rest, what pushes against a bound left out; NaN where there is none."""
+    gradient = found.get("jac")
+    if gradient is None:
+        return math.nan
+    if bounds is not None:
+        low = np.array([-np.inf if low is None else low for low, _ in bounds])
+        gradient = found.x - np.maximum(found.x - gradient, low)
+    return float(np.abs(gradient).max(initial=0.0))
 
-    The arguments and the result are those of :func:`train`; ``n_iter`` is the most iterations when the optimizer's
-    own ``max_iter`` is None. One history entry an iteration, the objective after it; when the start is the optimum,
-    one entry with its objective. ``ftol`` is SciPy's (None: as small as the dtype lets it be); ``loss_constant`` is
-    added to the objective.
+
+def _reason(found, result, n_iter, max_fun, tol):
+    """Why SciPy's minimizer ended."""
+    if found.success:
+        if result.gradient <= tol:
+            return f"no element of the gradient is above tol={tol:g}"
+        return "the loss no longer moves in its last digits"
+    if result.n_iter >= n_iter:
+        limit = f"{n_iter} iterations"
+    elif result.n_steps >= max_fun:
+        limit = f"max_fun={max_fun} evaluations"
+    else:
+        return f"the line search found no lower loss where an element of the gradient is {result.gradient:.2g}"
+    return f"stopped after {limit} where an element of the gradient is {result.gradient:.2g}, above tol={tol:g}"
+
+
+def train_lbfgs(network, optimizer, *, n_iter, callbacks=None, n_threads=None, validation_loss=None, metrics=None,
+                catch_interrupt=False, tol=1e-4, ftol=None, loss_constant=0.0, objective=None):
+    """Minimize an objective over all bound rows with SciPy's L-BFGS-B.
+
+    The arguments and the result are those of :func:`train`; ``n_iter`` is the most iterations and ``tol`` the largest
+    element of a gradient at rest where the optimizer's own ``max_iter`` and ``tol`` are None. One history entry an
+    iteration, the objective after it; when the start is the optimum, one entry with its objective. ``ftol`` is SciPy's
+    (None: as small as the dtype lets it be); ``loss_constant`` is added to the objective. ``objective`` is an
+    :class:`Objective`, the network's own when None.
     """
     from scipy.optimize import minimize
 
     result = FitResult()
     if validation_loss is not None:
         result.history["validation_loss"] = []
-    start = network.parameters.astype(np.float64)
+    objective = Objective(network) if objective is None else objective
+    start = objective.start()
     latest = start.copy()
     asked = False
     n_iter = optimizer.max_iter or n_iter
     run = Training(network, Plan(n_epochs=n_iter, schedule=None, callbacks=callbacks), n_threads)
 
     def record(x, value):
-        logs = {"loss": float(value), "learning_rate": math.nan}
-        network.parameters[:] = x
+        objective.put(x)
+        logs = {"loss": objective.loss(x, value), "learning_rate": math.nan}
         if validation_loss is not None:
             logs["validation_loss"] = validation_loss()
         if metrics is not None:
@@ -75,9 +135,9 @@ def train_lbfgs(network, optimizer, *, n_iter, callbacks=None, n_threads=None, v
         with thread_budget(n_threads) as threads:
 
             def function(x):
-                value, gradient = objective_and_gradient(network, x, threads)
+                value, gradient = objective.value_and_gradient(x, threads)
                 result.n_steps += 1
-                return value + loss_constant, gradient.astype(np.float64, copy=False)
+                return value + loss_constant, gradient
 
             value = function(start)[0]
             if not math.isfinite(value):
@@ -88,15 +148,18 @@ def train_lbfgs(network, optimizer, *, n_iter, callbacks=None, n_threads=None, v
             if ftol is None:
                 # an objective that no longer moves in its last digits cannot be told from its minimum
                 ftol = 64 * np.finfo(np.float64).eps if network.dtype == np.float64 else np.finfo(np.float32).eps
+            tol = tol if optimizer.tol is None else optimizer.tol
             options = {
-                "maxiter": n_iter, "maxfun": optimizer.max_fun, "maxcor": optimizer.history,
-                "gtol": optimizer.tol, "ftol": ftol,
+                "maxiter": n_iter, "maxfun": optimizer.max_fun, "maxcor": optimizer.history, "gtol": tol, "ftol": ftol,
             }
             with _blas_controller().limit(limits=1, user_api="blas"):
-                found = minimize(function, start, jac=True, method="L-BFGS-B", callback=iterate, options=options)
+                found = minimize(
+                    function, start, jac=True, method="L-BFGS-B", bounds=objective.bounds, callback=iterate,
+                    options=options)
         if not result.history["loss"]:
             record(found.x, found.fun)
-        network.parameters[:] = found.x
+        objective.put(found.x)
+        result.gradient = _projected_gradient(found, objective.bounds)
         if not math.isfinite(found.fun) or not network.all_finite():
             raise DivergenceError(
                 f"training diverged in iteration {result.n_iter + 1} of L-BFGS: the loss is no longer finite (largest "
@@ -106,7 +169,7 @@ def train_lbfgs(network, optimizer, *, n_iter, callbacks=None, n_threads=None, v
     except KeyboardInterrupt:
         if not catch_interrupt:
             raise
-        network.parameters[:] = latest
+        objective.put(latest)
         result.interrupted, result.message = True, f"interrupted in iteration {result.n_iter + 1}"
         return result
     finally:
@@ -114,5 +177,5 @@ def train_lbfgs(network, optimizer, *, n_iter, callbacks=None, n_threads=None, v
     if asked:
         result.converged, result.message = True, f"a callback ended the training after iteration {result.n_iter}"
     else:
-        result.converged, result.message = bool(found.success), str(found.message)
+        result.converged, result.message = bool(found.success), _reason(found, result, n_iter, optimizer.max_fun, tol)
     return result

@@ -27,6 +27,8 @@ class FitResult:
         Whether Ctrl-C did.
     message : str
         Why it ended.
+    gradient : float or None
+        For L-BFGS the largest element of the gradient at the end.
     schedule_state : dict or None
         What a schedule with a state remembers, for a training that goes on from this one.
     """
@@ -37,6 +39,7 @@ class FitResult:
     converged: bool = False
     interrupted: bool = False
     message: str = ""
+    gradient: float | None = None
     schedule_state: dict | None = None
 
 

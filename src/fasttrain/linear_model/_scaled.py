@@ -1,0 +1,228 @@
+"""L-BFGS for linear models, in units in which each column has the standard deviation 1, and the target too.
+
+With m and s of a column, and o and d of an output's target, the unknowns are u and c of
+
+    coef = d u / s,    intercept = o + d c - coef . m
+
+and what is minimized is the documented objective over a constant. So the minimum is the same, but the way there, and
+what a gradient of ``tol`` means, do not depend on the units that X and y came in. X is read as it stands.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fasttrain._core.checks import raise_for_status
+from fasttrain._estimators.rows import RowsOf
+from fasttrain._kernels import columns
+from fasttrain._kernels.threads import get_num_threads
+from fasttrain.training.engine import mean_loss
+from fasttrain.training.lbfgs import Objective, objective_and_gradient
+
+# Of a column's standard deviation to its largest number: below, it is rounding.
+_CONSTANT = 8 * np.finfo(np.float64).eps
+
+
+def _moments(X, weights):
+    """(mean, variance) of each column, float64."""
+    weight, mean, squares = np.empty((3, X.shape[1]))
+    given = None if weights is None else np.ascontiguousarray(weights, dtype=np.float64)
+    raise_for_status(columns.moments(X, given, weight, mean, squares, get_num_threads()))
+    with np.errstate(over="ignore", invalid="ignore"):
+        return mean, squares / weight
+
+
+def columns_of(X, weights, fit_intercept):
+    """(centre, spread, unit) of each column, each float64 of shape (n_features,).
+
+    The spread is the standard deviation, 0 of a constant column, or without an intercept, where nothing is centred,
+    the root mean square. The unit is what the automatic penalty counts a coefficient in: the standard deviation, but
+    of a column that holds 0 and one other number that number, since the standard deviation of a rare category says
+    nothing of how far it may shift a prediction.
+    """
+    mean, variance = _moments(X, weights)
+    low, high = np.empty((2, X.shape[1]), dtype=X.dtype)
+    seen = X if weights is None or weights.all() else X[weights > 0]
+    raise_for_status(columns.extremes(seen, low, high, get_num_threads()))
+    with np.errstate(over="ignore", invalid="ignore"):
+        low, high = low.astype(np.float64), high.astype(np.float64)
+        constant = variance <= (_CONSTANT * np.maximum(abs(low), abs(high))) ** 2
+        variance[constant] = 0.0
+        # no column has a larger variance between its extremes than one that holds nothing else
+        two_values = variance >= (1 - 1e-6) * (high - mean) * (mean - low)
+        unit = np.where(two_values & (low * high == 0), high - low, np.sqrt(variance))
+        spread = np.sqrt(variance if fit_intercept else variance + mean**2)
+    # columns whose squares overflow are left to the loss, which says so
+    unit = np.where(np.isfinite(unit) & (unit > 0), unit, 1.0)
+    spread = np.where(np.isfinite(spread), spread, 1.0)
+    return (mean if fit_intercept else np.zeros_like(mean)), spread, unit
+
+
+@dataclass
+class TargetUnits:
+    """In what the target of each output is counted, arrays of shape (n_outputs,).
+
+    Attributes
+    ----------
+    offset, spread
+        Of the raw predictions: o and d.
+    scale
+        Size of the losses; the objective is divided by it.
+    bound : array of shape (n_samples, n_outputs) or None
+        The target in units of its own, for a loss that can be had of it; outputs then are on a par.
+    """
+
+    offset: np.ndarray
+    spread: np.ndarray
+    scale: np.ndarray
+    bound: np.ndarray | None = None
+
+    @classmethod
+    def of(cls, loss, target, weights, n_outputs, fit_intercept):
+        zeros, ones = np.zeros(n_outputs), np.ones(n_outputs)
+        if not loss.is_regression:
+            return cls(zeros, ones, ones)
+        y = target.astype(np.float64)
+        with np.errstate(over="ignore", invalid="ignore"):
+            mean = np.average(y, axis=0, weights=weights)
+            if loss.inverse_link == "exponential":
+                size = mean.mean() if np.isfinite(mean).all() and mean.any() else 1.0
+                offset = np.log(np.maximum(mean, 1e-8 * size)) if fit_intercept else zeros
+                return cls(offset, ones, np.full(n_outputs, size))
+            centre = mean if fit_intercept else zeros
+            spread = np.sqrt(np.average((y - centre) ** 2, axis=0, weights=weights))
+        usable = np.isfinite(spread) & (spread > 0)
+        centre, spread = np.where(np.isfinite(centre), centre, 0.0), np.where(usable, spread, 1.0)
+        if loss.name in ("half_squared_error", "squared_error"):
+            bound = np.ascontiguousarray((y - centre) / spread, dtype=target.dtype)
+            return cls(centre, spread, (1.0 if loss.name.startswith("half") else 2.0) * spread**2, bound)
+        # one unit for all outputs, since these losses have thresholds in it, or would not add up to the same minimum
+        spread = np.full(n_outputs, np.sqrt(np.mean(spread**2)))
+        sizes = {"huber": spread * np.minimum(spread, loss.parameter), "squared_epsilon_insensitive": 2 * spread**2}
+        return cls(centre, spread, sizes.get(loss.name, spread))
+
+
+class ScaledObjective(Objective):
+    """Mean loss plus penalty of a linear model, by unknowns without units.
+
+    Parameters
+    ----------
+    network : Network
+        Told its loss, but no penalty; bound to X, to the weights and to :attr:`target`.
+    loss : fasttrain.losses.Loss
+    penalty : fasttrain.penalties.Penalty or None
+        None is the automatic one: that of Ridge() and LogisticRegression(), half the sum of squared coefficients over
+        the sum of weights, the coefficients counted in units of their columns (:func:`columns_of`).
+    X, target, weights : arrays
+        As :func:`fasttrain._estimators.rows.bind` takes them; weights may be None.
+    n_threads : int
+
+    Attributes
+    ----------
+    target : array of shape (n_samples, n_outputs)
+        What the network is to be bound to.
+    """
+
+    def __init__(self, network, loss, penalty, X, target, weights, n_threads):
+        super().__init__(network)
+        coef, intercept = network.unpack(network.parameters)
+        self._shape, self._fit_intercept = coef.shape, bool(network.fit_intercept)
+        self._data, self._loss, self._n_threads = (X, target, weights), loss, n_threads
+        self._units = TargetUnits.of(loss, target, weights, len(coef), self._fit_intercept)
+        self.target = target if self._units.bound is None else self._units.bound
+        self._centre, spread, unit = columns_of(X, weights, self._fit_intercept)
+        d, scale = self._units.spread[:, None], self._units.scale[:, None]
+        if penalty is None:
+            total = float(len(X)) if weights is None else float(weights.sum(dtype=np.float64))
+            self._l1, self._l2 = 0.0, unit**2 * scale / (d**2 * total)
+        else:
+            self._l1, self._l2 = penalty.l1, np.full(self._shape, float(penalty.l2))
+        # what makes the second derivative of a squared loss 1, its penalty included
+        width = np.sqrt(spread**2 + self._l2 * d**2 / scale)
+        # a constant column is the intercept's; without one, the column is all zeros
+        self._factor = np.divide(d, width, out=np.zeros_like(width), where=spread > 0)
+        self._initial = coef.astype(np.float64), intercept.astype(np.float64)
+        if self._l1:
+            n_coef = 2 * coef.size
+            n_free = len(coef) if self._fit_intercept else 0
+            self.bounds = [(0.0, None)] * n_coef + [(None, None)] * n_free
+
+    def start(self):
+        coef, intercept = self._initial
+        u = np.divide(coef, self._factor, out=np.zeros_like(self._factor), where=self._factor > 0)
+        parts = [np.maximum(u, 0), np.maximum(-u, 0)] if self._l1 else [u]
+        if self._fit_intercept:
+            # from zero coefficients the best constant is nearer than 0
+            at_mean = not coef.any() and not intercept.any()
+            shift = intercept + coef @ self._centre - self._units.offset
+            parts.append(np.zeros_like(intercept) if at_mean else shift / self._units.spread)
+        return np.concatenate([part.ravel() for part in parts])
+
+    def _parts(self, x):
+        """(u, c) of unknowns."""
+        size = self._factor.size
+        u = (x[:size] - x[size:2 * size] if self._l1 else x[:size]).reshape(self._shape)
+        return u, x[-len(u):] if self._fit_intercept else np.zeros(len(u))
+
+    def put(self, x):
+        u, c = self._parts(x)
+        coef = u * self._factor
+        intercept = np.zeros(len(u))
+        if self._fit_intercept:
+            intercept = self._units.offset + self._units.spread * c - coef @ self._centre
+        self.network.parameters[:] = self.network.pack(coef, intercept)
+
+    def value_and_gradient(self, x, threads):
+        units, network = self._units, self.network
+        u, c = self._parts(x)
+        coef = u * self._factor
+        # the network's outputs are in units of the target it is bound to
+        if units.bound is None:
+            offset, spread, divisor = units.offset, units.spread, units.scale
+        else:
+            offset, spread, divisor = 0.0, 1.0, units.scale / units.spread**2
+            coef = coef / units.spread[:, None]
+        intercept = offset + spread * c - coef @ self._centre if self._fit_intercept else c
+        value, packed = objective_and_gradient(network, network.pack(coef, intercept), threads)
+        by_coef, by_intercept = (part.astype(np.float64) for part in network.unpack(packed))
+        value /= divisor[0]
+        factor = self._factor if units.bound is None else self._factor / units.spread[:, None]
+        by_u = (by_coef - np.outer(by_intercept, self._centre)) * factor / divisor[:, None]
+        by_c = by_intercept * spread / divisor
+        weighed, scale = u * self._factor, units.scale[:, None]
+        value += float((self._l2 * weighed**2 / scale).sum()) / 2
+        by_u += self._l2 * weighed * self._factor / scale
+        parts = [by_u]
+        if self._l1:
+            slope = self._l1 * self._factor / scale
+            value += float(x[:2 * slope.size] @ np.concatenate([slope.ravel()] * 2))
+            parts = [slope + by_u, slope - by_u]
+        if self._fit_intercept:
+            parts.append(by_c)
+        return float(value), np.concatenate([part.ravel() for part in parts])
+
+    def loss(self, x, value):
+        scale = self._units.scale
+        if self._units.bound is None or len(scale) == 1:
+            return float(value * scale[0])
+        coef = self._parts(x)[0] * self._factor
+        penalty = self._l1 * abs(coef).sum() + (self._l2 * coef**2).sum() / 2
+        X, target, weights = self._data
+        return float(mean_loss(self.network, self._loss, X, target, weights, self._n_threads) + penalty)
+
+
+def measured_steps(network, loss, X, target, weights, fresh):
+    """(learning rate as a multiple, size of the losses) for steps on this data, from an intercept at the target's mean.
+
+    A step of Adam is as long as its rate in every coefficient, so the rate is in the units of the target over those of
+    the columns; over 1 for narrow ones, since the intercept takes as long steps. X may be some rows of a matrix.
+    """
+    units = TargetUnits.of(loss, target, weights, target.shape[1], bool(network.fit_intercept))
+    if fresh and network.fit_intercept and loss.is_regression:
+        coef, intercept = network.unpack(network.parameters)
+        network.parameters[:] = network.pack(coef, units.offset[:len(intercept)])
+    if isinstance(X, RowsOf):
+        X, weights = X.matrix, X.spread(np.ones(len(X)) if weights is None else weights)
+    mean, variance = _moments(X, weights)
+    widest = float(np.sqrt(np.max(variance if network.fit_intercept else variance + mean**2)))
+    return float(units.spread.max()) / (max(widest, 1.0) if np.isfinite(widest) else 1.0), float(units.scale.sum())
