@@ -76,11 +76,11 @@ def add_settings(parser):
     group.add_argument("--batch-norm", nargs="?", const="before", type=one_of("before", "after"), metavar="WHERE",
                        help="mlp: batch normalization before (or after) the activations")
     group.add_argument("--loss", metavar="NAME", help=f"of {names(losses)}")
-    group.add_argument("--optimizer", metavar="NAME", help=f"auto (L-BFGS unless steps are asked for), or one of {names(optimizers)}")
+    group.add_argument("--optimizer", metavar="NAME", help=f"auto (L-BFGS unless steps are asked for) or {names(optimizers)}")
     group.add_argument("--learning-rate", type=number, metavar="X", help="of the optimizer")
     group.add_argument("--schedule", metavar="NAME",
                        help=f"one of {names(schedules)}; for sgd constant, optimal, invscaling or adaptive")
-    group.add_argument("--penalty", metavar="NAME", help=f"auto (as Ridge and LogisticRegression), or one of {names(penalties)}")
+    group.add_argument("--penalty", metavar="NAME", help=f"auto (as Ridge and LogisticRegression) or {names(penalties)}")
     group.add_argument("--alpha", type=number, metavar="X", help="strength of the penalty")
     group.add_argument("--l1-ratio", type=number, metavar="X", help="share of L1 in elasticnet")
     group.add_argument("--batch-size", type=batch_size, metavar="N", help="rows of a step, 'auto' or 'full'")
