@@ -83,8 +83,18 @@ COMPANY = ["sklearn", "polars", "onnxruntime", "torch", "lightgbm", "xgboost", "
 
 
 @pytest.mark.parametrize("first", ["fasttrain", "other"])
+def test_scikit_learns_trees(first):
+    check("sklearn", first)
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("first", ["fasttrain", "other"])
 @pytest.mark.parametrize("other", COMPANY)
 def test_both_work(other, first):
+    check(other, first)
+
+
+def check(other, first):
     if importlib.util.find_spec(other) is None:
         pytest.skip(f"{other} is not installed")
     names = ["fasttrain", other] if first == "fasttrain" else [other, "fasttrain"]
