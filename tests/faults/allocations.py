@@ -21,6 +21,7 @@ import tempfile
 import time
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 
@@ -59,6 +60,18 @@ def build(folder):
         [os.environ.get("CC", "gcc"), *flags, str(HERE / "malloc_shim.c"), "-o", str(shim), "-ldl"], check=True
     )
     return shim
+
+
+def preloaded():
+    return "malloc_shim" in os.environ.get("LD_PRELOAD", "")
+
+
+def run_preloaded(file, arguments):
+    """The exit code of a Python file that is run with the shim before everything else."""
+    with tempfile.TemporaryDirectory() as folder:
+        environment = os.environ | memory.ENVIRONMENT | {"LD_PRELOAD": str(build(folder))}
+        command = [sys.executable, str(file), *(sys.argv[1:] if arguments is None else arguments)]
+        return subprocess.run(command, env=environment).returncode
 
 
 class Shim:
@@ -170,7 +183,8 @@ def child(shim, function, expected, digest, number, least, objects, pipe):
         shim.library.shim_off()
         code, note = OTHER_ERROR, f"{type(error).__name__}: {error}"
     if code == NO_MEMORY and objects and memory.HAS_MALLINFO:
-        lost = memory.growth(lambda: failing_again(shim, function, number, least, objects), 5, 2, 3, memory.malloced)
+        again = partial(failing_again, shim, function, number, least, objects)
+        lost = memory.growths(again, 5, 2, 3, {"malloc": memory.malloced})["malloc"]
         if lost > 0:
             code, note = LEAKS, f"{lost:.0f} bytes a time"
     try:
@@ -180,6 +194,13 @@ def child(shim, function, expected, digest, number, least, objects, pipe):
         code, note = UNUSABLE, f"{type(error).__name__}: {error}"
     os.write(pipe, note.encode(errors="replace")[:2000])
     os._exit(code)
+
+
+def quiet():
+    """What a library says on its way out is told by the outcome."""
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, 1)
+    os.dup2(nothing, 2)
 
 
 def outcome_of(status):
@@ -193,10 +214,7 @@ def fail_one(shim, name, function, expected, digest, number, least, objects):
     reading, writing = os.pipe()
     pid = os.fork()
     if pid == 0:
-        # what a library says on its way out is told by the outcome
-        nothing = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nothing, 1)
-        os.dup2(nothing, 2)
+        quiet()
         child(shim, function, expected, digest, number, least, objects, writing)
     os.close(writing)
     outcome = outcome_of(os.waitpid(pid, 0)[1])
@@ -253,8 +271,8 @@ def version_of(owner):
     return owner
 
 
-def summary(found):
-    yield f"{sum(found.outcomes.values())} failures of an allocation: " + ", ".join(
+def summary(found, what="failures of an allocation"):
+    yield f"{sum(found.outcomes.values())} {what}: " + ", ".join(
         f"{n} {outcome}" for outcome, n in found.outcomes.most_common())
     grouped = defaultdict(list)
     for case in found.bad:
@@ -263,7 +281,8 @@ def summary(found):
         yield f"{len(cases)} x {outcome}, {version_of(owner)} {note}"
         first = cases[0]
         yield f"    first in {first.call!r}, allocation {first.number} of {first.size} bytes"
-        yield "    failed: " + " < ".join(first.failed[:9])
+        if first.failed:
+            yield "    failed: " + " < ".join(first.failed[:9])
         if first.died:
             yield "    died:   " + " < ".join(first.died[:9])
 
@@ -279,16 +298,15 @@ def main(arguments=None):
     parser.add_argument("--most", type=int, default=0, help="failures a call; 0 for all")
     parser.add_argument("--ours", action="store_true", help="only what the kernels allocate themselves")
     given = parser.parse_args(arguments)
-    if "malloc_shim" not in os.environ.get("LD_PRELOAD", ""):
-        with tempfile.TemporaryDirectory() as folder:
-            environment = os.environ | memory.ENVIRONMENT | {"LD_PRELOAD": str(build(folder))}
-            command = [sys.executable, __file__, *(arguments or sys.argv[1:])]
-            return subprocess.run(command, env=environment).returncode
+    if not preloaded():
+        return run_preloaded(__file__, arguments)
     objects = OURS.encode() if given.ours else b""
     found = go_through(given.calls, given.least, objects, given.most, lambda line: print(line, flush=True))
     for line in summary(found):
         print(line)
-    return 1 if any(is_ours(case) for case in found.bad) else 0
+    n_ours = sum(map(is_ours, found.bad))
+    print(f"{len(found.bad)} neither survived nor MemoryError, {n_ours} of them of the kernels")
+    return 1 if n_ours else 0
 
 
 if __name__ == "__main__":

@@ -104,17 +104,33 @@ long shim_count(void) {
     return counted;
 }
 
+static int make_record(void) {
+    if (record)
+        return 0;
+    record = mmap(NULL, sizeof *record, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    sites = mmap(NULL, TRACED * sizeof *sites, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (record == MAP_FAILED || sites == MAP_FAILED)
+        return -1;
+    take(&record->failed); /* the first backtrace loads libgcc */
+    return 0;
+}
+
+/* Note where the process dies, and make nothing fail: least is more than any allocation. */
+int shim_watch(void) {
+    if (make_record())
+        return -1;
+    memset(record, 0, sizeof *record);
+    watch_signals();
+    least = SIZE_MAX;
+    armed = 1;
+    return 0;
+}
+
 /* From now on count, and fail number n (none for 0). objects: part of a path, or "" for every caller.
    trace: note at shim_sites a hash of the callers of each. */
 int shim_arm(long n, size_t least_bytes, const char *objects, int trace) {
-    if (!record) {
-        record = mmap(NULL, sizeof *record, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-        sites = mmap(NULL, TRACED * sizeof *sites, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE,
-                     -1, 0);
-        if (record == MAP_FAILED || sites == MAP_FAILED)
-            return -1;
-        take(&record->failed); /* the first backtrace loads libgcc */
-    }
+    if (make_record())
+        return -1;
     memset(record, 0, sizeof *record);
     counted = 0;
     failing = n;

@@ -5,6 +5,8 @@ import ctypes.util
 import gc
 import os
 import sys
+from array import array
+from itertools import pairwise
 
 # One arena and no cache of each thread, which malloc would count as in use: to be set before a process starts.
 ENVIRONMENT = {"MALLOC_ARENA_MAX": "1", "GLIBC_TUNABLES": "glibc.malloc.tcache_count=0"}
@@ -32,7 +34,8 @@ def malloced():
 
 
 def objects():
-    """Blocks of CPython's own allocator in use."""
+    """Blocks of CPython's own allocator in use, but for the names in its cache of attributes, which has room for 4096."""
+    getattr(sys, "_clear_type_cache", int)()
     return sys.getallocatedblocks()
 
 
@@ -45,18 +48,19 @@ def resident():
         return None
 
 
-def growth(function, rounds, repeats, warm_up, measure):
-    """The smallest growth of what ``measure`` says from one round of ``repeats`` calls to the next, per call.
+def growths(function, rounds, repeats, warm_up, measures):
+    """{name: smallest growth from one round of ``repeats`` calls to the next, per call} of each of ``measures``.
 
     What is kept once, a cache say, is kept in the first rounds; a leak grows in every one.
     """
+    # numbers of the machine's own, with room for all: what is noted must not be seen itself
+    seen = {name: array("q", [0] * (rounds + 1)) for name in measures}
     for _ in range(warm_up):
         function()
-    gc.collect()
-    seen = [measure()]
-    for _ in range(rounds):
-        for _ in range(repeats):
+    for number in range(rounds + 1):
+        for _ in range(repeats if number else 0):
             function()
         gc.collect()
-        seen.append(measure())
-    return min(after - before for before, after in zip(seen, seen[1:])) / repeats
+        for name, measure in measures.items():
+            seen[name][number] = measure()
+    return {name: min(b - a for a, b in pairwise(values)) / repeats for name, values in seen.items()}
