@@ -21,7 +21,8 @@ OUTSIDE := $(WHEEL_VENV)/elsewhere
 
 # The install compiles; nothing may compile beside it.
 .NOTPARALLEL:
-.PHONY: demo test peers-test check test-exhaustive bench lint docs wheel wheel-test wheel-check signatures sanitize fuzz clean
+.PHONY: demo test peers-test check test-exhaustive bench lint docs wheel wheel-test wheel-check signatures sanitize fuzz mallocs leaks \
+        tsan ladder clean
 
 demo: $(VENV)/.demo $(VENV)/.built
 	$(BIN)/fasttrain demo --out $(OUT)
@@ -84,6 +85,24 @@ FUZZ_SEED ?= 0
 fuzz: $(VENV)/.dev $(VENV)/.built
 	$(BIN)/python tests/faults/fuzz.py models 200000 --seed $(FUZZ_SEED)
 	$(BIN)/python tests/faults/fuzz.py checkpoints 50000 --seed $(FUZZ_SEED)
+
+# Each allocation of a grid of public calls fails once, and fits run out of address space. Linux with glibc and gcc.
+mallocs: $(VENV)/.dev $(VENV)/.built
+	$(BIN)/python tests/faults/allocations.py --ours
+	$(BIN)/python tests/faults/allocations.py --most 60
+	$(BIN)/python tests/faults/address_space.py
+
+# Every public call over and over, and calls that fail: nothing may grow.
+leaks: $(VENV)/.dev $(VENV)/.built
+	$(BIN)/python tests/faults/leaks.py
+
+# The kernels' tests and fits on several threads under clang's thread sanitizer; says why where it cannot.
+tsan: $(VENV)/.dev
+	tests/faults/tsan.sh $(BIN)/python $(PYTEST_ARGS)
+
+# The kernels' tests on emulated processors, aarch64 among them; says which could not run, and why.
+ladder: $(VENV)/.dev $(VENV)/.built
+	$(BIN)/python tests/faults/ladder.py
 
 clean:
 	rm -rf $(VENV) $(WHEEL_VENV) $(PEERS_VENV) build $(DIST) site src/*.egg-info .pytest_cache .ruff_cache .hypothesis .benchmarks $(OUT)
