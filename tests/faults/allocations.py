@@ -1,11 +1,12 @@
 """Public calls with one allocation failing: each survives it or raises MemoryError, and can be made again after.
 
-    python tests/faults/allocations.py                      every site of every call, however it is reached
-    python tests/faults/allocations.py --ours               those made by the kernels themselves
+    python tests/faults/allocations.py                      every site of every call, whoever allocates
+    python tests/faults/allocations.py --ours               those of the kernels, and what a failure leaves behind
     python tests/faults/allocations.py --calls "grid of SGD" --least 4096
 
-A site is an allocation's innermost callers. Of each, the first and the last allocation of a call fail, in a forked child
-each. What a child died of is named by the innermost object on its stack that is not the C library.
+A site is an allocation's innermost callers. Of each, the first and the last allocation of a call fail, in a forked
+child each. What a child died of is laid to the innermost object on its stack that is neither the C library nor CPython
+on behalf of an extension.
 """
 
 import argparse
@@ -49,7 +50,9 @@ class Record(ctypes.Structure):
 
 
 class Symbol(ctypes.Structure):
-    _fields_ = [("path", ctypes.c_char_p), ("base", ctypes.c_void_p), ("name", ctypes.c_char_p), ("at", ctypes.c_void_p)]
+    _fields_ = [
+        ("path", ctypes.c_char_p), ("base", ctypes.c_void_p), ("name", ctypes.c_char_p), ("at", ctypes.c_void_p),
+    ]
 
 
 def build(folder):
@@ -277,7 +280,7 @@ def summary(found, what="failures of an allocation"):
     grouped = defaultdict(list)
     for case in found.bad:
         grouped[case.outcome, case.owner, tuple((case.died or case.failed)[:6]), case.note[:80]].append(case)
-    for (outcome, owner, frames, note), cases in sorted(grouped.items(), key=lambda item: -len(item[1])):
+    for (outcome, owner, _, note), cases in sorted(grouped.items(), key=lambda item: -len(item[1])):
         yield f"{len(cases)} x {outcome}, {version_of(owner)} {note}"
         first = cases[0]
         yield f"    first in {first.call!r}, allocation {first.number} of {first.size} bytes"

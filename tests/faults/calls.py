@@ -66,7 +66,7 @@ def fitted(make, *data):
 
 
 def estimators():
-    """(name, maker, data of fit) of every public estimator in the forms that take different ways through the kernels."""
+    """(name, maker, data of fit) of every public estimator, in forms that take different ways through the kernels."""
     def sgd(kind, **options):
         return lambda: kind(**{"max_iter": 2, "tol": None, "random_state": 0} | options)
 
@@ -138,7 +138,8 @@ for _name, _make, _data in estimators():
 @call("partial_fit")
 def partial_fit():
     models = (
-        SGDClassifier(random_state=0, average=True), LinearClassifier(random_state=0), MLPClassifier((8,), random_state=0),
+        SGDClassifier(random_state=0, average=True), LinearClassifier(random_state=0),
+        MLPClassifier((8,), random_state=0),
     )
     return [model.partial_fit(X, CODES, classes=[0, 1, 2]).partial_fit(X, CODES).predict(X) for model in models]
 

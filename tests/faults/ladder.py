@@ -27,11 +27,12 @@ BUILD = ROOT / "build" / "ladder"
 CPUS = {"Nehalem": "baseline", "IvyBridge": "baseline", "Haswell": "avx2", "max": "avx2"}
 AARCH64 = "aarch64"
 TESTS = [f"tests/_kernels/test_{name}.py" for name in (
-    "primitives", "activation_kernels", "penalty_kernels", "update_kernels", "quantiles", "rows", "stacked", "sgd")]
-DEBIAN = (
-    "python3.11-minimal libpython3.11-minimal libpython3.11-stdlib python3.11 libc6 libgcc-s1 libstdc++6 libgomp1 zlib1g "
-    "libexpat1 libssl3 libffi8 libbz2-1.0 liblzma5 libsqlite3-0 libuuid1 libcrypt1"
-).split()
+    "primitives", "activation_kernels", "penalty_kernels", "update_kernels", "quantiles", "rows", "stacked")]
+DEBIAN = [
+    "python3.11-minimal", "libpython3.11-minimal", "libpython3.11-stdlib", "python3.11", "libc6", "libgcc-s1",
+    "libstdc++6", "libgomp1", "zlib1g", "libexpat1", "libssl3", "libffi8", "libbz2-1.0", "liblzma5", "libsqlite3-0",
+    "libuuid1", "libcrypt1",
+]
 SECONDS = 1500
 SHOW = "import fasttrain; print(fasttrain.show_config('dicts')['instruction_set'])"
 
@@ -68,7 +69,8 @@ def x86_64(cpu):
     if not re.search(rf"^x86 {cpu}\b", supported, re.MULTILINE):
         raise LeftOut(f"this qemu-x86_64 has no processor {cpu}")
     # the interpreter itself: qemu is given no link of a virtual environment to follow
-    return [qemu, "-cpu", cpu, os.path.realpath(sys.executable)], environment(ROOT / "src", sysconfig.get_path("purelib"))
+    command = [qemu, "-cpu", cpu, os.path.realpath(sys.executable)]
+    return command, environment(ROOT / "src", sysconfig.get_path("purelib"))
 
 
 def aarch64():
@@ -87,7 +89,8 @@ def aarch64():
         run([sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "install", f"--target={site}",
              *platforms, "--python-version=3.11", "--only-binary=:all:", *wanted])
     cross = {"CC": compiler, "LDSHARED": f"{compiler} -shared", "SETUPTOOLS_EXT_SUFFIX": suffix}
-    run([sys.executable, "setup.py", "-q", "build", f"--build-base={where}", f"--build-lib={built}"], os.environ | cross)
+    build = [sys.executable, "setup.py", "-q", "build", f"--build-base={where}", f"--build-lib={built}"]
+    run(build, os.environ | cross)
     return [qemu, "-L", str(where / "root"), str(python)], environment(built, site)
 
 
@@ -119,8 +122,8 @@ def climb(name, tests):
     wanted = CPUS.get(name, "baseline")
     if found != wanted:
         return False, f"{name}: runs {found}, {wanted} was to be chosen"
-    done = subprocess.run([*command, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:hypothesispytest", *tests],
-                          env=settings, cwd=ROOT, capture_output=True, text=True, timeout=SECONDS)
+    pytest = [*command, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests]
+    done = subprocess.run(pytest, env=settings, cwd=ROOT, capture_output=True, text=True, timeout=SECONDS)
     last = (done.stdout.strip().splitlines() or ["nothing printed"])[-1]
     if done.returncode:
         print(done.stdout[-3000:], done.stderr[-1000:])

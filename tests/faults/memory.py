@@ -34,7 +34,7 @@ def malloced():
 
 
 def objects():
-    """Blocks of CPython's own allocator in use, but for the names in its cache of attributes, which has room for 4096."""
+    """Blocks of CPython's own allocator in use, less the names in its cache of attributes, which has 4096 places."""
     getattr(sys, "_clear_type_cache", int)()
     return sys.getallocatedblocks()
 

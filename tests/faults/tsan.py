@@ -53,7 +53,8 @@ def preparation():
 
 
 def searches():
-    descent, network = SGDClassifier(max_iter=1, tol=None, random_state=0), MLPClassifier((32,), max_iter=1, random_state=0)
+    descent = SGDClassifier(max_iter=1, tol=None, random_state=0)
+    network = MLPClassifier((32,), max_iter=1, random_state=0)
     linear = LinearClassifier(batch_size="full", max_iter=2)
     for estimator in (descent, network, linear):
         GridSearchCV(estimator, {"alpha": [1e-4, 1e-3, 1e-2]}, cv=2, n_jobs=2).fit(X, CODES)
