@@ -36,7 +36,8 @@ DEMO_READY := $(if $(filter $(VENV),$(DEMO_VENV)),$(VENV)/.built,$(WHEEL_VENV)/.
 
 # The install compiles; nothing may compile beside it.
 .NOTPARALLEL:
-.PHONY: build-dist demo test peers-test check test-exhaustive bench lint docs wheel wheel-test wheel-check signatures sanitize fuzz soak scorecard clean
+.PHONY: build-dist demo test peers-test check test-exhaustive bench lint docs wheel wheel-test wheel-check signatures sanitize \
+        fuzz soak scorecard mallocs leaks tsan ladder interrupts clean
 
 demo: $(DEMO_READY)
 	@$(DEMO_VENV)/bin/fasttrain demo --out $(OUT)
@@ -108,10 +109,32 @@ SOAK_SEED ?=
 soak: $(VENV)/.dev $(VENV)/.built
 	$(BIN)/python tests/faults/soak.py --minutes $(SOAK_MINUTES) $(if $(SOAK_SEED),--seed $(SOAK_SEED))
 
+# How long public calls go on after Ctrl-C, on tables of a gigabyte.
+interrupts: $(VENV)/.dev $(VENV)/.built
+	$(BIN)/python tests/faults/interrupts.py
+
 # All rows of docs/reliability.md as one table; SCORECARD='--quick' takes their forms in the tests, or names of rows.
 SCORECARD ?=
 scorecard: $(VENV)/.dev $(VENV)/.built
 	$(BIN)/python tests/faults/scorecard.py $(SCORECARD)
+
+# Each allocation of a grid of public calls fails once, and fits run out of address space. Linux with glibc and gcc.
+mallocs: $(VENV)/.dev $(VENV)/.built
+	$(BIN)/python tests/faults/allocations.py --ours
+	$(BIN)/python tests/faults/allocations.py --most 60
+	$(BIN)/python tests/faults/address_space.py
+
+# Every public call over and over, and calls that fail: nothing may grow.
+leaks: $(VENV)/.dev $(VENV)/.built
+	$(BIN)/python tests/faults/leaks.py
+
+# The kernels' tests and fits on several threads under clang's thread sanitizer; says why where it cannot.
+tsan: $(VENV)/.dev
+	tests/faults/tsan.sh $(BIN)/python $(PYTEST_ARGS)
+
+# The kernels' tests on emulated processors, aarch64 among them; says which could not run, and why.
+ladder: $(VENV)/.dev $(VENV)/.built
+	$(BIN)/python tests/faults/ladder.py
 
 clean:
 	rm -rf $(VENV) $(WHEEL_VENV) $(PEERS_VENV) build $(DIST) site src/*.egg-info .pytest_cache .ruff_cache .hypothesis .benchmarks $(OUT)

@@ -5,6 +5,8 @@ Environment variables read at build time
 FASTTRAIN_DEBUG=1      bounds checks, no optimisation, symbols
 FASTTRAIN_NO_OPENMP=1  build on one thread even where the compiler has OpenMP
 FASTTRAIN_SANITIZE=1   address and undefined-behaviour sanitizers of gcc or clang; ``make sanitize`` runs such a build
+FASTTRAIN_SANITIZE=thread
+                       the thread sanitizer of clang; ``make tsan`` runs such a build
 
 The kernels are written on the vector types of gcc and clang. On Windows clang-cl compiles them, in the place of MSVC.
 """
@@ -23,7 +25,13 @@ CSRC = KERNELS / "csrc"
 # Cython's own runtime, memoryviews above all, which would otherwise be compiled and loaded again with every module.
 SHARED = "fasttrain._kernels._cyutility"
 DEBUG = os.environ.get("FASTTRAIN_DEBUG", "0") not in ("", "0")
-SANITIZE = os.environ.get("FASTTRAIN_SANITIZE", "0") not in ("", "0")
+SANITIZE = os.environ.get("FASTTRAIN_SANITIZE", "0")
+SANITIZERS = {
+    "": [],
+    "0": [],
+    "1": ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"],
+    "thread": ["-fsanitize=thread"],
+}[SANITIZE]
 WINDOWS = os.name == "nt"
 JOBS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
@@ -32,15 +40,12 @@ JOBS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.
 OPTIMIZE = ["-O3", "-fno-math-errno", "-fno-trapping-math"]
 if DEBUG:
     COMPILE_ARGS = ["-std=gnu11", "-O0", "-g"]
-elif SANITIZE:
+elif SANITIZERS:
     COMPILE_ARGS = ["-std=gnu11", "-O1", *OPTIMIZE[1:], "-g", "-fno-omit-frame-pointer"]
 else:
     COMPILE_ARGS = ["-std=gnu11", *OPTIMIZE, "-g0"]
-LINK_ARGS = []
-if SANITIZE:
-    sanitizers = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"]
-    COMPILE_ARGS += sanitizers
-    LINK_ARGS += sanitizers
+COMPILE_ARGS += SANITIZERS
+LINK_ARGS = list(SANITIZERS)
 if WINDOWS:
     COMPILE_ARGS = [f"/clang:{flag}" for flag in COMPILE_ARGS]
 

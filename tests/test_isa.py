@@ -1,11 +1,17 @@
 """Every instruction set that this machine has runs the kernel tests; FASTTRAIN_ISA chooses it."""
 
+import bisect
 import os
+import platform
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+import fasttrain._kernels
 
 from fasttrain._kernels import primitives
 
@@ -79,3 +85,45 @@ def test_sums_do_not_depend_on_the_instruction_set():
 def test_fma_peak_is_a_rate():
     assert 1e8 < primitives.fma_peak(4, 0.01) < 1e13
     assert 1e8 < primitives.fma_peak(8, 0.01) < 1e13
+
+
+# Of AVX and later by their names, but for two of the 80286; the rest are BMI's.
+PAST_BASELINE = re.compile(r"v(?!err|erw)\w+|andn|bextr|bls(?:i|r|msk)|bzhi|mulx|pdep|pext|rorx|sarx|shlx|shrx")
+ISA_FILE = re.compile(r"isa_\w*avx\w+\.c")
+ISA_NAME = re.compile(r"\w+_avx(?:2|512)_\w+")
+
+
+def functions_of(library):
+    """[(address, name, source file or '' for a function that others can link)] of a shared object, in order."""
+    table = subprocess.run(["readelf", "-sW", library], capture_output=True, text=True, check=True).stdout
+    found, file = [], ""
+    for fields in map(str.split, table.splitlines()):
+        if len(fields) == 8 and fields[3] == "FILE":
+            file = fields[7]
+        elif len(fields) == 8 and fields[3] == "FUNC" and fields[6] != "UND":
+            found.append((int(fields[1], 16), fields[7], file if fields[4] == "LOCAL" else ""))
+    return sorted(found)
+
+
+@pytest.mark.skipif(
+    platform.machine() != "x86_64" or not all(map(shutil.which, ("objdump", "readelf"))),
+    reason="reads x86-64 code with objdump and readelf of binutils",
+)
+def test_no_instruction_past_the_baseline_outside_the_isa_files():
+    """The processor is asked before code of the isa files runs, and never before any other."""
+    inside, outside = 0, set()
+    for library in sorted(Path(fasttrain._kernels.__file__).parent.glob("*.so")):
+        functions = functions_of(library)
+        addresses = [address for address, _, _ in functions]
+        command = ["objdump", "-d", "--no-show-raw-insn", library]
+        code = subprocess.run(command, capture_output=True, text=True, check=True)
+        for address, mnemonic in re.findall(r"^\s*([0-9a-f]+):\s+(\S+)", code.stdout, re.MULTILINE):
+            if not PAST_BASELINE.fullmatch(mnemonic):
+                continue
+            _, name, file = functions[bisect.bisect(addresses, int(address, 16)) - 1]
+            if ISA_FILE.fullmatch(file) or (not file and ISA_NAME.fullmatch(name)):
+                inside += 1
+            else:
+                outside.add(f"{library.name}: {name}")
+    assert inside > 1000
+    assert not outside

@@ -229,14 +229,20 @@ cdef struct key_map:
     Py_ssize_t used
 
 
+cdef inline void map_free(key_map* m) noexcept nogil:
+    free(m.keys)
+    free(m.codes)
+    m.keys = NULL
+    m.codes = NULL
+
+
 cdef int map_make(key_map* m, Py_ssize_t size) noexcept nogil:
     m.keys = <int64_t*> malloc(size * sizeof(int64_t))
     m.codes = <int64_t*> malloc(size * sizeof(int64_t))
     m.size = size
     m.used = 0
     if m.keys == NULL or m.codes == NULL:
-        free(m.keys)
-        free(m.codes)
+        map_free(m)
         return STATUS_NO_MEMORY
     memset(m.codes, 0xFF, size * sizeof(int64_t))
     return STATUS_OK
@@ -261,8 +267,7 @@ cdef int map_grow(key_map* m) noexcept nogil:
             wider.keys[place] = m.keys[i]
             wider.codes[place] = m.codes[i]
     wider.used = m.used
-    free(m.keys)
-    free(m.codes)
+    map_free(m)
     m[0] = wider
     return STATUS_OK
 
@@ -296,9 +301,7 @@ def group_keys(const int64_t[:] keys, int64_t[::1] code_out, int64_t[::1] unique
                         break
                 continue
             code_out[i] = m.codes[place]
-        if status == STATUS_OK:
-            free(m.keys)
-            free(m.codes)
+        map_free(&m)
     if status != STATUS_OK:
         raise MemoryError("a kernel could not allocate its workspace")
     if interrupted:
@@ -326,8 +329,7 @@ def look_up_keys(const int64_t[:] keys, const int64_t[::1] known, int64_t[::1] c
                     interrupted = True
                     break
                 code_out[i] = m.codes[map_place(&m, keys[i])]
-            free(m.keys)
-            free(m.codes)
+        map_free(&m)
     if status != STATUS_OK:
         raise MemoryError("a kernel could not allocate its workspace")
     if interrupted:

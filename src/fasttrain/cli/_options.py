@@ -80,7 +80,7 @@ def add_settings(parser):
     group.add_argument("--learning-rate", type=number, metavar="X", help="of the optimizer")
     group.add_argument("--schedule", metavar="NAME",
                        help=f"one of {names(schedules)}; for sgd constant, optimal, invscaling or adaptive")
-    group.add_argument("--penalty", metavar="NAME", help=f"auto (as Ridge and LogisticRegression) or {names(penalties)}")
+    group.add_argument("--penalty", metavar="NAME", help=f"auto (as Ridge, LogisticRegression) or {names(penalties)}")
     group.add_argument("--alpha", type=number, metavar="X", help="strength of the penalty")
     group.add_argument("--l1-ratio", type=number, metavar="X", help="share of L1 in elasticnet")
     group.add_argument("--batch-size", type=batch_size, metavar="N", help="rows of a step, 'auto' or 'full'")
