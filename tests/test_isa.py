@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import fasttrain._kernels
@@ -49,6 +50,63 @@ def test_kernel_tests_pass(isa):
     result = python("-m", "pytest", *arguments, isa=isa, timeout=500)
     assert result.returncode == 0, result.stdout[-4000:] + result.stderr[-2000:]
     assert " passed" in result.stdout
+
+
+@pytest.mark.parametrize("isa", LEVELS)
+def test_the_function_chooses_until_there_is_a_model(isa):
+    code = f"""
+import fasttrain, numpy as np
+from fasttrain._kernels import primitives
+before = fasttrain.set_instruction_set({isa!r})
+assert primitives.isa() == {isa!r} == fasttrain.set_instruction_set({isa!r}), before
+fasttrain.LinearRegressor().fit(np.eye(3), np.arange(3.0))
+fasttrain.set_instruction_set({isa!r})
+other = next((name for name in {LEVELS!r} if name != {isa!r}), None)
+try:
+    fasttrain.set_instruction_set(other)
+except RuntimeError as error:
+    assert "FASTTRAIN_ISA" in str(error)
+else:
+    assert other is None
+"""
+    result = python("-c", code, isa=LEVELS[0])
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize("name", ["avx1024", "AVX2", ""])
+def test_an_unknown_name_is_refused(name):
+    with pytest.raises(ValueError, match="name must be one of baseline, avx2, avx512 or None"):
+        primitives.set_instruction_set(name)
+
+
+@pytest.mark.skipif(len(LEVELS) == len(primitives.ISA_NAMES), reason="this processor has all instruction sets")
+def test_what_the_processor_lacks_is_refused():
+    with pytest.raises(ValueError, match="this processor's best is"):
+        primitives.set_instruction_set(primitives.ISA_NAMES[-1])
+
+
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory):
+    """What models say on every instruction set of this machine, by its name."""
+    folder, found = tmp_path_factory.mktemp("isa"), {}
+    for isa in LEVELS:
+        result = python(str(ROOT / "tests" / "shared" / "isa_answers.py"), str(folder / f"{isa}.npz"), isa=isa)
+        assert result.returncode == 0, result.stderr
+        with np.load(folder / f"{isa}.npz") as file:
+            found[isa] = dict(file)
+    return found
+
+
+@pytest.mark.parametrize("isa", LEVELS[1:])
+def test_models_agree_between_instruction_sets(answers, isa):
+    """To rounding, float64: 1e-12 of the largest number of each array."""
+    expected = answers[LEVELS[0]]
+    assert set(answers[isa]) == set(expected)
+    assert len(expected) > 40
+    for name, values in expected.items():
+        error = np.abs(answers[isa][name] - values).max() / max(np.abs(values).max(), 1e-300)
+        assert error <= 1e-12, (name, error)
+    assert any(answers[isa][name].tobytes() != values.tobytes() for name, values in expected.items())
 
 
 @pytest.mark.parametrize("isa", LEVELS)

@@ -18,6 +18,7 @@ _NAMES = {
     "num_threads": "fasttrain._kernels.threads",
     "set_num_threads": "fasttrain._kernels.threads",
     "get_num_threads": "fasttrain._kernels.threads",
+    "set_instruction_set": "fasttrain._kernels.primitives",
     "LinearClassifier": "fasttrain.linear_model",
     "LinearRegressor": "fasttrain.linear_model",
     "MLPClassifier": "fasttrain.neural_network",

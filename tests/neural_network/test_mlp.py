@@ -329,7 +329,16 @@ def interrupt():
     signal.raise_signal(signal.SIGINT)
 
 
-@pytest.mark.parametrize("options", [{}, {"early_stopping": True}, {"solver": "lbfgs"}])
+def test_ctrl_c_is_raised_from_lbfgs():
+    model = make(MLPRegressor, max_iter=3, solver="lbfgs", tol=1e3).fit(X, T)
+    before = answer(model)
+    model.set_params(max_iter=200, tol=0.0, callbacks=lambda epoch, logs: epoch == 5 and interrupt())
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X, T)
+    assert answer(model) == before
+
+
+@pytest.mark.parametrize("options", [{}, {"early_stopping": True}])
 def test_ctrl_c_leaves_the_weights_so_far(options):
     until = {**options, "tol": 0.0, "callbacks": lambda epoch, logs: epoch == 5 and interrupt()}
     with pytest.warns(UserWarning, match="Training interrupted by user"):

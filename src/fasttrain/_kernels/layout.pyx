@@ -8,6 +8,7 @@ from libc.string cimport memset
 from fasttrain._kernels.layers cimport NORMALIZE_AFTER, NORMALIZE_BEFORE, group_count, layer_init
 
 from fasttrain._kernels import activations as _activations
+from fasttrain._kernels import primitives as _primitives
 
 
 def aligned(size, dtype, page_offset=0):
@@ -39,6 +40,7 @@ cdef class Layout:
         cdef int i, place, n_layers = len(hidden) + 1
         cdef bint bias
         cdef layer* shape
+        _primitives.settle()
         self.dtype = np.dtype(dtype)
         self.fit_intercept = fit_intercept
         self.normalize = tuple(normalize) or (None,) * len(hidden)

@@ -31,6 +31,62 @@ ops_f32 = ft_ops_for_f32(active_isa)
 ops_f64 = ft_ops_for_f64(active_isa)
 
 
+_settled = False
+
+
+def settle():
+    """From now on the instruction set stays: weights lie in memory as its vectors want them."""
+    global _settled
+    _settled = True
+
+
+def set_instruction_set(name):
+    """Choose the instruction set of this process, before its first model is made.
+
+    Models have equal bytes on all machines whose processes use the same instruction set. The environment variable
+    ``FASTTRAIN_ISA`` does the same from outside.
+
+    Parameters
+    ----------
+    name : {'baseline', 'avx2', 'avx512'} or None
+        None takes the best that the processor has.
+
+    Returns
+    -------
+    str
+        The one that was in use.
+
+    Raises
+    ------
+    ValueError
+        When the name is unknown, or the processor lacks the instructions.
+    RuntimeError
+        When a model has been made already: its weights lie as the vectors in use want them.
+
+    Examples
+    --------
+    >>> import fasttrain
+    >>> fasttrain.set_instruction_set("avx2")  # doctest: +SKIP
+    'avx512'
+    """
+    global active_isa, ops_f32, ops_f64
+    best = ft_isa_best()
+    if name is not None and name not in ISA_NAMES:
+        raise ValueError(f"name must be one of {', '.join(ISA_NAMES)} or None, got {name!r}")
+    chosen = best if name is None else ISA_NAMES.index(name)
+    if chosen > best:
+        raise ValueError(f"name is {name!r}, but this processor's best is {ISA_NAMES[best]!r}")
+    before = ISA_NAMES[active_isa]
+    if _settled and chosen != active_isa:
+        raise RuntimeError(
+            f"the instruction set is {before!r} since the first model of this process was made; call "
+            "set_instruction_set before that, or set FASTTRAIN_ISA")
+    active_isa = chosen
+    ops_f32 = ft_ops_for_f32(active_isa)
+    ops_f64 = ft_ops_for_f64(active_isa)
+    return before
+
+
 def isa():
     """Name of the instruction set in use: 'baseline', 'avx2' or 'avx512'."""
     return ISA_NAMES[active_isa]

@@ -30,6 +30,8 @@ from fasttrain._kernels.signals cimport PyErr_CheckSignals
 from fasttrain._kernels.threads cimport threads_for_work
 from fasttrain._kernels.types cimport STATUS_OK
 
+from fasttrain._kernels import primitives as _primitives
+
 cdef extern from "stdlib.h" nogil:
     int posix_memalign(void** memory, size_t alignment, size_t size)
 
@@ -221,6 +223,7 @@ cdef class Descent:
                   mask=None, rows=None, score=None, bint stop_on_score=False, bint score_unscaled=False,
                   bint fit_intercept=True, bint shuffle=True, bint pause_each_epoch=False,
                   double intercept_decay=1.0):
+        _primitives.settle()
         cdef ft_sgd* s = &self.fit
         cdef Py_ssize_t n = len(candidates), k, size = 8 if X.is_double else 4, i
         cdef int32_t[::1] row_numbers

@@ -76,7 +76,7 @@ def add_settings(parser):
     group.add_argument("--batch-norm", nargs="?", const="before", type=one_of("before", "after"), metavar="WHERE",
                        help="mlp: batch normalization before (or after) the activations")
     group.add_argument("--loss", metavar="NAME", help=f"of {names(losses)}")
-    group.add_argument("--optimizer", metavar="NAME", help=f"auto (L-BFGS unless steps are asked for) or {names(optimizers)}")
+    group.add_argument("--optimizer", metavar="NAME", help=f"auto (L-BFGS where it serves) or {names(optimizers)}")
     group.add_argument("--learning-rate", type=number, metavar="X", help="of the optimizer")
     group.add_argument("--schedule", metavar="NAME",
                        help=f"one of {names(schedules)}; for sgd constant, optimal, invscaling or adaptive")

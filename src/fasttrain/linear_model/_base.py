@@ -163,7 +163,7 @@ class LinearModel(KeepsEngine, Convertible, BaseEstimator):
             validation_loss = self._validation_loss(
                 network, loss, validation, target.shape[1], get_num_threads(self.n_threads))
         callbacks = as_callbacks(self.callbacks) + ([ProgressBar()] if self.verbose else [])
-        common = {"validation_loss": validation_loss, "n_threads": self.n_threads, "catch_interrupt": True}
+        common = {"validation_loss": validation_loss, "n_threads": self.n_threads}
         if optimizer.rule == "lbfgs":
             result = train_lbfgs(
                 network, optimizer, n_iter=self.max_iter, callbacks=callbacks, objective=objective,
@@ -182,15 +182,13 @@ class LinearModel(KeepsEngine, Convertible, BaseEstimator):
         network.release()
         advice = None if partial else self._advice(optimizer, schedule, result)
         self._set_fitted(network, result, keep in ("warm", "partial"), advice)
-        if result.interrupted:
-            warnings.warn("Training interrupted by user.", stacklevel=3)
-        elif not partial:
+        if not partial:
             self._warn_unless_settled(stacklevel=4)
         return self
 
     def _advice(self, optimizer, schedule, result):
-        """What to change in a fit that has not arrived; None for one that has, or that was interrupted."""
-        if result.converged or result.interrupted:
+        """What to change in a fit that has not arrived; None for one that has."""
+        if result.converged:
             return None
         if optimizer.rule == "lbfgs":
             tol, limit = optimizer.tol or self.tol or 0.0, optimizer.max_iter or self.max_iter

@@ -220,7 +220,7 @@ class MultilayerPerceptron(KeepsEngine, Convertible, BaseEstimator):
             callbacks += as_callbacks(lambda epoch, logs: print(f"Iteration {epoch}, loss = {logs['loss']:.8f}"))
         result = train_lbfgs(
             network, settings.lbfgs, n_iter=self.max_iter, callbacks=callbacks, n_threads=self.n_threads,
-            catch_interrupt=True, tol=self.tol, ftol=_FTOL if self.optimizer is None else None,
+            tol=self.tol, ftol=_FTOL if self.optimizer is None else None,
             validation_loss=self._validation_loss(network, loss, validation),
             loss_constant=0.0 if constant is None else constant(None),
         )

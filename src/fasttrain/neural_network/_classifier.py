@@ -55,7 +55,8 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
     -----
     When the loss or the weights leave the finite numbers, fit raises
     :class:`fasttrain.training.DivergenceError` (a ValueError), which names the epoch, the largest weight and what
-    helps; the model is as it was before. Ctrl-C ends a fit with the weights so far and a warning.
+    helps; the model is as it was before. Ctrl-C ends a fit with the weights so far and a
+    warning, as in scikit-learn; with ``solver='lbfgs'`` it raises KeyboardInterrupt, and the model is as it was before.
 
     Examples
     --------

@@ -89,7 +89,7 @@ def _reason(found, result, n_iter, max_fun, tol):
 
 
 def train_lbfgs(network, optimizer, *, n_iter, callbacks=None, n_threads=None, validation_loss=None, metrics=None,
-                catch_interrupt=False, tol=1e-4, ftol=None, loss_constant=0.0, objective=None):
+                tol=1e-4, ftol=None, loss_constant=0.0, objective=None):
     """Minimize an objective over all bound rows with SciPy's L-BFGS-B.
 
     The arguments and the result are those of :func:`train`; ``n_iter`` is the most iterations and ``tol`` the largest
@@ -105,7 +105,6 @@ def train_lbfgs(network, optimizer, *, n_iter, callbacks=None, n_threads=None, v
         result.history["validation_loss"] = []
     objective = Objective(network) if objective is None else objective
     start = objective.start()
-    latest = start.copy()
     asked = False
     n_iter = optimizer.max_iter or n_iter
     run = Training(network, Plan(n_epochs=n_iter, schedule=None, callbacks=callbacks), n_threads)
@@ -123,8 +122,7 @@ def train_lbfgs(network, optimizer, *, n_iter, callbacks=None, n_threads=None, v
 
     def iterate(intermediate_result):
         nonlocal asked
-        latest[:] = intermediate_result.x
-        logs = record(latest, intermediate_result.fun)
+        logs = record(intermediate_result.x, intermediate_result.fun)
         result.n_iter = run.epoch = result.n_iter + 1
         asked = run.tell(result.n_iter, logs)
         if asked:
@@ -166,12 +164,6 @@ def train_lbfgs(network, optimizer, *, n_iter, callbacks=None, n_threads=None, v
                 f"weight: {largest_weight(network.parameters)}). Scale the features (StandardScaler) or add an l2 "
                 "penalty."
             )
-    except KeyboardInterrupt:
-        if not catch_interrupt:
-            raise
-        objective.put(latest)
-        result.interrupted, result.message = True, f"interrupted in iteration {result.n_iter + 1}"
-        return result
     finally:
         run.end(result.history)
     if asked:
