@@ -555,6 +555,11 @@ def test_ctrl_c_ends_a_fit_and_leaves_the_model_that_was(options):
     assert statistics.median(delays) < 0.25
 
 
+def again_and_again(method, data, y):
+    for _ in range(1000):
+        method(data, y)
+
+
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
 def test_ctrl_c_within_an_epoch(method):
     rng = np.random.default_rng(0)
@@ -566,8 +571,7 @@ def test_ctrl_c_within_an_epoch(method):
     press = _CtrlC(0)
     model.set_params(callbacks=press)
     with pytest.raises(KeyboardInterrupt):
-        for _ in range(1000):
-            getattr(model, method)(data, y)
+        again_and_again(getattr(model, method), data, y)
     model.set_params(callbacks=None)
     if method == "fit":
         assert fitted(model) == fitted(twin)
