@@ -498,3 +498,17 @@ def test_checkpoints_do_not_hang_on_each_other(saved, tmp_path):
     shutil.copytree(saved, tmp_path / "copy")
     shutil.rmtree(saved)
     MLPRegressor(**MLP).fit(X, Y, resume_from=tmp_path / "copy")
+
+
+@pytest.mark.parametrize("gauss, good", [
+    (0.0, True), (-1.5, True), (7, True), (10**30, True), (10**400, False), (float("nan"), False),
+    (-float("inf"), False), ("0", False), (True, False),
+], ids=lambda value: str(value)[:20])
+def test_a_number_of_a_random_state_must_be_finite(gauss, good):
+    state = checkpoints.random_state_to(np.random.RandomState(0))
+    state["gauss"] = gauss
+    if good:
+        assert checkpoints.random_state_to(checkpoints.random_state_from(state))["gauss"] == float(gauss)
+        return
+    with pytest.raises(ValueError, match="gauss must be a finite number"):
+        checkpoints.random_state_from(state)

@@ -26,6 +26,7 @@ Examples
 """
 
 import os
+import sys
 from itertools import pairwise
 
 import numpy as np
@@ -177,7 +178,8 @@ def _check_part(own, part, where):
         if not isinstance(part, np.ndarray) or part.dtype != own.dtype or part.shape != own.shape:
             raise ValueError(f"{where} must be an array of shape {own.shape} of {own.dtype}")
     elif isinstance(own, float):
-        if type(part) not in (float, int) or not np.isfinite(part):
+        # not isfinite, which takes no integer past 64 bits
+        if type(part) not in (float, int) or not abs(part) <= sys.float_info.max:
             raise ValueError(f"{where} must be a finite number, got {part!r}")
     elif isinstance(own, int):
         if type(part) is not int or not 0 <= part <= _LARGEST.get(where, 2**128 - 1):
