@@ -193,9 +193,9 @@ def test_a_regression_needs_no_options(capsys, tmp_path):
         assert results["cross_validation"]["scores"]["R2"]["mean"] > 0.97
         if not options:
             assert err == ""
-            assert results["final_fit"]["stop_reason"] == "no element of the gradient is above tol=0.0001"
-            assert results["final_fit"]["to_change"] is None
-            assert "Not converged" not in text
+            assert results["final_fit"]["why"] == "no element of the gradient is above tol=0.0001"
+            assert results["final_fit"]["hint"] is None
+            assert "NOT CONVERGED" not in text
 
 
 def test_a_fit_that_has_not_arrived_ends_with_what_to_change(capsys, data, tmp_path):
@@ -204,10 +204,10 @@ def test_a_fit_that_has_not_arrived_ends_with_what_to_change(capsys, data, tmp_p
     assert code == 0
     final = json.loads((tmp_path / "m" / "results.json").read_text())["final_fit"]
     assert not final["converged"]
-    assert final["stop_reason"] == "stopped after n_epochs=1"
-    assert final["to_change"].startswith("Raise --max-iter (now 1) or the learning rate")
-    assert "leave out --early-stopping, for which --optimizer auto is Adam" in final["to_change"]
-    assert text.splitlines()[-1] == f"Not converged: {final['stop_reason']}. {final['to_change']}."
+    assert final["why"] == "stopped after n_epochs=1"
+    assert final["hint"].startswith("Raise --max-iter (now 1) or the learning rate")
+    assert "leave out --early-stopping, for which --optimizer auto is Adam" in final["hint"]
+    assert text.splitlines()[-1] == f"NOT CONVERGED after 1 passes: {final['hint']}"
     assert "training ended before the loss settled" in err
 
 

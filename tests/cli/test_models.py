@@ -122,7 +122,8 @@ def test_a_fit_that_has_not_arrived_says_so_last(shell, prices, tmp_path, model)
     given = ("fit", prices, "--target", "price", "--model", model, "--out", tmp_path / "m", "--cv", 0)
     optimizer = [] if model == "sgd" else ["--optimizer", "adam"]
     last = shell.done(*given, "--max-iter", 2, *optimizer).splitlines()[-1]
-    assert last.startswith("NOT CONVERGED after 2 passes: pass --max-iter 4 or more")
+    assert last.startswith("NOT CONVERGED after 2 passes: ")
+    assert "--max-iter" in last
     final = results_of(tmp_path / "m")["final_fit"]
     assert final["converged"] is False
     assert final["hint"] in last
