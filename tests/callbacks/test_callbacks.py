@@ -165,12 +165,13 @@ def test_best_weights_come_back_without_an_early_stop_and_after_ctrl_c():
             if last and epoch == 4:
                 raise last
 
-        model = LinearRegressor(
-            max_iter=4, tol=None, callbacks=[Losses(callback, numbers=[2, 1, 3, 3]), seen, press], random_state=0)
+        model = MLPRegressor(
+            hidden_layer_sizes=(3,), max_iter=4, tol=0.0, n_iter_no_change=9, random_state=0,
+            callbacks=[Losses(callback, numbers=[2, 1, 3, 3]), seen, press])
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             model.fit(X, Y)
-        np.testing.assert_array_equal(model.coef_, seen.parameters[1][0][0][:, 0])
+        np.testing.assert_array_equal(model.coefs_[0], seen.parameters[1][0][0])
 
 
 def test_best_weights_of_lbfgs():

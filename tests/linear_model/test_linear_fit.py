@@ -545,7 +545,7 @@ def test_ctrl_c_ends_a_fit_and_leaves_the_model_that_was(options):
     data = rng.normal(size=(150_000, 60)) * np.geomspace(1, 1e3, 60)
     y = data @ rng.normal(size=60) + rng.standard_cauchy(150_000)
     delays = []
-    model = LinearRegressor("huber", max_iter=2, tol=None, learning_rate=1e-9, **options).fit(data[:100], y[:100])
+    model = LinearRegressor("huber", max_iter=2, tol=None, learning_rate=1e-9, **options).fit(data[:500], y[:500])
     before = fitted(model)
     for _ in range(3):
         model.set_params(max_iter=10**8)
@@ -564,7 +564,8 @@ def again_and_again(method, data, y):
 def test_ctrl_c_within_an_epoch(method):
     rng = np.random.default_rng(0)
     data, y = rng.normal(size=(100_000, 30)), rng.normal(size=(100_000, 32))
-    options = {"optimizer": "adam", "batch_size": 1, "max_iter": 10**6, "tol": None, "n_threads": 1}
+    options = {"optimizer": "adam", "batch_size": 1, "max_iter": 10**6, "tol": None, "n_threads": 1,
+               "random_state": 0}
     model, twin = LinearRegressor(**options), LinearRegressor(**options)
     for each in (model, twin):
         each.partial_fit(data[:50], y[:50])

@@ -17,11 +17,9 @@ cdef extern from *:
     static inline int ft_raise_signalled(void) { return PyErr_Occurred() ? -1 : 0; }
     """
     int signalled "ft_signalled"() noexcept nogil
+    int PyErr_CheckSignals() except -1
     # Raises what ``signalled`` found.
     int raise_signalled "ft_raise_signalled"() except -1
-
-cdef extern from "Python.h":
-    int PyErr_CheckSignals() except -1
 
 cdef enum:
     SLICE_VALUES = 1 << 22
