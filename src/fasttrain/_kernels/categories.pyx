@@ -4,7 +4,7 @@ Integers whose range is small are looked up in a table; the general case is an o
 """
 
 from cython.parallel cimport prange
-from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.stdint cimport int8_t, int32_t, int64_t, uint64_t
 from libc.math cimport NAN
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcmp, memcpy, memset
@@ -426,7 +426,7 @@ cdef int group_fixed_cells(
     return STATUS_OK
 
 
-def group_cells(const char[:, ::1] cells, int64_t[::1] code_out, int64_t[::1] first_out):
+def group_cells(const int8_t[:, ::1] cells, int64_t[::1] code_out, int64_t[::1] first_out):
     """Codes of rows of bytes in order of first appearance, and the row where each came first. Returns how many there
     are, or -1 without memory."""
     cdef Py_ssize_t found = 0
@@ -436,7 +436,7 @@ def group_cells(const char[:, ::1] cells, int64_t[::1] code_out, int64_t[::1] fi
         return 0
     with nogil:
         status = group_fixed_cells(
-            &cells[0, 0], cells.shape[0], cells.shape[1], &code_out[0], &first_out[0], &found,
+            <const char*> &cells[0, 0], cells.shape[0], cells.shape[1], &code_out[0], &first_out[0], &found,
             &interrupted)
     if interrupted:
         raise_signalled()

@@ -6,7 +6,7 @@ NaN and -0.0 equals 0.0, because cells are compared by canonical bits.
 """
 
 from cython.parallel cimport prange
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int8_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 
@@ -395,7 +395,8 @@ cdef void copy_rows(
         memcpy(out + i * row_bytes, x + at[i] * row_bytes, row_bytes)
 
 
-def take(const char[:, ::1] X, const int64_t[::1] at, char[:, ::1] out, int n_threads):
+# NumPy's int8. A plain char is unsigned on some processors, aarch64 among them, and would take no such array there.
+def take(const int8_t[:, ::1] X, const int64_t[::1] at, int8_t[:, ::1] out, int n_threads):
     """out[i] = X[at[i]] for rows of bytes; every index lies in the table."""
     cdef Py_ssize_t b, n = at.shape[0], row_bytes = X.shape[1], n_blocks = (n + ROW_BLOCK - 1) // ROW_BLOCK
     if n == 0 or row_bytes == 0:
@@ -403,11 +404,11 @@ def take(const char[:, ::1] X, const int64_t[::1] at, char[:, ::1] out, int n_th
     n_threads = <int> minimum(threads_for_work(n_threads, <double> n * row_bytes, 8 * CELLS_PER_THREAD), n_blocks)
     with nogil:
         if n_threads <= 1:
-            copy_rows(&X[0, 0], row_bytes, &at[0], n, &out[0, 0])
+            copy_rows(<const char*> &X[0, 0], row_bytes, &at[0], n, <char*> &out[0, 0])
         else:
             for b in prange(n_blocks, schedule="dynamic", num_threads=n_threads):
-                copy_rows(&X[0, 0], row_bytes, &at[b * ROW_BLOCK], minimum(ROW_BLOCK, n - b * ROW_BLOCK),
-                    &out[b * ROW_BLOCK, 0])
+                copy_rows(<const char*> &X[0, 0], row_bytes, &at[b * ROW_BLOCK], minimum(ROW_BLOCK, n - b * ROW_BLOCK),
+                    <char*> &out[b * ROW_BLOCK, 0])
 
 
 # What a column of a table may be moved as; the bits stay what they are.
