@@ -528,7 +528,7 @@ def test_no_script(tmp_path, capsys):
     assert cli.main(["patch", str(tmp_path / "none.py")]) == 2
     assert "none.py is no file; patch needs a Python script" in capsys.readouterr().err
     assert cli.main(["patch"]) == 2
-    assert "Missing argument 'SCRIPT'" in capsys.readouterr().err
+    assert "arguments are required: SCRIPT" in capsys.readouterr().err
     assert cli.main(["patch", "--help"]) == 0
     assert "Run a Python SCRIPT" in capsys.readouterr().out
 

@@ -69,7 +69,7 @@ def test_all_missing_columns_are_no_overflow():
 
 
 def test_a_table_is_finite_or_refused():
-    with pytest.raises(ValueError, match=r"column 1 .*float64"):
+    with pytest.raises(ValueError, match=r"column 1 must hold finite numbers"):
         TablePreprocessor().fit(outlying())
 
 

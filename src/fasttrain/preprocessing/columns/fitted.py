@@ -125,21 +125,36 @@ class TableColumns:
             self.fill_.update({name: value for name, value, keep in zip(names, fill.tolist(), kept) if keep})
         fill_missing(block, fill)
         if self.scale is not None:
-            with np.errstate(over="ignore", invalid="ignore"):
-                self.scaler_ = SCALERS[self.scale](copy=False).fit(block)
-            for learnt in ("mean_", "center_", "min_", "scale_", "data_range_"):
-                self._require_finite(getattr(self.scaler_, learnt, None), names, block, f"{self.scale} scale")
+            self.scaler_ = self._fitted_scaler(block, names)
         return block
 
+    def _fitted_scaler(self, block, names):
+        what, make = f"{self.scale} scale", SCALERS[self.scale]
+        with np.errstate(over="ignore", invalid="ignore"):
+            try:
+                scaler = make(copy=False).fit(block)
+            except ValueError:
+                # The scaler knows no names.
+                for at in range(block.shape[1]):
+                    try:
+                        make().fit(block[:, [at]])
+                    except ValueError:
+                        self._refuse(at, names, block, what)
+                raise
+        for learnt in ("mean_", "center_", "min_", "scale_", "data_range_"):
+            self._require_finite(getattr(scaler, learnt, None), names, block, what)
+        return scaler
+
     def _require_finite(self, numbers, names, block, what):
-        if numbers is None or np.isfinite(numbers).all():
-            return
-        at = int(np.flatnonzero(~np.isfinite(numbers))[0])
+        if numbers is not None and not np.isfinite(numbers).all():
+            self._refuse(int(np.flatnonzero(~np.isfinite(numbers))[0]), names, block, what)
+
+    def _refuse(self, at, names, block, what):
         most = np.nanmax(np.abs(block[:, at]))
         raise ValueError(
             f"column {names[at]!r} must hold finite numbers whose {what} is finite: it goes up to {most:g}; divide it, "
             "or leave it out"
-        )
+        ) from None
 
     def _fit_categories(self, views):
         self.encoder_ = None
