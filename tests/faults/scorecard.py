@@ -49,7 +49,8 @@ ROWS = [
     Row("saves", "SIGKILL during a save; savers at once", (
         "_files", "faults/test_concurrent_savers.py", "test_persistence.py")),
     Row("disk", "a full disk", ("faults/test_full_disk.py",)),
-    Row("numbers", "hostile numbers", ("faults/test_numbers.py", "preprocessing/test_finite.py", "_estimators/test_fitted.py")),
+    Row("numbers", "hostile numbers", (
+        "faults/test_numbers.py", "preprocessing/test_finite.py", "_estimators/test_fitted.py")),
     Row("models", "damaged model folders", program=("fuzz.py", "models", "200000"),
         quick=("fuzz.py", "models", "2000"), counts=r"(\d+) models, (\d+) wrong"),
     Row("checkpoints", "damaged checkpoints", program=("fuzz.py", "checkpoints", "50000"),

@@ -530,7 +530,7 @@ def test_no_script(tmp_path, capsys):
     assert cli.main(["patch"]) == 2
     assert "arguments are required: SCRIPT" in capsys.readouterr().err
     assert cli.main(["patch", "--help"]) == 0
-    assert "Run a Python SCRIPT" in capsys.readouterr().out
+    assert "Run a Python script" in capsys.readouterr().out
 
 
 def test_the_pytest_plugin(tmp_path):
