@@ -5,28 +5,11 @@ import mmap
 import every_estimator
 import numpy as np
 import pytest
+from draws import misaligned, read_only, strided
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 DTYPES = ["f2", "f4", "f8", ">f4", ">f8", "i1", "i4", "i8", ">i4", "u1", "u8", "?", "O", "g"]
-
-
-def strided(array):
-    wide = np.zeros((2 * array.shape[0], 3 * array.shape[1]), dtype=array.dtype)
-    wide[::2, ::3] = array
-    return wide[::2, ::3]
-
-
-def misaligned(array):
-    held = np.zeros(array.nbytes + 1, dtype=np.uint8)[1:].view(array.dtype).reshape(array.shape)
-    held[...] = array
-    return held
-
-
-def read_only(array):
-    array = array.copy()
-    array.flags.writeable = False
-    return array
 
 
 def mapped(array):
