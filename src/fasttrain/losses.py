@@ -20,6 +20,7 @@ import numpy as np
 
 from fasttrain._core.checks import check_same_shape, check_weights, real_array
 from fasttrain._core.registry import Registry
+from fasttrain._core.slices import slices
 from fasttrain._core.specs import Spec, real, spec
 from fasttrain._kernels import activations as activation_kernel, losses as kernel
 from fasttrain._kernels.threads import get_num_threads
@@ -248,7 +249,8 @@ class SoftmaxCrossentropy(Loss):
         if raw.ndim != 2:
             raise ValueError(f"raw_prediction must have shape (n, k), got {raw.shape}")
         out = np.array(raw)
-        activation_kernel.softmax(out, out)
+        for part in slices(*out.shape):
+            activation_kernel.softmax(out[part], out[part])
         return out
 
     def _arrays(self, y, raw_prediction):

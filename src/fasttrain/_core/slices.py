@@ -2,8 +2,8 @@
 
 import numpy as np
 
-# Cells that one call of a kernel or of NumPy walks: some 30 ms of reading and writing.
-SLICE_CELLS = 1 << 24
+# Cells that one call of a kernel or of NumPy walks: some 20 ms of reading and writing.
+SLICE_CELLS = 1 << 23
 
 
 def slices(n_rows, n_columns=1, cells=None, at_least=1):

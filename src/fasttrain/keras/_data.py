@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fasttrain._core.checks import check_real, check_weights, real_array
+from fasttrain._core.slices import slices
 
 
 @dataclass
@@ -61,7 +62,7 @@ def features(x, input_shape, dtype):
         raise ValueError(f"x must have at least one row and one feature, got an array of shape {x.shape}")
     with np.errstate(over="ignore"):
         x = np.ascontiguousarray(x, dtype=dtype)
-    if not np.isfinite(x).all():
+    if not all(np.isfinite(x[part]).all() for part in slices(len(x), x[0].size)):
         raise ValueError(f"x must hold finite numbers of {x.dtype.name}, got NaN or infinity")
     return x
 
