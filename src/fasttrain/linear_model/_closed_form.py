@@ -2,11 +2,13 @@
 
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import FLOAT_DTYPES, check_is_fitted, validate_data
 
-from fasttrain._core.checks import check_flag, check_real
+from fasttrain._core.checks import check_flag, check_real, raise_for_status
 from fasttrain._core.slices import by_slices, slices
 from fasttrain._estimators.fitted import restored, set_fitted
+from fasttrain._kernels import columns
+from fasttrain._kernels.threads import get_num_threads
 
 # Values that LAPACK and products are given at once: Ctrl-C is heard between two slices.
 SLICE_VALUES = 1 << 18
@@ -15,6 +17,12 @@ SLICE_VALUES = 1 << 18
 def row_slices(X):
     """Slices of rows, each at least as tall as X is wide."""
     return slices(*X.shape, SLICE_VALUES, X.shape[1])
+
+
+def column_means(X):
+    weight, mean, squares = np.empty((3, X.shape[1]))
+    raise_for_status(columns.moments(X, None, weight, mean, squares, get_num_threads()))
+    return mean
 
 
 def triangular_factor(X, mean):
@@ -124,10 +132,12 @@ class LinearRegressorCV(RegressorMixin, BaseEstimator):
             raise ValueError("alphas must hold at least one number > 0, got none")
         check_flag(self.fit_intercept, "fit_intercept")
         X, y = validate_data(
-            self, X, y, dtype=np.float64, order="C", multi_output=True, y_numeric=True, ensure_min_samples=2)
+            self, X, y, dtype=FLOAT_DTYPES[:2], multi_output=True, y_numeric=True, ensure_min_samples=2)
+        if X.dtype != np.float64 or not X.flags.c_contiguous:
+            X = by_slices(lambda rows: np.ascontiguousarray(rows, dtype=np.float64), X)
         targets = y.reshape(len(y), -1).astype(np.float64)
         n = len(X)
-        x_mean = X.mean(axis=0) if self.fit_intercept else np.zeros(X.shape[1])
+        x_mean = column_means(X) if self.fit_intercept else np.zeros(X.shape[1])
         y_mean = targets.mean(axis=0) if self.fit_intercept else np.zeros(targets.shape[1])
         s, Vt = singular_values(X, x_mean)
         # U s: it is never divided by s, so columns that are nearly dependent do no harm.
