@@ -4,6 +4,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import FLOAT_DTYPES, check_is_fitted, validate_data
 
+from fasttrain._core.blas import serial_blas
 from fasttrain._core.checks import check_flag, check_real, raise_for_status
 from fasttrain._core.slices import by_slices, slices
 from fasttrain._estimators.fitted import restored, set_fitted
@@ -135,29 +136,30 @@ class LinearRegressorCV(RegressorMixin, BaseEstimator):
             self, X, y, dtype=FLOAT_DTYPES[:2], multi_output=True, y_numeric=True, ensure_min_samples=2)
         if X.dtype != np.float64 or not X.flags.c_contiguous:
             X = by_slices(lambda rows: np.ascontiguousarray(rows, dtype=np.float64), X)
-        targets = y.reshape(len(y), -1).astype(np.float64)
-        n = len(X)
-        x_mean = column_means(X) if self.fit_intercept else np.zeros(X.shape[1])
-        y_mean = targets.mean(axis=0) if self.fit_intercept else np.zeros(targets.shape[1])
-        s, Vt = singular_values(X, x_mean)
-        # U s: it is never divided by s, so columns that are nearly dependent do no harm.
-        rotated = by_slices(lambda rows: (rows - x_mean) @ Vt.T, X, SLICE_VALUES, X.shape[1])
-        moments = sum(rotated[rows].T @ (targets[rows] - y_mean) for rows in row_slices(X))
-        leverage = 1.0 / n if self.fit_intercept else 0.0
-        errors = []
-        for alpha in alphas:
-            ridge = 1.0 / (s**2 + (n - 1) * alpha)
-            solution = ridge[:, None] * moments
-            errors.append(np.concatenate([
-                (targets[rows] - rotated[rows] @ solution - y_mean)
-                / (1.0 - leverage - rotated[rows] ** 2 @ ridge)[:, None]
-                for rows in row_slices(X)
-            ]))
-        scores = np.array([-np.mean(error**2) for error in errors])
-        best = int(np.argmax(scores))
-        coef = (moments / (s**2 + n * alphas[best])[:, None]).T @ Vt
-        intercept = y_mean - coef @ x_mean
-        predictions = targets - errors[best]
+        with serial_blas():
+            targets = y.reshape(len(y), -1).astype(np.float64)
+            n = len(X)
+            x_mean = column_means(X) if self.fit_intercept else np.zeros(X.shape[1])
+            y_mean = targets.mean(axis=0) if self.fit_intercept else np.zeros(targets.shape[1])
+            s, Vt = singular_values(X, x_mean)
+            # U s: it is never divided by s, so columns that are nearly dependent do no harm.
+            rotated = by_slices(lambda rows: (rows - x_mean) @ Vt.T, X, SLICE_VALUES, X.shape[1])
+            moments = sum(rotated[rows].T @ (targets[rows] - y_mean) for rows in row_slices(X))
+            leverage = 1.0 / n if self.fit_intercept else 0.0
+            errors = []
+            for alpha in alphas:
+                ridge = 1.0 / (s**2 + (n - 1) * alpha)
+                solution = ridge[:, None] * moments
+                errors.append(np.concatenate([
+                    (targets[rows] - rotated[rows] @ solution - y_mean)
+                    / (1.0 - leverage - rotated[rows] ** 2 @ ridge)[:, None]
+                    for rows in row_slices(X)
+                ]))
+            scores = np.array([-np.mean(error**2) for error in errors])
+            best = int(np.argmax(scores))
+            coef = (moments / (s**2 + n * alphas[best])[:, None]).T @ Vt
+            intercept = y_mean - coef @ x_mean
+            predictions = targets - errors[best]
         if y.ndim == 1:
             coef, intercept, predictions = coef[0], intercept[0], predictions[:, 0]
         set_fitted(self, {

@@ -1,10 +1,10 @@
 """L-BFGS over all rows: SciPy's minimizer on the engine's objective and gradient."""
 
-import functools
 import math
 
 import numpy as np
 
+from fasttrain._core.blas import serial_blas
 from fasttrain._kernels.threads import thread_budget
 from fasttrain.training.engine import SLICE_SECONDS
 from fasttrain.training.plan import Plan
@@ -52,14 +52,6 @@ class Objective:
     def loss(self, x, value):
         """What is told of unknowns that were :meth:`put`, where ``value`` is what is minimized."""
         return float(value)
-
-
-@functools.cache
-def _blas_controller():
-    """SciPy's L-BFGS works on vectors too short for threaded BLAS, whose barriers cost far more than they save."""
-    from threadpoolctl import ThreadpoolController
-
-    return ThreadpoolController()
 
 
 def _projected_gradient(found, bounds):
@@ -150,7 +142,7 @@ def train_lbfgs(network, optimizer, *, n_iter, callbacks=None, n_threads=None, v
             options = {
                 "maxiter": n_iter, "maxfun": optimizer.max_fun, "maxcor": optimizer.history, "gtol": tol, "ftol": ftol,
             }
-            with _blas_controller().limit(limits=1, user_api="blas"):
+            with serial_blas():
                 found = minimize(
                     function, start, jac=True, method="L-BFGS-B", bounds=objective.bounds, callback=iterate,
                     options=options)
