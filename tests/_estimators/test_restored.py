@@ -56,6 +56,18 @@ def test_ctrl_c_between_columns(make, fitted, monkeypatch):
     assert state(model) == before
 
 
+@pytest.mark.parametrize("method", ["fit", "fit_transform"])
+@pytest.mark.parametrize("fitted", [False, True])
+def test_a_table_without_a_finite_scale(method, fitted):
+    table = TablePreprocessor()
+    if fitted:
+        table.fit(pd.DataFrame({"a": [1.0, 2.0, 3.0], "b": ["x", "y", "x"]}))
+    before = state(table)
+    with pytest.raises(ValueError, match="scale is finite"):
+        getattr(table, method)(pd.DataFrame({"q": [1e308, -1e308, 0.0]}))
+    assert state(table) == before
+
+
 @pytest.mark.parametrize("make", [OneHotEncoder, OrdinalEncoder])
 def test_what_has_no_columns_is_refused(make):
     with pytest.raises(ValueError, match="Expected 2D array"):

@@ -29,6 +29,20 @@ def test_predictions(rows, dtype, monkeypatch):
         assert engine.raw_predict(network, matrix, threads).tobytes() == of_sparse.tobytes()
 
 
+def test_the_slices_of_a_sparse_matrix_follow_what_it_holds():
+    X, widths = sparse.random(1000, 50_000, 1e-4, format="csr", random_state=0), []
+
+    def product(rows):
+        widths.append(rows.shape[0])
+        return rows @ np.ones(50_000)
+
+    np.testing.assert_array_equal(core.by_slices(product, X, 2500), X @ np.ones(50_000))
+    assert len(widths) == 2
+    dense, widths = X[:30].toarray(), []
+    core.by_slices(product, dense, 500_000)
+    assert widths == [10, 10, 10]
+
+
 def test_an_interrupt_between_slices_ends_the_call(monkeypatch):
     monkeypatch.setattr(engine, "SLICE_ROWS", 16)
     monkeypatch.setattr(engine, "SLICE_MULTIPLY_ADDS", 1)

@@ -1,6 +1,7 @@
 """Long passes over rows in slices, between which Ctrl-C is heard."""
 
 import numpy as np
+from scipy.sparse import issparse
 
 # Cells that one call of a kernel or of NumPy walks: some 20 ms of reading and writing.
 SLICE_CELLS = 1 << 23
@@ -13,8 +14,11 @@ def slices(n_rows, n_columns=1, cells=None, at_least=1):
 
 
 def by_slices(function, X, cells=None, at_least=1):
-    """``function`` of each slice of the rows of X, put together; X has at least one row."""
-    width = X.shape[1] if X.ndim == 2 else 1
+    """``function`` of each slice of the rows of X, put together; X has at least one row.
+
+    Of a sparse matrix the cells are those that it holds.
+    """
+    width = -(-X.nnz // X.shape[0]) if issparse(X) else X.shape[1] if X.ndim == 2 else 1
     parts = slices(X.shape[0], width, cells, at_least)
     if len(parts) == 1:
         return function(X)

@@ -155,7 +155,6 @@ class TablePreprocessor(TableColumns, TransformerMixin, BaseEstimator):
     ):
         keep_parameters(self, locals())
 
-    @restored
     def fit(self, X, y=None):
         """What the columns are, what stands in for missing values, categories and scales.
 
@@ -195,6 +194,7 @@ class TablePreprocessor(TableColumns, TransformerMixin, BaseEstimator):
             self._refuse_missing_rows(views)
         return self._matrix(views, block)
 
+    @restored
     def _learn(self, X, y):
         """Fit; (views of the columns, their numbers without missing ones, not scaled)."""
         self._check_parameters()
