@@ -1,7 +1,6 @@
 """Long passes over rows in slices, between which Ctrl-C is heard."""
 
 import numpy as np
-from scipy.sparse import issparse
 
 # Cells that one call of a kernel or of NumPy walks: some 20 ms of reading and writing.
 SLICE_CELLS = 1 << 23
@@ -18,8 +17,8 @@ def by_slices(function, X, cells=None, at_least=1):
 
     Of a sparse matrix the cells are those that it holds.
     """
-    width = -(-X.nnz // X.shape[0]) if issparse(X) else X.shape[1] if X.ndim == 2 else 1
-    parts = slices(X.shape[0], width, cells, at_least)
+    held = getattr(X, "nnz", X.size)
+    parts = slices(X.shape[0], -(-held // X.shape[0]), cells, at_least)
     if len(parts) == 1:
         return function(X)
     first = function(X[parts[0]])

@@ -5,11 +5,10 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import FLOAT_DTYPES, check_is_fitted, validate_data
 
 from fasttrain._core.blas import serial_blas
-from fasttrain._core.checks import check_flag, check_real, raise_for_status
+from fasttrain._core.checks import check_flag, check_real
 from fasttrain._core.slices import by_slices, slices
 from fasttrain._estimators.fitted import restored, set_fitted
-from fasttrain._kernels import columns
-from fasttrain._kernels.threads import get_num_threads
+from fasttrain._tables.moments import column_moments
 
 # Values that LAPACK and products are given at once: Ctrl-C is heard between two slices.
 SLICE_VALUES = 1 << 18
@@ -18,12 +17,6 @@ SLICE_VALUES = 1 << 18
 def row_slices(X):
     """Slices of rows, each at least as tall as X is wide."""
     return slices(*X.shape, SLICE_VALUES, X.shape[1])
-
-
-def column_means(X):
-    weight, mean, squares = np.empty((3, X.shape[1]))
-    raise_for_status(columns.moments(X, None, weight, mean, squares, get_num_threads()))
-    return mean
 
 
 def triangular_factor(X, mean):
@@ -139,7 +132,7 @@ class LinearRegressorCV(RegressorMixin, BaseEstimator):
         with serial_blas():
             targets = y.reshape(len(y), -1).astype(np.float64)
             n = len(X)
-            x_mean = column_means(X) if self.fit_intercept else np.zeros(X.shape[1])
+            x_mean = column_moments(X)[1] if self.fit_intercept else np.zeros(X.shape[1])
             y_mean = targets.mean(axis=0) if self.fit_intercept else np.zeros(targets.shape[1])
             s, Vt = singular_values(X, x_mean)
             # U s: it is never divided by s, so columns that are nearly dependent do no harm.

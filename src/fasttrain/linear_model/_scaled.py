@@ -12,10 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fasttrain._core.checks import raise_for_status
 from fasttrain._estimators.rows import RowsOf
-from fasttrain._kernels import columns
-from fasttrain._kernels.threads import get_num_threads
+from fasttrain._tables.moments import column_extremes, column_moments
 from fasttrain.training.engine import mean_loss
 from fasttrain.training.lbfgs import Objective, objective_and_gradient
 
@@ -25,9 +23,8 @@ _CONSTANT = 8 * np.finfo(np.float64).eps
 
 def _moments(X, weights):
     """(mean, variance) of each column, float64."""
-    weight, mean, squares = np.empty((3, X.shape[1]))
     given = None if weights is None else np.ascontiguousarray(weights, dtype=np.float64)
-    raise_for_status(columns.moments(X, given, weight, mean, squares, get_num_threads()))
+    weight, mean, squares = column_moments(X, given)
     with np.errstate(over="ignore", invalid="ignore"):
         return mean, squares / weight
 
@@ -41,9 +38,7 @@ def columns_of(X, weights, fit_intercept):
     nothing of how far it may shift a prediction.
     """
     mean, variance = _moments(X, weights)
-    low, high = np.empty((2, X.shape[1]), dtype=X.dtype)
-    seen = X if weights is None or weights.all() else X[weights > 0]
-    raise_for_status(columns.extremes(seen, low, high, get_num_threads()))
+    low, high = column_extremes(X if weights is None or weights.all() else X[weights > 0])
     with np.errstate(over="ignore", invalid="ignore"):
         low, high = low.astype(np.float64), high.astype(np.float64)
         constant = variance <= (_CONSTANT * np.maximum(abs(low), abs(high))) ** 2

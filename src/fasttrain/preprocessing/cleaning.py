@@ -13,8 +13,8 @@ from fasttrain._kernels.threads import get_num_threads
 from fasttrain._tables.frames import (
     KEEP, Table, aligned, duplicate_mask, missing_counts, rows_lie_plain, take_all, take_present,
 )
+from fasttrain._tables.moments import SMALL_UNIT, column_moments
 from fasttrain.preprocessing.robust import column_quantiles
-from fasttrain.preprocessing.scaling import SMALL_UNIT, column_moments
 
 METHODS = ("absolute", "zscore", "iqr", "mad")
 DEFAULT_THRESHOLDS = {"zscore": 3.0, "iqr": 1.5, "mad": 3.5}

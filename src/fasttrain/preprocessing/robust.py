@@ -11,8 +11,9 @@ from fasttrain._estimators.fitted import restored
 from fasttrain._estimators.parameters import keep_parameters
 from fasttrain._kernels import quantiles
 from fasttrain._kernels.threads import get_num_threads
+from fasttrain._tables.moments import kernel_view
 from fasttrain.preprocessing.scaling import (
-    ExtremesScaler, Scaler, check_pair, kernel_view, refuse_centering, refuse_overflow, without_zeros,
+    ExtremesScaler, Scaler, check_pair, refuse_centering, refuse_overflow, without_zeros,
 )
 
 

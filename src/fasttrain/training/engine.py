@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from fasttrain._core.slices import slices
 from fasttrain._kernels.losses import loss_and_gradient
 from fasttrain._kernels.network import Network
 
@@ -132,8 +133,7 @@ def raw_predict(network, X, threads):
     step = max(SLICE_ROWS, SLICE_MULTIPLY_ADDS // network.parameters.size // SLICE_ROWS * SLICE_ROWS)
     if X.shape[0] <= step:
         return _raw_predict(network, X, threads)
-    slices = [slice(first, first + step) for first in range(0, X.shape[0], step)]
-    return np.concatenate([_raw_predict(network, X, threads, rows) for rows in slices])
+    return np.concatenate([_raw_predict(network, X, threads, rows) for rows in slices(X.shape[0], cells=step)])
 
 
 def _raw_predict(network, X, threads, rows=None):

@@ -8,7 +8,7 @@ from sklearn.base import clone
 from sklearn.model_selection import LeaveOneOut
 
 from fasttrain._estimators.registry import step_rules
-from fasttrain.preprocessing.scaling import column_moments, merge_moments
+from fasttrain._tables.moments import column_moments, merge_moments
 
 
 @dataclass(eq=False)

@@ -8,6 +8,7 @@ from sklearn import get_config
 
 from fasttrain._tables.categories import encode, unique, unknown_values
 from fasttrain._tables.texts import Filled
+from fasttrain._tables.moments import column_moments
 from fasttrain.preprocessing.columns import memory
 from fasttrain.preprocessing.columns.hashed import HashedColumn
 from fasttrain.preprocessing.columns.many import TargetColumn
@@ -16,7 +17,7 @@ from fasttrain.preprocessing.columns.recognition import CategoryColumn, LeftOut,
 from fasttrain.preprocessing.encoding import CodedColumns, OneHotEncoder
 from fasttrain.preprocessing.ordinal import OrdinalEncoder
 from fasttrain.preprocessing.robust import MaxAbsScaler, RobustScaler, column_quantiles
-from fasttrain.preprocessing.scaling import MinMaxScaler, StandardScaler, column_moments
+from fasttrain.preprocessing.scaling import MinMaxScaler, StandardScaler
 
 SCALERS = {
     "standard": StandardScaler,
