@@ -130,6 +130,15 @@ def test_a_fit_that_has_not_arrived_says_so_last(shell, prices, tmp_path, model)
     assert "Not converged" in (tmp_path / "m" / "report.html").read_text()
 
 
+@pytest.mark.parametrize("model", ["linear", "sgd", "mlp"])
+def test_auto_is_what_a_model_takes_untold(shell, prices, tmp_path, model):
+    given = ("fit", prices, "--target", "price", "--model", model, "--cv", 0, "--max-iter", 5)
+    shell.done(*given, "--out", tmp_path / "untold")
+    shell.done(*given, "--out", tmp_path / "told", "--penalty", "auto", *(
+        [] if model == "sgd" else ["--optimizer", "auto"]))
+    assert results_of(tmp_path / "told")["estimator"] == results_of(tmp_path / "untold")["estimator"]
+
+
 def test_the_losses_of_several_classes_are_one_curve(shell, tmp_path):
     """SGDClassifier has a curve for each class against the rest, of different lengths."""
     shell.done("sample", "--out", tmp_path / "p.csv")

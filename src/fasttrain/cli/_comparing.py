@@ -10,7 +10,7 @@ from sklearn.model_selection import cross_validate
 from sklearn.pipeline import Pipeline
 
 from fasttrain.cli import _evaluation as evaluation
-from fasttrain.cli._fitting import pipeline_of
+from fasttrain.cli._fitting import pipeline_of, versions
 from fasttrain.cli._models import MODELS, peers, with_scaled_target
 
 # From the names of --metric to scikit-learn's; the first of a task is its default.
@@ -121,8 +121,6 @@ def compare(problem, metric=None, wanted=None, with_peers=True, interrupts=None,
 
 def summary_of(problem, metric, lines, command=None):
     """What goes into a JSON file."""
-    from fasttrain.cli._fitting import versions
-
     return {
         "command": command, "data": str(problem.job.data), "sha256": problem.job.digest(), "rows": problem.counts,
         "target": problem.job.target, "task": problem.task, "metric": metric, "folds": problem.job.folds,

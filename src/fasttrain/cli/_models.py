@@ -20,6 +20,8 @@ _OWN = {
     ("mlp", "classification"): MLPClassifier, ("mlp", "regression"): MLPRegressor,
 }  # fmt: skip
 _COMMON = {"loss", "learning_rate", "schedule", "penalty", "alpha", "l1_ratio", "max_iter", "tol", "early_stopping"}
+# Options for which 'auto' is the default.
+_AUTOMATIC = ("optimizer", "penalty")
 _TAKEN = {
     "linear": _COMMON | {"optimizer", "batch_size", "n_threads"},
     "sgd": _COMMON,
@@ -54,6 +56,9 @@ def estimator_of(model, task, settings, seed=0, callbacks=None):
         For options that are not this model's.
     """
     settings = {name: value for name, value in settings.items() if value is not None}
+    if model != "linear":
+        # the others know no 'auto': it is what they take when they are told nothing
+        settings = {name: value for name, value in settings.items() if value != "auto" or name not in _AUTOMATIC}
     for name in settings:
         if name not in _TAKEN[model]:
             whose = " and ".join(f"--model {other}" for other in MODELS if name in _TAKEN[other])

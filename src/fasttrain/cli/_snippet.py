@@ -1,5 +1,6 @@
 """Python that does what a fit on the command line has done."""
 
+from fasttrain._core.specs import Spec
 from fasttrain.cli import _evaluation as evaluation
 from fasttrain.cli._columns import code_columns
 from fasttrain.cli._tables import STDIN
@@ -104,8 +105,6 @@ def _cleaning(job, tables):
 
 def _imports_of_specs(model):
     """Imports for the optimizers, schedules and penalties that the model's ``repr`` shows."""
-    from fasttrain._core.specs import Spec
-
     found = sorted({
         (type(value).__module__, type(value).__name__)
         for value in model.get_params().values() if isinstance(value, Spec)
