@@ -2,12 +2,25 @@
 
 import signal
 
+import pytest
+
 
 def pytest_configure(config):
     """A shell starts background jobs with SIGINT ignored, which Python and its children inherit: the tests of Ctrl-C,
     whose fits would last for hours, need it back."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def same_handler():
+    """A test that left another handler of Ctrl-C would break those after it that press it."""
+    before = signal.getsignal(signal.SIGINT)
+    yield
+    after = signal.getsignal(signal.SIGINT)
+    if after is not before:
+        signal.signal(signal.SIGINT, before)
+        pytest.fail(f"the handler of SIGINT was {before} and is {after}")
 
 
 def pytest_collection_modifyitems(config, items):

@@ -50,7 +50,6 @@ def measure(quick=False, with_peers=False, tell=None):
 
 def main(arguments):
     """Measure, and write the JSON; a line ``done total name`` goes to standard output before each piece of work."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
     out, *words = arguments
     result = measure(
         "quick" in words, "peers" in words, lambda done, total, name: print(done, total, name, flush=True)
@@ -60,4 +59,5 @@ def main(arguments):
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     main(sys.argv[1:])
