@@ -6,7 +6,7 @@ import traceback
 import numpy as np
 import pytest
 
-from fasttrain._kernels import categories, columns, objects, quantiles, rows
+from fasttrain._kernels import categories, columns, objects, quantiles, rows, text_numbers, text_times, text_words
 
 N = 9_000_000
 
@@ -26,6 +26,7 @@ def data():
     codes = rng.integers(0, 1000, N)
     return {
         "table": floats[: N // 6 * 6].reshape(-1, 6), "integers": codes, "floats": floats,
+        "text": np.frombuffer(b"12.5 abc" * (N // 8), dtype=np.uint8), "stops": np.arange(8, N // 8 * 8 + 1, 8),
         "words": np.array([f"{i}" for i in range(1000)], dtype=object)[codes[: 1 << 20]],
         "cells": codes.view(np.int8).reshape(-1, 8), "codes": codes[: N // 6 * 6].reshape(-1, 6).astype(np.int32),
     }
@@ -60,6 +61,17 @@ CALLS = {
     "keys_of_floats": lambda d: categories.keys_of_floats(d["floats"], np.empty(N, dtype=np.int64)),
     "group_cells": lambda d: categories.group_cells(
         d["cells"], np.empty(N, dtype=np.int64), np.empty(N, dtype=np.int64)),
+    "scan_numbers": lambda d: text_numbers.scan_numbers(
+        d["text"], d["stops"], np.empty(N // 8, dtype=np.uint32), np.empty(N // 8, dtype=np.uint64),
+        np.empty((N // 8, 4), dtype=np.int32)),
+    "parse_numbers": lambda d: text_numbers.parse_numbers(
+        d["text"], d["stops"], False, np.empty(N // 8), np.empty(N // 8, dtype=np.uint64),
+        np.empty(N // 8, dtype=np.uint8)),
+    "parse_times": lambda d: text_times.parse_times(
+        d["text"], d["stops"], np.empty(N // 8), np.empty(N // 8), np.empty(N // 8, dtype=np.uint8)),
+    "hash_words": lambda d: text_words.hash_words(
+        d["text"], d["stops"], 64, np.empty(N // 8 + 1, dtype=np.int64), np.empty(0, dtype=np.int32), np.empty(0)),
+    "hash_cells": lambda d: text_words.hash_cells(d["text"], d["stops"], 64, np.empty(N // 8, dtype=np.int64)),
     "codes_of_objects": lambda d: objects.codes_of_objects(
         d["words"], {}, np.empty(len(d["words"]), dtype=np.int64), True),
 }

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference_texts import read_number, word_places, written_times
 
-from fasttrain._kernels import texts as kernels
+from fasttrain._kernels import text_numbers, text_times
 from fasttrain._tables.texts import Cells, hashed_words, packed
 
 
@@ -52,8 +52,8 @@ def test_a_number_in_either_convention(cell, point, comma):
     same(numbers([cell], "."), [point], [cell])
     same(numbers([cell], ","), [comma], [cell])
     traits = Cells(objects([cell])).traits[0]
-    assert bool(traits & kernels.TRAITS["point"]) == (point is not None)
-    assert bool(traits & kernels.TRAITS["comma"]) == (comma is not None)
+    assert bool(traits & text_numbers.TRAITS["point"]) == (point is not None)
+    assert bool(traits & text_numbers.TRAITS["comma"]) == (comma is not None)
 
 
 BODY = st.text("0123456789.,' ", min_size=1, max_size=14)
@@ -95,9 +95,9 @@ def test_bytes_that_are_no_text_are_read_within_bounds():
         data = np.frombuffer(bytes(generator.choices(range(256), k=12)), dtype=np.uint8)
         stops = np.array([5, 5, 12], dtype=np.int64)
         traits, units, spans = np.zeros(3, np.uint32), np.zeros(3, np.uint64), np.zeros((3, 4), np.int32)
-        kernels.scan_numbers(data, stops, traits, units, spans)
+        text_numbers.scan_numbers(data, stops, traits, units, spans)
         out, times = np.zeros((2, 3)), np.zeros(3, np.uint8)
-        kernels.parse_times(data, stops, out[0], out[1], times)
+        text_times.parse_times(data, stops, out[0], out[1], times)
         assert ((spans >= 0) & (spans <= 7)).all()
 
 

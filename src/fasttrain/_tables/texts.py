@@ -4,7 +4,7 @@ from functools import cached_property
 
 import numpy as np
 
-from fasttrain._kernels import texts as kernels
+from fasttrain._kernels import text_numbers, text_times, text_words
 from fasttrain._tables.categories import Coded, coded_column, group_strings, unique
 from fasttrain._tables.frames import missing_vector, object_codes
 from fasttrain._tables.kinds import as_array, is_framed
@@ -129,7 +129,7 @@ class Cells:
         n = len(self.values)
         traits, units = np.zeros(n, dtype=np.uint32), np.zeros(n, dtype=np.uint64)
         spans = np.zeros((n, 4), dtype=np.int32)
-        kernels.scan_numbers(*self._packed, traits, units, spans)
+        text_numbers.scan_numbers(*self._packed, traits, units, spans)
         return traits, units, spans
 
     @property
@@ -141,11 +141,11 @@ class Cells:
         return self._scanned[1]
 
     def has(self, trait):
-        return (self.traits & kernels.TRAITS[trait]) > 0
+        return (self.traits & text_numbers.TRAITS[trait]) > 0
 
     def unit_of(self, i):
         """Currency and unit of a text as they are written."""
-        if self.traits[i] & kernels.TRAITS["percent"]:
+        if self.traits[i] & text_numbers.TRAITS["percent"]:
             return "%"
         data, stops = self._packed
         cell = data[stops[i - 1] if i else 0:stops[i]].tobytes()
@@ -159,9 +159,10 @@ class Cells:
             data, stops = self._packed
             n = len(self.values)
             out, units, rounded = np.empty(n), np.empty(n, dtype=np.uint64), np.empty(n, dtype=np.uint8)
-            kernels.parse_numbers(data, stops, decimal_comma, out, units, rounded)
+            text_numbers.parse_numbers(data, stops, decimal_comma, out, units, rounded)
             for i in np.flatnonzero(rounded).tolist():
-                out[i] = float(kernels.digits_of(data, int(stops[i - 1]) if i else 0, int(stops[i]), decimal_comma))
+                start = int(stops[i - 1]) if i else 0
+                out[i] = float(text_numbers.digits_of(data, start, int(stops[i]), decimal_comma))
             self._numbers[decimal_comma] = out, units
         return self._numbers[decimal_comma]
 
@@ -169,7 +170,7 @@ class Cells:
     def times(self):
         n = len(self.values)
         day_first, month_first, traits = np.empty(n), np.empty(n), np.empty(n, dtype=np.uint8)
-        kernels.parse_times(*self._packed, day_first, month_first, traits)
+        text_times.parse_times(*self._packed, day_first, month_first, traits)
         return day_first, month_first, traits
 
 
@@ -177,10 +178,10 @@ def hashed_words(values, n_places):
     """(indptr, indices, values) of the words of each text, counted at ``n_places`` places."""
     data, stops = packed(_lowered(values))
     indptr = np.zeros(len(values) + 1, dtype=np.int64)
-    kernels.hash_words(data, stops, n_places, indptr, np.empty(0, dtype=np.int32), np.empty(0))
+    text_words.hash_words(data, stops, n_places, indptr, np.empty(0, dtype=np.int32), np.empty(0))
     indices, counts = np.empty(indptr[-1], dtype=np.int32), np.empty(indptr[-1])
     if len(indices):
-        kernels.hash_words(data, stops, n_places, indptr, indices, counts)
+        text_words.hash_words(data, stops, n_places, indptr, indices, counts)
     return indptr, indices, counts
 
 
@@ -193,5 +194,5 @@ def hashed_cells(values, n_places):
     """The place of each text among ``n_places``."""
     data, stops = packed(values)
     places = np.empty(len(values), dtype=np.int64)
-    kernels.hash_cells(data, stops, n_places, places)
+    text_words.hash_cells(data, stops, n_places, places)
     return places

@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from fasttrain._estimators.registry import enter_record
-from fasttrain._kernels.texts import TIME_TRAITS
+from fasttrain._kernels.text_times import TRAITS
 from fasttrain.preprocessing.columns.numbers import (
     MOST_ABSENT, STRAY_SHARE, Dense, are_texts, listed, unread, wanted_rows,
 )
@@ -65,7 +65,7 @@ class DateColumn(Dense):
     def _of_texts(self, view):
         day_first, month_first, traits = view.cells.times
         seconds = day_first if self.day_first else month_first
-        wrong = ((traits & TIME_TRAITS["hours_only"]) > 0) != self.hours_only
+        wrong = ((traits & TRAITS["hours_only"]) > 0) != self.hours_only
         return np.where(wrong, np.nan, seconds)
 
     def strays(self, view):
@@ -154,13 +154,13 @@ def recognise_times(view, day_first=None, forced=False):
     n_wanted, few = wanted_rows(view, read)
     if not forced and (few or not n_read):
         return None, "not dates"
-    hours_only = int(counts[(traits & TIME_TRAITS["hours_only"]) > 0].sum()) * 2 > n_read
+    hours_only = int(counts[(traits & TRAITS["hours_only"]) > 0].sum()) * 2 > n_read
     n_day = int(counts[~np.isnan(by_day)].sum())
     n_month = int(counts[~np.isnan(by_month)].sum())
     differ = ((by_day != by_month) & ~(np.isnan(by_day) & np.isnan(by_month))).any()
     said = []
     if day_first is None:
-        dotted = int(counts[(traits & TIME_TRAITS["dotted"]) > 0].sum()) * 2 > n_read
+        dotted = int(counts[(traits & TRAITS["dotted"]) > 0].sum()) * 2 > n_read
         day_first = dotted if n_day == n_month else n_day > n_month
         if differ:
             said.append("day before month" if day_first else "month before day")

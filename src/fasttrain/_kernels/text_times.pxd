@@ -1,0 +1,1 @@
+"""Cells of text as dates and times; nothing for C yet."""

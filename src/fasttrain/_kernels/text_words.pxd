@@ -1,0 +1,1 @@
+"""Cells of text as words at hashed places; nothing for C yet."""

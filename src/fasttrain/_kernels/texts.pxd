@@ -1,1 +1,0 @@
-"""Cells of text as numbers, times and hashed words; nothing for C yet."""
