@@ -2,11 +2,13 @@
 
 from fasttrain._kernels.layers cimport sparse_rows
 from fasttrain._kernels.layout cimport Layout
+from fasttrain._kernels.steps cimport ft_pace
 from fasttrain._kernels.types cimport real
 
 
 cdef class Network(Layout):
     cdef int n_threads
+    cdef ft_pace pace
     cdef readonly object average
     cdef readonly tuple loss
     cdef readonly dict state

@@ -12,8 +12,8 @@ from fasttrain._kernels.primitives cimport (
     FT_LOSS_softmax_crossentropy, activate, all_finite, ft_update, row_times, rows_dot,
 )
 from fasttrain._kernels.steps cimport (
-    SCRATCH, block_rows, chunk_count, finish_gradient, fit_threads, gradient_threads, in_two_phases, predict_threads,
-    refresh_transposes, take_turns,
+    SCRATCH, block_rows, chunk_count, finish_gradient, fit_for, ft_pace_init, gradient_threads, in_two_phases,
+    predict_threads, refresh_transposes,
 )
 from fasttrain._kernels.threads cimport threads_for_work
 from fasttrain._kernels.types cimport STATUS_NOT_FINITE, STATUS_OK, real
@@ -327,6 +327,9 @@ cdef class Network(Layout):
         self.hold["rates"] = rates
         self._draw_mixing()
         self.n_threads = threads_for_work(n_threads, <double> batch_size * self.task.n_parameters, STEP_PER_THREAD)
+        # what was learnt of the machine in one pass holds for the next
+        if self.pace.budget != self.n_threads:
+            ft_pace_init(&self.pace, self.n_threads)
         self._workspace(not in_two_phases(&self.task, batch_size))
 
     def _draw_mixing(self):
@@ -377,7 +380,6 @@ cdef class Network(Layout):
             self.task.sums = <double*> address
             address = self._array("turns", self.task.n_groups, np.intp)
             self.task.turns = <const Py_ssize_t*> address
-            take_turns(&self.task, threads, <Py_ssize_t*> address)
             if self.task.sparse.data != NULL:
                 address = self._array("cursors", threads * self.task.capacity, np.intp)
                 self.task.cursors = <Py_ssize_t*> address
@@ -446,11 +448,10 @@ cdef class Network(Layout):
         """Train for about ``seconds``; True when the epoch is done or the loss is no longer finite."""
         cdef Py_ssize_t before = self.task.next_batch
         with nogil:
-            self.task.deadline = ft_seconds() + seconds
             if self.is_double:
-                fit_threads(&self.task, self.n_threads, <const double*> NULL)
+                fit_for(&self.task, &self.pace, seconds, <const double*> NULL)
             else:
-                fit_threads(&self.task, self.n_threads, <const float*> NULL)
+                fit_for(&self.task, &self.pace, seconds, <const float*> NULL)
         self.steps_done += self.task.next_batch - before
         return self.task.next_batch >= self.task.n_batches or self.task.status != STATUS_OK
 

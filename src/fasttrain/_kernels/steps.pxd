@@ -3,12 +3,19 @@
 from fasttrain._kernels.passes cimport fit_task
 from fasttrain._kernels.types cimport real
 
+cdef extern from "pace.h" nogil:
+    ctypedef struct ft_pace:
+        int budget
+    void ft_pace_init(ft_pace* pace, int budget) noexcept
+    int ft_pace_next(ft_pace* pace, double now, double* until_out) noexcept
+    void ft_pace_note(ft_pace* pace, double steps, double seconds, double waits, double now) noexcept
+
 cdef enum:
     SCRATCH = 16384         # elements of a thread's workspace: a group's gradient, or the norms of a panel
 
 cdef void refresh_transposes(fit_task* task, const real* like) noexcept nogil
 cdef void take_turns(fit_task* task, int n_threads, Py_ssize_t* turns_out) noexcept nogil
-cdef void fit_threads(fit_task* task, int n_threads, const real* like) noexcept nogil
+cdef void fit_for(fit_task* task, ft_pace* pace, double seconds, const real* like) noexcept nogil
 cdef void gradient_threads(fit_task* task, int n_threads, const real* like) noexcept nogil
 cdef double finish_gradient(fit_task* task, real* g_out) noexcept nogil
 cdef void predict_threads(fit_task* task, const real* x, Py_ssize_t ldx, Py_ssize_t n, real* z_out,

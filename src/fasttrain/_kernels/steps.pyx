@@ -27,7 +27,7 @@ from fasttrain._kernels.primitives cimport (
     update_and_square, update_span,
 )
 from fasttrain._kernels.threads cimport ft_barrier_init, ft_barrier_wait, ft_team_size
-from fasttrain._kernels.types cimport STATUS_NOT_FINITE
+from fasttrain._kernels.types cimport STATUS_NOT_FINITE, STATUS_OK
 from fasttrain._kernels.updates cimport adam_moments, nadam_moments, velocity_rate
 
 cdef extern from "clock.h" nogil:
@@ -543,6 +543,26 @@ cdef void fit_threads(fit_task* task, int n_threads, const real* like) noexcept 
             small_batches(task, thread, ft_team_size(), like)
         else:
             large_batches(task, thread, ft_team_size(), like)
+
+
+cdef void fit_for(fit_task* task, ft_pace* pace, double seconds, const real* like) noexcept nogil:
+    """Runs the task's batches for about ``seconds``, on as many threads as have cores; `task.turns` is written to."""
+    cdef double start, now = ft_seconds(), end = now + seconds, until
+    cdef Py_ssize_t before
+    cdef int threads
+    while True:
+        start = now
+        threads = ft_pace_next(pace, now, &until)
+        take_turns(task, threads, <Py_ssize_t*> task.turns)
+        task.deadline = min(until, end)
+        before = task.next_batch * task.n_chunks + task.next_chunk
+        fit_threads(task, threads, like)
+        now = ft_seconds()
+        ft_pace_note(
+            pace, <double> (task.next_batch * task.n_chunks + task.next_chunk - before) / task.n_chunks, now - start,
+            task.barrier.long_waits, now)
+        if task.next_batch >= task.n_batches or task.status != STATUS_OK or now >= end:
+            return
 
 
 cdef void gradient_threads(fit_task* task, int n_threads, const real* like) noexcept nogil:

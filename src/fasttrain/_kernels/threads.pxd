@@ -1,6 +1,6 @@
 cdef extern from "threads.h" nogil:
     ctypedef struct ft_barrier:
-        pass
+        int long_waits
     void ft_barrier_init(ft_barrier* barrier) noexcept
     void ft_barrier_wait(ft_barrier* barrier, int n_threads) noexcept
     int ft_team_size() noexcept

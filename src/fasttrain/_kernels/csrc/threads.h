@@ -16,7 +16,8 @@ extern "C" {
 /* Sense-counting barrier. The generation lives on a cache line of its own: waiting threads read it only. */
 typedef struct {
     int arrived;
-    char pad[60];
+    int long_waits;     /* of callers that gave their core away */
+    char pad[56];
     int generation;
     char pad_after[60];
 } ft_barrier;
@@ -35,6 +36,7 @@ typedef struct {
 static inline void ft_barrier_init(ft_barrier *barrier)
 {
     __atomic_store_n(&barrier->arrived, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&barrier->long_waits, 0, __ATOMIC_RELAXED);
     __atomic_store_n(&barrier->generation, 0, __ATOMIC_RELEASE);
 }
 
@@ -54,6 +56,8 @@ static inline void ft_barrier_wait(ft_barrier *barrier, int n_threads)
         if (++spins < FT_SPINS) {
             FT_RELAX();
         } else {
+            if (spins == FT_SPINS)
+                __atomic_add_fetch(&barrier->long_waits, 1, __ATOMIC_RELAXED);
 #if defined(__unix__) || defined(__APPLE__)
             sched_yield();
 #else
