@@ -63,7 +63,27 @@ def test_cgroup_quota(files, quota, tmp_path):
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
-    assert threads.cgroup_quota(str(tmp_path)) == quota
+    assert threads.cgroup_quota(str(tmp_path), str(tmp_path / "none")) == quota
+
+
+@pytest.mark.parametrize("membership, quotas, quota", [
+    ("0::/jobs/7\n", {"jobs/7/cpu.max": "150000 100000"}, 2),
+    ("0::/jobs/7\n", {"jobs/7/cpu.max": "max 100000", "jobs/cpu.max": "300000 100000"}, 3),
+    ("0::/jobs/7\n", {"jobs/7/cpu.max": "500000 100000", "jobs/cpu.max": "100000 100000"}, 1),
+    ("0::/on/the/host\n", {"cpu.max": "200000 100000"}, 2),
+    ("0::/../../other\n", {"cpu.max": "200000 100000", "../other/cpu.max": "100000 100000"}, 2),
+    ("3:cpuset:/\n2:cpu,cpuacct:/a\n0::/\n",
+     {"cpu/a/cpu.cfs_quota_us": "50000", "cpu/a/cpu.cfs_period_us": "100000"}, 1),
+    ("2:cpuacct:/a\n", {"cpu/a/cpu.cfs_quota_us": "50000", "cpu/a/cpu.cfs_period_us": "100000"}, None),
+    ("nonsense\n", {}, None),
+])
+def test_the_quota_of_the_cgroup_that_a_process_is_in(membership, quotas, quota, tmp_path):
+    root = tmp_path / "root"
+    for name, text in quotas.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    (tmp_path / "cgroup").write_text(membership)
+    assert threads.cgroup_quota(str(root), str(tmp_path / "cgroup")) == quota
 
 
 def test_set_num_threads_gives_back_what_was():

@@ -48,26 +48,52 @@ def _from_environment():
         raise ValueError(f"FASTTRAIN_NUM_THREADS must be a positive integer, got {text!r}") from None
 
 
-def cgroup_quota(root="/sys/fs/cgroup"):
-    """CPUs granted by the cgroup (v2 ``cpu.max``, else v1 ``cpu.cfs_*``), rounded up; None when there is no limit."""
+def _read(*parts):
+    """Words of a file; none where it cannot be read."""
     try:
-        with open(os.path.join(root, "cpu.max")) as file:
-            quota, period = file.read().split()[:2]
+        with open(os.path.join(*parts)) as file:
+            return file.read().split()
     except (OSError, ValueError):
-        try:
-            with open(os.path.join(root, "cpu", "cpu.cfs_quota_us")) as file:
-                quota = file.read().strip()
-            with open(os.path.join(root, "cpu", "cpu.cfs_period_us")) as file:
-                period = file.read().strip()
-        except OSError:
-            return None
+        return []
+
+
+def _own_cgroup(membership):
+    """From '' (version 2) and 'cpu' (version 1) to the cgroup that this process is in, as its file says it."""
+    found = {"": "", "cpu": ""}
     try:
-        quota, period = int(quota), int(period)
-    except ValueError:
-        return None
-    if quota <= 0 or period <= 0:
-        return None
-    return max(1, -(-quota // period))
+        with open(membership) as file:
+            lines = file.read().splitlines()
+    except (OSError, ValueError):
+        return found
+    for line in lines:
+        controllers, _, path = line.partition(":")[2].partition(":")
+        for name in {"cpu", ""}.intersection(controllers.split(",")):
+            found[name] = path.strip("/")
+    return found
+
+
+def cgroup_quota(root="/sys/fs/cgroup", membership="/proc/self/cgroup"):
+    """CPUs granted by this process's cgroup and those around it (v2 ``cpu.max``, v1 ``cpu.cfs_*``), rounded up; None when
+    there is no limit.
+    """
+    least = None
+    for version, path in _own_cgroup(membership).items():
+        # in a container the path may be the host's, of which the folder that is seen is the end: that is the last looked at
+        parts = path.split("/") if path and ".." not in path.split("/") else []
+        for depth in range(len(parts), -1, -1):
+            folder = os.path.join(root, version, *parts[:depth])
+            if version:
+                words = _read(folder, "cpu.cfs_quota_us")[:1] + _read(folder, "cpu.cfs_period_us")[:1]
+            else:
+                words = _read(folder, "cpu.max")[:2]
+            try:
+                quota, period = map(int, words)
+            except ValueError:
+                continue
+            if quota > 0 and period > 0:
+                granted = max(1, -(-quota // period))
+                least = granted if least is None else min(least, granted)
+    return least
 
 
 def _machine_limit():
