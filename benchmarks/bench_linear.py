@@ -140,14 +140,10 @@ def about(threads):
     """The machine, in a line."""
     import sklearn.linear_model  # noqa: F401  (loads the BLAS that it uses)
     from peers import machine
-    from threadpoolctl import threadpool_info
 
     known = machine()
-    blas = ", ".join(sorted({
-        f"{info['internal_api']} {info.get('architecture', '')}".strip() for info in threadpool_info()
-        if info["user_api"] == "blas"}))
-    return (f"{known['processor']}, {known['instruction_set']}, {threads} threads, BLAS {blas}, float64 FMA peak "
-            f"{known['fma_peak_float64_gflops']:.0f} GFLOP/s a core, load {known['load']:.2f}")
+    return (f"{known['processor']}, {known['instruction_set']}, {threads} threads, BLAS {known['blas']}, "
+            f"float64 FMA peak {known['fma_peak_float64_gflops']:.0f} GFLOP/s a core, load {known['load']:.2f}")
 
 
 def main():

@@ -7,6 +7,9 @@ from pathlib import Path
 # After a call OpenBLAS's second thread spins on its core for longer than any pause between measurements and slows down
 # whatever comes next; BLAS runs on one thread unless the caller says otherwise.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+# These hold NumPy and scikit-learn to the kernels of older processors; read when NumPy is loaded, which is below.
+for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
+    os.environ.pop(name, None)
 sys.path.insert(0, str(Path(__file__).parent))
 
 import peers

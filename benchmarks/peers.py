@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+from threadpoolctl import threadpool_info
+
 from fasttrain._kernels import primitives
 from fasttrain._kernels.threads import get_num_threads
 
@@ -73,6 +75,13 @@ def read_bandwidth(n_threads, n_bytes=1 << 28):
     return lambda: primitives.finite(x, n_threads), x.nbytes
 
 
+def blas():
+    """The BLAS libraries that are loaded and the processor whose kernels they have chosen."""
+    return ", ".join(sorted({
+        f"{info['internal_api']} {info.get('architecture', '')}".strip() for info in threadpool_info()
+        if info["user_api"] == "blas"}))
+
+
 def machine():
     """What the figures were taken on."""
     model = platform.processor()
@@ -85,6 +94,7 @@ def machine():
         "processor": model,
         "instruction_set": primitives.isa(),
         "threads": get_num_threads(),
+        "blas": blas(),
         "blas_threads": os.environ.get("OPENBLAS_NUM_THREADS", "all"),
         "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
         "fma_peak_float32_gflops": primitives.fma_peak(4) / 1e9,
@@ -104,8 +114,9 @@ def _seconds(value):
 def table(rows, about):
     """The rows as Markdown."""
     lines = [
-        f"{about['processor']}, {about['instruction_set']}, {about['threads']} threads, BLAS {about['blas_threads']}, "
-        f"FMA peak {about['fma_peak_float32_gflops']:.0f} GFLOP/s float32 a core, load {about['load']:.1f}",
+        f"{about['processor']}, {about['instruction_set']}, {about['threads']} threads, BLAS {about['blas']} "
+        f"({about['blas_threads']} threads), FMA peak {about['fma_peak_float32_gflops']:.0f} GFLOP/s float32 a core, "
+        f"load {about['load']:.1f}",
         "",
         "| group | work | threads | ours | peers | reached | target | |",
         "|---|---|---|---|---|---|---|---|",
