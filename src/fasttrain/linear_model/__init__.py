@@ -12,11 +12,17 @@ library.
 from fasttrain._core.public import publish
 from fasttrain.linear_model._closed_form import LinearRegressorCV
 from fasttrain.linear_model._linear import LinearClassifier, LinearRegressor
+from fasttrain.linear_model._linear_regression import LinearRegression
 from fasttrain.linear_model._lockstep import fit_lockstep
+from fasttrain.linear_model._ridge import Ridge, RidgeClassifier
 from fasttrain.linear_model._sgd_classifier import SGDClassifier
 from fasttrain.linear_model._sgd_regressor import SGDRegressor
-from fasttrain.linear_model import _entries  # noqa: F401  (enters them)
+from fasttrain.linear_model import _entries_ridge  # noqa: F401  (enters them; first come, first asked for a stock class)
+from fasttrain.linear_model import _entries  # noqa: F401
 
-__all__ = ["LinearClassifier", "LinearRegressor", "LinearRegressorCV", "SGDClassifier", "SGDRegressor", "fit_lockstep"]
+__all__ = [
+    "LinearClassifier", "LinearRegression", "LinearRegressor", "LinearRegressorCV", "Ridge", "RidgeClassifier",
+    "SGDClassifier", "SGDRegressor", "fit_lockstep",
+]
 
 publish(globals())

@@ -1,0 +1,192 @@
+"""The sums of least squares over rows of X, and what one reading of X leaves to be solved."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.utils import assert_all_finite
+
+from fasttrain._core.checks import raise_for_status
+from fasttrain._kernels import gram
+from fasttrain._kernels.threads import get_num_threads
+from fasttrain._tables.kinds import element_strided
+
+# Rows, spread over X, whose mean is what values are told from.
+SAMPLE_ROWS = 64
+# Where the mean lies so many times farther from the origin than values from the mean (squared), X is read again.
+WORST_ORIGIN = 1e4
+# A sparse X has its means taken off by subtraction: it may cost so much of the sums, the square of what X loses.
+WORST_SPARSE = 1e6
+
+
+@dataclass
+class NormalEquations:
+    """``gram`` w = ``moments``: of X and y about their means, or about zero without an intercept.
+
+    Attributes
+    ----------
+    gram : array of shape (n_features, n_features)
+        X^T X.
+    moments : array of shape (n_features, n_targets)
+        X^T y.
+    x_mean, y_mean : arrays of shape (n_features,) and (n_targets,)
+        What X and y are told from.
+    """
+
+    gram: np.ndarray
+    moments: np.ndarray
+    x_mean: np.ndarray
+    y_mean: np.ndarray
+
+
+@dataclass
+class Sums:
+    """Weighted sums over rows, of ``products`` (x - origin, 1)^T (x - origin, 1, y - y_origin).
+
+    Those of different rows with the same origins are added.
+    """
+
+    products: np.ndarray
+    origin: np.ndarray
+    y_origin: np.ndarray
+
+    def __add__(self, other):
+        return Sums(self.products + other.products, self.origin, self.y_origin)
+
+    def about_zero(self):
+        """The equations of a model without an intercept; the origins are 0."""
+        p = len(self.origin)
+        return NormalEquations(
+            self.products[:p, :p].copy(), self.products[:p, p + 1:].copy(), np.zeros(p), np.zeros_like(self.y_origin))
+
+    def about_mean(self):
+        """(equations about the means, what the change of origin has cost): the latter is the largest sum of squares
+        before it over that after it, without columns that are constant to rounding, whose sums are made 0.
+        """
+        p = len(self.origin)
+        sums, weight = self.products[:p, p], self.products[p, p]
+        squares = self.products.diagonal()[:p]
+        step = sums / weight
+        y_step = self.products[p, p + 1:] / weight
+        matrix = self.products[:p, :p] - sums[:, None] * step
+        moments = self.products[:p, p + 1:] - sums[:, None] * y_step
+        own = matrix.diagonal()
+        constant = squares <= weight * (4 * np.finfo(float).eps * np.abs(self.origin)) ** 2
+        cost = 1.0
+        if constant.any():
+            matrix[constant], matrix[:, constant], moments[constant] = 0.0, 0.0, 0.0
+        varied = ~constant
+        if varied.any():
+            with np.errstate(divide="ignore", invalid="ignore"):
+                cost = np.max(squares[varied] / np.maximum(own[varied], 0.0))
+        return NormalEquations(matrix, moments, self.origin + step, self.y_origin + y_step), cost
+
+
+def origin_of(X, weights=None):
+    """A value near each column's mean: the mean of some rows of positive weight where there are any."""
+    step = max(1, X.shape[0] // SAMPLE_ROWS)
+    rows, weights = X[::step], None if weights is None else weights[::step]
+    if weights is not None and weights.any():
+        return np.average(rows.astype(np.float64), axis=0, weights=weights)
+    return rows.mean(axis=0, dtype=np.float64)
+
+
+def sums_of(X, targets, weights, origin, y_origin, rows=None):
+    """:class:`Sums` over all rows of X or those with these numbers.
+
+    Parameters
+    ----------
+    X : array of any layout, or CSR matrix as :func:`fasttrain._core.checks.check_rows` leaves it
+        float32 or float64.
+    targets : C-contiguous array of shape (n_samples, n_targets), float64
+        y - y_origin.
+    weights : array of shape (n_samples,), float64, or None
+    origin : array of shape (n_features,)
+        Zeros for a sparse X.
+    rows : array of int, optional
+    """
+    p = X.shape[1]
+    products = np.empty((p + 1, p + 1 + targets.shape[1]))
+    rows = None if rows is None else np.ascontiguousarray(rows, dtype=np.intp)
+    if isinstance(X, np.ndarray):
+        status = gram.products(
+            element_strided(X), targets, weights, rows, origin, None, products, get_num_threads())
+    else:
+        indices, indptr = X.indices, X.indptr
+        if indices.dtype != indptr.dtype or indices.itemsize not in (4, 8):
+            indices, indptr = indices.astype(np.int64), indptr.astype(np.int64)
+        status = gram.products_sparse(
+            X.data, indices, indptr, targets, weights, rows, p, products, get_num_threads())
+    raise_for_status(status)
+    return Sums(products, origin, y_origin)
+
+
+def products_of_rows(X, x_mean):
+    """(X - x_mean) (X - x_mean)^T of a dense X, from one reading."""
+    n = X.shape[0]
+    products = np.empty((n + 1, n + 1))
+    raise_for_status(gram.products(
+        element_strided(X).T, None, None, None, None, np.ascontiguousarray(x_mean, dtype=np.float64), products,
+        get_num_threads()))
+    return products[:n, :n]
+
+
+def check_finite(X, sums, estimator):
+    """Raise where ``sums`` of X are not finite: for NaN and infinities in X as scikit-learn does, else for overflow."""
+    if np.isfinite(sums).all():
+        return
+    assert_all_finite(X, estimator_name=type(estimator).__name__, input_name="X")
+    raise ValueError("X and y must hold numbers whose squares can be summed: scale them, for instance with StandardScaler")
+
+
+def sparse_mean(X, weights):
+    """The mean of each column of a sparse X, in double."""
+    n = X.shape[0]
+    return X.T @ (np.full(n, 1.0 / n) if weights is None else weights / weights.sum())
+
+
+def targets_of(y, dtype, weights, fit_intercept):
+    """(y - its mean as float64 of shape (n_samples, n_targets), its mean); y has first the precision of ``dtype``."""
+    targets = y.reshape(len(y), -1).astype(dtype, copy=False).astype(np.float64)
+    if not fit_intercept:
+        return targets, np.zeros(targets.shape[1])
+    mean = np.average(targets, axis=0, weights=weights)
+    targets -= mean
+    return targets, mean
+
+
+def normal_equations(X, targets, y_mean, weights, fit_intercept, estimator):
+    """:class:`NormalEquations` of all rows; None where those of a sparse X lose too much with its means."""
+    p = X.shape[1]
+    dense = isinstance(X, np.ndarray)
+    origin = origin_of(X, weights) if fit_intercept and dense else np.zeros(p)
+    if not np.isfinite(origin).all():
+        check_finite(X, origin, estimator)
+    sums = sums_of(X, targets, weights, origin, y_mean)
+    check_finite(X, sums.products, estimator)
+    if not fit_intercept:
+        return sums.about_zero()
+    equations, cost = sums.about_mean()
+    if dense and cost > WORST_ORIGIN:
+        equations, _ = sums_of(X, targets, weights, equations.x_mean, y_mean).about_mean()
+    elif cost > WORST_SPARSE and not dense:
+        return None
+    return equations
+
+
+def centred_rows(X, x_mean, roots):
+    """A function from slices to rows of (X - x_mean) times ``roots``, as float64."""
+
+    def rows_of(rows):
+        part = X[rows].astype(np.float64)
+        part -= x_mean
+        if roots is not None:
+            part *= roots[rows, None]
+        return part
+
+    return rows_of
+
+
+__all__ = [
+    "NormalEquations", "Sums", "centred_rows", "check_finite", "normal_equations", "origin_of",
+    "products_of_rows", "sparse_mean", "sums_of", "targets_of",
+]
