@@ -15,14 +15,15 @@ from fasttrain.linear_model._linear import LinearClassifier, LinearRegressor
 from fasttrain.linear_model._linear_regression import LinearRegression
 from fasttrain.linear_model._lockstep import fit_lockstep
 from fasttrain.linear_model._ridge import Ridge, RidgeClassifier
+from fasttrain.linear_model._ridge_cv import RidgeClassifierCV, RidgeCV
 from fasttrain.linear_model._sgd_classifier import SGDClassifier
 from fasttrain.linear_model._sgd_regressor import SGDRegressor
 from fasttrain.linear_model import _entries_ridge  # noqa: F401  (enters them; first come, first asked for a stock class)
 from fasttrain.linear_model import _entries  # noqa: F401
 
 __all__ = [
-    "LinearClassifier", "LinearRegression", "LinearRegressor", "LinearRegressorCV", "Ridge", "RidgeClassifier",
-    "SGDClassifier", "SGDRegressor", "fit_lockstep",
+    "LinearClassifier", "LinearRegression", "LinearRegressor", "LinearRegressorCV", "Ridge", "RidgeCV",
+    "RidgeClassifier", "RidgeClassifierCV", "SGDClassifier", "SGDRegressor", "fit_lockstep",
 ]
 
 publish(globals())

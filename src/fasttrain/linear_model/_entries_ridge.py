@@ -5,20 +5,34 @@ from functools import partial
 import numpy as np
 from sklearn.linear_model import (
     LinearRegression as StockLinearRegression, Ridge as StockRidge, RidgeClassifier as StockRidgeClassifier,
+    RidgeClassifierCV as StockRidgeClassifierCV, RidgeCV as StockRidgeCV,
 )
+from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils.validation import check_is_fitted
 
 from fasttrain._estimators.batching import FitRules
-from fasttrain._estimators.conversion import by_attributes, with_attributes
+from fasttrain._estimators.conversion import by_attributes
 from fasttrain._estimators.networks import DenseNetwork
 from fasttrain._estimators.registry import enter, require
 from fasttrain.linear_model._linear_regression import LinearRegression
 from fasttrain.linear_model._ridge import Ridge, RidgeClassifier
+from fasttrain.linear_model._ridge_cv import RidgeClassifierCV, RidgeCV
 
 
-def _converted(source, target_class):
-    """A classifier's binarizer is its only fitted state that is not public."""
-    return with_attributes(by_attributes(source, target_class), source, ["_label_binarizer"])
+def _to_stock(source, target_class):
+    """scikit-learn's class of the same name; a classifier's binarizer comes from its classes."""
+    new = by_attributes(source, target_class)
+    if hasattr(source, "classes_"):
+        seen = np.eye(len(source.classes_), dtype=int) if source._multilabel else source.classes_
+        new._label_binarizer = LabelBinarizer(pos_label=1, neg_label=-1).fit(seen)
+    return new
+
+
+def _from_stock(source, target_class):
+    new = by_attributes(source, target_class)
+    if hasattr(source, "classes_"):
+        new._multilabel = source._label_binarizer.y_type_.startswith("multilabel")
+    return new
 
 
 def _check(model):
@@ -47,8 +61,9 @@ def _network(model):
 
 for _cls, _stock in (
     (LinearRegression, StockLinearRegression), (Ridge, StockRidge), (RidgeClassifier, StockRidgeClassifier),
+    (RidgeCV, StockRidgeCV), (RidgeClassifierCV, StockRidgeClassifierCV),
 ):
     enter(
-        _cls, stock=_stock, to_stock=partial(_converted, target_class=_stock), from_stock={_stock: _converted},
+        _cls, stock=_stock, to_stock=partial(_to_stock, target_class=_stock), from_stock={_stock: _from_stock},
         replaces={}, batch=FitRules(predictions=_predictions), check=_check, network=_network,
     )

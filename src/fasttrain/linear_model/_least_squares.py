@@ -3,9 +3,8 @@
 import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin, MultiOutputMixin, RegressorMixin
-from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils import compute_sample_weight
-from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import FLOAT_DTYPES, check_is_fitted, column_or_1d, validate_data
 
 from fasttrain._core.checks import check_rows, check_weights
@@ -68,6 +67,24 @@ def set_solution(model, coef, x_mean, y_mean, dtype, account, *, flat, scalar):
     set_fitted(model, {"coef_": coef, "intercept_": intercept}, account)
 
 
+def signs_of(codes, n_classes):
+    """-1 and 1 of shape (n_samples, 1) for up to two classes, (n_samples, n_classes) for more."""
+    if n_classes <= 2:
+        return np.where(codes == 1, 1.0, -1.0)[:, None]
+    targets = np.full((len(codes), n_classes), -1.0)
+    targets[np.arange(len(codes)), codes] = 1.0
+    return targets
+
+
+def classes_of(raw, classes, multilabel):
+    """What raw predictions say: a class, or 0 and 1 for each label."""
+    if multilabel:
+        return (raw > 0).astype(int).reshape(len(raw), -1)
+    if raw.ndim == 2 and raw.shape[1] == 1:
+        raw = raw[:, 0]
+    return classes[(raw > 0).astype(np.intp) if raw.ndim == 1 else raw.argmax(axis=1)]
+
+
 class LeastSquares(Convertible, BaseEstimator):
     """A model whose raw predictions are ``X @ coef_.T + intercept_``."""
 
@@ -96,13 +113,22 @@ class LeastSquaresClassifier(ClassifierMixin, LeastSquares):
     """Classes as targets -1 and 1: one for two classes, one a class for more, one a label for several labels."""
 
     def _targets_and_weights(self, X, y, sample_weight):
-        """(-1 and 1 of shape (n_samples, n_targets), weights with those of the classes in them or None)."""
-        check_classification_targets(y)
-        self._label_binarizer = LabelBinarizer(pos_label=1, neg_label=-1)
-        targets = self._label_binarizer.fit_transform(y)
-        self.classes_ = self._label_binarizer.classes_
-        if not self._is_multilabel():
+        """(-1 and 1 of shape (n_samples, n_targets), y with one axis for one target, weights with those of the classes
+        in them or None); sets what a fit knows of the classes.
+        """
+        if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
+        self._multilabel = y.ndim == 2
+        if self._multilabel:
+            if type_of_target(y) != "multilabel-indicator":
+                raise ValueError(f"y with several columns must hold 0 and 1, got {type_of_target(y)} targets")
+            self.classes_ = np.arange(y.shape[1])
+            targets = np.where(y != 0, 1.0, -1.0)
+        else:
+            if y.dtype.kind not in "iubUS":
+                check_classification_targets(y)
+            self.classes_, codes = np.unique(y, return_inverse=True)
+            targets = signs_of(codes, len(self.classes_))
         weights = checked_weights(sample_weight, X)
         if self.class_weight:
             by_class = compute_sample_weight(self.class_weight, y).astype(np.float64)
@@ -110,10 +136,7 @@ class LeastSquaresClassifier(ClassifierMixin, LeastSquares):
             if (by_class < 0).any() or not weights.any():
                 raise ValueError(
                     f"class_weight must hold numbers >= 0 that leave a row of weight > 0, got {self.class_weight!r}")
-        return targets, weights
-
-    def _is_multilabel(self):
-        return self._label_binarizer.y_type_.startswith("multilabel")
+        return targets, y, weights
 
     def decision_function(self, X):
         """Raw predictions: above 0 for the second of two classes, the largest for one of more.
@@ -141,9 +164,7 @@ class LeastSquaresClassifier(ClassifierMixin, LeastSquares):
         array of shape (n_samples,), or (n_samples, n_labels) after a fit to several labels
         """
         raw = self.decision_function(X)
-        if self._is_multilabel():
-            return self._label_binarizer.inverse_transform(2.0 * (raw > 0) - 1.0)
-        return self.classes_[(raw > 0).astype(np.intp) if raw.ndim == 1 else raw.argmax(axis=1)]
+        return classes_of(raw, self.classes_, self._multilabel)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -378,6 +378,6 @@ class RidgeClassifier(LeastSquaresClassifier, RidgeModel):
         """
         solver = self._checked_parameters(sparse.issparse(X))
         X, y = checked_data(self, X, y, y_numeric=False)
-        targets, weights = self._targets_and_weights(X, y, sample_weight)
+        targets, _, weights = self._targets_and_weights(X, y, sample_weight)
         self._fit_targets(X, targets, weights, solver)
         return self

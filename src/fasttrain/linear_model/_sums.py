@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.utils import assert_all_finite
 
 from fasttrain._core.checks import raise_for_status
+from fasttrain._core.folds import share_out
 from fasttrain._kernels import gram
 from fasttrain._kernels.threads import get_num_threads
 from fasttrain._tables.kinds import element_strided
@@ -146,7 +147,7 @@ def sparse_mean(X, weights):
 
 def targets_of(y, dtype, weights, fit_intercept):
     """(y - its mean as float64 of shape (n_samples, n_targets), its mean); y has first the precision of ``dtype``."""
-    targets = y.reshape(len(y), -1).astype(dtype, copy=False).astype(np.float64)
+    targets = y.reshape(len(y), -1).astype(dtype, copy=False).astype(np.float64, order="C")
     if not fit_intercept:
         return targets, np.zeros(targets.shape[1])
     mean = np.average(targets, axis=0, weights=weights)
@@ -154,8 +155,8 @@ def targets_of(y, dtype, weights, fit_intercept):
     return targets, mean
 
 
-def normal_equations(X, targets, y_mean, weights, fit_intercept, estimator):
-    """:class:`NormalEquations` of all rows; None where those of a sparse X lose too much with its means."""
+def normal_equations(X, targets, y_mean, weights, fit_intercept, estimator, worst=WORST_SPARSE):
+    """:class:`NormalEquations` of all rows; None where those of a sparse X lose more than ``worst`` with its means."""
     p = X.shape[1]
     dense = isinstance(X, np.ndarray)
     origin = origin_of(X, weights) if fit_intercept and dense else np.zeros(p)
@@ -166,9 +167,9 @@ def normal_equations(X, targets, y_mean, weights, fit_intercept, estimator):
     if not fit_intercept:
         return sums.about_zero()
     equations, cost = sums.about_mean()
-    if dense and cost > WORST_ORIGIN:
+    if dense and not cost <= WORST_ORIGIN:
         equations, _ = sums_of(X, targets, weights, equations.x_mean, y_mean).about_mean()
-    elif cost > WORST_SPARSE and not dense:
+    elif cost > worst and not dense:
         return None
     return equations
 
@@ -178,6 +179,7 @@ def centred_rows(X, x_mean, roots):
 
     def rows_of(rows):
         part = X[rows].astype(np.float64)
+        part = part if isinstance(part, np.ndarray) else part.toarray()
         part -= x_mean
         if roots is not None:
             part *= roots[rows, None]
@@ -186,7 +188,60 @@ def centred_rows(X, x_mean, roots):
     return rows_of
 
 
-__all__ = [
-    "NormalEquations", "Sums", "centred_rows", "check_finite", "normal_equations", "origin_of",
-    "products_of_rows", "sparse_mean", "sums_of", "targets_of",
-]
+class FoldSums:
+    """Equations of every fold's training rows from one reading of a dense X.
+
+    Where the test parts share out the rows and each training part is the rest, the sums of the test parts are taken
+    once, about one origin, and a fold's are those of the parts before and after its own: nothing is subtracted, so
+    nothing cancels. Other folds are read one by one.
+
+    Parameters
+    ----------
+    X : dense array
+    targets : array of shape (n_samples, n_targets), float64
+        About their mean where there is an intercept.
+    y_mean : array of shape (n_targets,)
+    weights : array of shape (n_samples,), float64, or None
+    folds : list of (train, test)
+        Row numbers.
+    fit_intercept : bool
+    """
+
+    def __init__(self, X, targets, y_mean, weights, folds, fit_intercept):
+        self.X, self.targets, self.y_mean, self.weights, self.folds = X, targets, y_mean, weights, folds
+        self.fit_intercept = fit_intercept
+        self.origin = origin_of(X, weights) if fit_intercept else np.zeros(X.shape[1])
+        self.parts = self.training = None
+        if share_out(folds, len(X)):
+            self.parts = [self._read(test) for _, test in folds]
+            before, after = [None], [None]
+            for part in self.parts[:-1]:
+                before.append(_together(before[-1], part))
+            for part in self.parts[:0:-1]:
+                after.append(_together(after[-1], part))
+            self.training = [_together(*both) for both in zip(before, after[::-1])]
+
+    def _read(self, rows, origin=None):
+        return sums_of(self.X, self.targets, self.weights, self.origin if origin is None else origin, self.y_mean, rows)
+
+    def equations(self, fold):
+        """:class:`NormalEquations` of a fold's training rows."""
+        train = self.folds[fold][0]
+        return self._equations(self.training[fold] if self.training is not None else self._read(train), train)
+
+    def whole(self):
+        """:class:`NormalEquations` of all rows."""
+        sums = _together(self.training[0], self.parts[0]) if self.training is not None else self._read(None)
+        return self._equations(sums, None)
+
+    def _equations(self, sums, rows):
+        if not self.fit_intercept:
+            return sums.about_zero()
+        equations, cost = sums.about_mean()
+        if not cost <= WORST_ORIGIN:
+            equations, _ = self._read(rows, equations.x_mean).about_mean()
+        return equations
+
+
+def _together(a, b):
+    return b if a is None else a if b is None else a + b

@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.model_selection import LeaveOneOut
 
+from fasttrain._core.folds import share_out
 from fasttrain._estimators.registry import step_rules
 from fasttrain._tables.moments import column_moments, merge_moments
 
@@ -92,7 +93,7 @@ class FoldMoments:
     def able(self):
         """Whether there is one pass for these rows and folds."""
         plain = type(self.X) is np.ndarray and self.X.dtype in (np.float32, np.float64)
-        return plain and self.X.ndim == 2 and self.X.shape[1] > 0 and _shares_out(self.folds, len(self.X))
+        return plain and self.X.ndim == 2 and self.X.shape[1] > 0 and share_out(self.folds, len(self.X))
 
     def fitted(self, step, fold):
         """A transformer like ``step``, fitted on the fold's training rows; None where it has to be fitted itself."""
@@ -119,24 +120,6 @@ class FoldMoments:
             weight, mean, var = after
             self.merged[fold] = merge_moments(*before[fold], weight, mean, var * weight)
             after = merge_moments(*after, *parts[fold])
-
-
-def _shares_out(folds, n_rows):
-    """Whether every row is held out by one fold and trained on by all others."""
-    held = np.zeros(n_rows, np.intp)
-    for train, test in folds:
-        held[test] += 1
-        if len(train) + len(test) != n_rows:
-            return False
-    if not (held == 1).all():
-        return False
-    seen = np.zeros(n_rows, bool)
-    for train, test in folds:
-        seen[:] = False
-        seen[train] = True
-        if seen[test].any() or np.count_nonzero(seen) != len(train):
-            return False
-    return True
 
 
 def gathered(X):
