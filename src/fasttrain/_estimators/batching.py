@@ -38,9 +38,13 @@ class FitRules:
         Of X and y for fits that walk one row order together: :class:`~fasttrain.linear_model._lockstep.LockstepData`.
     columns : type, optional
         Of X and y for fits that are columns of one product: :class:`~fasttrain.linear_model._columns.ColumnsData`.
+    sums : type, optional
+        Of X, y and folds for fits that sums over rows are enough for:
+        :class:`~fasttrain.linear_model._fold_fits.SumsData`.
     """
 
     takes_rows: bool = False
     predictions: Callable | None = None
     lockstep: type | None = None
     columns: type | None = None
+    sums: type | None = None

@@ -21,6 +21,7 @@ dense        a network's values and gradients for other compiled code, on plain 
 sgd          per-sample stochastic descent, one model or many in lockstep
 stacked      full-batch linear fits of many folds and candidates as columns of one product
 columns      column statistics, scaling
+gram         sums of products of columns: what least squares needs of a table
 quantiles    order statistics by selection
 rows         missing, duplicate and outlier masks; row moves
 categories   one-hot, ordinal and label codes

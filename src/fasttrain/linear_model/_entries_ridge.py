@@ -1,4 +1,4 @@
-"""What the estimators of least squares are to scikit-learn, to batches, to saved models, to the patch and to inspection."""
+"""What the estimators of least squares are to scikit-learn, batches, saved models, the patch and inspection."""
 
 from functools import partial
 
@@ -14,6 +14,7 @@ from fasttrain._estimators.batching import FitRules
 from fasttrain._estimators.conversion import by_attributes
 from fasttrain._estimators.networks import DenseNetwork
 from fasttrain._estimators.registry import enter, require
+from fasttrain.linear_model._fold_fits import SumsData
 from fasttrain.linear_model._linear_regression import LinearRegression
 from fasttrain.linear_model._ridge import Ridge, RidgeClassifier
 from fasttrain.linear_model._ridge_cv import RidgeClassifierCV, RidgeCV
@@ -40,7 +41,8 @@ def _check(model):
     good = isinstance(coef, np.ndarray) and coef.dtype in (np.float32, np.float64) and coef.ndim in (1, 2)
     require(good and coef.shape[-1] == model.n_features_in_, model, "coef_", f"have {model.n_features_in_} columns")
     outputs = len(coef) if coef.ndim == 2 else 1
-    require(np.ndim(intercept) <= 1 and np.size(intercept) in (1, outputs), model, "intercept_", f"have {outputs} numbers")
+    good = np.ndim(intercept) <= 1 and np.size(intercept) in (1, outputs)
+    require(good, model, "intercept_", f"have {outputs} numbers")
     finite = np.isfinite(coef).all() and np.isfinite(intercept).all()
     require(finite, model, "coef_ and intercept_", "be finite")
 
@@ -59,11 +61,15 @@ def _network(model):
     return DenseNetwork([np.ascontiguousarray(coef.T)], [intercept], [], "identity")
 
 
-for _cls, _stock in (
-    (LinearRegression, StockLinearRegression), (Ridge, StockRidge), (RidgeClassifier, StockRidgeClassifier),
-    (RidgeCV, StockRidgeCV), (RidgeClassifierCV, StockRidgeClassifierCV),
+_fits = FitRules(predictions=_predictions, sums=SumsData)
+_alone = FitRules(predictions=_predictions)
+
+for _cls, _stock, _batch in (
+    (LinearRegression, StockLinearRegression, _fits), (Ridge, StockRidge, _fits),
+    (RidgeClassifier, StockRidgeClassifier, _fits), (RidgeCV, StockRidgeCV, _alone),
+    (RidgeClassifierCV, StockRidgeClassifierCV, _alone),
 ):
     enter(
         _cls, stock=_stock, to_stock=partial(_to_stock, target_class=_stock), from_stock={_stock: _from_stock},
-        replaces={}, batch=FitRules(predictions=_predictions), check=_check, network=_network,
+        replaces={}, batch=_batch, check=_check, network=_network,
     )

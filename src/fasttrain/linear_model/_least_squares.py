@@ -17,7 +17,7 @@ _DTYPES = FLOAT_DTYPES[:2]
 
 def checked_data(model, X, y, **options):
     """(X, y): X a dense array of any layout or CSR, not looked through for NaN, which its sums show."""
-    if _is_ready(model, X, y):
+    if _is_ready(model, X, y) and len(X) >= options.get("ensure_min_samples", 1):
         model.n_features_in_ = X.shape[1]
         return X, y
     X, y = validate_data(

@@ -22,6 +22,15 @@ WELL_CONDITIONED = 1e-6
 SPARSE_GRAM_COLUMNS = 2048
 
 
+def solution_of(equations, tol):
+    """(coefficients, what else a fit tells) of well-conditioned equations; None where X itself has to be decomposed."""
+    values = linalg.eigvalsh(equations.gram, check_finite=False)
+    if not values[0] > max(WELL_CONDITIONED, tol**2) * values[-1]:
+        return None
+    coef = by_cholesky(equations.gram, equations.moments, np.zeros(equations.moments.shape[1]))
+    return coef, {"rank_": len(values), "singular_": np.sqrt(values[::-1])}
+
+
 class LinearRegression(LeastSquaresRegressor):
     """Ordinary least squares.
 
@@ -127,12 +136,10 @@ class LinearRegression(LeastSquaresRegressor):
 
     def _fit_tall(self, X, targets, y_mean, weights, tol):
         equations = normal_equations(X, targets, y_mean, weights, self.fit_intercept, self)
-        x_mean, none = equations.x_mean, np.zeros(targets.shape[1])
-        if not self.positive:
-            values = linalg.eigvalsh(equations.gram, check_finite=False)
-            if values[0] > max(WELL_CONDITIONED, tol**2) * values[-1]:
-                coef = by_cholesky(equations.gram, equations.moments, none)
-                return coef, x_mean, {"rank_": len(values), "singular_": np.sqrt(values[::-1])}
+        x_mean = equations.x_mean
+        found = None if self.positive else solution_of(equations, tol)
+        if found is not None:
+            return found[0], x_mean, found[1]
         R, rotated = least_squares_factor(equations, X, targets, roots_of(weights))
         if self.positive:
             return np.stack([optimize.nnls(R, target)[0] for target in rotated.T]), x_mean, {}
@@ -156,14 +163,11 @@ class LinearRegression(LeastSquaresRegressor):
     def _fit_sparse(self, X, targets, y_mean, weights, tol):
         n, p = X.shape
         roots = roots_of(weights)
-        equations = None
         if p <= min(n, SPARSE_GRAM_COLUMNS):
             equations = normal_equations(X, targets, y_mean, weights, self.fit_intercept, self)
-            if equations is not None:
-                values = linalg.eigvalsh(equations.gram, check_finite=False)
-                if values[0] > WELL_CONDITIONED * values[-1]:
-                    coef = by_cholesky(equations.gram, equations.moments, np.zeros(targets.shape[1]))
-                    return coef, equations.x_mean, {}
+            found = None if equations is None else solution_of(equations, 0.0)
+            if found is not None:
+                return found[0], equations.x_mean, {}
         assert_all_finite(X.data, estimator_name=type(self).__name__, input_name="X")
         x_mean = sparse_mean(X, weights) if self.fit_intercept else np.zeros(p)
         weighted = targets if roots is None else targets * roots[:, None]

@@ -80,7 +80,8 @@ class RidgeModel(LeastSquares):
         targets, y_mean = targets_of(y, X.dtype, weights, self.fit_intercept)
         with serial_blas():
             if solver in ("sag", "saga"):
-                coef, x_mean, n_iter, y_mean = self._by_stochastic_average(X, y, targets, y_mean, weights, alpha, solver)
+                coef, x_mean, n_iter, y_mean = self._by_stochastic_average(
+                    X, targets.reshape(y.shape), y_mean, weights, alpha, solver)
             elif sparse.issparse(X):
                 coef, x_mean, n_iter = self._solve_sparse(X, targets, y_mean, weights, alpha, solver)
             elif X.shape[0] < X.shape[1]:
@@ -175,7 +176,7 @@ class RidgeModel(LeastSquares):
         return by_conjugate_gradients(
             lambda w: operator.rmatvec(operator.matvec(w)), moments, alpha, self.tol, self.max_iter), None
 
-    def _by_stochastic_average(self, X, y, targets, y_mean, weights, alpha, solver):
+    def _by_stochastic_average(self, X, targets, y_mean, weights, alpha, solver):
         """scikit-learn's own function, which draws what its estimators draw; a dense X is copied to be centred."""
         assert_all_finite(
             X.data if sparse.issparse(X) else X, estimator_name=type(self).__name__, input_name="X")
@@ -185,9 +186,8 @@ class RidgeModel(LeastSquares):
             if not with_intercept:
                 x_mean = column_moments(X, weights)[1]
                 X = X - x_mean.astype(X.dtype)
-        shaped = targets.astype(X.dtype).reshape(y.shape)
         found = ridge_regression(
-            X, shaped, alpha.astype(X.dtype), sample_weight=None if weights is None else weights.astype(X.dtype),
+            X, targets.astype(X.dtype), alpha.astype(X.dtype), sample_weight=None if weights is None else weights.astype(X.dtype),
             solver=solver, max_iter=self.max_iter, tol=self.tol, random_state=self.random_state, return_n_iter=True,
             return_intercept=with_intercept)
         coef = np.atleast_2d(found[0]).astype(np.float64)

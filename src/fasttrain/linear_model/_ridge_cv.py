@@ -255,7 +255,8 @@ class RidgeSearch(LeastSquares):
             params = {**params, "sample_weight": sample_weight}
         search = GridSearchCV(model, {"alpha": alphas}, cv=cv, scoring=self._scorer()).fit(X, y, **params)
         best = search.best_estimator_
-        vars(self).update(coef_=best.coef_, intercept_=best.intercept_, alpha_=best.alpha, best_score_=search.best_score_)
+        vars(self).update(
+            coef_=best.coef_, intercept_=best.intercept_, alpha_=best.alpha, best_score_=search.best_score_)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -353,7 +354,7 @@ class RidgeCV(LeastSquaresRegressor, RidgeSearch):
         self._check_flags()
         alphas = self._checked_alphas()
         routed = self._routed(sample_weight, params)
-        X, y = checked_data(self, X, y)
+        X, y = checked_data(self, X, y, ensure_min_samples=2 if self.fit_intercept else 1)
         weights = checked_weights(sample_weight, X)
         vars(self).pop("cv_results_", None)
         if self.cv is None:
@@ -441,7 +442,7 @@ class RidgeClassifierCV(LeastSquaresClassifier, RidgeSearch):
         """
         self._check_flags()
         alphas = self._checked_alphas()
-        X, y = checked_data(self, X, y, y_numeric=False)
+        X, y = checked_data(self, X, y, y_numeric=False, ensure_min_samples=2 if self.fit_intercept else 1)
         targets, y, weights = self._targets_and_weights(X, y, sample_weight)
         vars(self).pop("cv_results_", None)
         routed = self._routed(weights, params)

@@ -1,6 +1,7 @@
-"""Least squares with a ridge, from sums, from factors, and by iterations: coefficients of shape (n_targets, n_features).
+"""Least squares with a ridge: from sums, from factors, and by iterations.
 
-All minimize, for each target with its own alpha, |y - X w|^2 + alpha |w|^2 over data about their means.
+All give coefficients of shape (n_targets, n_features), for each target those that minimize
+|y - X w|^2 + alpha |w|^2 over data about their means.
 """
 
 import inspect

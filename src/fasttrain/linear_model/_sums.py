@@ -136,7 +136,8 @@ def check_finite(X, sums, estimator):
     if np.isfinite(sums).all():
         return
     assert_all_finite(X, estimator_name=type(estimator).__name__, input_name="X")
-    raise ValueError("X and y must hold numbers whose squares can be summed: scale them, for instance with StandardScaler")
+    raise ValueError(
+        "X and y must hold numbers whose squares can be summed: scale them, for instance with StandardScaler")
 
 
 def sparse_mean(X, weights):

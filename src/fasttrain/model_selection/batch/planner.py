@@ -1,8 +1,8 @@
 """The fits of a cross-validation, all candidates over all folds: grouped, trained together, scored together.
 
 Per-sample descents that share a row order walk it in lockstep, and all folds of such groups go to the kernel at once
-(:mod:`.lockstep`). Full-batch linear fits are columns of one matrix product (:mod:`.columns`). Everything else is
-fitted one to a thread, the largest first.
+(:mod:`.lockstep`). Full-batch linear fits are columns of one matrix product (:mod:`.columns`). Least squares is solved
+from the sums of each fold (:mod:`.sums`). Everything else is fitted one to a thread, the largest first.
 """
 
 import copy
@@ -25,7 +25,7 @@ from fasttrain._estimators.registry import fit_rules, step_rules
 from fasttrain._estimators.rows import RowsOf
 from fasttrain._kernels.threads import get_num_threads, num_threads
 from fasttrain.callbacks import Callback, as_callbacks
-from fasttrain.model_selection.batch import columns, lockstep
+from fasttrain.model_selection.batch import columns, lockstep, sums
 from fasttrain.model_selection.batch.folds import FoldMoments, take_rows
 from fasttrain.model_selection.batch.scores import Scoring, of_prediction, of_probabilities
 
@@ -225,7 +225,7 @@ class Batch:
             job for number, params in enumerate(candidates) for job in self._jobs_of(number, params)
         ]
         self.tell()
-        self._run_pool(columns.run(self, lockstep.run(self, self.jobs)))
+        self._run_pool(sums.run(self, columns.run(self, lockstep.run(self, self.jobs))))
         return self.outcomes(range(len(candidates)))
 
     def outcomes(self, numbers):
