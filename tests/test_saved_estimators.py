@@ -12,7 +12,10 @@ from sklearn.base import BaseEstimator
 import fasttrain
 from fasttrain._files import archive
 from fasttrain.activations import Elu
-from fasttrain.linear_model import LinearClassifier, LinearRegressor, LinearRegressorCV, SGDClassifier, SGDRegressor
+from fasttrain.linear_model import (
+    LinearClassifier, LinearRegression, LinearRegressor, LinearRegressorCV, Ridge, RidgeClassifier, RidgeClassifierCV,
+    RidgeCV, SGDClassifier, SGDRegressor,
+)
 from fasttrain.neural_network import MLPClassifier, MLPRegressor
 from fasttrain.persistence import load, save
 from fasttrain.preprocessing import (
@@ -39,6 +42,13 @@ CASES = [
     (LinearClassifier, {"max_iter": 3, "optimizer": "adam", "schedule": "plateau"}, (FRAME, LABELS), FRAME),
     (LinearRegressor, {"max_iter": 3, "random_state": np.random.RandomState(0)}, (X32, np.c_[Y, Y]), X32),
     (LinearRegressorCV, {"alphas": [1e-3, 1e-1]}, (FRAME, Y), FRAME),
+    (LinearRegression, {"positive": True}, (X32, np.c_[Y, Y]), X32),
+    (LinearRegression, {}, (FRAME, Y), FRAME),
+    (Ridge, {"alpha": np.array([1.0, 2.0]), "solver": "lsqr"}, (X, np.c_[Y, Y]), X),
+    (RidgeCV, {"alphas": [0.1, 1.0], "store_cv_results": True}, (FRAME, Y), FRAME),
+    (RidgeClassifier, {"class_weight": "balanced"}, (X, WORDS), X),
+    (RidgeClassifier, {"fit_intercept": False}, (X32, LABELS), X32),
+    (RidgeClassifierCV, {"alphas": (0.1, 1.0)}, (X, CODES > 0), X),
     (SGDClassifier, {"max_iter": 3, "tol": None}, (X, WORDS), X),
     (SGDClassifier, {"max_iter": 3, "average": True, "loss": "log_loss"}, (X32, CODES > 0), X32),
     (SGDClassifier, {"max_iter": 3, "early_stopping": True, "class_weight": {0: 1.0, 1: 2.0, 2: 1}}, (X, CODES), X),

@@ -21,7 +21,9 @@ import numpy as np
 from scipy import sparse
 
 from fasttrain.layers import Dense, Input
-from fasttrain.linear_model import LinearClassifier, LinearRegressor, LinearRegressorCV, SGDClassifier, SGDRegressor
+from fasttrain.linear_model import (
+    LinearClassifier, LinearRegression, LinearRegressor, LinearRegressorCV, Ridge, RidgeCV, SGDClassifier, SGDRegressor,
+)
 from fasttrain.model_selection import GridSearchCV, cross_validate
 from fasttrain.models import Sequential
 from fasttrain.neural_network import MLPClassifier, MLPRegressor
@@ -166,6 +168,9 @@ class Calls:
             "LinearClassifier.predict_proba": lambda: linear.predict_proba(self.large),
             "LinearRegressor.fit": lambda: LinearRegressor(max_iter=100, random_state=0)
             .fit(self.large[:1_000_000], self.target[:1_000_000]),
+            "Ridge.fit": lambda: Ridge().fit(self.large, self.target),
+            "LinearRegression.fit by column": lambda: LinearRegression().fit(self.by_column, self.target),
+            "RidgeCV.fit": lambda: RidgeCV(np.logspace(-3, 3, 20)).fit(self.large, self.target),
             "LinearRegressorCV.fit": lambda: LinearRegressorCV().fit(self.large, self.target),
             "Sequential.fit": lambda: self.network().fit(self.large[:1_000_000], self.target[:1_000_000], epochs=100,
                                                           batch_size=512, verbose=0),

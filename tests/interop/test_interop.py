@@ -262,7 +262,6 @@ def test_stock_linear_models_become_linear_models():
     stock = sklearn.linear_model
     for model, y in [
         (stock.LogisticRegression(C=3.0), y_two), (stock.LogisticRegression(), y_three),
-        (stock.LinearRegression(), y_number), (stock.LinearRegression(), y_several), (stock.Ridge(2.0), y_number),
         (stock.Lasso(0.1), y_number), (stock.PoissonRegressor(), y_counts), (stock.HuberRegressor(), y_number),
     ]:
         fast = interop.from_sklearn(model.fit(X, y))
@@ -270,6 +269,22 @@ def test_stock_linear_models_become_linear_models():
         assert_same_predictions(model, fast)
         assert_same_predictions(model, pickle.loads(pickle.dumps(fast)))
         assert_same_predictions(model, fast.to_sklearn())
+    for model, y in [
+        (stock.LinearRegression(), y_number), (stock.LinearRegression(), y_several), (stock.Ridge(2.0), y_number),
+        (stock.RidgeCV(), y_several), (stock.RidgeClassifier(), y_two), (stock.RidgeClassifierCV(), y_three),
+        (stock.RidgeClassifier(), np.c_[y_two, 1 - y_two]),
+    ]:
+        fast = interop.from_sklearn(model.fit(X, y))
+        assert type(fast).__module__ == "fasttrain.linear_model" and type(fast).__name__ == type(model).__name__
+        for other in (fast, pickle.loads(pickle.dumps(fast)), fast.to_sklearn()):
+            assert_same_predictions(model, other)
+        stock_again = type(fast)(**fast.get_params()).fit(X, y).to_sklearn()
+        assert type(stock_again) is type(model)
+        np.testing.assert_allclose(stock_again.predict(X), model.predict(X), rtol=1e-9)
+    model = stock.Ridge(2.0).fit(X, y_number)
+    fast = LinearRegressor.from_sklearn(model)
+    assert type(fast) is LinearRegressor
+    assert_same_predictions(model, fast)
     model = stock.SGDClassifier("modified_huber", random_state=0).fit(X, y_three)
     fast = LinearClassifier.from_sklearn(model)
     assert type(fast) is LinearClassifier

@@ -11,11 +11,13 @@ import pytest
 
 SUITES = Path(__file__).parent / "sklearn_suites"
 sys.path.insert(0, str(SUITES))
-from expectations import CANCELLING, FAILING, SERVED  # noqa: E402
+from expectations import CANCELLING, FAILING, FAILING_THERE, SERVED  # noqa: E402
 
 MODULES = {
     "neural_network.tests.test_mlp": 50,
     "linear_model.tests.test_sgd": 200,
+    "linear_model.tests.test_base": 70,
+    "linear_model.tests.test_ridge": 1000,
     "preprocessing.tests.test_data": 300,
     "preprocessing.tests.test_encoders": 200,
     "preprocessing.tests.test_label": 40,
@@ -24,8 +26,9 @@ MODULES = {
 }
 
 
-# Mostly of made-up estimators that no replacement serves, and three quarters of the time.
-LONG = ("model_selection.tests.test_validation", "model_selection.tests.test_search")
+# The first two mostly of made-up estimators that no replacement serves; most of the time.
+LONG = (
+    "model_selection.tests.test_validation", "model_selection.tests.test_search", "linear_model.tests.test_ridge")
 # Threads of BLAS and OpenMP that wait for each other take more time than all tests.
 SERIAL = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
@@ -53,7 +56,10 @@ def test_scikit_learns_tests_pass(module, tmp_path):
     outcomes = record["outcomes"]
     failing = FAILING.get(module, {})
     assert sorted(name for name, outcome in outcomes.items() if outcome == "failed") == [], output[-8000:]
-    assert sorted(name for name, outcome in outcomes.items() if outcome == "xfailed") == sorted(failing)
+    xfailed = {name for name, outcome in outcomes.items() if outcome == "xfailed"}
+    there = FAILING_THERE.get(module, set())
+    assert {name for name in xfailed if name.partition("[")[0] not in there} == set(failing)
+    assert {name.partition("[")[0] for name in xfailed} >= there
     assert sum(outcome == "passed" for outcome in outcomes.values()) >= MODULES[module]
     assert CANCELLING.get(module, set()) <= set(outcomes)
     served = {name: messages for name, messages in record["served"].items() if name not in failing}

@@ -6,7 +6,10 @@ import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator
 
-from fasttrain.linear_model import LinearClassifier, LinearRegressor, LinearRegressorCV, SGDClassifier, SGDRegressor
+from fasttrain.linear_model import (
+    LinearClassifier, LinearRegression, LinearRegressor, LinearRegressorCV, Ridge, RidgeClassifier, RidgeCV,
+    SGDClassifier, SGDRegressor,
+)
 from fasttrain.model_selection import GridSearchCV, RacingSearchCV
 from fasttrain.neural_network import MLPClassifier, MLPRegressor
 from fasttrain.preprocessing import (
@@ -23,6 +26,13 @@ ESTIMATORS = {
     "linear regression": ("numbers", lambda n: LinearRegressor(max_iter=3, random_state=0, n_threads=n)),
     "linear regression, L-BFGS": ("numbers", lambda n: LinearRegressor(optimizer="lbfgs", max_iter=5, n_threads=n)),
     "closed form": ("numbers", lambda n: LinearRegressorCV([1e-3, 1.0])),
+    "least squares": ("numbers", lambda n: LinearRegression()),
+    "ridge": ("numbers", lambda n: Ridge()),
+    "ridge, leave-one-out": ("numbers", lambda n: RidgeCV()),
+    "ridge, folds": ("numbers", lambda n: RidgeCV(cv=3)),
+    "ridge classes": ("classes", lambda n: RidgeClassifier()),
+    "grid of ridges": (
+        "numbers", lambda n: GridSearchCV(Ridge(), {"alpha": [0.1, 1.0, 10.0]}, cv=3, n_jobs=n)),
     "SGD": ("classes", lambda n: SGDClassifier(max_iter=3, tol=None, random_state=0, n_jobs=n)),
     "SGD, averaged": (
         "classes", lambda n: SGDClassifier("log_loss", penalty="elasticnet", average=True, max_iter=3, tol=None,

@@ -7,7 +7,8 @@ import numpy as np
 from scipy import sparse
 
 from fasttrain.linear_model import (
-    LinearClassifier, LinearRegressor, LinearRegressorCV, SGDClassifier, SGDRegressor,
+    LinearClassifier, LinearRegression, LinearRegressor, LinearRegressorCV, Ridge, RidgeCV, SGDClassifier,
+    SGDRegressor,
 )
 from fasttrain.neural_network import MLPClassifier, MLPRegressor
 from fasttrain.preprocessing import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
@@ -38,6 +39,8 @@ def models():
             found[f"LinearClassifier {optimizer} {batch_size}"] = LinearClassifier(**options), True
             found[f"LinearRegressor {optimizer} {batch_size}"] = LinearRegressor(**options), False
     found["LinearRegressorCV"] = LinearRegressorCV(), False
+    for model in (LinearRegression(), Ridge(), RidgeCV(), RidgeCV(cv=3)):
+        found[repr(model)] = model, False
     return found
 
 

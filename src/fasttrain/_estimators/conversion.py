@@ -161,14 +161,14 @@ def from_sklearn(estimator, cls=None):
         One of the classes that :func:`fasttrain.patch_sklearn` replaces, fitted or not, a linear model, or an estimator
         that holds some, whose other parts are left as they are. Not changed.
     cls : type, default=None
-        The class wanted where there is a choice, for ``LinearClassifier`` and ``LinearRegressor`` from stock SGD
-        estimators.
+        The class wanted where there is a choice: ``LinearClassifier`` and ``LinearRegressor`` from stock linear models
+        that have a class of the same name here.
 
     Returns
     -------
     estimator
-        Linear models other than the SGD estimators become ``LinearClassifier`` and ``LinearRegressor`` with their
-        coefficients; their penalties are not carried over.
+        Of the class of the same name where fasttrain has one; other linear models become ``LinearClassifier`` and
+        ``LinearRegressor`` with their coefficients, their penalties are not carried over.
 
     Raises
     ------

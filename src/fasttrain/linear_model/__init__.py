@@ -4,8 +4,10 @@
 and penalty (``_linear`` over ``_base``). ``SGDClassifier`` and ``SGDRegressor`` are scikit-learn's estimators of
 these names on the kernel of per-sample descent (``_sgd_*`` over ``_descents``); with the same parameters,
 ``random_state`` and float64 data they reach its ``coef_``, ``intercept_``, ``n_iter_`` and predictions to rounding,
-and ``fit_lockstep`` fits many at once. ``LinearRegressorCV`` has leave-one-out in closed form. ``_lockstep`` and
-``_columns`` are what searches need to train many together; ``_entries`` says what each class is to the rest of the
+and ``fit_lockstep`` fits many at once. ``LinearRegression``, ``Ridge``, ``RidgeClassifier``, ``RidgeCV`` and
+``RidgeClassifierCV`` are scikit-learn's, solved from the sums of one reading of X (``_sums``, ``_factors``,
+``_solvers``); ``LinearRegressorCV`` has leave-one-out in closed form. ``_lockstep``, ``_columns`` and ``_fold_fits`` are
+what searches need to train many together; ``_entries`` and ``_entries_ridge`` say what each class is to the rest of the
 library.
 """
 
@@ -18,8 +20,8 @@ from fasttrain.linear_model._ridge import Ridge, RidgeClassifier
 from fasttrain.linear_model._ridge_cv import RidgeClassifierCV, RidgeCV
 from fasttrain.linear_model._sgd_classifier import SGDClassifier
 from fasttrain.linear_model._sgd_regressor import SGDRegressor
-from fasttrain.linear_model import _entries_ridge  # noqa: F401  (enters them; first come, first asked for a stock class)
-from fasttrain.linear_model import _entries  # noqa: F401
+from fasttrain.linear_model import _entries_ridge  # noqa: F401  (first, so that Ridge becomes Ridge)
+from fasttrain.linear_model import _entries  # noqa: F401  (enters them)
 
 __all__ = [
     "LinearClassifier", "LinearRegression", "LinearRegressor", "LinearRegressorCV", "Ridge", "RidgeCV",

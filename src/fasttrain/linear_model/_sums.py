@@ -85,10 +85,9 @@ class Sums:
 def origin_of(X, weights=None):
     """A value near each column's mean: the mean of some rows of positive weight where there are any."""
     step = max(1, X.shape[0] // SAMPLE_ROWS)
-    rows, weights = X[::step], None if weights is None else weights[::step]
-    if weights is not None and weights.any():
-        return np.average(rows.astype(np.float64), axis=0, weights=weights)
-    return rows.mean(axis=0, dtype=np.float64)
+    # in one order whatever X's layout is, for the same bytes
+    rows, weights = X[::step].astype(np.float64, order="C"), None if weights is None else weights[::step]
+    return np.average(rows, axis=0, weights=weights if weights is not None and weights.any() else None)
 
 
 def sums_of(X, targets, weights, origin, y_origin, rows=None):
@@ -179,8 +178,8 @@ def centred_rows(X, x_mean, roots):
     """A function from slices to rows of (X - x_mean) times ``roots``, as float64."""
 
     def rows_of(rows):
-        part = X[rows].astype(np.float64)
-        part = part if isinstance(part, np.ndarray) else part.toarray()
+        part = X[rows]
+        part = part.astype(np.float64, order="C") if isinstance(part, np.ndarray) else part.toarray().astype(np.float64)
         part -= x_mean
         if roots is not None:
             part *= roots[rows, None]

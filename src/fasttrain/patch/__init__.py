@@ -113,7 +113,8 @@ def patch_sklearn(names=None):
     Parameters
     ----------
     names : list of str, default=None
-        What to replace; None stands for everything: SGDClassifier, SGDRegressor, MLPClassifier, MLPRegressor,
+        What to replace; None stands for everything: SGDClassifier, SGDRegressor, LinearRegression, Ridge, RidgeCV,
+        RidgeClassifier, RidgeClassifierCV, MLPClassifier, MLPRegressor,
         StandardScaler, MinMaxScaler, MaxAbsScaler, RobustScaler, OneHotEncoder, OrdinalEncoder, LabelEncoder,
         LabelBinarizer, and of model_selection what fasttrain has.
 
