@@ -30,7 +30,9 @@ LAYOUTS = {
 }
 NO_OBJECTS = ("misaligned", "mapped")
 # Their predictions are a product of BLAS, whose sums follow the layout: equal to rounding.
-BLAS = ("closed form", "SGD regression")
+BLAS = (
+    "closed form", "SGD regression", "least squares", "ridge", "ridge, leave-one-out", "ridge, folds",
+    "grid of ridges")
 
 
 def rows(dtype):

@@ -1,4 +1,4 @@
-"""LinearRegression and what all estimators of least squares share: optimality, condition, layouts, memory, bad input."""
+"""LinearRegression and what all of least squares share: optimality, condition, layouts, memory, bad input."""
 
 import tracemalloc
 import warnings
@@ -38,7 +38,7 @@ def with_condition(n, p, condition, seed=0):
     return U * np.geomspace(1, 1 / condition, p) @ V.T
 
 
-@pytest.mark.parametrize("model, passed, expected", CHECKED, ids=lambda case: repr(case) if hasattr(case, "fit") else "")
+@pytest.mark.parametrize("model, passed, expected", CHECKED, ids=[repr(case[0]) for case in CHECKED])
 def test_scikit_learns_checks(model, passed, expected):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -111,7 +111,7 @@ def test_layouts_have_the_same_bytes_and_nothing_is_written(model, dtype):
         before, given = view.copy(), y.copy()
         fitted = model.fit(view, given, weights)
         assert fitted.coef_.tobytes() == expected, name
-        assert fitted.coef_.dtype == dtype and np.asarray(fitted.intercept_).dtype == dtype
+        assert fitted.coef_.dtype == np.asarray(fitted.intercept_).dtype == dtype
         np.testing.assert_array_equal(view, before)
         np.testing.assert_array_equal(given, y)
 
@@ -146,7 +146,7 @@ def test_float32_is_nearer_to_the_truth_than_scikit_learns(make):
 @pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
 @pytest.mark.parametrize("model", REGRESSORS[:2], ids=repr)
 def test_far_from_zero_and_at_any_scale(model, scale):
-    """Columns of mean 1e6 and standard deviation 1, sorted by time: the mean of the first rows is far from that of all."""
+    """Columns of mean 1e6 and standard deviation 1 that rise with the rows' number."""
     rng = np.random.default_rng(0)
     X = (1e6 + rng.standard_normal((3000, 4)) + np.linspace(0, 100, 3000)[:, None]) * scale
     y = (X / scale - 1e6) @ [1.0, 2.0, 3.0, 4.0] + rng.standard_normal(3000)

@@ -48,7 +48,9 @@ def test_positive_coefficients_are_optimal(shape):
     peer = StockRidge(0.5, positive=True, tol=1e-12).fit(X, y, weights)
     value, expected = (
         np.sum(weights * (y - one.predict(X)) ** 2) + 0.5 * np.sum(one.coef_**2) for one in (model, peer))
-    assert (model.coef_ >= 0).all() and (model.coef_ == 0).any() and model.solver_ == "lbfgs"
+    assert (model.coef_ >= 0).all()
+    assert (model.coef_ == 0).any()
+    assert model.solver_ == "lbfgs"
     assert value <= expected * (1 + 1e-6)
     with pytest.warns(ConvergenceWarning, match="lbfgs solver did not converge"):
         Ridge(positive=True, max_iter=1, tol=1e-12).fit(X, y)
@@ -111,7 +113,8 @@ def test_classes(names, options):
     labels = np.array(list(names))[np.digitize(y, np.quantile(y, [0.4, 0.7])) % len(names)]
     ours = RidgeClassifier(**options).fit(X, labels, weights)
     peer = theirs.RidgeClassifier(**options).fit(X, labels, weights)
-    assert ours.classes_.tolist() == list(names) and ours.coef_.shape == peer.coef_.shape
+    assert ours.classes_.tolist() == list(names)
+    assert ours.coef_.shape == peer.coef_.shape
     np.testing.assert_allclose(ours.coef_, peer.coef_, rtol=1e-9, atol=1e-12)
     np.testing.assert_allclose(ours.decision_function(X), peer.decision_function(X), rtol=1e-8, atol=1e-10)
     assert ours.predict(X).tolist() == peer.predict(X).tolist()
@@ -174,7 +177,8 @@ def test_leave_one_out_of_two_classes_is_scored_by_what_is_predicted():
     X, y = IRIS[0][::3], (IRIS[1][::3] == 1).astype(int)
     model = RidgeClassifierCV([0.1, 1000.0], scoring="accuracy").fit(X, y)
     scores = [cross_val_score(theirs.RidgeClassifier(alpha), X, y, cv=LeaveOneOut()).mean() for alpha in model.alphas]
-    assert model.best_score_ == pytest.approx(max(scores)) and max(scores) < 1
+    assert model.best_score_ == pytest.approx(max(scores))
+    assert max(scores) < 1
     assert model.alpha_ == model.alphas[int(np.argmax(scores))]
 
 
@@ -192,7 +196,8 @@ def test_folds(cv, scoring):
         np.testing.assert_allclose(ours.best_score_, peer.best_score_, rtol=1e-9)
         np.testing.assert_allclose(ours.coef_, peer.coef_, rtol=1e-9)
     ours, peer = (module(ALPHAS, cv=3).fit(*IRIS) for module in (RidgeClassifierCV, theirs.RidgeClassifierCV))
-    assert ours.alpha_ == peer.alpha_ and ours.best_score_ == peer.best_score_
+    assert ours.alpha_ == peer.alpha_
+    assert ours.best_score_ == peer.best_score_
 
 
 def test_the_sums_of_folds_lose_nothing(monkeypatch):
@@ -220,7 +225,8 @@ def test_a_grid_is_solved_from_sums(case, cv, monkeypatch):
     grid, options, scoring = CANDIDATES, {}, "neg_mean_squared_error"
     ours, peer = Ridge(), StockRidge()
     if case == "classes":
-        y, ours, peer, scoring = np.digitize(y, np.quantile(y, [0.3])), RidgeClassifier(), theirs.RidgeClassifier(), None
+        y, scoring = np.digitize(y, np.quantile(y, [0.3])), None
+        ours, peer = RidgeClassifier(), theirs.RidgeClassifier()
     elif case == "weights":
         options = {"sample_weight": weights}
     elif case == "scaled":
@@ -232,7 +238,7 @@ def test_a_grid_is_solved_from_sums(case, cv, monkeypatch):
         _fold_fits.SumsData, "fit", lambda self, model, fold: fits.append(inner(self, model, fold)) or fits[-1])
     found = model_selection.GridSearchCV(ours, grid, cv=cv, scoring=scoring).fit(X, y, **options)
     expected = GridSearchCV(peer, grid, cv=cv, scoring=scoring).fit(X, y, **options)
-    assert all(fits) and len(fits) == 6 * found.n_splits_
+    assert fits == [True] * 6 * found.n_splits_
     np.testing.assert_allclose(
         found.cv_results_["mean_test_score"], expected.cv_results_["mean_test_score"], rtol=1e-9)
     assert found.best_params_ == expected.best_params_

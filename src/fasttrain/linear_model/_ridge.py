@@ -188,8 +188,8 @@ class RidgeModel(LeastSquares):
                 X = X - x_mean.astype(X.dtype)
         found = ridge_regression(
             X, targets.astype(X.dtype), alpha.astype(X.dtype),
-            sample_weight=None if weights is None else weights.astype(X.dtype), solver=solver, max_iter=self.max_iter, tol=self.tol, random_state=self.random_state, return_n_iter=True,
-            return_intercept=with_intercept)
+            sample_weight=None if weights is None else weights.astype(X.dtype), solver=solver, max_iter=self.max_iter,
+            tol=self.tol, random_state=self.random_state, return_n_iter=True, return_intercept=with_intercept)
         coef = np.atleast_2d(found[0]).astype(np.float64)
         if with_intercept:
             y_mean = y_mean + np.atleast_1d(found[2])

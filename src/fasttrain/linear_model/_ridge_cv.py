@@ -232,7 +232,8 @@ class RidgeSearch(LeastSquares):
             by_cholesky(equations.gram, equations.moments, np.full(n_targets, alpha)) for alpha in alphas])
         intercept = np.tile(equations.y_mean, len(alphas)) - coef @ equations.x_mean if self.fit_intercept else 0.0
         raw = np.concatenate([
-            X[test[first:first + ROWS_AT_ONCE]] @ coef.T + intercept for first in range(0, len(test), ROWS_AT_ONCE)])
+            np.ascontiguousarray(X[test[first:first + ROWS_AT_ONCE]]) @ coef.T + intercept
+            for first in range(0, len(test), ROWS_AT_ONCE)])
         raw = raw.reshape(len(test), len(alphas), n_targets)
         seen = y[test]
         if is_classifier(self):
