@@ -58,7 +58,8 @@ def check(name, layout, dtype):
     before = plain.copy()
     found, expected = outcome(name, X), outcome(name, plain)
     if name in BLAS and not isinstance(expected, str):
-        rounding = 1e-12 if expected[2].coef_.dtype == np.float64 else 1e-4
+        dtype_of_model = getattr(expected[2], "best_estimator_", expected[2]).coef_.dtype
+        rounding = 1e-12 if dtype_of_model == np.float64 else 1e-4
         np.testing.assert_allclose(found[2].predict(X), expected[2].predict(plain), rtol=rounding, atol=rounding)
         found, expected = found[1:2], expected[1:2]
     assert found[:2] == expected[:2], (layout, dtype)

@@ -280,7 +280,7 @@ def test_stock_linear_models_become_linear_models():
             assert_same_predictions(model, other)
         stock_again = type(fast)(**fast.get_params()).fit(X, y).to_sklearn()
         assert type(stock_again) is type(model)
-        np.testing.assert_allclose(stock_again.predict(X), model.predict(X), rtol=1e-9)
+        assert_same_predictions(model, stock_again)
     model = stock.Ridge(2.0).fit(X, y_number)
     fast = LinearRegressor.from_sklearn(model)
     assert type(fast) is LinearRegressor

@@ -7,8 +7,8 @@ these names on the kernel of per-sample descent (``_sgd_*`` over ``_descents``);
 and ``fit_lockstep`` fits many at once. ``LinearRegression``, ``Ridge``, ``RidgeClassifier``, ``RidgeCV`` and
 ``RidgeClassifierCV`` are scikit-learn's, solved from the sums of one reading of X (``_sums``, ``_factors``,
 ``_solvers``, ``_leave_one_out``); ``LinearRegressorCV`` has leave-one-out in closed form. ``_lockstep``, ``_columns``
-and ``_fold_fits`` are what searches need to train many together; ``_entries`` and ``_entries_ridge`` say what each class
-is to the rest of the library.
+and ``_fold_fits`` are what searches need to train many together; ``_entries`` and ``_entries_ridge`` say what each
+class is to the rest of the library.
 """
 
 from fasttrain._core.public import publish

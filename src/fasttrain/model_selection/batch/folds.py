@@ -133,7 +133,7 @@ def gathered(X):
             if len(latest) > 1:
                 latest.clear()
             # the numbers are kept with their rows, so that their address stays theirs
-            latest[id(rows)] = rows, X[rows]
+            latest[id(rows)] = rows, np.ascontiguousarray(X[rows])
         return latest[id(rows)][1]
 
     return rows_of
