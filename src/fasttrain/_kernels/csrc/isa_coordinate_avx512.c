@@ -1,0 +1,9 @@
+#if defined(__x86_64__)
+#include "target_avx512.h"
+#define FT_ISA avx512
+#define FT_VECTOR_BYTES 64
+#include "coordinate_isa.h"
+#include "target_end.h"
+#else
+typedef int ft_coordinate_no_avx512_here;
+#endif
