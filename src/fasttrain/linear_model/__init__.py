@@ -6,26 +6,35 @@ these names on the kernel of per-sample descent (``_sgd_*`` over ``_descents``);
 ``random_state`` and float64 data they reach its ``coef_``, ``intercept_``, ``n_iter_`` and predictions to rounding,
 and ``fit_lockstep`` fits many at once. ``LinearRegression``, ``Ridge``, ``RidgeClassifier``, ``RidgeCV`` and
 ``RidgeClassifierCV`` are scikit-learn's, solved from the sums of one reading of X (``_sums``, ``_factors``,
-``_solvers``, ``_leave_one_out``); ``LinearRegressorCV`` has leave-one-out in closed form. ``_lockstep``, ``_columns``
-and ``_fold_fits`` are what searches need to train many together; ``_entries`` and ``_entries_ridge`` say what each
-class is to the rest of the library.
+``_solvers``, ``_leave_one_out``); ``Lasso``, ``ElasticNet``, their CV and multi-task kin and the two path functions
+are so on the kernel of coordinate descent (``_elastic_net``, ``_elastic_net_cv``, ``_multi_task``, ``_paths`` over
+``_coordinate``). ``LinearRegressorCV`` has leave-one-out in closed form. ``_lockstep``, ``_columns`` and
+``_fold_fits`` are what searches need to train many together; ``_entries`` and its kin say what each class is to the
+rest of the library.
 """
 
 from fasttrain._core.public import publish
 from fasttrain.linear_model._closed_form import LinearRegressorCV
+from fasttrain.linear_model._elastic_net import ElasticNet, Lasso
+from fasttrain.linear_model._elastic_net_cv import ElasticNetCV, LassoCV, MultiTaskElasticNetCV, MultiTaskLassoCV
 from fasttrain.linear_model._linear import LinearClassifier, LinearRegressor
 from fasttrain.linear_model._linear_regression import LinearRegression
 from fasttrain.linear_model._lockstep import fit_lockstep
+from fasttrain.linear_model._multi_task import MultiTaskElasticNet, MultiTaskLasso
+from fasttrain.linear_model._paths import enet_path, lasso_path
 from fasttrain.linear_model._ridge import Ridge, RidgeClassifier
 from fasttrain.linear_model._ridge_cv import RidgeClassifierCV, RidgeCV
 from fasttrain.linear_model._sgd_classifier import SGDClassifier
 from fasttrain.linear_model._sgd_regressor import SGDRegressor
-from fasttrain.linear_model import _entries_ridge  # noqa: F401  (first, so that Ridge becomes Ridge)
-from fasttrain.linear_model import _entries  # noqa: F401  (enters them)
+# scikit-learn's own models become those of the same name where no class is asked for: these enter first
+from fasttrain.linear_model import _entries_lasso, _entries_ridge  # noqa: F401  (enters them)
+from fasttrain.linear_model import _entries  # noqa: F401, I001
 
 __all__ = [
-    "LinearClassifier", "LinearRegression", "LinearRegressor", "LinearRegressorCV", "Ridge", "RidgeCV",
-    "RidgeClassifier", "RidgeClassifierCV", "SGDClassifier", "SGDRegressor", "fit_lockstep",
+    "ElasticNet", "ElasticNetCV", "Lasso", "LassoCV", "LinearClassifier", "LinearRegression", "LinearRegressor",
+    "LinearRegressorCV", "MultiTaskElasticNet", "MultiTaskElasticNetCV", "MultiTaskLasso", "MultiTaskLassoCV", "Ridge",
+    "RidgeCV", "RidgeClassifier", "RidgeClassifierCV", "SGDClassifier", "SGDRegressor", "enet_path", "fit_lockstep",
+    "lasso_path",
 ]
 
 publish(globals())
