@@ -15,7 +15,7 @@ from libc.string cimport memcpy, memset
 
 from fasttrain._kernels.primitives cimport active_isa
 from fasttrain._kernels.signals cimport raise_signalled, signalled
-from fasttrain._kernels.types cimport STATUS_NO_MEMORY, STATUS_OK, real
+from fasttrain._kernels.types cimport STATUS_NO_MEMORY, real
 
 cdef enum:
     TOGETHER = 16           # columns gathered at a time: a cache line or two of each row

@@ -17,8 +17,11 @@ from sklearn.utils import check_random_state
 from sklearn.utils.sparsefuncs import mean_variance_axis
 
 from fasttrain._core.blas import serial_blas
+from fasttrain._core.checks import raise_for_status
 from fasttrain._core.slices import slices
-from fasttrain._kernels import coordinate
+from fasttrain._kernels import coordinate, gram
+from fasttrain._kernels.threads import get_num_threads
+from fasttrain._tables.kinds import element_strided
 
 # From where on the Gram matrix, of which a sweep reads only what has changed, is worth the pass that makes it.
 GRAM_ROWS_PER_COLUMN = 2
@@ -30,6 +33,7 @@ GRAM_TOL = 1e-9
 NARROW_BYTES = 1 << 20
 # Values of a product that stands between two looks at whether to go on.
 SLICE_VALUES = 1 << 22
+SLICE_PRODUCTS = 1 << 28
 # The seeds of random columns are drawn below this, as scikit-learn draws them.
 SEED_END = 2147483647
 
@@ -143,7 +147,7 @@ def centred_targets(y, weights, centred):
 
 
 def dense_problem(X, y, weights, *, rows=None, centred=True, narrow=False, stop=None):
-    """Columns of dense X, centred and weighted; X itself where it is by columns and nothing is to be done.
+    """Columns of dense X, centred and weighted; X itself where it is laid out so and nothing is to be done.
 
     Parameters
     ----------
@@ -185,7 +189,7 @@ def _has_float_range(columns):
 
 
 def sparse_problem(X, y, weights, *, centred=True, mean=None):
-    """CSC columns; they are centred by the kernel, by ``mean`` where it is given, and copied where they are weighted."""
+    """CSC columns, which the kernel centres, by ``mean`` where it is given; copied where they are weighted."""
     data, root = X.data, None
     x_mean = np.zeros(X.shape[1], X.dtype)
     if centred:
@@ -204,46 +208,68 @@ def sparse_problem(X, y, weights, *, centred=True, mean=None):
     return Problem(X.shape[0], X.dtype, design, targets, y_squares, x_mean, y_mean)
 
 
-def products(X, y, weights, rows, shift):
-    """Sums of w (x - shift, 1) (x - shift, 1, y) over rows, of shape (n_features + 1, n_features + 1 + n_targets)."""
+def products(X, y, weights, rows, shift, *, stop=None):
+    """Sums of w (x - shift, 1) (x - shift, 1, y) over rows, of shape (n_features + 1, n_features + 1 + n_targets).
+
+    ``y`` and ``weights`` are those of all rows of X. With ``stop``, in a thread that another one waits for, this thread
+    makes them alone.
+    """
     n_features = X.shape[1]
-    out = np.zeros((n_features + 1, n_features + 1 + y.shape[1]))
-    numbers = slices(len(y), n_features, SLICE_VALUES)
-    with serial_blas():
-        for part in numbers:
-            left = np.ones((part.stop - part.start, n_features + 1))
-            np.subtract(X[part] if rows is None else X[rows[part]], shift, out=left[:, :-1])
-            right = np.concatenate([left, y[part]], axis=1)
-            if weights is not None:
-                right *= weights[part, None]
-            out += left.T @ right
-    return out
+    out = np.empty((n_features + 1, n_features + 1 + y.shape[1]))
+    y = np.ascontiguousarray(y, dtype=np.float64)
+    weights = None if weights is None else np.ascontiguousarray(weights, dtype=np.float64)
+    if stop is None:
+        raise_for_status(gram.products(element_strided(X), y, weights, rows, shift, None, out, get_num_threads()))
+        return out
+    total = np.zeros_like(out)
+    for part in slices(len(rows), n_features * n_features, SLICE_PRODUCTS):
+        if stop.is_set():
+            raise coordinate.Stopped
+        raise_for_status(gram.products(element_strided(X), y, weights, rows[part], shift, None, out, 1))
+        total += out
+    return total
 
 
-def gram_problem(X, y, weights, *, rows=None, centred=True):
+def gram_problem(X, y, weights, *, rows=None, centred=True, stop=None):
     """The Gram matrix of centred, weighted columns, from one reading of X."""
-    shift = (X[0 if rows is None else rows[0]] if centred else np.zeros(X.shape[1])).astype(np.float64)
-    sums = products(X, y - y[:1], weights, rows, shift) if centred else products(X, y, weights, rows, shift)
+    shift = shift_of(X, 0 if rows is None else rows[0], centred)
+    targets, all_weights = y - y[:1] if centred else y, weights
+    if rows is not None:
+        targets = spread(targets, rows, X.shape[0])
+        all_weights = None if weights is None else spread(weights, rows, X.shape[0])
+    sums = products(X, targets, all_weights, rows, shift, stop=stop)
     return problem_of_sums(sums, X.dtype, y, weights, shift, centred)
 
 
+def spread(values, rows, n):
+    """Values of some rows at their places among n."""
+    out = np.zeros((n, *values.shape[1:]), dtype=values.dtype)
+    out[rows] = values
+    return out
+
+
+def shift_of(X, row, centred):
+    """What columns are summed about: a row of theirs, so that what is constant is 0."""
+    return X[row].astype(np.float64) if centred else np.zeros(X.shape[1])
+
+
 def problem_of_sums(sums, dtype, y, weights, shift, centred):
-    """A problem from the sums of :func:`products` about ``shift`` and the first target."""
+    """A problem from the sums of :func:`products` about ``shift``."""
     n_features = len(shift)
-    gram, moments = sums[:-1, :n_features], sums[:-1, n_features + 1:]
+    matrix, moments = sums[:-1, :n_features], sums[:-1, n_features + 1:]
     targets, y_squares, y_mean = centred_targets(y, weights, centred)
     x_mean = shift
     if centred:
         total = sums[-1, n_features]
         about, y_about = sums[-1, :n_features] / total, sums[-1, n_features + 1:] / total
-        gram = gram - total * np.outer(about, about)
+        matrix = matrix - total * np.outer(about, about)
         moments = moments - total * np.outer(about, y_about)
         x_mean = shift + about
     return Problem(
-        len(y), dtype, {"gram": np.ascontiguousarray(gram)}, np.asfortranarray(moments), y_squares, x_mean, y_mean)
+        len(y), dtype, {"gram": np.ascontiguousarray(matrix)}, np.asfortranarray(moments), y_squares, x_mean, y_mean)
 
 
-def given_gram_problem(X, y, weights, gram, *, centred=True, checked=True, moments=None):
+def given_gram_problem(X, y, weights, given, *, centred=True, checked=True, moments=None):
     """A problem with a caller's Gram matrix; None, after a warning, where centring X has made it another's.
 
     Raises
@@ -253,8 +279,8 @@ def given_gram_problem(X, y, weights, gram, *, centred=True, checked=True, momen
     """
     problem = dense_problem(X, y, weights, centred=centred)
     columns = problem.design["X"]
-    if np.shape(gram) != (X.shape[1], X.shape[1]):
-        raise ValueError(f"precompute must have shape {(X.shape[1], X.shape[1])}, got {np.shape(gram)}")
+    if np.shape(given) != (X.shape[1], X.shape[1]):
+        raise ValueError(f"precompute must have shape {(X.shape[1], X.shape[1])}, got {np.shape(given)}")
     if centred and not np.allclose(problem.x_mean, 0):
         warnings.warn(
             "Gram matrix was provided but X was centered to fit intercept: recomputing Gram matrix.", UserWarning,
@@ -263,8 +289,8 @@ def given_gram_problem(X, y, weights, gram, *, centred=True, checked=True, momen
     if checked:
         first = X.shape[1] // 2
         second = min(first + 1, X.shape[1] - 1)
-        expected, found = columns[:, first] @ columns[:, second], np.asarray(gram)[first, second]
-        single = np.float32 in (np.asarray(gram).dtype, columns.dtype)
+        expected, found = columns[:, first] @ columns[:, second], np.asarray(given)[first, second]
+        single = np.float32 in (np.asarray(given).dtype, columns.dtype)
         if not np.isclose(expected, found, rtol=1e-4 if single else 1e-7, atol=1e-5):
             raise ValueError(
                 f"Gram matrix given as precompute did not pass validation: its element ({first}, {second}) is "
@@ -272,18 +298,18 @@ def given_gram_problem(X, y, weights, gram, *, centred=True, checked=True, momen
     if moments is None:
         with serial_blas():
             moments = columns.T @ problem.y
-    problem.design = {"gram": np.ascontiguousarray(gram, dtype=X.dtype)}
+    problem.design = {"gram": np.ascontiguousarray(given, dtype=X.dtype)}
     problem.y = np.asfortranarray(np.reshape(moments, (X.shape[1], -1)), dtype=X.dtype)
     return problem
 
 
-def problem_of(X, y, weights, *, rows=None, centred=True, gram=False, narrow=True, stop=None):
-    """The problem of some rows, in the layout that suits them; ``gram`` where the Gram matrix is preferred."""
+def problem_of(X, y, weights, *, rows=None, centred=True, by_gram=False, narrow=True, stop=None):
+    """The problem of some rows, in the layout that suits them; with ``by_gram`` by their Gram matrix."""
     if sparse.issparse(X):
         X = X if rows is None else X[rows].tocsc()
         return sparse_problem(X, y, weights, centred=centred)
-    if gram:
-        return gram_problem(X, y, weights, rows=rows, centred=centred)
+    if by_gram:
+        return gram_problem(X, y, weights, rows=rows, centred=centred, stop=stop)
     return dense_problem(X, y, weights, rows=rows, centred=centred, narrow=narrow, stop=stop)
 
 
@@ -319,8 +345,9 @@ def descend(problem, alphas, l1_ratio, descent, *, target=None, start=None, seed
     design = problem.design if n_tasks == 1 else {**problem.design, "narrow": None}
     scaled = np.asarray(alphas, dtype=np.float64) * problem.n_samples
     l1, l2 = scaled * l1_ratio, scaled * (1.0 - l1_ratio)
+    seeds = descent.seeds(len(l1)) if seeds is None else seeds
     gaps, bounds, n_iters, converged = coordinate.path(
-        w, y, l1, l2, descent.seeds(len(l1)) if seeds is None else seeds, coefs, **design, y_squares=float(y_squares), tol=descent.tol,
+        w, y, l1, l2, seeds, coefs, **design, y_squares=float(y_squares), tol=descent.tol,
         max_iter=descent.max_iter, positive=descent.positive, random=descent.selection == "random",
         screening=descent.screening, stop=stop)
     path = Path(coefs.astype(problem.dtype, copy=False), gaps / problem.n_samples, bounds, n_iters)
@@ -328,7 +355,7 @@ def descend(problem, alphas, l1_ratio, descent, *, target=None, start=None, seed
         path.messages.append(
             "Objective did not converge. You might want to increase the number of iterations, scale the features or "
             f"penalize more. Duality gap: {gaps[i]:.6e}, tolerance: {bounds[i]:.3e}"
-            + (". Without an L1 penalty Ridge and RidgeCV are faster" if l1[i] < np.finfo(np.float64).eps else ""))
+            + (". Without an L1 penalty Ridge is faster" if l1[i] < np.finfo(np.float64).eps else ""))
     return path
 
 

@@ -82,8 +82,8 @@ def problem_for(X, targets, weights, *, precompute, centred, tol, checked=True):
         given = coordinate.given_gram_problem(X, targets, weights, precompute, centred=centred, checked=checked)
         if given is not None:
             return given
-    gram = not sparse.issparse(X) and coordinate.prefers_gram(*X.shape, tol)
-    return coordinate.problem_of(X, targets, weights, centred=centred, gram=gram)
+    by_gram = not sparse.issparse(X) and coordinate.prefers_gram(*X.shape, tol)
+    return coordinate.problem_of(X, targets, weights, centred=centred, by_gram=by_gram)
 
 
 def fit_targets(estimator, X, y, weights, *, alpha, l1_ratio, precompute, checked=True, starts=None):
@@ -102,7 +102,7 @@ def fit_targets(estimator, X, y, weights, *, alpha, l1_ratio, precompute, checke
 
 
 class ElasticNet(Convertible, linear_model.ElasticNet):
-    """Linear regression with L1 and L2 penalties, by coordinate descent: scikit-learn's estimator, several times faster.
+    """Linear regression with L1 and L2 penalties by coordinate descent: scikit-learn's estimator, several times faster.
 
     Minimizes, with weights of sum n,
 

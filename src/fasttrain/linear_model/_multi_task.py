@@ -27,7 +27,7 @@ def fit_tasks(estimator, X, y, weights, *, alpha, l1_ratio, start=None):
 
 
 class MultiTaskElasticNet(Convertible, linear_model.MultiTaskElasticNet):
-    """Linear regression of several targets with a penalty on the norms of features: scikit-learn's, several times faster.
+    """Linear regression of several targets that share their features, with an L2 penalty beside the norms of features.
 
     Minimizes, a row of W a feature,
 

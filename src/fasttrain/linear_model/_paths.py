@@ -230,8 +230,8 @@ def _problem(X, targets, single, precompute, Xy, checked, tol, params):
     elif not isinstance(precompute, (bool, np.bool_)) and single:
         return coordinate.given_gram_problem(
             X, targets, None, precompute, centred=False, checked=checked, moments=Xy)
-    gram = single and coordinate.prefers_gram(*X.shape, tol)
-    return coordinate.problem_of(X, targets, None, centred=False, gram=gram, narrow=single)
+    by_gram = single and coordinate.prefers_gram(*X.shape, tol)
+    return coordinate.problem_of(X, targets, None, centred=False, by_gram=by_gram, narrow=single)
 
 
 def _tell(verbose, n_alphas):
