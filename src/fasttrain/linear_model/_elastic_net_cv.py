@@ -174,7 +174,7 @@ class CrossValidated(Convertible):
                 path = coordinate.descend(
                     problem, grid, float(ratio), descent, target=None if self._multi_task else 0, seeds=each[number],
                     stop=stop)
-                found.append((_squared_errors(rows, targets, weights, test, path.coefs, problem, stop), path))
+                found.append((_squared_errors(rows, targets, weights, test, path, problem, stop), path))
                 path.coefs = None
             return found
 
@@ -237,8 +237,11 @@ def _are_parts(folds, n_samples):
     return True
 
 
-def _squared_errors(X, targets, weights, test, coefs, problem, stop):
-    """Of each alpha, the mean over test rows and targets."""
+def _squared_errors(X, targets, weights, test, path, problem, stop):
+    """Of each alpha, the mean over test rows and targets; the same number where an alpha has moved nothing."""
+    moved = path.n_iters > 0
+    moved[0] = True
+    coefs = path.coefs[moved]
     n_alphas, n_features, n_tasks = coefs.shape
     used = np.flatnonzero(coefs.any(axis=(0, 2)))
     kept = coefs[:, used].transpose(1, 0, 2).reshape(len(used), n_alphas * n_tasks)
@@ -254,7 +257,7 @@ def _squared_errors(X, targets, weights, test, coefs, problem, stop):
         weight = np.ones(len(rows)) if weights is None else weights[rows]
         sums += np.einsum("i,iat,iat->at", weight, residues, residues)
         total += weight.sum()
-    return sums.mean(axis=1) / total
+    return (sums.mean(axis=1) / total)[np.cumsum(moved) - 1]
 
 
 def _in_threads(work, n, n_threads, stop):
