@@ -75,8 +75,9 @@ FT_INLINE double FT(descent_reach)(const ft_descent *s, ptrdiff_t j)
     return s->norm[j] * (s->travelled + s->distance - s->stamp[j]);
 }
 
-/* A look at half the bytes: the products remembered, and how far they may be from the truth, from the column rounded to float. */
-FT_INLINE int FT(descent_glance)(ft_descent *s, ptrdiff_t j)
+/* A look at half the bytes: the product from the column rounded to float. How far it can be from the truth; below 0 where there is no
+ * such column. */
+FT_INLINE double FT(descent_glance)(ft_descent *s, ptrdiff_t j)
 {
 #if FT_IS_DOUBLE
     if (s->narrow) {
@@ -84,11 +85,11 @@ FT_INLINE int FT(descent_glance)(ft_descent *s, ptrdiff_t j)
         const double error = 0x1.001p-24 * (s->r_norm + s->distance);
         ((FT_REAL *)s->products)[j] = FT(column_dot_narrow)(s->narrow + j * s->n, s->r, s->n);
         s->stamp[j] = s->travelled - s->distance - error;
-        return 1;
+        return s->norm[j] * error;
     }
 #endif
     (void)s, (void)j;
-    return 0;
+    return -1;
 }
 
 FT_INLINE int FT(descent_is_zero)(const ft_descent *s, ptrdiff_t j)
@@ -218,20 +219,22 @@ static int FT(descent_gap)(ft_descent *s, double *dual_norm_out)
     for (ptrdiff_t j = 0; j < p; j++) {
         if (!FT(descent_is_zero)(s, j))
             continue;
+        double reach = FT(descent_reach)(s, j);
         for (int look = 0;; look++) {
             double value = products[j];
             if (!s->positive && value < 0)
                 value = -value;
-            /* an exact product has a reach of 0 */
-            if (value + FT(descent_reach)(s, j) <= largest)
+            if (value + reach <= largest)
                 break;
-            if (look == 0 && FT(descent_reach)(s, j) > 0 && FT(descent_glance)(s, j))
-                continue;
-            value = FT(descent_correlate)(s, j, row);
-            if (!s->positive && value < 0)
-                value = -value;
-            largest = value > largest ? value : largest;
-            break;
+            if (reach == 0) {
+                largest = value;
+                break;
+            }
+            reach = look == 0 ? FT(descent_glance)(s, j) : -1;
+            if (reach < 0) {
+                FT(descent_correlate)(s, j, row);
+                reach = 0;
+            }
         }
         if (ft_descent_stop(s, s->stamp[j] == s->travelled ? FT(descent_length)(s, j) : 1))
             return 1;
@@ -253,13 +256,15 @@ FT_INLINE int FT(descent_survives)(ft_descent *s, ptrdiff_t j, double largest, d
     if (!(cut > 0))
         return 1;
     if (FT(descent_is_zero)(s, j)) {
+        double reach = FT(descent_reach)(s, j);
         for (int look = 0; look < 2; look++) {
-            const double value = fabs((double)((const FT_REAL *)s->products)[j]), reach = FT(descent_reach)(s, j);
+            const double value = fabs((double)((const FT_REAL *)s->products)[j]);
             if (value + reach < cut)
                 return 0;
             if (value - reach >= cut)
                 return 1;
-            if (!FT(descent_glance)(s, j))
+            reach = look == 0 ? FT(descent_glance)(s, j) : -1;
+            if (reach < 0)
                 break;
         }
         return !(fabs(FT(descent_correlate)(s, j, row)) < cut);
@@ -310,14 +315,14 @@ static int FT(descent_screen)(ft_descent *s, double dual_norm, int of_all)
 /* Whether the coefficients of column j, all 0, stay so. */
 FT_INLINE int FT(descent_stays)(ft_descent *s, ptrdiff_t j)
 {
-    for (int look = 0; look < 2; look++) {
+    double reach = FT(descent_reach)(s, j);
+    for (int look = 0; look < 2 && reach >= 0; look++) {
         double value = ((const FT_REAL *)s->products)[j];
         if (!s->positive && value < 0)
             value = -value;
-        if (value + FT(descent_reach)(s, j) <= s->l1)
+        if (value + reach <= s->l1)
             return 1;
-        if (look == 1 || !FT(descent_glance)(s, j))
-            return 0;
+        reach = look == 0 ? FT(descent_glance)(s, j) : -1;
     }
     return 0;
 }
