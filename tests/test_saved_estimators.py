@@ -15,6 +15,8 @@ from fasttrain.activations import Elu
 from fasttrain.linear_model import (
     LinearClassifier, LinearRegression, LinearRegressor, LinearRegressorCV, Ridge, RidgeClassifier, RidgeClassifierCV,
     RidgeCV, SGDClassifier, SGDRegressor,
+    ElasticNet, ElasticNetCV, Lasso, LassoCV, LinearClassifier, LinearRegressor, LinearRegressorCV, MultiTaskElasticNet,
+    MultiTaskElasticNetCV, MultiTaskLasso, MultiTaskLassoCV, SGDClassifier, SGDRegressor,
 )
 from fasttrain.neural_network import MLPClassifier, MLPRegressor
 from fasttrain.persistence import load, save
@@ -49,6 +51,15 @@ CASES = [
     (RidgeClassifier, {"class_weight": "balanced"}, (X, WORDS), X),
     (RidgeClassifier, {"fit_intercept": False}, (X32, LABELS), X32),
     (RidgeClassifierCV, {"alphas": (0.1, 1.0)}, (X, CODES > 0), X),
+    (Lasso, {"alpha": 0.1}, (FRAME, Y), FRAME),
+    (ElasticNet, {"alpha": 0.1, "precompute": (X - X.mean(axis=0)).T @ (X - X.mean(axis=0)), "fit_intercept": False},
+     (X - X.mean(axis=0), Y), X),
+    (LassoCV, {"alphas": 5}, (X32, Y), X32),
+    (ElasticNetCV, {"alphas": [0.1, 1.0], "l1_ratio": [0.5, 0.9]}, (X, Y), X),
+    (MultiTaskLasso, {"alpha": 0.1}, (X, np.c_[Y, -Y]), X),
+    (MultiTaskElasticNet, {"alpha": 0.1, "selection": "random", "random_state": 0}, (X32, np.c_[Y, -Y]), X32),
+    (MultiTaskLassoCV, {"alphas": 3}, (X, np.c_[Y, -Y]), X),
+    (MultiTaskElasticNetCV, {"alphas": 3, "cv": 3}, (sparse.csr_matrix(X), np.c_[Y, -Y]), X),
     (SGDClassifier, {"max_iter": 3, "tol": None}, (X, WORDS), X),
     (SGDClassifier, {"max_iter": 3, "average": True, "loss": "log_loss"}, (X32, CODES > 0), X32),
     (SGDClassifier, {"max_iter": 3, "early_stopping": True, "class_weight": {0: 1.0, 1: 2.0, 2: 1}}, (X, CODES), X),

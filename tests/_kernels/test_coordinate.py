@@ -170,4 +170,5 @@ def test_a_stop_ends_a_descent_in_another_thread():
     begun = time.monotonic()
     stop.set()
     thread.join(5)
-    assert ended and ended[0] - begun < 0.5
+    assert ended
+    assert ended[0] - begun < 0.5

@@ -6,7 +6,9 @@ import traceback
 import numpy as np
 import pytest
 
-from fasttrain._kernels import categories, columns, objects, quantiles, rows, text_numbers, text_times, text_words
+from fasttrain._kernels import (
+    categories, columns, coordinate, objects, quantiles, rows, text_numbers, text_times, text_words,
+)
 
 N = 9_000_000
 
@@ -37,7 +39,19 @@ def scale(data):
     columns.scale(table, np.ones(6), np.ones(6), 0.0, 0.0, 0, np.empty_like(table), 2)
 
 
+def descend(data):
+    """Sweeps that do not end."""
+    X = np.asfortranarray(data["floats"][:1 << 18].reshape(512, 512))
+    y = np.asfortranarray(data["floats"][-512:, None])
+    coordinate.path(
+        np.zeros((512, 1)), y, np.ones(1), np.zeros(1), np.zeros(1, np.uint32), np.empty((1, 512, 1)), X=X,
+        y_squares=1.0, tol=0.0, max_iter=10_000_000)
+
+
 CALLS = {
+    "coordinate descent": descend,
+    "centred columns": lambda d: coordinate.centred_columns(
+        d["table"], None, None, None, True, np.empty(d["table"].shape, order="F"), np.empty(6)),
     "quantiles": lambda d: quantiles.quantiles(d["table"], np.array([0.25, 0.5]), np.empty((2, 6)), 2),
     "quantiles of short columns": lambda d: quantiles.quantiles(
         d["floats"].reshape(1000, -1), np.array([0.25, 0.5]), np.empty((2, N // 1000)), 2),

@@ -9,6 +9,7 @@ from sklearn.base import BaseEstimator
 from fasttrain.linear_model import (
     LinearClassifier, LinearRegression, LinearRegressor, LinearRegressorCV, Ridge, RidgeClassifier, RidgeCV,
     SGDClassifier, SGDRegressor,
+    ElasticNetCV, Lasso, LinearClassifier, LinearRegressor, LinearRegressorCV, SGDClassifier, SGDRegressor,
 )
 from fasttrain.model_selection import GridSearchCV, RacingSearchCV
 from fasttrain.neural_network import MLPClassifier, MLPRegressor
@@ -33,6 +34,8 @@ ESTIMATORS = {
     "ridge classes": ("classes", lambda n: RidgeClassifier()),
     "grid of ridges": (
         "numbers", lambda n: GridSearchCV(Ridge(), {"alpha": [0.1, 1.0, 10.0]}, cv=3, n_jobs=n)),
+    "Lasso": ("numbers", lambda n: Lasso(alpha=0.1)),
+    "elastic net, folds": ("numbers", lambda n: ElasticNetCV(alphas=10, n_jobs=n)),
     "SGD": ("classes", lambda n: SGDClassifier(max_iter=3, tol=None, random_state=0, n_jobs=n)),
     "SGD, averaged": (
         "classes", lambda n: SGDClassifier("log_loss", penalty="elasticnet", average=True, max_iter=3, tol=None,

@@ -40,13 +40,13 @@ def gap(Z, Y, W, l1, l2):
     """The duality gap, by the residual scaled into the dual's feasible set."""
     rest = Y - Z @ W
     largest = np.linalg.norm(Z.T @ rest - l2 * W, axis=1).max()
-    scale = min(1.0, l1 / largest)
+    scale = l1 / max(l1, largest)
     dual = scale * np.sum(rest * Y) - 0.5 * scale**2 * (np.sum(rest**2) + l2 * np.sum(W**2))
     return objective(Z, Y, W, l1, l2) - dual
 
 
 def residual(Z, Y, W, l1, l2, *, positive=False):
-    """How far W is from the optimality conditions: the largest distance of a column's gradient from the subdifferential."""
+    """How far W is from optimal: the largest distance of a column's gradient from the subdifferential."""
     gradient = Z.T @ (Y - Z @ W) - l2 * W
     sizes = np.linalg.norm(W, axis=1)
     out = np.empty(len(W))

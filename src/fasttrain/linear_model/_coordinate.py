@@ -284,7 +284,7 @@ def given_gram_problem(X, y, weights, given, *, centred=True, checked=True, mome
     if centred and not np.allclose(problem.x_mean, 0):
         warnings.warn(
             "Gram matrix was provided but X was centered to fit intercept: recomputing Gram matrix.", UserWarning,
-            stacklevel=5)
+            stacklevel=6)
         return None
     if checked:
         first = X.shape[1] // 2

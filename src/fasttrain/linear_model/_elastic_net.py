@@ -72,7 +72,7 @@ def solve(problem, alpha, l1_ratio, descent, starts=None):
         coef[k], gaps[k] = paths[k].coefs[0, :, 0], paths[k].gaps[0]
         n_iters.append(int(paths[k].n_iters[0]))
     for path in paths:
-        path.warn(stacklevel=4)
+        path.warn(stacklevel=5)
     return coef, gaps, n_iters
 
 
