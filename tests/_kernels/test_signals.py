@@ -40,12 +40,11 @@ def scale(data):
 
 
 def descend(data):
-    """Sweeps that do not end."""
     X = np.asfortranarray(data["floats"][:1 << 18].reshape(512, 512))
     y = np.asfortranarray(data["floats"][-512:, None])
     coordinate.path(
-        np.zeros((512, 1)), y, np.ones(1), np.zeros(1), np.zeros(1, np.uint32), np.empty((1, 512, 1)), X=X,
-        y_squares=1.0, tol=0.0, max_iter=10_000_000)
+        np.zeros((512, 1)), y, np.full(1, 1e-3), np.zeros(1), np.zeros(1, np.uint32), np.empty((1, 512, 1)), X=X,
+        y_squares=1.0, tol=0.0, max_iter=500)
 
 
 CALLS = {

@@ -19,7 +19,8 @@ from fasttrain._kernels.types cimport STATUS_NO_MEMORY, real
 
 cdef enum:
     TOGETHER = 16           # columns gathered at a time: a cache line or two of each row
-    LOOK_VALUES = 1 << 22   # values laid out between two looks at signals
+    LOOK_VALUES = 1 << 20   # values laid out between two looks at signals
+    LOOK_BLOCKS = 4         # of columns that are shorter than that
 
 
 class Stopped(Exception):
@@ -294,12 +295,13 @@ def centred_columns(
         ``out`` rounded.
     stop : Stop, optional
     """
-    cdef Py_ssize_t n = out.shape[0], p = out.shape[1], block, first, count, i, j, row, since = 0
+    cdef Py_ssize_t n = out.shape[0], p = out.shape[1], block, first, count, start, stop_row, i, j, row
     cdef Py_ssize_t row_stride = X.strides[0] // <Py_ssize_t> sizeof(real)
     cdef Py_ssize_t col_stride = X.strides[1] // <Py_ssize_t> sizeof(real)
     cdef const real* x
     cdef const real* weights = &weight[0] if weight is not None else NULL
     cdef const real* roots = &root[0] if root is not None else NULL
+    cdef void* context = &stop.flag if stop is not None else NULL
     cdef double total = n
     cdef int status = 0
     if n == 0 or p == 0:
@@ -311,25 +313,30 @@ def centred_columns(
             first = block * TOGETHER
             count = min(<Py_ssize_t> TOGETHER, p - first)
             x = &X[0, first]
-            if row_stride == 1:
-                for j in range(count):
-                    if rows is None:
-                        memcpy(&out[0, first + j], x + j * col_stride, n * sizeof(real))
-                    else:
-                        for i in range(n):
-                            out[i, first + j] = x[j * col_stride + rows[i]]
-            else:
-                for i in range(n):
-                    row = i if rows is None else rows[i]
+            start = 0
+            while start < n and status == 0:
+                stop_row = min(n, start + LOOK_VALUES // count)
+                if row_stride == 1:
                     for j in range(count):
-                        out[i, first + j] = x[row * row_stride + j * col_stride]
+                        if rows is None:
+                            memcpy(
+                                &out[start, first + j], x + j * col_stride + start, (stop_row - start) * sizeof(real))
+                        else:
+                            for i in range(start, stop_row):
+                                out[i, first + j] = x[j * col_stride + rows[i]]
+                else:
+                    for i in range(start, stop_row):
+                        row = i if rows is None else rows[i]
+                        for j in range(count):
+                            out[i, first + j] = x[row * row_stride + j * col_stride]
+                start = stop_row
+                status = told_to_stop(context) if n * count > LOOK_VALUES or block % LOOK_BLOCKS == 0 else 0
             for j in range(first, first + count):
-                lay_out(&out[0, j], weights, roots, n, total, centred, &mean_out[j],
-                        &narrow_out[0, j] if narrow_out is not None else NULL)
-            since += n * count
-            if since > LOOK_VALUES:
-                since = 0
-                if told_to_stop(&stop.flag if stop is not None else NULL):
-                    status = FT_DESCENT_INTERRUPTED
-                    break
+                if status == 0:
+                    lay_out(&out[0, j], weights, roots, n, total, centred, &mean_out[j],
+                            &narrow_out[0, j] if narrow_out is not None else NULL)
+                    if n > LOOK_VALUES // 4:
+                        status = told_to_stop(context)
+            if status:
+                break
     _check(status, stop)

@@ -139,7 +139,7 @@ def enet_path(X, y, *, l1_ratio=0.5, eps=1e-3, n_alphas="deprecated", alphas="wa
     >>> X, y = make_regression(n_samples=100, n_features=5, n_informative=2, random_state=0)
     >>> alphas, coefs, dual_gaps = enet_path(X, y, alphas=3)
     >>> coefs.shape, (coefs != 0).sum(axis=0)
-    ((5, 3), array([0, 3, 5]))
+    ((5, 3), array([0, 5, 5]))
     """
     alphas = _chosen_alphas(n_alphas, alphas)
     if not isinstance(alphas, Integral):
