@@ -13,10 +13,9 @@ import fasttrain
 from fasttrain._files import archive
 from fasttrain.activations import Elu
 from fasttrain.linear_model import (
-    LinearClassifier, LinearRegression, LinearRegressor, LinearRegressorCV, Ridge, RidgeClassifier, RidgeClassifierCV,
-    RidgeCV, SGDClassifier, SGDRegressor,
-    ElasticNet, ElasticNetCV, Lasso, LassoCV, LinearClassifier, LinearRegressor, LinearRegressorCV, MultiTaskElasticNet,
-    MultiTaskElasticNetCV, MultiTaskLasso, MultiTaskLassoCV, SGDClassifier, SGDRegressor,
+    ElasticNet, ElasticNetCV, Lasso, LassoCV, LinearClassifier, LinearRegression, LinearRegressor, LinearRegressorCV,
+    MultiTaskElasticNet, MultiTaskElasticNetCV, MultiTaskLasso, MultiTaskLassoCV, Ridge, RidgeClassifier,
+    RidgeClassifierCV, RidgeCV, SGDClassifier, SGDRegressor,
 )
 from fasttrain.neural_network import MLPClassifier, MLPRegressor
 from fasttrain.persistence import load, save

@@ -18,8 +18,6 @@ MODULES = {
     "linear_model.tests.test_sgd": 200,
     "linear_model.tests.test_base": 70,
     "linear_model.tests.test_ridge": 1000,
-    "linear_model.tests.test_coordinate_descent": 300,
-    "linear_model.tests.test_sparse_coordinate_descent": 40,
     "linear_model.tests.test_coordinate_descent": 280,
     "linear_model.tests.test_sparse_coordinate_descent": 150,
     "preprocessing.tests.test_data": 300,

@@ -7,9 +7,8 @@ from scipy import sparse
 from sklearn.base import BaseEstimator
 
 from fasttrain.linear_model import (
-    LinearClassifier, LinearRegression, LinearRegressor, LinearRegressorCV, Ridge, RidgeClassifier, RidgeCV,
-    SGDClassifier, SGDRegressor,
-    ElasticNetCV, Lasso, LinearClassifier, LinearRegressor, LinearRegressorCV, SGDClassifier, SGDRegressor,
+    ElasticNetCV, Lasso, LinearClassifier, LinearRegression, LinearRegressor, LinearRegressorCV, Ridge, RidgeClassifier,
+    RidgeCV, SGDClassifier, SGDRegressor,
 )
 from fasttrain.model_selection import GridSearchCV, RacingSearchCV
 from fasttrain.neural_network import MLPClassifier, MLPRegressor

@@ -20,6 +20,7 @@ FAILING = {
     "linear_model.tests.test_base": {
         f"test_inplace_data_preprocessing[42-{intercept}-None]": "copy_X=False writes nothing into the caller's X here"
         for intercept in (True, False)
+    },
     "linear_model.tests.test_coordinate_descent": {
         "test_check_input_false": "wants an error for X in C order, which is as good as any",
         "test_enet_copy_X_False_check_input_False": "wants the caller's X overwritten",
