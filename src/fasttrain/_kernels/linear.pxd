@@ -1,0 +1,66 @@
+"""Losses and gradients of many linear models over the same rows; fasttrain._kernels.linear.LinearSums fills it."""
+
+from libc.stdint cimport int64_t
+
+from fasttrain._kernels.types cimport real
+
+
+# One linear model: its targets, and which rows count how much.
+cdef struct linear_fit:
+    const void* y               # n targets of each output, one after the other; n class codes for the softmax
+    const void* weight          # of rows; NULL for ones
+    const int64_t* held         # rows that count nothing, ascending
+    Py_ssize_t n_held
+
+
+cdef struct linear_task:
+    # X: n rows of k, dense or CSR
+    const void* x
+    const void* indices         # NULL of a dense X
+    const Py_ssize_t* indptr
+    bint wide                   # int64 indices, else int32
+    Py_ssize_t n
+    Py_ssize_t k
+    bint is_sparse
+    bint is_double
+    bint has_bias
+    int loss
+    double loss_parameter
+    Py_ssize_t n_outputs
+    linear_fit* fits
+    # one evaluation: those of its fits, and the columns of their coefficients together
+    const Py_ssize_t* active
+    Py_ssize_t n_active
+    Py_ssize_t n_columns
+    bint in_panels              # coefficients packed in panels, else a row of k for each column
+    Py_ssize_t padded           # columns in whole vectors
+    Py_ssize_t ldz
+    Py_ssize_t block_rows
+    Py_ssize_t chunk_rows
+    Py_ssize_t n_chunks
+    double deadline
+    # workspace
+    void* w                     # k rows of padded columns by panels, or n_columns rows of k
+    void* bias                  # of each column
+    void* g                     # of each chunk, in the layout of w
+    double* g_sum               # the same, into which g is emptied; dense X only
+    double* bias_sum            # of each chunk: of each column
+    double* loss_sum            # of each chunk: of each active fit
+    Py_ssize_t* next_row        # of each chunk
+    char* scratch               # of each thread
+    Py_ssize_t scratch_size
+
+
+cdef class LinearSums:
+    cdef linear_task task
+    cdef readonly object dtype
+    cdef readonly Py_ssize_t n_fits
+    cdef object hold
+    cdef dict rooms
+
+    cdef int evaluate_fits(
+        self, const double* const* w, const Py_ssize_t* active, Py_ssize_t n_active, double* values_out,
+        double** gradients_out, int n_threads) except -1
+    cdef void* _room(self, name, Py_ssize_t size) except NULL
+
+cdef void chunk_sums(linear_task* t, Py_ssize_t chunk, char* scratch, const real* like) noexcept nogil

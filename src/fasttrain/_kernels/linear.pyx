@@ -1,0 +1,513 @@
+"""Losses and gradients of many linear models over the same rows, X read once for all of them.
+
+A *fit* is one model: its coefficients, targets, row weights and held-out rows. One evaluation goes over blocks of rows
+that stay in the cache: raw predictions ``Z = X W^T + b`` of all fits, each fit's losses and their derivatives ``D`` on
+its columns of Z, then ``G += D^T X``. Gradients of chunks of rows, which do not depend on the threads, are added in
+their order. With few columns the vectors run along the features, else along the columns of packed coefficients.
+
+Compiled minimizers call :meth:`LinearSums.evaluate_fits`; arguments are trusted, as everywhere in this package.
+"""
+
+import numpy as np
+
+from cython.parallel cimport parallel, prange, threadid
+from libc.stdint cimport int32_t, int64_t
+from libc.stdlib cimport calloc, free
+from libc.string cimport memcpy, memset
+
+from fasttrain._kernels.primitives cimport (
+    FT_LOSS_softmax_crossentropy, column_sums, columns_panel, lanes, loss_span, panel_width, rows_axpy, rows_dot,
+    rows_panel, softmax_loss, sparse_columns, sparse_row, sum as sum_of, transpose,
+)
+from fasttrain._kernels.signals cimport PyErr_CheckSignals
+from fasttrain._kernels.threads cimport threads_for_work
+from fasttrain._kernels.types cimport real
+
+from fasttrain._kernels import losses as _losses
+
+cdef extern from "clock.h" nogil:
+    double ft_seconds() noexcept
+
+cdef enum:
+    FEW_COLUMNS = 4             # up to which vectors run along the features
+    FEW_BYTES = 16384           # rows of a block together, with few columns: stays in L1 between its two passes
+    BLOCK_BYTES = 131072        # the same in panels, whose gradient tiles pay for themselves over many rows: in L2
+    Z_BYTES = 262144            # raw predictions of a block
+    MAX_ROWS = 256
+    SPARSE_ROWS = 64
+    CHUNK_ROWS = 2048           # at least, where there is room for more chunks
+    MAX_CHUNKS = 64
+    PARTIAL_LIMIT = 1 << 23     # elements of all chunk gradients together
+    FLUSH_ROWS = 1024           # whose gradients are summed in the dtype of X before they go into a double
+    COMBINE = 8192              # elements of the gradients that a thread combines at a time
+
+cdef double SLICE_SECONDS = 0.04
+cdef double WORK_PER_THREAD = 4e5   # multiply-adds
+
+
+cdef inline Py_ssize_t up(Py_ssize_t n, Py_ssize_t multiple) noexcept nogil:
+    return (n + multiple - 1) // multiple * multiple
+
+
+cdef inline Py_ssize_t clamp(Py_ssize_t n, Py_ssize_t low, Py_ssize_t high) noexcept nogil:
+    return low if n < low else (high if n > high else n)
+
+
+cdef void plan(linear_task* t, const real* like) noexcept nogil:
+    """How an evaluation of ``t.n_active`` fits goes over the rows: by the sizes alone, never by the threads."""
+    cdef Py_ssize_t lane = lanes(like), size = sizeof(real), elements, most
+    t.n_columns = t.n_active * t.n_outputs
+    if t.is_sparse:
+        t.in_panels = t.n_columns > 1
+    else:
+        t.in_panels = t.n_columns > FEW_COLUMNS
+    t.padded = up(t.n_columns, lane) if t.in_panels else t.n_columns
+    t.ldz = t.padded
+    if t.n_active > 1 and t.ldz == up(t.n_outputs, lane):
+        # rows exactly as far apart as a fit's outputs in whole vectors would be written to their end by its softmax
+        t.ldz += lane
+    if t.is_sparse:
+        t.block_rows = SPARSE_ROWS
+    else:
+        t.block_rows = clamp((BLOCK_BYTES if t.in_panels else FEW_BYTES) // (max(t.k, 1) * size), 8, MAX_ROWS)
+    t.block_rows = clamp(Z_BYTES // (t.ldz * size), 8, t.block_rows) // 8 * 8
+    elements = max(t.k * t.padded, 1)
+    most = clamp(PARTIAL_LIMIT // elements, 1, MAX_CHUNKS)
+    t.n_chunks = clamp(t.n // CHUNK_ROWS, 1, most)
+    t.chunk_rows = up((t.n + t.n_chunks - 1) // t.n_chunks, t.block_rows)
+    t.n_chunks = max(<Py_ssize_t> 1, (t.n + t.chunk_rows - 1) // t.chunk_rows)
+    # rows and the rows after them, raw predictions both ways round, weights
+    t.scratch_size = up(
+        2 * t.block_rows * sizeof(void*) + t.block_rows * (2 * t.ldz + 2 + 2 * lane) * size
+        + 2 * lane * t.ldz * size, 64)
+
+
+cdef void pack_coefficients(linear_task* t, const double* const* w, const real* like) noexcept nogil:
+    """The coefficients of the active fits, their intercepts behind them, into ``t.w`` and ``t.bias``."""
+    cdef Py_ssize_t k1 = t.k + t.has_bias, panel = panel_width(like), c, f, first, width
+    cdef const double* column
+    cdef real* out = <real*> t.w
+    cdef real* bias = <real*> t.bias
+    for c in range(t.padded):
+        if c >= t.n_columns:
+            bias[c] = 0
+            if t.in_panels:
+                first = c // panel * panel
+                width = min(panel, t.padded - first)
+                for f in range(t.k):
+                    out[first * t.k + f * width + c - first] = 0
+            continue
+        column = w[c // t.n_outputs] + c % t.n_outputs * k1
+        bias[c] = <real> column[t.k] if t.has_bias else 0
+        if t.in_panels:
+            first = c // panel * panel
+            width = min(panel, t.padded - first)
+            for f in range(t.k):
+                out[first * t.k + f * width + c - first] = <real> column[f]
+        else:
+            for f in range(t.k):
+                out[c * t.k + f] = <real> column[f]
+
+
+cdef const real* weights_of(const linear_task* t, const linear_fit* fit, Py_ssize_t start, Py_ssize_t m,
+                            real* weights_out) noexcept nogil:
+    """Weights of a block's rows for a fit, 0 where it holds a row out; NULL when all are 1."""
+    cdef const real* given = <const real*> fit.weight
+    cdef Py_ssize_t low = 0, high = fit.n_held, middle, i
+    while low < high:
+        middle = (low + high) // 2
+        if fit.held[middle] < start:
+            low = middle + 1
+        else:
+            high = middle
+    if low == fit.n_held or fit.held[low] >= start + m:
+        return given + start if given != NULL else NULL
+    if given != NULL:
+        memcpy(weights_out, given + start, m * sizeof(real))
+    else:
+        for i in range(m):
+            weights_out[i] = 1
+    while low < fit.n_held and fit.held[low] < start + m:
+        weights_out[fit.held[low] - start] = 0
+        low += 1
+    return weights_out
+
+
+cdef inline void forward(const linear_task* t, Py_ssize_t start, Py_ssize_t m, const real** rows, const real** ahead,
+                         real* z_out, const real* like) noexcept nogil:
+    """Raw predictions of a block; points ``rows`` at it and ``ahead`` at what comes after it."""
+    cdef Py_ssize_t k = t.k, panel = panel_width(like), i, first, width
+    cdef const real* x = <const real*> t.x
+    cdef const real* w = <const real*> t.w
+    cdef const real* bias = <const real*> t.bias
+    if t.is_sparse:
+        for i in range(m):
+            first = 0
+            while first < t.padded:
+                width = min(panel, t.padded - first) if t.in_panels else 1
+                sparse_row(x, t.indices, t.wide, t.indptr[start + i], t.indptr[start + i + 1], w + first * k, width,
+                           bias + first, z_out + i * t.ldz + first)
+                first += width
+        return
+    for i in range(m):
+        rows[i] = x + (start + i) * k
+        ahead[i] = x + min(start + m + i, t.n - 1) * k
+    if not t.in_panels:
+        rows_dot(rows, m, k, w, k, t.n_columns, bias, 1, z_out, t.ldz, ahead)
+        return
+    first = 0
+    while first < t.padded:
+        width = min(panel, t.padded - first)
+        rows_panel(rows, m, k, w + first * k, width, bias + first, z_out + first, t.ldz)
+        first += width
+
+
+cdef inline void backward(const linear_task* t, Py_ssize_t start, Py_ssize_t m, const real** rows, const real** ahead,
+                          const real* d, real* g_io, const real* like) noexcept nogil:
+    """Adds a block's part of the gradient by the coefficients."""
+    cdef Py_ssize_t k = t.k, panel = panel_width(like), i, first, width
+    if t.is_sparse:
+        for i in range(m):
+            first = 0
+            while first < t.padded:
+                width = min(panel, t.padded - first) if t.in_panels else 1
+                sparse_columns(
+                    <const real*> t.x, t.indices, t.wide, t.indptr[start + i], t.indptr[start + i + 1], 0, k,
+                    d + i * t.ldz + first, width, g_io + first * k)
+                first += width
+    elif t.in_panels:
+        first = 0
+        while first < t.padded:
+            width = min(panel, t.padded - first)
+            columns_panel(rows, m, 0, k, d + first, t.ldz, width, True, g_io + first * k)
+            first += width
+    else:
+        rows_axpy(rows, m, 0, k, d, t.ldz, t.n_columns, g_io, k, ahead)
+
+
+cdef void block_losses(const linear_task* t, Py_ssize_t start, Py_ssize_t m, double* loss_io, double* bias_io,
+                       real* z_io, real* turned, real* weights) noexcept nogil:
+    """Adds each fit's losses on a block to its sum and turns raw predictions into their derivatives."""
+    cdef Py_ssize_t j, c, column
+    cdef const linear_fit* fit
+    cdef const real* weight
+    cdef real* z
+    if t.loss == FT_LOSS_softmax_crossentropy:
+        for j in range(t.n_active):
+            fit = &t.fits[t.active[j]]
+            weight = weights_of(t, fit, start, m, weights)
+            z = z_io + j * t.n_outputs
+            loss_io[j] += softmax_loss(
+                <const real*> fit.y + start, 1, <const real*> z, t.ldz, weight, m, t.n_outputs, True, z, t.ldz)
+        memset(turned, 0, t.n_columns * sizeof(real))
+        column_sums(<const real*> z_io, t.ldz, m, t.n_columns, False, turned)
+        for c in range(t.n_columns):
+            bias_io[c] += turned[c]
+        return
+    z = z_io
+    if t.n_columns > 1:
+        transpose(<const real*> z_io, t.ldz, m, t.n_columns, turned, m)
+        z = turned
+    for j in range(t.n_active):
+        fit = &t.fits[t.active[j]]
+        weight = weights_of(t, fit, start, m, weights)
+        for c in range(t.n_outputs):
+            column = j * t.n_outputs + c
+            loss_io[j] += loss_span(
+                t.loss, <real> t.loss_parameter, <const real*> fit.y + c * t.n + start,
+                <const real*> z + column * m, weight, m, True, z + column * m)
+            bias_io[column] += sum_of(<const real*> z + column * m, m)
+    if t.n_columns > 1:
+        transpose(<const real*> turned, m, t.n_columns, m, z_io, t.ldz)
+
+
+cdef void empty_gradient(linear_task* t, Py_ssize_t chunk, const real* like) noexcept nogil:
+    """Moves what a chunk has summed in the dtype of X into its double sums."""
+    cdef Py_ssize_t size = t.k * t.padded, i
+    cdef real* g = <real*> t.g + chunk * size
+    cdef double* total = t.g_sum + chunk * size
+    for i in range(size):
+        total[i] += g[i]
+        g[i] = 0
+
+
+cdef void chunk_sums(linear_task* t, Py_ssize_t chunk, char* scratch, const real* like) noexcept nogil:
+    """Goes on with a chunk until it or the time is over; the clock is looked at after some blocks."""
+    cdef Py_ssize_t k = t.k, ldz = t.ldz, lane = lanes(like), flush = FLUSH_ROWS // t.block_rows * t.block_rows
+    cdef Py_ssize_t last = min((chunk + 1) * t.chunk_rows, t.n), start = t.next_row[chunk], m, work = 0
+    cdef Py_ssize_t since = (start - chunk * t.chunk_rows) % flush
+    cdef const real** rows = <const real**> scratch
+    cdef const real** ahead = rows + t.block_rows
+    cdef real* z = <real*> (ahead + t.block_rows)
+    cdef real* turned = z + t.block_rows * ldz + lane * ldz
+    cdef real* weights = turned + t.block_rows * (ldz + lane) + lane * ldz
+    cdef real* g = <real*> t.g + chunk * k * t.padded
+    while start < last:
+        m = min(t.block_rows, last - start)
+        forward(t, start, m, rows, ahead, z, like)
+        if t.is_sparse:
+            work += (t.indptr[start + m] - t.indptr[start]) * t.padded * 4
+        else:
+            work += m * k * t.padded
+        block_losses(t, start, m, t.loss_sum + chunk * t.n_active, t.bias_sum + chunk * t.padded, z, turned, weights)
+        backward(t, start, m, rows, ahead, z, g, like)
+        start += m
+        since += m
+        if not t.is_sparse and (since >= flush or start >= last):
+            empty_gradient(t, chunk, like)
+            since = 0
+        if work > 1 << 20:
+            work = 0
+            if ft_seconds() > t.deadline:
+                break
+    t.next_row[chunk] = start
+
+
+cdef void run_chunks(linear_task* t, int n_threads, const real* like) noexcept nogil:
+    cdef Py_ssize_t chunk
+    if n_threads == 1:
+        for chunk in range(t.n_chunks):
+            if t.next_row[chunk] < min((chunk + 1) * t.chunk_rows, t.n):
+                chunk_sums(t, chunk, t.scratch, like)
+        return
+    with parallel(num_threads=n_threads):
+        for chunk in prange(t.n_chunks, schedule="dynamic", chunksize=1):
+            if t.next_row[chunk] < min((chunk + 1) * t.chunk_rows, t.n):
+                chunk_sums(t, chunk, t.scratch + threadid() * t.scratch_size, like)
+
+
+cdef void combine_part(const linear_task* t, Py_ssize_t begin, Py_ssize_t end, double** out,
+                       const real* like) noexcept nogil:
+    """Features [begin, end) of all chunk gradients, added in the order of the chunks."""
+    cdef Py_ssize_t k1 = t.k + t.has_bias, panel = panel_width(like), size = t.k * t.padded
+    cdef Py_ssize_t c, f, first, width, offset, stride, chunk
+    cdef double* column
+    cdef const real* g
+    cdef const double* total
+    for c in range(t.n_columns):
+        column = out[c // t.n_outputs] + c % t.n_outputs * k1
+        if t.in_panels:
+            first = c // panel * panel
+            width = min(panel, t.padded - first)
+            offset, stride = first * t.k + c - first, width
+        else:
+            offset, stride = c * t.k, 1
+        for f in range(begin, end):
+            column[f] = 0.0
+        for chunk in range(t.n_chunks):
+            if t.is_sparse:
+                g = <const real*> t.g + chunk * size + offset
+                for f in range(begin, end):
+                    column[f] += g[f * stride]
+            else:
+                total = t.g_sum + chunk * size + offset
+                for f in range(begin, end):
+                    column[f] += total[f * stride]
+
+
+cdef void combine(const linear_task* t, double* values_out, double** out, int n_threads,
+                  const real* like) noexcept nogil:
+    cdef Py_ssize_t step = max(<Py_ssize_t> 1, COMBINE // t.n_columns), n_parts = (t.k + step - 1) // step
+    cdef Py_ssize_t part, chunk, c, j
+    cdef double total
+    if n_threads == 1 or n_parts < 2:
+        combine_part(t, 0, t.k, out, like)
+    else:
+        for part in prange(n_parts, num_threads=n_threads, schedule="dynamic", chunksize=1):
+            combine_part(t, part * step, min((part + 1) * step, t.k), out, like)
+    if t.has_bias:
+        for c in range(t.n_columns):
+            total = 0.0
+            for chunk in range(t.n_chunks):
+                total += t.bias_sum[chunk * t.padded + c]
+            out[c // t.n_outputs][c % t.n_outputs * (t.k + 1) + t.k] = total
+    for j in range(t.n_active):
+        total = 0.0
+        for chunk in range(t.n_chunks):
+            total += t.loss_sum[chunk * t.n_active + j]
+        values_out[j] = total
+
+
+cdef class LinearSums:
+    """Sums of the losses of linear models over rows, and the gradients of these sums.
+
+    Of fit j with coefficients w, intercept b, row weights s and rows H held out
+
+        value = sum_{i not in H} s_i loss(y_i, x_i . w + b),    gradient = its derivative by w, then by b.
+
+    Parameters
+    ----------
+    X : float32 or float64 array of shape (n, k), C-contiguous, or tuple (data, indices, indptr, k)
+        The tuple is CSR: indices int32 or int64, columns of a row ascending without duplicates.
+    loss : str
+        One of ``_kernels.losses.NAMES``.
+    loss_parameter : float
+    n_outputs : int
+        Of each fit.
+    fit_intercept : bool
+    fits : list of (y, weight, held)
+        y: array of X's dtype and of shape (n_outputs, n), or (n,) class codes for the softmax; weight: array of
+        X's dtype and of shape (n,), or None for ones; held: int64 array of row numbers that ascend, or None.
+
+    Notes
+    -----
+    Coefficients are read as float64, an intercept behind the k of each output, and predictions, losses and
+    derivatives computed in the dtype of X; sums are float64. The bytes do not depend on the number of threads. The
+    arrays are kept alive, never written. One instance is for one thread at a time.
+    """
+
+    def __cinit__(self):
+        memset(&self.task, 0, sizeof(linear_task))
+
+    def __dealloc__(self):
+        free(self.task.fits)
+
+    def __init__(self, X, loss, double loss_parameter, Py_ssize_t n_outputs, bint fit_intercept, list fits):
+        cdef linear_task* t = &self.task
+        cdef Py_ssize_t j
+        cdef const int64_t[::1] held_rows
+        cdef const Py_ssize_t[::1] starts
+        self.rooms = {}
+        self.hold = [X, fits]
+        if isinstance(X, tuple):
+            data, indices, indptr, k = X
+            starts = indptr = np.ascontiguousarray(indptr, dtype=np.intp)
+            self.hold.append(indptr)
+            t.is_sparse = True
+            t.x = address(data)
+            t.indices = address(indices)
+            t.indptr = &starts[0]
+            t.wide = indices.dtype.itemsize == 8
+            t.n, t.k = len(indptr) - 1, k
+            self.dtype = data.dtype
+        else:
+            t.x = address(X)
+            t.n, t.k = X.shape
+            self.dtype = X.dtype
+        t.is_double = self.dtype.itemsize == 8
+        t.has_bias = fit_intercept
+        t.loss = _losses.NAMES.index(loss)
+        t.loss_parameter = loss_parameter
+        t.n_outputs = n_outputs
+        self.n_fits = len(fits)
+        t.fits = <linear_fit*> calloc(max(<Py_ssize_t> 1, self.n_fits), sizeof(linear_fit))
+        if t.fits == NULL:
+            raise MemoryError(f"no memory for {self.n_fits} fits")
+        for j, (y, weight, held) in enumerate(fits):
+            t.fits[j].y = address(y)
+            t.fits[j].weight = address(weight)
+            if held is not None and len(held):
+                held_rows = held
+                t.fits[j].held = &held_rows[0]
+                t.fits[j].n_held = held_rows.shape[0]
+
+    @property
+    def size(self):
+        """Coefficients and intercepts of one fit."""
+        return self.task.n_outputs * (self.task.k + self.task.has_bias)
+
+    cdef void* _room(self, name, Py_ssize_t size) except NULL:
+        """Address of a workspace of so many bytes, zero when new."""
+        cdef size_t place
+        if name not in self.rooms or self.rooms[name].size < size + 64:
+            self.rooms[name] = np.zeros(size + 64, np.uint8)
+        place = self.rooms[name].ctypes.data
+        return <void*> ((place + 63) // 64 * 64)
+
+    cdef int evaluate_fits(
+            self, const double* const* w, const Py_ssize_t* active, Py_ssize_t n_active, double* values_out,
+            double** gradients_out, int n_threads) except -1:
+        """Values and gradients of some fits, whose numbers ``active`` holds; w and gradients_out are one for each.
+
+        Returns 0; -1 with the exception that a signal's handler has raised.
+        """
+        cdef linear_task* t = &self.task
+        cdef Py_ssize_t item = 8 if t.is_double else 4, chunk, size, j
+        cdef bint unfinished = True
+        t.active = active
+        t.n_active = n_active
+        if t.is_double:
+            plan(t, <const double*> NULL)
+        else:
+            plan(t, <const float*> NULL)
+        n_threads = threads_for_work(
+            n_threads,
+            <double> t.n_columns * (4.0 * t.indptr[t.n] if t.is_sparse else <double> t.n * t.k), WORK_PER_THREAD)
+        n_threads = min(n_threads, <int> t.n_chunks)
+        size = t.n_chunks * t.k * t.padded
+        t.w = self._room("w", max(t.k, 1) * t.padded * item)
+        t.bias = self._room("bias", t.padded * item)
+        t.g = self._room("g", size * item)
+        memset(t.g, 0, size * item)
+        if not t.is_sparse:
+            t.g_sum = <double*> self._room("g_sum", size * 8)
+            memset(t.g_sum, 0, size * 8)
+        t.bias_sum = <double*> self._room("bias_sum", t.n_chunks * t.padded * 8)
+        memset(t.bias_sum, 0, t.n_chunks * t.padded * 8)
+        t.loss_sum = <double*> self._room("loss_sum", t.n_chunks * n_active * 8)
+        memset(t.loss_sum, 0, t.n_chunks * n_active * 8)
+        t.next_row = <Py_ssize_t*> self._room("next_row", t.n_chunks * sizeof(Py_ssize_t))
+        for chunk in range(t.n_chunks):
+            t.next_row[chunk] = chunk * t.chunk_rows
+        t.scratch = <char*> self._room("scratch", n_threads * t.scratch_size)
+        with nogil:
+            if t.is_double:
+                pack_coefficients(t, w, <const double*> NULL)
+            else:
+                pack_coefficients(t, w, <const float*> NULL)
+        while unfinished:
+            with nogil:
+                t.deadline = ft_seconds() + SLICE_SECONDS
+                if t.is_double:
+                    run_chunks(t, n_threads, <const double*> NULL)
+                else:
+                    run_chunks(t, n_threads, <const float*> NULL)
+                unfinished = False
+                for j in range(t.n_chunks):
+                    unfinished |= t.next_row[j] < min((j + 1) * t.chunk_rows, t.n)
+            PyErr_CheckSignals()
+        with nogil:
+            if t.is_double:
+                combine(t, values_out, gradients_out, n_threads, <const double*> NULL)
+            else:
+                combine(t, values_out, gradients_out, n_threads, <const float*> NULL)
+        return 0
+
+    def evaluate(self, const double[:, ::1] w, double[::1] values_out, double[:, ::1] gradients_out,
+                 const Py_ssize_t[::1] active=None, int n_threads=1):
+        """Values and gradients of fits at coefficients ``w``, a row of :attr:`size` for each.
+
+        Parameters
+        ----------
+        w, gradients_out : float64 arrays of shape (n_active, size)
+            Of each output the k coefficients, then the intercept where there is one.
+        values_out : float64 array of shape (n_active,)
+        active : intp array of shape (n_active,) or None
+            Numbers of the fits; None for all.
+        n_threads : int
+        """
+        cdef Py_ssize_t j, n = w.shape[0]
+        cdef const Py_ssize_t[::1] numbers = np.arange(n, dtype=np.intp) if active is None else active
+        cdef const double** rows = <const double**> calloc(2 * max(<Py_ssize_t> 1, n), sizeof(void*))
+        cdef double** out
+        if n == 0:
+            free(rows)
+            return
+        if rows == NULL:
+            raise MemoryError(f"no memory for {n} fits")
+        out = <double**> (rows + n)
+        for j in range(n):
+            rows[j] = &w[j, 0]
+            out[j] = &gradients_out[j, 0]
+        try:
+            self.evaluate_fits(rows, &numbers[0], n, &values_out[0], out, n_threads)
+        finally:
+            free(rows)
+
+
+cdef void* address(array) except? NULL:
+    cdef size_t place
+    if array is None:
+        return NULL
+    place = array.ctypes.data
+    return <void*> place
