@@ -11,7 +11,7 @@ Compiled minimizers call :meth:`LinearSums.evaluate_fits`; arguments are trusted
 import numpy as np
 
 from cython.parallel cimport parallel, prange, threadid
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
@@ -405,6 +405,11 @@ cdef class LinearSums:
     def size(self):
         """Coefficients and intercepts of one fit."""
         return self.task.n_outputs * (self.task.k + self.task.has_bias)
+
+    @property
+    def n_outputs(self):
+        """Outputs of each fit."""
+        return self.task.n_outputs
 
     cdef void* _room(self, name, Py_ssize_t size) except NULL:
         """Address of a workspace of so many bytes, zero when new."""

@@ -1,0 +1,442 @@
+"""L-BFGS (Liu and Nocedal, 1989) with the line search of More and Thuente (1994).
+
+Step for step what L-BFGS-B of Zhu, Byrd, Lu and Nocedal (1997) does where nothing is bounded: memory, first step,
+accepted steps, when the memory is let go and when it ends. So its iterates are those of SciPy's minimizer to
+rounding, and as many.
+"""
+
+import numpy as np
+
+from cython.parallel cimport prange
+from libc.math cimport fabs, fmax, fmin, isfinite, sqrt
+from libc.stdlib cimport calloc, free
+from libc.string cimport memcpy
+
+from fasttrain._kernels.linear cimport LinearSums
+from fasttrain._kernels.primitives cimport axpy, dot, max_abs
+from fasttrain._kernels.threads cimport threads_for_work
+
+# Why a fit ended, by the number that minimize_fits gives.
+REASONS = ("", "gradient", "value", "iterations", "evaluations", "abnormal", "not_finite")
+
+cdef enum:
+    MAX_TRIES = 50          # evaluations of one line search
+
+cdef double EPSILON = 2.220446049250313e-16
+# Of the line search: sufficient decrease, curvature, relative width of the interval, longest step.
+cdef double DECREASE = 1e-3
+cdef double CURVATURE = 0.9
+cdef double NARROW = 0.1
+cdef double LONGEST = 1e10
+cdef double WORK_PER_THREAD = 4e5
+
+
+# ---- the line search ----
+
+cdef double safeguarded(line_search* s, double step, double f, double g, double low, double high) noexcept nogil:
+    """Next step of the interval [stx, sty] after a trial; updates the interval. Section 4 of More and Thuente."""
+    cdef double sign = g * (s.gx / fabs(s.gx)), theta, size, gamma, p, q, r, cubic, quadratic, found
+    if f > s.fx:
+        # case 1: a higher value brackets a minimum
+        theta = 3.0 * (s.fx - f) / (step - s.stx) + s.gx + g
+        size = fmax(fabs(theta), fmax(fabs(s.gx), fabs(g)))
+        gamma = size * sqrt((theta / size) * (theta / size) - (s.gx / size) * (g / size))
+        if step < s.stx:
+            gamma = -gamma
+        p = (gamma - s.gx) + theta
+        q = ((gamma - s.gx) + gamma) + g
+        r = p / q
+        cubic = s.stx + r * (step - s.stx)
+        quadratic = s.stx + ((s.gx / ((s.fx - f) / (step - s.stx) + s.gx)) / 2.0) * (step - s.stx)
+        if fabs(cubic - s.stx) < fabs(quadratic - s.stx):
+            found = cubic
+        else:
+            found = cubic + (quadratic - cubic) / 2.0
+        s.bracketed = True
+    elif sign < 0.0:
+        # case 2: slopes of opposite sign bracket one
+        theta = 3.0 * (s.fx - f) / (step - s.stx) + s.gx + g
+        size = fmax(fabs(theta), fmax(fabs(s.gx), fabs(g)))
+        gamma = size * sqrt((theta / size) * (theta / size) - (s.gx / size) * (g / size))
+        if step > s.stx:
+            gamma = -gamma
+        p = (gamma - g) + theta
+        q = ((gamma - g) + gamma) + s.gx
+        r = p / q
+        cubic = step + r * (s.stx - step)
+        quadratic = step + (g / (g - s.gx)) * (s.stx - step)
+        found = cubic if fabs(cubic - step) > fabs(quadratic - step) else quadratic
+        s.bracketed = True
+    elif fabs(g) < fabs(s.gx):
+        # case 3: the slope becomes flatter; the cubic may tend to infinity, or turn beyond the trial
+        theta = 3.0 * (s.fx - f) / (step - s.stx) + s.gx + g
+        size = fmax(fabs(theta), fmax(fabs(s.gx), fabs(g)))
+        gamma = size * sqrt(fmax(0.0, (theta / size) * (theta / size) - (s.gx / size) * (g / size)))
+        if step > s.stx:
+            gamma = -gamma
+        p = (gamma - g) + theta
+        q = (gamma + (s.gx - g)) + gamma
+        r = p / q
+        if r < 0.0 and gamma != 0.0:
+            cubic = step + r * (s.stx - step)
+        elif step > s.stx:
+            cubic = high
+        else:
+            cubic = low
+        quadratic = step + (g / (g - s.gx)) * (s.stx - step)
+        if s.bracketed:
+            found = cubic if fabs(cubic - step) < fabs(quadratic - step) else quadratic
+            if step > s.stx:
+                found = fmin(step + 0.66 * (s.sty - step), found)
+            else:
+                found = fmax(step + 0.66 * (s.sty - step), found)
+        else:
+            found = cubic if fabs(cubic - step) > fabs(quadratic - step) else quadratic
+            found = fmax(low, fmin(high, found))
+    else:
+        # case 4: as steep as before
+        if s.bracketed:
+            theta = 3.0 * (f - s.fy) / (s.sty - step) + s.gy + g
+            size = fmax(fabs(theta), fmax(fabs(s.gy), fabs(g)))
+            gamma = size * sqrt((theta / size) * (theta / size) - (s.gy / size) * (g / size))
+            if step > s.sty:
+                gamma = -gamma
+            p = (gamma - g) + theta
+            q = ((gamma - g) + gamma) + s.gy
+            r = p / q
+            found = step + r * (s.sty - step)
+        elif step > s.stx:
+            found = high
+        else:
+            found = low
+    if f > s.fx:
+        s.sty, s.fy, s.gy = step, f, g
+    else:
+        if sign < 0.0:
+            s.sty, s.fy, s.gy = s.stx, s.fx, s.gx
+        s.stx, s.fx, s.gx = step, f, g
+    return found
+
+
+cdef void search_begin(line_search* s, double f, double g, double step) noexcept nogil:
+    s.bracketed = False
+    s.stage = 1
+    s.f0, s.g0 = f, g
+    s.width, s.width1 = LONGEST, 2.0 * LONGEST
+    s.stx, s.fx, s.gx = 0.0, f, g
+    s.sty, s.fy, s.gy = 0.0, f, g
+    s.low, s.high = 0.0, step + 4.0 * step
+
+
+cdef bint search_next(line_search* s, double* step, double f, double g) noexcept nogil:
+    """Takes value and slope at a step; True when the step is accepted, else ``step`` is the next to try."""
+    cdef double wanted = DECREASE * s.g0, limit = s.f0 + step[0] * wanted, f_psi
+    if s.stage == 1 and f <= limit and g >= 0.0:
+        s.stage = 2
+    # it also ends where it can get no further: at the ends, or where the interval is no wider than rounding
+    if s.bracketed and (step[0] <= s.low or step[0] >= s.high):
+        return True
+    if s.bracketed and s.high - s.low <= NARROW * s.high:
+        return True
+    if step[0] == LONGEST and f <= limit and g <= wanted:
+        return True
+    if step[0] == 0.0 and (f > limit or g >= wanted):
+        return True
+    if f <= limit and fabs(g) <= CURVATURE * -s.g0:
+        return True
+    if s.stage == 1 and f <= s.fx and f > limit:
+        # the function less its line of sufficient decrease, until that has a minimum in the interval
+        f_psi = f - step[0] * wanted
+        s.fx -= s.stx * wanted
+        s.fy -= s.sty * wanted
+        s.gx -= wanted
+        s.gy -= wanted
+        limit = step[0]
+        step[0] = safeguarded(s, limit, f_psi, g - wanted, s.low, s.high)
+        s.fx += s.stx * wanted
+        s.fy += s.sty * wanted
+        s.gx += wanted
+        s.gy += wanted
+    else:
+        limit = step[0]
+        step[0] = safeguarded(s, limit, f, g, s.low, s.high)
+    if s.bracketed:
+        if fabs(s.sty - s.stx) >= 0.66 * s.width1:
+            step[0] = s.stx + 0.5 * (s.sty - s.stx)
+        s.width1 = s.width
+        s.width = fabs(s.sty - s.stx)
+        s.low, s.high = fmin(s.stx, s.sty), fmax(s.stx, s.sty)
+    else:
+        s.low = step[0] + 1.1 * (step[0] - s.stx)
+        s.high = step[0] + 4.0 * (step[0] - s.stx)
+    step[0] = fmax(0.0, fmin(LONGEST, step[0]))
+    if s.bracketed and (step[0] <= s.low or step[0] >= s.high or s.high - s.low <= NARROW * s.high):
+        step[0] = s.stx
+    return False
+
+
+# ---- the minimizer ----
+
+cdef Py_ssize_t lbfgs_room(Py_ssize_t n) noexcept nogil:
+    """Doubles that a state of n unknowns needs."""
+    return (5 + 2 * LBFGS_MEMORY) * n
+
+
+cdef void lbfgs_init(lbfgs_state* s, Py_ssize_t n, double* room) noexcept nogil:
+    """Shares out the room of a state that is zero; tolerances and limits are the caller's to set."""
+    s.n = n
+    s.x = room
+    s.gradient = room + n
+    s.x_before = room + 2 * n
+    s.gradient_before = room + 3 * n
+    s.direction = room + 4 * n
+    s.steps = room + 5 * n
+    s.changes = s.steps + LBFGS_MEMORY * n
+    s.max_line_search = MAX_TRIES
+    s.max_evaluations = 15000
+
+
+cdef void lbfgs_start(lbfgs_state* s) noexcept nogil:
+    """Begins at ``s.x``, where the objective is to be evaluated first."""
+    s.head = s.count = s.tries = 0
+    s.scale = 1.0
+    s.searching = False
+    s.n_iter = s.n_evaluations = 0
+    s.task = LBFGS_EVALUATE
+
+
+cdef void find_direction(lbfgs_state* s) noexcept nogil:
+    """direction = -H gradient by the two-loop recursion (Nocedal, 1980)."""
+    cdef double weight[LBFGS_MEMORY]
+    cdef Py_ssize_t n = s.n, i
+    cdef int j, at
+    cdef double back
+    for i in range(n):
+        s.direction[i] = -s.gradient[i]
+    for j in range(s.count):
+        at = (s.head + LBFGS_MEMORY - 1 - j) % LBFGS_MEMORY
+        weight[at] = dot(<const double*> s.steps + at * n, <const double*> s.direction, n) / s.curvature[at]
+        axpy(-weight[at], <const double*> s.changes + at * n, s.direction, n)
+    if s.count:
+        for i in range(n):
+            s.direction[i] *= s.scale
+    for j in range(s.count):
+        at = (s.head + LBFGS_MEMORY - s.count + j) % LBFGS_MEMORY
+        back = dot(<const double*> s.changes + at * n, <const double*> s.direction, n) / s.curvature[at]
+        axpy(weight[at] - back, <const double*> s.steps + at * n, s.direction, n)
+
+
+cdef void forget(lbfgs_state* s) noexcept nogil:
+    s.count = 0
+    s.head = 0
+    s.scale = 1.0
+
+
+cdef void remember(lbfgs_state* s) noexcept nogil:
+    """The step just made and what it changed of the gradient, where the curvature along it is positive."""
+    cdef Py_ssize_t n = s.n, i
+    cdef double* change = s.changes + s.head * n
+    cdef double* moved = s.steps + s.head * n
+    cdef double curvature = (s.slope - s.slope_before) * s.step
+    if curvature <= EPSILON * (-s.slope_before * s.step):
+        return
+    for i in range(n):
+        change[i] = s.gradient[i] - s.gradient_before[i]
+        moved[i] = s.step * s.direction[i]
+    s.curvature[s.head] = curvature
+    s.scale = curvature / dot(<const double*> change, <const double*> change, n)
+    s.head = (s.head + 1) % LBFGS_MEMORY
+    s.count = min(s.count + 1, <int> LBFGS_MEMORY)
+
+
+cdef void try_step(lbfgs_state* s) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(s.n):
+        s.x[i] = s.x_before[i] + s.step * s.direction[i]
+    s.tries += 1
+
+
+cdef bint begin_search(lbfgs_state* s) noexcept nogil:
+    """Direction and first step; False where the direction does not lead down."""
+    cdef double norm
+    find_direction(s)
+    memcpy(s.x_before, s.x, s.n * sizeof(double))
+    memcpy(s.gradient_before, s.gradient, s.n * sizeof(double))
+    s.value_before = s.value
+    s.slope = dot(<const double*> s.gradient, <const double*> s.direction, s.n)
+    s.slope_before = s.slope
+    s.tries = 0
+    if not s.slope < 0.0:
+        return False
+    s.step = 1.0
+    if s.n_iter == 0:
+        norm = sqrt(dot(<const double*> s.direction, <const double*> s.direction, s.n))
+        s.step = fmin(1.0 / norm, LONGEST)
+    search_begin(&s.search, s.value, s.slope, s.step)
+    s.searching = True
+    try_step(s)
+    return True
+
+
+cdef int lbfgs_advance(lbfgs_state* s) noexcept nogil:
+    """Goes on from value and gradient at ``s.x``; what is wanted then, or why it has ended, is ``s.task`` too."""
+    cdef bint failed = False
+    s.n_evaluations += 1
+    if not s.searching:
+        if not isfinite(s.value):
+            s.task = LBFGS_NOT_FINITE
+            return s.task
+        if max_abs(<const double*> s.gradient, s.n) <= s.gtol:
+            s.task = LBFGS_GRADIENT
+            return s.task
+        failed = not begin_search(s)
+    else:
+        s.slope = dot(<const double*> s.gradient, <const double*> s.direction, s.n)
+        if search_next(&s.search, &s.step, s.value, s.slope):
+            s.n_iter += 1
+            if not isfinite(s.value):
+                s.task = LBFGS_NOT_FINITE
+                return s.task
+            if s.n_iter >= s.max_iter:
+                s.task = LBFGS_ITERATIONS
+                return s.task
+            if s.n_evaluations > s.max_evaluations:
+                s.task = LBFGS_EVALUATIONS
+                return s.task
+            if max_abs(<const double*> s.gradient, s.n) <= s.gtol:
+                s.task = LBFGS_GRADIENT
+                return s.task
+            if s.value_before - s.value <= s.ftol * fmax(fmax(fabs(s.value_before), fabs(s.value)), 1.0):
+                s.task = LBFGS_VALUE
+                return s.task
+            remember(s)
+            failed = not begin_search(s)
+        elif s.tries >= s.max_line_search:
+            failed = True
+        else:
+            try_step(s)
+    while failed:
+        memcpy(s.x, s.x_before, s.n * sizeof(double))
+        memcpy(s.gradient, s.gradient_before, s.n * sizeof(double))
+        s.value = s.value_before
+        if s.count == 0:
+            s.task = LBFGS_ABNORMAL
+            return s.task
+        forget(s)
+        failed = not begin_search(s)
+    s.task = LBFGS_EVALUATE
+    return s.task
+
+
+# ---- many fits at once ----
+
+cdef void penalize(lbfgs_state* s, double scale, double l2, Py_ssize_t n_outputs, Py_ssize_t k,
+                   Py_ssize_t k1) noexcept nogil:
+    """From sums to the objective scale * sum + l2 / 2 * |coef|^2."""
+    cdef Py_ssize_t c
+    cdef Py_ssize_t i
+    for i in range(s.n):
+        s.gradient[i] *= scale
+    s.value *= scale
+    for c in range(n_outputs):
+        s.value += 0.5 * l2 * dot(<const double*> s.x + c * k1, <const double*> s.x + c * k1, k)
+        axpy(l2, <const double*> s.x + c * k1, s.gradient + c * k1, k)
+
+
+cdef void advance_all(lbfgs_state** states, const double* values, const Py_ssize_t* jobs, const double* scale,
+                      const double* l2, Py_ssize_t n_path, const Py_ssize_t* at, Py_ssize_t n_active,
+                      Py_ssize_t n_outputs, Py_ssize_t k, Py_ssize_t k1, int n_threads) noexcept nogil:
+    cdef Py_ssize_t j
+    n_threads = threads_for_work(n_threads, 60.0 * n_active * n_outputs * k1, WORK_PER_THREAD)
+    if n_threads == 1:
+        for j in range(n_active):
+            states[jobs[j]].value = values[j]
+            penalize(states[jobs[j]], scale[jobs[j]], l2[jobs[j] * n_path + at[jobs[j]]], n_outputs, k, k1)
+            lbfgs_advance(states[jobs[j]])
+        return
+    for j in prange(n_active, num_threads=n_threads, schedule="static"):
+        states[jobs[j]].value = values[j]
+        penalize(states[jobs[j]], scale[jobs[j]], l2[jobs[j] * n_path + at[jobs[j]]], n_outputs, k, k1)
+        lbfgs_advance(states[jobs[j]])
+
+
+def minimize_fits(LinearSums sums, const Py_ssize_t[::1] fits, const double[:, ::1] start, const double[::1] scale,
+                  const double[:, ::1] l2, double gtol, double ftol, Py_ssize_t max_iter, double[:, :, ::1] x_out,
+                  double[:, ::1] values_out, double[:, ::1] gradients_out, Py_ssize_t[:, ::1] n_iter_out,
+                  Py_ssize_t[:, ::1] reasons_out, int n_threads):
+    """Minimize many penalized sums, all evaluated over one reading of X; those that have ended leave.
+
+    Job j minimizes, of its fit, scale_j * (sum of losses) + l2 / 2 * |coefficients|^2 for one l2 of its row after the
+    other, each begun where the one before it ended. Intercepts are not penalized.
+
+    Parameters
+    ----------
+    sums : LinearSums
+    fits : intp array of shape (n_jobs,)
+        Each job's fit; several jobs may have the same.
+    start : float64 array of shape (n_jobs, sums.size)
+    scale : float64 array of shape (n_jobs,)
+    l2 : float64 array of shape (n_jobs, n_path)
+    gtol, ftol, max_iter
+        Largest element of a gradient at rest; of the objective, the relative decrease from which it counts as moving.
+    x_out : float64 array of shape (n_jobs, n_path, sums.size)
+    values_out, gradients_out : float64 arrays of shape (n_jobs, n_path)
+        The objective and the largest element of its gradient.
+    n_iter_out, reasons_out : intp arrays of shape (n_jobs, n_path)
+        Iterations, and the place in REASONS of why they ended.
+    """
+    cdef Py_ssize_t n_jobs = fits.shape[0], n_path = l2.shape[1], size = sums.size, n_active = n_jobs, left, j, job
+    cdef Py_ssize_t n_outputs = sums.task.n_outputs, k = sums.task.k, k1 = sums.task.k + sums.task.has_bias
+    cdef Py_ssize_t room = lbfgs_room(size)
+    cdef double[:, ::1] rooms
+    cdef double[::1] values = np.empty(max(1, n_jobs))
+    cdef Py_ssize_t[::1] active = np.arange(n_jobs, dtype=np.intp)
+    cdef Py_ssize_t[::1] active_fits = np.array(fits, dtype=np.intp)
+    cdef Py_ssize_t[::1] at = np.zeros(n_jobs, dtype=np.intp)
+    cdef lbfgs_state* states = <lbfgs_state*> calloc(max(<Py_ssize_t> 1, n_jobs), sizeof(lbfgs_state))
+    cdef lbfgs_state** by_job = <lbfgs_state**> calloc(max(<Py_ssize_t> 1, n_jobs), sizeof(void*))
+    cdef const double** x = <const double**> calloc(max(<Py_ssize_t> 1, n_jobs), sizeof(void*))
+    cdef double** gradients = <double**> calloc(max(<Py_ssize_t> 1, n_jobs), sizeof(void*))
+    cdef lbfgs_state* s
+    try:
+        if states == NULL or by_job == NULL or x == NULL or gradients == NULL:
+            raise MemoryError(f"no memory for {n_jobs} fits")
+        rooms = np.empty((n_jobs, room))
+        for job in range(n_jobs):
+            s = &states[job]
+            by_job[job] = s
+            lbfgs_init(s, size, &rooms[job, 0])
+            s.gtol, s.ftol, s.max_iter = gtol, ftol, max_iter
+            memcpy(s.x, &start[job, 0], size * sizeof(double))
+            lbfgs_start(s)
+        while n_active:
+            for j in range(n_active):
+                x[j] = states[active[j]].x
+                gradients[j] = states[active[j]].gradient
+            sums.evaluate_fits(x, &active_fits[0], n_active, &values[0], gradients, n_threads)
+            with nogil:
+                advance_all(by_job, &values[0], &active[0], &scale[0], &l2[0, 0], n_path, &at[0], n_active, n_outputs,
+                            k, k1, n_threads)
+            left = 0
+            for j in range(n_active):
+                job = active[j]
+                s = &states[job]
+                if s.task != LBFGS_EVALUATE:
+                    memcpy(&x_out[job, at[job], 0], s.x, size * sizeof(double))
+                    values_out[job, at[job]] = s.value
+                    gradients_out[job, at[job]] = max_abs(<const double*> s.gradient, size)
+                    n_iter_out[job, at[job]] = s.n_iter
+                    reasons_out[job, at[job]] = s.task
+                    at[job] += 1
+                    if at[job] == n_path:
+                        continue
+                    lbfgs_start(s)
+                active[left] = job
+                active_fits[left] = fits[job]
+                left += 1
+            n_active = left
+    finally:
+        free(states)
+        free(by_job)
+        free(x)
+        free(gradients)
