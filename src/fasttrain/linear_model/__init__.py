@@ -4,11 +4,16 @@
 and penalty (``_linear`` over ``_base``). ``SGDClassifier`` and ``SGDRegressor`` are scikit-learn's estimators of
 these names on the kernel of per-sample descent (``_sgd_*`` over ``_descents``); with the same parameters,
 ``random_state`` and float64 data they reach its ``coef_``, ``intercept_``, ``n_iter_`` and predictions to rounding,
-and ``fit_lockstep`` fits many at once. ``LinearRegression``, ``Ridge``, ``RidgeClassifier``, ``RidgeCV`` and
-``RidgeClassifierCV`` are scikit-learn's, solved from the sums of one reading of X (``_sums``, ``_factors``,
-``_solvers``, ``_leave_one_out``); ``Lasso``, ``ElasticNet``, their CV and multi-task kin and the two path functions
-are so on the kernel of coordinate descent (``_elastic_net``, ``_elastic_net_cv``, ``_multi_task``, ``_paths`` over
-``_coordinate``). ``LinearRegressorCV`` has leave-one-out in closed form. ``_lockstep``, ``_columns`` and
+and ``fit_lockstep`` fits many at once. The others have scikit-learn's names, parameters and answers too:
+
+- least squares and ridge, with their CV kin, from the sums of one reading of X (``_linear_regression``, ``_ridge``,
+  ``_ridge_cv`` over ``_sums``, ``_factors``, ``_solvers``, ``_leave_one_out``);
+- lasso and elastic net, their CV and multi-task kin and the two path functions, by coordinate descent
+  (``_elastic_net``, ``_elastic_net_cv``, ``_multi_task``, ``_paths`` over ``_coordinate``);
+- logistic regression, for one C or a path of them, by L-BFGS and Newton's method (``_logistic``, ``_logistic_cv``
+  over ``_logistic_problem``).
+
+``LinearRegressorCV`` has leave-one-out in closed form. ``_lockstep``, ``_columns``, ``_logistic_columns`` and
 ``_fold_fits`` are what searches need to train many together; ``_entries`` and its kin say what each class is to the
 rest of the library.
 """
@@ -20,6 +25,8 @@ from fasttrain.linear_model._elastic_net_cv import ElasticNetCV, LassoCV, MultiT
 from fasttrain.linear_model._linear import LinearClassifier, LinearRegressor
 from fasttrain.linear_model._linear_regression import LinearRegression
 from fasttrain.linear_model._lockstep import fit_lockstep
+from fasttrain.linear_model._logistic import LogisticRegression
+from fasttrain.linear_model._logistic_cv import LogisticRegressionCV
 from fasttrain.linear_model._multi_task import MultiTaskElasticNet, MultiTaskLasso
 from fasttrain.linear_model._paths import enet_path, lasso_path
 from fasttrain.linear_model._ridge import Ridge, RidgeClassifier
@@ -27,14 +34,14 @@ from fasttrain.linear_model._ridge_cv import RidgeClassifierCV, RidgeCV
 from fasttrain.linear_model._sgd_classifier import SGDClassifier
 from fasttrain.linear_model._sgd_regressor import SGDRegressor
 # scikit-learn's own models become those of the same name where no class is asked for: these enter first
-from fasttrain.linear_model import _entries_lasso, _entries_ridge  # noqa: F401  (enters them)
+from fasttrain.linear_model import _entries_lasso, _entries_logistic, _entries_ridge  # noqa: F401  (enters them)
 from fasttrain.linear_model import _entries  # noqa: F401, I001
 
 __all__ = [
     "ElasticNet", "ElasticNetCV", "Lasso", "LassoCV", "LinearClassifier", "LinearRegression", "LinearRegressor",
-    "LinearRegressorCV", "MultiTaskElasticNet", "MultiTaskElasticNetCV", "MultiTaskLasso", "MultiTaskLassoCV", "Ridge",
-    "RidgeCV", "RidgeClassifier", "RidgeClassifierCV", "SGDClassifier", "SGDRegressor", "enet_path", "fit_lockstep",
-    "lasso_path",
+    "LinearRegressorCV", "LogisticRegression", "LogisticRegressionCV", "MultiTaskElasticNet", "MultiTaskElasticNetCV",
+    "MultiTaskLasso", "MultiTaskLassoCV", "Ridge", "RidgeCV", "RidgeClassifier", "RidgeClassifierCV", "SGDClassifier",
+    "SGDRegressor", "enet_path", "fit_lockstep", "lasso_path",
 ]
 
 publish(globals())

@@ -1,0 +1,276 @@
+"""What is minimized by logistic regression, and the two ways down: L-BFGS, for many fits at once, and Newton's.
+
+Of a fit with row weights s_i and C,
+
+    sum_i s_i loss(y_i, x_i . w + b) / sum_i s_i + |w|^2 / (2 C sum_i s_i)
+
+with the binary cross-entropy for two classes and the softmax cross-entropy for more. The intercept is not penalized.
+"""
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import linalg
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.extmath import safe_sparse_dot
+
+from fasttrain._core.blas import serial_blas
+from fasttrain._core.slices import slices
+from fasttrain._kernels.lbfgs import REASONS, minimize_fits
+from fasttrain._kernels.linear import LinearSums
+from fasttrain._kernels.threads import thread_budget
+
+# From how little the objective moves its last digits are rounding.
+FTOL = 64 * np.finfo(np.float64).eps
+# Unknowns up to which Newton's steps are solved with a matrix.
+NEWTON_UNKNOWNS = 2000
+# Cells that products of NumPy walk between two looks for Ctrl-C, counted over all columns of a product.
+_PRODUCT_CELLS = 1 << 27
+_SCALE_ADVICE = (
+    "You might also want to scale the data as shown in:\n"
+    "    https://scikit-learn.org/stable/modules/preprocessing.html\n"
+    "Please also refer to the documentation for alternative solver options:\n"
+    "    https://scikit-learn.org/stable/modules/linear_model.html#logistic-regression"
+)
+
+
+@dataclass
+class Minimum:
+    """Where fits ended, each along its path.
+
+    Attributes
+    ----------
+    x : float64 array of shape (n_jobs, n_path, n_outputs, n_features + fit_intercept)
+    n_iter : int array of shape (n_jobs, n_path)
+    reason : str array of shape (n_jobs, n_path)
+        'gradient' or 'value' where it is a minimum, else what stopped it.
+    gradient : float64 array of shape (n_jobs, n_path)
+        Largest element of the gradient.
+    """
+
+    x: np.ndarray
+    n_iter: np.ndarray
+    reason: np.ndarray
+    gradient: np.ndarray
+
+
+class Problem:
+    """Rows, classes and weights of logistic regressions over the same X.
+
+    Parameters
+    ----------
+    X : array or CSR matrix, as :func:`fasttrain._core.checks.check_rows` leaves it
+    codes : int array of shape (n_samples,)
+        Number of each row's class.
+    n_classes : int
+        At least 2.
+    fit_intercept : bool
+    fits : list of (weight, held)
+        For each fit the weights of rows in X's dtype or None, and an int64 array of the rows that it does not see or
+        None.
+    n_threads : int or None
+    """
+
+    def __init__(self, X, codes, n_classes, fit_intercept, fits, n_threads=None):
+        self.X, self.codes, self.n_classes = X, codes, n_classes
+        self.fit_intercept, self.fits, self.n_threads = bool(fit_intercept), fits, n_threads
+        self.is_binary = n_classes == 2
+        self.n_outputs = 1 if self.is_binary else n_classes
+        y = codes.astype(X.dtype)
+        y = y.reshape(1, -1) if self.is_binary else y
+        rows = X if isinstance(X, np.ndarray) else (X.data, X.indices, X.indptr, X.shape[1])
+        self.sums = LinearSums(
+            rows, "binary_crossentropy" if self.is_binary else "softmax_crossentropy", 1.0, self.n_outputs,
+            self.fit_intercept, [(y, weight, held) for weight, held in fits])
+        self.totals = np.array([self._total(*fit) for fit in fits])
+
+    def _total(self, weight, held):
+        n_held = 0 if held is None else len(held)
+        if weight is None:
+            return float(self.X.shape[0] - n_held)
+        total = float(weight.sum(dtype=np.float64))
+        return total - float(weight[held].sum(dtype=np.float64)) if n_held else total
+
+    @property
+    def shape(self):
+        """Of the unknowns of one fit, the intercepts last."""
+        return self.n_outputs, self.X.shape[1] + self.fit_intercept
+
+    def strengths(self, fits, Cs):
+        """``1 / (C sum of weights)`` for each of some fits and each C of its path: an array like Cs."""
+        return 1.0 / (np.asarray(Cs, dtype=np.float64) * self.totals[fits][:, None])
+
+    def lbfgs(self, fits, l2, *, tol, max_iter, ftol=FTOL, start=None):
+        """The :class:`Minimum` of fits, ``l2`` of shape (n_jobs, n_path), each begun where the one before it ended."""
+        fits = np.ascontiguousarray(fits, dtype=np.intp)
+        l2 = np.ascontiguousarray(l2, dtype=np.float64)
+        n_jobs, n_path = l2.shape
+        if start is None:
+            start = np.zeros((n_jobs, self.sums.size))
+        start = np.ascontiguousarray(start, dtype=np.float64).reshape(n_jobs, self.sums.size)
+        x, numbers = np.empty((n_jobs, n_path, self.sums.size)), np.empty((2, n_jobs, n_path))
+        counts = np.empty((2, n_jobs, n_path), dtype=np.intp)
+        with thread_budget(self.n_threads) as n_threads:
+            minimize_fits(
+                self.sums, fits, start, 1.0 / self.totals[fits], l2, tol, ftol, max_iter, x, *numbers, *counts,
+                n_threads)
+        return Minimum(
+            x.reshape(n_jobs, n_path, *self.shape), np.minimum(counts[0], max_iter), np.array(REASONS)[counts[1]],
+            numbers[1])
+
+    # ---- Newton's method ----
+
+    def value_and_gradient(self, x, fit, l2, n_threads):
+        """Objective of one fit at x, of :attr:`shape`, and its gradient."""
+        value, gradient = np.empty(1), np.empty((1, x.size))
+        self.sums.evaluate(
+            np.ascontiguousarray(x.reshape(1, -1)), value, gradient, np.array([fit], dtype=np.intp), n_threads)
+        k = self.X.shape[1]
+        gradient = gradient.reshape(self.shape) / self.totals[fit]
+        gradient[:, :k] += l2 * x[:, :k]
+        return value[0] / self.totals[fit] + 0.5 * l2 * float((x[:, :k] ** 2).sum()), gradient
+
+    def hessian(self, x, fit, l2):
+        """Second derivatives of the objective of one fit, outputs outermost."""
+        k, n_outputs = self.X.shape[1], self.n_outputs
+        k1 = k + self.fit_intercept
+        H = np.zeros((n_outputs, k1, n_outputs, k1))
+        weight, held = self.fits[fit]
+        for rows in slices(self.X.shape[0], k1 * k1 * n_outputs**2, _PRODUCT_CELLS, at_least=64):
+            X = self.X[rows]
+            X = (X if isinstance(X, np.ndarray) else X.toarray()).astype(np.float64, copy=False)
+            raw = X @ x[:, :k].T + (x[:, k] if self.fit_intercept else 0.0)
+            s = np.ones(len(X)) if weight is None else weight[rows].astype(np.float64)
+            if held is not None and len(held):
+                low, high = np.searchsorted(held, [rows.start, rows.stop])
+                s[held[low:high] - rows.start] = 0.0
+            if self.is_binary:
+                p = 0.5 * (1.0 + np.tanh(0.5 * raw[:, 0]))
+                self._add_curvature(H[0, :, 0, :], X, s * p * (1.0 - p))
+                continue
+            p = np.exp(raw - raw.max(axis=1, keepdims=True))
+            p /= p.sum(axis=1, keepdims=True)
+            for c in range(n_outputs):
+                for d in range(c + 1):
+                    self._add_curvature(H[c, :, d, :], X, s * p[:, c] * ((c == d) - p[:, d]))
+        for c in range(n_outputs):
+            for d in range(c):
+                H[d, :, c, :] = H[c, :, d, :].T
+        H /= self.totals[fit]
+        for c in range(n_outputs):
+            H[c, np.arange(k), c, np.arange(k)] += l2
+        return H.reshape(n_outputs * k1, n_outputs * k1)
+
+    def _add_curvature(self, H, X, h):
+        """H += [X, 1]^T diag(h) [X, 1]."""
+        k = X.shape[1]
+        H[:k, :k] += X.T @ (h[:, None] * X)
+        if self.fit_intercept:
+            border = h @ X
+            H[:k, k] += border
+            H[k, :k] += border
+            H[k, k] += h.sum()
+
+    def newton(self, fit, l2, *, tol, max_iter, start=None):
+        """:class:`Minimum` of one fit by Newton's method with a backtracking line search; its shape is (1, 1).
+
+        Where the matrix is singular or the line search finds nothing, L-BFGS goes on from there, with a warning.
+        """
+        x = np.zeros(self.shape) if start is None else np.array(start, dtype=np.float64).reshape(self.shape)
+        n_iter, k = 0, self.X.shape[1]
+        free = slice(0 if l2 == 0 else k, None)
+        if not self.is_binary:
+            x[:, free] -= x[:, free].mean(axis=0)
+        with serial_blas(), thread_budget(self.n_threads) as n_threads:
+            value, gradient = self.value_and_gradient(x, fit, l2, n_threads)
+            while n_iter < max_iter:
+                H = self.hessian(x, fit, l2)
+                step = self._newton_step(H, gradient, free, n_iter + 1)
+                if step is None:
+                    return self._fall_back(x, fit, l2, n_iter, tol, max_iter)
+                moved = self._line_search(x, value, gradient, step, fit, l2, n_threads)
+                n_iter += 1
+                if moved is None:
+                    warnings.warn(
+                        f"the line search of Newton's method found no lower point in iteration {n_iter}; L-BFGS goes "
+                        "on from there", ConvergenceWarning, stacklevel=5)
+                    return self._fall_back(x, fit, l2, n_iter, tol, max_iter)
+                x, value, gradient = moved
+                largest = float(abs(gradient).max())
+                if largest <= tol and 0.5 * float(step.ravel() @ H @ step.ravel()) <= tol:
+                    return _one(x, n_iter, "gradient", largest)
+        return _one(x, n_iter, "iterations", float(abs(gradient).max()))
+
+    def _newton_step(self, H, gradient, free, n_iter):
+        if not self.is_binary:
+            # all outputs moved together change nothing where nothing is penalized; there no step is made
+            n_outputs, k1 = self.shape
+            together = H.reshape(n_outputs, k1, n_outputs, k1)
+            size = max(float(np.trace(H)) / len(H), np.finfo(float).tiny)
+            for f in range(k1)[free]:
+                together[:, f, :, f] += size / n_outputs
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", linalg.LinAlgWarning)
+                step = linalg.solve(H, -gradient.ravel(), check_finite=False, assume_a="pos")
+        except (np.linalg.LinAlgError, linalg.LinAlgWarning) as error:
+            warnings.warn(
+                f"the Hessian of Newton's method is singular or very ill-conditioned in iteration {n_iter}; L-BFGS "
+                "goes on from there. Remove collinear columns of X, strengthen the penalty, or take another solver. "
+                f"It says: {error}", linalg.LinAlgWarning, stacklevel=6)
+            return None
+        return step.reshape(gradient.shape)
+
+    def _line_search(self, x, value, gradient, step, fit, l2, n_threads):
+        slope = float((gradient * step).sum())
+        rounding = abs(value) * 16 * np.finfo(self.X.dtype).eps
+        length = 1.0
+        for _ in range(21):
+            new = x + length * step
+            new_value, new_gradient = self.value_and_gradient(new, fit, l2, n_threads)
+            change = new_value - value
+            if change <= length * slope / 2048:
+                return new, new_value, new_gradient
+            # where the value cannot tell any more, the gradient can
+            if abs(change) <= rounding and abs(new_gradient).sum() < abs(gradient).sum():
+                return new, new_value, new_gradient
+            length /= 2
+        return None
+
+    def _fall_back(self, x, fit, l2, n_iter, tol, max_iter):
+        found = self.lbfgs([fit], [[l2]], tol=tol, max_iter=max(max_iter - n_iter, 0), start=x)
+        found.n_iter += n_iter
+        return found
+
+    def raw(self, x):
+        """Raw predictions of all rows, (n_samples, n_outputs)."""
+        k = self.X.shape[1]
+        raw = safe_sparse_dot(self.X, x[:, :k].T)
+        return raw + x[:, k] if self.fit_intercept else raw
+
+
+def _one(x, n_iter, reason, gradient):
+    return Minimum(x[None, None], np.array([[n_iter]]), np.array([[reason]]), np.array([[gradient]]))
+
+
+def warn_unless_settled(solver, found, max_iter, stacklevel):
+    """scikit-learn's ConvergenceWarning for each fit that has not arrived."""
+    for n_iter, reason, gradient in zip(found.n_iter.ravel(), found.reason.ravel(), found.gradient.ravel()):
+        if reason in ("gradient", "value"):
+            continue
+        if solver in ("newton-cholesky", "newton-cg") and reason == "iterations":
+            text = (
+                f"Newton solver did not converge after {n_iter} iterations. newton-cg failed to converge at loss "
+                f"whose largest gradient element is {gradient:.3g}. Increase the number of iterations "
+                f"(max_iter={max_iter}).")
+        elif reason == "iterations":
+            text = (
+                f"{solver} failed to converge after {n_iter} iteration(s) (status=1):\n"
+                f"the largest element of the gradient is {gradient:.3g}\n\nIncrease the number of iterations to "
+                f"improve the convergence (max_iter={max_iter}).\n{_SCALE_ADVICE}")
+        else:
+            text = (
+                f"{solver} failed to converge after {n_iter} iteration(s) (status=2):\nthe line search found no lower "
+                f"point where the largest element of the gradient is {gradient:.3g}\n{_SCALE_ADVICE}")
+        warnings.warn(text, ConvergenceWarning, stacklevel=stacklevel)
