@@ -4,7 +4,7 @@ from functools import partial
 
 import numpy as np
 from scipy import sparse
-from sklearn.linear_model import LogisticRegression as Stock
+from sklearn.linear_model import LogisticRegression as Stock, LogisticRegressionCV as StockCV
 from sklearn.utils.validation import check_is_fitted
 
 from fasttrain._estimators.batching import FitRules
@@ -12,6 +12,7 @@ from fasttrain._estimators.conversion import by_attributes
 from fasttrain._estimators.networks import DenseNetwork
 from fasttrain._estimators.registry import enter, require
 from fasttrain.linear_model._logistic import LogisticRegression
+from fasttrain.linear_model._logistic_cv import LogisticRegressionCV
 
 
 def _check(model):
@@ -45,4 +46,8 @@ enter(
     LogisticRegression, stock=Stock, to_stock=partial(by_attributes, target_class=Stock),
     from_stock={Stock: by_attributes}, replaces={}, batch=FitRules(predictions=_predictions), check=_check,
     network=_network,
+)
+enter(
+    LogisticRegressionCV, stock=StockCV, to_stock=partial(by_attributes, target_class=StockCV),
+    from_stock={StockCV: by_attributes}, replaces={}, check=_check, network=_network,
 )

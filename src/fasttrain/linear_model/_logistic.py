@@ -8,7 +8,9 @@ from sklearn.utils import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
-from fasttrain._core.checks import check_choice, check_flag, check_integer, check_real, check_rows, check_weights, is_ready
+from fasttrain._core.checks import (
+    check_choice, check_flag, check_integer, check_real, check_rows, check_weights, is_ready,
+)
 from fasttrain._estimators.conversion import Convertible
 from fasttrain._estimators.fitted import restored, set_fitted
 from fasttrain._estimators.parameters import keep_parameters
@@ -19,7 +21,7 @@ from fasttrain.training.results import DivergenceError
 SOLVERS = ("lbfgs", "liblinear", "newton-cg", "newton-cholesky", "sag", "saga")
 # Of scikit-learn's sag and saga, tol is of another kind; a gradient so much smaller meets it.
 _SAG_TOL = 1e-2
-_PENALTY_DEPRECATED = (
+PENALTY_DEPRECATED = (
     "'penalty' was deprecated in version 1.8 and will be removed in 1.10. To avoid this warning, leave 'penalty' set "
     "to its default value and use {} instead."
 )
@@ -39,7 +41,7 @@ def check_solver(solver, penalty, dual):
 
 def check_strength(C):
     """C as a float in (0, inf]."""
-    return np.inf if isinstance(C, (float, np.floating)) and C == np.inf else check_real(C, "C", low=0, open_low=True)
+    return np.inf if isinstance(C, (float, np.floating)) and np.inf == C else check_real(C, "C", low=0, open_low=True)
 
 
 class LogisticBase(Convertible):
@@ -86,26 +88,31 @@ class LogisticBase(Convertible):
                 raise ValueError(f"class_weight must leave rows of weight > 0, got {class_weight!r}")
         return weight
 
-    def _solve(self, problem, C, start):
-        """(unknowns, iterations) of the only fit of a problem with a smooth penalty."""
-        l2 = problem.strengths([0], [[C]])
+    def _solve(self, problem, Cs, start=None, fits=(0,)):
+        """The :class:`Minimum` of fits with a smooth penalty, each along the same path of C; warns where it is none."""
+        fits = np.asarray(fits)
+        l2 = problem.strengths(fits, np.tile(Cs, (len(fits), 1)))
         options = {"tol": float(self.tol), "max_iter": int(self.max_iter), "start": start}
         if self.solver in ("newton-cholesky", "newton-cg") and problem.sums.size <= NEWTON_UNKNOWNS:
-            found = problem.newton(0, float(l2[0, 0]), **options)
+            found = problem.newton(fits, l2, **options)
         elif self.solver == "lbfgs":
-            found = problem.lbfgs([0], l2, **options)
+            found = problem.lbfgs(fits, l2, **options)
         else:
             if self.solver in ("sag", "saga"):
                 options["tol"] *= _SAG_TOL
-            # there only the gradient ends it, so only it does here
-            found = problem.lbfgs([0], l2, ftol=0.0, **options)
+                if self.max_iter == 0:
+                    return problem.at(start, l2)
+            # there only the gradient ends it, so only it does here, or rounding
+            found = problem.lbfgs(fits, l2, ftol=0.0, **options)
             found.reason[found.reason == "abnormal"] = "value"
+            found = problem.polished(fits, l2, found, tol=options["tol"])
         if (found.reason == "not_finite").any() or not np.isfinite(found.x).all():
             raise DivergenceError(
                 "the loss is not finite: scale the features (StandardScaler), or start from smaller coefficients")
         if self.verbose:
-            print(f"{self.solver}: {found.n_iter[0, 0]} iterations, largest element of the gradient "
-                  f"{found.gradient[0, 0]:.3g}")
+            print(f"{self.solver}: {found.n_iter.sum()} iterations, largest element of the gradient "
+                  f"{found.gradient.max():.3g}")
+        warn_unless_settled(self.solver, found, self.max_iter, stacklevel=6)
         return found
 
     def _adopt(self, x, dtype, n_iter, classes, problem):
@@ -223,7 +230,7 @@ class LogisticRegression(LogisticBase, linear_model.LogisticRegression):
                 warnings.warn(
                     "'n_jobs' has no effect since 1.8 and will be removed in 1.10. You provided "
                     f"'n_jobs={self.n_jobs}', please leave it unspecified.", FutureWarning, stacklevel=4)
-        if penalty not in ("l2", None):
+        if penalty == "l1" or (penalty == "elasticnet" and self.l1_ratio):
             raise ValueError(f"l1_ratio must be 0 (penalty 'l2'), got {self.l1_ratio!r} (penalty {penalty!r})")
         if self.solver == "liblinear":
             raise ValueError("solver must not be 'liblinear', which penalizes the intercept")
@@ -235,10 +242,10 @@ class LogisticRegression(LogisticBase, linear_model.LogisticRegression):
                 warnings.warn(
                     "'l1_ratio=None' was deprecated in version 1.8 and will trigger an error in 1.10. Use "
                     "0<=l1_ratio<=1 instead.", FutureWarning, stacklevel=5)
-            if self.C == np.inf:
+            if np.inf == self.C:
                 return None
             return "l2" if not self.l1_ratio else "l1" if self.l1_ratio == 1 else "elasticnet"
-        warnings.warn(_PENALTY_DEPRECATED.format(
+        warnings.warn(PENALTY_DEPRECATED.format(
             "'l1_ratio' or 'C' instead. Use l1_ratio=0 instead of penalty='l2', l1_ratio=1 instead of penalty='l1', "
             "l1_ratio set to a float between 0 and 1 instead of penalty='elasticnet', and C=np.inf"), FutureWarning,
             stacklevel=5)
@@ -290,8 +297,7 @@ class LogisticRegression(LogisticBase, linear_model.LogisticRegression):
                 f"{classes[0]!r}")
         weight = self._row_weights(sample_weight, X, y, classes, codes, self.class_weight)
         problem = Problem(X, codes, len(classes), self.fit_intercept, [(weight, None)])
-        found = self._solve(problem, C, self._start(problem))
-        warn_unless_settled(self.solver, found, self.max_iter, stacklevel=5)
+        found = self._solve(problem, [C], self._start(problem))
         self._adopt(found.x[0, 0], X.dtype, found.n_iter[0, 0], classes, problem)
         return self
 

@@ -25,6 +25,8 @@ from fasttrain._kernels.threads import thread_budget
 FTOL = 64 * np.finfo(np.float64).eps
 # Unknowns up to which Newton's steps are solved with a matrix.
 NEWTON_UNKNOWNS = 2000
+# The same after L-BFGS, and how many.
+POLISH_UNKNOWNS, POLISH_STEPS = 300, 3
 # Cells that products of NumPy walk between two looks for Ctrl-C, counted over all columns of a product.
 _PRODUCT_CELLS = 1 << 27
 _SCALE_ADVICE = (
@@ -119,6 +121,25 @@ class Problem:
             x.reshape(n_jobs, n_path, *self.shape), np.minimum(counts[0], max_iter), np.array(REASONS)[counts[1]],
             numbers[1])
 
+    def polished(self, fits, l2, found, *, tol):
+        """``found``, with a few steps of Newton's for fits whose last digits L-BFGS could not get."""
+        if self.sums.size > POLISH_UNKNOWNS:
+            return found
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            for j, i in zip(*np.nonzero(found.reason == "value")):
+                better = self._newton(int(fits[j]), float(l2[j, i]), tol, POLISH_STEPS, found.x[j, i])
+                if better.gradient[0, 0] < found.gradient[j, i]:
+                    found.x[j, i], found.gradient[j, i] = better.x[0, 0], better.gradient[0, 0]
+        return found
+
+    def at(self, start, l2):
+        """The :class:`Minimum` of fits that make no iteration."""
+        x = np.zeros((*np.shape(l2), *self.shape))
+        x[...] = 0.0 if start is None else np.reshape(start, self.shape)
+        counts = np.zeros(np.shape(l2), dtype=np.intp)
+        return Minimum(x, counts, np.full(counts.shape, "iterations"), np.full(counts.shape, np.nan))
+
     # ---- Newton's method ----
 
     def value_and_gradient(self, x, fit, l2, n_threads):
@@ -172,11 +193,23 @@ class Problem:
             H[k, :k] += border
             H[k, k] += h.sum()
 
-    def newton(self, fit, l2, *, tol, max_iter, start=None):
-        """:class:`Minimum` of one fit by Newton's method with a backtracking line search; its shape is (1, 1).
+    def newton(self, fits, l2, *, tol, max_iter, start=None):
+        """As :meth:`lbfgs`, by Newton's method with a backtracking line search, one fit after the other.
 
         Where the matrix is singular or the line search finds nothing, L-BFGS goes on from there, with a warning.
         """
+        found = []
+        for fit, path in zip(fits, l2):
+            x = start
+            for strength in path:
+                found.append(self._newton(int(fit), float(strength), tol, max_iter, x))
+                x = found[-1].x[0, 0]
+        shape = np.shape(l2)
+        return Minimum(
+            np.reshape([one.x for one in found], (*shape, *self.shape)),
+            *(np.reshape([getattr(one, name) for one in found], shape) for name in ("n_iter", "reason", "gradient")))
+
+    def _newton(self, fit, l2, tol, max_iter, start):
         x = np.zeros(self.shape) if start is None else np.array(start, dtype=np.float64).reshape(self.shape)
         n_iter, k = 0, self.X.shape[1]
         free = slice(0 if l2 == 0 else k, None)
@@ -190,12 +223,12 @@ class Problem:
                 if step is None:
                     return self._fall_back(x, fit, l2, n_iter, tol, max_iter)
                 moved = self._line_search(x, value, gradient, step, fit, l2, n_threads)
-                n_iter += 1
                 if moved is None:
                     warnings.warn(
-                        f"the line search of Newton's method found no lower point in iteration {n_iter}; L-BFGS goes "
-                        "on from there", ConvergenceWarning, stacklevel=5)
+                        f"the line search of Newton's method found no lower point in iteration {n_iter + 1}; L-BFGS "
+                        "goes on from there", ConvergenceWarning, stacklevel=6)
                     return self._fall_back(x, fit, l2, n_iter, tol, max_iter)
+                n_iter += 1
                 x, value, gradient = moved
                 largest = float(abs(gradient).max())
                 if largest <= tol and 0.5 * float(step.ravel() @ H @ step.ravel()) <= tol:
@@ -239,8 +272,12 @@ class Problem:
         return None
 
     def _fall_back(self, x, fit, l2, n_iter, tol, max_iter):
-        found = self.lbfgs([fit], [[l2]], tol=tol, max_iter=max(max_iter - n_iter, 0), start=x)
+        # the step that was not made counts
+        found = self.lbfgs([fit], [[l2]], tol=tol, max_iter=max(max_iter - n_iter - 1, 0), start=x)
         found.n_iter += n_iter
+        if found.reason[0, 0] == "iterations":
+            # of L-BFGS, which the warning is to name
+            found.reason = np.array([["limit"]])
         return found
 
     def raw(self, x):
@@ -259,18 +296,19 @@ def warn_unless_settled(solver, found, max_iter, stacklevel):
     for n_iter, reason, gradient in zip(found.n_iter.ravel(), found.reason.ravel(), found.gradient.ravel()):
         if reason in ("gradient", "value"):
             continue
-        if solver in ("newton-cholesky", "newton-cg") and reason == "iterations":
+        at_limit = n_iter >= max_iter
+        if solver in ("sag", "saga"):
+            text = "The max_iter was reached which means the coef_ did not converge"
+        elif solver.startswith("newton") and reason == "iterations":
             text = (
-                f"Newton solver did not converge after {n_iter} iterations. newton-cg failed to converge at loss "
-                f"whose largest gradient element is {gradient:.3g}. Increase the number of iterations "
-                f"(max_iter={max_iter}).")
-        elif reason == "iterations":
-            text = (
-                f"{solver} failed to converge after {n_iter} iteration(s) (status=1):\n"
-                f"the largest element of the gradient is {gradient:.3g}\n\nIncrease the number of iterations to "
-                f"improve the convergence (max_iter={max_iter}).\n{_SCALE_ADVICE}")
+                f"Newton solver did not converge after {n_iter} iterations (newton-cg failed to converge): the largest "
+                f"element of the gradient is {gradient:.3g}. Increase the number of iterations.")
         else:
             text = (
-                f"{solver} failed to converge after {n_iter} iteration(s) (status=2):\nthe line search found no lower "
-                f"point where the largest element of the gradient is {gradient:.3g}\n{_SCALE_ADVICE}")
+                f"lbfgs failed to converge after {n_iter} iteration(s) (status={1 if at_limit else 2}):\n"
+                f"the largest element of the gradient is {gradient:.3g}"
+                f"{'' if at_limit else ', and the line search found no lower point'}\n")
+            if at_limit:
+                text += f"\nIncrease the number of iterations to improve the convergence (max_iter={max_iter})."
+            text += f"\n{_SCALE_ADVICE}"
         warnings.warn(text, ConvergenceWarning, stacklevel=stacklevel)
