@@ -16,6 +16,8 @@ from fasttrain.linear_model import (
     ElasticNet, ElasticNetCV, Lasso, LassoCV, LinearClassifier, LinearRegression, LinearRegressor, LinearRegressorCV,
     MultiTaskElasticNet, MultiTaskElasticNetCV, MultiTaskLasso, MultiTaskLassoCV, Ridge, RidgeClassifier,
     RidgeClassifierCV, RidgeCV, SGDClassifier, SGDRegressor,
+    LinearClassifier, LinearRegressor, LinearRegressorCV, LogisticRegression, LogisticRegressionCV, SGDClassifier,
+    SGDRegressor,
 )
 from fasttrain.neural_network import MLPClassifier, MLPRegressor
 from fasttrain.persistence import load, save
@@ -59,6 +61,12 @@ CASES = [
     (MultiTaskElasticNet, {"alpha": 0.1, "selection": "random", "random_state": 0}, (X32, np.c_[Y, -Y]), X32),
     (MultiTaskLassoCV, {"alphas": 3}, (X, np.c_[Y, -Y]), X),
     (MultiTaskElasticNetCV, {"alphas": 3, "cv": 3}, (sparse.csr_matrix(X), np.c_[Y, -Y]), X),
+    (LogisticRegression, {"solver": "newton-cholesky", "class_weight": "balanced"}, (X, WORDS), X),
+    (LogisticRegression, {"fit_intercept": False}, (X32, CODES > 0), X32),
+    (LogisticRegressionCV, {"Cs": 2, "cv": 2, "l1_ratios": (0,), "scoring": None, "use_legacy_attributes": False},
+     (FRAME, CODES), FRAME),
+    (LogisticRegressionCV, {"Cs": 2, "cv": 2, "l1_ratios": (0,), "scoring": None, "use_legacy_attributes": True},
+     (X, WORDS), X),
     (SGDClassifier, {"max_iter": 3, "tol": None}, (X, WORDS), X),
     (SGDClassifier, {"max_iter": 3, "average": True, "loss": "log_loss"}, (X32, CODES > 0), X32),
     (SGDClassifier, {"max_iter": 3, "early_stopping": True, "class_weight": {0: 1.0, 1: 2.0, 2: 1}}, (X, CODES), X),

@@ -22,6 +22,10 @@ from sklearn_release import SKLEARN
 import fasttrain
 from fasttrain import interop, linear_model
 from fasttrain.linear_model import LinearClassifier, LinearRegressor, SGDClassifier, SGDRegressor
+from fasttrain import interop
+from fasttrain.linear_model import (
+    LinearClassifier, LinearRegressor, LogisticRegression, SGDClassifier, SGDRegressor,
+)
 from fasttrain.neural_network import MLPClassifier, MLPRegressor
 from fasttrain.preprocessing import (
     LabelBinarizer, LabelEncoder, MaxAbsScaler, MinMaxScaler, OneHotEncoder, OrdinalEncoder, RobustScaler,
@@ -292,6 +296,17 @@ def test_stock_linear_models_become_linear_models():
     fast = LinearClassifier.from_sklearn(model)
     assert type(fast) is LinearClassifier
     assert fast.predict(X).tolist() == model.predict(X).tolist()
+        fast = interop.from_sklearn(model.fit(X, y))
+        own = {"LogisticRegression": LogisticRegression}
+        assert type(fast) in (own.get(type(model).__name__, LinearClassifier), LinearRegressor)
+        assert_same_predictions(model, fast)
+        assert_same_predictions(model, pickle.loads(pickle.dumps(fast)))
+        assert_same_predictions(model, fast.to_sklearn())
+    for model in (stock.SGDClassifier("modified_huber", random_state=0), stock.LogisticRegression()):
+        model.fit(X, y_three)
+        fast = LinearClassifier.from_sklearn(model)
+        assert type(fast) is LinearClassifier
+        assert fast.predict(X).tolist() == model.predict(X).tolist()
 
 
 def composite(kind):

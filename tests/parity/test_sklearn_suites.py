@@ -20,6 +20,7 @@ MODULES = {
     "linear_model.tests.test_ridge": 1000,
     "linear_model.tests.test_coordinate_descent": 280,
     "linear_model.tests.test_sparse_coordinate_descent": 150,
+    "linear_model.tests.test_logistic": 250,
     "preprocessing.tests.test_data": 300,
     "preprocessing.tests.test_encoders": 200,
     "preprocessing.tests.test_label": 40,

@@ -1,4 +1,4 @@
-"""L-BFGS on plain structs, by reverse communication: who evaluates the objective, and how many at once, is the caller's."""
+"""L-BFGS on plain structs, by reverse communication: how the objective is evaluated is the caller's."""
 
 cdef enum:
     LBFGS_MEMORY = 10

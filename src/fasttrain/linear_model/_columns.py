@@ -1,6 +1,8 @@
 """Full-batch linear fits as columns of one matrix product: what estimators give the kernel and take from it."""
 
+import time
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from sklearn.base import clone, is_classifier
@@ -17,6 +19,8 @@ from fasttrain.training.results import diverged
 
 # X is laid out once for all steps where that takes no more than this.
 PACKED_BYTES = 1 << 22
+# Outputs of a stack: enough of them to be worth laying X out, few enough that their predictions stay in cache.
+STACK_OUTPUTS = 64
 # What a fit notes of its classes and its features.
 _NOTED = ("classes_", "_multilabel", "n_features_in_", "feature_names_in_")
 
@@ -111,6 +115,27 @@ class ColumnsTarget:
     def __post_init__(self):
         weights = self.weights
         self.total = float(len(self.data.X)) if weights is None else float(weights.sum(dtype=np.float64))
+
+    def train(self, jobs, held, n_threads, tell):
+        """Train jobs, ``held`` their folds' held-out rows, some at a time; yields (jobs done, seconds that they took).
+
+        A job whose fit went wrong has ended with its error.
+        """
+        fits = [(job, self.given(job, held[job.fold])) for job in jobs]
+        size = max(1, STACK_OUTPUTS // self.n_outputs)
+        n_stacks = -(-len(fits) // size)
+        n_stacks = min(len(fits), -(-n_stacks // n_threads) * n_threads)
+        edges = [len(fits) * i // n_stacks for i in range(n_stacks + 1)]
+        parts = [fits[first:last] for first, last in pairwise(edges)]
+        for first in range(0, len(parts), 4 * n_threads):
+            start = time.perf_counter()
+            wave = parts[first:first + 4 * n_threads]
+            stacks = [self.stack([given for _, given in part]) for part in wave]
+            stacked.run(stacks, n_threads, tell)
+            for stack, part in zip(stacks, wave):
+                for i, (job, given) in enumerate(part):
+                    self.adopt(job, given, stack, i)
+            yield [job for part in wave for job, _ in part], time.perf_counter() - start
 
     def stack(self, given):
         """The kernel's stack of several fits, each as :meth:`given` tells of it."""

@@ -12,6 +12,7 @@ from fasttrain._estimators.conversion import by_attributes
 from fasttrain._estimators.networks import DenseNetwork
 from fasttrain._estimators.registry import enter, require
 from fasttrain.linear_model._logistic import LogisticRegression
+from fasttrain.linear_model._logistic_columns import LogisticColumns
 from fasttrain.linear_model._logistic_cv import LogisticRegressionCV
 
 
@@ -44,8 +45,8 @@ def _network(model):
 
 enter(
     LogisticRegression, stock=Stock, to_stock=partial(by_attributes, target_class=Stock),
-    from_stock={Stock: by_attributes}, replaces={}, batch=FitRules(predictions=_predictions), check=_check,
-    network=_network,
+    from_stock={Stock: by_attributes}, replaces={}, check=_check, network=_network,
+    batch=FitRules(predictions=_predictions, columns=LogisticColumns),
 )
 enter(
     LogisticRegressionCV, stock=StockCV, to_stock=partial(by_attributes, target_class=StockCV),

@@ -47,6 +47,11 @@ def check_strength(C):
 class LogisticBase(Convertible):
     """What the estimator with one C and the one that chooses it share: checks, and one fit."""
 
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.array_api_support = False
+        return tags
+
     def _check_common(self):
         check_flag(self.dual, "dual")
         check_real(self.tol, "tol", low=0)
@@ -196,7 +201,7 @@ class LogisticRegression(LogisticBase, linear_model.LogisticRegression):
     >>> from sklearn.datasets import load_iris
     >>> from fasttrain.linear_model import LogisticRegression
     >>> X, y = load_iris(return_X_y=True)
-    >>> model = LogisticRegression().fit(X, y)
+    >>> model = LogisticRegression(max_iter=200).fit(X, y)
     >>> model.predict(X[:2])
     array([0, 0])
     >>> round(model.score(X, y), 2)

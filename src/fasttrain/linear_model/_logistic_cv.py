@@ -307,8 +307,8 @@ def _scores(problem, y, classes, tests, x, scorer, scoring, score_params):
             for name, value in score_params.items()
         }
         for i, w in enumerate(x[f]):
-            model.coef_ = w[:, :X.shape[1]]
-            model.intercept_ = w[:, -1] if problem.fit_intercept else np.zeros(len(w))
+            intercept = w[:, -1] if problem.fit_intercept else np.zeros(len(w))
+            set_fitted(model, {"coef_": w[:, :X.shape[1]], "intercept_": intercept}, {})
             scores[f, i] = scorer(model, X, rows_y[test], **params)
     return scores
 

@@ -61,7 +61,13 @@ SERVED = {
         # scikit-learn gives a model of NaN where fasttrain refuses
         r"MLPRegressor\.fit .*training diverged",
     ],
+    "linear_model.tests.test_logistic": [
+        r"LogisticRegression\.fit .*l1_ratio must be 0", r"LogisticRegressionCV\.fit .*l1_ratios must be zeros",
+        r"LogisticRegression(CV)?\.fit .*solver must not be 'liblinear'",
+        r"LogisticRegressionCV\.fit .*needs all classes among the test rows",
+    ],
 }
 if SKLEARN >= (1, 9):
     # fits that are to be followed step by step
+    SERVED["linear_model.tests.test_logistic"] += [r"LogisticRegression\.fit .*scikit-learn's callbacks are set"]
     SERVED["preprocessing.tests.test_data"] = [r"StandardScaler\.(partial_)?fit .*scikit-learn's callbacks are set"]

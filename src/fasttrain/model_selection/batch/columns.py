@@ -1,17 +1,13 @@
-"""The part of a batch that is full-batch linear: folds and candidates are columns of one matrix product."""
+"""The part of a batch that is full-batch linear: folds and candidates are columns of one matrix product.
 
-import time
-from itertools import pairwise
+What is trained together, and how, is the estimators' own, which enter a class for it (``FitRules.columns``).
+"""
 
 import numpy as np
 
 from fasttrain._estimators.registry import fit_rules
-from fasttrain._kernels import stacked
 from fasttrain._kernels.threads import thread_budget
 from fasttrain.model_selection.batch.folds import gathered, sites_of, transformed
-
-# Outputs of a stack: enough of them to be worth laying X out, few enough that their predictions stay in cache.
-STACK_OUTPUTS = 64
 
 
 def run(batch, jobs):
@@ -73,7 +69,7 @@ def _run_jobs(batch, jobs, X):
 
 def _held_out(train, data):
     """The rows that a fold does not see, and whether it can be stacked: each row once, all classes there."""
-    counts = np.bincount(train, minlength=len(data.X))
+    counts = np.bincount(train, minlength=data.X.shape[0])
     return np.flatnonzero(counts == 0).astype(np.int64), bool(counts.max() == 1 and data.has_all_classes(train))
 
 
@@ -87,27 +83,12 @@ def _run_group(batch, jobs, data, held):
     if weights is not None and any(not np.delete(weights, held[job.fold]).any() for job in jobs):
         # a fold without weight is for its own fit to refuse
         return jobs
-    fits = [(job, target.given(job, held[job.fold])) for job in jobs]
-    size = max(1, STACK_OUTPUTS // target.n_outputs)
-    n_stacks = -(-len(fits) // size)
-    n_stacks = min(len(fits), -(-n_stacks // batch.n_threads) * batch.n_threads)
-    edges = [len(fits) * i // n_stacks for i in range(n_stacks + 1)]
-    parts = [fits[first:last] for first, last in pairwise(edges)]
-    for first in range(0, len(parts), 4 * batch.n_threads):
-        start = time.perf_counter()
-        wave = parts[first:first + 4 * batch.n_threads]
-        stacks = [target.stack([given for _, given in part]) for part in wave]
-        with thread_budget(batch.n_threads) as n_threads:
-            stacked.run(stacks, n_threads, batch.tell)
-        done = [job for part in wave for job, _ in part]
-        for stack, part in zip(stacks, wave):
-            for i, (job, given) in enumerate(part):
-                target.adopt(job, given, stack, i)
-        share = (time.perf_counter() - start) / len(done)
-        rows = gathered(data.X)
-        for job in sorted(done, key=lambda job: job.fold):
-            job.outcome.fit_time = share
-            if not job.done:
-                batch.score(job, rows)
-        batch.tell()
+    with thread_budget(batch.n_threads) as n_threads:
+        for done, seconds in target.train(jobs, held, n_threads, batch.tell):
+            rows = gathered(data.X)
+            for job in sorted(done, key=lambda job: job.fold):
+                job.outcome.fit_time = seconds / len(done)
+                if not job.done:
+                    batch.score(job, rows)
+            batch.tell()
     return []
