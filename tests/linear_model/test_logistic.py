@@ -288,6 +288,77 @@ def test_arrays_are_left_alone(tmp_path):
     np.testing.assert_array_equal(shuffled.data, data)
 
 
+# ---- penalties with an l1 part ----
+
+
+def violation(model, X, y):
+    """Largest violation of the conditions of the minimum, and the objective, over C times the number of rows."""
+    X = X.toarray() if sparse.issparse(X) else X
+    raw = X @ model.coef_.T + model.intercept_
+    target = y[:, None] == (model.classes_[1:] if len(model.coef_) == 1 else model.classes_)
+    if len(model.coef_) == 1:
+        D, losses = expit(raw) - target, np.logaddexp(0, np.where(target, -raw, raw))[:, 0]
+    else:
+        D, losses = softmax(raw, axis=1) - target, np.log(np.exp(raw).sum(axis=1)) - raw[target]
+    strength = 1 / (model.C * len(y))
+    l1, l2 = model.l1_ratio * strength, (1 - model.l1_ratio) * strength
+    g = D.T @ X / len(y) + l2 * model.coef_
+    at_zero = np.maximum(abs(g) - l1, 0)
+    worst = np.where(model.coef_ == 0, at_zero, abs(g + l1 * np.sign(model.coef_))).max()
+    value = losses.mean() + l1 * abs(model.coef_).sum() + l2 / 2 * (model.coef_**2).sum()
+    return max(worst, abs(D.mean(axis=0)).max()), value
+
+
+@pytest.mark.parametrize("l1_ratio", [1.0, 0.5])
+@pytest.mark.parametrize("y", [WORDS, Y.astype(int)], ids=["3", "2"])
+@pytest.mark.parametrize("table", [X, sparse.csr_matrix(np.where(X > 0, X, 0))], ids=["dense", "csr"])
+def test_the_minimum_with_an_l1_part(table, y, l1_ratio):
+    for C in (1e-3, 0.1, 1.0, 100.0):
+        for tol in (1e-3, 1e-8):
+            settings = {"C": C, "l1_ratio": l1_ratio, "solver": "saga", "tol": tol, "max_iter": 5000}
+            ours = LogisticRegression(**settings).fit(table, y)
+            theirs = stock.LogisticRegression(**settings, random_state=0).fit(table, y)
+            worst, value = violation(ours, table, y)
+            their_worst, their_value = violation(theirs, table, y)
+            assert worst <= max(tol, 1e-9)
+            assert worst <= their_worst + 1e-9
+            assert value <= their_value + 1e-12
+            if tol < 1e-3:
+                np.testing.assert_allclose(ours.coef_, theirs.coef_, atol=1e-3 * C)
+    assert (LogisticRegression(C=1e-3, l1_ratio=1.0, solver="saga").fit(table, y).coef_ == 0).all()
+
+
+def test_a_fit_with_an_l1_part_that_is_cut_short():
+    settings = {"l1_ratio": 1.0, "solver": "saga", "C": 10.0}
+    with pytest.warns(ConvergenceWarning, match="max_iter was reached"):
+        model = LogisticRegression(**settings, max_iter=2).fit(X, WORDS)
+    assert model.n_iter_ == [2]
+    model = LogisticRegression(**settings, max_iter=0).fit(X, WORDS)
+    assert not model.coef_.any()
+    model = LogisticRegression(**settings, warm_start=True, tol=1e-6, max_iter=500).fit(X, WORDS)
+    first = model.n_iter_[0]
+    assert model.fit(X, WORDS).n_iter_[0] < first / 2
+
+
+def test_cross_validation_with_l1_parts_beside_scikit_learn():
+    for use_legacy in (True, False):
+        settings = {**NEW, "Cs": [0.3, 1.0], "l1_ratios": [0, 0.5, 1], "solver": "saga", "tol": 1e-8, "cv": 3,
+                    "max_iter": 5000, "use_legacy_attributes": use_legacy}
+        for refit in (True, False):
+            settings["refit"] = refit
+            ours = LogisticRegressionCV(**settings).fit(X, WORDS)
+            theirs = stock.LogisticRegressionCV(**{**settings, "l1_ratios": np.array([0, 0.5, 1])}).fit(X, WORDS)
+            for name in ("C_", "l1_ratio_", "l1_ratios_", "Cs_"):
+                np.testing.assert_allclose(getattr(ours, name), getattr(theirs, name))
+            for name in ("scores_", "coefs_paths_"):
+                found, expected = getattr(ours, name), getattr(theirs, name)
+                found, expected = ([*part.values()] if use_legacy else part for part in (found, expected))
+                # with all coefficients at 0 saga ends before its intercepts have arrived
+                np.testing.assert_allclose(found, expected, atol=1e-4)
+            assert ours.n_iter_.shape == theirs.n_iter_.shape
+            np.testing.assert_allclose(ours.coef_, theirs.coef_, atol=1e-4)
+
+
 # ---- cross-validation ----
 
 

@@ -29,7 +29,7 @@ cdef extern from "clock.h" nogil:
     double ft_seconds() noexcept
 
 cdef enum:
-    FEW_COLUMNS = 4             # up to which vectors run along the features
+    FEW_COLUMNS = 5             # up to which vectors run along the features
     FEW_BYTES = 16384           # rows of a block together, with few columns: stays in L1 between its two passes
     BLOCK_BYTES = 131072        # the same in panels, whose gradient tiles pay for themselves over many rows: in L2
     Z_BYTES = 262144            # raw predictions of a block

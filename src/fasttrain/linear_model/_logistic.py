@@ -16,6 +16,7 @@ from fasttrain._estimators.fitted import restored, set_fitted
 from fasttrain._estimators.parameters import keep_parameters
 from fasttrain._tables.categories import unique
 from fasttrain.linear_model._logistic_problem import NEWTON_UNKNOWNS, Problem, warn_unless_settled
+from fasttrain.linear_model._logistic_sparse import minimize_sparse
 from fasttrain.training.results import DivergenceError
 
 SOLVERS = ("lbfgs", "liblinear", "newton-cg", "newton-cholesky", "sag", "saga")
@@ -93,12 +94,16 @@ class LogisticBase(Convertible):
                 raise ValueError(f"class_weight must leave rows of weight > 0, got {class_weight!r}")
         return weight
 
-    def _solve(self, problem, Cs, start=None, fits=(0,)):
-        """The :class:`Minimum` of fits with a smooth penalty, each along the same path of C; warns where it is none."""
+    def _solve(self, problem, Cs, start=None, fits=(0,), l1_ratio=0.0):
+        """The :class:`Minimum` of fits, each along the same path of C; warns where it is none."""
         fits = np.asarray(fits)
-        l2 = problem.strengths(fits, np.tile(Cs, (len(fits), 1)))
+        strength = problem.strengths(fits, np.tile(Cs, (len(fits), 1)))
+        l1, l2 = l1_ratio * strength, (1.0 - l1_ratio) * strength
         options = {"tol": float(self.tol), "max_iter": int(self.max_iter), "start": start}
-        if self.solver in ("newton-cholesky", "newton-cg") and problem.sums.size <= NEWTON_UNKNOWNS:
+        if l1_ratio and np.isfinite(Cs).all():
+            options["tol"] *= _SAG_TOL
+            found = minimize_sparse(problem, fits, l1, l2, **options)
+        elif self.solver in ("newton-cholesky", "newton-cg") and problem.sums.size <= NEWTON_UNKNOWNS:
             found = problem.newton(fits, l2, **options)
         elif self.solver == "lbfgs":
             found = problem.lbfgs(fits, l2, **options)
@@ -145,11 +150,12 @@ class LogisticRegression(LogisticBase, linear_model.LogisticRegression):
     C : float, default=1.0
         Inverse of the strength of the penalty, in (0, inf].
     l1_ratio : float, default=0.0
-        0 is the penalty above. Other values are refused: scikit-learn's class has them.
+        In [0, 1]: with the solver 'saga' the penalty is ``l1_ratio |w|_1 + (1 - l1_ratio) |w|^2 / 2``.
     dual : bool, default=False
         Must be False.
     tol : float, default=1e-4
-        Largest element of the gradient of the objective over ``C sum_i s_i`` at rest.
+        Largest element of the gradient of the objective over ``C sum_i s_i`` at rest; with an l1 part, largest
+        violation of the conditions of the minimum.
     fit_intercept : bool, default=True
     intercept_scaling : float, default=1
         Of the solver 'liblinear' only.
@@ -159,8 +165,8 @@ class LogisticRegression(LogisticBase, linear_model.LogisticRegression):
         Nothing is drawn.
     solver : {'lbfgs', 'newton-cg', 'newton-cholesky', 'sag', 'saga', 'liblinear'}, default='lbfgs'
         'newton-cg' and 'newton-cholesky' are Newton's method with a Hessian matrix up to 2000 unknowns, and L-BFGS
-        beyond; 'sag' and 'saga' are L-BFGS to a hundredth of ``tol``. 'liblinear', which penalizes the intercept, is
-        refused.
+        beyond; 'sag' and 'saga' are L-BFGS to a hundredth of ``tol``, with an l1 part in the penalty L-BFGS-B on the
+        two signs of each coefficient. 'liblinear', which penalizes the intercept, is refused.
     max_iter : int, default=100
     verbose : int, default=0
         Above 0, prints how a fit ended.
@@ -214,7 +220,7 @@ class LogisticRegression(LogisticBase, linear_model.LogisticRegression):
         keep_parameters(self, locals())
 
     def _check_parameters(self, warn=True):
-        """The C to fit with; warns of what is deprecated, as scikit-learn does, unless told not to."""
+        """(C, l1_ratio) to fit with; warns of what is deprecated, as scikit-learn does, unless told not to."""
         if self.penalty != "deprecated":
             check_choice(self.penalty, "penalty", ("l1", "l2", "elasticnet", None))
         C = check_strength(self.C)
@@ -235,11 +241,9 @@ class LogisticRegression(LogisticBase, linear_model.LogisticRegression):
                 warnings.warn(
                     "'n_jobs' has no effect since 1.8 and will be removed in 1.10. You provided "
                     f"'n_jobs={self.n_jobs}', please leave it unspecified.", FutureWarning, stacklevel=4)
-        if penalty == "l1" or (penalty == "elasticnet" and self.l1_ratio):
-            raise ValueError(f"l1_ratio must be 0 (penalty 'l2'), got {self.l1_ratio!r} (penalty {penalty!r})")
         if self.solver == "liblinear":
             raise ValueError("solver must not be 'liblinear', which penalizes the intercept")
-        return C
+        return C, {"l1": 1.0, "elasticnet": self.l1_ratio}.get(penalty, 0.0)
 
     def _penalty_name(self):
         if self.penalty == "deprecated":
@@ -294,7 +298,7 @@ class LogisticRegression(LogisticBase, linear_model.LogisticRegression):
         KeyboardInterrupt
             Within 100 ms of Ctrl-C; the estimator then is as it was.
         """
-        C = self._check_parameters()
+        C, l1_ratio = self._check_parameters()
         X, y, classes, codes = self._checked(X, y, [np.float64, np.float32])
         if len(classes) < 2:
             raise ValueError(
@@ -302,7 +306,7 @@ class LogisticRegression(LogisticBase, linear_model.LogisticRegression):
                 f"{classes[0]!r}")
         weight = self._row_weights(sample_weight, X, y, classes, codes, self.class_weight)
         problem = Problem(X, codes, len(classes), self.fit_intercept, [(weight, None)])
-        found = self._solve(problem, [C], self._start(problem))
+        found = self._solve(problem, [C], self._start(problem), l1_ratio=float(l1_ratio))
         self._adopt(found.x[0, 0], X.dtype, found.n_iter[0, 0], classes, problem)
         return self
 

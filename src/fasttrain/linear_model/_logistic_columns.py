@@ -39,10 +39,10 @@ class LogisticColumns:
         if model.solver != "lbfgs" or model.warm_start or model.verbose or _is_balanced(model):
             return False
         try:
-            job.spec("C", lambda model: model._check_parameters(warn=False))
+            _, l1_ratio = job.spec("strength", lambda model: model._check_parameters(warn=False))
         except (ValueError, TypeError):
             return False
-        return True
+        return not l1_ratio
 
     @staticmethod
     def data_of(model):
@@ -89,7 +89,7 @@ class LogisticTarget:
             start = time.perf_counter()
             wave = jobs[first:first + max(1, most)]
             fits = np.array([place[job.fold] for job in wave])
-            Cs = [[job.model._check_parameters()] for job in wave]
+            Cs = [[job.model._check_parameters()[0]] for job in wave]
             found = problem.lbfgs(fits, problem.strengths(fits, Cs), tol=float(lead.tol), max_iter=int(lead.max_iter))
             for j, job in enumerate(wave):
                 self._adopt(job, problem, Minimum(*(part[j:j + 1] for part in (

@@ -33,7 +33,7 @@ class LogisticRegressionCV(LogisticBase, linear_model.LogisticRegressionCV):
     Cs : int or array-like of float, default=10
         An int is that many values from 1e-4 to 1e4, each a factor from the next.
     l1_ratios : array-like of float or None, default='warn'
-        Zeros only: scikit-learn's class has others.
+        To choose from, each in [0, 1], as in :class:`LogisticRegression`; others than 0 with the solver 'saga'.
     fit_intercept : bool, default=True
     cv : int, splitter, iterable or None, default=None
         None is 5 stratified folds.
@@ -84,7 +84,7 @@ class LogisticRegressionCV(LogisticBase, linear_model.LogisticRegressionCV):
     # ---- parameters ----
 
     def _check_parameters(self):
-        """(Cs, l1_ratios or None, scoring, whether attributes are the legacy ones), with scikit-learn's warnings."""
+        """(Cs, l1_ratios or None, penalty, scoring, whether attributes are legacy), with scikit-learn's warnings."""
         self._check_common()
         check_flag(self.refit, "refit")
         if self.penalty != "deprecated":
@@ -123,11 +123,9 @@ class LogisticRegressionCV(LogisticBase, linear_model.LogisticRegressionCV):
             warnings.warn(
                 f"l1_ratios parameter is only used when penalty is 'elasticnet'. Got (penalty={penalty})",
                 stacklevel=4)
-        if penalty == "l1" or (penalty == "elasticnet" and np.asarray(l1_ratios).any()):
-            raise ValueError(f"l1_ratios must be zeros (penalty 'l2'), got {l1_ratios!r} (penalty {penalty!r})")
         if self.solver == "liblinear":
             raise ValueError("solver must not be 'liblinear', which penalizes the intercept")
-        return Cs, l1_ratios, scoring, legacy
+        return Cs, l1_ratios, penalty, scoring, legacy
 
     def _penalty_name(self):
         l1_ratios = self.l1_ratios
@@ -179,7 +177,7 @@ class LogisticRegressionCV(LogisticBase, linear_model.LogisticRegressionCV):
         KeyboardInterrupt
             Within 100 ms of Ctrl-C; the estimator then is as it was.
         """
-        Cs, l1_ratios, scoring, legacy = self._check_parameters()
+        Cs, l1_ratios, penalty, scoring, legacy = self._check_parameters()
         X, y, classes, codes = self._checked(X, y, [np.float64])
         if len(classes) < 2:
             raise ValueError(
@@ -191,9 +189,17 @@ class LogisticRegressionCV(LogisticBase, linear_model.LogisticRegressionCV):
         weight = self._row_weights(sample_weight, X, y, classes, codes, self._whole_class_weight(
             y, classes, sample_weight))
         problem = Problem(X, codes, len(classes), self.fit_intercept, [(weight, h) for h in held] + [(weight, None)])
-        found = self._solve(problem, Cs, fits=range(len(folds)))
-        scores = _scores(problem, y, classes, [test for _, test in folds], found.x, get_scorer(scoring), scoring, score)
-        self._choose(problem, found, scores, Cs, l1_ratios, classes, legacy)
+        given = [None] if l1_ratios is None else l1_ratios
+        # what they are in the penalty: each is worked out once
+        ratios = [{"l1": 1.0, "elasticnet": float(ratio or 0.0)}.get(penalty, 0.0) for ratio in given]
+        scorer, tests = get_scorer(scoring), [test for _, test in folds]
+        x, n_iter, scores = {}, {}, {}
+        for ratio in dict.fromkeys(ratios):
+            found = self._solve(problem, Cs, fits=range(len(folds)), l1_ratio=ratio)
+            x[ratio], n_iter[ratio] = found.x, found.n_iter
+            scores[ratio] = _scores(problem, y, classes, tests, found.x, scorer, scoring, score)
+        x, n_iter, scores = (np.stack([of[ratio] for ratio in ratios], axis=1) for of in (x, n_iter, scores))
+        self._choose(problem, x, n_iter, scores, Cs, l1_ratios, ratios, penalty, classes, legacy)
         return self
 
     def _routed(self, sample_weight, params):
@@ -217,42 +223,43 @@ class LogisticRegressionCV(LogisticBase, linear_model.LogisticRegressionCV):
             return dict(zip(classes, weights))
         return given
 
-    def _choose(self, problem, found, scores, Cs, l1_ratios, classes, legacy):
-        """The chosen model and all attributes; scores of shape (n_folds, n_cs)."""
-        n_folds, n_cs = scores.shape
-        ratios = [None] if l1_ratios is None else l1_ratios
-        n_ratios = len(ratios)
+    def _choose(self, problem, x, n_iter, scores, Cs, l1_ratios, ratios, penalty, classes, legacy):
+        """The chosen model and all attributes; x, n_iter and scores of shape (n_folds, n_l1_ratios, n_cs, ...)."""
+        n_folds, n_ratios, n_cs = scores.shape
+        given = [None] if l1_ratios is None else l1_ratios
+        # by C first, as ties are decided
+        by_C = scores.swapaxes(1, 2)
         if self.refit:
-            best = int(np.argmax(scores.sum(axis=0)))
-            x = self._solve(problem, Cs[[best]], found.x[:, best].mean(axis=0), [n_folds]).x[0, 0]
-            C, ratio = Cs[best], ratios[0]
+            c, r = np.unravel_index(np.argmax(by_C.sum(axis=0)), (n_cs, n_ratios))
+            start = x[:, r, c].mean(axis=0)
+            w = self._solve(problem, Cs[[c]], start, [n_folds], ratios[r]).x[0, 0]
+            C, ratio = Cs[c], given[r]
         else:
-            best = scores.argmax(axis=1)
-            x = found.x[np.arange(n_folds), best].mean(axis=0)
-            C, ratio = Cs[best].mean(), 0.0
+            c, r = np.unravel_index(by_C.reshape(n_folds, -1).argmax(axis=1), (n_cs, n_ratios))
+            w = x[np.arange(n_folds), r, c].mean(axis=0)
+            C, ratio = Cs[c].mean(), np.mean(np.asarray(given)[r]) if penalty == "elasticnet" else 0.0
         n_features, n_outputs = problem.X.shape[1], problem.n_outputs
-        intercept = x[:, n_features].copy() if self.fit_intercept else np.zeros(n_outputs)
-        account = {"classes_": classes, "Cs_": Cs, "l1_ratios_": np.asarray(ratios)}
+        intercept = w[:, n_features].copy() if self.fit_intercept else np.zeros(n_outputs)
+        account = {"classes_": classes, "Cs_": Cs, "l1_ratios_": np.asarray(given)}
         if legacy:
             names = classes[1:] if problem.is_binary else classes
-            paths = np.repeat(found.x.transpose(2, 0, 1, 3)[:, :, :, None], n_ratios, axis=3)
-            tables, n_iter = np.repeat(scores[:, :, None], n_ratios, axis=2), np.repeat(
-                found.n_iter[None, :, :, None], n_ratios, axis=3)
+            paths, tables = x.transpose(3, 0, 2, 1, 4), by_C
+            n_iter = n_iter.swapaxes(1, 2)[None]
             if l1_ratios is None:
                 paths, tables, n_iter = paths[:, :, :, 0], tables[:, :, 0], n_iter[..., 0]
             account |= {
                 "C_": np.full(n_outputs, C), "l1_ratio_": np.asarray([ratio] * n_outputs),
-                "coefs_paths_": dict(zip(names, paths)), "scores_": {name: tables.copy() for name in names},
-                "n_iter_": n_iter.astype(np.int32),
+                "coefs_paths_": {name: np.ascontiguousarray(path) for name, path in zip(names, paths)},
+                "scores_": {name: tables.copy() for name in names}, "n_iter_": n_iter.astype(np.int32),
             }
         else:
+            if l1_ratios is None:
+                ratio = 1.0 if self.penalty == "l1" else 0.0
             account |= {
-                "C_": float(C), "l1_ratio_": 0.0 if ratio is None else float(ratio),
-                "coefs_paths_": np.repeat(found.x[:, None], n_ratios, axis=1),
-                "scores_": np.repeat(scores[:, None], n_ratios, axis=1),
-                "n_iter_": np.repeat(found.n_iter[:, None], n_ratios, axis=1).astype(np.int32),
+                "C_": float(C), "l1_ratio_": float(ratio), "coefs_paths_": x, "scores_": scores,
+                "n_iter_": n_iter.astype(np.int32),
             }
-        set_fitted(self, {"coef_": x[:, :n_features].copy(), "intercept_": intercept}, account)
+        set_fitted(self, {"coef_": w[:, :n_features].copy(), "intercept_": intercept}, account)
 
 
 def _future(text):

@@ -62,7 +62,6 @@ SERVED = {
         r"MLPRegressor\.fit .*training diverged",
     ],
     "linear_model.tests.test_logistic": [
-        r"LogisticRegression\.fit .*l1_ratio must be 0", r"LogisticRegressionCV\.fit .*l1_ratios must be zeros",
         r"LogisticRegression(CV)?\.fit .*solver must not be 'liblinear'",
         r"LogisticRegressionCV\.fit .*needs all classes among the test rows",
     ],
