@@ -1,6 +1,9 @@
 """LogisticRegression and LogisticRegressionCV beside scikit-learn's: optimality, iterates, parameters, bad input."""
 
+import _thread
 import copy
+import threading
+import time
 import warnings
 
 import numpy as np
@@ -463,3 +466,41 @@ def test_a_search_warns_and_names_bad_parameters_as_its_fits_would():
         GridSearchCV(LogisticRegression(), {"C": [1.0, -1.0]}, cv=2, error_score="raise").fit(X, Y)
     with pytest.raises(ValueError, match="at least 2 classes"):
         GridSearchCV(LogisticRegression(), {"C": [1.0]}, cv=2, error_score="raise").fit(X, np.ones(120))
+
+
+@pytest.mark.parametrize("case", ["lbfgs", "csr", "newton-cholesky", "saga", "CV", "search"])
+def test_ctrl_c_ends_a_fit_and_leaves_the_model_that_was(case):
+    rng = np.random.default_rng(0)
+    A = rng.standard_normal((60_000, 60)) * np.logspace(-2, 2, 60)
+    b = (A[:, :3] + rng.standard_normal((60_000, 3))).argmax(axis=1)
+    model = LogisticRegression(warm_start=True, tol=0.0, C=1e6, max_iter=10**6)
+    if case == "csr":
+        A = sparse.csr_matrix(A)
+    elif case == "CV":
+        model = LogisticRegressionCV(tol=0.0, max_iter=10**6, **NEW)
+    elif case == "search":
+        model = GridSearchCV(LogisticRegression(tol=0.0, max_iter=10**6), {"C": [1.0, 1e3, 1e6]})
+    elif case != "lbfgs":
+        model.set_params(solver=case, l1_ratio=float(case == "saga"))
+    # the estimator was fitted before
+    small = LogisticRegression(max_iter=3).fit(A[:200], b[:200])
+    if case not in ("CV", "search"):
+        vars(model).update({name: value for name, value in vars(small).items() if name.endswith("_")})
+    before, sent = dict(vars(model)), []
+
+    def interrupt():
+        sent.append(time.perf_counter())
+        _thread.interrupt_main()
+
+    def fit():
+        for _ in range(1000):
+            model.fit(A, b)
+
+    timer = threading.Timer(0.5, interrupt)
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        fit()
+    # 100 ms on a core of its own
+    assert time.perf_counter() - sent[0] < 1.0
+    assert all(value is before[name] for name, value in vars(model).items() if name in before)
+    assert set(vars(model)) - set(before) <= {"multimetric_"}

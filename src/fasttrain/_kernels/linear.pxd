@@ -19,6 +19,11 @@ cdef struct linear_task:
     const void* indices         # NULL of a dense X
     const Py_ssize_t* indptr
     bint wide                   # int64 indices, else int32
+    # a CSR X again by columns
+    const void* column_values
+    const void* column_rows
+    const Py_ssize_t* column_starts
+    bint column_wide
     Py_ssize_t n
     Py_ssize_t k
     bint is_sparse
@@ -42,8 +47,10 @@ cdef struct linear_task:
     # workspace
     void* w                     # k rows of padded columns by panels, or n_columns rows of k
     void* bias                  # of each column
-    void* g                     # of each chunk, in the layout of w
-    double* g_sum               # the same, into which g is emptied; dense X only
+    void* g                     # of each chunk of a dense X, in the layout of w
+    double* g_sum               # the same, into which g is emptied
+    void* d                     # derivatives of all rows of a CSR X, by panels
+    Py_ssize_t next_part        # of a CSR X's columns
     double* bias_sum            # of each chunk: of each column
     double* loss_sum            # of each chunk: of each active fit
     Py_ssize_t* next_row        # of each chunk

@@ -3,12 +3,15 @@
 A *fit* is one model: its coefficients, targets, row weights and held-out rows. One evaluation goes over blocks of rows
 that stay in the cache: raw predictions ``Z = X W^T + b`` of all fits, each fit's losses and their derivatives ``D`` on
 its columns of Z, then ``G += D^T X``. Gradients of chunks of rows, which do not depend on the threads, are added in
-their order. With few columns the vectors run along the features, else along the columns of packed coefficients.
+their order. With few columns the vectors run along the features, else along the columns of packed coefficients. Of
+sparse rows D is kept, and G summed feature by feature from a copy of X by columns: D stays in the cache, where G of
+many features would not.
 
 Compiled minimizers call :meth:`LinearSums.evaluate_fits`; arguments are trusted, as everywhere in this package.
 """
 
 import numpy as np
+from scipy import sparse
 
 from cython.parallel cimport parallel, prange, threadid
 from libc.stdint cimport int64_t
@@ -17,7 +20,7 @@ from libc.string cimport memcpy, memset
 
 from fasttrain._kernels.primitives cimport (
     FT_LOSS_softmax_crossentropy, column_sums, columns_panel, lanes, loss_span, panel_width, rows_axpy, rows_dot,
-    rows_panel, softmax_loss, sparse_columns, sparse_row, sum as sum_of, transpose,
+    rows_panel, softmax_loss, sparse_row, sum as sum_of, transpose,
 )
 from fasttrain._kernels.signals cimport PyErr_CheckSignals
 from fasttrain._kernels.threads cimport threads_for_work
@@ -39,6 +42,7 @@ cdef enum:
     MAX_CHUNKS = 64
     PARTIAL_LIMIT = 1 << 23     # elements of all chunk gradients together
     FLUSH_ROWS = 1024           # whose gradients are summed in the dtype of X before they go into a double
+    FEATURES = 512              # of a CSR X that a thread sums at a time
     COMBINE = 8192              # elements of the gradients that a thread combines at a time
 
 cdef double SLICE_SECONDS = 0.04
@@ -71,7 +75,7 @@ cdef void plan(linear_task* t, const real* like) noexcept nogil:
     else:
         t.block_rows = clamp((BLOCK_BYTES if t.in_panels else FEW_BYTES) // (max(t.k, 1) * size), 8, MAX_ROWS)
     t.block_rows = clamp(Z_BYTES // (t.ldz * size), 8, t.block_rows) // 8 * 8
-    elements = max(t.k * t.padded, 1)
+    elements = max((1 if t.is_sparse else t.k) * t.padded, 1)
     most = clamp(PARTIAL_LIMIT // elements, 1, MAX_CHUNKS)
     t.n_chunks = clamp(t.n // CHUNK_ROWS, 1, most)
     t.chunk_rows = up((t.n + t.n_chunks - 1) // t.n_chunks, t.block_rows)
@@ -79,7 +83,7 @@ cdef void plan(linear_task* t, const real* like) noexcept nogil:
     # rows and the rows after them, raw predictions both ways round, weights
     t.scratch_size = up(
         2 * t.block_rows * sizeof(void*) + t.block_rows * (2 * t.ldz + 2 + 2 * lane) * size
-        + 2 * lane * t.ldz * size, 64)
+        + 2 * lane * t.ldz * size + panel_width(like) * size, 64)
 
 
 cdef void pack_coefficients(linear_task* t, const double* const* w, const real* like) noexcept nogil:
@@ -162,27 +166,59 @@ cdef inline void forward(const linear_task* t, Py_ssize_t start, Py_ssize_t m, c
         first += width
 
 
-cdef inline void backward(const linear_task* t, Py_ssize_t start, Py_ssize_t m, const real** rows, const real** ahead,
-                          const real* d, real* g_io, const real* like) noexcept nogil:
-    """Adds a block's part of the gradient by the coefficients."""
-    cdef Py_ssize_t k = t.k, panel = panel_width(like), i, first, width
-    if t.is_sparse:
+cdef inline void backward(const linear_task* t, Py_ssize_t m, const real** rows, const real** ahead, const real* d,
+                          real* g_io, const real* like) noexcept nogil:
+    """Adds a block's part of the gradient by the coefficients; X is dense."""
+    cdef Py_ssize_t k = t.k, panel = panel_width(like), first, width
+    if not t.in_panels:
+        rows_axpy(rows, m, 0, k, d, t.ldz, t.n_columns, g_io, k, ahead)
+        return
+    first = 0
+    while first < t.padded:
+        width = min(panel, t.padded - first)
+        columns_panel(rows, m, 0, k, d + first, t.ldz, width, True, g_io + first * k)
+        first += width
+
+
+cdef inline void keep_derivatives(linear_task* t, Py_ssize_t start, Py_ssize_t m, const real* d) noexcept nogil:
+    """A block's derivatives by panels; what is behind the last column is zero."""
+    cdef Py_ssize_t panel = panel_width(d), first = 0, width, count, i, c
+    cdef real* out
+    while first < t.padded:
+        width = min(panel, t.padded - first) if t.in_panels else 1
+        count = min(width, t.n_columns - first)
         for i in range(m):
-            first = 0
-            while first < t.padded:
-                width = min(panel, t.padded - first) if t.in_panels else 1
-                sparse_columns(
-                    <const real*> t.x, t.indices, t.wide, t.indptr[start + i], t.indptr[start + i + 1], 0, k,
-                    d + i * t.ldz + first, width, g_io + first * k)
-                first += width
-    elif t.in_panels:
+            out = <real*> t.d + first * t.n + (start + i) * width
+            for c in range(count):
+                out[c] = d[i * t.ldz + first + c]
+            for c in range(count, width):
+                out[c] = 0
+        first += width
+
+
+cdef void feature_sums(linear_task* t, Py_ssize_t begin, Py_ssize_t end, double** out, real* spare) noexcept nogil:
+    """Gradient by the coefficients of features [begin, end) of a CSR X; spare has room for a panel's columns."""
+    cdef Py_ssize_t panel = panel_width(<const real*> spare), k1 = t.k + t.has_bias
+    cdef Py_ssize_t f, first, width, count, c, at, until
+    cdef double* column
+    for f in range(begin, end):
         first = 0
         while first < t.padded:
-            width = min(panel, t.padded - first)
-            columns_panel(rows, m, 0, k, d + first, t.ldz, width, True, g_io + first * k)
+            width = min(panel, t.padded - first) if t.in_panels else 1
+            count = min(width, t.n_columns - first)
+            for c in range(count):
+                out[(first + c) // t.n_outputs][(first + c) % t.n_outputs * k1 + f] = 0.0
+            at = t.column_starts[f]
+            while at < t.column_starts[f + 1]:
+                until = min(at + FLUSH_ROWS, t.column_starts[f + 1])
+                sparse_row(
+                    <const real*> t.column_values, t.column_rows, t.column_wide, at, until,
+                    <const real*> t.d + first * t.n, width, <const real*> NULL, spare)
+                for c in range(count):
+                    column = out[(first + c) // t.n_outputs] + (first + c) % t.n_outputs * k1
+                    column[f] += spare[c]
+                at = until
             first += width
-    else:
-        rows_axpy(rows, m, 0, k, d, t.ldz, t.n_columns, g_io, k, ahead)
 
 
 cdef void block_losses(const linear_task* t, Py_ssize_t start, Py_ssize_t m, double* loss_io, double* bias_io,
@@ -250,7 +286,10 @@ cdef void chunk_sums(linear_task* t, Py_ssize_t chunk, char* scratch, const real
         else:
             work += m * k * t.padded
         block_losses(t, start, m, t.loss_sum + chunk * t.n_active, t.bias_sum + chunk * t.padded, z, turned, weights)
-        backward(t, start, m, rows, ahead, z, g, like)
+        if t.is_sparse:
+            keep_derivatives(t, start, m, <const real*> z)
+        else:
+            backward(t, m, rows, ahead, <const real*> z, g, like)
         start += m
         since += m
         if not t.is_sparse and (since >= flush or start >= last):
@@ -276,13 +315,34 @@ cdef void run_chunks(linear_task* t, int n_threads, const real* like) noexcept n
                 chunk_sums(t, chunk, t.scratch + threadid() * t.scratch_size, like)
 
 
+cdef void run_features(linear_task* t, double** out, int n_threads, const real* like) noexcept nogil:
+    """The gradient by the coefficients of a CSR X, features after features until the time is over."""
+    cdef Py_ssize_t n_parts = (t.k + FEATURES - 1) // FEATURES, count, part, first
+    cdef Py_ssize_t work = 4 * t.padded * (t.indptr[t.n] // max(n_parts, 1) + 1)
+    # parts between two looks at the clock
+    count = clamp((1 << 23) // work, n_threads, n_parts)
+    while t.next_part < n_parts:
+        first = t.next_part
+        count = min(count, n_parts - first)
+        if n_threads == 1:
+            for part in range(first, first + count):
+                feature_sums(t, part * FEATURES, min((part + 1) * FEATURES, t.k), out, <real*> t.scratch)
+        else:
+            with parallel(num_threads=n_threads):
+                for part in prange(first, first + count, schedule="dynamic", chunksize=1):
+                    feature_sums(t, part * FEATURES, min((part + 1) * FEATURES, t.k), out,
+                                 <real*> (t.scratch + threadid() * t.scratch_size))
+        t.next_part += count
+        if ft_seconds() > t.deadline:
+            return
+
+
 cdef void combine_part(const linear_task* t, Py_ssize_t begin, Py_ssize_t end, double** out,
                        const real* like) noexcept nogil:
     """Features [begin, end) of all chunk gradients, added in the order of the chunks."""
     cdef Py_ssize_t k1 = t.k + t.has_bias, panel = panel_width(like), size = t.k * t.padded
     cdef Py_ssize_t c, f, first, width, offset, stride, chunk
     cdef double* column
-    cdef const real* g
     cdef const double* total
     for c in range(t.n_columns):
         column = out[c // t.n_outputs] + c % t.n_outputs * k1
@@ -295,14 +355,9 @@ cdef void combine_part(const linear_task* t, Py_ssize_t begin, Py_ssize_t end, d
         for f in range(begin, end):
             column[f] = 0.0
         for chunk in range(t.n_chunks):
-            if t.is_sparse:
-                g = <const real*> t.g + chunk * size + offset
-                for f in range(begin, end):
-                    column[f] += g[f * stride]
-            else:
-                total = t.g_sum + chunk * size + offset
-                for f in range(begin, end):
-                    column[f] += total[f * stride]
+            total = t.g_sum + chunk * size + offset
+            for f in range(begin, end):
+                column[f] += total[f * stride]
 
 
 cdef void combine(const linear_task* t, double* values_out, double** out, int n_threads,
@@ -310,7 +365,9 @@ cdef void combine(const linear_task* t, double* values_out, double** out, int n_
     cdef Py_ssize_t step = max(<Py_ssize_t> 1, COMBINE // t.n_columns), n_parts = (t.k + step - 1) // step
     cdef Py_ssize_t part, chunk, c, j
     cdef double total
-    if n_threads == 1 or n_parts < 2:
+    if t.is_sparse:
+        pass
+    elif n_threads == 1 or n_parts < 2:
         combine_part(t, 0, t.k, out, like)
     else:
         for part in prange(n_parts, num_threads=n_threads, schedule="dynamic", chunksize=1):
@@ -338,7 +395,8 @@ cdef class LinearSums:
     Parameters
     ----------
     X : float32 or float64 array of shape (n, k), C-contiguous, or tuple (data, indices, indptr, k)
-        The tuple is CSR: indices int32 or int64, columns of a row ascending without duplicates.
+        The tuple is CSR: indices int32 or int64, columns of a row ascending without duplicates. It is copied by
+        columns.
     loss : str
         One of ``_kernels.losses.NAMES``.
     loss_parameter : float
@@ -379,6 +437,13 @@ cdef class LinearSums:
             t.indptr = &starts[0]
             t.wide = indices.dtype.itemsize == 8
             t.n, t.k = len(indptr) - 1, k
+            by_column = sparse.csr_array((data, indices, indptr), shape=(t.n, k)).tocsc()
+            columns = np.ascontiguousarray(by_column.indptr, dtype=np.intp)
+            self.hold += [by_column, columns]
+            starts = columns
+            t.column_values, t.column_rows = address(by_column.data), address(by_column.indices)
+            t.column_starts = &starts[0]
+            t.column_wide = by_column.indices.dtype.itemsize == 8
             self.dtype = data.dtype
         else:
             t.x = address(X)
@@ -438,13 +503,17 @@ cdef class LinearSums:
         n_threads = threads_for_work(
             n_threads,
             <double> t.n_columns * (4.0 * t.indptr[t.n] if t.is_sparse else <double> t.n * t.k), WORK_PER_THREAD)
-        n_threads = min(n_threads, <int> t.n_chunks)
+        if not t.is_sparse:
+            n_threads = min(n_threads, <int> t.n_chunks)
         size = t.n_chunks * t.k * t.padded
         t.w = self._room("w", max(t.k, 1) * t.padded * item)
         t.bias = self._room("bias", t.padded * item)
-        t.g = self._room("g", size * item)
-        memset(t.g, 0, size * item)
-        if not t.is_sparse:
+        if t.is_sparse:
+            t.d = self._room("d", t.n * t.padded * item)
+            t.next_part = 0
+        else:
+            t.g = self._room("g", size * item)
+            memset(t.g, 0, size * item)
             t.g_sum = <double*> self._room("g_sum", size * 8)
             memset(t.g_sum, 0, size * 8)
         t.bias_sum = <double*> self._room("bias_sum", t.n_chunks * t.padded * 8)
@@ -470,6 +539,14 @@ cdef class LinearSums:
                 unfinished = False
                 for j in range(t.n_chunks):
                     unfinished |= t.next_row[j] < min((j + 1) * t.chunk_rows, t.n)
+            PyErr_CheckSignals()
+        while t.is_sparse and t.next_part * FEATURES < t.k:
+            with nogil:
+                t.deadline = ft_seconds() + SLICE_SECONDS
+                if t.is_double:
+                    run_features(t, gradients_out, n_threads, <const double*> NULL)
+                else:
+                    run_features(t, gradients_out, n_threads, <const float*> NULL)
             PyErr_CheckSignals()
         with nogil:
             if t.is_double:
