@@ -145,7 +145,8 @@ def test_every_optimizer_steps_as_by_itself(opt):
 def test_every_loss_has_its_own_gradient(name):
     loss, opt, penalty, rng = losses.get(name), optimizers.Momentum(0.01), penalties.L2(0.1), np.random.default_rng(1)
     y = {
-        "real": Y, "non_negative": rng.poisson(2.0, 60).astype(float), "probability": rng.random(60).round(),
+        "real": Y, "non_negative": rng.poisson(2.0, 60).astype(float), "positive": rng.gamma(2.0, 1.0, 60) + 0.1,
+        "probability": rng.random(60).round(),
         "margin": rng.choice([-1.0, 1.0], 60), "classes": rng.integers(0, 3, 60),
     }[loss.targets]
     weight = rng.random(60) + 0.1

@@ -159,6 +159,7 @@ def targets_and_raw(loss, dtype=np.float64, n=40, k=3):
     y = {
         "real": rng.normal(size=(n, k)),
         "non_negative": rng.poisson(2.0, size=(n, k)),
+        "positive": rng.gamma(2.0, size=(n, k)) + 0.1,
         "probability": rng.random((n, k)),
         "margin": rng.choice([-1, 1], size=(n, k)),
         "classes": rng.integers(0, k, size=n),

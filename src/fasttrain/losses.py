@@ -26,15 +26,16 @@ from fasttrain._kernels import activations as activation_kernel, losses as kerne
 from fasttrain._kernels.threads import get_num_threads
 
 __all__ = [
-    "AbsoluteError", "BinaryCrossentropy", "EpsilonInsensitive", "HalfSquaredError", "Hinge", "Huber", "Loss",
+    "AbsoluteError", "BinaryCrossentropy", "EpsilonInsensitive", "Gamma", "HalfSquaredError", "Hinge", "Huber", "Loss",
     "ModifiedHuber", "Poisson", "Quantile", "SoftmaxCrossentropy", "SquaredEpsilonInsensitive",
-    "SquaredError", "SquaredHinge", "get", "names",
+    "SquaredError", "SquaredHinge", "Tweedie", "TweedieIdentity", "get", "names",
 ]
 
 # What y of each kind of target may hold.
 _TARGETS = {
     "real": ("finite numbers", np.isfinite),
     "non_negative": ("finite numbers >= 0", lambda y: np.isfinite(y) & (y >= 0)),
+    "positive": ("finite numbers > 0", lambda y: np.isfinite(y) & (y > 0)),
     "probability": ("numbers from 0 to 1", lambda y: (y >= 0) & (y <= 1)),
     "margin": ("-1 and 1 only", lambda y: abs(y) == 1),
     "classes": ("class codes 0, 1, 2 ...", lambda y: (y >= 0) & (y == np.floor(y)) & np.isfinite(y)),
@@ -52,8 +53,8 @@ class Loss(Spec):
         The number that the kernel is given; 1.0 when it has no use for one.
     inverse_link : {'identity', 'logistic', 'softmax', 'exponential'}
         What turns raw predictions into predictions.
-    targets : {'real', 'non_negative', 'probability', 'margin', 'classes'}
-        What y holds: any number, numbers >= 0, numbers in [0, 1], -1 or +1, codes 0 .. k - 1.
+    targets : {'real', 'non_negative', 'positive', 'probability', 'margin', 'classes'}
+        What y holds: any number, numbers >= 0, numbers > 0, numbers in [0, 1], -1 or +1, codes 0 .. k - 1.
     is_regression : bool
     """
 
@@ -214,6 +215,68 @@ class Poisson(Loss):
     name = "poisson"
     inverse_link = "exponential"
     targets = "non_negative"
+
+
+@_registry.add("gamma")
+@spec
+class Gamma(Loss):
+    """``z + y exp(-z)``: half the gamma deviance with log link, the terms of y alone left out; y > 0."""
+
+    name = "gamma"
+    inverse_link = "exponential"
+    targets = "positive"
+
+
+@spec
+class _WithPower(Loss):
+    power: float = real(1.5)
+
+    @property
+    def parameter(self):
+        return self.power
+
+    @property
+    def targets(self):
+        if self.power <= 0:
+            return "real"
+        return "non_negative" if self.power < 2 else "positive"
+
+
+@_registry.add("tweedie")
+@spec
+class Tweedie(_WithPower):
+    """``exp((2 - p) z) / (2 - p) - y exp((1 - p) z) / (1 - p)``: half the Tweedie deviance of power p with log link.
+
+    The terms of y alone are left out (Jorgensen 1987). Its limits at p = 1 and 2 are the losses :class:`Poisson` and
+    :class:`Gamma`; at p = 0 it is ``(exp(z) - y)^2 / 2``.
+
+    Parameters
+    ----------
+    power : float, default=1.5
+        p; y is any number for p <= 0, at least 0 for p < 2, above 0 from there.
+    """
+
+    name = "tweedie"
+    inverse_link = "exponential"
+
+
+@_registry.add("tweedie_identity")
+@spec
+class TweedieIdentity(_WithPower):
+    """``y^(2 - p) / ((1 - p) (2 - p)) - y z^(1 - p) / (1 - p) + z^(2 - p) / (2 - p)``: half the Tweedie deviance of
+    power p with identity link.
+
+    Of ``y <= 0`` the first term is 0. At p = 0, 1 and 2 it is its limit there: ``(z - y)^2 / 2``,
+    ``y log(y / z) + z - y`` and ``log(z / y) + y / z - 1``.
+
+    Parameters
+    ----------
+    power : float, default=0.0
+        p; y is any number for p <= 0, at least 0 for p < 2, above 0 from there; z is above 0 unless p = 0.
+    """
+
+    name = "tweedie_identity"
+    power: float = real(0.0)
 
 
 @_registry.add("binary_crossentropy", "log_loss", "logistic", "bce")

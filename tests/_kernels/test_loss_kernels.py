@@ -19,6 +19,8 @@ PARAMETERS = {
     "squared_hinge": [1.0, 0.5],
     "epsilon_insensitive": [0.1, 0.0],
     "squared_epsilon_insensitive": [0.1, 0.0],
+    "tweedie": [1.5, 0.0, 1.0, 2.0, 3.0, -0.5],
+    "tweedie_identity": [0.0, 1.0, 1.5, 2.0, 3.0, -0.5],
 }
 CASES = [(name, parameter) for name in kernel.NAMES for parameter in PARAMETERS.get(name, [1.0])]
 SIZES = [1, 2, 3, 5, 15, 16, 17, 31, 33, 64, 130, 255, 256, 257, 1000]
@@ -43,11 +45,15 @@ def data(name, n, k, dtype, seed=0):
     y = {
         "real": lambda: rng.normal(size=(n, k)),
         "non_negative": lambda: rng.poisson(3.0, size=(n, k)),
+        "positive": lambda: rng.gamma(2.0, size=(n, k)) + 0.01,
         "probability": lambda: rng.choice([0.0, 1.0, 0.25], size=(n, k)),
         "margin": lambda: rng.choice([-1.0, 1.0], size=(n, k)),
         "classes": lambda: rng.integers(0, k, size=(n, 1)),
-    }[losses.get(name).targets]()
+    }["positive" if name.startswith("tweedie") else losses.get(name).targets]()
     y = y.astype(dtype)
+    if name == "tweedie_identity":
+        # a mean, above zero but for power 0
+        raw = abs(raw) + dtype(1)
     if name in KINKS and n > 3:
         raw[1] = y[1]
         raw[2] = 0
@@ -67,9 +73,18 @@ def exactly(name, y, raw, p):
     return value(y, raw, p), gradient(y, raw, p)
 
 
-def scale(name, y, raw):
+def scale(name, y, raw, p):
     size = 1 + abs(raw) + abs(y) * (1 + abs(raw)) + (raw - y) ** 2
-    return size + np.exp(raw) if name == "poisson" else size
+    if name == "poisson":
+        size += np.exp(raw)
+    elif name == "gamma":
+        size += y * np.exp(-raw)
+    elif name == "tweedie":
+        # the argument of exp is rounded as well
+        size += (1 + abs(raw)) * (np.exp((2 - p) * raw) + y * np.exp((1 - p) * raw) + (np.exp(2 * raw) if p == 0 else 0))
+    elif name == "tweedie_identity":
+        size += raw ** (1 - p) * (1 + raw) * (1 + y / raw) + y ** (2 - p)
+    return size
 
 
 def test_every_loss_has_a_twin_and_a_spec():
@@ -85,7 +100,7 @@ def test_value_and_gradient_are_the_twins(name, p, dtype):
         weight = np.random.default_rng(n).random(n).astype(dtype)
         values, gradients = exactly(name, y, raw, p)
         values = values.reshape(n)
-        size = scale(name, y.astype(np.longdouble), raw.astype(np.longdouble))
+        size = scale(name, y.astype(np.longdouble), raw.astype(np.longdouble), p)
         allowed = tolerances.formula(dtype, size)
         total, gradient = evaluate(name, y, raw, p)
         assert abs(total - values.sum()) <= allowed.sum()
@@ -103,7 +118,7 @@ def test_values_of_rows_are_the_twins(name, p, dtype):
         for k in (1, 3):
             y, raw = (a.reshape(n, k) for a in data(name, n * k, 1, dtype, seed=n))
             values, _ = exactly(name, y, raw, p)
-            allowed = tolerances.formula(dtype, scale(name, y.astype(np.longdouble), raw.astype(np.longdouble)))
+            allowed = tolerances.formula(dtype, scale(name, y.astype(np.longdouble), raw.astype(np.longdouble), p))
             found = [np.full(n, np.nan, dtype) for _ in (1, 2, 3, 8)]
             for out, n_threads in zip(found, (1, 2, 3, 8)):
                 kernel.row_losses(name, y, raw, out, p, n_threads)

@@ -23,7 +23,7 @@ BATCHES = (1, 2, 7, 16, 17, 100, 1024, 1025)
 # A quantile whose gradients over a batch never add up to exactly zero, or rounding alone would decide Lion's sign.
 LOSSES = {
     "huber": 0.7, "quantile": 0.3137, "hinge": 1.0, "squared_hinge": 1.0, "epsilon_insensitive": 0.1,
-    "squared_epsilon_insensitive": 0.1,
+    "squared_epsilon_insensitive": 0.1, "tweedie": 1.5, "tweedie_identity": 0.0,
 }
 CORNERS = ("absolute_error", "quantile", "hinge", "epsilon_insensitive")
 OPTIMIZERS = {
@@ -61,6 +61,8 @@ def targets(rng, loss, n, k, dtype):
         return rng.integers(0, 2, (n, k)).astype(dtype)
     if kind == "non_negative":
         return rng.poisson(1.0, (n, k)).astype(dtype)
+    if kind == "positive":
+        return (rng.gamma(4.0, 0.25, (n, k)) + 0.1).astype(dtype)
     return rng.normal(size=(n, k)).astype(dtype)
 
 
@@ -83,7 +85,7 @@ class Case:
         n = 23 if batch_size < 3 else 3 * batch_size // 2 + 5
         n = max(n, 40) if batch_size > 2 else n
         # exp(z) must stay of order one, or the twin's own rounding is magnified by every step
-        largest = 1.0 / np.sqrt(n_features) if loss == "poisson" else 1.0
+        largest = 1.0 / np.sqrt(n_features) if losses.get(loss).inverse_link == "exponential" else 1.0
         self.X = rng.uniform(-largest, largest, (n, n_features)).astype(dtype)
         self.y = targets(rng, loss, n, n_outputs, dtype)
         self.weight = None
@@ -315,8 +317,8 @@ def test_objective_and_gradient(loss, k):
 
 @pytest.mark.parametrize("k", [2, 7])
 @pytest.mark.parametrize("loss", [
-    "half_squared_error", "squared_error", "poisson", "binary_crossentropy", "softmax_crossentropy", "squared_hinge",
-    "modified_huber", "huber", "squared_epsilon_insensitive",
+    "half_squared_error", "squared_error", "poisson", "gamma", "tweedie", "tweedie_identity", "binary_crossentropy",
+    "softmax_crossentropy", "squared_hinge", "modified_huber", "huber", "squared_epsilon_insensitive",
 ])
 def test_gradient_by_fourth_order_differences(loss, k):
     case = Case(loss, k, 5, 60, l2=0.3, weighted=True, seed=4)

@@ -54,6 +54,29 @@ LOSSES = {
     ),
 }
 
+LOSSES["gamma"] = (lambda y, z, p: z + y * np.exp(-z), lambda y, z, p: 1 - y * np.exp(-z))
+
+
+def _tweedie(y, z, p):
+    if p in (1, 2):
+        return LOSSES["poisson" if p == 1 else "gamma"][0](y, z, p)
+    value = np.exp((2 - p) * z) / (2 - p) - y * np.exp((1 - p) * z) / (1 - p)
+    return value + y**2 / 2 if p == 0 else value
+
+
+def _tweedie_identity(y, z, p):
+    with np.errstate(divide="ignore", invalid="ignore"):
+        if p == 1:
+            return np.where(y == 0, z, y * np.log(y / z) + z - y)
+        if p == 2:
+            return np.log(z / y) + y / z - 1
+        of_y = y**2 / 2 if p == 0 else np.maximum(y, 0) ** (2 - p) / ((1 - p) * (2 - p))
+        return of_y - y * z ** (1 - p) / (1 - p) + z ** (2 - p) / (2 - p)
+
+
+LOSSES["tweedie"] = (_tweedie, lambda y, z, p: np.exp((2 - p) * z) - y * np.exp((1 - p) * z))
+LOSSES["tweedie_identity"] = (_tweedie_identity, lambda y, z, p: z ** (1 - p) - y * z**-p)
+
 
 def softmax(z):
     e = np.exp(z - z.max(axis=1, keepdims=True))

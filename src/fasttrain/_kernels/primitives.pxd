@@ -22,6 +22,9 @@ cdef extern from "ops.h" nogil:
         FT_LOSS_modified_huber
         FT_LOSS_epsilon_insensitive
         FT_LOSS_squared_epsilon_insensitive
+        FT_LOSS_gamma
+        FT_LOSS_tweedie
+        FT_LOSS_tweedie_identity
         FT_LOSS_softmax_crossentropy
         FT_N_ELEMENTWISE_LOSSES
         FT_ACTIVATION_identity

@@ -32,6 +32,12 @@ cdef extern from "scalar.h" nogil:
     float ft_epsilon_insensitive_gradient_f32(float y, float z, float p) noexcept
     float ft_squared_epsilon_insensitive_f32(float y, float z, float p) noexcept
     float ft_squared_epsilon_insensitive_gradient_f32(float y, float z, float p) noexcept
+    float ft_gamma_f32(float y, float z, float p) noexcept
+    float ft_gamma_gradient_f32(float y, float z, float p) noexcept
+    float ft_tweedie_f32(float y, float z, float p) noexcept
+    float ft_tweedie_gradient_f32(float y, float z, float p) noexcept
+    float ft_tweedie_identity_f32(float y, float z, float p) noexcept
+    float ft_tweedie_identity_gradient_f32(float y, float z, float p) noexcept
     float ft_identity_f32(float z, float p) noexcept
     float ft_identity_derivative_f32(float z, float a, float p) noexcept
     float ft_relu_f32(float z, float p) noexcept
@@ -80,6 +86,12 @@ cdef extern from "scalar.h" nogil:
     double ft_epsilon_insensitive_gradient_f64(double y, double z, double p) noexcept
     double ft_squared_epsilon_insensitive_f64(double y, double z, double p) noexcept
     double ft_squared_epsilon_insensitive_gradient_f64(double y, double z, double p) noexcept
+    double ft_gamma_f64(double y, double z, double p) noexcept
+    double ft_gamma_gradient_f64(double y, double z, double p) noexcept
+    double ft_tweedie_f64(double y, double z, double p) noexcept
+    double ft_tweedie_gradient_f64(double y, double z, double p) noexcept
+    double ft_tweedie_identity_f64(double y, double z, double p) noexcept
+    double ft_tweedie_identity_gradient_f64(double y, double z, double p) noexcept
     double ft_identity_f64(double z, double p) noexcept
     double ft_identity_derivative_f64(double z, double a, double p) noexcept
     double ft_relu_f64(double z, double p) noexcept
@@ -272,6 +284,48 @@ cdef inline real squared_epsilon_insensitive_gradient(real y, real z, real p) no
         return ft_squared_epsilon_insensitive_gradient_f32(y, z, p)
     else:
         return ft_squared_epsilon_insensitive_gradient_f64(y, z, p)
+
+
+cdef inline real gamma(real y, real z, real p) noexcept nogil:
+    if real is float:
+        return ft_gamma_f32(y, z, p)
+    else:
+        return ft_gamma_f64(y, z, p)
+
+
+cdef inline real gamma_gradient(real y, real z, real p) noexcept nogil:
+    if real is float:
+        return ft_gamma_gradient_f32(y, z, p)
+    else:
+        return ft_gamma_gradient_f64(y, z, p)
+
+
+cdef inline real tweedie(real y, real z, real p) noexcept nogil:
+    if real is float:
+        return ft_tweedie_f32(y, z, p)
+    else:
+        return ft_tweedie_f64(y, z, p)
+
+
+cdef inline real tweedie_gradient(real y, real z, real p) noexcept nogil:
+    if real is float:
+        return ft_tweedie_gradient_f32(y, z, p)
+    else:
+        return ft_tweedie_gradient_f64(y, z, p)
+
+
+cdef inline real tweedie_identity(real y, real z, real p) noexcept nogil:
+    if real is float:
+        return ft_tweedie_identity_f32(y, z, p)
+    else:
+        return ft_tweedie_identity_f64(y, z, p)
+
+
+cdef inline real tweedie_identity_gradient(real y, real z, real p) noexcept nogil:
+    if real is float:
+        return ft_tweedie_identity_gradient_f32(y, z, p)
+    else:
+        return ft_tweedie_identity_gradient_f64(y, z, p)
 
 
 cdef inline real identity(real z, real p) noexcept nogil:

@@ -142,8 +142,7 @@ class LinearRegressor(RegressorMixin, LinearModel):
 
     def _target(self, loss, y, dtype):
         target = np.require(y, dtype, "CA")
-        if loss.targets == "non_negative" and (target < 0).any():
-            raise ValueError(f"y must hold numbers >= 0 for the loss {loss.name}, got {target.min():g}")
+        loss.check_targets(target)
         return loss, target.reshape(len(y), -1)
 
     def _n_outputs(self, target):

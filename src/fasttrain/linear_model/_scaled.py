@@ -81,9 +81,10 @@ class TargetUnits:
         with np.errstate(over="ignore", invalid="ignore"):
             mean = np.average(y, axis=0, weights=weights)
             if loss.inverse_link == "exponential":
-                size = mean.mean() if np.isfinite(mean).all() and mean.any() else 1.0
+                size = mean.mean() if np.isfinite(mean).all() and mean.mean() > 0 else 1.0
                 offset = np.log(np.maximum(mean, 1e-8 * size)) if fit_intercept else zeros
-                return cls(offset, ones, np.full(n_outputs, size))
+                power = {"poisson": 1.0, "gamma": 2.0}.get(loss.name, loss.parameter)
+                return cls(offset, ones, np.full(n_outputs, size ** (2.0 - power)))
             centre = mean if fit_intercept else zeros
             spread = np.sqrt(np.average((y - centre) ** 2, axis=0, weights=weights))
         usable = np.isfinite(spread) & (spread > 0)

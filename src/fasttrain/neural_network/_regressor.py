@@ -94,8 +94,7 @@ class MLPRegressor(RegressorMixin, MultilayerPerceptron):
     def _encode(self, y, dtype):
         target = np.ascontiguousarray(y, dtype=dtype).reshape(len(y), -1)
         loss = self._loss_spec()
-        if loss.targets == "non_negative" and (target < 0).any():
-            raise ValueError(f"y must hold numbers >= 0 for the loss {loss.name}, got {target.min():g}")
+        loss.check_targets(target)
         return target
 
     def _loss_and_target(self, y, dtype):

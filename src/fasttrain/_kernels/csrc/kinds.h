@@ -15,7 +15,10 @@
     X(squared_hinge)                                                                                              \
     X(modified_huber)                                                                                             \
     X(epsilon_insensitive)                                                                                        \
-    X(squared_epsilon_insensitive)
+    X(squared_epsilon_insensitive)                                                                                \
+    X(gamma)                                                                                                      \
+    X(tweedie)                                                                                                    \
+    X(tweedie_identity)
 
 #define FT_ACTIVATIONS(X)                                                                                         \
     X(identity)                                                                                                   \

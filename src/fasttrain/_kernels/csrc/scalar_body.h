@@ -333,6 +333,50 @@ FT_INLINE FT_REAL FT(squared_epsilon_insensitive_gradient)(FT_REAL y, FT_REAL z,
     return 2 * FT(sign)(r) * FT(max)(FT(abs)(r) - p, 0);
 }
 
+/* z + y e^-z, y > 0: half the gamma deviance with log link, the terms of y alone left out. */
+FT_INLINE FT_REAL FT(gamma)(FT_REAL y, FT_REAL z, FT_REAL p) { (void)p; return z + y * FT(exp)(-z); }
+FT_INLINE FT_REAL FT(gamma_gradient)(FT_REAL y, FT_REAL z, FT_REAL p) { (void)p; return 1 - y * FT(exp)(-z); }
+
+/* e^((2 - p) z) / (2 - p) - y e^((1 - p) z) / (1 - p): half the Tweedie deviance of power p with log link (Jorgensen 1987), the
+ * terms of y alone left out; its limits are the poisson loss at p = 1 and the gamma loss at p = 2. At p = 0 it is written
+ * (e^z - y)^2 / 2, whose parts do not cancel. */
+FT_INLINE FT_REAL FT(tweedie)(FT_REAL y, FT_REAL z, FT_REAL p)
+{
+    const FT_REAL mean = FT(exp)((2 - p) * z), slope = FT(exp)((1 - p) * z), r = slope - y;
+    const FT_REAL value = (p == 2 ? z : mean / (2 - p)) - (p == 1 ? y * z : y * slope / (1 - p));
+    return p == 0 ? (FT_REAL)0.5 * r * r : value;
+}
+FT_INLINE FT_REAL FT(tweedie_gradient)(FT_REAL y, FT_REAL z, FT_REAL p)
+{
+    const FT_REAL mean = FT(exp)((2 - p) * z), slope = FT(exp)((1 - p) * z);
+    return p == 0 ? slope * (slope - y) : mean - y * slope;
+}
+
+/* Half the Tweedie deviance of power p with identity link, z > 0 unless p = 0:
+ * max(y, 0)^(2 - p) / ((1 - p) (2 - p)) - y z^(1 - p) / (1 - p) + z^(2 - p) / (2 - p), and its limits at p = 0, 1, 2. */
+FT_INLINE FT_REAL FT(tweedie_identity)(FT_REAL y, FT_REAL z, FT_REAL p)
+{
+    if (p == 0)
+        return (FT_REAL)0.5 * (z - y) * (z - y);
+    if (p == 1)
+        return y == 0 ? z : y * FT_LIBM(log)(y / z) + z - y;
+    if (p == 2)
+        return FT_LIBM(log)(z / y) + y / z - 1;
+    const FT_REAL power = FT_LIBM(pow)(z, 1 - p);
+    const FT_REAL value = z * power / (2 - p) - y * power / (1 - p);
+    return y <= 0 ? value : value + FT_LIBM(pow)(y, 2 - p) / ((1 - p) * (2 - p));
+}
+FT_INLINE FT_REAL FT(tweedie_identity_gradient)(FT_REAL y, FT_REAL z, FT_REAL p)
+{
+    if (p == 0)
+        return z - y;
+    if (p == 1)
+        return 1 - y / z;
+    if (p == 2)
+        return (z - y) / (z * z);
+    return FT_LIBM(pow)(z, 1 - p) * (1 - y / z);
+}
+
 /* ---- proximal maps ---- */
 
 /* argmin_u (u - w)^2 / 2 + t |u| = sign(w) max(|w| - t, 0) */
