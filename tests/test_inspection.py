@@ -11,7 +11,9 @@ from fasttrain.inspection import DenseNetwork, activations, dense_network, input
 from fasttrain.keras.optimizers import Adam
 from fasttrain.keras.utils import set_random_seed
 from fasttrain.layers import Activation, BatchNormalization, Dense, Dropout, Flatten, Input
-from fasttrain.linear_model import LinearClassifier, LinearRegressor, SGDClassifier, SGDRegressor
+from fasttrain.linear_model import (
+    HuberRegressor, LinearClassifier, LinearRegressor, PoissonRegressor, SGDClassifier, SGDRegressor, TweedieRegressor,
+)
 from fasttrain.models import Sequential
 from fasttrain.neural_network import MLPClassifier, MLPRegressor
 
@@ -31,6 +33,9 @@ MODELS = {
     "multilabel": lambda: LinearClassifier(max_iter=5).fit(X, MULTI),
     "stochastic": lambda: SGDClassifier("log_loss", alpha=0.3, max_iter=5, tol=None, random_state=0).fit(X, Y > 0),
     "stochastic regressor": lambda: SGDRegressor(max_iter=5, tol=None, random_state=0).fit(X, Y),
+    "counts": lambda: PoissonRegressor().fit(X, np.exp(Y / 2)),
+    "tweedie, identity link": lambda: TweedieRegressor().fit(X, Y),
+    "huber": lambda: HuberRegressor().fit(X, Y),
     "net": lambda: MLPRegressor(**NET).fit(X, np.c_[Y, -Y]),
     "poisson net": lambda: MLPRegressor("poisson", **NET).fit(X, np.exp(Y / 2)),
     "logistic net": lambda: MLPClassifier(**NET).fit(X, Y > 0),

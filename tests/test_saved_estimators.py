@@ -18,6 +18,8 @@ from fasttrain.linear_model import (
     RidgeClassifierCV, RidgeCV, SGDClassifier, SGDRegressor,
     LinearClassifier, LinearRegressor, LinearRegressorCV, LogisticRegression, LogisticRegressionCV, SGDClassifier,
     SGDRegressor,
+    GammaRegressor, HuberRegressor, LinearClassifier, LinearRegressor, LinearRegressorCV, PoissonRegressor,
+    SGDClassifier, SGDRegressor, TweedieRegressor,
 )
 from fasttrain.neural_network import MLPClassifier, MLPRegressor
 from fasttrain.persistence import load, save
@@ -67,6 +69,10 @@ CASES = [
      (FRAME, CODES), FRAME),
     (LogisticRegressionCV, {"Cs": 2, "cv": 2, "l1_ratios": (0,), "scoring": None, "use_legacy_attributes": True},
      (X, WORDS), X),
+    (PoissonRegressor, {"max_iter": 3}, (X32, CODES), X32),
+    (GammaRegressor, {"solver": "newton-cholesky"}, (FRAME, CODES + 1), FRAME),
+    (TweedieRegressor, {"power": 1.5, "fit_intercept": False}, (sparse.csr_matrix(X), CODES), X),
+    (HuberRegressor, {"epsilon": 2, "max_iter": 5}, (X, Y), X),
     (SGDClassifier, {"max_iter": 3, "tol": None}, (X, WORDS), X),
     (SGDClassifier, {"max_iter": 3, "average": True, "loss": "log_loss"}, (X32, CODES > 0), X32),
     (SGDClassifier, {"max_iter": 3, "early_stopping": True, "class_weight": {0: 1.0, 1: 2.0, 2: 1}}, (X, CODES), X),
@@ -198,6 +204,9 @@ DAMAGED = [
     (MLPClassifier, "_hidden", [], "_hidden of MLPClassifier must have 2"),
     (MLPClassifier, "_hidden", [["system", 0.0], ["relu", 0.0]], "_hidden of MLPClassifier must name"),
     (MLPClassifier, "intercepts_", [], "coefs_ of MLPClassifier must fit|uses array"),
+    (PoissonRegressor, "n_features_in_", 4, "coef_ of PoissonRegressor must hold 4 numbers"),
+    (TweedieRegressor, "intercept_", [1.0], "intercept_ of TweedieRegressor must be a number"),
+    (HuberRegressor, "scale_", -1.0, "scale_ of HuberRegressor must be a finite number > 0"),
     (SGDClassifier, "n_features_in_", 4, "coef_ of SGDClassifier must have 4 columns"),
     (SGDRegressor, "intercept_", [1.0, 2.0], "intercept_ of SGDRegressor must have 1 numbers"),
     (RobustScaler, "n_features_in_", 4, r"center_ of RobustScaler must have shape \(4,\)"),

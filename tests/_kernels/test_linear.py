@@ -75,6 +75,8 @@ def fits_of(y, n, n_fits, dtype, seed=1):
 
 def check(loss, shape, n_fits, layout, dtype, fit_intercept, n_outputs, parameter=0.5):
     n, k = shape
+    # a mean of any sign has no other deviance
+    parameter = 0.0 if loss == "tweedie_identity" else parameter
     X, y = problem(n, k, loss, dtype, n_outputs, layout)
     fits = fits_of(y, n, n_fits, dtype)
     sums = LinearSums(given(X, layout), loss, parameter, n_outputs, fit_intercept, fits)
@@ -153,6 +155,45 @@ def test_some_of_the_fits():
     sums.evaluate(w[active], *some, active)
     np.testing.assert_allclose(some[0], value[active], rtol=1e-13)
     np.testing.assert_allclose(some[1], gradient[active], rtol=1e-11, atol=1e-11)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("layout", ["dense", "csr"])
+@pytest.mark.parametrize("n_fits, n_outputs", [(1, 1), (2, 1), (5, 2)])
+def test_raw_predictions_and_the_parameter_of_the_loss(n_fits, n_outputs, layout, dtype):
+    X, y = problem(5000, 7, "huber", dtype, n_outputs, layout)
+    fits = fits_of(y, 5000, n_fits, dtype)
+    sums = LinearSums(given(X, layout), "huber", 1.0, n_outputs, True, fits)
+    raw = np.full((n_fits, n_outputs, 5000), np.nan, dtype)
+    sums.keep_raw(raw)
+    w = np.random.default_rng(2).standard_normal((n_fits, sums.size))
+    values, gradients = np.empty(n_fits), np.empty_like(w)
+    for parameter in (1.0, 0.3):
+        sums.loss_parameter = parameter
+        assert sums.loss_parameter == parameter
+        results = []
+        for n_threads in (1, 2, 5):
+            raw[:] = np.nan
+            sums.evaluate(w, values, gradients, None, n_threads)
+            results.append((values.tobytes(), gradients.tobytes(), raw.tobytes()))
+        assert results[1:] == results[:1] * 2
+        for j, (_, weight, held) in enumerate(fits):
+            expected = twin(X, y, weight, held, w[j], "huber", parameter, n_outputs, True)
+            assert values[j] == pytest.approx(expected[0], rel=1e-5 if dtype == np.float32 else 1e-12)
+            by_output = w[j].reshape(n_outputs, -1)
+            wanted = by_output[:, :-1] @ X.T + by_output[:, -1:]
+            np.testing.assert_allclose(raw[j], wanted, rtol=0, atol=1e-5 if dtype == np.float32 else 1e-13)
+    # only those that are asked
+    raw[:] = np.nan
+    sums.evaluate(w[-1:], values[:1], gradients[:1], np.array([n_fits - 1]), 2)
+    assert np.isfinite(raw[-1]).all()
+    assert np.isnan(raw[:-1]).all()
+    sums.keep_raw(None)
+    sums.evaluate(w, values, gradients, None, 2)
+    assert np.isnan(raw[:-1]).all()
+    softmax = LinearSums(X, "softmax_crossentropy", 1.0, 2, True, [(np.zeros(5000, dtype), None, None)])
+    with pytest.raises(ValueError, match="elementwise losses only"):
+        softmax.keep_raw(raw)
 
 
 def test_arrays_that_cannot_be_written():

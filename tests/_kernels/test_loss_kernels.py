@@ -81,7 +81,8 @@ def scale(name, y, raw, p):
         size += y * np.exp(-raw)
     elif name == "tweedie":
         # the argument of exp is rounded as well
-        size += (1 + abs(raw)) * (np.exp((2 - p) * raw) + y * np.exp((1 - p) * raw) + (np.exp(2 * raw) if p == 0 else 0))
+        parts = np.exp((2 - p) * raw) + y * np.exp((1 - p) * raw)
+        size += (1 + abs(raw)) * (parts + np.exp(2 * raw) if p == 0 else parts)
     elif name == "tweedie_identity":
         size += raw ** (1 - p) * (1 + raw) * (1 + y / raw) + y ** (2 - p)
     return size

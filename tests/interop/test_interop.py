@@ -25,6 +25,9 @@ from fasttrain.linear_model import LinearClassifier, LinearRegressor, SGDClassif
 from fasttrain import interop
 from fasttrain.linear_model import (
     LinearClassifier, LinearRegressor, LogisticRegression, SGDClassifier, SGDRegressor,
+from fasttrain import interop
+from fasttrain.linear_model import (
+    HuberRegressor, LinearClassifier, LinearRegressor, PoissonRegressor, SGDClassifier, SGDRegressor,
 )
 from fasttrain.neural_network import MLPClassifier, MLPRegressor
 from fasttrain.preprocessing import (
@@ -273,6 +276,9 @@ def test_stock_linear_models_become_linear_models():
         lasso = isinstance(model, stock.Lasso)
         fast = LinearRegressor.from_sklearn(model) if lasso else interop.from_sklearn(model)
         assert type(fast) in (LinearClassifier, LinearRegressor)
+        fast = interop.from_sklearn(model.fit(X, y))
+        own = {"PoissonRegressor": PoissonRegressor, "HuberRegressor": HuberRegressor}
+        assert type(fast) in (own.get(type(model).__name__, LinearClassifier), LinearRegressor)
         assert_same_predictions(model, fast)
         assert_same_predictions(model, pickle.loads(pickle.dumps(fast)))
         assert_same_predictions(model, fast.to_sklearn())

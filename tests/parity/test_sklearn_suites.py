@@ -21,6 +21,8 @@ MODULES = {
     "linear_model.tests.test_coordinate_descent": 280,
     "linear_model.tests.test_sparse_coordinate_descent": 150,
     "linear_model.tests.test_logistic": 250,
+    "linear_model._glm.tests.test_glm": 260,
+    "linear_model.tests.test_huber": 12,
     "preprocessing.tests.test_data": 300,
     "preprocessing.tests.test_encoders": 200,
     "preprocessing.tests.test_label": 40,
@@ -32,6 +34,10 @@ MODULES = {
 # The first two mostly of made-up estimators that no replacement serves; most of the time.
 LONG = (
     "model_selection.tests.test_validation", "model_selection.tests.test_search", "linear_model.tests.test_ridge")
+# Mostly of made-up estimators that no replacement serves, or of simplexes, and three quarters of the time.
+LONG = (
+    "linear_model._glm.tests.test_glm", "model_selection.tests.test_validation", "model_selection.tests.test_search",
+)
 # Threads of BLAS and OpenMP that wait for each other take more time than all tests.
 SERIAL = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 

@@ -9,6 +9,7 @@ from sklearn.base import BaseEstimator
 from fasttrain.linear_model import (
     ElasticNetCV, Lasso, LinearClassifier, LinearRegression, LinearRegressor, LinearRegressorCV, Ridge, RidgeClassifier,
     RidgeCV, SGDClassifier, SGDRegressor,
+    HuberRegressor, LinearClassifier, LinearRegressor, LinearRegressorCV, SGDClassifier, SGDRegressor, TweedieRegressor,
 )
 from fasttrain.model_selection import GridSearchCV, RacingSearchCV
 from fasttrain.neural_network import MLPClassifier, MLPRegressor
@@ -35,6 +36,9 @@ ESTIMATORS = {
         "numbers", lambda n: GridSearchCV(Ridge(), {"alpha": [0.1, 1.0, 10.0]}, cv=3, n_jobs=n)),
     "Lasso": ("numbers", lambda n: Lasso(alpha=0.1)),
     "elastic net, folds": ("numbers", lambda n: ElasticNetCV(alphas=10, n_jobs=n)),
+    "generalized linear": ("numbers", lambda n: TweedieRegressor(max_iter=5)),
+    "generalized linear, Newton": ("numbers", lambda n: TweedieRegressor(solver="newton-cholesky")),
+    "Huber": ("numbers", lambda n: HuberRegressor(max_iter=5)),
     "SGD": ("classes", lambda n: SGDClassifier(max_iter=3, tol=None, random_state=0, n_jobs=n)),
     "SGD, averaged": (
         "classes", lambda n: SGDClassifier("log_loss", penalty="elasticnet", average=True, max_iter=3, tol=None,

@@ -42,6 +42,16 @@ def weights_of(estimator, sample_weight, y, dtype):
     return weights
 
 
+def plain_weights(sample_weight, n_samples, dtype):
+    """Sample weights of a sum over all rows: one number for all rows or one a row, at least 0; None stays."""
+    if sample_weight is None:
+        return None
+    weights = check_weights(sample_weight, n_samples, dtype, number=True, negative=True)
+    if (weights < 0).any():
+        raise ValueError(f"sample_weight must hold numbers >= 0, got {weights.min()}")
+    return weights
+
+
 def check_validation_data(estimator, validation_data, dtype, **options):
     """(X, y, sample weights or None) of a caller's validation data, checked; ``options`` are validate_data's."""
     X, y, sample_weight = validation_parts(validation_data)

@@ -33,6 +33,7 @@ cdef struct linear_task:
     double loss_parameter
     Py_ssize_t n_outputs
     linear_fit* fits
+    void* raw                   # receives each fit's raw predictions, n of each output; NULL for none
     # one evaluation: those of its fits, and the columns of their coefficients together
     const Py_ssize_t* active
     Py_ssize_t n_active

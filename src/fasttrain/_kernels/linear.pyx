@@ -246,6 +246,10 @@ cdef void block_losses(const linear_task* t, Py_ssize_t start, Py_ssize_t m, dou
         z = turned
     for j in range(t.n_active):
         fit = &t.fits[t.active[j]]
+        if t.raw != NULL:
+            for c in range(t.n_outputs):
+                memcpy(<real*> t.raw + (t.active[j] * t.n_outputs + c) * t.n + start,
+                       <const real*> z + (j * t.n_outputs + c) * m, m * sizeof(real))
         weight = weights_of(t, fit, start, m, weights)
         for c in range(t.n_outputs):
             column = j * t.n_outputs + c
@@ -465,6 +469,25 @@ cdef class LinearSums:
                 held_rows = held
                 t.fits[j].held = &held_rows[0]
                 t.fits[j].n_held = held_rows.shape[0]
+
+    @property
+    def loss_parameter(self):
+        """Parameter of the loss, for the evaluations to come."""
+        return self.task.loss_parameter
+
+    @loss_parameter.setter
+    def loss_parameter(self, double value):
+        self.task.loss_parameter = value
+
+    def keep_raw(self, raw_out):
+        """Have evaluations write the raw predictions of their fits to an array, or to none.
+
+        raw_out: C-contiguous, of X's dtype and of shape (n_fits, n_outputs, n), or None. Not with the softmax.
+        """
+        if self.task.loss == FT_LOSS_softmax_crossentropy:
+            raise ValueError("raw predictions are kept of elementwise losses only, got softmax_crossentropy")
+        self.rooms["raw"] = raw_out
+        self.task.raw = address(raw_out)
 
     @property
     def size(self):

@@ -9,3 +9,7 @@ cdef int loss_arrays(
 cdef int loss_of_rows(
         int kind, real parameter, const real* y, const real* raw, real* values_out, Py_ssize_t n, Py_ssize_t k,
         int n_threads) noexcept nogil
+
+cdef int huber_parts(
+        const real* y, const real* raw, const real* weight, double threshold, Py_ssize_t n, double* parts_out,
+        int n_threads) noexcept nogil

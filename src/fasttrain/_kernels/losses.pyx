@@ -1,6 +1,7 @@
 """Loss values and gradients over arrays; the formulas are in ``csrc/scalar_body.h``."""
 
 from cython.parallel cimport prange
+from libc.math cimport fabs
 from libc.stdlib cimport free, malloc
 
 from fasttrain._kernels.primitives cimport (
@@ -80,6 +81,44 @@ cdef int loss_of_rows(
     return STATUS_OK
 
 
+cdef int huber_parts(
+        const real* y, const real* raw, const real* weight, double threshold, Py_ssize_t n, double* parts_out,
+        int n_threads) noexcept nogil:
+    """What a Huber loss with a scale is made of: of the residuals |y - raw| up to the threshold the weighted sum of
+    squares, of those beyond it the weighted sum and the weights. weight (n) may be NULL; parts_out has 3 places."""
+    cdef Py_ssize_t n_blocks = (n + BLOCK - 1) // BLOCK, b, i
+    cdef double* sums
+    cdef double r, s, squares, beyond, count
+    parts_out[0] = parts_out[1] = parts_out[2] = 0.0
+    if n <= 0:
+        return STATUS_OK
+    sums = <double*> malloc(3 * n_blocks * sizeof(double))
+    if sums == NULL:
+        return STATUS_NO_MEMORY
+    n_threads = threads_for_work(n_threads, <double> n, 2.0 * BLOCK)
+    for b in prange(n_blocks, num_threads=n_threads, schedule="static"):
+        squares = 0.0
+        beyond = 0.0
+        count = 0.0
+        for i in range(b * BLOCK, min((b + 1) * BLOCK, n)):
+            r = fabs(<double> y[i] - <double> raw[i])
+            s = <double> weight[i] if weight != NULL else 1.0
+            # NaN is kept by the first sum
+            if r > threshold:
+                beyond = beyond + s * r
+                count = count + s
+            else:
+                squares = squares + s * r * r
+        sums[3 * b] = squares
+        sums[3 * b + 1] = beyond
+        sums[3 * b + 2] = count
+    for b in range(n_blocks):
+        for i in range(3):
+            parts_out[i] += sums[3 * b + i]
+    free(sums)
+    return STATUS_OK
+
+
 def _kind(name):
     if name not in NAMES:
         raise ValueError(f"loss must be one of {', '.join(NAMES)}, got {name!r}")
@@ -133,6 +172,27 @@ def loss_and_gradient(name, const real[:, ::1] y, const real[:, ::1] raw_predict
     if status == STATUS_NO_MEMORY:
         raise MemoryError(f"no memory for the block sums of {n} rows")
     return total
+
+
+def huber_sums(const real[::1] y, const real[::1] raw_prediction, const real[::1] sample_weight, double threshold,
+               int n_threads=1):
+    """(squares, beyond, count) of the residuals r = abs(y - raw_prediction), weighted.
+
+    The sum of the squares of those that are not above ``threshold``, and of the others their sum and their number.
+    ``sample_weight`` may be None.
+    """
+    cdef Py_ssize_t n = y.shape[0]
+    cdef double parts[3]
+    cdef int status
+    if raw_prediction.shape[0] != n or (sample_weight is not None and sample_weight.shape[0] != n):
+        raise ValueError(f"raw_prediction and sample_weight must have shape ({n},)")
+    with nogil:
+        status = huber_parts(
+            &y[0] if n else NULL, &raw_prediction[0] if n else NULL,
+            &sample_weight[0] if sample_weight is not None and n else NULL, threshold, n, parts, n_threads)
+    if status == STATUS_NO_MEMORY:
+        raise MemoryError(f"no memory for the block sums of {n} rows")
+    return parts[0], parts[1], parts[2]
 
 
 def row_losses(name, const real[:, ::1] y, const real[:, ::1] raw_prediction, real[::1] values_out,

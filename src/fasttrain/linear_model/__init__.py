@@ -11,7 +11,9 @@ and ``fit_lockstep`` fits many at once. The others have scikit-learn's names, pa
 - lasso and elastic net, their CV and multi-task kin and the two path functions, by coordinate descent
   (``_elastic_net``, ``_elastic_net_cv``, ``_multi_task``, ``_paths`` over ``_coordinate``);
 - logistic regression, for one C or a path of them, by L-BFGS and Newton's method (``_logistic``, ``_logistic_cv``
-  over ``_logistic_problem``).
+  over ``_logistic_problem``);
+- Poisson, gamma and Tweedie regression, Huber's loss and the linear support vector machines, on the same kernel of
+  full-batch sums (``_glm``, ``_huber``, ``_svm`` over ``_row_sums``, ``_newton``).
 
 ``LinearRegressorCV`` has leave-one-out in closed form. ``_lockstep``, ``_columns``, ``_logistic_columns`` and
 ``_fold_fits`` are what searches need to train many together; ``_entries`` and its kin say what each class is to the
@@ -22,6 +24,8 @@ from fasttrain._core.public import publish
 from fasttrain.linear_model._closed_form import LinearRegressorCV
 from fasttrain.linear_model._elastic_net import ElasticNet, Lasso
 from fasttrain.linear_model._elastic_net_cv import ElasticNetCV, LassoCV, MultiTaskElasticNetCV, MultiTaskLassoCV
+from fasttrain.linear_model._glm import GammaRegressor, PoissonRegressor, TweedieRegressor
+from fasttrain.linear_model._huber import HuberRegressor
 from fasttrain.linear_model._linear import LinearClassifier, LinearRegressor
 from fasttrain.linear_model._linear_regression import LinearRegression
 from fasttrain.linear_model._lockstep import fit_lockstep
@@ -33,15 +37,17 @@ from fasttrain.linear_model._ridge import Ridge, RidgeClassifier
 from fasttrain.linear_model._ridge_cv import RidgeClassifierCV, RidgeCV
 from fasttrain.linear_model._sgd_classifier import SGDClassifier
 from fasttrain.linear_model._sgd_regressor import SGDRegressor
+from fasttrain.linear_model._svm import LinearSVC, LinearSVR
 # scikit-learn's own models become those of the same name where no class is asked for: these enter first
-from fasttrain.linear_model import _entries_lasso, _entries_logistic, _entries_ridge  # noqa: F401  (enters them)
+from fasttrain.linear_model import _entries_glm, _entries_lasso, _entries_logistic, _entries_ridge  # noqa: F401  (enters them)
 from fasttrain.linear_model import _entries  # noqa: F401, I001
 
 __all__ = [
-    "ElasticNet", "ElasticNetCV", "Lasso", "LassoCV", "LinearClassifier", "LinearRegression", "LinearRegressor",
-    "LinearRegressorCV", "LogisticRegression", "LogisticRegressionCV", "MultiTaskElasticNet", "MultiTaskElasticNetCV",
-    "MultiTaskLasso", "MultiTaskLassoCV", "Ridge", "RidgeCV", "RidgeClassifier", "RidgeClassifierCV", "SGDClassifier",
-    "SGDRegressor", "enet_path", "fit_lockstep", "lasso_path",
+    "ElasticNet", "ElasticNetCV", "GammaRegressor", "HuberRegressor", "Lasso", "LassoCV", "LinearClassifier",
+    "LinearRegression", "LinearRegressor", "LinearRegressorCV", "LinearSVC", "LinearSVR", "LogisticRegression",
+    "LogisticRegressionCV", "MultiTaskElasticNet", "MultiTaskElasticNetCV", "MultiTaskLasso", "MultiTaskLassoCV",
+    "PoissonRegressor", "Ridge", "RidgeCV", "RidgeClassifier", "RidgeClassifierCV", "SGDClassifier", "SGDRegressor",
+    "TweedieRegressor", "enet_path", "fit_lockstep", "lasso_path",
 ]
 
 publish(globals())

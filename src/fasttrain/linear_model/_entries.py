@@ -21,6 +21,8 @@ from fasttrain._estimators.networks import DenseNetwork
 from fasttrain._estimators.registry import enter, enter_part, require
 from fasttrain.linear_model._closed_form import LinearRegressorCV
 from fasttrain.linear_model._columns import ColumnsData
+from fasttrain.linear_model._entries_glm import stock_glm
+from fasttrain.linear_model._glm import PoissonRegressor as GLM
 from fasttrain.linear_model._linear import LinearClassifier, LinearRegressor
 from fasttrain.linear_model._lockstep import LockstepData
 from fasttrain.linear_model._sgd_classifier import SGDClassifier
@@ -67,13 +69,10 @@ def _poisson(model, coef):
 
 
 def _poisson_with(model, coef=None, intercept=None):
-    new = PoissonRegressor(alpha=model.alpha, fit_intercept=model.fit_intercept)
-    if coef is None:
-        return new
-    # it keeps its link from a fit; this one has nothing to find
-    new.fit(np.zeros((2, len(coef))), np.ones(2))
-    set_fitted(new, {"coef_": coef.copy(), "intercept_": intercept}, {})
-    return with_attributes(new, model, SHARED_STATE[:3])
+    mine = GLM(alpha=model.alpha, fit_intercept=model.fit_intercept)
+    if coef is not None:
+        set_fitted(mine, {"coef_": coef.copy(), "intercept_": intercept}, {})
+    return with_attributes(stock_glm(PoissonRegressor, mine, ["coef_", "intercept_"]), model, SHARED_STATE[:3])
 
 
 def _regressor_to_stock(model):

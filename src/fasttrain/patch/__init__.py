@@ -115,6 +115,8 @@ def patch_sklearn(names=None):
     names : list of str, default=None
         What to replace; None stands for everything: SGDClassifier, SGDRegressor, LinearRegression, Ridge, RidgeCV,
         RidgeClassifier, RidgeClassifierCV, MLPClassifier, MLPRegressor,
+        What to replace; None stands for everything: SGDClassifier, SGDRegressor, PoissonRegressor, GammaRegressor,
+        TweedieRegressor, HuberRegressor, LinearSVC, LinearSVR, MLPClassifier, MLPRegressor,
         StandardScaler, MinMaxScaler, MaxAbsScaler, RobustScaler, OneHotEncoder, OrdinalEncoder, LabelEncoder,
         LabelBinarizer, and of model_selection what fasttrain has.
 

@@ -1,0 +1,201 @@
+"""HuberRegressor: a linear regression that outliers pull at with bounded force, and its scale."""
+
+import numpy as np
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from fasttrain import losses
+from fasttrain._core.checks import check_flag, check_integer, check_real, check_rows, is_ready
+from fasttrain._estimators.conversion import Convertible
+from fasttrain._estimators.data import plain_weights
+from fasttrain._estimators.fitted import restored, set_fitted
+from fasttrain._estimators.parameters import keep_parameters
+from fasttrain._kernels.losses import huber_sums
+from fasttrain._kernels.threads import thread_budget
+from fasttrain.linear_model._row_sums import RowSums, iterations_of, minimize_lbfgs
+from fasttrain.linear_model._sgd_base import raw_predictions
+
+# The scale is divided by.
+SMALLEST_SCALE = 10 * np.finfo(np.float64).eps
+
+
+class ConcomitantHuber:
+    """The objective of :class:`HuberRegressor` by the coefficients, the intercept where there is one, and the scale.
+
+    Of a row with the residual r and the threshold t = epsilon sigma it is ``sigma + r^2 / sigma`` for |r| <= t, and
+    ``sigma + 2 epsilon |r| - epsilon^2 sigma`` beyond; its derivative by the raw prediction is ``2 / sigma`` times that
+    of the Huber loss with threshold t.
+    """
+
+    def __init__(self, X, y, weights, epsilon, alpha, fit_intercept, n_threads):
+        self._y, self._weights, self._epsilon, self._alpha = y, weights, epsilon, alpha
+        self._n_features, self._n_threads = X.shape[1], n_threads
+        self._total = float(len(y)) if weights is None else float(weights.sum())
+        self._sums = RowSums(X, losses.Huber(), y[np.newaxis], weights, fit_intercept, n_threads, keep_raw=True)
+
+    def __call__(self, w):
+        sigma, coef = float(w[-1]), w[:self._n_features]
+        threshold = self._epsilon * sigma
+        self._sums.set_loss_parameter(threshold)
+        _, by_model = self._sums(w[:-1])
+        squares, beyond, count = huber_sums(self._y, self._sums.raw[0], self._weights, threshold, self._n_threads)
+        gradient = np.empty(len(w))
+        gradient[:-1] = 2.0 / sigma * by_model
+        gradient[:self._n_features] += 2.0 * self._alpha * coef
+        gradient[-1] = self._total - count * self._epsilon**2 - squares / sigma**2
+        value = self._total * sigma + squares / sigma + 2.0 * self._epsilon * beyond - sigma * count * self._epsilon**2
+        return value + self._alpha * float(coef @ coef), gradient
+
+    def residuals(self, w):
+        """``|y - x . coef - intercept|`` of each row."""
+        self._sums(w[:-1])
+        return np.abs(self._y - self._sums.raw[0])
+
+
+class HuberRegressor(RegressorMixin, Convertible, BaseEstimator):
+    """Linear regression with L2 that is robust to outliers: squared loss near the line, absolute loss beyond it.
+
+    Minimizes, over the coefficients w, the intercept c and the scale sigma > 0, with weights s and r = y - X w - c [1]_
+
+        sum_i s_i (sigma + H(r_i / sigma) sigma) + alpha |w|^2
+
+        H(z) = z^2 for |z| <= epsilon, else 2 epsilon |z| - epsilon^2
+
+    so that what counts as an outlier does not depend on the units of y. scikit-learn's estimator of this name, with its
+    answers; X is read once for a value and its gradient.
+
+    Parameters
+    ----------
+    epsilon : float, default=1.35
+        At least 1; the smaller, the more rows are outliers.
+    max_iter : int, default=100
+        Iterations of L-BFGS-B at most; 0 leaves the start.
+    alpha : float, default=0.0001
+        At least 0.
+    warm_start : bool, default=False
+        Start from the coefficients, intercept and scale of the last fit.
+    fit_intercept : bool, default=True
+    tol : float, default=1e-05
+        It ends where no element of the projected gradient is greater.
+
+    Attributes
+    ----------
+    coef_ : array of shape (n_features,), float64
+    intercept_ : float
+    scale_ : float
+        sigma.
+    n_iter_ : int
+    outliers_ : bool array of shape (n_samples,)
+        Rows with ``|r| > epsilon sigma``.
+    n_features_in_ : int
+    feature_names_in_ : array of str
+        When X had column names.
+
+    References
+    ----------
+    .. [1] Huber, Ronchetti. "Robust Statistics", 2nd edition, 2009: concomitant scale estimates.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fasttrain.linear_model import HuberRegressor
+    >>> X = np.arange(12.0)[:, np.newaxis]
+    >>> y = 2 * X[:, 0] + np.where(np.arange(12) == 5, 100.0, 1.0)
+    >>> model = HuberRegressor().fit(X, y)
+    >>> model.coef_.round(3), np.flatnonzero(model.outliers_)
+    (array([2.]), array([5]))
+    """
+
+    def __init__(self, *, epsilon=1.35, max_iter=100, alpha=0.0001, warm_start=False, fit_intercept=True, tol=1e-05):
+        keep_parameters(self, locals())
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+    def _check_parameters(self):
+        check_real(self.epsilon, "epsilon", low=1)
+        check_integer(self.max_iter, "max_iter", low=0)
+        check_real(self.alpha, "alpha", low=0)
+        check_flag(self.warm_start, "warm_start")
+        check_flag(self.fit_intercept, "fit_intercept")
+        check_real(self.tol, "tol", low=0)
+
+    @restored
+    def fit(self, X, y, sample_weight=None):
+        """Fit the model.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Finite; float64 in C order, and CSR, are not copied.
+        y : array-like of shape (n_samples,)
+        sample_weight : array-like of shape (n_samples,), default=None
+            At least 0, not all 0.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            For bad data or parameters, and where L-BFGS-B finds no way down; nothing is changed.
+        DivergenceError
+            When the objective is not a finite number; the model is as it was before.
+        """
+        self._check_parameters()
+        if not is_ready(self, X, y, True, [np.float64]):
+            X, y = validate_data(self, X, y, accept_sparse="csr", dtype=np.float64, order="C", y_numeric=True)
+        X = check_rows(X)
+        y = np.ascontiguousarray(y, dtype=np.float64)
+        weights = plain_weights(sample_weight, X.shape[0], np.float64)
+        fit_intercept = bool(self.fit_intercept)
+        start = self._start(X)
+        with thread_budget() as n_threads:
+            objective = ConcomitantHuber(
+                X, y, weights, float(self.epsilon), float(self.alpha), fit_intercept, n_threads)
+            with np.errstate(over="ignore", invalid="ignore"):
+                found = minimize_lbfgs(
+                    objective, start, max_iter=self.max_iter, tol=self.tol,
+                    bounds=[(None, None)] * (len(start) - 1) + [(SMALLEST_SCALE, None)])
+            if found.status == 2:
+                raise ValueError(
+                    f"HuberRegressor convergence failed: L-BFGS-B ended with {found.message}. Scale the features and "
+                    "the target (StandardScaler), or raise alpha."
+                )
+            n_iter = iterations_of(found, self.max_iter)
+            w = found.x
+            outliers = objective.residuals(w) > self.epsilon * w[-1]
+        parameters = {
+            "coef_": w[:X.shape[1]].copy(), "intercept_": w[-2] if fit_intercept else 0.0, "scale_": w[-1],
+        }
+        set_fitted(self, parameters, {"n_iter_": n_iter, "outliers_": outliers})
+        return self
+
+    def _start(self, X):
+        """Zeros with the scale 1, or the last fit."""
+        if self.warm_start and hasattr(self, "coef_"):
+            if np.shape(self.coef_) != (X.shape[1],):
+                raise ValueError(f"X must have {len(self.coef_)} features as in the last call, got {X.shape[1]}")
+            intercept = [self.intercept_] if self.fit_intercept else []
+            return np.concatenate([self.coef_, intercept, [self.scale_]]).astype(np.float64)
+        start = np.zeros(X.shape[1] + bool(self.fit_intercept) + 1)
+        start[-1] = 1.0
+        return start
+
+    def predict(self, X):
+        """Predictions.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        array of shape (n_samples,), float64
+        """
+        check_is_fitted(self)
+        X = validate_data(self, X, accept_sparse=["csr", "csc", "coo"], reset=False)
+        return raw_predictions(X.tocsr() if hasattr(X, "tocsr") else X, self.coef_, self.intercept_)

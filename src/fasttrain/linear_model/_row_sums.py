@@ -1,0 +1,179 @@
+"""Mean losses of linear predictors over all rows, in the form that minimizers ask for, and SciPy's L-BFGS-B on them."""
+
+import warnings
+
+import numpy as np
+from scipy.optimize import minimize
+from sklearn.exceptions import ConvergenceWarning
+
+from fasttrain._core.blas import serial_blas
+from fasttrain._core.checks import raise_for_status
+from fasttrain._kernels.gram import products, products_sparse
+from fasttrain._kernels.lbfgs import REASONS, minimize_fits
+from fasttrain._kernels.linear import LinearSums
+from fasttrain.training.results import DivergenceError
+
+
+def rows_of_kernel(X):
+    """X, checked, as :class:`LinearSums` takes it: C-contiguous, or CSR as a tuple."""
+    return X if isinstance(X, np.ndarray) else (X.data, X.indices, X.indptr, X.shape[1])
+
+
+class RowSums:
+    """``sum_i s_i loss(y_i, x_i . coef + intercept)`` and its gradient, of one model or several over the same rows.
+
+    Parameters
+    ----------
+    X : array or CSR matrix
+        As :func:`fasttrain._core.checks.check_rows` leaves it.
+    loss : fasttrain.losses.Loss
+    targets : array of shape (n_models, n_samples), C-contiguous, of X's dtype
+    weights : array of shape (n_samples,) or (n_models, n_samples) of X's dtype, or None
+    fit_intercept : bool
+    n_threads : int
+    keep_raw : bool
+        Whether :attr:`raw` is written.
+
+    Attributes
+    ----------
+    raw : array of shape (n_models, n_samples), X's dtype
+        Raw predictions of the last evaluation, with ``keep_raw``.
+    """
+
+    def __init__(self, X, loss, targets, weights, fit_intercept, n_threads, keep_raw=False):
+        shared = weights is None or weights.ndim == 1
+        fits = [(y[np.newaxis], weights if shared else weights[k], None) for k, y in enumerate(targets)]
+        self._sums = LinearSums(rows_of_kernel(X), loss.name, loss.parameter, 1, fit_intercept, fits)
+        self._n_threads = n_threads
+        self._values = np.empty(len(targets))
+        self.raw = None
+        if keep_raw:
+            self.raw = np.empty(targets.shape, dtype=targets.dtype)
+            self._sums.keep_raw(self.raw)
+
+    @property
+    def size(self):
+        """Unknowns of a model: its coefficients, then the intercept where there is one."""
+        return self._sums.size
+
+    def set_loss_parameter(self, value):
+        """The parameter of the loss in the evaluations to come."""
+        self._sums.loss_parameter = value
+
+    def minimize(self, start, scale, l2, *, max_iter, tol, ftol):
+        """``scale value + l2 / 2 |coef|^2`` of the only model minimized from ``start`` by the compiled L-BFGS.
+
+        Returns
+        -------
+        w : array of shape (size,)
+        n_iter : int
+        failure : str or None
+            Why it ended before it had converged.
+
+        Raises
+        ------
+        DivergenceError
+            Where the objective left the finite numbers.
+        """
+        x, values, gradients = np.empty((1, 1, self.size)), np.empty((1, 1)), np.empty((1, 1))
+        n_iter, reasons = np.empty((1, 1), dtype=np.intp), np.empty((1, 1), dtype=np.intp)
+        minimize_fits(
+            self._sums, np.zeros(1, dtype=np.intp), np.array(start, dtype=np.float64).reshape(1, -1),
+            np.array([float(scale)]), np.array([[float(l2)]]), tol, ftol, max_iter, x, values, gradients, n_iter,
+            reasons, self._n_threads)
+        n_iter, reason = int(n_iter[0, 0]), REASONS[reasons[0, 0]]
+        if reason == "not_finite" or not np.isfinite(values[0, 0]) or not np.isfinite(x).all():
+            raise DivergenceError(
+                f"training diverged in iteration {n_iter + 1} of L-BFGS: the objective is {values[0, 0]}. Scale the "
+                "features (StandardScaler), or raise alpha."
+            )
+        failure = {
+            "iterations": "the limit of iterations is reached", "evaluations": "the limit of evaluations is reached",
+            "abnormal": f"the line search found no lower objective where the gradient is {gradients[0, 0]:.2g}",
+        }.get(reason)
+        return x[0, 0], n_iter, failure
+
+    def of_models(self, w, active=None):
+        """(values (n_active,), gradients (n_active, size)) at the unknowns ``w`` (n_active, size) of some models."""
+        w = np.ascontiguousarray(w, dtype=np.float64)
+        values, gradients = self._values[:len(w)], np.empty_like(w)
+        self._sums.evaluate(w, values, gradients, active, self._n_threads)
+        return values, gradients
+
+    def __call__(self, w):
+        """(value, gradient (size,)) of the only model, at ``w`` (size,)."""
+        values, gradients = self.of_models(w[np.newaxis])
+        return float(values[0]), gradients[0]
+
+
+def minimize_lbfgs(function, start, *, max_iter, tol, verbose=0, bounds=None, **options):
+    """SciPy's L-BFGS-B from ``start`` on ``function``, which gives a value and its gradient; its result.
+
+    BLAS runs on one thread meanwhile, so that the steps do not depend on how many there are.
+
+    Raises
+    ------
+    DivergenceError
+        Where the value is not finite at the start or at the end.
+    """
+    n_evaluations = n_shown = 0
+
+    def checked(x):
+        nonlocal n_evaluations
+        value, gradient = function(x)
+        if not n_evaluations and not np.isfinite(value):
+            raise DivergenceError(
+                f"the objective at the starting point is {value}, not a finite number. Scale the features "
+                "(StandardScaler), or look for extreme values of y."
+            )
+        n_evaluations += 1
+        return value, gradient
+
+    def show(intermediate_result):
+        nonlocal n_shown
+        n_shown += 1
+        print(f"iteration {n_shown}: objective {intermediate_result.fun:.10g}")
+
+    with serial_blas():
+        found = minimize(
+            checked, start, jac=True, method="L-BFGS-B", bounds=bounds, callback=show if verbose else None,
+            options={"maxiter": max_iter, "gtol": tol, **options})
+    if not np.isfinite(found.fun) or not np.isfinite(found.x).all():
+        raise DivergenceError(
+            f"training diverged in iteration {found.nit + 1} of L-BFGS: the objective is {found.fun}. Scale the "
+            "features (StandardScaler), or raise alpha."
+        )
+    return found
+
+
+def iterations_of(found, max_iter):
+    """Iterations of an L-BFGS-B result, with a ConvergenceWarning where it has not converged."""
+    return iterations_told(min(found.nit, max_iter), max_iter, None if found.status == 0 else found.message)
+
+
+def iterations_told(n_iter, max_iter, failure):
+    """``n_iter``, with a ConvergenceWarning unless ``failure`` is None."""
+    if failure is not None:
+        remedy = f"Raise max_iter={max_iter}, or scale" if n_iter == max_iter else "Scale"
+        warnings.warn(
+            f"lbfgs failed to converge after {n_iter} iteration(s): {failure}. {remedy} the features "
+            "(StandardScaler).", ConvergenceWarning, stacklevel=5)
+    return n_iter
+
+
+def weighted_products(X, weights, n_threads, rows=None):
+    """``sum_i weights_i z_i z_i^T`` of the rows z = (x, 1), float64 of shape (n_features + 1, n_features + 1).
+
+    ``weights``: float64 of shape (n_samples,); ``rows``: intp numbers of those that count, None for all.
+    """
+    n_features = X.shape[1]
+    out = np.zeros((n_features + 1, n_features + 1))
+    if isinstance(X, np.ndarray):
+        status = products(X, None, weights, rows, None, None, out, n_threads)
+    else:
+        indices, indptr = X.indices, X.indptr
+        if indices.dtype != indptr.dtype:
+            indices, indptr = indices.astype(np.int64), indptr.astype(np.int64)
+        status = products_sparse(X.data, indices, indptr, None, weights, rows, n_features, out, n_threads)
+    raise_for_status(status)
+    return out
