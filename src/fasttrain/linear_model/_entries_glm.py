@@ -1,10 +1,11 @@
-"""What generalized linear models and HuberRegressor are to scikit-learn, batches, files, the patch and inspection."""
+"""What generalized linear models, HuberRegressor and the linear SVMs are to the rest of the library."""
 
 import warnings
 from functools import partial
 
 import numpy as np
-from sklearn import linear_model
+from scipy import sparse
+from sklearn import linear_model, svm
 from sklearn.utils.validation import check_is_fitted
 
 from fasttrain._estimators.batching import FitRules
@@ -14,6 +15,7 @@ from fasttrain._estimators.registry import enter, require
 from fasttrain.linear_model._deviances import inverse_linked
 from fasttrain.linear_model._glm import GammaRegressor, PoissonRegressor, TweedieRegressor
 from fasttrain.linear_model._huber import HuberRegressor
+from fasttrain.linear_model._svm import LinearSVC, LinearSVR
 
 
 def stock_glm(stock, model, state):
@@ -52,6 +54,37 @@ def _check_huber(model):
     _check(model)
     scale = model.scale_
     require(np.ndim(scale) == 0 and np.isfinite(scale) and scale > 0, model, "scale_", "be a finite number > 0")
+
+
+def _check_machine(model):
+    coef, intercept = model.coef_, model.intercept_
+    values = coef.data if sparse.issparse(coef) else coef
+    good = (sparse.issparse(coef) or isinstance(coef, np.ndarray)) and values.dtype == np.float64
+    outputs = 1
+    if isinstance(model, LinearSVC):
+        outputs = 1 if len(model.classes_) == 2 else len(model.classes_)
+        shape = (outputs, model.n_features_in_)
+    else:
+        shape = (model.n_features_in_,)
+    require(good and coef.shape == shape, model, "coef_", f"have shape {shape}")
+    require(np.shape(intercept) in ((), (outputs,)), model, "intercept_", f"have {outputs} numbers")
+    require(np.isfinite(values).all() and np.isfinite(intercept).all(), model, "coef_ and intercept_", "be finite")
+
+
+def _predictions_of_machine(model):
+    def predictions(X):
+        raw = X @ model.coef_.T + model.intercept_
+        return raw.reshape(-1) if raw.ndim > 1 and raw.shape[1] == 1 else raw
+
+    return predictions
+
+
+def _network_of_machine(model):
+    check_is_fitted(model)
+    coef = np.atleast_2d(model.coef_.toarray() if sparse.issparse(model.coef_) else model.coef_)
+    intercept = np.broadcast_to(np.ravel(model.intercept_), len(coef)).astype(coef.dtype)
+    output = None if isinstance(model, LinearSVC) else "identity"
+    return DenseNetwork([np.ascontiguousarray(coef.T)], [intercept], [], output)
 
 
 def _predictions_of_glm(model):
@@ -95,3 +128,9 @@ enter(
     batch=FitRules(predictions=_predictions_of_huber), check=_check_huber,
     network=partial(_network, lambda model: "identity"),
 )
+for _cls, _stock in ((LinearSVC, svm.LinearSVC), (LinearSVR, svm.LinearSVR)):
+    enter(
+        _cls, stock=_stock, to_stock=partial(by_attributes, target_class=_stock), from_stock={_stock: by_attributes},
+        replaces={}, batch=FitRules(predictions=_predictions_of_machine), check=_check_machine,
+        network=_network_of_machine,
+    )
