@@ -12,7 +12,8 @@ from fasttrain.keras.optimizers import Adam
 from fasttrain.keras.utils import set_random_seed
 from fasttrain.layers import Activation, BatchNormalization, Dense, Dropout, Flatten, Input
 from fasttrain.linear_model import (
-    HuberRegressor, LinearClassifier, LinearRegressor, PoissonRegressor, SGDClassifier, SGDRegressor, TweedieRegressor,
+    HuberRegressor, LinearClassifier, LinearRegressor, LinearSVR, PoissonRegressor, SGDClassifier,
+    SGDRegressor, TweedieRegressor,
 )
 from fasttrain.models import Sequential
 from fasttrain.neural_network import MLPClassifier, MLPRegressor
@@ -36,6 +37,7 @@ MODELS = {
     "counts": lambda: PoissonRegressor().fit(X, np.exp(Y / 2)),
     "tweedie, identity link": lambda: TweedieRegressor().fit(X, Y),
     "huber": lambda: HuberRegressor().fit(X, Y),
+    "svm regressor": lambda: LinearSVR().fit(X, Y),
     "net": lambda: MLPRegressor(**NET).fit(X, np.c_[Y, -Y]),
     "poisson net": lambda: MLPRegressor("poisson", **NET).fit(X, np.exp(Y / 2)),
     "logistic net": lambda: MLPClassifier(**NET).fit(X, Y > 0),

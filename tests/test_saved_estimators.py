@@ -20,6 +20,8 @@ from fasttrain.linear_model import (
     SGDRegressor,
     GammaRegressor, HuberRegressor, LinearClassifier, LinearRegressor, LinearRegressorCV, PoissonRegressor,
     SGDClassifier, SGDRegressor, TweedieRegressor,
+    GammaRegressor, HuberRegressor, LinearClassifier, LinearRegressor, LinearRegressorCV, LinearSVC, LinearSVR,
+    PoissonRegressor, SGDClassifier, SGDRegressor, TweedieRegressor,
 )
 from fasttrain.neural_network import MLPClassifier, MLPRegressor
 from fasttrain.persistence import load, save
@@ -73,6 +75,9 @@ CASES = [
     (GammaRegressor, {"solver": "newton-cholesky"}, (FRAME, CODES + 1), FRAME),
     (TweedieRegressor, {"power": 1.5, "fit_intercept": False}, (sparse.csr_matrix(X), CODES), X),
     (HuberRegressor, {"epsilon": 2, "max_iter": 5}, (X, Y), X),
+    (LinearSVC, {"class_weight": "balanced"}, (FRAME, WORDS), FRAME),
+    (LinearSVC, {"loss": "hinge", "fit_intercept": False}, (sparse.csr_matrix(X), CODES > 0), X),
+    (LinearSVR, {"epsilon": 0.5, "loss": "squared_epsilon_insensitive"}, (X, Y), X),
     (SGDClassifier, {"max_iter": 3, "tol": None}, (X, WORDS), X),
     (SGDClassifier, {"max_iter": 3, "average": True, "loss": "log_loss"}, (X32, CODES > 0), X32),
     (SGDClassifier, {"max_iter": 3, "early_stopping": True, "class_weight": {0: 1.0, 1: 2.0, 2: 1}}, (X, CODES), X),
@@ -207,6 +212,8 @@ DAMAGED = [
     (PoissonRegressor, "n_features_in_", 4, "coef_ of PoissonRegressor must hold 4 numbers"),
     (TweedieRegressor, "intercept_", [1.0], "intercept_ of TweedieRegressor must be a number"),
     (HuberRegressor, "scale_", -1.0, "scale_ of HuberRegressor must be a finite number > 0"),
+    (LinearSVC, "n_features_in_", 4, r"coef_ of LinearSVC must have shape \(3, 4\)"),
+    (LinearSVR, "n_features_in_", 4, r"coef_ of LinearSVR must have shape \(4,\)"),
     (SGDClassifier, "n_features_in_", 4, "coef_ of SGDClassifier must have 4 columns"),
     (SGDRegressor, "intercept_", [1.0, 2.0], "intercept_ of SGDRegressor must have 1 numbers"),
     (RobustScaler, "n_features_in_", 4, r"center_ of RobustScaler must have shape \(4,\)"),

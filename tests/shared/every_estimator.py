@@ -10,6 +10,8 @@ from fasttrain.linear_model import (
     ElasticNetCV, Lasso, LinearClassifier, LinearRegression, LinearRegressor, LinearRegressorCV, Ridge, RidgeClassifier,
     RidgeCV, SGDClassifier, SGDRegressor,
     HuberRegressor, LinearClassifier, LinearRegressor, LinearRegressorCV, SGDClassifier, SGDRegressor, TweedieRegressor,
+    HuberRegressor, LinearClassifier, LinearRegressor, LinearRegressorCV, LinearSVC, LinearSVR, SGDClassifier,
+    SGDRegressor, TweedieRegressor,
 )
 from fasttrain.model_selection import GridSearchCV, RacingSearchCV
 from fasttrain.neural_network import MLPClassifier, MLPRegressor
@@ -39,6 +41,10 @@ ESTIMATORS = {
     "generalized linear": ("numbers", lambda n: TweedieRegressor(max_iter=5)),
     "generalized linear, Newton": ("numbers", lambda n: TweedieRegressor(solver="newton-cholesky")),
     "Huber": ("numbers", lambda n: HuberRegressor(max_iter=5)),
+    "linear SVM": ("classes", lambda n: LinearSVC()),
+    "linear SVM, hinge": ("classes", lambda n: LinearSVC(loss="hinge")),
+    "linear SVM, regression": ("numbers", lambda n: LinearSVR(epsilon=0.1)),
+    "linear SVM, squares": ("numbers", lambda n: LinearSVR(loss="squared_epsilon_insensitive")),
     "SGD": ("classes", lambda n: SGDClassifier(max_iter=3, tol=None, random_state=0, n_jobs=n)),
     "SGD, averaged": (
         "classes", lambda n: SGDClassifier("log_loss", penalty="elasticnet", average=True, max_iter=3, tol=None,

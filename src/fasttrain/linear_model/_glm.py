@@ -170,7 +170,8 @@ class GeneralizedLinear(RegressorMixin, Convertible, BaseEstimator):
 
     def _raw_predict(self, X):
         check_is_fitted(self)
-        X = validate_data(self, X, accept_sparse=["csr", "csc", "coo"], dtype=[np.float64, np.float32], reset=False)
+        X = validate_data(
+            self, X, accept_sparse=["csr", "csc", "coo"], dtype=[np.float64, np.float32], order="C", reset=False)
         return raw_predictions(X.tocsr() if hasattr(X, "tocsr") else X, self.coef_, self.intercept_)
 
     def predict(self, X):

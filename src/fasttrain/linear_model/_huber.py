@@ -197,5 +197,5 @@ class HuberRegressor(RegressorMixin, Convertible, BaseEstimator):
         array of shape (n_samples,), float64
         """
         check_is_fitted(self)
-        X = validate_data(self, X, accept_sparse=["csr", "csc", "coo"], reset=False)
+        X = validate_data(self, X, accept_sparse=["csr", "csc", "coo"], order="C", reset=False)
         return raw_predictions(X.tocsr() if hasattr(X, "tocsr") else X, self.coef_, self.intercept_)

@@ -1,13 +1,15 @@
 """Interior points for linear models with hinge or epsilon-insensitive loss and L2.
 
 Minimized is ``1/2 sum_j p_j u_j^2 + sum_i c_i loss_i(z_i)``, u = (coef, intercept) and z = (X, 1) u. A loss with
-corners is a sum of pieces ``max(0, q - sigma z)``: of the hinge one with sigma = y and q = 1, of the epsilon-insensitive
-loss two, sigma = 1 and -1 with q = sigma y - epsilon. Each piece of a row has a multiplier 0 <= a <= c in the dual problem
+corners is a sum of pieces ``max(0, q - sigma z)``: of the hinge one with sigma = y and q = 1, of the
+epsilon-insensitive loss two, sigma = 1 and -1 with q = sigma y - epsilon. Each piece of a row has a multiplier
+0 <= a <= c in the dual problem
 
     max sum q a - 1/2 u^T P u,    P u = (X, 1)^T sum sigma a
 
-and slacks s, t >= 0 with t - s = q - sigma z. Newton's method on ``a s = (c - a) t = mu`` with mu towards 0 comes down to
-one system of the size of u a step, ``P + (X, 1)^T diag(h) (X, 1)``: a step costs one Hessian and five readings of X [1]_.
+and slacks s, t >= 0 with t - s = q - sigma z. Newton's method on ``a s = (c - a) t = mu`` with mu towards 0 comes down
+to one system of the size of u a step, ``P + (X, 1)^T diag(h) (X, 1)``: a step costs one Hessian and five readings of X
+[1]_.
 
 References
 ----------
@@ -140,6 +142,10 @@ def minimize(X, loss, y, c, penalties, tol, max_iter, n_threads):
             if gap <= allowed * abs(objective) or n_iter == max_iter or not gap < 1e3 * best_gap:
                 break
             n_iter += 1
-            if problem.step() < SHORTEST:
+            try:
+                if problem.step() < SHORTEST:
+                    break
+            except np.linalg.LinAlgError:
+                # so near to the bounds that the system is singular to rounding
                 break
         return best, n_iter, best_gap <= max(1e4 * allowed, 1e-9) * abs(objective)

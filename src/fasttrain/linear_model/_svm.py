@@ -71,7 +71,7 @@ class LinearMachine(Convertible):
         if self.fit_intercept:
             # liblinear's intercept is scaling times a coefficient that is penalized as the others are
             penalties[-1] = scaling**-2
-        with thread_budget() as n_threads, np.errstate(over="ignore", invalid="ignore"):
+        with thread_budget() as n_threads, np.errstate(all="ignore"):
             if loss.name in ("hinge", "epsilon_insensitive"):
                 w, n_iter, converged = self._interior(X, loss, targets, weights, penalties, n_threads)
             else:
