@@ -12,8 +12,8 @@ from fasttrain.keras.optimizers import Adam
 from fasttrain.keras.utils import set_random_seed
 from fasttrain.layers import Activation, BatchNormalization, Dense, Dropout, Flatten, Input
 from fasttrain.linear_model import (
-    HuberRegressor, LinearClassifier, LinearRegressor, LinearSVR, PoissonRegressor, SGDClassifier,
-    SGDRegressor, TweedieRegressor,
+    HuberRegressor, LinearClassifier, LinearRegressor, LinearSVR, PoissonRegressor, SGDClassifier, SGDRegressor,
+    TweedieRegressor,
 )
 from fasttrain.models import Sequential
 from fasttrain.neural_network import MLPClassifier, MLPRegressor

@@ -13,15 +13,10 @@ import fasttrain
 from fasttrain._files import archive
 from fasttrain.activations import Elu
 from fasttrain.linear_model import (
-    ElasticNet, ElasticNetCV, Lasso, LassoCV, LinearClassifier, LinearRegression, LinearRegressor, LinearRegressorCV,
-    MultiTaskElasticNet, MultiTaskElasticNetCV, MultiTaskLasso, MultiTaskLassoCV, Ridge, RidgeClassifier,
-    RidgeClassifierCV, RidgeCV, SGDClassifier, SGDRegressor,
-    LinearClassifier, LinearRegressor, LinearRegressorCV, LogisticRegression, LogisticRegressionCV, SGDClassifier,
-    SGDRegressor,
-    GammaRegressor, HuberRegressor, LinearClassifier, LinearRegressor, LinearRegressorCV, PoissonRegressor,
-    SGDClassifier, SGDRegressor, TweedieRegressor,
-    GammaRegressor, HuberRegressor, LinearClassifier, LinearRegressor, LinearRegressorCV, LinearSVC, LinearSVR,
-    PoissonRegressor, SGDClassifier, SGDRegressor, TweedieRegressor,
+    ElasticNet, ElasticNetCV, GammaRegressor, HuberRegressor, Lasso, LassoCV, LinearClassifier, LinearRegression,
+    LinearRegressor, LinearRegressorCV, LinearSVC, LinearSVR, LogisticRegression, LogisticRegressionCV,
+    MultiTaskElasticNet, MultiTaskElasticNetCV, MultiTaskLasso, MultiTaskLassoCV, PoissonRegressor, Ridge,
+    RidgeClassifier, RidgeClassifierCV, RidgeCV, SGDClassifier, SGDRegressor, TweedieRegressor,
 )
 from fasttrain.neural_network import MLPClassifier, MLPRegressor
 from fasttrain.persistence import load, save

@@ -33,12 +33,10 @@ MODULES = {
 }
 
 
-# The first two mostly of made-up estimators that no replacement serves; most of the time.
+# Mostly of made-up estimators that no replacement serves, or of simplexes and grids; most of the time.
 LONG = (
-    "model_selection.tests.test_validation", "model_selection.tests.test_search", "linear_model.tests.test_ridge")
-# Mostly of made-up estimators that no replacement serves, or of simplexes, and three quarters of the time.
-LONG = (
-    "linear_model._glm.tests.test_glm", "model_selection.tests.test_validation", "model_selection.tests.test_search",
+    "linear_model.tests.test_ridge", "linear_model._glm.tests.test_glm", "model_selection.tests.test_validation",
+    "model_selection.tests.test_search",
 )
 # Threads of BLAS and OpenMP that wait for each other take more time than all tests.
 SERIAL = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}

@@ -7,11 +7,8 @@ from scipy import sparse
 from sklearn.base import BaseEstimator
 
 from fasttrain.linear_model import (
-    ElasticNetCV, Lasso, LinearClassifier, LinearRegression, LinearRegressor, LinearRegressorCV, Ridge, RidgeClassifier,
-    RidgeCV, SGDClassifier, SGDRegressor,
-    HuberRegressor, LinearClassifier, LinearRegressor, LinearRegressorCV, SGDClassifier, SGDRegressor, TweedieRegressor,
-    HuberRegressor, LinearClassifier, LinearRegressor, LinearRegressorCV, LinearSVC, LinearSVR, SGDClassifier,
-    SGDRegressor, TweedieRegressor,
+    ElasticNetCV, HuberRegressor, Lasso, LinearClassifier, LinearRegression, LinearRegressor, LinearRegressorCV,
+    LinearSVC, LinearSVR, Ridge, RidgeClassifier, RidgeCV, SGDClassifier, SGDRegressor, TweedieRegressor,
 )
 from fasttrain.model_selection import GridSearchCV, RacingSearchCV
 from fasttrain.neural_network import MLPClassifier, MLPRegressor

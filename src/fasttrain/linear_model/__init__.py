@@ -39,8 +39,8 @@ from fasttrain.linear_model._sgd_classifier import SGDClassifier
 from fasttrain.linear_model._sgd_regressor import SGDRegressor
 from fasttrain.linear_model._svm import LinearSVC, LinearSVR
 # scikit-learn's own models become those of the same name where no class is asked for: these enter first
-from fasttrain.linear_model import _entries_glm, _entries_lasso, _entries_logistic, _entries_ridge  # noqa: F401  (enters them)
-from fasttrain.linear_model import _entries  # noqa: F401, I001
+from fasttrain.linear_model import _entries_glm, _entries_lasso, _entries_logistic, _entries_ridge  # noqa: F401
+from fasttrain.linear_model import _entries  # noqa: F401  (enters the others)
 
 __all__ = [
     "ElasticNet", "ElasticNetCV", "GammaRegressor", "HuberRegressor", "Lasso", "LassoCV", "LinearClassifier",

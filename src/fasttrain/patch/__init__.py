@@ -113,12 +113,12 @@ def patch_sklearn(names=None):
     Parameters
     ----------
     names : list of str, default=None
-        What to replace; None stands for everything: SGDClassifier, SGDRegressor, LinearRegression, Ridge, RidgeCV,
-        RidgeClassifier, RidgeClassifierCV, MLPClassifier, MLPRegressor,
-        What to replace; None stands for everything: SGDClassifier, SGDRegressor, PoissonRegressor, GammaRegressor,
-        TweedieRegressor, HuberRegressor, LinearSVC, LinearSVR, MLPClassifier, MLPRegressor,
-        StandardScaler, MinMaxScaler, MaxAbsScaler, RobustScaler, OneHotEncoder, OrdinalEncoder, LabelEncoder,
-        LabelBinarizer, and of model_selection what fasttrain has.
+        What to replace; None stands for everything: of linear_model and svm SGDClassifier, SGDRegressor,
+        LinearRegression, Ridge, RidgeClassifier, Lasso, ElasticNet, MultiTaskLasso, MultiTaskElasticNet,
+        LogisticRegression, the CV classes of these, lasso_path, enet_path, PoissonRegressor, GammaRegressor,
+        TweedieRegressor, HuberRegressor, LinearSVC and LinearSVR; MLPClassifier and MLPRegressor; StandardScaler,
+        MinMaxScaler, MaxAbsScaler, RobustScaler, OneHotEncoder, OrdinalEncoder, LabelEncoder and LabelBinarizer; and
+        of model_selection what fasttrain has.
 
     Returns
     -------
