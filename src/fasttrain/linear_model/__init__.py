@@ -13,7 +13,7 @@ and ``fit_lockstep`` fits many at once. The others have scikit-learn's names, pa
 - logistic regression, for one C or a path of them, by L-BFGS and Newton's method (``_logistic``, ``_logistic_cv``
   over ``_logistic_problem``);
 - Poisson, gamma and Tweedie regression, Huber's loss and the linear support vector machines, on the same kernel of
-  full-batch sums (``_glm``, ``_huber``, ``_svm`` over ``_row_sums``, ``_newton``).
+  full-batch sums (``_glm`` over ``_deviances``, ``_huber``, ``_svm`` over ``_squared_margins`` and ``_interior``).
 
 ``LinearRegressorCV`` has leave-one-out in closed form. ``_lockstep``, ``_columns``, ``_logistic_columns`` and
 ``_fold_fits`` are what searches need to train many together; ``_entries`` and its kin say what each class is to the
