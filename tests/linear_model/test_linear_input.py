@@ -380,7 +380,7 @@ def test_bad_classes(y, match):
 
 @pytest.mark.parametrize("y, options, match", [
     (np.where(T[0] == T, np.nan, T), {}, "NaN"), (np.where(T[0] == T, np.inf, T), {}, "infinity"),
-    (np.full(90, "a"), {}, "a"), (T, {"loss": "poisson"}, "y must hold numbers >= 0"),
+    (np.full(90, "a"), {}, "a"), (T, {"loss": "poisson"}, "y must hold finite numbers >= 0"),
 ], ids=["nan", "infinity", "strings", "negative counts"])
 def test_bad_regression_targets(y, options, match):
     with pytest.raises(ValueError, match=match):
