@@ -26,14 +26,17 @@ from fasttrain._kernels.types cimport STATUS_NO_MEMORY, STATUS_OK, real
 
 cdef enum:
     MAX_CHUNKS = 64
-    GROUP_COLUMNS = 256       # columns of one task: a wide table has several for each chunk
-    MIN_BLOCK_ROWS = 64       # fewer, and reading and writing the sums takes longer than the products
+    STRIP_COLUMNS = 120       # of a wide table that lie together: rows of 15 lines, spread over the sets of a cache
+    GROUP_COLUMNS = 240       # columns of one task: a wide table has several for each chunk
+    MIN_BLOCK_ROWS = 192      # fewer, and reading and writing the sums takes longer than the products
     MAX_BLOCK_ROWS = 512
+    MIN_CHUNK_BLOCKS = 8      # of which the sums of a chunk are a small part of the work
     LINE_BYTES = 64           # vectors of the block lie within a line each
     N_BANDS = 64              # of a sparse table's products: rows of them that one task adds up
     SIGNALLED = -1
 
 cdef Py_ssize_t BLOCK_BYTES = 1 << 17
+
 cdef Py_ssize_t PARTIAL_BYTES = 1 << 26
 cdef double PRODUCTS_PER_THREAD = 200_000.0
 cdef double PRODUCTS_PER_LOOK = 3e8
@@ -45,6 +48,8 @@ cdef struct gram_plan:
     Py_ssize_t n_targets
     Py_ssize_t n_left         # the table's columns and 1: rows of the products
     Py_ssize_t width          # the left ones and the targets, in whole vectors
+    Py_ssize_t strip          # columns that lie together in the block, whole panels of them
+    Py_ssize_t n_strips
     Py_ssize_t panel
     Py_ssize_t n_panels
     Py_ssize_t block_rows
@@ -77,6 +82,8 @@ cdef gram_plan plan(Py_ssize_t n_rows, Py_ssize_t n_cols, Py_ssize_t n_targets) 
     # three vectors of eight rows each fill 32 registers and waste less on the diagonal than four of six
     p.panel = lanes * (3 if ops_f64.panel_width == 4 * lanes else 2)
     p.n_panels = (p.width + p.panel - 1) // p.panel
+    p.strip = p.width if p.width <= 2 * STRIP_COLUMNS else STRIP_COLUMNS
+    p.n_strips = (p.width + p.strip - 1) // p.strip
     p.n_cells = 0
     for q in range(p.n_panels):
         p.n_cells += panel_height(&p, q * p.panel) * minimum(p.panel, p.width - q * p.panel)
@@ -85,12 +92,45 @@ cdef gram_plan plan(Py_ssize_t n_rows, Py_ssize_t n_cols, Py_ssize_t n_targets) 
     p.block_rows = max(<Py_ssize_t> MIN_BLOCK_ROWS, minimum(p.block_rows, MAX_BLOCK_ROWS))
     p.n_blocks = (n_rows + p.block_rows - 1) // p.block_rows
     p.n_chunks = PARTIAL_BYTES // (<Py_ssize_t> sizeof(double) * p.n_cells)
-    p.n_chunks = max(<Py_ssize_t> 1, minimum(p.n_chunks, MAX_CHUNKS))
+    p.n_chunks = minimum(minimum(p.n_chunks, MAX_CHUNKS), p.n_blocks // MIN_CHUNK_BLOCKS)
+    p.n_chunks = max(<Py_ssize_t> 1, p.n_chunks)
     p.chunk_blocks = (p.n_blocks + p.n_chunks - 1) // p.n_chunks
     p.n_chunks = (p.n_blocks + p.chunk_blocks - 1) // p.chunk_blocks if p.n_blocks else 0
     p.group_panels = GROUP_COLUMNS // p.panel
     p.n_groups = (p.n_panels + p.group_panels - 1) // p.group_panels
     return p
+
+
+cdef inline double* place(const gram_plan* p, double* block, Py_ssize_t column) noexcept nogil:
+    """Of a column in the first row of a block."""
+    return block + column // p.strip * p.strip * p.block_rows + column % p.strip
+
+
+cdef void lay_out_strip(
+    const real* x, const Py_ssize_t* rows, const double* minus_shift, const double* ones, Py_ssize_t row_stride,
+    Py_ssize_t col_stride, Py_ssize_t first, Py_ssize_t m, Py_ssize_t n, Py_ssize_t ld, double* out,
+) noexcept nogil:
+    """x - shift of rows [first, first + m), n columns."""
+    cdef Py_ssize_t i, j
+    cdef const real* source = x + first * row_stride
+    if rows == NULL and col_stride != 1:
+        if real is double:
+            if row_stride == 1:
+                ops_f64.transpose(source, col_stride, n, m, out, ld)
+                ops_f64.scale_rows(MAP_MULTIPLY_ADD, out, ld, m, n, ones, minus_shift, 0, 0, out, ld)
+                return
+        for j in range(n):
+            for i in range(m):
+                out[i * ld + j] = <double> source[i * row_stride + j * col_stride] + minus_shift[j]
+        return
+    for i in range(m):
+        source = x + (first + i if rows == NULL else rows[first + i]) * row_stride
+        if col_stride == 1:
+            for j in range(n):
+                out[i * ld + j] = <double> source[j] + minus_shift[j]
+        else:
+            for j in range(n):
+                out[i * ld + j] = <double> source[j * col_stride] + minus_shift[j]
 
 
 cdef void lay_out(
@@ -99,46 +139,41 @@ cdef void lay_out(
     Py_ssize_t y_stride, Py_ssize_t first, Py_ssize_t m, Py_ssize_t n_columns, double* z_out, double* d_out,
 ) noexcept nogil:
     """The first ``n_columns`` of (x - shift, 1, y) of rows [first, first + m), and the same weighted."""
-    cdef Py_ssize_t i, j, row, width = p.width, n_x = minimum(n_columns, p.n_cols)
-    cdef Py_ssize_t n_y = minimum(n_columns - p.n_left, p.n_targets)
-    cdef bint done = rows == NULL and col_stride != 1
-    cdef const real* source = x + first * row_stride
+    cdef Py_ssize_t i, j, k, row, begin, end, ld = p.strip, n_x = minimum(n_columns, p.n_cols)
     cdef double* z
-    cdef double shift
-    if real is double:
-        if done and row_stride == 1:
-            ops_f64.transpose(source, col_stride, n_x, m, z_out, width)
-            ops_f64.scale_rows(MAP_MULTIPLY_ADD, z_out, width, m, n_x, ones, minus_shift, 0, 0, z_out, width)
-            n_x = 0
-    if done:
-        for j in range(n_x):
-            for i in range(m):
-                z_out[i * width + j] = <double> source[i * row_stride + j * col_stride] + minus_shift[j]
-        n_x = minimum(n_columns, p.n_cols)
-    for i in range(m):
-        row = first + i if rows == NULL else rows[first + i]
-        z = z_out + i * width
-        if not done:
-            source = x + row * row_stride
-            if col_stride == 1:
-                for j in range(n_x):
-                    z[j] = <double> source[j] + minus_shift[j]
+    cdef double* d
+    cdef double factor
+    for k in range((n_x + ld - 1) // ld):
+        begin = k * ld
+        lay_out_strip(x + begin * col_stride, rows, minus_shift + begin, ones, row_stride, col_stride, first, m,
+                      minimum(ld, n_x - begin), ld, place(p, z_out, begin))
+    for j in range(n_x, n_columns):
+        z = place(p, z_out, j)
+        for i in range(m):
+            if j == p.n_cols:
+                z[i * ld] = 1.0
+            elif j < p.n_left + p.n_targets:
+                row = first + i if rows == NULL else rows[first + i]
+                z[i * ld] = y[row * y_stride + j - p.n_left]
             else:
-                for j in range(n_x):
-                    z[j] = <double> source[j * col_stride] + minus_shift[j]
-        if row_shift != NULL:
-            shift = row_shift[row]
-            for j in range(n_x):
-                z[j] = z[j] - shift
-        if n_columns > p.n_cols:
-            z[p.n_cols] = 1.0
-        for j in range(n_y):
-            z[p.n_left + j] = y[row * y_stride + j]
-        for j in range(p.n_left + p.n_targets, n_columns):
-            z[j] = 0.0
-        if weights != NULL:
-            for j in range(n_columns):
-                d_out[i * width + j] = weights[row] * z[j]
+                z[i * ld] = 0.0
+    if row_shift == NULL and weights == NULL:
+        return
+    for k in range((n_columns + ld - 1) // ld):
+        begin = k * ld
+        end = minimum(ld, n_columns - begin)
+        z = place(p, z_out, begin)
+        d = place(p, d_out, begin)
+        for i in range(m):
+            row = first + i if rows == NULL else rows[first + i]
+            if row_shift != NULL:
+                factor = row_shift[row]
+                for j in range(minimum(end, n_x - begin)):
+                    z[i * ld + j] = z[i * ld + j] - factor
+            if weights != NULL:
+                factor = weights[row]
+                for j in range(end):
+                    d[i * ld + j] = factor * z[i * ld + j]
 
 
 cdef void add_blocks(
@@ -148,15 +183,16 @@ cdef void add_blocks(
     double* partial, double* work, const double** row_pointers,
 ) noexcept nogil:
     """Blocks of one chunk, counted from its first, into one group's panels of its sums."""
-    cdef Py_ssize_t b, c, i, m, q, offset, height, own = p.block_rows * p.width
+    cdef Py_ssize_t b, c, i, k, m, q, offset, height, own = p.block_rows * p.strip * p.n_strips
     cdef Py_ssize_t first_panel = group * p.group_panels
     cdef Py_ssize_t last_panel = minimum(first_panel + p.group_panels, p.n_panels)
-    cdef Py_ssize_t last_column = minimum(last_panel * p.panel, p.width)
+    cdef Py_ssize_t last_column = minimum(last_panel * p.panel, p.width), width
     cdef double* z = work
     cdef double* d = work + own if weights != NULL else work
     cdef double* sums = partial + chunk * p.n_cells
-    for i in range(p.block_rows):
-        row_pointers[i] = z + i * p.width
+    for k in range(p.n_strips):
+        for i in range(p.block_rows):
+            row_pointers[k * p.block_rows + i] = z + (k * p.block_rows + i) * p.strip
     for q in range(first_panel):
         sums += panel_height(p, q * p.panel) * p.panel
     for b in range(chunk * p.chunk_blocks + first_block,
@@ -168,9 +204,12 @@ cdef void add_blocks(
         for q in range(first_panel, last_panel):
             c = q * p.panel
             height = panel_height(p, c)
-            ops_f64.columns_panel(row_pointers, m, 0, height, d + c, p.width, minimum(p.panel, p.width - c),
-                                  b > chunk * p.chunk_blocks, sums + offset)
-            offset += height * p.panel
+            width = minimum(p.panel, p.width - c)
+            for k in range((height + p.strip - 1) // p.strip):
+                ops_f64.columns_panel(
+                    row_pointers + k * p.block_rows, m, 0, minimum(p.strip, height - k * p.strip), place(p, d, c),
+                    p.strip, width, b > chunk * p.chunk_blocks, sums + offset + k * p.strip * width)
+            offset += height * width
 
 
 cdef void gather_sums(const gram_plan* p, double* partial, double* products_out, int n_threads) noexcept nogil:
@@ -204,7 +243,7 @@ cdef int gram_products(
     """
     cdef gram_plan p = plan(n_rows, n_cols, n_targets)
     cdef Py_ssize_t n_out = p.n_left + n_targets, n_tasks = p.n_chunks * p.n_groups, j, t, own
-    cdef Py_ssize_t first_task, last_task, first_block, blocks, tasks
+    cdef Py_ssize_t first_task, last_task, first_block, blocks, tasks, n_pointers
     cdef void* memory
     cdef double* work
     cdef double* partial
@@ -216,11 +255,12 @@ cdef int gram_products(
     if n_rows == 0:
         return STATUS_OK
     n_threads = <int> minimum(threads_for_work(n_threads, p.products * n_rows, PRODUCTS_PER_THREAD), n_tasks)
-    own = p.block_rows * p.width * (1 if weights == NULL else 2)
+    n_pointers = p.n_strips * p.block_rows
+    own = n_pointers * p.strip * (1 if weights == NULL else 2)
     memory = malloc(n_threads * own * sizeof(double) + LINE_BYTES)
     partial = <double*> malloc(p.n_chunks * p.n_cells * sizeof(double))
     minus_shift = <double*> malloc((2 * n_cols + 1) * sizeof(double))
-    row_pointers = <const double**> malloc(n_threads * p.block_rows * sizeof(double*))
+    row_pointers = <const double**> malloc(n_threads * n_pointers * sizeof(double*))
     if memory == NULL or partial == NULL or minus_shift == NULL or row_pointers == NULL:
         status = STATUS_NO_MEMORY
     else:
@@ -249,7 +289,7 @@ cdef int gram_products(
                     for t in prange(first_task, last_task, schedule="dynamic", num_threads=n_threads):
                         add_blocks(x, y, weights, rows, minus_shift, row_shift, ones, &p, row_stride, col_stride,
                                    y_stride, t % p.n_chunks, t // p.n_chunks, first_block, first_block + blocks,
-                                   partial, work + threadid() * own, row_pointers + threadid() * p.block_rows)
+                                   partial, work + threadid() * own, row_pointers + threadid() * n_pointers)
                 first_task = last_task
                 if signalled():
                     status = SIGNALLED
