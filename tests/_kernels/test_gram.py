@@ -28,9 +28,9 @@ def data(n, p, k, dtype, seed=0):
 
 
 def close(found, expected):
-    """To the rounding of the largest sum: others may have cancelled."""
+    """To the rounding of chains of some thousand terms, and of the largest sum: others may have cancelled."""
     np.testing.assert_allclose(
-        found, expected.astype(float), rtol=1e-13, atol=1e-15 * float(np.abs(expected).max()))
+        found, expected.astype(float), rtol=1e-12, atol=1e-15 * float(np.abs(expected).max()))
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -70,12 +70,12 @@ def test_a_shift_keeps_digits_far_from_zero():
     X = 1e8 + np.random.default_rng(0).standard_normal((20_000, 3))
     shift = X[0]
     expected = reference.products(X, shift=shift).astype(float)
-    np.testing.assert_allclose(products(X, shift=shift), expected, rtol=1e-13)
+    np.testing.assert_allclose(products(X, shift=shift), expected, rtol=1e-12, atol=1e-10)
 
 
 def test_float32_is_added_up_in_double():
     X = np.full((100_001, 1), 0.1, dtype=np.float32)
-    assert products(X)[0, 0] == pytest.approx(100_001 * float(X[0, 0]) ** 2, rel=1e-13)
+    assert products(X)[0, 0] == pytest.approx(100_001 * float(X[0, 0]) ** 2, rel=1e-12)
 
 
 def test_nan_and_infinity_reach_the_sums():

@@ -36,7 +36,6 @@ cdef enum:
     SIGNALLED = -1
 
 cdef Py_ssize_t BLOCK_BYTES = 1 << 17
-
 cdef Py_ssize_t PARTIAL_BYTES = 1 << 26
 cdef double PRODUCTS_PER_THREAD = 200_000.0
 cdef double PRODUCTS_PER_LOOK = 3e8
