@@ -32,7 +32,8 @@ NO_OBJECTS = ("misaligned", "mapped")
 # Their predictions are a product of BLAS, whose sums follow the layout: equal to rounding.
 BLAS = (
     "closed form", "SGD regression", "least squares", "ridge", "ridge, leave-one-out", "ridge, folds",
-    "grid of ridges")
+    "grid of ridges", "Lasso", "elastic net, folds",
+)
 
 
 def rows(dtype):

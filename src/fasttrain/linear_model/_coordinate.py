@@ -22,6 +22,7 @@ from fasttrain._core.slices import slices
 from fasttrain._kernels import coordinate, gram
 from fasttrain._kernels.threads import get_num_threads
 from fasttrain._tables.kinds import element_strided
+from fasttrain._tables.moments import column_moments
 
 # From where on the Gram matrix, of which a sweep reads only what has changed, is worth the pass that makes it.
 GRAM_ROWS_PER_COLUMN = 2
@@ -174,7 +175,7 @@ def dense_problem(X, y, weights, *, rows=None, centred=True, narrow=False, stop=
     else:
         columns = np.empty((n_samples, n_features), X.dtype, order="F")
         root = None if weights is None else np.sqrt(weights)
-        coordinate.centred_columns(X, rows, weights, root, centred, columns, x_mean, rounded, stop)
+        coordinate.centred_columns(element_strided(X), rows, weights, root, centred, columns, x_mean, rounded, stop)
     targets, y_squares, y_mean = centred_targets(y, weights, centred)
     design = {"X": columns}
     if rounded is not None and _has_float_range(columns):
@@ -365,19 +366,25 @@ def largest_alpha(X, y, weights, *, l1_ratio, centred, positive, moments=None):
     X has any layout and is not copied; ``moments`` is ``X' y`` where it is known.
     """
     if moments is None:
-        with serial_blas():
-            rest = y - np.average(y, axis=0, weights=weights) if centred else y
-            rest = rest if weights is None else rest * weights[:, None]
-            moments = X.T @ rest
-            if centred and sparse.issparse(X):
-                mean, _ = mean_variance_axis(X, axis=0, weights=weights)
-                moments = moments - np.outer(mean, rest.sum(axis=0))
-            elif centred:
-                moments = moments - np.outer(np.average(X, axis=0, weights=weights), rest.sum(axis=0))
+        rest = y - np.average(y, axis=0, weights=weights) if centred else y
+        rest = rest if weights is None else rest * weights[:, None]
+        moments = products_with(X, rest)
+        if centred:
+            mean = mean_variance_axis(X, axis=0, weights=weights)[0] if sparse.issparse(X) else (
+                column_moments(X, None if weights is None else weights.astype(np.float64))[1])
+            moments = moments - np.outer(mean, rest.sum(axis=0))
     total = X.shape[0] if weights is None else weights.sum()
     if positive:
         return max(0.0, float(np.max(moments))) / (total * l1_ratio)
     return float(np.sqrt(np.max(np.sum(moments.reshape(len(moments), -1) ** 2, axis=1)))) / (total * l1_ratio)
+
+
+def products_with(X, y):
+    """``X' y`` by slices of rows, in an order that the layout of X does not change."""
+    with serial_blas():
+        if sparse.issparse(X):
+            return X.T @ y
+        return sum(np.ascontiguousarray(X[rows]).T @ y[rows] for rows in slices(*X.shape, SLICE_VALUES))
 
 
 def alpha_grid(largest, eps, n_alphas):

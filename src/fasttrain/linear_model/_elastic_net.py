@@ -50,7 +50,7 @@ def weights_of(sample_weight, n_samples, dtype):
 
 def adopt(estimator, coef, intercept, account):
     """Make the estimator a fitted one, unless a number is not finite."""
-    for name, value in (("coef_", coef), ("intercept_", intercept)):
+    for name, value in (("coef_", coef), ("intercept_", intercept), ("dual_gap_", account["dual_gap_"])):
         if not np.isfinite(value).all():
             raise ValueError(NOT_FINITE.format(name=name, cls=type(estimator).__name__))
     set_fitted(estimator, {"coef_": coef, "intercept_": intercept}, account)

@@ -19,7 +19,9 @@ from fasttrain._estimators.parameters import keep_parameters
 from fasttrain._kernels.coordinate import Stop
 from fasttrain._kernels.threads import thread_budget
 from fasttrain.linear_model import _coordinate as coordinate
-from fasttrain.linear_model._elastic_net import FLOATS, check_descent_parameters, descent_of, fit_targets
+from fasttrain.linear_model._elastic_net import (
+    FLOATS, NOT_FINITE, check_descent_parameters, descent_of, fit_targets,
+)
 from fasttrain.linear_model._multi_task import fit_tasks
 from fasttrain.linear_model._paths import NO_GRID, enet_path, lasso_path
 
@@ -101,9 +103,11 @@ class CrossValidated(Convertible):
         scores, messages = self._scores(X, targets, weights, folds, ratios, grids)
         for path in messages:
             path.warn(stacklevel=3)
+        if not np.isfinite(scores).all():
+            raise ValueError(NOT_FINITE.format(name="mse_path_", cls=type(self).__name__))
         # (l1_ratio, fold, alpha)
         means = scores.mean(axis=1)
-        best = min(range(len(ratios)), key=lambda i: _or_infinite(means[i].min()))
+        best = min(range(len(ratios)), key=lambda i: means[i].min())
         chosen = int(np.argmin(means[best]))
         self.mse_path_ = np.squeeze(np.moveaxis(scores, 2, 1))
         self.alpha_ = grids[best][chosen]
@@ -212,10 +216,6 @@ def _numbers(rows):
     return np.ascontiguousarray(np.flatnonzero(rows) if rows.dtype == bool else rows, dtype=np.intp)
 
 
-def _or_infinite(value):
-    return value if np.isfinite(value) else np.inf
-
-
 def _prefers_gram(estimator, X, folds):
     """Whether folds are descended on their Gram matrices."""
     if estimator._multi_task or sparse.issparse(X):
@@ -251,7 +251,7 @@ def _squared_errors(X, targets, weights, test, path, problem, stop):
         if stop.is_set():
             break
         rows = test[part]
-        values = X[rows][:, used] if sparse.issparse(X) else X[rows[:, None], used]
+        values = X[rows][:, used] if sparse.issparse(X) else np.ascontiguousarray(X[rows[:, None], used])
         residues = (values @ kept).reshape(len(rows), n_alphas, n_tasks)
         residues = residues + (intercepts - targets[rows][:, None, :])
         weight = np.ones(len(rows)) if weights is None else weights[rows]
