@@ -19,6 +19,7 @@ layout       the shape of a network, its parameters as the engine keeps them
 network      the engine as Python sees it: whole epochs, objectives, predictions
 dense        a network's values and gradients for other compiled code, on plain structs
 sgd          per-sample stochastic descent, one model or many in lockstep
+coordinate   coordinate descent with an elastic-net penalty, along a path of penalties
 stacked      full-batch linear fits of many folds and candidates as columns of one product
 columns      column statistics, scaling
 gram         sums of products of columns: what least squares needs of a table
