@@ -11,10 +11,9 @@ Compiled minimizers call :meth:`LinearSums.evaluate_fits`; arguments are trusted
 """
 
 import numpy as np
-from scipy import sparse
 
 from cython.parallel cimport parallel, prange, threadid
-from libc.stdint cimport int64_t
+from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
@@ -51,7 +50,6 @@ cdef double WORK_PER_THREAD = 4e5   # multiply-adds
 
 cdef inline Py_ssize_t up(Py_ssize_t n, Py_ssize_t multiple) noexcept nogil:
     return (n + multiple - 1) // multiple * multiple
-
 
 cdef inline Py_ssize_t clamp(Py_ssize_t n, Py_ssize_t low, Py_ssize_t high) noexcept nogil:
     return low if n < low else (high if n > high else n)
@@ -92,15 +90,10 @@ cdef void pack_coefficients(linear_task* t, const double* const* w, const real* 
     cdef const double* column
     cdef real* out = <real*> t.w
     cdef real* bias = <real*> t.bias
-    for c in range(t.padded):
-        if c >= t.n_columns:
-            bias[c] = 0
-            if t.in_panels:
-                first = c // panel * panel
-                width = min(panel, t.padded - first)
-                for f in range(t.k):
-                    out[first * t.k + f * width + c - first] = 0
-            continue
+    # what stands behind the last column is zero
+    memset(out, 0, t.k * t.padded * sizeof(real))
+    memset(bias, 0, t.padded * sizeof(real))
+    for c in range(t.n_columns):
         column = w[c // t.n_outputs] + c % t.n_outputs * k1
         bias[c] = <real> column[t.k] if t.has_bias else 0
         if t.in_panels:
@@ -308,11 +301,6 @@ cdef void chunk_sums(linear_task* t, Py_ssize_t chunk, char* scratch, const real
 
 cdef void run_chunks(linear_task* t, int n_threads, const real* like) noexcept nogil:
     cdef Py_ssize_t chunk
-    if n_threads == 1:
-        for chunk in range(t.n_chunks):
-            if t.next_row[chunk] < min((chunk + 1) * t.chunk_rows, t.n):
-                chunk_sums(t, chunk, t.scratch, like)
-        return
     with parallel(num_threads=n_threads):
         for chunk in prange(t.n_chunks, schedule="dynamic", chunksize=1):
             if t.next_row[chunk] < min((chunk + 1) * t.chunk_rows, t.n):
@@ -328,14 +316,10 @@ cdef void run_features(linear_task* t, double** out, int n_threads, const real* 
     while t.next_part < n_parts:
         first = t.next_part
         count = min(count, n_parts - first)
-        if n_threads == 1:
-            for part in range(first, first + count):
-                feature_sums(t, part * FEATURES, min((part + 1) * FEATURES, t.k), out, <real*> t.scratch)
-        else:
-            with parallel(num_threads=n_threads):
-                for part in prange(first, first + count, schedule="dynamic", chunksize=1):
-                    feature_sums(t, part * FEATURES, min((part + 1) * FEATURES, t.k), out,
-                                 <real*> (t.scratch + threadid() * t.scratch_size))
+        with parallel(num_threads=n_threads):
+            for part in prange(first, first + count, schedule="dynamic", chunksize=1):
+                feature_sums(t, part * FEATURES, min((part + 1) * FEATURES, t.k), out,
+                             <real*> (t.scratch + threadid() * t.scratch_size))
         t.next_part += count
         if ft_seconds() > t.deadline:
             return
@@ -345,15 +329,14 @@ cdef void combine_part(const linear_task* t, Py_ssize_t begin, Py_ssize_t end, d
                        const real* like) noexcept nogil:
     """Features [begin, end) of all chunk gradients, added in the order of the chunks."""
     cdef Py_ssize_t k1 = t.k + t.has_bias, panel = panel_width(like), size = t.k * t.padded
-    cdef Py_ssize_t c, f, first, width, offset, stride, chunk
+    cdef Py_ssize_t c, f, first, offset, stride, chunk
     cdef double* column
     cdef const double* total
     for c in range(t.n_columns):
         column = out[c // t.n_outputs] + c % t.n_outputs * k1
         if t.in_panels:
             first = c // panel * panel
-            width = min(panel, t.padded - first)
-            offset, stride = first * t.k + c - first, width
+            offset, stride = first * t.k + c - first, min(panel, t.padded - first)
         else:
             offset, stride = c * t.k, 1
         for f in range(begin, end):
@@ -369,11 +352,7 @@ cdef void combine(const linear_task* t, double* values_out, double** out, int n_
     cdef Py_ssize_t step = max(<Py_ssize_t> 1, COMBINE // t.n_columns), n_parts = (t.k + step - 1) // step
     cdef Py_ssize_t part, chunk, c, j
     cdef double total
-    if t.is_sparse:
-        pass
-    elif n_threads == 1 or n_parts < 2:
-        combine_part(t, 0, t.k, out, like)
-    else:
+    if not t.is_sparse:
         for part in prange(n_parts, num_threads=n_threads, schedule="dynamic", chunksize=1):
             combine_part(t, part * step, min((part + 1) * step, t.k), out, like)
     if t.has_bias:
@@ -389,6 +368,29 @@ cdef void combine(const linear_task* t, double* values_out, double** out, int n_
         values_out[j] = total
 
 
+cdef void by_columns(linear_task* t, const real* like) noexcept nogil:
+    """Copies a CSR X by columns, the rows of each ascending; ``t.column_starts`` is k + 2 zeros before."""
+    cdef Py_ssize_t* after = <Py_ssize_t*> t.column_starts + 1
+    cdef Py_ssize_t i, at, column, place
+    cdef real* values = <real*> t.column_values
+    for at in range(t.indptr[0], t.indptr[t.n]):
+        column = (<const int64_t*> t.indices)[at] if t.wide else (<const int32_t*> t.indices)[at]
+        after[column + 1] += 1
+    for column in range(t.k):
+        after[column + 1] += after[column]
+    # where the next value of a column goes: in the end each place holds where its column ends
+    for i in range(t.n):
+        for at in range(t.indptr[i], t.indptr[i + 1]):
+            column = (<const int64_t*> t.indices)[at] if t.wide else (<const int32_t*> t.indices)[at]
+            place = after[column]
+            after[column] += 1
+            values[place] = (<const real*> t.x)[at]
+            if t.column_wide:
+                (<int64_t*> t.column_rows)[place] = i
+            else:
+                (<int32_t*> t.column_rows)[place] = <int32_t> i
+
+
 cdef class LinearSums:
     """Sums of the losses of linear models over rows, and the gradients of these sums.
 
@@ -399,8 +401,7 @@ cdef class LinearSums:
     Parameters
     ----------
     X : float32 or float64 array of shape (n, k), C-contiguous, or tuple (data, indices, indptr, k)
-        The tuple is CSR: indices int32 or int64, columns of a row ascending without duplicates. It is copied by
-        columns.
+        The tuple is CSR, columns of a row ascending without duplicates, and is copied by columns.
     loss : str
         One of ``_kernels.losses.NAMES``.
     loss_parameter : float
@@ -431,6 +432,8 @@ cdef class LinearSums:
         cdef const Py_ssize_t[::1] starts
         self.rooms = {}
         self.hold = [X, fits]
+        self.dtype = (X[0] if isinstance(X, tuple) else X).dtype
+        t.is_double = self.dtype.itemsize == 8
         if isinstance(X, tuple):
             data, indices, indptr, k = X
             starts = indptr = np.ascontiguousarray(indptr, dtype=np.intp)
@@ -441,19 +444,21 @@ cdef class LinearSums:
             t.indptr = &starts[0]
             t.wide = indices.dtype.itemsize == 8
             t.n, t.k = len(indptr) - 1, k
-            by_column = sparse.csr_array((data, indices, indptr), shape=(t.n, k)).tocsc()
-            columns = np.ascontiguousarray(by_column.indptr, dtype=np.intp)
-            self.hold += [by_column, columns]
+            t.column_wide = t.n > 0x7FFFFFFF
+            values, numbers = np.empty_like(data), np.empty(len(data), np.int64 if t.column_wide else np.int32)
+            columns = np.zeros(k + 2, np.intp)
+            self.hold += [values, numbers, columns]
+            t.column_values, t.column_rows = address(values), address(numbers)
             starts = columns
-            t.column_values, t.column_rows = address(by_column.data), address(by_column.indices)
             t.column_starts = &starts[0]
-            t.column_wide = by_column.indices.dtype.itemsize == 8
-            self.dtype = data.dtype
+            with nogil:
+                if t.is_double:
+                    by_columns(t, <const double*> NULL)
+                else:
+                    by_columns(t, <const float*> NULL)
         else:
             t.x = address(X)
             t.n, t.k = X.shape
-            self.dtype = X.dtype
-        t.is_double = self.dtype.itemsize == 8
         t.has_bias = fit_intercept
         t.loss = _losses.NAMES.index(loss)
         t.loss_parameter = loss_parameter
@@ -502,10 +507,13 @@ cdef class LinearSums:
     cdef void* _room(self, name, Py_ssize_t size) except NULL:
         """Address of a workspace of so many bytes, zero when new."""
         cdef size_t place
-        if name not in self.rooms or self.rooms[name].size < size + 64:
-            self.rooms[name] = np.zeros(size + 64, np.uint8)
-        place = self.rooms[name].ctypes.data
-        return <void*> ((place + 63) // 64 * 64)
+        room = self.rooms.get(name)
+        if room is None or room[0].size < size + 64:
+            array = np.zeros(size + 64, np.uint8)
+            place = array.ctypes.data
+            room = self.rooms[name] = array, (place + 63) // 64 * 64
+        place = room[1]
+        return <void*> place
 
     cdef int evaluate_fits(
             self, const double* const* w, const Py_ssize_t* active, Py_ssize_t n_active, double* values_out,
@@ -594,18 +602,15 @@ cdef class LinearSums:
         cdef Py_ssize_t j, n = w.shape[0]
         cdef const Py_ssize_t[::1] numbers = np.arange(n, dtype=np.intp) if active is None else active
         cdef const double** rows = <const double**> calloc(2 * max(<Py_ssize_t> 1, n), sizeof(void*))
-        cdef double** out
-        if n == 0:
-            free(rows)
-            return
+        cdef double** out = <double**> (rows + n)
         if rows == NULL:
             raise MemoryError(f"no memory for {n} fits")
-        out = <double**> (rows + n)
         for j in range(n):
             rows[j] = &w[j, 0]
             out[j] = &gradients_out[j, 0]
         try:
-            self.evaluate_fits(rows, &numbers[0], n, &values_out[0], out, n_threads)
+            if n:
+                self.evaluate_fits(rows, &numbers[0], n, &values_out[0], out, n_threads)
         finally:
             free(rows)
 

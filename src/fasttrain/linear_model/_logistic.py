@@ -76,7 +76,9 @@ class LogisticBase(Convertible):
                 accept_large_sparse=self.solver not in ("liblinear", "sag", "saga"))
             if not isinstance(y, np.ndarray) or not (isinstance(X, np.ndarray) or hasattr(X, "indptr")):
                 raise TypeError(f"X must be a NumPy array or a sparse matrix, got {type(X).__name__}")
-        check_classification_targets(y)
+        # integers are labels whatever they are; for anything else it takes a look at the values
+        if y.dtype.kind not in "iub":
+            check_classification_targets(y)
         X = check_rows(X)
         classes, codes = unique(y, inverse=True)
         return X, y, classes, codes

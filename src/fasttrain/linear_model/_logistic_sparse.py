@@ -87,7 +87,7 @@ def _polished(problem, fit, l1, l2, tol, x, gradient, n_threads):
         if not problem.is_binary and problem.fit_intercept:
             # intercepts moved together change nothing
             places = np.arange(k, x.size, x.shape[1])
-            H[np.ix_(places, places)] += np.trace(H) / len(H)
+            H[places[:, None], places] += np.trace(H) / len(H)
         at = np.flatnonzero(free.ravel())
         try:
             step = linalg.solve(H[np.ix_(at, at)], -violated.ravel()[at], check_finite=False, assume_a="pos")
