@@ -183,8 +183,16 @@ def test_warnings_of_scikit_learn():
             found.append([(w.category, str(w.message)[:30]) for w in caught])
             assert caught[0].filename == __file__ or model.__module__.startswith("sklearn")
         assert found[0] == found[1], settings
-    with pytest.warns(ConvergenceWarning, match=r"lbfgs failed to converge after 2 iteration\(s\) \(status=1\)"):
+    with pytest.warns(ConvergenceWarning, match=r"lbfgs failed to converge after 2 iteration\(s\)") as told:
         LogisticRegression(max_iter=2).fit(X, Y)
+    assert told[0].filename == __file__
+    with pytest.warns(LinAlgWarning) as told:
+        LogisticRegression(solver="newton-cholesky", C=np.inf).fit(np.c_[X, X], Y)
+    assert told[0].filename == __file__
+    with pytest.warns(FutureWarning) as told:
+        LogisticRegressionCV(Cs=1, cv=2).fit(X, Y)
+    assert {str(one.message)[:20]: one.filename for one in told} == dict.fromkeys(
+        ("The default value fo", "The default value of", "The fitted attribute"), __file__)
 
 
 @pytest.mark.parametrize("parameters, words", [

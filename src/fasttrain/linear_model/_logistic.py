@@ -124,7 +124,7 @@ class LogisticBase(Convertible):
         if self.verbose:
             print(f"{self.solver}: {found.n_iter.sum()} iterations, largest element of the gradient "
                   f"{found.gradient.max():.3g}")
-        warn_unless_settled(self.solver, found, self.max_iter, stacklevel=6)
+        warn_unless_settled(self.solver, found, self.max_iter, stacklevel=5)
         return found
 
     def _adopt(self, x, dtype, n_iter, classes, problem):

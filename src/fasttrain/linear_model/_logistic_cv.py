@@ -134,17 +134,17 @@ class LogisticRegressionCV(LogisticBase, linear_model.LogisticRegressionCV):
             _future(
                 "The default value for l1_ratios will change from None to (0.0,) in version 1.10. From version 1.10 "
                 "onwards, only array-like with values in [0, 1] will be allowed, None will be forbidden. To avoid this "
-                "warning, explicitly set a value, e.g. l1_ratios=(0,).")
+                "warning, explicitly set a value, e.g. l1_ratios=(0,).", 6)
         if self.penalty != "deprecated":
             _future(PENALTY_DEPRECATED.format(
                 "'l1_ratios' and 'Cs' instead. Use l1_ratios=(0,) instead of penalty='l2', l1_ratios=(1,) instead of "
                 "penalty='l1', l1_ratios set to floats between 0 and 1 instead of penalty='elasticnet', and "
-                "Cs=(np.inf,)"))
+                "Cs=(np.inf,)"), 6)
             return l1_ratios, self.penalty
         if self.l1_ratios is None:
             _future(
                 "'l1_ratios=None' was deprecated in version 1.8 and will trigger an error in 1.10. Use an array-like "
-                "with values in [0, 1] instead.")
+                "with values in [0, 1] instead.", 6)
         ratios = np.zeros(1) if l1_ratios is None else np.asarray(l1_ratios)
         return l1_ratios, "l2" if (ratios == 0).all() else "l1" if (ratios == 1).all() else "elasticnet"
 
@@ -262,8 +262,8 @@ class LogisticRegressionCV(LogisticBase, linear_model.LogisticRegressionCV):
         set_fitted(self, {"coef_": w[:, :n_features].copy(), "intercept_": intercept}, account)
 
 
-def _future(text):
-    warnings.warn(text, FutureWarning, stacklevel=6)
+def _future(text, stacklevel=5):
+    warnings.warn(text, FutureWarning, stacklevel=stacklevel)
 
 
 def _held_out(train, n_samples):

@@ -253,7 +253,7 @@ class Problem:
             warnings.warn(
                 f"the Hessian of Newton's method is singular or very ill-conditioned in iteration {n_iter}; L-BFGS "
                 "goes on from there. Remove collinear columns of X, strengthen the penalty, or take another solver. "
-                f"It says: {error}", linalg.LinAlgWarning, stacklevel=6)
+                f"It says: {error}", linalg.LinAlgWarning, stacklevel=7)
             return None
         return step.reshape(gradient.shape)
 
