@@ -107,7 +107,10 @@ def test_no_worse_at_the_same_tol_and_the_same_at_last(seed):
     if not name.startswith("LinearSV") and theirs.n_iter_ <= 60:
         assert ours.n_iter_ == theirs.n_iter_
         np.testing.assert_allclose(ours.coef_, theirs.coef_, rtol=1e-6, atol=1e-8)
-    # SciPy's second rule ends Huber's where the objective no longer moves, a few roundings away from the other's
-    atol = 1e-3 if name == "HuberRegressor" else 1e-6
-    np.testing.assert_allclose(at_last.coef_, their_last.coef_, atol=atol)
-    np.testing.assert_allclose(at_last.intercept_, their_last.intercept_, atol=atol)
+    if name == "HuberRegressor":
+        # SciPy's second rule ends it where the objective no longer moves, which says little of flat directions
+        value, other = (objective(name, model, X, y, weight) for model in (at_last, their_last))
+        assert value <= other + 1e-6 * (1 + abs(other))
+        return
+    np.testing.assert_allclose(at_last.coef_, their_last.coef_, atol=1e-6)
+    np.testing.assert_allclose(at_last.intercept_, their_last.intercept_, atol=1e-6)
