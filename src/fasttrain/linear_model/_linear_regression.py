@@ -2,6 +2,7 @@
 
 import numpy as np
 from scipy import linalg, optimize, sparse
+from scipy.linalg import lapack
 from scipy.sparse import linalg as sparse_linalg
 from sklearn.utils import assert_all_finite
 
@@ -13,7 +14,7 @@ from fasttrain.linear_model._factors import least_squares_factor, times_transpos
 from fasttrain.linear_model._least_squares import (
     LeastSquaresRegressor, checked_data, checked_weights, roots_of, set_solution,
 )
-from fasttrain.linear_model._solvers import by_cholesky, centred_operator
+from fasttrain.linear_model._solvers import centred_operator
 from fasttrain.linear_model._sums import normal_equations, sparse_mean, targets_of
 
 # Smallest over largest eigenvalue of X^T X down to which it gives coefficients and singular values to ten digits.
@@ -24,11 +25,12 @@ SPARSE_GRAM_COLUMNS = 2048
 
 def solution_of(equations, tol):
     """(coefficients, what else a fit tells) of well-conditioned equations; None where X itself has to be decomposed."""
-    values = linalg.eigvalsh(equations.gram, check_finite=False)
+    values = np.linalg.eigvalsh(equations.gram)
     if not values[0] > max(WELL_CONDITIONED, tol**2) * values[-1]:
         return None
-    coef = by_cholesky(equations.gram, equations.moments, np.zeros(equations.moments.shape[1]))
-    return coef, {"rank_": len(values), "singular_": np.sqrt(values[::-1])}
+    # LAPACK itself: the condition is known, and SciPy's checks take longer than a small system
+    _, solution, failed = lapack.dposv(equations.gram, equations.moments)
+    return None if failed else (solution.T, {"rank_": len(values), "singular_": np.sqrt(values[::-1])})
 
 
 class LinearRegression(LeastSquaresRegressor):
