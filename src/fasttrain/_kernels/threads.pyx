@@ -73,12 +73,12 @@ def _own_cgroup(membership):
 
 
 def cgroup_quota(root="/sys/fs/cgroup", membership="/proc/self/cgroup"):
-    """CPUs granted by this process's cgroup and those around it (v2 ``cpu.max``, v1 ``cpu.cfs_*``), rounded up; None when
-    there is no limit.
+    """CPUs granted by this process's cgroup and those around it (v2 ``cpu.max``, v1 ``cpu.cfs_*``), rounded up; None
+    when there is no limit.
     """
     least = None
     for version, path in _own_cgroup(membership).items():
-        # in a container the path may be the host's, of which the folder that is seen is the end: that is the last looked at
+        # in a container the path may be the host's, whose end is the folder that is seen: that is looked at last
         parts = path.split("/") if path and ".." not in path.split("/") else []
         for depth in range(len(parts), -1, -1):
             folder = os.path.join(root, version, *parts[:depth])
