@@ -14,7 +14,7 @@ from fasttrain._core.blas import serial_blas
 from fasttrain._core.checks import check_choice, check_flag, check_integer, check_real, check_weights
 from fasttrain._core.slices import slices
 from fasttrain._estimators.conversion import Convertible
-from fasttrain._estimators.fitted import restored
+from fasttrain._estimators.fitted import restored, set_fitted
 from fasttrain._estimators.parameters import keep_parameters
 from fasttrain._kernels.coordinate import Stop
 from fasttrain._kernels.threads import thread_budget
@@ -109,14 +109,15 @@ class CrossValidated(Convertible):
         means = scores.mean(axis=1)
         best = min(range(len(ratios)), key=lambda i: means[i].min())
         chosen = int(np.argmin(means[best]))
-        self.mse_path_ = np.squeeze(np.moveaxis(scores, 2, 1))
-        self.alpha_ = grids[best][chosen]
-        self.alphas_ = np.asarray(grids) if isinstance(self.alphas, Integral) and len(ratios) > 1 else grids[0]
+        several = isinstance(self.alphas, Integral) and len(ratios) > 1
+        alpha = grids[best][chosen]
+        account = {"alpha_": alpha, "alphas_": np.asarray(grids) if several else grids[0]}
         if hasattr(self, "l1_ratio"):
-            self.l1_ratio_ = ratios[best]
+            account["l1_ratio_"] = ratios[best]
+        set_fitted(self, {"mse_path_": np.squeeze(np.moveaxis(scores, 2, 1))}, account)
         if weights is not None:
             weights = coordinate.rescaled(weights)
-        settings = {"alpha": float(self.alpha_), "l1_ratio": float(ratios[best])}
+        settings = {"alpha": float(alpha), "l1_ratio": float(ratios[best])}
         if self._multi_task:
             fit_tasks(self, X, y, weights, **settings)
         else:

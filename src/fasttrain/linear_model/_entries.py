@@ -3,7 +3,6 @@
 from functools import partial
 
 import numpy as np
-from scipy import sparse
 from sklearn.linear_model import (
     ElasticNet, HuberRegressor, Lasso, LinearRegression, LogisticRegression, PoissonRegressor, QuantileRegressor, Ridge,
     SGDClassifier as StockClassifier, SGDRegressor as StockRegressor,
@@ -11,18 +10,17 @@ from sklearn.linear_model import (
 from sklearn.multioutput import MultiOutputRegressor
 from sklearn.neural_network import MLPClassifier
 from sklearn.preprocessing import LabelBinarizer
-from sklearn.utils.validation import check_is_fitted
 
 from fasttrain import losses
 from fasttrain._estimators.batching import FitRules
 from fasttrain._estimators.conversion import SHARED_STATE, fitted_stock_network, with_attributes, with_parameters
 from fasttrain._estimators.fitted import set_fitted
-from fasttrain._estimators.networks import DenseNetwork
-from fasttrain._estimators.registry import enter, enter_part, require
+from fasttrain._estimators.registry import enter, enter_part
 from fasttrain.linear_model._closed_form import LinearRegressorCV
 from fasttrain.linear_model._columns import ColumnsData
 from fasttrain.linear_model._entries_glm import stock_glm
 from fasttrain.linear_model._glm import PoissonRegressor as GLM
+from fasttrain.linear_model._entry_parts import check_coefficients, identity, network, raw_predictions
 from fasttrain.linear_model._linear import LinearClassifier, LinearRegressor
 from fasttrain.linear_model._lockstep import LockstepData
 from fasttrain.linear_model._sgd_classifier import SGDClassifier
@@ -163,38 +161,11 @@ def _as_fitted(new, model, coef, intercept):
     return new
 
 
-# ---- what load checks ----
-
-
-def _check(model):
-    coef, intercept = model.coef_, model.intercept_
-    if sparse.issparse(coef):
-        # its shape may be larger than any memory; what it holds is not
-        values, shape = coef.data, coef.shape
-    else:
-        require(isinstance(coef, np.ndarray), model, "coef_", "be an array")
-        values, shape = coef, coef.shape
-    good = values.dtype.kind == "f" and len(shape) in (1, 2)
-    require(good and shape[-1] == model.n_features_in_, model, "coef_", f"have {model.n_features_in_} columns")
-    outputs = shape[0] if len(shape) == 2 else 1
-    good = np.ndim(intercept) <= 1 and np.size(intercept) in (1, outputs)
-    require(good, model, "intercept_", f"have {outputs} numbers")
-    finite = np.isfinite(values).all() and np.isfinite(intercept).all()
-    require(finite, model, "coef_ and intercept_", "be finite")
-
-
 # ---- predictions without checks ----
 
 
 def _predictions_of_descent(model):
-    if model.loss == "poisson":
-        return None
-
-    def predictions(X):
-        raw = X @ model.coef_.T + model.intercept_
-        return raw.reshape(-1) if raw.ndim > 1 and raw.shape[1] == 1 else raw
-
-    return predictions
+    return None if model.loss == "poisson" else raw_predictions(model)
 
 
 def _predictions_of_engine(model):
@@ -209,14 +180,6 @@ def _predictions_of_engine(model):
 
 
 # ---- networks without hidden layers ----
-
-
-def _network(output_of, model):
-    check_is_fitted(model)
-    coef = model.coef_.toarray() if sparse.issparse(model.coef_) else model.coef_
-    coef = np.atleast_2d(coef)
-    intercept = np.broadcast_to(np.asarray(model.intercept_, dtype=coef.dtype).ravel(), len(coef))
-    return DenseNetwork([np.ascontiguousarray(coef.T)], [intercept], [], output_of(model, len(coef)))
 
 
 def _descent_classifier_output(model, n_outputs):
@@ -246,30 +209,30 @@ def _several_outputs(self, name, args, kwargs):
 
 _descent = FitRules(predictions=_predictions_of_descent, lockstep=LockstepData)
 _engine = FitRules(takes_rows=True, predictions=_predictions_of_engine, columns=ColumnsData)
-_kept = {"check": _check, "not_saved": ("callbacks",), "remade": ("_engine",)}
+_kept = {"check": check_coefficients, "not_saved": ("callbacks",), "remade": ("_engine",)}
 
 # A stock SGD estimator becomes the one of its name where no class is asked for: these are entered first.
 enter(
     SGDClassifier, stock=StockClassifier, to_stock=_descent_to_stock, from_stock={StockClassifier: _descent_from_stock},
-    replaces={}, batch=_descent, check=_check, network=partial(_network, _descent_classifier_output),
+    replaces={}, batch=_descent, check=check_coefficients, network=partial(network, _descent_classifier_output),
 )
 enter(
     SGDRegressor, stock=StockRegressor, to_stock=_descent_to_stock, from_stock={StockRegressor: _descent_from_stock},
-    replaces={"refuse": _several_outputs}, batch=_descent, check=_check,
-    network=partial(_network, lambda model, n_outputs: "identity"),
+    replaces={"refuse": _several_outputs}, batch=_descent, check=check_coefficients,
+    network=partial(network, identity),
 )
 enter(
     LinearClassifier, to_stock=_classifier_to_stock,
     from_stock=dict.fromkeys((StockClassifier, LogisticRegression), _classifier_from_stock), batch=_engine,
-    network=partial(_network, _classifier_output), **_kept,
+    network=partial(network, _classifier_output), **_kept,
 )
 enter(
     LinearRegressor, to_stock=_regressor_to_stock,
     from_stock=dict.fromkeys(
         (StockRegressor, LinearRegression, Ridge, Lasso, ElasticNet, HuberRegressor, QuantileRegressor,
          PoissonRegressor), _regressor_from_stock),
-    batch=_engine, network=partial(_network, _regressor_output), **_kept,
+    batch=_engine, network=partial(network, _regressor_output), **_kept,
 )
-enter(LinearRegressorCV, check=_check)
+enter(LinearRegressorCV, check=check_coefficients)
 # What a classifier of several labels holds.
 enter_part(LabelBinarizer, "sklearn.LabelBinarizer")

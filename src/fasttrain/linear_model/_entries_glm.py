@@ -4,15 +4,15 @@ import warnings
 from functools import partial
 
 import numpy as np
-from scipy import sparse
 from sklearn import linear_model, svm
-from sklearn.utils.validation import check_is_fitted
 
 from fasttrain._estimators.batching import FitRules
 from fasttrain._estimators.conversion import by_attributes, with_attributes, with_parameters
-from fasttrain._estimators.networks import DenseNetwork
 from fasttrain._estimators.registry import enter, require
 from fasttrain.linear_model._deviances import inverse_linked
+from fasttrain.linear_model._entry_parts import (
+    check_coefficients, classes_shape, identity, network, raw_predictions,
+)
 from fasttrain.linear_model._glm import GammaRegressor, PoissonRegressor, TweedieRegressor
 from fasttrain.linear_model._huber import HuberRegressor
 from fasttrain.linear_model._svm import LinearSVC, LinearSVR
@@ -43,11 +43,7 @@ def _glm_from_stock(model, target_class):
 
 
 def _check(model):
-    coef, intercept = model.coef_, model.intercept_
-    good = isinstance(coef, np.ndarray) and coef.dtype in (np.float32, np.float64)
-    require(good and coef.shape == (model.n_features_in_,), model, "coef_", f"hold {model.n_features_in_} numbers")
-    require(np.ndim(intercept) == 0, model, "intercept_", "be a number")
-    require(np.isfinite(coef).all() and np.isfinite(intercept), model, "coef_ and intercept_", "be finite")
+    check_coefficients(model, (model.n_features_in_,))
 
 
 def _check_huber(model):
@@ -57,58 +53,20 @@ def _check_huber(model):
 
 
 def _check_machine(model):
-    coef, intercept = model.coef_, model.intercept_
-    values = coef.data if sparse.issparse(coef) else coef
-    good = (sparse.issparse(coef) or isinstance(coef, np.ndarray)) and values.dtype == np.float64
-    outputs = 1
-    if isinstance(model, LinearSVC):
-        outputs = 1 if len(model.classes_) == 2 else len(model.classes_)
-        shape = (outputs, model.n_features_in_)
-    else:
-        shape = (model.n_features_in_,)
-    require(good and coef.shape == shape, model, "coef_", f"have shape {shape}")
-    require(np.shape(intercept) in ((), (outputs,)), model, "intercept_", f"have {outputs} numbers")
-    require(np.isfinite(values).all() and np.isfinite(intercept).all(), model, "coef_ and intercept_", "be finite")
-
-
-def _predictions_of_machine(model):
-    def predictions(X):
-        raw = X @ model.coef_.T + model.intercept_
-        return raw.reshape(-1) if raw.ndim > 1 and raw.shape[1] == 1 else raw
-
-    return predictions
-
-
-def _network_of_machine(model):
-    check_is_fitted(model)
-    coef = np.atleast_2d(model.coef_.toarray() if sparse.issparse(model.coef_) else model.coef_)
-    intercept = np.broadcast_to(np.ravel(model.intercept_), len(coef)).astype(coef.dtype)
-    output = None if isinstance(model, LinearSVC) else "identity"
-    return DenseNetwork([np.ascontiguousarray(coef.T)], [intercept], [], output)
+    check_coefficients(model, classes_shape(model) if isinstance(model, LinearSVC) else (model.n_features_in_,))
 
 
 def _predictions_of_glm(model):
-    loss = model._loss()
-
-    def predictions(X):
-        return inverse_linked(loss, X @ model.coef_ + model.intercept_)
-
-    return predictions
+    loss, raw = model._loss(), raw_predictions(model)
+    return lambda X: inverse_linked(loss, raw(X))
 
 
-def _predictions_of_huber(model):
-    def predictions(X):
-        return X @ model.coef_ + model.intercept_
-
-    return predictions
+def _glm_output(model, n_outputs):
+    return model._loss().inverse_link
 
 
-def _network(output_of, model):
-    check_is_fitted(model)
-    coef = model.coef_
-    return DenseNetwork(
-        [np.ascontiguousarray(coef[:, np.newaxis])], [np.array([model.intercept_], dtype=coef.dtype)], [],
-        output_of(model))
+def _machine_output(model, n_outputs):
+    return None if isinstance(model, LinearSVC) else "identity"
 
 
 # before the engine's LinearRegressor, which these of scikit-learn become where it is asked for
@@ -119,18 +77,17 @@ for _cls, _stock in (
     enter(
         _cls, stock=_stock, to_stock=partial(_glm_to_stock, stock=_stock), from_stock={_stock: _glm_from_stock},
         replaces={}, batch=FitRules(predictions=_predictions_of_glm), check=_check,
-        network=partial(_network, lambda model: model._loss().inverse_link),
+        network=partial(network, _glm_output),
     )
 enter(
     HuberRegressor, stock=linear_model.HuberRegressor,
     to_stock=partial(by_attributes, target_class=linear_model.HuberRegressor),
     from_stock={linear_model.HuberRegressor: by_attributes}, replaces={},
-    batch=FitRules(predictions=_predictions_of_huber), check=_check_huber,
-    network=partial(_network, lambda model: "identity"),
+    batch=FitRules(predictions=raw_predictions), check=_check_huber, network=partial(network, identity),
 )
 for _cls, _stock in ((LinearSVC, svm.LinearSVC), (LinearSVR, svm.LinearSVR)):
     enter(
         _cls, stock=_stock, to_stock=partial(by_attributes, target_class=_stock), from_stock={_stock: by_attributes},
-        replaces={}, batch=FitRules(predictions=_predictions_of_machine), check=_check_machine,
-        network=_network_of_machine,
+        replaces={}, batch=FitRules(predictions=raw_predictions), check=_check_machine,
+        network=partial(network, _machine_output),
     )

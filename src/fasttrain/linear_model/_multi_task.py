@@ -6,7 +6,7 @@ from sklearn.utils.validation import check_consistent_length, validate_data
 
 from fasttrain._core.checks import check_flag, check_real
 from fasttrain._estimators.conversion import Convertible
-from fasttrain._estimators.fitted import restored
+from fasttrain._estimators.fitted import restored, set_fitted
 from fasttrain._estimators.parameters import keep_parameters
 from fasttrain.linear_model import _coordinate as coordinate
 from fasttrain.linear_model._elastic_net import (
@@ -125,8 +125,8 @@ class MultiTaskElasticNet(Convertible, linear_model.MultiTaskElasticNet):
                 raise ValueError(
                     f"warm_start goes on from coefficients of shape {np.shape(self.coef_)}, which are not those of "
                     f"X of shape {X.shape} and y of shape {y.shape}; fit a clone")
-        self.eps_ = fit_tasks(
-            self, X, y, weights, alpha=float(self.alpha), l1_ratio=float(self.l1_ratio), start=start)
+        eps = fit_tasks(self, X, y, weights, alpha=float(self.alpha), l1_ratio=float(self.l1_ratio), start=start)
+        set_fitted(self, {}, {"eps_": eps})
         return self
 
 
