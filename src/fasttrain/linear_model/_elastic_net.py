@@ -83,7 +83,8 @@ def problem_for(X, targets, weights, *, precompute, centred, tol, checked=True):
         if given is not None:
             return given
     by_gram = not sparse.issparse(X) and coordinate.prefers_gram(*X.shape, tol)
-    return coordinate.problem_of(X, targets, weights, centred=centred, by_gram=by_gram)
+    # one penalty is not worth a second copy of the columns
+    return coordinate.problem_of(X, targets, weights, centred=centred, by_gram=by_gram, narrow=False)
 
 
 def fit_targets(estimator, X, y, weights, *, alpha, l1_ratio, precompute, checked=True, starts=None):

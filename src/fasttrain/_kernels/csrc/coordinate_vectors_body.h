@@ -51,13 +51,13 @@ FT_COLUMN_SUM(column_distance, (const FT_REAL *x, const FT_REAL *y, ptrdiff_t n)
               (x[i] - y[i]) * (x[i] - y[i]))
 
 #if FT_IS_DOUBLE
-typedef float FT(column_narrow) __attribute__((vector_size(FT_VECTOR_BYTES / 2)));
-
+/* Lane by lane: of __builtin_convertvector GCC makes two conversions of half the width and puts them together. */
 FT_INLINE FT(column_vector) FT(column_widen)(const float *p)
 {
-    FT(column_narrow) v;
-    memcpy(&v, p, sizeof v);
-    return __builtin_convertvector(v, FT(column_vector));
+    FT(column_vector) v;
+    for (ptrdiff_t l = 0; l < FT_LANES; l++)
+        v[l] = p[l];
+    return v;
 }
 
 FT_COLUMN_SUM(column_dot_narrow, (const float *x, const FT_REAL *y, ptrdiff_t n),
