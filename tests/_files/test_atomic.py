@@ -134,3 +134,30 @@ def test_two_hundred_killed_saves(tmp_path):
     write_folder(folder, files(9), "index", ARRAYS)
     assert entries(folder) == ["arrays-9", "index"]
     assert entries(tmp_path) == ["model"]
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="counts the files of /proc")
+@pytest.mark.parametrize("calls", ["flock", "fsync"])
+@pytest.mark.parametrize("turn", range(8))
+def test_no_file_stays_open_after_ctrl_c(calls, turn, tmp_path, monkeypatch):
+    folder = tmp_path / "model"
+    write_folder(folder, files(1), "index", ARRAYS)
+    module = atomic.fcntl if calls == "flock" else os
+    stock, done = getattr(module, calls), []
+
+    def interrupted(*args):
+        done.append(stock(*args))
+        if len(done) == turn + 1:
+            # as a signal that comes while the call is on its way
+            raise KeyboardInterrupt
+
+    before = len(os.listdir("/proc/self/fd"))
+    monkeypatch.setattr(module, calls, interrupted)
+    try:
+        write_folder(folder, files(2), "index", ARRAYS)
+    except KeyboardInterrupt:
+        assert len(done) > turn
+    monkeypatch.undo()
+    assert len(os.listdir("/proc/self/fd")) == before
+    write_folder(folder, files(3), "index", ARRAYS)
+    assert entries(folder) == ["arrays-3", "index"]

@@ -17,7 +17,10 @@ from fasttrain.callbacks import EarlyStopping, ModelCheckpoint
 from fasttrain.inspection import input_gradients, integrated_gradients
 from fasttrain.interop import from_sklearn, to_sklearn
 from fasttrain.keras import Sequential, layers
-from fasttrain.linear_model import LinearClassifier, LinearRegressor, LinearRegressorCV, SGDClassifier, SGDRegressor
+from fasttrain.linear_model import (
+    ElasticNetCV, HuberRegressor, Lasso, LinearClassifier, LinearRegression, LinearRegressor, LinearRegressorCV,
+    LinearSVC, LogisticRegression, LogisticRegressionCV, PoissonRegressor, Ridge, RidgeCV, SGDClassifier, SGDRegressor,
+)
 from fasttrain.model_selection import GridSearchCV, RacingSearchCV, cross_val_score
 from fasttrain.neural_network import MLPClassifier, MLPRegressor
 from fasttrain.preprocessing import (
@@ -83,6 +86,18 @@ def estimators():
     yield "LinearRegressor", linear(LinearRegressor, penalty="elasticnet"), (X, Y)
     yield "LinearRegressor outputs", linear(LinearRegressor, batch_size=64), (X, np.c_[Y, -Y])
     yield "LinearRegressorCV", LinearRegressorCV, (X, Y)
+    yield "LinearRegression", LinearRegression, (X, Y)
+    yield "Ridge sparse", Ridge, (csr(SPARSE), Y)
+    yield "RidgeCV folds", lambda: RidgeCV(cv=3), (X, Y)
+    yield "Lasso", lambda: Lasso(0.1), (X, Y)
+    yield "ElasticNetCV", lambda: ElasticNetCV(alphas=3, cv=3), (single, Y)
+    yield "LogisticRegression", lambda: LogisticRegression(max_iter=5), (X, CODES)
+    yield "LogisticRegression sparse", lambda: LogisticRegression(max_iter=5), (csr(SPARSE), CODES)
+    yield "LogisticRegressionCV", lambda: LogisticRegressionCV(
+        Cs=2, cv=2, max_iter=5, l1_ratios=(0,), scoring="neg_log_loss", use_legacy_attributes=False), (X, CODES)
+    yield "PoissonRegressor", lambda: PoissonRegressor(max_iter=5), (X, abs(Y))
+    yield "HuberRegressor", lambda: HuberRegressor(max_iter=5), (X, Y)
+    yield "LinearSVC", LinearSVC, (X, CODES)
     yield "SGDClassifier", sgd(SGDClassifier), (X, CODES)
     yield "SGDClassifier averaged", sgd(SGDClassifier, loss="log_loss", penalty="elasticnet", average=True), (X, CODES)
     yield "SGDClassifier threads", sgd(SGDClassifier, n_jobs=2), (X, CODES)

@@ -5,10 +5,16 @@ import mmap
 import numpy as np
 import pandas as pd
 from scipy import sparse
+from sklearn.base import is_classifier
 from sklearn.pipeline import make_pipeline
 
 from fasttrain import activations, losses, optimizers, penalties, schedules
-from fasttrain.linear_model import LinearClassifier, LinearRegressor, LinearRegressorCV, SGDClassifier, SGDRegressor
+from fasttrain.linear_model import (
+    ElasticNet, ElasticNetCV, GammaRegressor, HuberRegressor, Lasso, LassoCV, LinearClassifier, LinearRegression,
+    LinearRegressor, LinearRegressorCV, LinearSVC, LinearSVR, LogisticRegression, LogisticRegressionCV,
+    MultiTaskElasticNet, MultiTaskElasticNetCV, MultiTaskLasso, MultiTaskLassoCV, PoissonRegressor, Ridge,
+    RidgeClassifier, RidgeClassifierCV, RidgeCV, SGDClassifier, SGDRegressor, TweedieRegressor,
+)
 from fasttrain.model_selection import GridSearchCV, RacingSearchCV, RandomizedSearchCV
 from fasttrain.neural_network import MLPClassifier, MLPRegressor
 from fasttrain.preprocessing import (
@@ -177,13 +183,60 @@ def linear_estimators(rng):
     ])()
 
 
+def everyday(rng):
+    """A linear model of scikit-learn's names that is solved rather than trained in steps."""
+    cls, choices = rng.choice([
+        (LinearRegression, {"positive": [True]}),
+        (Ridge, {"alpha": [1e-3, 10.0], "solver": ["svd", "cholesky", "lsqr", "sparse_cg"]}),
+        (RidgeClassifier, {"alpha": [1e-3, 10.0], "class_weight": ["balanced"]}),
+        (RidgeCV, {"alphas": [(0.1, 1.0)], "cv": [3]}),
+        (Lasso, {"alpha": [1e-2, 0.1], "positive": [True], "selection": ["random"], "max_iter": [5]}),
+        (ElasticNet, {"alpha": [1e-2, 0.1], "l1_ratio": [0.1, 1.0], "precompute": [True], "max_iter": [5]}),
+        (LassoCV, {"cv": [2], "n_jobs": [1, 2]}),
+        (ElasticNetCV, {"l1_ratio": [0.9, [0.5, 0.9]]}),
+        (MultiTaskLasso, {"alpha": [1e-2, 0.1]}),
+        (MultiTaskElasticNet, {"alpha": [1e-2, 0.1]}),
+        (MultiTaskLassoCV, {"cv": [2]}),
+        (MultiTaskElasticNetCV, {"cv": [2]}),
+        (RidgeClassifierCV, {"alphas": [(0.1, 1.0)], "cv": [3]}),
+        (LogisticRegression, {"C": [1e-2, 10.0], "class_weight": ["balanced"],
+                              "solver": ["newton-cholesky", "newton-cg", "saga"], "max_iter": [3]}),
+        (LogisticRegressionCV, {"Cs": [2], "cv": [2]}),
+        (PoissonRegressor, {"alpha": [0.0, 1.0], "solver": ["newton-cholesky"], "max_iter": [3]}),
+        (GammaRegressor, {"alpha": [0.1], "max_iter": [3]}),
+        (TweedieRegressor, {"power": [0, 1, 1.5, 3], "link": ["log"]}),
+        (HuberRegressor, {"epsilon": [1.1, 2.0], "alpha": [0.0, 1.0], "max_iter": [5]}),
+        (LinearSVC, {"C": [0.1, 10.0], "loss": ["hinge"], "class_weight": ["balanced"]}),
+        (LinearSVR, {"C": [0.1], "loss": ["squared_epsilon_insensitive"], "epsilon": [0.1]}),
+    ])
+    options = some(rng, fit_intercept=[False], **choices)
+    fixed = {"random_state": 0} if "selection" in choices else {}
+    if cls in (LassoCV, ElasticNetCV, MultiTaskLassoCV, MultiTaskElasticNetCV):
+        fixed = {"alphas": 5}
+    if cls is LogisticRegressionCV:
+        fixed = {"l1_ratios": (0,), "scoring": "neg_log_loss", "use_legacy_attributes": False}
+    return cls, {**fixed, **options}
+
+
+def everyday_targets(rng, draw, cls, n):
+    """y of the kind that an everyday model takes."""
+    if is_classifier(cls()):
+        return labels(rng, draw, n)
+    y = reals(rng, draw, n)
+    if cls.__name__.startswith("MultiTask"):
+        return np.c_[y, -y]
+    several = cls in (LinearRegression, Ridge, RidgeCV)
+    y = y if several or y.ndim == 1 else y[:, 0]
+    return abs(y) + 0.1 if cls in (PoissonRegressor, GammaRegressor, TweedieRegressor) else y
+
+
 def searches(rng):
     """A search over one of the estimators whose fits run as a batch."""
     cls, options = rng.choice([
         (SGDClassifier, {"max_iter": 2, "tol": None}), (LinearClassifier, {"batch_size": "full", "max_iter": 3}),
-        (MLPClassifier, {"hidden_layer_sizes": (8,), "max_iter": 2}),
+        (MLPClassifier, {"hidden_layer_sizes": (8,), "max_iter": 2}), (RidgeClassifier, {}), (LogisticRegression, {}),
     ])
-    grid = {"alpha": [1e-4, 1e-3, 1e-2][: rng.randrange(1, 4)]}
+    grid = {"C" if cls is LogisticRegression else "alpha": [1e-4, 1e-3, 1e-2][: rng.randrange(1, 4)]}
     seed, jobs = rng.randrange(1000), rng.choice([None, 1, 2])
     kind = rng.randrange(3)
 
@@ -193,6 +246,8 @@ def searches(rng):
             return GridSearchCV(model, grid, cv=2, n_jobs=jobs)
         if kind == 1:
             return RandomizedSearchCV(model, grid, n_iter=1, cv=2, n_jobs=jobs, random_state=seed)
+        if not hasattr(model, "partial_fit"):
+            return GridSearchCV(model, grid, cv=3, n_jobs=jobs)
         return RacingSearchCV(model, grid, cv=2, max_epochs=2, n_jobs=jobs)
 
     return make
@@ -229,7 +284,9 @@ def of_labels(rng):
 
 def drawn(rng):
     """(make, fit's arguments): ``make()`` gives equal estimators, not yet fitted."""
-    kind = rng.choice(["linear"] * 4 + ["perceptron"] * 3 + ["columns"] * 2 + ["table", "words", "labels", "search"])
+    kind = rng.choice(
+        ["linear"] * 4 + ["everyday"] * 4 + ["perceptron"] * 3 + ["columns"] * 2
+        + ["table", "words", "labels", "search"])
     if kind == "table":
         table, draw = mixed_table(rng)
         return of_table(rng), (table, labels(rng, draw, len(table)))
@@ -245,6 +302,9 @@ def drawn(rng):
         return of_columns(rng), (held, None)
     if kind == "search":
         return searches(rng), (held, draw.integers(0, 2, len(X)))
+    if kind == "everyday":
+        cls, options = everyday(rng)
+        return (lambda: cls(**options)), (held, everyday_targets(rng, draw, cls, len(X)))
     if kind == "linear":
         cls, options = linear_estimators(rng)
     else:

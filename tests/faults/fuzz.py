@@ -26,7 +26,11 @@ import fasttrain
 from fasttrain._files.archive import ArchiveKind
 from fasttrain.callbacks import ModelCheckpoint
 from fasttrain.checkpoints import load_checkpoint
-from fasttrain.linear_model import LinearClassifier, LinearRegressor, LinearRegressorCV, SGDClassifier, SGDRegressor
+from fasttrain.linear_model import (
+    ElasticNetCV, HuberRegressor, Lasso, LinearClassifier, LinearRegression, LinearRegressor, LinearRegressorCV,
+    LinearSVC, LogisticRegression, LogisticRegressionCV, MultiTaskLasso, RidgeClassifier, RidgeCV, SGDClassifier,
+    SGDRegressor, TweedieRegressor,
+)
 from fasttrain.neural_network import MLPClassifier, MLPRegressor
 from fasttrain.preprocessing import (
     DropOutliers, LabelBinarizer, LabelEncoder, MaxAbsScaler, MinMaxScaler, OneHotEncoder, OrdinalEncoder, RobustScaler,
@@ -96,6 +100,14 @@ def models():
     yield averaged.partial_fit(X, CODES, classes=[0, 1, 2]), X, CODES
     yield SGDClassifier(max_iter=2, penalty="l1", random_state=0).fit(X, CODES).sparsify(), X, CODES
     yield SGDRegressor(max_iter=2, random_state=0).partial_fit(X, Y), X, Y
+    for model in (LinearRegression(), RidgeCV(), Lasso(0.01), ElasticNetCV(alphas=3), HuberRegressor()):
+        yield model.fit(X, Y), X, Y
+    for model in (TweedieRegressor(), TweedieRegressor(power=3, solver="newton-cholesky")):
+        yield model.fit(X, abs(Y) + 1), X, abs(Y) + 1
+    yield MultiTaskLasso(0.01).fit(X, np.c_[Y, Y]), X, np.c_[Y, Y]
+    for model in (RidgeClassifier(), LogisticRegression(), LinearSVC(), LogisticRegressionCV(
+            Cs=2, cv=2, l1_ratios=(0,), scoring="neg_log_loss", use_legacy_attributes=False)):
+        yield model.fit(X, CODES), X, CODES
     yield perceptron(batch_norm="before", averaging="ema").partial_fit(X, CODES, classes=[0, 1, 2]), X, CODES
     yield MLPRegressor(hidden_layer_sizes=(6,), max_iter=2, random_state=0).fit(X, np.c_[Y, Y]), X, np.c_[Y, Y]
     for step in (StandardScaler(), MinMaxScaler(), MaxAbsScaler(), RobustScaler(), DropOutliers()):

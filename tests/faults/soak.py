@@ -66,6 +66,14 @@ def grown(samples):
     return theilslopes(kept[:, 1], kept[:, 0])[0] * (kept[-1, 0] - kept[0, 0])
 
 
+def opened(number):
+    """What a descriptor is of; None for that of the listing itself, which is closed by now."""
+    try:
+        return os.readlink(f"/proc/self/fd/{number}")
+    except FileNotFoundError:
+        return None
+
+
 def held():
     """Open files, and children, that an operation could have left."""
     try:
@@ -76,8 +84,8 @@ def held():
     # Ctrl-C while Python starts or ends a thread may leave one that is over among those that it counts
     alive = sum(thread.is_alive() for thread in threading.enumerate())
     return {
-        "files": len(os.listdir("/proc/self/fd")), "Python threads": alive, "children": children,
-        "threads of the library": fasttrain.get_num_threads(),
+        "files": sorted(filter(None, map(opened, os.listdir("/proc/self/fd")))), "Python threads": alive,
+        "children": children, "threads of the library": fasttrain.get_num_threads(),
     }
 
 

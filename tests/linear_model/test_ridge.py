@@ -254,3 +254,10 @@ def test_what_sums_are_no_help_for_is_fitted():
     X[3, 1] = np.nan
     with pytest.raises(ValueError, match="NaN"):
         model_selection.cross_val_score(Ridge(), X, y, cv=2, error_score="raise")
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_rows_of_one_class_are_predicted_as_it(fit_intercept):
+    rows = np.random.default_rng(0).normal(size=(20, 3))
+    model = RidgeClassifier(fit_intercept=fit_intercept).fit(rows, np.full(20, "oak"))
+    assert model.predict(rows).tolist() == ["oak"] * 20

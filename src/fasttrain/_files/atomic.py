@@ -22,12 +22,21 @@ except ImportError:
 STALE_SECONDS = 24 * 3600
 
 
+def _open(path, handles):
+    """Add a handle of a file or folder to ``handles``: in one call, for Ctrl-C may come between a call and what keeps
+    its result.
+    """
+    handles.extend(map(os.open, (path,), (os.O_RDONLY,)))
+
+
 def _sync(path):
-    handle = os.open(path, os.O_RDONLY)
+    handles = []
     try:
-        os.fsync(handle)
+        _open(path, handles)
+        os.fsync(handles[0])
     finally:
-        os.close(handle)
+        for handle in handles:
+            os.close(handle)
 
 
 def _write(path, data):
@@ -116,19 +125,22 @@ def _alone(folder):
 
     The folder itself is locked, so nothing is left behind. Where the file system has no locks nobody waits.
     """
-    handle = None
+    handles = []
     try:
         if fcntl is not None:
             with contextlib.suppress(OSError):
-                handle = os.open(folder, os.O_RDONLY)
-                fcntl.flock(handle, fcntl.LOCK_EX)
+                _open(folder, handles)
+                fcntl.flock(handles[0], fcntl.LOCK_EX)
         yield
     finally:
-        if handle is not None:
-            # closing alone would leave it locked as long as a child has the handle that was forked meanwhile
-            with contextlib.suppress(OSError):
+        for handle in handles:
+            try:
+                # closing alone would leave it locked as long as a child has the handle that was forked meanwhile
                 fcntl.flock(handle, fcntl.LOCK_UN)
-            os.close(handle)
+            except OSError:
+                pass
+            finally:
+                os.close(handle)
 
 
 def write_folder(path, files, index, stale=None):

@@ -80,6 +80,9 @@ def classes_of(raw, classes, multilabel):
     """What raw predictions say: a class, or 0 and 1 for each label."""
     if multilabel:
         return (raw > 0).astype(int).reshape(len(raw), -1)
+    if len(classes) == 1:
+        # without an intercept raw predictions may be above 0, where the other class would be
+        return np.repeat(classes, len(raw))
     if raw.ndim == 2 and raw.shape[1] == 1:
         raw = raw[:, 0]
     return classes[(raw > 0).astype(np.intp) if raw.ndim == 1 else raw.argmax(axis=1)]
