@@ -127,8 +127,8 @@ def test_bad_kinds_and_structs_are_a_status(dtype):
     assert one == 1
 
 
-# Single numbers that a function gives besides its status, by the place of their argument.
-ONE_OUTPUT = {"one_hot_rows": 5, "integer_codes": 8, "scale_columns": 13, "loss_arrays": 5}
+# Numbers, three at most, that a function gives besides its status, by the place of their argument.
+ONE_OUTPUT = {"one_hot_rows": 5, "integer_codes": 8, "scale_columns": 13, "loss_arrays": 5, "huber_parts": 5}
 
 
 def nothing(module, name, dtype, n_threads):
@@ -138,7 +138,7 @@ def nothing(module, name, dtype, n_threads):
     arguments = [None if "*" in each else 0 for each in types]
     if types[-1] == "int":
         arguments[-1] = n_threads
-    single = ctypes.create_string_buffer(b"\x7f" * 8, 8)
+    single = ctypes.create_string_buffer(b"\x7f" * 24, 24)
     if name in ONE_OUTPUT:
         arguments[ONE_OUTPUT[name]] = ctypes.addressof(single)
     return arguments, single
