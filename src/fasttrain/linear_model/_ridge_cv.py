@@ -213,11 +213,12 @@ class RidgeSearch(LeastSquares):
         targets, y_mean = targets_of(values, X.dtype, weights, self.fit_intercept)
         with serial_blas():
             sums = FoldSums(X, targets, y_mean, weights, folds, self.fit_intercept)
+            whole = sums.whole()
+            # before any system is solved: NaN among its numbers is not seen there
+            check_finite(X, whole.gram, self)
             scores = np.array([
                 self._fold_scores(X, y, alphas, sums.equations(fold), test) for fold, (_, test) in enumerate(folds)])
             means = scores.mean(axis=0)
-            whole = sums.whole()
-            check_finite(X, whole.gram, self)
             best = int(np.argmax(np.where(np.isnan(means), -np.inf, means)))
             coef = by_cholesky(whole.gram, whole.moments, np.full(targets.shape[1], alphas[best]))
         set_solution(
