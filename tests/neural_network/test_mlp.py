@@ -290,7 +290,7 @@ def test_bad_targets_are_named():
         make(MLPClassifier).fit(X, T)
     with pytest.raises(ValueError, match="class_weight must hold classes of y"):
         make(MLPClassifier, class_weight={0: 1.0, 7: 2.0}).fit(X, Y)
-    with pytest.raises(ValueError, match="y must hold numbers >= 0"):
+    with pytest.raises(ValueError, match="y must hold finite numbers >= 0"):
         make(MLPRegressor, loss="poisson").fit(X, T)
     with pytest.raises(ValueError, match="regression loss"):
         make(MLPRegressor, loss="hinge").fit(X, T)

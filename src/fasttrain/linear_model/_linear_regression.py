@@ -132,7 +132,9 @@ class LinearRegression(LeastSquaresRegressor):
             else:
                 coef, x_mean, account = self._fit_tall(X, targets, y_mean, weights, tol)
         if "singular_" in account:
-            account["singular_"] = account["singular_"].astype(X.dtype, copy=False)
+            # in double where float32 ends before them
+            fits = account["singular_"].max(initial=0.0) <= np.finfo(X.dtype).max
+            account["singular_"] = account["singular_"].astype(X.dtype if fits else np.float64, copy=False)
         set_solution(self, coef, x_mean, y_mean, X.dtype, account, flat=y.ndim == 1, scalar=y.ndim == 1)
         return self
 

@@ -215,7 +215,8 @@ class RidgeSearch(LeastSquares):
             sums = FoldSums(X, targets, y_mean, weights, folds, self.fit_intercept)
             whole = sums.whole()
             # before any system is solved: NaN among its numbers is not seen there
-            check_finite(X, whole.gram, self)
+            for numbers in (whole.gram, whole.moments, whole.x_mean, whole.y_mean):
+                check_finite(X, numbers, self)
             scores = np.array([
                 self._fold_scores(X, y, alphas, sums.equations(fold), test) for fold, (_, test) in enumerate(folds)])
             means = scores.mean(axis=0)
@@ -235,6 +236,7 @@ class RidgeSearch(LeastSquares):
         raw = np.concatenate([
             np.ascontiguousarray(X[test[first:first + ROWS_AT_ONCE]]) @ coef.T + intercept
             for first in range(0, len(test), ROWS_AT_ONCE)])
+        check_finite(X, raw, self)
         raw = raw.reshape(len(test), len(alphas), n_targets)
         seen = y[test]
         if is_classifier(self):
