@@ -61,8 +61,9 @@ def check(kind, tmp_path, rounds, kills, seed):
     killed = 0
     for number in range(rounds):
         path = tmp_path / str(number) / "checkpoint"
+        # so much in all that the last training still has something to save, with which go the remains of those killed
         for _ in range(kills):
-            killed += train(kind, path, rng.uniform(0.0, seconds / 2))[0] is None
+            killed += train(kind, path, rng.uniform(0.0, seconds / 2 / kills))[0] is None
         assert train(kind, path)[0] == expected
         left = sorted(entry.name for entry in path.iterdir())
         assert len(left) == 2, left
