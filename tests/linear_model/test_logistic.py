@@ -23,6 +23,7 @@ from sklearn_release import SKLEARN
 
 import fasttrain
 from fasttrain.linear_model import LogisticRegression, LogisticRegressionCV
+from fasttrain.linear_model._logistic_problem import Problem
 from fasttrain.model_selection import GridSearchCV, cross_validate
 from fasttrain.training import DivergenceError
 
@@ -512,3 +513,24 @@ def test_ctrl_c_ends_a_fit_and_leaves_the_model_that_was(case):
     assert time.perf_counter() - sent[0] < 1.0
     assert all(value is before[name] for name, value in vars(model).items() if name in before)
     assert set(vars(model)) - set(before) <= {"multimetric_"}
+
+
+@pytest.mark.parametrize("form", ["dense", "CSR"])
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_the_hessian_is_the_derivative_of_the_gradient(n_classes, form):
+    """Weights of either sign among them, as scikit-learn takes them."""
+    draw = np.random.default_rng(0)
+    rows = draw.normal(size=(60, 4)) * (draw.random((60, 4)) < 0.7)
+    held = np.array([3, 17], dtype=np.int64)
+    problem = Problem(
+        rows if form == "dense" else sparse.csr_matrix(rows), draw.integers(0, n_classes, 60), n_classes, True,
+        [(draw.normal(0.5, 1.0, 60), held)], 2)
+    x, step = draw.normal(size=problem.shape) / 3, 1e-4
+    columns = []
+    for place in range(x.size):
+        at = np.zeros(x.size)
+        at[place] = step
+        ahead, behind = (
+            problem.value_and_gradient(x + sign * at.reshape(x.shape), 0, 0.1, 1)[1].ravel() for sign in (1, -1))
+        columns.append((ahead - behind) / (2 * step))
+    np.testing.assert_allclose(problem.hessian(x, 0, 0.1), np.array(columns).T, rtol=1e-5, atol=1e-6)

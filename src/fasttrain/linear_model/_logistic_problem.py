@@ -16,10 +16,11 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.extmath import safe_sparse_dot
 
 from fasttrain._core.blas import serial_blas
-from fasttrain._core.slices import slices
+from fasttrain._core.slices import by_slices
 from fasttrain._kernels.lbfgs import REASONS, minimize_fits
 from fasttrain._kernels.linear import LinearSums
-from fasttrain._kernels.threads import thread_budget
+from fasttrain._kernels.threads import get_num_threads, thread_budget
+from fasttrain.linear_model._row_sums import rows_of_kernel, weighted_products
 
 # From how little the objective moves its last digits are rounding.
 FTOL = 64 * np.finfo(np.float64).eps
@@ -27,8 +28,6 @@ FTOL = 64 * np.finfo(np.float64).eps
 NEWTON_UNKNOWNS = 2000
 # The same after L-BFGS, and how many.
 POLISH_UNKNOWNS, POLISH_STEPS = 300, 3
-# Cells of the rows that a product of NumPy takes: they stay in the second-level cache.
-_PRODUCT_CELLS = 1 << 16
 _SCALE_ADVICE = (
     "You might also want to scale the data as shown in:\n"
     "    https://scikit-learn.org/stable/modules/preprocessing.html\n"
@@ -81,9 +80,8 @@ class Problem:
         self.n_outputs = 1 if self.is_binary else n_classes
         y = codes.astype(X.dtype)
         y = y.reshape(1, -1) if self.is_binary else y
-        rows = X if isinstance(X, np.ndarray) else (X.data, X.indices, X.indptr, X.shape[1])
         self.sums = LinearSums(
-            rows, "binary_crossentropy" if self.is_binary else "softmax_crossentropy", 1.0, self.n_outputs,
+            rows_of_kernel(X), "binary_crossentropy" if self.is_binary else "softmax_crossentropy", 1.0, self.n_outputs,
             self.fit_intercept, [(y, weight, held) for weight, held in fits])
         self.totals = np.array([self._total(*fit) for fit in fits])
 
@@ -156,44 +154,28 @@ class Problem:
         """Second derivatives of the objective of one fit, outputs outermost."""
         k, n_outputs = self.X.shape[1], self.n_outputs
         k1 = k + self.fit_intercept
-        H = np.zeros((n_outputs, k1, n_outputs, k1))
+        H = np.empty((n_outputs, k1, n_outputs, k1))
+        raw = by_slices(lambda X: safe_sparse_dot(X, x[:, :k].T), self.X)
+        raw = raw.astype(np.float64, copy=False) + (x[:, k] if self.fit_intercept else 0.0)
         weight, held = self.fits[fit]
-        for rows in slices(self.X.shape[0], k1, _PRODUCT_CELLS, at_least=64):
-            X = self.X[rows]
-            X = (X if isinstance(X, np.ndarray) else X.toarray()).astype(np.float64, copy=False)
-            raw = X @ x[:, :k].T + (x[:, k] if self.fit_intercept else 0.0)
-            s = np.ones(len(X)) if weight is None else weight[rows].astype(np.float64)
-            if held is not None and len(held):
-                low, high = np.searchsorted(held, [rows.start, rows.stop])
-                s[held[low:high] - rows.start] = 0.0
-            if self.is_binary:
-                p = 0.5 * (1.0 + np.tanh(0.5 * raw[:, 0]))
-                self._add_curvature(H[0, :, 0, :], X, s * p * (1.0 - p))
-                continue
+        s = np.full(len(raw), 1.0 / self.totals[fit])
+        if weight is not None:
+            s *= weight
+        if held is not None:
+            s[held] = 0.0
+        if self.is_binary:
+            p = 0.5 * (1.0 + np.tanh(0.5 * raw))
+        else:
             p = np.exp(raw - raw.max(axis=1, keepdims=True))
             p /= p.sum(axis=1, keepdims=True)
-            for c in range(n_outputs):
-                for d in range(c + 1):
-                    self._add_curvature(H[c, :, d, :], X, s * p[:, c] * ((c == d) - p[:, d]))
+        threads = get_num_threads(self.n_threads)
         for c in range(n_outputs):
-            for d in range(c):
+            for d in range(c + 1):
+                h = s * p[:, c] * (float(c == d) - p[:, d])
+                H[c, :, d, :] = weighted_products(self.X, h, threads)[:k1, :k1]
                 H[d, :, c, :] = H[c, :, d, :].T
-        H /= self.totals[fit]
-        for c in range(n_outputs):
             H[c, np.arange(k), c, np.arange(k)] += l2
         return H.reshape(n_outputs * k1, n_outputs * k1)
-
-    def _add_curvature(self, H, X, h):
-        """H += [X, 1]^T diag(h) [X, 1], for h that is nowhere below 0 or nowhere above it."""
-        k = X.shape[1]
-        # of a matrix with itself BLAS does half the work
-        root = np.sqrt(abs(h))[:, None] * X
-        H[:k, :k] += (1.0 if h.sum() >= 0 else -1.0) * (root.T @ root)
-        if self.fit_intercept:
-            border = h @ X
-            H[:k, k] += border
-            H[k, :k] += border
-            H[k, k] += h.sum()
 
     def newton(self, fits, l2, *, tol, max_iter, start=None):
         """As :meth:`lbfgs`, by Newton's method with a backtracking line search, one fit after the other.

@@ -7,10 +7,9 @@ from scipy.optimize import minimize
 from sklearn.exceptions import ConvergenceWarning
 
 from fasttrain._core.blas import serial_blas
-from fasttrain._core.checks import raise_for_status
-from fasttrain._kernels.gram import products, products_sparse
 from fasttrain._kernels.lbfgs import REASONS, minimize_fits
 from fasttrain._kernels.linear import LinearSums
+from fasttrain.linear_model._sums import sums_of
 from fasttrain.training.results import DivergenceError
 
 
@@ -166,14 +165,4 @@ def weighted_products(X, weights, n_threads, rows=None):
 
     ``weights``: float64 of shape (n_samples,); ``rows``: intp numbers of those that count, None for all.
     """
-    n_features = X.shape[1]
-    out = np.zeros((n_features + 1, n_features + 1))
-    if isinstance(X, np.ndarray):
-        status = products(X, None, weights, rows, None, None, out, n_threads)
-    else:
-        indices, indptr = X.indices, X.indptr
-        if indices.dtype != indptr.dtype:
-            indices, indptr = indices.astype(np.int64), indptr.astype(np.int64)
-        status = products_sparse(X.data, indices, indptr, None, weights, rows, n_features, out, n_threads)
-    raise_for_status(status)
-    return out
+    return sums_of(X, None, weights, None, None, rows, n_threads).products

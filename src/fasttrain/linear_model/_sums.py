@@ -90,32 +90,34 @@ def origin_of(X, weights=None):
     return np.average(rows, axis=0, weights=weights if weights is not None and weights.any() else None)
 
 
-def sums_of(X, targets, weights, origin, y_origin, rows=None):
+def sums_of(X, targets, weights, origin, y_origin, rows=None, n_threads=None):
     """:class:`Sums` over all rows of X or those with these numbers.
 
     Parameters
     ----------
     X : array of any layout, or CSR matrix as :func:`fasttrain._core.checks.check_rows` leaves it
         float32 or float64.
-    targets : C-contiguous array of shape (n_samples, n_targets), float64
-        y - y_origin.
+    targets : C-contiguous array of shape (n_samples, n_targets), float64, or None
+        y - y_origin; None where there is none.
     weights : array of shape (n_samples,), float64, or None
-    origin : array of shape (n_features,)
-        Zeros for a sparse X.
+    origin : array of shape (n_features,) or None
+        Zeros, or None, for a sparse X.
     rows : array of int, optional
+    n_threads : int, optional
     """
     p = X.shape[1]
-    products = np.empty((p + 1, p + 1 + targets.shape[1]))
+    products = np.empty((p + 1, p + 1 + (0 if targets is None else targets.shape[1])))
+    n_threads = get_num_threads() if n_threads is None else n_threads
     rows = None if rows is None else np.ascontiguousarray(rows, dtype=np.intp)
     if isinstance(X, np.ndarray):
         status = gram.products(
-            element_strided(X), targets, weights, rows, origin, None, products, get_num_threads())
+            element_strided(X), targets, weights, rows, origin, None, products, n_threads)
     else:
         indices, indptr = X.indices, X.indptr
         if indices.dtype != indptr.dtype or indices.itemsize not in (4, 8):
             indices, indptr = indices.astype(np.int64), indptr.astype(np.int64)
         status = gram.products_sparse(
-            X.data, indices, indptr, targets, weights, rows, p, products, get_num_threads())
+            X.data, indices, indptr, targets, weights, rows, p, products, n_threads)
     raise_for_status(status)
     return Sums(products, origin, y_origin)
 
