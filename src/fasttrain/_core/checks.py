@@ -188,7 +188,7 @@ def is_ready(estimator, X, y, reset, dtypes):
         reset or getattr(estimator, "n_features_in_", 0) == X.shape[1]
     ):
         return False
-    if y.dtype.kind not in "iubf" or not finite(X.reshape(-1)) or (y.dtype.kind == "f" and not np.isfinite(y).all()):
+    if y.dtype.kind not in "iubf" or not all_finite(X) or (y.dtype.kind == "f" and not np.isfinite(y).all()):
         return False
     if reset:
         estimator.n_features_in_ = X.shape[1]
@@ -223,9 +223,11 @@ def validation_parts(validation_data):
 
 def all_finite(X):
     """Whether no element of a C-contiguous float32 or float64 array is infinite or NaN: one read, nothing written."""
-    cells, threads = X.reshape(-1), get_num_threads()
-    return all(finite(cells[part], threads if part.stop - part.start > _SERIAL_CELLS else 1)
-               for part in slices(len(cells)))
+    cells = X.reshape(-1)
+    if len(cells) <= _SERIAL_CELLS:
+        return finite(cells)
+    threads = get_num_threads()
+    return all(finite(cells[part], threads) for part in slices(len(cells)))
 
 
 def check_design(X):

@@ -15,6 +15,9 @@
 #define FT_PACE_STRETCH 0.005
 #define FT_PACE_HOLD 0.02
 #define FT_PACE_LONGEST_HOLD 1.0
+/* A choice stands at least so many times as long as the trial that it won took: a single step may take many times a trial's
+ * seconds where its threads have no cores. */
+#define FT_PACE_TRIAL_SHARE 20
 /* Of the steps, those with a long wait that make one thread worth a trial. */
 #define FT_PACE_WAITS 0.05
 /* What the other number of threads must gain. */
@@ -62,10 +65,11 @@ static inline int ft_pace_next(ft_pace *pace, double now, double *until_out)
     }
 }
 
-static inline void ft_pace_choose(ft_pace *pace, ft_pace_state state, double now)
+static inline void ft_pace_choose(ft_pace *pace, ft_pace_state state, double trial_seconds, double now)
 {
+    const double least = FT_PACE_TRIAL_SHARE * trial_seconds;
     pace->state = state;
-    pace->next = now + pace->hold;
+    pace->next = now + (pace->hold > least ? pace->hold : least);
     pace->hold = pace->hold * 4 < FT_PACE_LONGEST_HOLD ? pace->hold * 4 : FT_PACE_LONGEST_HOLD;
     pace->stretch = FT_PACE_TRIAL;
 }
@@ -86,7 +90,7 @@ static inline void ft_pace_note(ft_pace *pace, double steps, double seconds, dou
         break;
     case FT_PACE_TRY_ONE:
         pace->cost[1] = cost;
-        ft_pace_choose(pace, cost < FT_PACE_GAIN * pace->cost[0] ? FT_PACE_ONE : FT_PACE_SEVERAL, now);
+        ft_pace_choose(pace, cost < FT_PACE_GAIN * pace->cost[0] ? FT_PACE_ONE : FT_PACE_SEVERAL, seconds, now);
         break;
     case FT_PACE_ONE:
         pace->cost[1] = cost;
@@ -100,7 +104,7 @@ static inline void ft_pace_note(ft_pace *pace, double steps, double seconds, dou
             pace->stretch = FT_PACE_TRIAL;
             pace->next = 0.0;
         } else {
-            ft_pace_choose(pace, FT_PACE_ONE, now);
+            ft_pace_choose(pace, FT_PACE_ONE, seconds, now);
         }
         break;
     }
