@@ -190,6 +190,58 @@ def test_shapes_of_attributes():
     np.testing.assert_allclose(two.predict_proba(X).sum(axis=1), 1)
 
 
+SPARSE_ROWS = RNG.normal(size=(90, 7)) * (RNG.uniform(size=(90, 7)) < 0.4) + 3.0 * (np.arange(7) == 2)
+SPARSE_FITS = [
+    ("lbfgs", {"optimizer": "auto", "batch_size": "auto", "max_iter": 200, "tol": 1e-9}),
+    ("l1", {"optimizer": "auto", "batch_size": "auto", "max_iter": 200, "tol": 1e-9, "penalty": "l1", "alpha": 0.05}),
+    ("no intercept", {"optimizer": "auto", "batch_size": "auto", "max_iter": 200, "tol": 1e-9, "fit_intercept": False}),
+    ("adam", {"optimizer": "auto"}),
+    ("sgd", {"optimizer": "sgd", "learning_rate": 0.01}),
+    ("held out", {"early_stopping": True}),
+    ("float32", {"dtype": "float32"}),
+]
+
+
+@both
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("format", ["csr_matrix", "csc_matrix", "csr_array", "coo_matrix", "wide indices"])
+@pytest.mark.parametrize("options", [case[1] for case in SPARSE_FITS], ids=[case[0] for case in SPARSE_FITS])
+def test_sparse_rows_are_trained_on_as_dense_ones(cls, options, format, weighted):
+    weight = RNG.integers(0, 3, 90) if weighted else None
+    dense = fit(cls, SPARSE_ROWS, weight=weight, **options)
+    rows = getattr(sparse, "csr_matrix" if format == "wide indices" else format)(SPARSE_ROWS)
+    if format == "wide indices":
+        rows.indices, rows.indptr = rows.indices.astype(np.int64), rows.indptr.astype(np.int64)
+    model = fit(cls, rows, weight=weight, **options)
+    tol = {"rtol": 2e-4, "atol": 1e-5} if "dtype" in options else {"rtol": 1e-7, "atol": 1e-8}
+    np.testing.assert_allclose(model.coef_, dense.coef_, **tol)
+    np.testing.assert_allclose(model.intercept_, dense.intercept_, **tol)
+    predict = "predict" if cls is LinearRegressor else "predict_proba"
+    np.testing.assert_allclose(getattr(model, predict)(rows), getattr(dense, predict)(SPARSE_ROWS), **tol)
+    assert model.n_iter_ == dense.n_iter_
+
+
+@both
+def test_sparse_rows_may_lie_unsorted_or_be_read_only(cls):
+    rows = sparse.csr_matrix(SPARSE_ROWS)
+    expected = answer(fit(cls, rows))
+    for part in (rows.data, rows.indices, rows.indptr):
+        part.flags.writeable = False
+    assert answer(fit(cls, rows)) == expected
+    places = np.concatenate([np.arange(end - 1, start - 1, -1) for start, end in zip(rows.indptr, rows.indptr[1:])])
+    backward = sparse.csr_matrix((rows.data[places], rows.indices[places], rows.indptr), shape=rows.shape)
+    before = backward.indices.copy()
+    assert answer(fit(cls, backward)) == expected
+    np.testing.assert_array_equal(backward.indices, before)
+
+
+@both
+def test_sparse_rows_of_another_width_are_refused(cls):
+    model = fit(cls, sparse.csr_matrix(SPARSE_ROWS))
+    with pytest.raises(ValueError, match="X has 6 features"):
+        model.predict(sparse.csr_matrix(SPARSE_ROWS[:, :6]))
+
+
 def test_sparse_labels_are_taken():
     marks = np.column_stack([Y, 1 - Y, Y])
     assert answer(fit(LinearClassifier, y=sparse.csr_matrix(marks))) == answer(fit(LinearClassifier, y=marks))
@@ -250,7 +302,7 @@ BAD_DATA = [
     ("strings", lambda: (np.full((90, 2), "a"), None), ValueError, "could not convert string to float"),
     ("objects", lambda: (np.full((90, 2), {}, dtype=object), None), (TypeError, ValueError), "dict"),
     ("complex", lambda: (X + 1j, None), ValueError, "Complex data"),
-    ("sparse", lambda: (sparse.csr_matrix(X), None), TypeError, "[Ss]parse"),
+    ("nan in sparse", lambda: (sparse.csr_matrix(np.where(X[3, 2] == X, np.nan, X)), None), ValueError, "NaN"),
     ("too large for float32", lambda: (X * 1e300, None), ValueError, "float32"),
 ]
 

@@ -111,7 +111,7 @@ def problem_of(job):
     y, task, written = _target_of(job, table[job.target])
     encoder = TablePreprocessor(
         types=job.types, missing="median" if job.impute else "error",
-        scale=None if job.scaling == "none" else job.scaling, sparse_output=False,
+        scale=None if job.scaling == "none" else job.scaling,
     )  # fmt: skip
     texts = [name for name in features if is_text(table[name])]
     return Problem(job, table[features], y, task, encoder, counts, texts, written)

@@ -21,7 +21,8 @@ def load_model(folder):
     return model, notes
 
 
-def predict(folder, data, unknown="error", missing="error", probabilities=False, separator=None, encoding=None):
+def predict(folder, data, unknown="error", missing="error", probabilities=False, separator=None, encoding=None,
+            tell=None):
     """Predictions of a saved model for a table, as a data frame with a row for each of the table's.
 
     Parameters
@@ -34,6 +35,8 @@ def predict(folder, data, unknown="error", missing="error", probabilities=False,
     probabilities : bool, default=False
     separator, encoding : str, optional
         Those of the training when left out.
+    tell : callable, optional
+        Given the lines of :func:`unlike_training`, one after the other.
 
     Raises
     ------
@@ -75,6 +78,8 @@ def predict(folder, data, unknown="error", missing="error", probabilities=False,
         raise ValueError(
             f"{error}: pass --unknown ignore to predict such rows as if the value were none of the known ones"
         ) from None
+    for line in unlike_training(model[0], rows) if tell else ():
+        tell(line)
     if probabilities:
         try:
             chances = model.predict_proba(rows)
@@ -84,6 +89,22 @@ def predict(folder, data, unknown="error", missing="error", probabilities=False,
             predictions[f"P({label})"] = column
     predictions.index = np.flatnonzero(whole)
     return predictions if whole.all() else predictions.reindex(range(len(table)))
+
+
+def unlike_training(preprocessor, table):
+    """What of a table the training has not seen and what stands in for it, a line for each column that has any."""
+    for name, told in preprocessor.report(table).items():
+        parts = []
+        if told["missing"]:
+            parts.append(f"{rows_of(told['missing'])} without a value, for which the training's stands in")
+        if told["unseen"]:
+            examples = ", ".join(repr(cell) for cell in told["examples"][:3])
+            parts.append(f"{rows_of(told['unseen'])} with what the training has not seen ({examples})")
+        yield f"the column {name!r} has {' and '.join(parts)}"
+
+
+def rows_of(count):
+    return "1 row" if count == 1 else f"{count:,} rows"
 
 
 def without_formulas(predictions):

@@ -56,7 +56,7 @@ def snippet(outcome):
         "",
         "encoder = TablePreprocessor(",
         f"    types={encoder.types!r},",
-        f"    missing={encoder.missing!r}, scale={encoder.scale!r}, sparse_output=False,",
+        f"    missing={encoder.missing!r}, scale={encoder.scale!r},",
         ")",
         f"estimator = {model!r}",
     ]

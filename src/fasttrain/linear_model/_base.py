@@ -9,7 +9,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fasttrain import penalties, schedules
-from fasttrain._core.checks import check_batch_size, check_flag, check_integer, check_real
+from fasttrain._core.checks import check_batch_size, check_flag, check_integer, check_real, check_rows
 from fasttrain._estimators.conversion import Convertible
 from fasttrain._estimators.data import check_validation_data, dense, hold_out, random_states, validated, weights_of
 from fasttrain._estimators.fitted import KeepsEngine, set_fitted
@@ -75,11 +75,8 @@ class LinearModel(KeepsEngine, Convertible, BaseEstimator):
     def _checked(self, X, y, keep, **options):
         """X and y as arrays of the dtype to compute in: a partial fit's data take the dtype of the model."""
         dtype = self.coef_.dtype if keep == "partial" else dtypes_of(self.dtype)
-        X, y = validated(self, X, y, reset=not keep, dtype=dtype, **options)
-        if not isinstance(X, RowsOf):
-            # scikit-learn keeps an array whose elements lie across their boundaries; the kernels must not see one
-            X = np.require(X, requirements="CA")
-        return X, dense(y)
+        X, y = validated(self, X, y, reset=not keep, dtype=dtype, accept_sparse="csr", **options)
+        return X if isinstance(X, RowsOf) else check_rows(X), dense(y)
 
     def _class_weights(self, y):
         return None
@@ -134,7 +131,7 @@ class LinearModel(KeepsEngine, Convertible, BaseEstimator):
             (X, y, weights), validation = hold_out(
                 X, y, weights, fraction=self.validation_fraction, strata=self._strata(y), random_state=random_state)
         loss, target = self._target(loss, y, X.dtype)
-        batch_size = check_batch_size(self.batch_size, len(X))
+        batch_size = check_batch_size(self.batch_size, X.shape[0])
         network = self._start(X, self._n_outputs(target), keep if keep != "first" else None)
         if optimizer.rule == "lbfgs":
             X = X.copied() if isinstance(X, RowsOf) else X
@@ -150,9 +147,9 @@ class LinearModel(KeepsEngine, Convertible, BaseEstimator):
             if measures_steps(self, optimizer) and not partial:
                 multiple, size = measured_steps(network, loss, X, target, weights, fresh=keep is None)
                 rate, tol = rate * multiple, None if tol is None else tol * size
-        rows = X.numbers if isinstance(X, RowsOf) else len(X)
+        rows = X.numbers if isinstance(X, RowsOf) else X.shape[0]
         draw_order = None
-        if self.shuffle and batch_size < len(X):
+        if self.shuffle and batch_size < X.shape[0]:
             draw_order = permutations(rows, random_state)
         elif isinstance(X, RowsOf):
             def draw_order():
@@ -173,7 +170,7 @@ class LinearModel(KeepsEngine, Convertible, BaseEstimator):
             if not partial:
                 stopping = Stopping(tol, self.n_iter_no_change, self.early_stopping and validation is not None)
             result = train(network, Plan(
-                n_epochs=1 if partial else self.max_iter, batch_size=batch_size, n_samples=len(X),
+                n_epochs=1 if partial else self.max_iter, batch_size=batch_size, n_samples=X.shape[0],
                 draw_order=draw_order, learning_rate=rate,
                 schedule=schedule, first_step=self.t_ if goes_on else 0, schedule_epochs=self.max_iter,
                 schedule_state=getattr(self, "_schedule_state", None) if goes_on else None, stopping=stopping,
@@ -217,7 +214,7 @@ class LinearModel(KeepsEngine, Convertible, BaseEstimator):
         return None
 
     def _check_validation_data(self, validation_data, X):
-        X, y, weights = check_validation_data(self, validation_data, X.dtype)
+        X, y, weights = check_validation_data(self, validation_data, X.dtype, accept_sparse="csr")
         return X, self._check_y(y), weights
 
     def _set_fitted(self, network, result, goes_on, advice=None):
@@ -243,8 +240,9 @@ class LinearModel(KeepsEngine, Convertible, BaseEstimator):
 
     def _raw_predict(self, X):
         check_is_fitted(self)
-        X = validate_data(self, X, reset=False, dtype=self.coef_.dtype, order="C")
+        X = check_rows(
+            validate_data(self, X, reset=False, dtype=self.coef_.dtype, order="C", accept_sparse="csr"))
         coef = np.atleast_2d(self.coef_)
         network = Network(coef.shape[1], coef.shape[0], coef.dtype)
         network.parameters[:] = network.pack(coef, np.atleast_1d(self.intercept_))
-        return raw_predict(network, np.require(X, requirements="CA"), get_num_threads(self.n_threads))
+        return raw_predict(network, X, get_num_threads(self.n_threads))

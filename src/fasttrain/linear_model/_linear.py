@@ -129,6 +129,7 @@ class LinearRegressor(RegressorMixin, LinearModel):
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
+        tags.input_tags.sparse = True
         return tags
 
     def _loss_spec(self):
@@ -157,8 +158,8 @@ class LinearRegressor(RegressorMixin, LinearModel):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Finite; float32 and float64 in C order are not copied.
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Finite; float32 and float64 in C order or CSR are not copied.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
         sample_weight : array-like of shape (n_samples,), default=None
             At least 0.
@@ -254,6 +255,7 @@ stop_reason_, advice_, n_features_in_, feature_names_in_
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         tags.target_tags.multi_output = True
+        tags.input_tags.sparse = True
         return tags
 
     def _loss_spec(self):
@@ -317,8 +319,8 @@ stop_reason_, advice_, n_features_in_, feature_names_in_
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Finite; float32 and float64 in C order are not copied.
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Finite; float32 and float64 in C order or CSR are not copied.
         y : array-like of shape (n_samples,), or (n_samples, n_labels) of 0 and 1
             At least two classes.
         sample_weight : array-like of shape (n_samples,), default=None

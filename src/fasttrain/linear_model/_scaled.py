@@ -11,6 +11,8 @@ what a gradient of ``tol`` means, do not depend on the units that X and y came i
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import sparse
+from sklearn.utils.sparsefuncs import mean_variance_axis, min_max_axis
 
 from fasttrain._estimators.rows import RowsOf
 from fasttrain._tables.moments import column_extremes, column_moments
@@ -22,7 +24,10 @@ _CONSTANT = 8 * np.finfo(np.float64).eps
 
 
 def _moments(X, weights):
-    """(mean, variance) of each column, float64."""
+    """(mean, variance) of each column, float64; what a CSR matrix does not hold is 0."""
+    if sparse.issparse(X):
+        with np.errstate(over="ignore", invalid="ignore"):
+            return mean_variance_axis(X.astype(np.float64), 0, None if weights is None else weights.astype(np.float64))
     given = None if weights is None else np.ascontiguousarray(weights, dtype=np.float64)
     weight, mean, squares = column_moments(X, given)
     with np.errstate(over="ignore", invalid="ignore"):
@@ -38,7 +43,8 @@ def columns_of(X, weights, fit_intercept):
     nothing of how far it may shift a prediction.
     """
     mean, variance = _moments(X, weights)
-    low, high = column_extremes(X if weights is None or weights.all() else X[weights > 0])
+    present = X if weights is None or weights.all() else X[weights > 0]
+    low, high = min_max_axis(present, axis=0) if sparse.issparse(X) else column_extremes(present)
     with np.errstate(over="ignore", invalid="ignore"):
         low, high = low.astype(np.float64), high.astype(np.float64)
         constant = variance <= (_CONSTANT * np.maximum(abs(low), abs(high))) ** 2
@@ -129,7 +135,7 @@ class ScaledObjective(Objective):
         self._centre, spread, unit = columns_of(X, weights, self._fit_intercept)
         d, scale = self._units.spread[:, None], self._units.scale[:, None]
         if penalty is None:
-            total = float(len(X)) if weights is None else float(weights.sum(dtype=np.float64))
+            total = float(X.shape[0]) if weights is None else float(weights.sum(dtype=np.float64))
             self._l1, self._l2 = 0.0, unit**2 * scale / (d**2 * total)
         else:
             self._l1, self._l2 = penalty.l1, np.full(self._shape, float(penalty.l2))

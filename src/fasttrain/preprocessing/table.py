@@ -83,7 +83,7 @@ class TablePreprocessor(TableColumns, TransformerMixin, BaseEstimator):
     hash_features : int, default=256
         Output columns of a hashed column.
     sparse_output : {"auto", True, False}, default="auto"
-        Whether the matrix is CSR. "auto": where the dense matrix of the training data takes more than 1 GiB and CSR at
+        Whether the matrix is CSR. "auto": where the dense matrix of the training data takes more than 64 MiB and CSR at
         most half of that, and ``set_output`` asks for no data frame.
     memory_limit : int or str, default=None
         Bytes that the matrix may take, or text as "2GB"; None is half of the machine's memory. It is estimated before

@@ -2,7 +2,7 @@
 
 import sys
 
-from fasttrain.cli import _options
+from fasttrain.cli import _options, _screen
 from fasttrain.cli._parser import one_of, path
 
 NEEDED = ("pandas",)
@@ -34,7 +34,8 @@ def run(options, interrupts):
     if options.out is not None:
         _options.require_file(options.out)
     found = predict(
-        options.folder, options.data, options.unknown, options.missing, options.proba, options.sep, options.encoding
+        options.folder, options.data, options.unknown, options.missing, options.proba, options.sep, options.encoding,
+        tell=lambda line: print(f"note: {_screen.shortened(line, 2000)}", file=sys.stderr),
     )
     interrupts.check()
     if options.safe_csv:

@@ -7,7 +7,7 @@ from pathlib import Path
 SHARE = 0.5
 UNKNOWN = 8 << 30
 # Dense matrices up to this size stay so, whatever is in them: not every estimator takes sparse ones.
-SMALL = 1 << 30
+SMALL = 64 << 20
 UNITS = {"KB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30, "KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30, "B": 1}
 
 
@@ -22,7 +22,7 @@ def sparse_bytes(n_rows, n_entries, itemsize):
 
 
 def is_sparse_smaller(n_rows, n_columns, n_entries, itemsize):
-    """The rule of ``sparse_output="auto"``: dense rows take more than 1 GiB, and sparse ones at most half of that."""
+    """The rule of ``sparse_output="auto"``: dense rows take more than 64 MiB, and sparse ones at most half of that."""
     dense = dense_bytes(n_rows, n_columns, itemsize)
     return dense > SMALL and 2 * sparse_bytes(n_rows, n_entries, itemsize) <= dense
 
