@@ -105,7 +105,7 @@ class LogisticBase(Convertible):
         if l1_ratio and np.isfinite(Cs).all():
             options["tol"] *= _SAG_TOL
             found = minimize_sparse(problem, fits, l1, l2, **options)
-        elif self.solver in ("newton-cholesky", "newton-cg") and problem.sums.size <= NEWTON_UNKNOWNS:
+        elif self.solver in ("newton-cholesky", "newton-cg") and problem.size <= NEWTON_UNKNOWNS:
             found = problem.newton(fits, l2, **options)
         elif self.solver == "lbfgs":
             found = problem.lbfgs(fits, l2, **options)

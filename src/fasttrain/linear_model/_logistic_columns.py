@@ -84,7 +84,7 @@ class LogisticTarget:
         problem = Problem(
             data.X, data.codes, len(data.classes), lead.fit_intercept, [(self.weights, held[fold]) for fold in folds],
             n_threads)
-        most = min(MAX_OUTPUTS // problem.n_outputs, MEMORY_BYTES // (8 * _VECTORS * problem.sums.size))
+        most = min(MAX_OUTPUTS // problem.n_outputs, MEMORY_BYTES // (8 * _VECTORS * problem.size))
         for first in range(0, len(jobs), max(1, most)):
             start = time.perf_counter()
             wave = jobs[first:first + max(1, most)]

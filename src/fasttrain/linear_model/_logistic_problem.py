@@ -9,6 +9,7 @@ with the binary cross-entropy for two classes and the softmax cross-entropy for 
 
 import warnings
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy import linalg
@@ -20,6 +21,7 @@ from fasttrain._core.slices import by_slices
 from fasttrain._kernels.lbfgs import REASONS, minimize_fits
 from fasttrain._kernels.linear import LinearSums
 from fasttrain._kernels.threads import get_num_threads, thread_budget
+from fasttrain.linear_model._proximal import Columns
 from fasttrain.linear_model._row_sums import rows_of_kernel, weighted_products
 
 # From how little the objective moves its last digits are rounding.
@@ -78,12 +80,31 @@ class Problem:
         self.fit_intercept, self.fits, self.n_threads = bool(fit_intercept), fits, n_threads
         self.is_binary = n_classes == 2
         self.n_outputs = 1 if self.is_binary else n_classes
-        y = codes.astype(X.dtype)
-        y = y.reshape(1, -1) if self.is_binary else y
-        self.sums = LinearSums(
-            rows_of_kernel(X), "binary_crossentropy" if self.is_binary else "softmax_crossentropy", 1.0, self.n_outputs,
-            self.fit_intercept, [(y, weight, held) for weight, held in fits])
         self.totals = np.array([self._total(*fit) for fit in fits])
+
+    @cached_property
+    def sums(self):
+        """The kernel's sums over rows, of all fits."""
+        y = self.codes.astype(self.X.dtype)
+        y = y.reshape(1, -1) if self.is_binary else y
+        return LinearSums(
+            rows_of_kernel(self.X), "binary_crossentropy" if self.is_binary else "softmax_crossentropy", 1.0,
+            self.n_outputs, self.fit_intercept, [(y, weight, held) for weight, held in self.fits])
+
+    @cached_property
+    def columns(self):
+        """X by columns."""
+        return Columns(self.X)
+
+    def row_weights(self, fit):
+        """Weights of the rows of one fit over their sum, float64 of shape (n_samples,)."""
+        weight, held = self.fits[fit]
+        share = np.full(self.X.shape[0], 1.0 / self.totals[fit])
+        if weight is not None:
+            share *= weight
+        if held is not None:
+            share[held] = 0.0
+        return share
 
     def _total(self, weight, held):
         n_held = 0 if held is None else len(held)
@@ -97,6 +118,11 @@ class Problem:
         """Of the unknowns of one fit, the intercepts last."""
         return self.n_outputs, self.X.shape[1] + self.fit_intercept
 
+    @property
+    def size(self):
+        """Unknowns of one fit."""
+        return self.n_outputs * (self.X.shape[1] + self.fit_intercept)
+
     def strengths(self, fits, Cs):
         """``1 / (C sum of weights)`` for each of some fits and each C of its path: an array like Cs."""
         return 1.0 / (np.asarray(Cs, dtype=np.float64) * self.totals[fits][:, None])
@@ -107,9 +133,9 @@ class Problem:
         l2 = np.ascontiguousarray(l2, dtype=np.float64)
         n_jobs, n_path = l2.shape
         if start is None:
-            start = np.zeros((n_jobs, self.sums.size))
-        start = np.ascontiguousarray(start, dtype=np.float64).reshape(n_jobs, self.sums.size)
-        x, numbers = np.empty((n_jobs, n_path, self.sums.size)), np.empty((2, n_jobs, n_path))
+            start = np.zeros((n_jobs, self.size))
+        start = np.ascontiguousarray(start, dtype=np.float64).reshape(n_jobs, self.size)
+        x, numbers = np.empty((n_jobs, n_path, self.size)), np.empty((2, n_jobs, n_path))
         counts = np.empty((2, n_jobs, n_path), dtype=np.intp)
         with thread_budget(self.n_threads) as n_threads:
             minimize_fits(
@@ -121,7 +147,7 @@ class Problem:
 
     def polished(self, fits, l2, found, *, tol):
         """``found``, with a few steps of Newton's for fits whose last digits L-BFGS could not get."""
-        if self.sums.size > POLISH_UNKNOWNS:
+        if self.size > POLISH_UNKNOWNS:
             return found
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -157,12 +183,7 @@ class Problem:
         H = np.empty((n_outputs, k1, n_outputs, k1))
         raw = by_slices(lambda X: safe_sparse_dot(X, x[:, :k].T), self.X)
         raw = raw.astype(np.float64, copy=False) + (x[:, k] if self.fit_intercept else 0.0)
-        weight, held = self.fits[fit]
-        s = np.full(len(raw), 1.0 / self.totals[fit])
-        if weight is not None:
-            s *= weight
-        if held is not None:
-            s[held] = 0.0
+        s = self.row_weights(fit)
         if self.is_binary:
             p = 0.5 * (1.0 + np.tanh(0.5 * raw))
         else:

@@ -1,35 +1,31 @@
-"""Logistic regression with an l1 part in its penalty: L-BFGS-B on the two signs of each coefficient, then Newton's
-method among the coefficients that are not zero."""
+"""Logistic regression with an l1 part in its penalty: proximal Newton, or for many classes and features L-BFGS-B on the
+two signs of each coefficient."""
 
 import numpy as np
-from scipy import linalg
 from scipy.optimize import minimize
 
 from fasttrain._core.blas import serial_blas
 from fasttrain._kernels.threads import thread_budget
-from fasttrain.linear_model._logistic_problem import FTOL, POLISH_UNKNOWNS, Minimum
+from fasttrain.linear_model import _proximal
+from fasttrain.linear_model._logistic_problem import FTOL, Minimum
 
-# Newton's steps at most, once the signs are found.
-_STEPS = 5
-
-
-def residual(x, gradient, l1, k):
-    """Largest violation of the conditions of a minimum, of each unknown: ``gradient`` is of all but the l1 part."""
-    coef, g = x[:, :k], gradient.copy()
-    g[:, :k] = np.where(coef != 0, g[:, :k] + l1 * np.sign(coef), np.sign(g[:, :k]) * np.maximum(
-        abs(g[:, :k]) - l1, 0.0))
-    return g
+# Unknowns up to which steps are made with a Hessian matrix, where there are rows enough to make it.
+MATRIX_UNKNOWNS = 300
+# Of the penalty's strength: violations are no larger than so many times tol of it, however weak it is.
+OF_STRENGTH = 1e3
 
 
 def minimize_sparse(problem, fits, l1, l2, *, tol, max_iter, start=None):
     """As :meth:`Problem.lbfgs`, with ``l1 |w|_1 + l2 / 2 |w|^2`` over the coefficients; one fit after the other."""
     found = []
-    with thread_budget(problem.n_threads) as n_threads, serial_blas():
+    with thread_budget(problem.n_threads) as n_threads:
         for j, fit in enumerate(fits):
             x = start
             for i in range(np.shape(l2)[1]):
+                strength = float(l1[j, i] + l2[j, i])
                 found.append(_minimize(
-                    problem, int(fit), float(l1[j, i]), float(l2[j, i]), tol, max_iter, x, n_threads))
+                    problem, int(fit), float(l1[j, i]), float(l2[j, i]), tol * min(1.0, OF_STRENGTH * strength),
+                    max_iter, x, n_threads))
                 x = found[-1][0]
     shape = np.shape(l2)
     x, n_iter, reason, gradient = (list(parts) for parts in zip(*found))
@@ -40,10 +36,27 @@ def minimize_sparse(problem, fits, l1, l2, *, tol, max_iter, start=None):
 
 def _minimize(problem, fit, l1, l2, tol, max_iter, start, n_threads):
     """(x, iterations, reason, largest violation)."""
+    x = np.zeros(problem.shape) if start is None else np.array(start, dtype=np.float64).reshape(problem.shape)
+    k = problem.X.shape[1]
+    if x.size <= MATRIX_UNKNOWNS:
+        model = _proximal.ByMatrix(problem, fit, l2, n_threads)
+    elif problem.is_binary:
+        model = _proximal.ByColumns(
+            problem.columns, "binary_crossentropy", problem.codes.astype(np.float64), problem.row_weights(fit), l2,
+            problem.fit_intercept, n_threads)
+    else:
+        return _by_signs(problem, fit, l1, l2, tol, max_iter, x, n_threads)
+    end = _proximal.minimize(model, x[:, :k].ravel(), x[:, k:].ravel(), l1=l1, tol=tol, max_iter=max_iter)
+    x = np.hstack([end.w.reshape(x.shape[0], k), end.b.reshape(x.shape[0], -1)])
+    if not problem.is_binary:
+        x[:, k:] -= x[:, k:].mean(axis=0)
+    return x, end.n_iter, end.reason, end.worst
+
+
+def _by_signs(problem, fit, l1, l2, tol, max_iter, x, n_threads):
     n_outputs, k1 = problem.shape
     k = problem.X.shape[1]
     size = n_outputs * k
-    x = np.zeros(problem.shape) if start is None else np.array(start, dtype=np.float64).reshape(problem.shape)
 
     def whole(parts):
         x = np.empty(problem.shape)
@@ -62,43 +75,12 @@ def _minimize(problem, fit, l1, l2, tol, max_iter, start, n_threads):
         coef = x[:, :k].ravel()
         parts = np.concatenate([np.maximum(coef, 0.0), np.maximum(-coef, 0.0), x[:, k:].ravel()])
         bounds = [(0.0, None)] * (2 * size) + [(None, None)] * (n_outputs * (k1 - k))
-        ended = minimize(function, parts, jac=True, method="L-BFGS-B", bounds=bounds, options={
-            "maxiter": max_iter, "gtol": tol, "ftol": FTOL, "maxls": 50, "maxfun": 100 * max_iter})
+        with serial_blas():
+            ended = minimize(function, parts, jac=True, method="L-BFGS-B", bounds=bounds, options={
+                "maxiter": max_iter, "gtol": tol, "ftol": FTOL, "maxls": 50, "maxfun": 100 * max_iter})
         x, n_iter = whole(ended.x), min(int(ended.nit), max_iter)
         reason = "iterations" if ended.status == 1 else "gradient"
     gradient = problem.value_and_gradient(x, fit, l2, n_threads)[1]
-    worst = float(abs(residual(x, gradient, l1, k)).max())
-    if reason == "gradient" and worst > tol:
-        x, worst = _polished(problem, fit, l1, l2, tol, x, gradient, n_threads)
-        reason = "value"
-    return x, n_iter, reason, worst
-
-
-def _polished(problem, fit, l1, l2, tol, x, gradient, n_threads):
-    """(x, largest violation) after Newton's steps that keep all signs and lower the violation."""
-    k = problem.X.shape[1]
-    violated = residual(x, gradient, l1, k)
-    for _ in range(_STEPS):
-        free = x != 0
-        free[:, k:] = True
-        if abs(violated).max() <= tol or free.sum() > POLISH_UNKNOWNS or x.size > 2 * POLISH_UNKNOWNS:
-            break
-        H = problem.hessian(x, fit, l2)
-        if not problem.is_binary and problem.fit_intercept:
-            # intercepts moved together change nothing
-            places = np.arange(k, x.size, x.shape[1])
-            H[places[:, None], places] += np.trace(H) / len(H)
-        at = np.flatnonzero(free.ravel())
-        try:
-            step = linalg.solve(H[np.ix_(at, at)], -violated.ravel()[at], check_finite=False, assume_a="pos")
-        except (np.linalg.LinAlgError, linalg.LinAlgWarning):
-            break
-        new = x.copy()
-        new.ravel()[at] += step
-        if (np.sign(new[:, :k]) != np.sign(x[:, :k])).any():
-            break
-        new_violated = residual(new, problem.value_and_gradient(new, fit, l2, n_threads)[1], l1, k)
-        if not abs(new_violated).max() < abs(violated).max():
-            break
-        x, violated = new, new_violated
-    return x, float(abs(violated).max())
+    worst = max(
+        _proximal.violations(x[:, :k], gradient[:, :k], l1).max(initial=0.0), abs(gradient[:, k:]).max(initial=0.0))
+    return x, n_iter, "value" if reason == "gradient" and worst > tol else reason, float(worst)

@@ -1,0 +1,276 @@
+"""Proximal Newton: linear models with an l1 part in their penalty, by columns of X or by a Hessian matrix.
+
+Minimized is ``F(w, b) = sum_i s_i loss(y_i, x_i . w + b) + l1 |w|_1 + l2 / 2 |w|^2``. A step minimizes the second-order
+model of all but the l1 part, together with the l1 part, by coordinate descent, and is halved until F comes down (Yuan,
+Ho, Lin, "An Improved GLMNET for L1-regularized Logistic Regression", JMLR 13, 2012; Lee, Sun, Saunders, SIAM J. Optim.
+24.3, 2014). Only columns take part whose coefficient is not zero or is not to stay so.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import linalg, sparse
+
+from fasttrain._core.blas import serial_blas
+from fasttrain._kernels import proximal
+
+# A step's model is minimized until its violation is so much of that which it began with, or of the one at the end.
+FORCING, OF_END = 0.3, 0.3
+SWEEPS = 500
+# Of the Hessian's descent, before the equations among the coefficients that are not zero are solved instead.
+MATRIX_SWEEPS = 40
+# Of the line search: which share of the decrease that the model promises is enough, and how often a step is halved.
+SUFFICIENT = 1e-3
+HALVINGS = 30
+ROUNDING = 16 * np.finfo(np.float64).eps
+
+
+class Columns:
+    """X by columns, for fits over the same rows.
+
+    Parameters
+    ----------
+    X : array or CSR matrix of shape (n_samples, n_features)
+    constant : float, optional
+        Value of one more column.
+    """
+
+    def __init__(self, X, constant=None):
+        n = X.shape[0]
+        self.shape = n, X.shape[1] + (constant is not None)
+        if isinstance(X, np.ndarray):
+            by_columns = np.empty((self.shape[1], n))
+            by_columns[:X.shape[1]] = X.T
+            if constant is not None:
+                by_columns[-1] = constant
+            self._matrix, self.x, self.rows, self.starts = by_columns, by_columns.reshape(-1), None, None
+            return
+        by_columns = sparse.csc_array(X)
+        x, rows, starts = by_columns.data, by_columns.indices, by_columns.indptr
+        if constant is not None:
+            x = np.concatenate([x, np.full(n, constant, x.dtype)])
+            rows = np.concatenate([rows, np.arange(n, dtype=rows.dtype)])
+            starts = np.append(starts, len(x))
+        self.x, self.rows = np.ascontiguousarray(x), rows.astype(np.int32, copy=False)
+        self.starts = starts.astype(np.intp, copy=False)
+
+    def correlate(self, v, n_threads):
+        """``X^T v``"""
+        if self.rows is None:
+            return self._matrix @ v
+        out = np.empty(self.shape[1])
+        proximal.correlations(self.x, self.rows, self.starts, v, out, n_threads)
+        return out
+
+    def raw(self, w):
+        """``X w``"""
+        at = np.flatnonzero(w)
+        if self.rows is None:
+            return w[at] @ self._matrix[at]
+        return sparse.csc_array((self.x, self.rows, self.starts), shape=self.shape)[:, at] @ w[at]
+
+
+class ByColumns:
+    """F and its model by columns of X, for one output.
+
+    Parameters
+    ----------
+    columns : Columns
+    loss : {'binary_crossentropy', 'squared_hinge'}
+    y, weight : float64 arrays of shape (n_samples,)
+        Targets as the loss has them; s.
+    l2 : float
+    fit_intercept : bool
+    n_threads : int
+    """
+
+    def __init__(self, columns, loss, y, weight, l2, fit_intercept, n_threads):
+        n = columns.shape[0]
+        self._columns, self._loss, self._y, self._weight, self._l2 = columns, loss, y, weight, l2
+        self._fit_intercept, self._n_threads = fit_intercept, n_threads
+        self._slopes, self._curvatures, self._raw_step = np.empty((3, n))
+
+    def begin(self, w, b):
+        """F without its l1 part."""
+        self.w, self.b = w, b
+        self._raw = np.zeros(len(self._y)) if not w.any() else self._columns.raw(w).astype(np.float64)
+        if self._fit_intercept:
+            self._raw += b[0]
+        return self._value(w)
+
+    def _value(self, w):
+        value = proximal.rows_model(
+            self._loss, self._y, self._weight, self._raw, self._slopes, self._curvatures, self._n_threads)
+        return value + 0.5 * self._l2 * float(w @ w)
+
+    def gradient(self):
+        """Of F without its l1 part: by the coefficients, and by the intercepts."""
+        slopes = self._columns.correlate(self._slopes, self._n_threads)
+        if self._l2:
+            slopes += self._l2 * self.w
+        return slopes, self._slopes.sum(keepdims=True) if self._fit_intercept else np.empty(0)
+
+    def step(self, by_coef, by_intercept, free, l1, tol):
+        """(new coefficients of the ``free`` ones, step of the intercepts): the minimum of the model, to ``tol``."""
+        c, new = self._columns, np.empty(len(free))
+        bias_step, _, _ = proximal.descend_columns(
+            c.x, c.rows, c.starts, free, self._curvatures, by_coef[free],
+            float(by_intercept[0]) if self._fit_intercept else 0.0, self._fit_intercept, self.w[free], l1, self._l2,
+            tol, SWEEPS, new, self._raw_step)
+        self._from = self._raw
+        return new, np.full(len(by_intercept), bias_step)
+
+    def move(self, w, b, share):
+        """F without its l1 part at (w, b), which are a ``share`` of the last step away from where that began."""
+        self.w, self.b = w, b
+        self._raw = self._from + share * self._raw_step
+        return self._value(w)
+
+
+class ByMatrix:
+    """F and its model by a Hessian matrix, for any number of outputs: of few unknowns.
+
+    Parameters
+    ----------
+    problem : fasttrain.linear_model._logistic_problem.Problem
+    fit : int
+    l2 : float
+    n_threads : int
+    """
+
+    def __init__(self, problem, fit, l2, n_threads):
+        self._problem, self._fit, self._l2, self._n_threads = problem, fit, l2, n_threads
+        self._n_outputs, k1 = problem.shape
+        self._k = k1 - problem.fit_intercept
+        places = np.arange(self._n_outputs * k1).reshape(problem.shape)
+        self._coefs, self._intercepts = places[:, :self._k].ravel(), places[:, self._k:].ravel()
+
+    def _unknowns(self, w, b):
+        return np.hstack([w.reshape(self._n_outputs, self._k), b.reshape(self._n_outputs, -1)])
+
+    def begin(self, w, b):
+        """As :class:`ByColumns` has it, and so are the other methods."""
+        self.w, self.b = w, b
+        value, gradient = self._problem.value_and_gradient(
+            self._unknowns(w, b), self._fit, self._l2, self._n_threads)
+        self._gradient = gradient.ravel()
+        return value
+
+    def gradient(self):
+        """Of F without its l1 part."""
+        return self._gradient[self._coefs], self._gradient[self._intercepts]
+
+    def step(self, by_coef, by_intercept, free, l1, tol):
+        """(new coefficients of the ``free`` ones, step of the intercepts)"""
+        H = self._problem.hessian(self._unknowns(self.w, self.b), self._fit, self._l2)
+        own, others = self._coefs[free], self._intercepts
+        hessian, slopes, new = H[np.ix_(own, own)], by_coef[free], self.w[free]
+        bias_step = np.empty(0)
+        if len(others):
+            # the intercepts are at their best for given coefficients; those of a softmax moved together change nothing
+            cross = H[np.ix_(own, others)]
+            inverse = linalg.pinvh(H[np.ix_(others, others)])
+            hessian = hessian - cross @ inverse @ cross.T
+            slopes = slopes - cross @ (inverse @ by_intercept)
+        hessian = np.ascontiguousarray(hessian)
+        self._descend(hessian, slopes, new, l1, tol)
+        if len(others):
+            bias_step = -inverse @ (by_intercept + cross.T @ (new - self.w[free]))
+        return new, bias_step
+
+    @staticmethod
+    def _descend(hessian, slopes, new, l1, tol):
+        """Descend; where that is slow, solve the equations among the coefficients that are not zero."""
+        n_sweeps = 0
+        while n_sweeps < SWEEPS:
+            worst, count = proximal.descend_matrix(hessian, slopes, new, l1, tol, MATRIX_SWEEPS)
+            n_sweeps += count
+            if worst <= tol:
+                return
+            at = np.flatnonzero(new)
+            violated = slopes[at] + l1 * np.sign(new[at])
+            try:
+                step = linalg.solve(hessian[np.ix_(at, at)], -violated, check_finite=False, assume_a="pos")
+            except (np.linalg.LinAlgError, linalg.LinAlgWarning):
+                continue
+            # as far as all signs are kept
+            with np.errstate(divide="ignore", invalid="ignore"):
+                reach = np.where(step * new[at] < 0, -new[at] / step, np.inf)
+            step *= min(1.0, reach.min(initial=1.0))
+            new[at] += step
+            slopes += hessian[:, at] @ step
+
+    def move(self, w, b, share):
+        """F without its l1 part at (w, b)."""
+        return self.begin(w, b)
+
+
+@dataclass
+class End:
+    """Where a fit ended.
+
+    Attributes
+    ----------
+    w, b : arrays
+        Coefficients and intercepts.
+    n_iter : int
+        Steps.
+    reason : {'gradient', 'value', 'iterations'}
+        'value' where rounding ended it.
+    worst : float
+        Largest violation of the conditions of the minimum.
+    """
+
+    w: np.ndarray
+    b: np.ndarray
+    n_iter: int
+    reason: str
+    worst: float
+
+
+def violations(w, slopes, l1):
+    """How far each coefficient is from its condition of the minimum, ``slopes`` of all but the l1 part."""
+    return np.where(w != 0, np.abs(slopes + l1 * np.sign(w)), np.maximum(np.abs(slopes) - l1, 0.0))
+
+
+def minimize(model, w, b, *, l1, tol, max_iter):
+    """Minimize F from (w, b) until no violation of the conditions of the minimum is above ``tol``; the :class:`End`."""
+    with serial_blas():
+        return _minimize(model, w, b, l1, tol, max_iter)
+
+
+def _minimize(model, w, b, l1, tol, max_iter):
+    value, n_iter, kept = model.begin(w, b) + l1 * np.abs(w).sum(), 0, None
+    if not np.isfinite(value):
+        return End(w, b, 0, "not_finite", np.inf)
+    while True:
+        by_coef, by_intercept = model.gradient()
+        violated = violations(w, by_coef, l1)
+        of_coefs = float(violated.max(initial=0.0))
+        worst = max(of_coefs, float(np.abs(by_intercept).max(initial=0.0)))
+        if worst <= tol:
+            return End(w, b, n_iter, "gradient", worst)
+        if kept is not None and worst >= 0.5 * kept.worst:
+            # F no longer tells better from worse, and neither do its slopes
+            return kept if kept.worst < worst else End(w, b, n_iter, "value", worst)
+        if n_iter >= max_iter:
+            return End(w, b, n_iter, "iterations", worst)
+        free = np.flatnonzero((violated > 0) | (w != 0))
+        at_start = w[free]
+        new, bias_step = model.step(by_coef, by_intercept, free, l1, max(FORCING * of_coefs, OF_END * tol))
+        step = new - at_start
+        promised = float(by_coef[free] @ step) + float(by_intercept @ bias_step)
+        promised += l1 * float(np.abs(new).sum() - np.abs(at_start).sum())
+        begun, share = (w, b, value), 1.0
+        for _ in range(HALVINGS):
+            w, b = begun[0].copy(), begun[1] + share * bias_step
+            w[free] = new if share == 1.0 else at_start + share * step
+            value = model.move(w, b, share) + l1 * np.abs(w).sum()
+            gain = value - begun[2]
+            if gain <= SUFFICIENT * share * promised or abs(gain) <= ROUNDING * abs(begun[2]):
+                break
+            share /= 2
+        else:
+            return End(*begun[:2], n_iter, "value", worst)
+        n_iter += 1
+        kept = End(*begun[:2], n_iter, "value", worst) if abs(gain) <= ROUNDING * abs(begun[2]) else None
