@@ -1,5 +1,5 @@
-"""Logistic regression with an l1 part in its penalty: proximal Newton, or for many classes and features L-BFGS-B on the
-two signs of each coefficient."""
+"""Logistic regression with an l1 part in its penalty: proximal Newton for two classes, for more L-BFGS-B on the two signs
+of each coefficient."""
 
 import numpy as np
 from scipy.optimize import minimize
@@ -9,8 +9,8 @@ from fasttrain._kernels.threads import thread_budget
 from fasttrain.linear_model import _proximal
 from fasttrain.linear_model._logistic_problem import FTOL, Minimum
 
-# Unknowns up to which steps are made with a Hessian matrix, where there are rows enough to make it.
-MATRIX_UNKNOWNS = 300
+# Unknowns of many classes up to which all steps are made with a Hessian matrix, and up to which the last ones are.
+FEW_UNKNOWNS, MATRIX_UNKNOWNS = 100, 300
 # Of the penalty's strength: violations are no larger than so many times tol of it, however weak it is.
 OF_STRENGTH = 1e3
 
@@ -38,18 +38,28 @@ def _minimize(problem, fit, l1, l2, tol, max_iter, start, n_threads):
     """(x, iterations, reason, largest violation)."""
     x = np.zeros(problem.shape) if start is None else np.array(start, dtype=np.float64).reshape(problem.shape)
     k = problem.X.shape[1]
-    if x.size <= MATRIX_UNKNOWNS:
-        model = _proximal.ByMatrix(problem, fit, l2, n_threads)
-    elif problem.is_binary:
+    if problem.is_binary:
         model = _proximal.ByColumns(
             problem.columns, "binary_crossentropy", problem.codes.astype(np.float64), problem.row_weights(fit), l2,
             problem.fit_intercept, n_threads)
-    else:
-        return _by_signs(problem, fit, l1, l2, tol, max_iter, x, n_threads)
-    end = _proximal.minimize(model, x[:, :k].ravel(), x[:, k:].ravel(), l1=l1, tol=tol, max_iter=max_iter)
-    x = np.hstack([end.w.reshape(x.shape[0], k), end.b.reshape(x.shape[0], -1)])
-    if not problem.is_binary:
-        x[:, k:] -= x[:, k:].mean(axis=0)
+        return _end(_proximal.minimize(model, *_parts(x, k), l1=l1, tol=tol, max_iter=max_iter), x.shape)
+    n_iter, reason = 0, "value"
+    if x.size > FEW_UNKNOWNS:
+        x, n_iter, reason, worst = _by_signs(problem, fit, l1, l2, tol, max_iter, x, n_threads)
+    if reason == "value" and x.size <= MATRIX_UNKNOWNS:
+        model = _proximal.ByMatrix(problem, fit, l2, n_threads)
+        x, more, reason, worst = _end(_proximal.minimize(
+            model, *_parts(x, k), l1=l1, tol=tol, max_iter=max(max_iter - n_iter, 0)), x.shape)
+        n_iter += more
+    return x, n_iter, reason, worst
+
+
+def _parts(x, k):
+    return x[:, :k].ravel(), x[:, k:].ravel()
+
+
+def _end(end, shape):
+    x = np.hstack([end.w.reshape(shape[0], -1), end.b.reshape(shape[0], -1)])
     return x, end.n_iter, end.reason, end.worst
 
 

@@ -16,8 +16,10 @@ from fasttrain._kernels import proximal
 
 # A step's model is minimized until its violation is so much of that which it began with, or of the one at the end.
 FORCING, OF_END = 0.3, 0.3
+# Sweeps over columns that show whether they are too many; so few columns then get a Hessian matrix.
+FIRST_SWEEPS, MATRIX_COLUMNS = 60, 1000
 SWEEPS = 500
-# Of the Hessian's descent, before the equations among the coefficients that are not zero are solved instead.
+# Of a Hessian's descent, before the equations among the coefficients that are not zero are solved instead.
 MATRIX_SWEEPS = 40
 # Of the line search: which share of the decrease that the model promises is enough, and how often a step is halved.
 SUFFICIENT = 1e-3
@@ -62,12 +64,16 @@ class Columns:
         proximal.correlations(self.x, self.rows, self.starts, v, out, n_threads)
         return out
 
+    def some(self, at):
+        """Columns of these numbers as rows of an array, float64, dense or sparse."""
+        if self.rows is None:
+            return self._matrix[at]
+        return sparse.csc_array((self.x, self.rows, self.starts), shape=self.shape)[:, at].T.astype(np.float64).tocsr()
+
     def raw(self, w):
         """``X w``"""
         at = np.flatnonzero(w)
-        if self.rows is None:
-            return w[at] @ self._matrix[at]
-        return sparse.csc_array((self.x, self.rows, self.starts), shape=self.shape)[:, at] @ w[at]
+        return self.some(at).T @ w[at]
 
 
 class ByColumns:
@@ -89,6 +95,7 @@ class ByColumns:
         self._columns, self._loss, self._y, self._weight, self._l2 = columns, loss, y, weight, l2
         self._fit_intercept, self._n_threads = fit_intercept, n_threads
         self._slopes, self._curvatures, self._raw_step = np.empty((3, n))
+        self._sweeps = FIRST_SWEEPS
 
     def begin(self, w, b):
         """F without its l1 part."""
@@ -112,13 +119,39 @@ class ByColumns:
 
     def step(self, by_coef, by_intercept, free, l1, tol):
         """(new coefficients of the ``free`` ones, step of the intercepts): the minimum of the model, to ``tol``."""
-        c, new = self._columns, np.empty(len(free))
-        bias_step, _, _ = proximal.descend_columns(
-            c.x, c.rows, c.starts, free, self._curvatures, by_coef[free],
-            float(by_intercept[0]) if self._fit_intercept else 0.0, self._fit_intercept, self.w[free], l1, self._l2,
-            tol, SWEEPS, new, self._raw_step)
+        c, new, slopes, at_start = self._columns, np.empty(len(free)), by_coef[free], self.w[free]
+        bias_step, worst, n_sweeps = proximal.descend_columns(
+            c.x, c.rows, c.starts, free, self._curvatures, slopes,
+            float(by_intercept[0]) if self._fit_intercept else 0.0, self._fit_intercept, at_start, l1, self._l2,
+            tol, self._sweeps, new, self._raw_step)
+        if worst > tol and self._sweeps < SWEEPS:
+            at = np.flatnonzero((new != 0) | (at_start != 0))
+            if len(at) <= MATRIX_COLUMNS:
+                bias_step += self._step_by_matrix(free[at], at, slopes, at_start, new, l1, tol)
+                self._sweeps = FIRST_SWEEPS // 10
+            else:
+                self._sweeps = SWEEPS
         self._from = self._raw
         return new, np.full(len(by_intercept), bias_step)
+
+    def _step_by_matrix(self, columns, at, slopes, at_start, new_io, l1, tol):
+        """Go on with the model on these columns by its Hessian; by how much that moves the intercept."""
+        rows = self._columns.some(columns)
+        scaled = rows * np.sqrt(self._curvatures)
+        hessian = scaled @ scaled.T
+        hessian = hessian if isinstance(hessian, np.ndarray) else hessian.toarray()
+        cross, total = rows @ self._curvatures, self._curvatures.sum()
+        if self._fit_intercept:
+            hessian -= np.outer(cross, cross) / total
+        hessian.flat[::len(hessian) + 1] += self._l2
+        slopes = slopes[at] + rows @ (self._curvatures * self._raw_step) + self._l2 * (new_io[at] - at_start[at])
+        new = new_io[at]
+        descend(np.ascontiguousarray(hessian), slopes, new, l1, tol)
+        step = new - new_io[at]
+        new_io[at] = new
+        bias_step = -float(cross @ step) / total if self._fit_intercept else 0.0
+        self._raw_step += rows.T @ step + bias_step
+        return bias_step
 
     def move(self, w, b, share):
         """F without its l1 part at (w, b), which are a ``share`` of the last step away from where that began."""
@@ -173,36 +206,38 @@ class ByMatrix:
             hessian = hessian - cross @ inverse @ cross.T
             slopes = slopes - cross @ (inverse @ by_intercept)
         hessian = np.ascontiguousarray(hessian)
-        self._descend(hessian, slopes, new, l1, tol)
+        descend(hessian, slopes, new, l1, tol)
         if len(others):
             bias_step = -inverse @ (by_intercept + cross.T @ (new - self.w[free]))
         return new, bias_step
 
-    @staticmethod
-    def _descend(hessian, slopes, new, l1, tol):
-        """Descend; where that is slow, solve the equations among the coefficients that are not zero."""
-        n_sweeps = 0
-        while n_sweeps < SWEEPS:
-            worst, count = proximal.descend_matrix(hessian, slopes, new, l1, tol, MATRIX_SWEEPS)
-            n_sweeps += count
-            if worst <= tol:
-                return
-            at = np.flatnonzero(new)
-            violated = slopes[at] + l1 * np.sign(new[at])
-            try:
-                step = linalg.solve(hessian[np.ix_(at, at)], -violated, check_finite=False, assume_a="pos")
-            except (np.linalg.LinAlgError, linalg.LinAlgWarning):
-                continue
-            # as far as all signs are kept
-            with np.errstate(divide="ignore", invalid="ignore"):
-                reach = np.where(step * new[at] < 0, -new[at] / step, np.inf)
-            step *= min(1.0, reach.min(initial=1.0))
-            new[at] += step
-            slopes += hessian[:, at] @ step
-
     def move(self, w, b, share):
         """F without its l1 part at (w, b)."""
         return self.begin(w, b)
+
+
+def descend(hessian, slopes_io, w_io, l1, tol):
+    """As :func:`proximal.descend_matrix`; where that is slow, the equations among the coefficients that are not zero are
+    solved.
+    """
+    n_sweeps = 0
+    while n_sweeps < SWEEPS:
+        worst, count = proximal.descend_matrix(hessian, slopes_io, w_io, l1, tol, MATRIX_SWEEPS)
+        n_sweeps += count
+        if worst <= tol:
+            return
+        at = np.flatnonzero(w_io)
+        violated = slopes_io[at] + l1 * np.sign(w_io[at])
+        try:
+            step = linalg.solve(hessian[np.ix_(at, at)], -violated, check_finite=False, assume_a="pos")
+        except (np.linalg.LinAlgError, linalg.LinAlgWarning):
+            continue
+        # as far as all signs are kept
+        with np.errstate(divide="ignore", invalid="ignore"):
+            reach = np.where(step * w_io[at] < 0, -w_io[at] / step, np.inf)
+        step *= min(1.0, reach.min(initial=1.0))
+        w_io[at] += step
+        slopes_io += hessian[:, at] @ step
 
 
 @dataclass
