@@ -246,8 +246,9 @@ def test_check_estimator(model, n_checks):
 
 @pytest.mark.parametrize("cls, options, y, words", [
     (LinearSVC, {"loss": "hinge", "dual": False}, TWO, "dual must be True or 'auto' with loss='hinge'"),
-    (LinearSVC, {"penalty": "l1"}, TWO, "penalty='l2' and multi_class='ovr' only"),
-    (LinearSVC, {"multi_class": "crammer_singer"}, TWO, "penalty='l2' and multi_class='ovr' only"),
+    (LinearSVC, {"penalty": "l1", "loss": "hinge"}, TWO, "penalty='l1' goes with loss='squared_hinge'"),
+    (LinearSVC, {"penalty": "l1", "dual": True}, TWO, "dual False or 'auto' only"),
+    (LinearSVC, {"multi_class": "crammer_singer"}, TWO, "multi_class='ovr' only"),
     (LinearSVC, {"C": 0.0}, TWO, "C must be a finite number > 0"),
     (LinearSVC, {"dual": "never"}, TWO, "dual must be one of 'auto'"),
     (LinearSVC, {"intercept_scaling": -1}, TWO, "intercept_scaling must be a finite number > 0"),
@@ -283,6 +284,32 @@ def test_hard_data(name, case):
         assert left <= 1e-4 * at_zeros
 
 
+@pytest.mark.parametrize("layout", [np.asarray, sparse.csr_matrix])
+@pytest.mark.parametrize("options, y", [
+    ({}, TWO), ({"C": 30.0, "intercept_scaling": 4.0}, THREE), ({"C": 0.05, "fit_intercept": False}, THREE),
+    ({"class_weight": "balanced"}, TWO), ({"class_weight": {0: 5.0, 2: 0.2}, "intercept_scaling": 0.3}, THREE),
+], ids=["two", "three", "through the origin", "balanced", "weighted"])
+def test_an_l1_penalty(options, y, layout):
+    """Violations of the conditions of the minimum, and liblinear's own solution."""
+    options = {"penalty": "l1", "dual": False, **options}
+    model = LinearSVC(**options).fit(layout(X), y, WEIGHT)
+    for t, s, coef, intercept in problems(model, y, WEIGHT):
+        slopes = -2 * model.C * s * t * np.maximum(0, 1 - t * (X @ coef + intercept))
+        by_all = np.r_[X.T @ slopes, model.intercept_scaling * slopes.sum()]
+        own = np.r_[coef, intercept / model.intercept_scaling]
+        if not model.fit_intercept:
+            by_all, own = by_all[:-1], own[:-1]
+        worst = np.where(own != 0, abs(by_all + np.sign(own)), np.maximum(abs(by_all) - 1, 0)).max()
+        assert worst <= 1e-3
+    exact = stock.LinearSVC(**options, tol=1e-12, max_iter=1_000_000, random_state=0).fit(layout(X), y, WEIGHT)
+    again = LinearSVC(**options, tol=1e-10).fit(layout(X), y, WEIGHT)
+    np.testing.assert_allclose(again.coef_, exact.coef_, atol=1e-6)
+    np.testing.assert_allclose(again.intercept_, exact.intercept_, atol=1e-6)
+    assert isinstance(model.n_iter_, int)
+    with pytest.warns(ConvergenceWarning, match="Liblinear failed to converge"):
+        LinearSVC(**options, max_iter=1).fit(layout(X), y)
+
+
 def test_too_few_iterations():
     for model, y in ((LinearSVC(max_iter=1), TWO), (LinearSVR(max_iter=0, **SQUARED), NUMBERS)):
         with pytest.warns(ConvergenceWarning, match=f"after max_iter={model.max_iter}"):
@@ -315,7 +342,7 @@ def test_under_the_patch_scikit_learn_answers_the_rest(caplog):
         assert isinstance(sklearn.svm.LinearSVC().fit(X, TWO), LinearSVC)
         assert isinstance(sklearn.svm.LinearSVR(**SQUARED).fit(X, NUMBERS), LinearSVR)
         assert served() == []
-        for options in ({"multi_class": "crammer_singer"}, {"penalty": "l1"}):
+        for options in ({"multi_class": "crammer_singer"},):
             model = sklearn.svm.LinearSVC(**options, random_state=0).fit(X, TWO)
             plain = stock.LinearSVC(**options, random_state=0).fit(X, TWO)
             np.testing.assert_array_equal(model.predict(X), plain.predict(X))

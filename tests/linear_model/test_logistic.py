@@ -210,20 +210,64 @@ def test_bad_parameters_are_named(parameters, words):
         LogisticRegression(**parameters).fit(X, Y)
 
 
+@pytest.mark.parametrize("table", [X + 0.5, sparse.csr_matrix(np.where(X > 0, X, 0))], ids=["dense", "csr"])
+@pytest.mark.parametrize("settings", [
+    {}, {"dual": True}, {"l1_ratio": 1.0}, {"intercept_scaling": 7.0}, {"l1_ratio": 1.0, "intercept_scaling": 0.2},
+    {"fit_intercept": False}, {"class_weight": "balanced", "l1_ratio": 1.0}, {"C": 50.0, "class_weight": {False: 3.0}},
+], ids=str)
+def test_the_solver_liblinear(settings, table):
+    """liblinear's optimum, whose intercept is penalized."""
+    weight = np.random.default_rng(3).random(120)
+    settings = {"solver": "liblinear", "random_state": 0, **settings}
+    exact = stock.LogisticRegression(**{**settings, "tol": 1e-11, "max_iter": 100_000}).fit(table, Y, weight)
+    theirs = stock.LogisticRegression(**settings).fit(table, Y, weight)
+    ours = LogisticRegression(**settings).fit(table, Y, weight)
+    off = abs(np.r_[ours.coef_[0], ours.intercept_] - np.r_[exact.coef_[0], exact.intercept_]).max()
+    assert off <= max(1e-6, abs(theirs.coef_ - exact.coef_).max())
+    assert off < 1e-4
+    assert np.shape(ours.intercept_) == np.shape(theirs.intercept_)
+    assert (ours.coef_.dtype, ours.n_iter_.dtype, ours.n_iter_.shape) == (
+        theirs.coef_.dtype, theirs.n_iter_.dtype, theirs.n_iter_.shape)
+    again = LogisticRegression(**{**settings, "tol": 1e-10}).fit(table, Y, weight)
+    np.testing.assert_allclose(again.coef_, exact.coef_, atol=1e-6)
+    assert again.n_iter_ >= ours.n_iter_
+
+
+def test_what_liblinear_refuses():
+    for settings, y, words in (
+        ({}, WORDS, "separates two classes, got 3"), ({"dual": True, "l1_ratio": 1.0}, Y, "dual must be False"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            LogisticRegression(solver="liblinear", **settings).fit(X, y)
+    with pytest.raises(ValueError, match="values above 1e"):
+        LogisticRegression(solver="liblinear").fit(X * 1e31, Y)
+    with pytest.warns(ConvergenceWarning, match="Liblinear failed"):
+        LogisticRegression(solver="liblinear", max_iter=1, l1_ratio=1.0).fit(X, Y)
+
+
+@pytest.mark.parametrize("more", [{}, {"refit": False, "intercept_scaling": 3.0}, {"l1_ratios": [0]}], ids=str)
+def test_cross_validation_with_liblinear(more):
+    settings = {**NEW, "Cs": [0.1, 10.0], "l1_ratios": [1], "solver": "liblinear", "cv": 3, **more}
+    ours = LogisticRegressionCV(**settings, tol=1e-8).fit(X, Y)
+    theirs = stock.LogisticRegressionCV(**settings, tol=1e-10, max_iter=10_000, random_state=0).fit(X, Y)
+    np.testing.assert_allclose(ours.coefs_paths_, theirs.coefs_paths_, atol=1e-5)
+    np.testing.assert_allclose(ours.scores_, theirs.scores_, rtol=1e-6)
+    np.testing.assert_allclose(ours.coef_, theirs.coef_, atol=1e-5)
+    np.testing.assert_allclose(ours.intercept_, theirs.intercept_, atol=1e-5)
+    with pytest.raises(ValueError, match="intercept_scaling must be 1 with"):
+        LogisticRegressionCV(**{**settings, "refit": True, "intercept_scaling": 2}).fit(X, Y)
+
+
 def test_what_the_class_has_not_goes_to_scikit_learn_under_the_patch(caplog):
-    refused = [{"solver": "liblinear", "random_state": 0}, {"dual": True, "solver": "liblinear", "random_state": 0}]
-    expected = [stock.LogisticRegression(**settings).fit(X, Y).coef_ for settings in refused]
-    for settings in refused:
-        with pytest.raises(ValueError, match="liblinear"):
-            LogisticRegression(**settings).fit(X, Y)
+    refused = {"solver": "liblinear", "l1_ratio": 1.0}
+    rows = np.where(np.eye(120, 5) > 0, 1e31, X)
+    with pytest.raises(ValueError, match="values above"):
+        LogisticRegression(**refused).fit(rows, Y)
     with fasttrain.patched():
         from sklearn.linear_model import LogisticRegression as Patched
 
-        for settings, coef in zip(refused, expected):
-            with caplog.at_level("INFO", logger="fasttrain"):
-                np.testing.assert_array_equal(Patched(**settings).fit(X, Y).coef_, coef)
-            assert "LogisticRegression.fit is served by scikit-learn" in caplog.text
-            caplog.clear()
+        with caplog.at_level("INFO", logger="fasttrain"), pytest.raises(ValueError, match="frozen fit"):
+            Patched(**refused).fit(rows, Y)
         np.testing.assert_array_equal(Patched().fit(X, Y).coef_, LogisticRegression().fit(X, Y).coef_)
 
 
@@ -338,6 +382,37 @@ def test_the_minimum_with_an_l1_part(table, y, l1_ratio):
             if tol < 1e-3:
                 np.testing.assert_allclose(ours.coef_, theirs.coef_, atol=1e-3 * C)
     assert (LogisticRegression(C=1e-3, l1_ratio=1.0, solver="saga").fit(table, y).coef_ == 0).all()
+
+
+@pytest.mark.parametrize("y", [Y, WORDS], ids=["2", "3"])
+def test_an_l1_part_and_columns_that_are_hard_to_tell_apart(y):
+    """Descent on columns alone takes thousands of sweeps here."""
+    rng = np.random.default_rng(5)
+    table = np.c_[X @ rng.standard_normal((5, 20)) + 1e-3 * rng.standard_normal((120, 20)), 1e3 * X, np.ones(120)]
+    for C in (0.1, 3.0):
+        model = LogisticRegression(C=C, l1_ratio=1.0, solver="saga", tol=1e-6, max_iter=1000).fit(table, y)
+        assert violation(model, table, y)[0] <= 1e-8
+        assert model.n_iter_ < 1000
+
+
+def test_an_l1_part_on_a_wide_table_of_words():
+    rng = np.random.default_rng(6)
+    table = sparse.random(400, 3000, 0.02, "csr", random_state=7)
+    y = table @ rng.standard_normal(3000) > 0.1
+    for dtype, C in ((np.float64, 1.0), (np.float64, 30.0), (np.float32, 30.0)):
+        found = []
+        for n_threads in (1, 2, 3):
+            before = fasttrain.set_num_threads(n_threads)
+            try:
+                model = LogisticRegression(C=C, l1_ratio=1.0, solver="saga").fit(table.astype(dtype), y)
+            finally:
+                fasttrain.set_num_threads(before)
+            found.append(model.coef_.tobytes())
+        assert len(set(found)) == 1
+        strength = 1 / (C * len(y))
+        worst, _ = violation(model, table, y)
+        assert worst <= min(1e-6, 1e-3 * strength) + (1e-8 if dtype == np.float32 else 0)
+        assert model.n_iter_ < 50
 
 
 def test_a_fit_with_an_l1_part_that_is_cut_short():

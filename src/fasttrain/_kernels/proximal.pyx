@@ -9,8 +9,8 @@ losses, slopes and curvatures of rows (:func:`rows_model`), products with all co
 descent on a set of columns (:func:`descend_columns`) or on a Hessian matrix (:func:`descend_matrix`); the iteration
 around them is Python's.
 
-The intercept is not a coordinate: with D the curvatures of the rows, its best value for given coefficients is kept up to
-date as these move, at one addition a move, so that columns need not be centred for the descent to be quick.
+The intercept is not a coordinate: with D the curvatures of the rows, its best value for given coefficients is kept up
+to date as these move, at one addition a move, so that columns need not be centred for the descent to be quick.
 
 Arguments are trusted, as everywhere in this package.
 """
@@ -23,7 +23,7 @@ from libc.stdint cimport int32_t
 from libc.string cimport memset
 
 from fasttrain._kernels.primitives cimport (
-    FT_LOSS_binary_crossentropy, FT_LOSS_squared_hinge, axpy, dot, loss_span,
+    FT_LOSS_binary_crossentropy, axpy, dot, loss_span,
 )
 from fasttrain._kernels.signals cimport raise_signalled, signalled
 from fasttrain._kernels.threads cimport threads_for_work
@@ -71,7 +71,7 @@ cdef double model_of_rows(
     double* curvatures_out, double* values, int n_threads
 ) noexcept nogil:
     """:func:`rows_model`, with room for a number a block of BLOCK_ROWS rows in ``values``."""
-    cdef Py_ssize_t n_blocks = (n + BLOCK_ROWS - 1) // BLOCK_ROWS, block, first
+    cdef Py_ssize_t n_blocks = (n + BLOCK_ROWS - 1) // BLOCK_ROWS, block
     cdef double total = 0.0
     n_threads = threads_for_work(n_threads, 40.0 * n, WORK_PER_THREAD)
     for block in prange(n_blocks, num_threads=n_threads, schedule="static"):
@@ -192,9 +192,13 @@ cdef struct column_model:
     double* cross
     double total                # of D
     bint has_bias
+    double bias                 # the intercept, its slope at the start, and its own l1
+    double bias_slope
+    double bias_l1
     # where the descent stands
     double* r                   # sqrt(D) X (w - start); with a matrix the slopes
     double* w
+    double pull                 # D . X (w - start)
     double bias_step
     const double* slopes        # of the smooth part, at the start
     const double* start
@@ -223,6 +227,11 @@ cdef inline double violation_of(double w, double slope, double l1) noexcept nogi
     return max(fabs(slope) - l1, 0.0)
 
 
+cdef inline double bias_at(const column_model* t, double pull) noexcept nogil:
+    """The best intercept for given coefficients."""
+    return soft(t.total * t.bias - t.bias_slope - pull, t.bias_l1) / t.total
+
+
 cdef inline double slope_at(const column_model* t, Py_ssize_t k) noexcept nogil:
     """Derivative of the smooth part of the model by a coefficient."""
     cdef Py_ssize_t length = t.at[k + 1] - t.at[k]
@@ -249,13 +258,14 @@ cdef inline void move(column_model* t, Py_ssize_t k, double step) noexcept nogil
         for i in range(length):
             t.r[rows[i]] += step * x[i]
     if t.has_bias:
-        t.bias_step -= t.cross[k] * step / t.total
+        t.pull += t.cross[k] * step
+        t.bias_step = bias_at(t, t.pull) - t.bias
     t.work += length
 
 
 cdef double sweep(column_model* t) noexcept nogil:
     """Minimize over each of the live coefficients in turn; the largest violation that was met."""
-    cdef double worst = 0.0, slope, curvature, target
+    cdef double worst = 0.0, slope, curvature, target, bias
     cdef Py_ssize_t i, k
     for i in range(t.n_live):
         k = t.live[i]
@@ -263,9 +273,19 @@ cdef double sweep(column_model* t) noexcept nogil:
         worst = max(worst, violation_of(t.w[k], slope, t.l1))
         t.work += t.at[k + 1] - t.at[k] + 1
         curvature = t.squares[k] + t.l2
-        if curvature <= 0 or (t.w[k] == 0 and fabs(slope) <= t.l1):
+        if t.w[k] == 0 and fabs(slope) <= t.l1:
             continue
-        target = soft(curvature * t.w[k] - slope, t.l1) / curvature
+        if curvature > 0:
+            target = soft(curvature * t.w[k] - slope, t.l1) / curvature
+        else:
+            # a column of zeros
+            target = 0.0
+        if t.bias_l1 > 0 and t.cross[k] != 0:
+            # an intercept that the move takes to 0, or past it, does not follow as far
+            bias = bias_at(t, t.pull)
+            if bias * bias_at(t, t.pull + t.cross[k] * (target - t.w[k])) <= 0:
+                curvature += t.cross[k] * t.cross[k] / t.total
+                target = soft(curvature * t.w[k] - slope, t.l1) / curvature
         if target != t.w[k]:
             move(t, k, target - t.w[k])
     return worst
@@ -283,7 +303,7 @@ cdef void rest(column_model* t, bint all_columns) noexcept nogil:
 
 cdef int settle(column_model* t, double tol, Py_ssize_t max_sweeps, double* worst_out,
                 Py_ssize_t* n_sweeps_out) noexcept nogil:
-    """Sweep until no violation of all columns is above ``tol``: columns that are not zero more often than the others."""
+    """Sweep until no violation of all columns is above ``tol``, over those that are not zero more often."""
     cdef Py_ssize_t n_sweeps = 0
     cdef bint of_all = True
     cdef double worst = 0.0
@@ -331,9 +351,12 @@ cdef void scale_columns(
 def descend_columns(
     const real[::1] x, const int32_t[::1] rows, const Py_ssize_t[::1] starts, const Py_ssize_t[::1] columns,
     const double[::1] curvatures, const double[::1] slopes, double bias_slope, bint has_bias, const double[::1] w,
-    double l1, double l2, double tol, Py_ssize_t max_sweeps, double[::1] w_out, double[::1] raw_step_out,
+    double bias, double l1, double l2, double bias_l1, double tol, Py_ssize_t max_sweeps, double[::1] w_out,
+    double[::1] raw_step_out,
 ):
-    """Minimize the model over some columns: ``slopes . d + 1/2 sum_i D_i (x_i . d + e)^2 + bias_slope e + penalty(w + d)``.
+    """Minimize the model over some columns and the intercept: with d and e their steps
+
+        slopes . d + bias_slope e + 1/2 sum_i D_i (x_i . d + e)^2 + l2 / 2 |d|^2 + l1 |w + d|_1 + bias_l1 |bias + e|
 
     Parameters
     ----------
@@ -348,7 +371,9 @@ def descend_columns(
     bias_slope : float
         Of the losses by the intercept, with ``has_bias``.
     w : float64 array of shape (m,)
-    l1, l2 : float
+    bias : float
+        The intercept.
+    l1, l2, bias_l1 : float
     tol : float
         Largest violation of the conditions of the model's minimum.
     max_sweeps : int
@@ -382,6 +407,7 @@ def descend_columns(
     t.n, t.m = n, m
     t.r = &r[0]
     t.has_bias = has_bias
+    t.bias, t.bias_slope, t.bias_l1 = bias, bias_slope, bias_l1
     t.l1, t.l2 = l1, l2
     if m:
         t.scaled, t.at, t.live = &scaled[0], &places[0], &places[2 * m + 1]
@@ -392,7 +418,8 @@ def descend_columns(
     with nogil:
         for i in range(n):
             t.total += curvatures[i]
-        t.bias_step = -bias_slope / t.total if has_bias else 0.0
+        if has_bias:
+            t.bias_step = bias_at(&t, 0.0) - bias
         if m:
             scale_columns(
                 &t, &x[0], &columns[0], &starts[0] if starts is not None else NULL, &roots[0], &scaled[0])

@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 from sklearn import linear_model
-from sklearn.utils import compute_class_weight
+from sklearn.utils import check_random_state, compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
@@ -17,11 +17,12 @@ from fasttrain._estimators.parameters import keep_parameters
 from fasttrain._tables.categories import unique
 from fasttrain.linear_model._logistic_problem import NEWTON_UNKNOWNS, Problem, warn_unless_settled
 from fasttrain.linear_model._logistic_sparse import minimize_sparse
+from fasttrain.linear_model._proximal import OTHER_TOL
 from fasttrain.training.results import DivergenceError
 
 SOLVERS = ("lbfgs", "liblinear", "newton-cg", "newton-cholesky", "sag", "saga")
-# Of scikit-learn's sag and saga, tol is of another kind; a gradient so much smaller meets it.
-_SAG_TOL = 1e-2
+# From larger values liblinear does not move.
+_FROZEN = 1e30
 PENALTY_DEPRECATED = (
     "'penalty' was deprecated in version 1.8 and will be removed in 1.10. To avoid this warning, leave 'penalty' set "
     "to its default value and use {} instead."
@@ -38,6 +39,8 @@ def check_solver(solver, penalty, dual):
         raise ValueError(f"Only 'saga' solver supports elasticnet penalty, got solver={solver}.")
     if solver == "liblinear" and penalty is None:
         raise ValueError("C=np.inf as well as penalty=None is not supported for the liblinear solver")
+    if solver == "liblinear" and penalty == "l1" and dual:
+        raise ValueError("dual must be False with the solver 'liblinear' and an l1 penalty, got True")
 
 
 def check_strength(C):
@@ -81,7 +84,20 @@ class LogisticBase(Convertible):
             check_classification_targets(y)
         X = check_rows(X)
         classes, codes = unique(y, inverse=True)
+        if self.solver == "liblinear":
+            if len(classes) > 2:
+                raise ValueError(
+                    f"solver='liblinear' separates two classes, got {len(classes)}; other solvers take more, and "
+                    "OneVsRestClassifier does")
+            if X.shape[0] and np.max(X) > _FROZEN:
+                raise ValueError(f"X must not hold values above {_FROZEN:g} with solver='liblinear': scale it")
+            # scikit-learn draws a seed for liblinear, which a generator that goes on from here must have given
+            check_random_state(self.random_state).randint(np.iinfo("i").max)
         return X, y, classes, codes
+
+    def _constant(self):
+        """Of :class:`Problem`: liblinear's intercept is penalized."""
+        return float(self.intercept_scaling) if self.solver == "liblinear" else None
 
     def _row_weights(self, sample_weight, X, y, classes, codes, class_weight):
         """Sample weights with class weights in them, in X's dtype; None when all are 1."""
@@ -103,15 +119,16 @@ class LogisticBase(Convertible):
         l1, l2 = l1_ratio * strength, (1.0 - l1_ratio) * strength
         options = {"tol": float(self.tol), "max_iter": int(self.max_iter), "start": start}
         if l1_ratio and np.isfinite(Cs).all():
-            options["tol"] *= _SAG_TOL
+            options["tol"] *= OTHER_TOL
             found = minimize_sparse(problem, fits, l1, l2, **options)
-        elif self.solver in ("newton-cholesky", "newton-cg") and problem.size <= NEWTON_UNKNOWNS:
+        elif self.solver in ("newton-cholesky", "newton-cg", "liblinear") and problem.size <= NEWTON_UNKNOWNS:
+            options["tol"] *= OTHER_TOL if self.solver == "liblinear" else 1.0
             found = problem.newton(fits, l2, **options)
         elif self.solver == "lbfgs":
             found = problem.lbfgs(fits, l2, **options)
         else:
-            if self.solver in ("sag", "saga"):
-                options["tol"] *= _SAG_TOL
+            if self.solver in ("sag", "saga", "liblinear"):
+                options["tol"] *= OTHER_TOL
                 if self.max_iter == 0:
                     return problem.at(start, l2)
             # there only the gradient ends it, so only it does here, or rounding
@@ -128,9 +145,11 @@ class LogisticBase(Convertible):
         return found
 
     def _adopt(self, x, dtype, n_iter, classes, problem):
-        x = x.astype(dtype)
-        coef, intercept = (x[:, :-1].copy(), x[:, -1].copy()) if problem.fit_intercept else (
-            x, np.zeros(problem.n_outputs, dtype))
+        x = problem.intercept_in_place(x).astype(dtype)
+        if self.fit_intercept:
+            coef, intercept = x[:, :-1].copy(), x[:, -1].copy()
+        else:
+            coef, intercept = x, 0.0 if self.solver == "liblinear" else np.zeros(problem.n_outputs, dtype)
         set_fitted(self, {"coef_": coef, "intercept_": intercept}, {
             "classes_": classes, "n_iter_": np.array([n_iter], dtype=np.int32)})
 
@@ -152,9 +171,10 @@ class LogisticRegression(LogisticBase, linear_model.LogisticRegression):
     C : float, default=1.0
         Inverse of the strength of the penalty, in (0, inf].
     l1_ratio : float, default=0.0
-        In [0, 1]: with the solver 'saga' the penalty is ``l1_ratio |w|_1 + (1 - l1_ratio) |w|^2 / 2``.
+        In [0, 1]: with the solver 'saga' the penalty is ``l1_ratio |w|_1 + (1 - l1_ratio) |w|^2 / 2``. 'liblinear'
+        takes 0 and 1.
     dual : bool, default=False
-        Must be False.
+        True goes with the solver 'liblinear' and an l2 penalty only, as in scikit-learn; the solution is the same.
     tol : float, default=1e-4
         Largest element of the gradient of the objective over ``C sum_i s_i`` at rest; with an l1 part, largest
         violation of the conditions of the minimum.
@@ -164,11 +184,15 @@ class LogisticRegression(LogisticBase, linear_model.LogisticRegression):
     class_weight : dict, 'balanced' or None, default=None
         Factors of the losses, by class; 'balanced' is ``n_samples / (n_classes * count)``.
     random_state : int, RandomState instance or None, default=None
-        Nothing is drawn.
+        Without effect, but for the draw that scikit-learn makes from it with the solver 'liblinear'.
     solver : {'lbfgs', 'newton-cg', 'newton-cholesky', 'sag', 'saga', 'liblinear'}, default='lbfgs'
         'newton-cg' and 'newton-cholesky' are Newton's method with a Hessian matrix up to 2000 unknowns, and L-BFGS
-        beyond; 'sag' and 'saga' are L-BFGS to a hundredth of ``tol``, with an l1 part in the penalty L-BFGS-B on the
-        two signs of each coefficient. 'liblinear', which penalizes the intercept, is refused.
+        beyond; 'sag' and 'saga' are L-BFGS to a hundredth of ``tol``. 'liblinear' is for two classes and penalizes the
+        intercept as a coefficient of a column of ``intercept_scaling``; it is Newton's method up to 2000 unknowns, and
+        L-BFGS beyond, to a hundredth of ``tol``. With an l1 part in the penalty 'saga' and 'liblinear' are proximal
+        Newton [2]_, where violations of the conditions of the minimum end no larger than ``10 tol`` of the penalty's
+        strength either; with more than two classes and a hundred unknowns, L-BFGS-B on the two signs of each
+        coefficient.
     max_iter : int, default=100
     verbose : int, default=0
         Above 0, prints how a fit ended.
@@ -203,6 +227,7 @@ class LogisticRegression(LogisticBase, linear_model.LogisticRegression):
     References
     ----------
     .. [1] Hastie, Tibshirani, Friedman, "The Elements of Statistical Learning", 2nd ed., section 4.4, 2009.
+    .. [2] Yuan, Ho, Lin, "An Improved GLMNET for L1-regularized Logistic Regression", JMLR 13, 2012.
 
     Examples
     --------
@@ -243,8 +268,6 @@ class LogisticRegression(LogisticBase, linear_model.LogisticRegression):
                 warnings.warn(
                     "'n_jobs' has no effect since 1.8 and will be removed in 1.10. You provided "
                     f"'n_jobs={self.n_jobs}', please leave it unspecified.", FutureWarning, stacklevel=4)
-        if self.solver == "liblinear":
-            raise ValueError("solver must not be 'liblinear', which penalizes the intercept")
         return C, {"l1": 1.0, "elasticnet": self.l1_ratio}.get(penalty, 0.0)
 
     def _penalty_name(self):
@@ -301,20 +324,22 @@ class LogisticRegression(LogisticBase, linear_model.LogisticRegression):
             Within 100 ms of Ctrl-C; the estimator then is as it was.
         """
         C, l1_ratio = self._check_parameters()
-        X, y, classes, codes = self._checked(X, y, [np.float64, np.float32])
+        X, y, classes, codes = self._checked(
+            X, y, [np.float64] if self.solver == "liblinear" else [np.float64, np.float32])
         if len(classes) < 2:
             raise ValueError(
                 "This solver needs samples of at least 2 classes in the data, but the data contains only one class: "
                 f"{classes[0]!r}")
         weight = self._row_weights(sample_weight, X, y, classes, codes, self.class_weight)
-        problem = Problem(X, codes, len(classes), self.fit_intercept, [(weight, None)])
+        problem = Problem(
+            X, codes, len(classes), self.fit_intercept, [(weight, None)], constant=self._constant())
         found = self._solve(problem, [C], self._start(problem), l1_ratio=float(l1_ratio))
         self._adopt(found.x[0, 0], X.dtype, found.n_iter[0, 0], classes, problem)
         return self
 
     def _start(self, problem):
         """Unknowns at the last solution; None for zeros."""
-        if not self.warm_start or getattr(self, "coef_", None) is None:
+        if not self.warm_start or self.solver == "liblinear" or getattr(self, "coef_", None) is None:
             return None
         coef = self.coef_ if isinstance(self.coef_, np.ndarray) else self.coef_.toarray()
         start = np.hstack([coef, self.intercept_[:, None]]) if self.fit_intercept else coef

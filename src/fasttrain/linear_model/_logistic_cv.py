@@ -123,8 +123,10 @@ class LogisticRegressionCV(LogisticBase, linear_model.LogisticRegressionCV):
             warnings.warn(
                 f"l1_ratios parameter is only used when penalty is 'elasticnet'. Got (penalty={penalty})",
                 stacklevel=4)
-        if self.solver == "liblinear":
-            raise ValueError("solver must not be 'liblinear', which penalizes the intercept")
+        if self.solver == "liblinear" and self.refit and self.fit_intercept and self.intercept_scaling != 1:
+            # scikit-learn's class takes it for the folds and 1 for the model
+            raise ValueError(
+                f"intercept_scaling must be 1 with solver='liblinear' and refit=True, got {self.intercept_scaling!r}")
         return Cs, l1_ratios, penalty, scoring, legacy
 
     def _penalty_name(self):
@@ -188,7 +190,9 @@ class LogisticRegressionCV(LogisticBase, linear_model.LogisticRegressionCV):
         held = [_held_out(train, len(codes)) for train, _ in folds]
         weight = self._row_weights(sample_weight, X, y, classes, codes, self._whole_class_weight(
             y, classes, sample_weight))
-        problem = Problem(X, codes, len(classes), self.fit_intercept, [(weight, h) for h in held] + [(weight, None)])
+        problem = Problem(
+            X, codes, len(classes), self.fit_intercept, [(weight, h) for h in held] + [(weight, None)],
+            constant=self._constant())
         given = [None] if l1_ratios is None else l1_ratios
         # what they are in the penalty: each is worked out once
         ratios = [{"l1": 1.0, "elasticnet": float(ratio or 0.0)}.get(penalty, 0.0) for ratio in given]
@@ -238,7 +242,8 @@ class LogisticRegressionCV(LogisticBase, linear_model.LogisticRegressionCV):
             c, r = np.unravel_index(by_C.reshape(n_folds, -1).argmax(axis=1), (n_cs, n_ratios))
             w = x[np.arange(n_folds), r, c].mean(axis=0)
             C, ratio = Cs[c].mean(), np.mean(np.asarray(given)[r]) if penalty == "elasticnet" else 0.0
-        n_features, n_outputs = problem.X.shape[1], problem.n_outputs
+        x, w = problem.intercept_in_place(x), problem.intercept_in_place(w)
+        n_features, n_outputs = self.n_features_in_, problem.n_outputs
         intercept = w[:, n_features].copy() if self.fit_intercept else np.zeros(n_outputs)
         account = {"classes_": classes, "Cs_": Cs, "l1_ratios_": np.asarray(given)}
         if legacy:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy import linalg
+from scipy import linalg, sparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.extmath import safe_sparse_dot
 
@@ -73,14 +73,31 @@ class Problem:
         For each fit the weights of rows in X's dtype or None, and an int64 array of the rows that it does not see or
         None.
     n_threads : int or None
+    constant : float, optional
+        The intercept is so many times a coefficient that is penalized as the others are: that of one more column.
     """
 
-    def __init__(self, X, codes, n_classes, fit_intercept, fits, n_threads=None):
-        self.X, self.codes, self.n_classes = X, codes, n_classes
-        self.fit_intercept, self.fits, self.n_threads = bool(fit_intercept), fits, n_threads
+    def __init__(self, X, codes, n_classes, fit_intercept, fits, n_threads=None, constant=None):
+        self.constant = float(constant) if fit_intercept and constant is not None else None
+        self._X = X
+        self.codes, self.n_classes, self.fits, self.n_threads = codes, n_classes, fits, n_threads
+        self.fit_intercept = bool(fit_intercept) and constant is None
         self.is_binary = n_classes == 2
         self.n_outputs = 1 if self.is_binary else n_classes
         self.totals = np.array([self._total(*fit) for fit in fits])
+
+    @cached_property
+    def X(self):
+        """Rows as the unknowns multiply them, but for an intercept that is not penalized."""
+        return self._X if self.constant is None else _with_constant(self._X, self.constant)
+
+    def intercept_in_place(self, x):
+        """The unknowns x, of any leading shape, with the intercept itself where a penalized one has its coefficient."""
+        if self.constant is None:
+            return x
+        x = x.copy()
+        x[..., -1] *= self.constant
+        return x
 
     @cached_property
     def sums(self):
@@ -93,13 +110,13 @@ class Problem:
 
     @cached_property
     def columns(self):
-        """X by columns."""
-        return Columns(self.X)
+        """X by columns, without that of a constant."""
+        return Columns(self._X)
 
     def row_weights(self, fit):
         """Weights of the rows of one fit over their sum, float64 of shape (n_samples,)."""
         weight, held = self.fits[fit]
-        share = np.full(self.X.shape[0], 1.0 / self.totals[fit])
+        share = np.full(self._X.shape[0], 1.0 / self.totals[fit])
         if weight is not None:
             share *= weight
         if held is not None:
@@ -109,19 +126,20 @@ class Problem:
     def _total(self, weight, held):
         n_held = 0 if held is None else len(held)
         if weight is None:
-            return float(self.X.shape[0] - n_held)
+            return float(self._X.shape[0] - n_held)
         total = float(weight.sum(dtype=np.float64))
         return total - float(weight[held].sum(dtype=np.float64)) if n_held else total
 
     @property
     def shape(self):
         """Of the unknowns of one fit, the intercepts last."""
-        return self.n_outputs, self.X.shape[1] + self.fit_intercept
+        return self.n_outputs, self._X.shape[1] + (self.fit_intercept or self.constant is not None)
 
     @property
     def size(self):
         """Unknowns of one fit."""
-        return self.n_outputs * (self.X.shape[1] + self.fit_intercept)
+        n_outputs, n_dof = self.shape
+        return n_outputs * n_dof
 
     def strengths(self, fits, Cs):
         """``1 / (C sum of weights)`` for each of some fits and each C of its path: an array like Cs."""
@@ -292,6 +310,11 @@ class Problem:
         return raw + x[:, k] if self.fit_intercept else raw
 
 
+def _with_constant(X, constant):
+    column = np.full((X.shape[0], 1), constant, dtype=X.dtype)
+    return np.hstack([X, column]) if isinstance(X, np.ndarray) else sparse.hstack([X, column], format="csr")
+
+
 def _one(x, n_iter, reason, gradient):
     return Minimum(x[None, None], np.array([[n_iter]]), np.array([[reason]]), np.array([[gradient]]))
 
@@ -304,6 +327,8 @@ def warn_unless_settled(solver, found, max_iter, stacklevel):
         at_limit = n_iter >= max_iter
         if solver in ("sag", "saga"):
             text = "The max_iter was reached which means the coef_ did not converge"
+        elif solver == "liblinear":
+            text = f"Liblinear failed to converge, increase the number of iterations (max_iter={max_iter})."
         elif solver.startswith("newton") and reason == "iterations":
             text = (
                 f"Newton solver did not converge after {n_iter} iterations (newton-cg failed to converge): the largest "

@@ -1,5 +1,5 @@
-"""Logistic regression with an l1 part in its penalty: proximal Newton for two classes, for more L-BFGS-B on the two signs
-of each coefficient."""
+"""Logistic regression with an l1 part in its penalty: proximal Newton for two classes, for more L-BFGS-B on the
+two signs of each coefficient."""
 
 import numpy as np
 from scipy.optimize import minimize
@@ -11,8 +11,6 @@ from fasttrain.linear_model._logistic_problem import FTOL, Minimum
 
 # Unknowns of many classes up to which all steps are made with a Hessian matrix, and up to which the last ones are.
 FEW_UNKNOWNS, MATRIX_UNKNOWNS = 100, 300
-# Of the penalty's strength: violations are no larger than so many times tol of it, however weak it is.
-OF_STRENGTH = 1e3
 
 
 def minimize_sparse(problem, fits, l1, l2, *, tol, max_iter, start=None):
@@ -24,8 +22,8 @@ def minimize_sparse(problem, fits, l1, l2, *, tol, max_iter, start=None):
             for i in range(np.shape(l2)[1]):
                 strength = float(l1[j, i] + l2[j, i])
                 found.append(_minimize(
-                    problem, int(fit), float(l1[j, i]), float(l2[j, i]), tol * min(1.0, OF_STRENGTH * strength),
-                    max_iter, x, n_threads))
+                    problem, int(fit), float(l1[j, i]), float(l2[j, i]),
+                    tol * min(1.0, _proximal.OF_STRENGTH * strength), max_iter, x, n_threads))
                 x = found[-1][0]
     shape = np.shape(l2)
     x, n_iter, reason, gradient = (list(parts) for parts in zip(*found))
@@ -37,12 +35,18 @@ def minimize_sparse(problem, fits, l1, l2, *, tol, max_iter, start=None):
 def _minimize(problem, fit, l1, l2, tol, max_iter, start, n_threads):
     """(x, iterations, reason, largest violation)."""
     x = np.zeros(problem.shape) if start is None else np.array(start, dtype=np.float64).reshape(problem.shape)
-    k = problem.X.shape[1]
+    k = problem.columns.shape[1] if problem.is_binary else problem.X.shape[1]
     if problem.is_binary:
+        # of an intercept that is penalized the unknown is the coefficient of a constant
+        scale = 1.0 if problem.constant is None else problem.constant
+        x[:, k:] *= scale
         model = _proximal.ByColumns(
             problem.columns, "binary_crossentropy", problem.codes.astype(np.float64), problem.row_weights(fit), l2,
-            problem.fit_intercept, n_threads)
-        return _end(_proximal.minimize(model, *_parts(x, k), l1=l1, tol=tol, max_iter=max_iter), x.shape)
+            x.shape[1] > k, n_threads, 0.0 if problem.constant is None else l1 / scale)
+        end = _proximal.minimize(model, *_parts(x, k), l1=l1, tol=tol, max_iter=max_iter)
+        x, *account = _end(end, x.shape)
+        x[:, k:] /= scale
+        return x, *account
     n_iter, reason = 0, "value"
     if x.size > FEW_UNKNOWNS:
         x, n_iter, reason, worst = _by_signs(problem, fit, l1, l2, tol, max_iter, x, n_threads)

@@ -1,11 +1,13 @@
 """Proximal Newton: linear models with an l1 part in their penalty, by columns of X or by a Hessian matrix.
 
-Minimized is ``F(w, b) = sum_i s_i loss(y_i, x_i . w + b) + l1 |w|_1 + l2 / 2 |w|^2``. A step minimizes the second-order
-model of all but the l1 part, together with the l1 part, by coordinate descent, and is halved until F comes down (Yuan,
-Ho, Lin, "An Improved GLMNET for L1-regularized Logistic Regression", JMLR 13, 2012; Lee, Sun, Saunders, SIAM J. Optim.
-24.3, 2014). Only columns take part whose coefficient is not zero or is not to stay so.
+Minimized is ``F(w, b) = sum_i s_i loss(y_i, x_i . w + b) + l1 |w|_1 + l2 / 2 |w|^2 + m |b|``; m is 0 but for
+liblinear's problems. A step minimizes the second-order model of all but the l1 part, together with the l1 part, by
+coordinate descent, and is halved until F comes down (Yuan, Ho, Lin, "An Improved GLMNET for L1-regularized Logistic
+Regression", JMLR 13, 2012; Lee, Sun, Saunders, SIAM J. Optim. 24.3, 2014). Only columns take part whose coefficient is
+not zero or is not to stay so.
 """
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +26,9 @@ MATRIX_SWEEPS = 40
 # Of the line search: which share of the decrease that the model promises is enough, and how often a step is halved.
 SUFFICIENT = 1e-3
 HALVINGS = 30
+# scikit-learn's solvers of these problems have a tol of another kind; a violation of so many times tol meets it, and of
+# so many times that share of the penalty's strength, however weak that is.
+OTHER_TOL, OF_STRENGTH = 1e-2, 1e3
 ROUNDING = 16 * np.finfo(np.float64).eps
 
 
@@ -33,28 +38,17 @@ class Columns:
     Parameters
     ----------
     X : array or CSR matrix of shape (n_samples, n_features)
-    constant : float, optional
-        Value of one more column.
     """
 
-    def __init__(self, X, constant=None):
-        n = X.shape[0]
-        self.shape = n, X.shape[1] + (constant is not None)
+    def __init__(self, X):
+        self.shape = X.shape
         if isinstance(X, np.ndarray):
-            by_columns = np.empty((self.shape[1], n))
-            by_columns[:X.shape[1]] = X.T
-            if constant is not None:
-                by_columns[-1] = constant
-            self._matrix, self.x, self.rows, self.starts = by_columns, by_columns.reshape(-1), None, None
+            self._matrix = np.array(X.T, dtype=np.float64, order="C")
+            self.x, self.rows, self.starts = self._matrix.reshape(-1), None, None
             return
         by_columns = sparse.csc_array(X)
-        x, rows, starts = by_columns.data, by_columns.indices, by_columns.indptr
-        if constant is not None:
-            x = np.concatenate([x, np.full(n, constant, x.dtype)])
-            rows = np.concatenate([rows, np.arange(n, dtype=rows.dtype)])
-            starts = np.append(starts, len(x))
-        self.x, self.rows = np.ascontiguousarray(x), rows.astype(np.int32, copy=False)
-        self.starts = starts.astype(np.intp, copy=False)
+        self.x, self.rows = by_columns.data, by_columns.indices.astype(np.int32, copy=False)
+        self.starts = by_columns.indptr.astype(np.intp, copy=False)
 
     def correlate(self, v, n_threads):
         """``X^T v``"""
@@ -88,10 +82,12 @@ class ByColumns:
     l2 : float
     fit_intercept : bool
     n_threads : int
+    intercept_l1 : float
+        m
     """
 
-    def __init__(self, columns, loss, y, weight, l2, fit_intercept, n_threads):
-        n = columns.shape[0]
+    def __init__(self, columns, loss, y, weight, l2, fit_intercept, n_threads, intercept_l1=0.0):
+        n, self.intercept_l1 = columns.shape[0], intercept_l1
         self._columns, self._loss, self._y, self._weight, self._l2 = columns, loss, y, weight, l2
         self._fit_intercept, self._n_threads = fit_intercept, n_threads
         self._slopes, self._curvatures, self._raw_step = np.empty((3, n))
@@ -122,26 +118,29 @@ class ByColumns:
         c, new, slopes, at_start = self._columns, np.empty(len(free)), by_coef[free], self.w[free]
         bias_step, worst, n_sweeps = proximal.descend_columns(
             c.x, c.rows, c.starts, free, self._curvatures, slopes,
-            float(by_intercept[0]) if self._fit_intercept else 0.0, self._fit_intercept, at_start, l1, self._l2,
-            tol, self._sweeps, new, self._raw_step)
+            float(by_intercept[0]) if self._fit_intercept else 0.0, self._fit_intercept, at_start,
+            float(self.b[0]) if self._fit_intercept else 0.0, l1, self._l2, self.intercept_l1, tol, self._sweeps, new,
+            self._raw_step)
         if worst > tol and self._sweeps < SWEEPS:
+            # an intercept that is no further from 0 stays where it is
+            follows = self._fit_intercept and (not self.intercept_l1 or self.b[0] * (self.b[0] + bias_step) > 0)
             at = np.flatnonzero((new != 0) | (at_start != 0))
             if len(at) <= MATRIX_COLUMNS:
-                bias_step += self._step_by_matrix(free[at], at, slopes, at_start, new, l1, tol)
+                bias_step += self._step_by_matrix(free[at], at, slopes, at_start, new, l1, tol, follows)
                 self._sweeps = FIRST_SWEEPS // 10
             else:
                 self._sweeps = SWEEPS
         self._from = self._raw
         return new, np.full(len(by_intercept), bias_step)
 
-    def _step_by_matrix(self, columns, at, slopes, at_start, new_io, l1, tol):
-        """Go on with the model on these columns by its Hessian; by how much that moves the intercept."""
+    def _step_by_matrix(self, columns, at, slopes, at_start, new_io, l1, tol, follows):
+        """Go on with the model by the Hessian of these columns; how far an intercept moves that follows."""
         rows = self._columns.some(columns)
         scaled = rows * np.sqrt(self._curvatures)
         hessian = scaled @ scaled.T
         hessian = hessian if isinstance(hessian, np.ndarray) else hessian.toarray()
         cross, total = rows @ self._curvatures, self._curvatures.sum()
-        if self._fit_intercept:
+        if follows:
             hessian -= np.outer(cross, cross) / total
         hessian.flat[::len(hessian) + 1] += self._l2
         slopes = slopes[at] + rows @ (self._curvatures * self._raw_step) + self._l2 * (new_io[at] - at_start[at])
@@ -149,7 +148,7 @@ class ByColumns:
         descend(np.ascontiguousarray(hessian), slopes, new, l1, tol)
         step = new - new_io[at]
         new_io[at] = new
-        bias_step = -float(cross @ step) / total if self._fit_intercept else 0.0
+        bias_step = -float(cross @ step) / total if follows else 0.0
         self._raw_step += rows.T @ step + bias_step
         return bias_step
 
@@ -170,6 +169,8 @@ class ByMatrix:
     l2 : float
     n_threads : int
     """
+
+    intercept_l1 = 0.0
 
     def __init__(self, problem, fit, l2, n_threads):
         self._problem, self._fit, self._l2, self._n_threads = problem, fit, l2, n_threads
@@ -217,9 +218,7 @@ class ByMatrix:
 
 
 def descend(hessian, slopes_io, w_io, l1, tol):
-    """As :func:`proximal.descend_matrix`; where that is slow, the equations among the coefficients that are not zero are
-    solved.
-    """
+    """As :func:`proximal.descend_matrix`; where that is slow, by equations of the coefficients that are not zero."""
     n_sweeps = 0
     while n_sweeps < SWEEPS:
         worst, count = proximal.descend_matrix(hessian, slopes_io, w_io, l1, tol, MATRIX_SWEEPS)
@@ -228,9 +227,8 @@ def descend(hessian, slopes_io, w_io, l1, tol):
             return
         at = np.flatnonzero(w_io)
         violated = slopes_io[at] + l1 * np.sign(w_io[at])
-        try:
-            step = linalg.solve(hessian[np.ix_(at, at)], -violated, check_finite=False, assume_a="pos")
-        except (np.linalg.LinAlgError, linalg.LinAlgWarning):
+        step = _solved(hessian[np.ix_(at, at)], -violated)
+        if step is None:
             continue
         # as far as all signs are kept
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -238,6 +236,18 @@ def descend(hessian, slopes_io, w_io, l1, tol):
         step *= min(1.0, reach.min(initial=1.0))
         w_io[at] += step
         slopes_io += hessian[:, at] @ step
+
+
+def _solved(H, right):
+    """``H^-1 right``; of a singular H, which columns that are the same make, one with a little more on its diagonal."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", linalg.LinAlgWarning)
+        for share in (0.0, 1e-10):
+            try:
+                return linalg.solve(H + np.diag(share * H.diagonal()), right, check_finite=False, assume_a="pos")
+            except (np.linalg.LinAlgError, linalg.LinAlgWarning):
+                pass
+    return None
 
 
 @dataclass
@@ -275,14 +285,17 @@ def minimize(model, w, b, *, l1, tol, max_iter):
 
 
 def _minimize(model, w, b, l1, tol, max_iter):
-    value, n_iter, kept = model.begin(w, b) + l1 * np.abs(w).sum(), 0, None
+    def penalty(w, b):
+        return l1 * float(np.abs(w).sum()) + model.intercept_l1 * float(np.abs(b).sum())
+
+    value, n_iter, kept = model.begin(w, b) + penalty(w, b), 0, None
     if not np.isfinite(value):
         return End(w, b, 0, "not_finite", np.inf)
     while True:
         by_coef, by_intercept = model.gradient()
         violated = violations(w, by_coef, l1)
         of_coefs = float(violated.max(initial=0.0))
-        worst = max(of_coefs, float(np.abs(by_intercept).max(initial=0.0)))
+        worst = max(of_coefs, float(violations(b, by_intercept, model.intercept_l1).max(initial=0.0)))
         if worst <= tol:
             return End(w, b, n_iter, "gradient", worst)
         if kept is not None and worst >= 0.5 * kept.worst:
@@ -291,21 +304,21 @@ def _minimize(model, w, b, l1, tol, max_iter):
         if n_iter >= max_iter:
             return End(w, b, n_iter, "iterations", worst)
         free = np.flatnonzero((violated > 0) | (w != 0))
-        at_start = w[free]
+        at_start, before = w[free], (w, b, value)
         new, bias_step = model.step(by_coef, by_intercept, free, l1, max(FORCING * of_coefs, OF_END * tol))
         step = new - at_start
         promised = float(by_coef[free] @ step) + float(by_intercept @ bias_step)
-        promised += l1 * float(np.abs(new).sum() - np.abs(at_start).sum())
-        begun, share = (w, b, value), 1.0
+        promised += penalty(new, b + bias_step) - penalty(at_start, b)
+        share = 1.0
         for _ in range(HALVINGS):
-            w, b = begun[0].copy(), begun[1] + share * bias_step
+            w, b = before[0].copy(), before[1] + share * bias_step
             w[free] = new if share == 1.0 else at_start + share * step
-            value = model.move(w, b, share) + l1 * np.abs(w).sum()
-            gain = value - begun[2]
-            if gain <= SUFFICIENT * share * promised or abs(gain) <= ROUNDING * abs(begun[2]):
+            value = model.move(w, b, share) + penalty(w, b)
+            gain, same = value - before[2], ROUNDING * abs(before[2])
+            if gain <= SUFFICIENT * share * promised or abs(gain) <= same:
                 break
             share /= 2
         else:
-            return End(*begun[:2], n_iter, "value", worst)
+            return End(*before[:2], n_iter, "value", worst)
         n_iter += 1
-        kept = End(*begun[:2], n_iter, "value", worst) if abs(gain) <= ROUNDING * abs(begun[2]) else None
+        kept = End(*before[:2], n_iter, "value", worst) if abs(gain) <= same else None

@@ -18,6 +18,7 @@ from fasttrain._estimators.fitted import restored, set_fitted
 from fasttrain._estimators.parameters import keep_parameters
 from fasttrain._kernels.threads import thread_budget
 from fasttrain.linear_model._interior import minimize
+from fasttrain.linear_model._proximal import OTHER_TOL, OF_STRENGTH, ByColumns, Columns, minimize as minimize_sparse
 from fasttrain.linear_model._squared_margins import HESSIAN_FEATURES, SquaredMargins
 
 # Of the gradient at which liblinear ends: as the last Newton step gains most, it is seldom one more.
@@ -64,6 +65,22 @@ class LinearMachine(Convertible):
         w, n_iter, converged = zip(*found)
         return np.stack(w), np.array(n_iter), all(converged)
 
+    def _few_coefficients(self, X, loss, targets, weights, n_threads):
+        """As :meth:`_solve`, with an l1 penalty, which the intercept's coefficient has too."""
+        columns, found = Columns(X), []
+        for k, y in enumerate(targets):
+            c = np.ones(len(y)) if weights is None else weights if weights.ndim == 1 else weights[k]
+            # over C times the sum of weights, as tol is meant
+            strength = 1.0 / (float(self.C) * c.sum())
+            model = ByColumns(
+                columns, loss.name, np.ascontiguousarray(y), c / c.sum(), 0.0, bool(self.fit_intercept), n_threads,
+                strength / float(self.intercept_scaling))
+            found.append(minimize_sparse(
+                model, np.zeros(X.shape[1]), np.zeros(int(self.fit_intercept)), l1=strength,
+                tol=OTHER_TOL * self.tol * min(1.0, OF_STRENGTH * strength), max_iter=self.max_iter))
+        w = np.stack([np.append(end.w, end.b) for end in found])
+        return w, np.array([end.n_iter for end in found]), all(end.reason != "iterations" for end in found)
+
     def _solve(self, X, loss, targets, weights, tolerances):
         """(coefs, intercepts, n_iter) of a model for each row of ``targets``."""
         scaling = float(self.intercept_scaling)
@@ -72,7 +89,9 @@ class LinearMachine(Convertible):
             # liblinear's intercept is scaling times a coefficient that is penalized as the others are
             penalties[-1] = scaling**-2
         with thread_budget() as n_threads, np.errstate(all="ignore"):
-            if loss.name in ("hinge", "epsilon_insensitive"):
+            if getattr(self, "penalty", "l2") == "l1":
+                w, n_iter, converged = self._few_coefficients(X, loss, targets, weights, n_threads)
+            elif loss.name in ("hinge", "epsilon_insensitive"):
                 w, n_iter, converged = self._interior(X, loss, targets, weights, penalties, n_threads)
             else:
                 problem = SquaredMargins(X, loss, targets, weights, float(self.C), penalties, n_threads)
@@ -101,20 +120,23 @@ class LinearSVC(LinearMachine, svm.LinearSVC):
     or with ``loss='hinge'`` the same without the square; with two classes once, for the second. That is the objective
     of scikit-learn's estimator of this name, liblinear's, which shrinks the intercept too. Here nothing is random: the
     squared loss is minimized by Newton steps to well below ``tol`` [2]_, all classes over one reading of X, the hinge
-    by an interior point for each class [3]_, for at most 512 features. With ``penalty='l1'`` or
-    ``multi_class='crammer_singer'`` it is refused; under :func:`fasttrain.patch_sklearn` scikit-learn's class answers
-    those.
+    by an interior point for each class [3]_, for at most 512 features. With ``penalty='l1'`` the penalty is
+    ``|w|_1 + |b| / B`` and the steps are proximal Newton's [4]_. ``multi_class='crammer_singer'`` is refused; under
+    :func:`fasttrain.patch_sklearn` scikit-learn's class answers it.
 
     Parameters
     ----------
-    penalty : {'l2'}, default='l2'
+    penalty : {'l1', 'l2'}, default='l2'
+        'l1' goes with the squared loss only, as in scikit-learn.
     loss : {'squared_hinge', 'hinge'}, default='squared_hinge'
     dual : bool or 'auto', default='auto'
         Both problems have the same solution; False goes with 'squared_hinge' only, as in scikit-learn.
     tol : float, default=1e-4
         It ends where the gradient's norm is at most ``tol`` times that at zero, times the share of the rows that the
         smaller side has, as liblinear's primal solver does; with 'hinge' where the objective and its dual are within
-        1e-5 of ``tol`` of each other, as a share of the objective.
+        1e-5 of ``tol`` of each other, as a share of the objective; with 'l1' where no violation of the conditions of
+        the minimum, of the objective over C times the sum of weights, is above a hundredth of ``tol`` or ``10 tol``
+        times the penalty's strength.
     C : float, default=1.0
         Above 0; the greater, the weaker the penalty.
     multi_class : {'ovr'}, default='ovr'
@@ -146,6 +168,8 @@ class LinearSVC(LinearMachine, svm.LinearSVC):
     .. [2] Keerthi, DeCoste. "A Modified Finite Newton Method for Fast Solution of Large Scale Linear SVMs", JMLR 6,
        2005.
     .. [3] Ferris, Munson. "Interior-Point Methods for Massive Support Vector Machines", SIAM J. Optim. 13.3, 2002.
+    .. [4] Yuan, Chang, Hsieh, Lin. "A Comparison of Optimization Methods and Software for Large-scale L1-regularized
+       Linear Classification", JMLR 11, 2010.
 
     Examples
     --------
@@ -167,11 +191,12 @@ class LinearSVC(LinearMachine, svm.LinearSVC):
         check_choice(self.loss, "loss", ("hinge", "squared_hinge"))
         check_choice(self.multi_class, "multi_class", ("ovr", "crammer_singer"))
         self._check_common()
-        if (self.penalty, self.multi_class) != ("l2", "ovr"):
+        if self.multi_class != "ovr":
+            raise ValueError(f"LinearSVC of fasttrain has multi_class='ovr' only, got {self.multi_class!r}")
+        if self.penalty == "l1" and (self.loss != "squared_hinge" or self.dual is True):
             raise ValueError(
-                "LinearSVC of fasttrain has penalty='l2' and multi_class='ovr' only, got "
-                f"penalty={self.penalty!r}, multi_class={self.multi_class!r}"
-            )
+                "penalty='l1' goes with loss='squared_hinge' and dual False or 'auto' only, got "
+                f"loss={self.loss!r}, dual={self.dual!r}")
         if self.loss == "hinge" and self.dual is False:
             raise ValueError("dual must be True or 'auto' with loss='hinge', got False")
 
