@@ -23,6 +23,7 @@ MODULES = {
     "linear_model.tests.test_logistic": 250,
     "linear_model._glm.tests.test_glm": 260,
     "linear_model.tests.test_huber": 12,
+    "linear_model.tests.test_quantile": 20,
     "svm.tests.test_svm": 110,
     "svm.tests.test_sparse": 100,
     "preprocessing.tests.test_data": 300,

@@ -39,8 +39,9 @@ class FitRules:
     columns : type, optional
         Of X and y for fits that are columns of one product: :class:`~fasttrain.linear_model._columns.ColumnsData`.
     sums : type, optional
-        Of X, y and folds for fits that sums over rows are enough for:
-        :class:`~fasttrain.linear_model._fold_fits.SumsData`.
+        Of X, y and folds for fits of which much is done once a fold:
+        :class:`~fasttrain.linear_model._fold_fits.SumsData`, and
+        :class:`~fasttrain.linear_model._path_fits.PathFits`.
     """
 
     takes_rows: bool = False

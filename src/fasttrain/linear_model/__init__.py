@@ -13,7 +13,9 @@ and ``fit_lockstep`` fits many at once. The others have scikit-learn's names, pa
 - logistic regression, for one C or a path of them, by L-BFGS and Newton's method (``_logistic``, ``_logistic_cv``
   over ``_logistic_problem``);
 - Poisson, gamma and Tweedie regression, Huber's loss and the linear support vector machines, on the same kernel of
-  full-batch sums (``_glm`` over ``_deviances``, ``_huber``, ``_svm`` over ``_squared_margins`` and ``_interior``).
+  full-batch sums (``_glm`` over ``_deviances``, ``_huber``, ``_svm`` over ``_squared_margins`` and ``_interior``);
+- models with an l1 part by proximal Newton, ``_proximal``, and of quantiles by an interior point, ``_quantile`` over
+  ``_pinball``.
 
 ``LinearRegressorCV`` has leave-one-out in closed form. ``_lockstep``, ``_columns``, ``_logistic_columns`` and
 ``_fold_fits`` are what searches need to train many together; ``_entries`` and its kin say what each class is to the
@@ -33,6 +35,7 @@ from fasttrain.linear_model._logistic import LogisticRegression
 from fasttrain.linear_model._logistic_cv import LogisticRegressionCV
 from fasttrain.linear_model._multi_task import MultiTaskElasticNet, MultiTaskLasso
 from fasttrain.linear_model._paths import enet_path, lasso_path
+from fasttrain.linear_model._quantile import QuantileRegressor
 from fasttrain.linear_model._ridge import Ridge, RidgeClassifier
 from fasttrain.linear_model._ridge_cv import RidgeClassifierCV, RidgeCV
 from fasttrain.linear_model._sgd_classifier import SGDClassifier
@@ -46,8 +49,8 @@ __all__ = [
     "ElasticNet", "ElasticNetCV", "GammaRegressor", "HuberRegressor", "Lasso", "LassoCV", "LinearClassifier",
     "LinearRegression", "LinearRegressor", "LinearRegressorCV", "LinearSVC", "LinearSVR", "LogisticRegression",
     "LogisticRegressionCV", "MultiTaskElasticNet", "MultiTaskElasticNetCV", "MultiTaskLasso", "MultiTaskLassoCV",
-    "PoissonRegressor", "Ridge", "RidgeCV", "RidgeClassifier", "RidgeClassifierCV", "SGDClassifier", "SGDRegressor",
-    "TweedieRegressor", "enet_path", "fit_lockstep", "lasso_path",
+    "PoissonRegressor", "QuantileRegressor", "Ridge", "RidgeCV", "RidgeClassifier", "RidgeClassifierCV",
+    "SGDClassifier", "SGDRegressor", "TweedieRegressor", "enet_path", "fit_lockstep", "lasso_path",
 ]
 
 publish(globals())

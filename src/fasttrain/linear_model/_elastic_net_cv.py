@@ -189,7 +189,7 @@ class CrossValidated(Convertible):
             if by_gram and _are_parts(folds, len(targets)):
                 shift = coordinate.shift_of(X, 0, centred)
                 from_first = targets - targets[:1] if centred else targets
-                sums = _in_threads(
+                sums = in_threads(
                     lambda number: coordinate.products(X, from_first, weights, folds[number][1], shift, stop=stop),
                     len(folds), n_threads, stop)
                 whole = np.sum(sums, axis=0)
@@ -203,9 +203,9 @@ class CrossValidated(Convertible):
                     return score(number, coordinate.problem_of_sums(
                         left, X.dtype, targets[train], weight, shift, centred))
 
-                results = _in_threads(score_sums, len(folds), n_threads, stop)
+                results = in_threads(score_sums, len(folds), n_threads, stop)
             else:
-                results = _in_threads(score, len(folds), n_threads, stop)
+                results = in_threads(score, len(folds), n_threads, stop)
         scores = np.array([[errors for errors, _ in of_fold] for of_fold in results]).swapaxes(0, 1)
         paths = [of_fold[i][1] for i in range(len(ratios)) for of_fold in results]
         return scores, [path for path in paths if path.messages]
@@ -261,7 +261,7 @@ def _squared_errors(X, targets, weights, test, path, problem, stop):
     return (sums.mean(axis=1) / total)[np.cumsum(moved) - 1]
 
 
-def _in_threads(work, n, n_threads, stop):
+def in_threads(work, n, n_threads, stop):
     """``work`` of 0 .. n - 1, on threads; Ctrl-C ends it within moments."""
     n_threads = min(n_threads, n)
     with serial_blas():

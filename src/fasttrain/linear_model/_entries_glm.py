@@ -15,6 +15,7 @@ from fasttrain.linear_model._entry_parts import (
 )
 from fasttrain.linear_model._glm import GammaRegressor, PoissonRegressor, TweedieRegressor
 from fasttrain.linear_model._huber import HuberRegressor
+from fasttrain.linear_model._quantile import QuantileRegressor
 from fasttrain.linear_model._svm import LinearSVC, LinearSVR
 
 
@@ -84,6 +85,12 @@ enter(
     to_stock=partial(by_attributes, target_class=linear_model.HuberRegressor),
     from_stock={linear_model.HuberRegressor: by_attributes}, replaces={},
     batch=FitRules(predictions=raw_predictions), check=_check_huber, network=partial(network, identity),
+)
+enter(
+    QuantileRegressor, stock=linear_model.QuantileRegressor,
+    to_stock=partial(by_attributes, target_class=linear_model.QuantileRegressor),
+    from_stock={linear_model.QuantileRegressor: by_attributes}, replaces={},
+    batch=FitRules(predictions=raw_predictions), check=_check, network=partial(network, identity),
 )
 for _cls, _stock in ((LinearSVC, svm.LinearSVC), (LinearSVR, svm.LinearSVR)):
     enter(

@@ -84,6 +84,9 @@ class SumsData:
             return bool((np.bincount(self.codes[train], minlength=len(self.classes)) > 0).all())
         return True
 
+    def prepare(self, fits):
+        """What is done for all ``fits``, pairs of a model and a fold, before the first: nothing, sums serve any."""
+
     def fit(self, model, fold):
         """Make a model what its own fit on a fold's rows would make it; False where that has to be asked."""
         with serial_blas():

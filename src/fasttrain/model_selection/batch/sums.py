@@ -1,4 +1,7 @@
-"""The part of a batch that is least squares: one reading of X gives the sums of all folds, and these every fit."""
+"""The part of a batch that is least squares: what is made once for each fold, and gives every fit of it.
+
+Sums of the folds' rows, or with L1 a descent along all penalties (``FitRules.sums``).
+"""
 
 import time
 
@@ -44,12 +47,13 @@ def _run_jobs(batch, jobs, X, folds, numbers):
     start = time.perf_counter()
     try:
         data = fit_rules(jobs[0].model).sums(jobs[0].model, X, batch.y, batch.weights, folds)
+        place = {number: fold for fold, number in enumerate(numbers)}
+        data.prepare([(job.model, place[job.fold]) for job in jobs])
     except (ValueError, TypeError):
         # whichever fold it is that the data are wrong in, its own fit says so
         return jobs
     share = (time.perf_counter() - start) / len(jobs)
     left, rows = [], gathered(data.X)
-    place = {number: fold for fold, number in enumerate(numbers)}
     for job in sorted(jobs, key=lambda job: job.fold):
         start, fold = time.perf_counter(), place[job.fold]
         try:
