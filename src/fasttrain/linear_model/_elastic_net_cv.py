@@ -1,6 +1,5 @@
 """ElasticNetCV, LassoCV and their multi-task kin: the penalty chosen by cross-validation, folds on threads."""
 
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from numbers import Integral, Real
 
 import numpy as np
@@ -10,7 +9,6 @@ from sklearn.model_selection import check_cv
 from sklearn.utils.metadata_routing import process_routing
 from sklearn.utils.validation import check_consistent_length, column_or_1d, validate_data
 
-from fasttrain._core.blas import serial_blas
 from fasttrain._core.checks import check_choice, check_flag, check_integer, check_real, check_weights
 from fasttrain._core.slices import slices
 from fasttrain._estimators.conversion import Convertible
@@ -22,10 +20,9 @@ from fasttrain.linear_model import _coordinate as coordinate
 from fasttrain.linear_model._elastic_net import (
     FLOATS, NOT_FINITE, check_descent_parameters, descent_of, fit_targets,
 )
+from fasttrain.linear_model._in_threads import in_threads
 from fasttrain.linear_model._multi_task import fit_tasks
 from fasttrain.linear_model._paths import NO_GRID, enet_path, lasso_path
-
-POLL_SECONDS = 0.05
 
 
 class CrossValidated(Convertible):
@@ -259,28 +256,6 @@ def _squared_errors(X, targets, weights, test, path, problem, stop):
         sums += np.einsum("i,iat,iat->at", weight, residues, residues)
         total += weight.sum()
     return (sums.mean(axis=1) / total)[np.cumsum(moved) - 1]
-
-
-def in_threads(work, n, n_threads, stop):
-    """``work`` of 0 .. n - 1, on threads; Ctrl-C ends it within moments."""
-    n_threads = min(n_threads, n)
-    with serial_blas():
-        if n_threads == 1:
-            return [work(i) for i in range(n)]
-        pool = ThreadPoolExecutor(n_threads)
-        try:
-            futures = [pool.submit(work, i) for i in range(n)]
-            pending = set(futures)
-            while pending:
-                done, pending = wait(pending, POLL_SECONDS, FIRST_COMPLETED)
-                for future in done:
-                    future.result()
-        except BaseException:
-            stop.set()
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
-        pool.shutdown()
-        return [future.result() for future in futures]
 
 
 class ElasticNetCV(CrossValidated, linear_model.ElasticNetCV):

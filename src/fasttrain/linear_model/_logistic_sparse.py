@@ -13,8 +13,11 @@ from fasttrain.linear_model._logistic_problem import FTOL, Minimum
 FEW_UNKNOWNS, MATRIX_UNKNOWNS = 100, 300
 
 
-def minimize_sparse(problem, fits, l1, l2, *, tol, max_iter, start=None):
-    """As :meth:`Problem.lbfgs`, with ``l1 |w|_1 + l2 / 2 |w|^2`` over the coefficients; one fit after the other."""
+def minimize_sparse(problem, fits, l1, l2, *, tol, max_iter, start=None, stop=None):
+    """As :meth:`Problem.lbfgs`, with ``l1 |w|_1 + l2 / 2 |w|^2`` over the coefficients; one fit after the other.
+
+    ``stop``: a :class:`Stop` that ends those of two classes with :class:`Stopped`.
+    """
     found = []
     with thread_budget(problem.n_threads) as n_threads:
         for j, fit in enumerate(fits):
@@ -23,7 +26,7 @@ def minimize_sparse(problem, fits, l1, l2, *, tol, max_iter, start=None):
                 strength = float(l1[j, i] + l2[j, i])
                 found.append(_minimize(
                     problem, int(fit), float(l1[j, i]), float(l2[j, i]),
-                    tol * min(1.0, _proximal.OF_STRENGTH * strength), max_iter, x, n_threads))
+                    tol * min(1.0, _proximal.OF_STRENGTH * strength), max_iter, x, n_threads, stop))
                 x = found[-1][0]
     shape = np.shape(l2)
     x, n_iter, reason, gradient = (list(parts) for parts in zip(*found))
@@ -32,7 +35,7 @@ def minimize_sparse(problem, fits, l1, l2, *, tol, max_iter, start=None):
         np.reshape(gradient, shape))
 
 
-def _minimize(problem, fit, l1, l2, tol, max_iter, start, n_threads):
+def _minimize(problem, fit, l1, l2, tol, max_iter, start, n_threads, stop):
     """(x, iterations, reason, largest violation)."""
     x = np.zeros(problem.shape) if start is None else np.array(start, dtype=np.float64).reshape(problem.shape)
     k = problem.columns.shape[1] if problem.is_binary else problem.X.shape[1]
@@ -43,7 +46,7 @@ def _minimize(problem, fit, l1, l2, tol, max_iter, start, n_threads):
         model = _proximal.ByColumns(
             problem.columns, "binary_crossentropy", problem.codes.astype(np.float64), problem.row_weights(fit), l2,
             x.shape[1] > k, n_threads, 0.0 if problem.constant is None else l1 / scale)
-        end = _proximal.minimize(model, *_parts(x, k), l1=l1, tol=tol, max_iter=max_iter)
+        end = _proximal.minimize(model, *_parts(x, k), l1=l1, tol=tol, max_iter=max_iter, stop=stop)
         x, *account = _end(end, x.shape)
         x[:, k:] /= scale
         return x, *account

@@ -15,6 +15,7 @@ from scipy import linalg, sparse
 
 from fasttrain._core.blas import serial_blas
 from fasttrain._kernels import proximal
+from fasttrain._kernels.coordinate import Stopped
 
 # A step's model is minimized until its violation is so much of that which it began with, or of the one at the end.
 FORCING, OF_END = 0.3, 0.3
@@ -278,13 +279,16 @@ def violations(w, slopes, l1):
     return np.where(w != 0, np.abs(slopes + l1 * np.sign(w)), np.maximum(np.abs(slopes) - l1, 0.0))
 
 
-def minimize(model, w, b, *, l1, tol, max_iter):
-    """Minimize F from (w, b) until no violation of the conditions of the minimum is above ``tol``; the :class:`End`."""
+def minimize(model, w, b, *, l1, tol, max_iter, stop=None):
+    """Minimize F from (w, b) until no violation of the conditions of the minimum is above ``tol``; the :class:`End`.
+
+    ``stop``: a :class:`~fasttrain._kernels.coordinate.Stop`, looked at before each step; :class:`Stopped` is raised.
+    """
     with serial_blas():
-        return _minimize(model, w, b, l1, tol, max_iter)
+        return _minimize(model, w, b, l1, tol, max_iter, stop)
 
 
-def _minimize(model, w, b, l1, tol, max_iter):
+def _minimize(model, w, b, l1, tol, max_iter, stop):
     def penalty(w, b):
         return l1 * float(np.abs(w).sum()) + model.intercept_l1 * float(np.abs(b).sum())
 
@@ -292,6 +296,8 @@ def _minimize(model, w, b, l1, tol, max_iter):
     if not np.isfinite(value):
         return End(w, b, 0, "not_finite", np.inf)
     while True:
+        if stop is not None and stop.is_set():
+            raise Stopped
         by_coef, by_intercept = model.gradient()
         violated = violations(w, by_coef, l1)
         of_coefs = float(violated.max(initial=0.0))
