@@ -97,6 +97,17 @@ def squared_hinge(X, y, coef, intercept):
     return (margin**2).mean() + (w @ w + b * b) / (2 * len(X))
 
 
+def squared_hinge_l1(X, y, coef, intercept):
+    w, b = np.ravel(coef), np.ravel(intercept)[0]
+    margin = np.maximum(0, 1 - np.where(y == 1, 1, -1) * (X @ w + b))
+    return (margin**2).mean() + (abs(w).sum() + abs(b)) / X.shape[0]
+
+
+def pinball(X, y, coef, intercept, alpha, quantile=0.5):
+    r = y - X @ coef - intercept
+    return np.maximum(quantile * r, (quantile - 1) * r).mean() + alpha * abs(coef).sum()
+
+
 def squared_tube(X, y, coef, intercept):
     w, b = np.ravel(coef), np.ravel(intercept)[0]
     return (np.maximum(0, abs(X @ w + b - y)) ** 2).mean() + (w @ w + b * b) / (2 * len(X))
@@ -258,9 +269,29 @@ WORKS = {
     "LogisticRegression l1, words 20k x 100k": Work(
         data=partial(words, 20_000, 100_000), objective=partial(logistic, C=10.0, l1=True), times=5.0, contenders={
             "fasttrain": of_class(OURS, "LogisticRegression", l1_ratio=1.0, C=10.0, solver="saga"),
+            "fasttrain liblinear": of_class(OURS, "LogisticRegression", l1_ratio=1.0, C=10.0, solver="liblinear"),
             "scikit-learn": of_class(STOCK, "LogisticRegression", l1_ratio=1.0, C=10.0, solver="liblinear"),
             "celer": of_class("celer", "LogisticRegression", C=10.0),
         }),
+    "LinearSVC l1, words 20k x 100k": Work(
+        data=partial(words, 20_000, 100_000), objective=squared_hinge_l1, times=3.0, contenders=everywhere(
+            "LinearSVC", intel=False, module="sklearn.svm", penalty="l1", dual=False)),
+    "10 C x 5 folds, l1, words 3k x 10k": Work(
+        data=partial(words, 3000, 10_000), times=3.0, contenders={
+            label: grid(f"{package}.model_selection", f"{package}.linear_model", "LogisticRegression", {
+                "l1_ratio": 1.0, "solver": solver}, {"C": np.logspace(-2, 1, 10)}, n_jobs=2)
+            for label, package, solver in (
+                ("fasttrain", "fasttrain", "saga"), ("scikit-learn", "sklearn", "liblinear"))
+        }),
+    "GridSearchCV Lasso, 20 alphas x 5 folds, 20k x 50": Work(
+        data=partial(dense, 20_000, 50, "number"), times=3.0, contenders={
+            label: grid(f"{package}.model_selection", f"{package}.linear_model", "Lasso", {}, {
+                "alpha": np.geomspace(0.3, 0.0003, 20)}, n_jobs=2)
+            for label, package in (("fasttrain", "fasttrain"), ("scikit-learn", "sklearn"))
+        }),
+    "QuantileRegressor 5k x 20": Work(
+        data=partial(dense, 5000, 20, "outliers"), objective=partial(pinball, alpha=0.01), times=3.0,
+        contenders=everywhere("QuantileRegressor", intel=False, alpha=0.01)),
     "LassoCV 1000 x 5000, 100 alphas x 5 folds": Work(
         data=partial(wide, 1000, 5000), objective=None, seconds=0.370, contenders={
             "fasttrain": of_class(OURS, "LassoCV", _path_score, cv=5),

@@ -15,8 +15,8 @@ from fasttrain.activations import Elu
 from fasttrain.linear_model import (
     ElasticNet, ElasticNetCV, GammaRegressor, HuberRegressor, Lasso, LassoCV, LinearClassifier, LinearRegression,
     LinearRegressor, LinearRegressorCV, LinearSVC, LinearSVR, LogisticRegression, LogisticRegressionCV,
-    MultiTaskElasticNet, MultiTaskElasticNetCV, MultiTaskLasso, MultiTaskLassoCV, PoissonRegressor, Ridge,
-    RidgeClassifier, RidgeClassifierCV, RidgeCV, SGDClassifier, SGDRegressor, TweedieRegressor,
+    MultiTaskElasticNet, MultiTaskElasticNetCV, MultiTaskLasso, MultiTaskLassoCV, PoissonRegressor, QuantileRegressor,
+    Ridge, RidgeClassifier, RidgeClassifierCV, RidgeCV, SGDClassifier, SGDRegressor, TweedieRegressor,
 )
 from fasttrain.neural_network import MLPClassifier, MLPRegressor
 from fasttrain.persistence import load, save
@@ -70,6 +70,7 @@ CASES = [
     (GammaRegressor, {"solver": "newton-cholesky"}, (FRAME, CODES + 1), FRAME),
     (TweedieRegressor, {"power": 1.5, "fit_intercept": False}, (sparse.csr_matrix(X), CODES), X),
     (HuberRegressor, {"epsilon": 2, "max_iter": 5}, (X, Y), X),
+    (QuantileRegressor, {"quantile": 0.3, "alpha": 0.01}, (X, Y), X),
     (LinearSVC, {"class_weight": "balanced"}, (FRAME, WORDS), FRAME),
     (LinearSVC, {"loss": "hinge", "fit_intercept": False}, (sparse.csr_matrix(X), CODES > 0), X),
     (LinearSVR, {"epsilon": 0.5, "loss": "squared_epsilon_insensitive"}, (X, Y), X),

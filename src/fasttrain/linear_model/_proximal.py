@@ -261,8 +261,8 @@ class End:
         Coefficients and intercepts.
     n_iter : int
         Steps.
-    reason : {'gradient', 'value', 'iterations'}
-        'value' where rounding ended it.
+    reason : {'gradient', 'value', 'iterations', 'not_finite'}
+        'value' where rounding ended it, 'not_finite' where F is no finite number at the start.
     worst : float
         Largest violation of the conditions of the minimum.
     """
