@@ -2,18 +2,18 @@
 
 import numpy as np
 from sklearn.model_selection import train_test_split
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_consistent_length, validate_data
 
 from fasttrain._core.checks import check_rows, check_weights, is_ready, validation_parts
+from fasttrain._core.random_states import check_random_state
 from fasttrain._estimators.rows import RowsOf
 from fasttrain.training.checkpoints import load_checkpoint, random_state_to
 
 
-def validated(estimator, X, y, *, reset, dtype, y_numeric=False, **options):
+def validated(estimator, X, y, *, reset, dtype, y_numeric=False, labels=False, **options):
     """scikit-learn's ``validate_data``; X may also be a :class:`RowsOf`, whose matrix needs no second look."""
     if not isinstance(X, RowsOf):
-        if is_ready(estimator, X, y, reset, dtype if isinstance(dtype, list) else [dtype]):
+        if is_ready(estimator, X, y, reset, dtype if isinstance(dtype, list) else [dtype], labels):
             return X, y
         return validate_data(
             estimator, X, y, reset=reset, dtype=dtype, order="C", multi_output=True, y_numeric=y_numeric, **options)

@@ -12,6 +12,8 @@ from fasttrain._tables.kinds import element_strided, is_polars
 # A table over the range of integers is worth its memory up to this many entries a value.
 SPAN_PER_VALUE = 8
 SMALL_SPAN = 1 << 16
+# Up to so many strings of pandas are sooner looked up as objects than its factorize has begun.
+FEW_CELLS = 2000
 
 
 def is_nan(value):
@@ -218,12 +220,22 @@ def coded_column(series):
     if isinstance(series.dtype, pandas.StringDtype) or (
         isinstance(series.dtype, pandas.ArrowDtype) and series.dtype.kind in "OU"
     ):
-        codes, values = series.factorize()
+        codes, values = _factorized(series)
         small = np.empty(len(values) + 1, dtype=object)
-        small[:-1] = values.tolist()
+        small[:-1] = values
         small[-1] = np.nan
         return Coded(small, np.where(codes < 0, len(values), codes))
     return None
+
+
+def _factorized(series):
+    """(code of each cell of a Series of strings, -1 for missing; list of the distinct ones)."""
+    if len(series) > FEW_CELLS:
+        codes, values = series.factorize()
+        return codes, values.tolist()
+    table, codes = {}, np.empty(len(series), dtype=np.int64)
+    objects.codes_of_objects(series.to_numpy(dtype=object, na_value=np.nan), table, codes, True)
+    return codes, list(table)
 
 
 def unique(values, *, inverse=False, counts=False):

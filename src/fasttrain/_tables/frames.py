@@ -10,7 +10,7 @@ from fasttrain._core.slices import slices
 from fasttrain._kernels import objects, rows
 from fasttrain._kernels.threads import get_num_threads
 from fasttrain._tables.categories import coded_column, group_strings
-from fasttrain._tables.kinds import element_strided, is_framed, is_pandas, is_polars
+from fasttrain._tables.kinds import as_array, element_strided, is_framed, is_pandas, is_polars
 
 WORDS = {1: np.uint8, 4: np.uint32, 8: np.uint64}
 KEEP = {"first": 0, "last": 1, False: 2, "none": 2}
@@ -131,6 +131,7 @@ class Table:
         else:
             self.names = list(range(value.shape[1]))
         self.positions = self.select(subset, name)
+        self._series = None
 
     def select(self, subset, name="X"):
         """Positions of the columns that ``subset`` names."""
@@ -155,7 +156,12 @@ class Table:
         if self.flat:
             return self.value
         if is_pandas(self.value):
-            return self.value.iloc[:, position]
+            if len(self.positions) < len(self.names):
+                return self.value.iloc[:, position]
+            # pandas makes an object of a column whenever it is asked for one: longer than a look at 1000 rows takes
+            if self._series is None:
+                self._series = [series for _, series in self.value.items()]
+            return self._series[position]
         if is_polars(self.value):
             return self.value.to_series(position)
         return self.value[:, position]
@@ -165,8 +171,9 @@ class Table:
         column = self.column(position)
         if is_polars(column):
             return column.dtype.is_numeric()
-        kind = getattr(column.dtype, "kind", "O")
-        return kind in "iuf" and getattr(column.dtype, "name", "") != "category"
+        dtype = column.dtype
+        # a category of numbers has their kind
+        return getattr(dtype, "kind", "O") in "iuf" and (isinstance(dtype, np.dtype) or dtype.name != "category")
 
     def numbers(self, position):
         """A numeric column as a vector of float32 or float64, missing values as NaN."""
@@ -230,10 +237,10 @@ class Table:
             if column.dtype.is_float():
                 mask = mask | column.is_nan().fill_null(False)
             mask = mask.to_numpy()
-        elif is_pandas(column):
+        elif is_pandas(column) and not (isinstance(column.dtype, np.dtype) and column.dtype.kind in "biufcmM"):
             mask = column.isna().to_numpy()
         else:
-            mask = missing_vector(column)
+            mask = missing_vector(as_array(column))
         mask = np.array(mask, dtype=bool)
         for sentinel in sentinels:
             mask |= equals(column, sentinel)

@@ -100,7 +100,8 @@ class CategoryEncoder(Convertible, TransformerMixin, BaseEstimator):
         self._check_frequency_options()
         # before scikit-learn counts the columns, which it does by looking for a first row
         columns, n_samples = column_list(X)
-        validate_data(self, X, reset=True, skip_check_array=True)
+        if not isinstance(X, CodedColumns):
+            validate_data(self, X, reset=True, skip_check_array=True)
         self.n_features_in_ = len(columns)
         if not isinstance(self.categories, str) and len(self.categories) != len(columns):
             raise ValueError(
@@ -229,7 +230,8 @@ class CategoryEncoder(Convertible, TransformerMixin, BaseEstimator):
         """:func:`column_list` of a table with the columns that ``fit`` saw."""
         check_is_fitted(self, "categories_")
         columns, n_samples = column_list(X)
-        validate_data(self, X, reset=False, skip_check_array=True)
+        if not isinstance(X, CodedColumns) or len(columns) != self.n_features_in_:
+            validate_data(self, X, reset=False, skip_check_array=True)
         return columns, n_samples
 
     def __sklearn_tags__(self):
