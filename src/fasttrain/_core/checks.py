@@ -187,28 +187,34 @@ def is_plain(estimator, X, reset, dtypes):
     on small data, its search for other kinds of tables takes longer than the work. With ``reset``, ``estimator`` then
     knows X's width.
     """
+    plain = _is_matrix_for(estimator, X, reset, dtypes)
+    if plain and reset:
+        estimator.n_features_in_ = X.shape[1]
+    return plain
+
+
+def _is_matrix_for(estimator, X, reset, dtypes):
     if type(X) is not np.ndarray or X.ndim != 2 or X.dtype not in dtypes:
         return False
     flags = X.flags
     if not (flags.c_contiguous and flags.aligned) or 0 in X.shape or hasattr(estimator, "feature_names_in_"):
         return False
-    if not reset:
-        return getattr(estimator, "n_features_in_", 0) == X.shape[1]
-    estimator.n_features_in_ = X.shape[1]
-    return True
+    return reset or getattr(estimator, "n_features_in_", 0) == X.shape[1]
 
 
 def is_ready(estimator, X, y, reset, dtypes, labels=False):
     """Whether X and y are arrays in which validate_data would find nothing to do, X as :func:`is_plain` says; with
     ``labels``, y may also be text.
     """
-    if type(X) is not np.ndarray or type(y) is not np.ndarray or y.ndim != 1 or len(X) != len(y):
+    if type(y) is not np.ndarray or y.ndim != 1 or not _is_matrix_for(estimator, X, reset, dtypes) or len(X) != len(y):
         return False
     if y.dtype.kind not in "iubf" and not (labels and are_labels(y)):
         return False
-    if X.dtype not in dtypes or X.ndim != 2 or not X.flags.c_contiguous or not X.flags.aligned or not all_finite(X):
+    if not all_finite(X) or (y.dtype.kind == "f" and not np.isfinite(y).all()):
         return False
-    return (y.dtype.kind != "f" or bool(np.isfinite(y).all())) and is_plain(estimator, X, reset, dtypes)
+    if reset:
+        estimator.n_features_in_ = X.shape[1]
+    return True
 
 
 def are_labels(y):
