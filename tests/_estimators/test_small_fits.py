@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -113,6 +114,11 @@ def test_labels_that_look_like_a_quantity_are_told_of():
     X = np.random.default_rng(0).standard_normal((30, 2))
     with pytest.warns(UserWarning, match="greater than 50% of the number"):
         LinearClassifier(max_iter=1, tol=None).fit(X, np.arange(30) % 20)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for y in (np.arange(30) % 2 * 1000, np.arange(30) % 10, np.array(list("abc"))[np.arange(30) % 3]):
+            LinearClassifier(max_iter=1, tol=None).fit(X, y)
+        LinearClassifier(optimizer="adam").partial_fit(X, np.arange(30) % 2, classes=np.arange(25))
 
 
 def frame():

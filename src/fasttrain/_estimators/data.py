@@ -18,7 +18,8 @@ def validated(estimator, X, y, *, reset, dtype, y_numeric=False, labels=False, *
         return validate_data(
             estimator, X, y, reset=reset, dtype=dtype, order="C", multi_output=True, y_numeric=y_numeric, **options)
     if not reset or X.dtype not in (dtype if isinstance(dtype, list) else [dtype]):
-        return validated(estimator, X.copied(), y, reset=reset, dtype=dtype, y_numeric=y_numeric, **options)
+        return validated(
+            estimator, X.copied(), y, reset=reset, dtype=dtype, y_numeric=y_numeric, labels=labels, **options)
     y = validate_data(estimator, y=y, multi_output=True, y_numeric=y_numeric)
     check_consistent_length(X, y)
     estimator.n_features_in_ = X.shape[1]

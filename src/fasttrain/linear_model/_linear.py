@@ -15,6 +15,13 @@ from fasttrain._tables.categories import encode, unique, unknown_values
 from fasttrain.linear_model._base import LinearModel
 
 
+def _looks_like_a_quantity(y):
+    """Whether labels may be so many distinct ones that it takes a closer look."""
+    if len(y) <= 20 or y.dtype.kind == "b":
+        return False
+    distinct = int(y.max()) - int(y.min()) + 1 if y.dtype.kind in "iu" else len(set(y.tolist()))
+    return distinct > len(y) // 2
+
 
 class LinearRegressor(RegressorMixin, LinearModel):
     """Linear regression with any regression loss, optimizer and penalty.
@@ -312,7 +319,8 @@ stop_reason_, advice_, n_features_in_, feature_names_in_
 
     def _check_Xy(self, X, y, keep):
         X, y = self._checked(X, y, keep, labels=True)
-        if not are_labels(y):
+        if not are_labels(y) or _looks_like_a_quantity(y):
+            # also warns of the latter
             check_classification_targets(y)
             if y.ndim == 2 and y.shape[1] == 1:
                 y = column_or_1d(y, warn=True)
@@ -395,9 +403,6 @@ stop_reason_, advice_, n_features_in_, feature_names_in_
         self.classes_ = np.arange(y.shape[1]) if self._multilabel else unique(y)
         if len(self.classes_) < 2 and not self._multilabel:
             raise ValueError(f"y must hold at least 2 classes, got 1 class: {self.classes_[0]!r}")
-        if are_labels(y) and len(self.classes_) > max(10, len(y) // 2):
-            # scikit-learn warns of a target that looks like a quantity
-            check_classification_targets(y)
 
     def decision_function(self, X):
         """Raw predictions of shape (n_samples,) for two classes, else (n_samples, n_classes)."""
