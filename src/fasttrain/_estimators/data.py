@@ -7,6 +7,7 @@ from sklearn.utils.validation import check_consistent_length, validate_data
 from fasttrain._core.checks import check_rows, check_weights, is_ready, validation_parts
 from fasttrain._core.random_states import check_random_state
 from fasttrain._estimators.rows import RowsOf
+from fasttrain._tables.kinds import is_pandas
 from fasttrain.training.checkpoints import load_checkpoint, random_state_to
 
 
@@ -24,6 +25,23 @@ def validated(estimator, X, y, *, reset, dtype, y_numeric=False, labels=False, *
     check_consistent_length(X, y)
     estimator.n_features_in_ = X.shape[1]
     return X, y
+
+
+def take_names(estimator, X, reset):
+    """scikit-learn's ``validate_data`` of a table whose cells it is not to look at: the number and names of its columns
+    are taken note of, or with ``reset`` false compared with those of the fit.
+
+    Plain names of a pandas frame are known without its look for all other kinds of tables.
+    """
+    if is_pandas(X) and X.ndim == 2:
+        names = X.columns.tolist()
+        if set(map(type, names)) == {str} and len(set(names)) == len(names):
+            if reset:
+                estimator.n_features_in_, estimator.feature_names_in_ = len(names), np.array(names, dtype=object)
+                return
+            if names == getattr(estimator, "feature_names_in_", np.empty(0)).tolist():
+                return
+    validate_data(estimator, X, reset=reset, skip_check_array=True)
 
 
 def dense(y):

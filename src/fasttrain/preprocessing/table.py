@@ -5,14 +5,15 @@ import sys
 import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+from sklearn.utils.validation import check_array, check_is_fitted
 
+from fasttrain._estimators.data import take_names
 from fasttrain._estimators.fitted import restored
 from fasttrain._core.checks import check_choice, check_integer
 from fasttrain._estimators.parameters import KeepsParameters, keep_parameters
 from fasttrain._tables.categories import encode
 from fasttrain._tables.frames import Table, refuse_empty, take_rows
-from fasttrain._tables.kinds import as_array, is_framed, is_pandas, is_polars
+from fasttrain._tables.kinds import as_array, is_framed, is_polars
 from fasttrain.preprocessing.columns import memory
 from fasttrain.preprocessing.columns.fitted import SCALERS, TableColumns, fill_missing
 from fasttrain.preprocessing.columns.hashed import MOST_PLACES, HashedColumn
@@ -270,24 +271,8 @@ class TablePreprocessor(KeepsParameters, TableColumns, TransformerMixin, BaseEst
             refuse_empty(X)
         else:
             X = check_array(X, dtype=None, ensure_all_finite=False, estimator=self, input_name="X")
-        if not self._names_are_known(X, reset):
-            validate_data(self, X, reset=reset, skip_check_array=True)
+        take_names(self, X, reset)
         return X
-
-    def _names_are_known(self, X, reset):
-        """Whether the columns of a frame of pandas are plain names, those of the fit; a fit then takes note of them.
-
-        That is what validate_data would do, after a look for all other kinds of tables.
-        """
-        if not is_pandas(X) or X.ndim != 2:
-            return False
-        names = X.columns.tolist()
-        if set(map(type, names)) != {str} or len(set(names)) < len(names):
-            return False
-        if not reset:
-            return names == getattr(self, "feature_names_in_", np.empty(0)).tolist()
-        self.n_features_in_, self.feature_names_in_ = len(names), np.array(names, dtype=object)
-        return True
 
     def transform(self, X):
         """The matrix of a table; rows are kept.
