@@ -114,6 +114,22 @@ def test_keys_of_floats(dtype):
     np.testing.assert_array_equal(keys[:, None] == keys, same)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("n_distinct", [1, 50, 511, 513, 5000])
+def test_distinct_floats(n_distinct, dtype):
+    rng = np.random.default_rng(n_distinct)
+    known = np.concatenate(([0.0, np.nan, np.inf], rng.standard_normal(n_distinct))).astype(dtype)
+    x = known[rng.integers(0, len(known), 20_000)]
+    x[::7] *= -1
+    expected = list(dict.fromkeys("nan" if v != v else v + 0.0 for v in x.astype(np.float64).tolist()))
+    for view in (x, np.repeat(x, 3)[::3]):
+        found = np.empty(len(expected), dtype=np.int64)
+        assert categories.distinct_floats(view, found) == len(expected)
+        assert ["nan" if v != v else v for v in found.view(np.float64).tolist()] == expected
+    assert categories.distinct_floats(x, found[:-1].copy()) == -1
+    assert categories.distinct_floats(x[:0], found) == 0
+
+
 @pytest.mark.parametrize("width", [1, 7, 8, 9, 40])
 @pytest.mark.parametrize("n_distinct", [1, 50, 511, 513, 5000])
 def test_group_cells(n_distinct, width):
@@ -127,3 +143,10 @@ def test_group_cells(n_distinct, width):
         assert codes[i] == expected.setdefault(cell, len(expected))
     assert n == len(expected)
     assert [bytes(cells[i]) for i in first[:n]] == list(expected)
+    wide = np.zeros((40_000, width + 3), dtype=np.int8)
+    wide[::2, 2:2 + width] = cells
+    again, codes_again = np.empty_like(first), np.empty_like(codes)
+    for codes_out in (codes_again, None):
+        assert categories.group_cells(wide[::2, 2:2 + width], codes_out, again) == n
+        np.testing.assert_array_equal(again[:n], first[:n])
+    np.testing.assert_array_equal(codes_again, codes)

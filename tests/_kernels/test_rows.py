@@ -98,3 +98,7 @@ def test_take_present(n_cols, dtype):
             np.testing.assert_array_equal(keep.astype(bool), expected)
             assert moved == expected.sum()
             np.testing.assert_array_equal(out[:moved], X[expected])
+            keep, across = allowed.astype(np.uint8), np.empty((n_cols, n), dtype=dtype)
+            assert rows.take_present_columns(np.asfortranarray(X).T, most, keep, across) == moved
+            np.testing.assert_array_equal(keep.astype(bool), expected)
+            np.testing.assert_array_equal(across[:, :moved].T, X[expected])

@@ -17,14 +17,8 @@ def check_real(value, name, *, low=None, high=None, open_low=False, open_high=Fa
     """``value`` as a float in the interval; else a TypeError or ValueError that names both."""
     if value is None and optional:
         return None
-    bounds = []
-    if low is not None:
-        bounds.append(f"{'>' if open_low else '>='} {low}")
-    if high is not None:
-        bounds.append(f"{'<' if open_high else '<='} {high}")
-    accepted = " ".join(["a finite number", " and ".join(bounds)]).rstrip() + (" or None" if optional else "")
-    if isinstance(value, bool) or not isinstance(value, Real):
-        raise TypeError(f"{name} must be {accepted}, got {value!r}")
+    if type(value) is not float and (isinstance(value, bool) or not isinstance(value, Real)):
+        raise TypeError(f"{name} must be {_interval(low, high, open_low, open_high, optional)}, got {value!r}")
     number = float(value)
     inside = math.isfinite(number)
     if low is not None:
@@ -32,14 +26,26 @@ def check_real(value, name, *, low=None, high=None, open_low=False, open_high=Fa
     if high is not None:
         inside = inside and (number < high if open_high else number <= high)
     if not inside:
-        raise ValueError(f"{name} must be {accepted}, got {number!r}")
+        raise ValueError(f"{name} must be {_interval(low, high, open_low, open_high, optional)}, got {number!r}")
     return number
+
+
+def _interval(low, high, open_low, open_high, optional):
+    """What :func:`check_real` accepts, in words."""
+    bounds = []
+    if low is not None:
+        bounds.append(f"{'>' if open_low else '>='} {low}")
+    if high is not None:
+        bounds.append(f"{'<' if open_high else '<='} {high}")
+    return " ".join(["a finite number", " and ".join(bounds)]).rstrip() + (" or None" if optional else "")
 
 
 def check_integer(value, name, *, low, optional=False):
     """``value`` as an int of at least ``low``, or a TypeError or ValueError that names the argument."""
     if value is None and optional:
         return None
+    if type(value) is int and value >= low:
+        return value
     accepted = f"an integer >= {low}" + (" or None" if optional else "")
     if isinstance(value, bool) or not isinstance(value, Integral):
         raise TypeError(f"{name} must be {accepted}, got {value!r}")
@@ -176,23 +182,44 @@ def check_batch_size(batch_size, n_samples):
     return int(batch_size)
 
 
-def is_ready(estimator, X, y, reset, dtypes):
-    """Whether X and y are plain arrays in which scikit-learn's validate_data would find nothing to do: on small data,
-    its search for other kinds of tables takes longer than the fit. With ``reset``, ``estimator`` then knows X's width.
+def is_plain(estimator, X, reset, dtypes):
+    """Whether X is an array in which scikit-learn's validate_data would find nothing to do but to look at its numbers:
+    on small data, its search for other kinds of tables takes longer than the work. With ``reset``, ``estimator`` then
+    knows X's width.
     """
-    if type(X) is not np.ndarray or type(y) is not np.ndarray or X.ndim != 2 or y.ndim != 1:
+    plain = _is_matrix_for(estimator, X, reset, dtypes)
+    if plain and reset:
+        estimator.n_features_in_ = X.shape[1]
+    return plain
+
+
+def _is_matrix_for(estimator, X, reset, dtypes):
+    if type(X) is not np.ndarray or X.ndim != 2 or X.dtype not in dtypes:
         return False
-    if X.dtype not in dtypes or not (X.flags.c_contiguous and X.flags.aligned) or 0 in X.shape or len(X) != len(y):
+    flags = X.flags
+    if not (flags.c_contiguous and flags.aligned) or 0 in X.shape or hasattr(estimator, "feature_names_in_"):
         return False
-    if hasattr(estimator, "feature_names_in_") or not (
-        reset or getattr(estimator, "n_features_in_", 0) == X.shape[1]
-    ):
+    return reset or getattr(estimator, "n_features_in_", 0) == X.shape[1]
+
+
+def is_ready(estimator, X, y, reset, dtypes, labels=False):
+    """Whether X and y are arrays in which validate_data would find nothing to do, X as :func:`is_plain` says; with
+    ``labels``, y may also be text.
+    """
+    if type(y) is not np.ndarray or y.ndim != 1 or not _is_matrix_for(estimator, X, reset, dtypes) or len(X) != len(y):
         return False
-    if y.dtype.kind not in "iubf" or not all_finite(X) or (y.dtype.kind == "f" and not np.isfinite(y).all()):
+    if y.dtype.kind not in "iubf" and not (labels and are_labels(y)):
+        return False
+    if not all_finite(X) or (y.dtype.kind == "f" and not np.isfinite(y).all()):
         return False
     if reset:
         estimator.n_features_in_ = X.shape[1]
     return True
+
+
+def are_labels(y):
+    """Whether a vector holds labels by its type alone: integers, bool or text; of others the values say it."""
+    return y.ndim == 1 and (y.dtype.kind in "iubU" or (y.dtype == object and set(map(type, y.tolist())) == {str}))
 
 
 def check_rows(X):

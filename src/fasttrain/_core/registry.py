@@ -28,6 +28,7 @@ class Registry:
         self.default = default
         self.configured = configured
         self._makers = {}
+        self._known = {}
         self.names = ()
 
     def add(self, name, *aliases):
@@ -60,12 +61,21 @@ class Registry:
         if identifier is None and self.default is not None:
             identifier = self.default
         if isinstance(identifier, str):
-            return self._maker(identifier)()
+            return self._made(identifier)
         if isinstance(identifier, type) and issubclass(identifier, self.base) and self._makes(identifier):
             return identifier()
         if self.configured and isinstance(identifier, dict) and set(identifier) >= {"class_name", "config"}:
             return self._maker(identifier["class_name"]).from_config(identifier["config"])
         raise TypeError(f"{self._accepted()}, got {identifier!r}")
+
+    def _made(self, name):
+        """The object of a name; specs are values, of which one serves for all."""
+        made = self._known.get(name)
+        if made is None:
+            made = self._maker(name)()
+            if not self.configured:
+                self._known[name] = made
+        return made
 
     def _makes(self, kind):
         # a base class of the specs is no spec

@@ -1,21 +1,26 @@
 """What the specs share: fields that check themselves, and a repr that can be read back."""
 
 from dataclasses import MISSING, dataclass, field, fields
+from functools import cache
 
 from fasttrain._core.checks import check_choice, check_flag, check_integer, check_real
 
 spec = dataclass(frozen=True, repr=False)
 
 
+@cache
+def _checks_of(kind):
+    """[(field, its check, what messages call it)] of a class of specs."""
+    checked = [f for f in fields(kind) if "check" in f.metadata]
+    return [(f.name, f.metadata["check"], f"{f.name} of {kind.__name__}") for f in checked]
+
+
 class Spec:
     """A frozen, hashable, picklable value whose fields are checked when it is made."""
 
     def __post_init__(self):
-        for f in fields(self):
-            check = f.metadata.get("check")
-            if check is not None:
-                value = check(getattr(self, f.name), f"{f.name} of {type(self).__name__}")
-                object.__setattr__(self, f.name, value)
+        for name, check, told in _checks_of(type(self)):
+            object.__setattr__(self, name, check(getattr(self, name), told))
 
     def __repr__(self):
         shown = []

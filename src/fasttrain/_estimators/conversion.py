@@ -10,6 +10,7 @@ import warnings
 import numpy as np
 from sklearn.base import BaseEstimator
 
+from fasttrain._estimators.parameters import KeepsParameters
 from fasttrain._estimators.registry import SERVED, entries, entry_of_class, own_class
 
 # Of a fitted estimator, with the same meaning in both libraries.
@@ -94,7 +95,7 @@ def fitted_stock_network(new, model, targets, coefs, intercepts, state):
     return new
 
 
-class Convertible:
+class Convertible(KeepsParameters):
     """Mixin of estimators whose entry has conversions."""
 
     def to_sklearn(self):

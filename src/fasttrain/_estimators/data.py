@@ -2,27 +2,46 @@
 
 import numpy as np
 from sklearn.model_selection import train_test_split
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_consistent_length, validate_data
 
 from fasttrain._core.checks import check_rows, check_weights, is_ready, validation_parts
+from fasttrain._core.random_states import check_random_state
 from fasttrain._estimators.rows import RowsOf
+from fasttrain._tables.kinds import is_pandas
 from fasttrain.training.checkpoints import load_checkpoint, random_state_to
 
 
-def validated(estimator, X, y, *, reset, dtype, y_numeric=False, **options):
+def validated(estimator, X, y, *, reset, dtype, y_numeric=False, labels=False, **options):
     """scikit-learn's ``validate_data``; X may also be a :class:`RowsOf`, whose matrix needs no second look."""
     if not isinstance(X, RowsOf):
-        if is_ready(estimator, X, y, reset, dtype if isinstance(dtype, list) else [dtype]):
+        if is_ready(estimator, X, y, reset, dtype if isinstance(dtype, list) else [dtype], labels):
             return X, y
         return validate_data(
             estimator, X, y, reset=reset, dtype=dtype, order="C", multi_output=True, y_numeric=y_numeric, **options)
     if not reset or X.dtype not in (dtype if isinstance(dtype, list) else [dtype]):
-        return validated(estimator, X.copied(), y, reset=reset, dtype=dtype, y_numeric=y_numeric, **options)
+        return validated(
+            estimator, X.copied(), y, reset=reset, dtype=dtype, y_numeric=y_numeric, labels=labels, **options)
     y = validate_data(estimator, y=y, multi_output=True, y_numeric=y_numeric)
     check_consistent_length(X, y)
     estimator.n_features_in_ = X.shape[1]
     return X, y
+
+
+def take_names(estimator, X, reset):
+    """scikit-learn's ``validate_data`` of a table whose cells it is not to look at: the number and names of its columns
+    are taken note of, or with ``reset`` false compared with those of the fit.
+
+    Plain names of a pandas frame are known without its look for all other kinds of tables.
+    """
+    if is_pandas(X) and X.ndim == 2:
+        names = X.columns.tolist()
+        if set(map(type, names)) == {str} and len(set(names)) == len(names):
+            if reset:
+                estimator.n_features_in_, estimator.feature_names_in_ = len(names), np.array(names, dtype=object)
+                return
+            if names == getattr(estimator, "feature_names_in_", np.empty(0)).tolist():
+                return
+    validate_data(estimator, X, reset=reset, skip_check_array=True)
 
 
 def dense(y):

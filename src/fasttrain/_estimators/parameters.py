@@ -1,11 +1,42 @@
 """Parameters of estimators: kept as they were given, and what several of them mean."""
 
+from weakref import WeakKeyDictionary
+
 import numpy as np
+
+# Class to the names of its parameters.
+_names = WeakKeyDictionary()
 
 
 def keep_parameters(estimator, given):
     """Keep parameters as they were given: ``locals()`` of ``__init__``, which must name every one of them."""
     vars(estimator).update({name: value for name, value in given.items() if name not in ("self", "__class__")})
+
+
+class KeepsParameters:
+    """Mixin of estimators with parameters of :func:`keep_parameters`: their names are looked up once for a class, which
+    scikit-learn does whenever it clones.
+    """
+
+    def get_params(self, deep=True):
+        """Parameters by name.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Whether those of estimators among them follow, as ``name__parameter``.
+
+        Returns
+        -------
+        dict
+        """
+        names = _names.get(type(self))
+        if names is None:
+            names = _names[type(self)] = tuple(super().get_params(deep=False))
+        found = {name: getattr(self, name) for name in names}
+        if deep and any(hasattr(value, "get_params") for value in found.values()):
+            return super().get_params(deep)
+        return found
 
 
 def dtypes_of(dtype):

@@ -272,6 +272,16 @@ cdef int map_grow(key_map* m) noexcept nogil:
     return STATUS_OK
 
 
+cdef inline int64_t key_of_float(double value) noexcept nogil:
+    """Equal exactly where numbers are: NaN has one, and -0.0 has that of 0.0."""
+    cdef int64_t key
+    value += 0.0
+    if value != value:
+        value = NAN
+    memcpy(&key, &value, sizeof(double))
+    return key
+
+
 def group_keys(const int64_t[:] keys, int64_t[::1] code_out, int64_t[::1] unique_out):
     """Codes of 64-bit keys in order of first appearance, and the distinct keys in that order. Returns how many there
     are, or -1 as soon as they are more than ``unique_out`` has places."""
@@ -309,6 +319,43 @@ def group_keys(const int64_t[:] keys, int64_t[::1] code_out, int64_t[::1] unique
     return -1 if full else m.used
 
 
+def distinct_floats(const real[:] x, int64_t[::1] unique_out):
+    """The distinct keys, as :func:`keys_of_floats` makes them, in order of first appearance. Returns how many there
+    are, or -1 as soon as they are more than ``unique_out`` has places."""
+    cdef Py_ssize_t i, place, n = x.shape[0], limit = unique_out.shape[0]
+    cdef key_map m
+    cdef int64_t key
+    cdef int status
+    cdef bint full = False, interrupted = False
+    with nogil:
+        status = map_make(&m, 1024)
+        for i in range(n if status == STATUS_OK else 0):
+            if i % LOOK_EVERY == LOOK_EVERY - 1 and signalled():
+                interrupted = True
+                break
+            key = key_of_float(<double> x[i])
+            place = map_place(&m, key)
+            if m.codes[place] >= 0:
+                continue
+            if m.used == limit:
+                full = True
+                break
+            m.keys[place] = key
+            m.codes[place] = m.used
+            unique_out[m.used] = key
+            m.used += 1
+            if 2 * m.used > m.size:
+                status = map_grow(&m)
+                if status != STATUS_OK:
+                    break
+        map_free(&m)
+    if status != STATUS_OK:
+        raise MemoryError("a kernel could not allocate its workspace")
+    if interrupted:
+        raise_signalled()
+    return -1 if full else m.used
+
+
 def look_up_keys(const int64_t[:] keys, const int64_t[::1] known, int64_t[::1] code_out):
     """Place of each key among ``known``, which are distinct; -1 for the others."""
     cdef Py_ssize_t i, place, size = 16
@@ -337,39 +384,55 @@ def look_up_keys(const int64_t[:] keys, const int64_t[::1] known, int64_t[::1] c
 
 
 def keys_of_floats(const real[:] x, int64_t[::1] key_out):
-    """Keys that are equal exactly where numbers are: NaN has one, and -0.0 has that of 0.0."""
+    """:func:`key_of_float` of each number."""
     cdef Py_ssize_t i, first, last
-    cdef double value
     for first in range(0, x.shape[0], SLICE_VALUES):
         last = minimum(first + SLICE_VALUES, x.shape[0])
         with nogil:
             for i in range(first, last):
-                value = <double> x[i] + 0.0
-                if value != value:
-                    value = NAN
-                memcpy(&key_out[i], &value, sizeof(double))
+                key_out[i] = key_of_float(<double> x[i])
         PyErr_CheckSignals()
 
 
+cdef inline uint64_t word_at(const char* cell) noexcept nogil:
+    cdef uint64_t word
+    memcpy(&word, cell, 8)
+    return word
+
+
 cdef inline uint64_t hash_cell(const char* cell, Py_ssize_t size) noexcept nogil:
-    cdef uint64_t h = <uint64_t> size, word
+    """Of all bytes: the words' products do not wait for one another, and the last word overlaps the one before it."""
+    cdef uint64_t h = <uint64_t> size, word = 0, factor = 0xC2B2AE3D27D4EB4FULL
     cdef Py_ssize_t k = 0
-    while k + 8 <= size:
-        memcpy(&word, cell + k, 8)
-        h = scatter(h ^ word)
+    if size < 8:
+        memcpy(&word, cell, size)
+        return scatter(h ^ scatter(word))
+    while k + 8 < size:
+        word = word_at(cell + k)
+        h += (word ^ (word >> 32)) * factor
+        factor += 0x3C6EF372FE94F82AULL
         k += 8
-    if k < size:
-        word = 0
-        memcpy(&word, cell + k, size - k)
-        h = scatter(h ^ word)
-    return h
+    word = word_at(cell + size - 8)
+    return scatter(h + (word ^ (word >> 32)) * factor)
+
+
+cdef inline bint same_cells(const char* a, const char* b, Py_ssize_t size) noexcept nogil:
+    cdef Py_ssize_t k = 0
+    if size < 8:
+        return memcmp(a, b, size) == 0
+    while k + 8 < size:
+        if word_at(a + k) != word_at(b + k):
+            return False
+        k += 8
+    return word_at(a + size - 8) == word_at(b + size - 8)
 
 
 cdef int group_fixed_cells(
-    const char* cells, Py_ssize_t n, Py_ssize_t size, int64_t* code_out, int64_t* first_out, Py_ssize_t* n_found_out,
-    bint* interrupted_out,
+    const char* cells, Py_ssize_t n, Py_ssize_t size, Py_ssize_t stride, int64_t* code_out, int64_t* first_out,
+    Py_ssize_t* n_found_out, bint* interrupted_out,
 ) noexcept nogil:
-    """Codes of cells of ``size`` bytes in order of first appearance; ``first_out``: the row where each came first."""
+    """Codes of cells of ``size`` bytes in order of first appearance; ``first_out``: the row where each came first.
+    ``code_out`` may be NULL."""
     cdef Py_ssize_t i, k, n_slots = 1024, found = 0
     cdef uint64_t h, slot
     cdef int64_t* slots = <int64_t*> malloc(n_slots * sizeof(int64_t))
@@ -385,11 +448,11 @@ cdef int group_fixed_cells(
         if i % LOOK_EVERY == LOOK_EVERY - 1 and signalled():
             interrupted_out[0] = True
             break
-        h = hash_cell(cells + i * size, size)
+        h = hash_cell(cells + i * stride, size)
         slot = h & <uint64_t> (n_slots - 1)
         while slots[slot] >= 0:
             k = slots[slot]
-            if hashes[k] == h and memcmp(cells + first_out[k] * size, cells + i * size, size) == 0:
+            if hashes[k] == h and same_cells(cells + first_out[k] * stride, cells + i * stride, size):
                 break
             slot = (slot + 1) & <uint64_t> (n_slots - 1)
         if slots[slot] < 0:
@@ -419,16 +482,17 @@ cdef int group_fixed_cells(
             hashes[found] = h
             first_out[found] = i
             found += 1
-        code_out[i] = slots[slot]
+        if code_out != NULL:
+            code_out[i] = slots[slot]
     free(slots)
     free(hashes)
     n_found_out[0] = found
     return STATUS_OK
 
 
-def group_cells(const int8_t[:, ::1] cells, int64_t[::1] code_out, int64_t[::1] first_out):
-    """Codes of rows of bytes in order of first appearance, and the row where each came first. Returns how many there
-    are, or -1 without memory."""
+def group_cells(const int8_t[:, :] cells, int64_t[::1] code_out, int64_t[::1] first_out):
+    """Codes of rows of bytes in order of first appearance, and the row where each came first. The bytes of a row lie
+    side by side; ``code_out`` may be None. Returns how many there are, or -1 without memory."""
     cdef Py_ssize_t found = 0
     cdef int status
     cdef bint interrupted = False
@@ -436,8 +500,8 @@ def group_cells(const int8_t[:, ::1] cells, int64_t[::1] code_out, int64_t[::1] 
         return 0
     with nogil:
         status = group_fixed_cells(
-            <const char*> &cells[0, 0], cells.shape[0], cells.shape[1], &code_out[0], &first_out[0], &found,
-            &interrupted)
+            <const char*> &cells[0, 0], cells.shape[0], cells.shape[1], cells.strides[0],
+            &code_out[0] if code_out is not None else NULL, &first_out[0], &found, &interrupted)
     if interrupted:
         raise_signalled()
     return found if status == STATUS_OK else -1

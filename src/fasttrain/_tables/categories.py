@@ -12,6 +12,8 @@ from fasttrain._tables.kinds import element_strided, is_polars
 # A table over the range of integers is worth its memory up to this many entries a value.
 SPAN_PER_VALUE = 8
 SMALL_SPAN = 1 << 16
+# Up to so many strings of pandas are sooner looked up as objects than its factorize has begun.
+FEW_CELLS = 2000
 
 
 def is_nan(value):
@@ -104,12 +106,18 @@ def keys_of(values):
 def unique_keys(values, want_codes):
     """(sorted unique numbers, codes or None) by hashing; (None, None) where most values are distinct, since sorting is
     as good there."""
-    keys = keys_of(values) if values.size else None
-    if keys is None:
+    if not values.size:
         return None, None
-    codes = np.empty(values.shape[0], dtype=np.int64)
     found = np.empty(max(16, values.shape[0] // 8), dtype=np.int64)
-    n = kernels.group_keys(keys, codes, found)
+    codes = None
+    if not want_codes and values.dtype in (np.float32, np.float64):
+        n = kernels.distinct_floats(element_strided(values), found)
+    else:
+        keys = keys_of(values)
+        if keys is None:
+            return None, None
+        codes = np.empty(values.shape[0], dtype=np.int64)
+        n = kernels.group_keys(keys, codes, found)
     if n < 0:
         return None, None
     found = found[:n]
@@ -135,11 +143,11 @@ def unique_integers(numbers, low, high, inverse, counts, dtype):
     return only_asked((present + low).astype(dtype), codes, occurrences[present] if counts else None)
 
 
-def group_strings(values):
-    """(codes in order of first appearance, row where each came first) of a vector of NumPy's fixed-width strings."""
-    cells = np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("="))
-    cells = cells.view(np.int8).reshape(cells.shape[0], -1)
-    codes = np.empty(cells.shape[0], dtype=np.int64)
+def group_strings(values, want_codes=True):
+    """(codes in order of first appearance or None, row where each came first) of a vector of NumPy's fixed-width
+    strings."""
+    cells = values.astype(values.dtype.newbyteorder("="), copy=False)[:, None].view(np.int8)
+    codes = np.empty(cells.shape[0], dtype=np.int64) if want_codes else None
     first = np.empty(cells.shape[0], dtype=np.int64)
     n = kernels.group_cells(cells, codes, first)
     raise_for_status(n < 0)
@@ -218,12 +226,22 @@ def coded_column(series):
     if isinstance(series.dtype, pandas.StringDtype) or (
         isinstance(series.dtype, pandas.ArrowDtype) and series.dtype.kind in "OU"
     ):
-        codes, values = series.factorize()
+        codes, values = _factorized(series)
         small = np.empty(len(values) + 1, dtype=object)
-        small[:-1] = values.tolist()
+        small[:-1] = values
         small[-1] = np.nan
         return Coded(small, np.where(codes < 0, len(values), codes))
     return None
+
+
+def _factorized(series):
+    """(code of each cell of a Series of strings, -1 for missing; list of the distinct ones)."""
+    if len(series) > FEW_CELLS:
+        codes, values = series.factorize()
+        return codes, values.tolist()
+    table, codes = {}, np.empty(len(series), dtype=np.int64)
+    objects.codes_of_objects(series.to_numpy(dtype=object, na_value=np.nan), table, codes, True)
+    return codes, list(table)
 
 
 def unique(values, *, inverse=False, counts=False):
@@ -248,7 +266,7 @@ def unique(values, *, inverse=False, counts=False):
     if values.dtype == object:
         uniques, codes = unique_objects(values, inverse or counts)
     elif values.dtype.kind in "US" and values.size and values.dtype.itemsize:
-        codes, first = group_strings(values)
+        codes, first = group_strings(values, inverse or counts)
         found = values[first]
         order = np.argsort(found)
         uniques = found[order]

@@ -10,7 +10,7 @@ from fasttrain._core.slices import slices
 from fasttrain._kernels import objects, rows
 from fasttrain._kernels.threads import get_num_threads
 from fasttrain._tables.categories import coded_column, group_strings
-from fasttrain._tables.kinds import element_strided, is_framed, is_pandas, is_polars
+from fasttrain._tables.kinds import as_array, element_strided, is_framed, is_pandas, is_polars
 
 WORDS = {1: np.uint8, 4: np.uint32, 8: np.uint64}
 KEEP = {"first": 0, "last": 1, False: 2, "none": 2}
@@ -73,20 +73,13 @@ def take_array(array, at):
 
 def take_frame(frame, mask):
     """Rows of a data frame; one block of numbers is moved as one."""
-    pandas = sys.modules["pandas"]
-    if type(frame) is not pandas.DataFrame or not frame.shape[1]:
-        return frame[mask]
-    kinds = set(frame.dtypes)
-    if len(kinds) > 1 or not isinstance(kind := kinds.pop(), np.dtype) or kind.kind not in "fi":
+    if not one_block(frame):
         return frame[mask]
     block = frame.to_numpy()
     if not block.flags.f_contiguous and not block.flags.c_contiguous:
         return frame[mask]
     at = np.flatnonzero(mask)
-    taken = take_array(block, at)
-    out = pandas.DataFrame(taken, index=frame.index.take(at), columns=frame.columns, copy=False)
-    out.attrs = frame.attrs.copy()
-    return out
+    return frame_of_rows(frame, take_array(block, at), at)
 
 
 def take_all(values, mask):
@@ -131,6 +124,7 @@ class Table:
         else:
             self.names = list(range(value.shape[1]))
         self.positions = self.select(subset, name)
+        self._series = None
 
     def select(self, subset, name="X"):
         """Positions of the columns that ``subset`` names."""
@@ -155,7 +149,12 @@ class Table:
         if self.flat:
             return self.value
         if is_pandas(self.value):
-            return self.value.iloc[:, position]
+            if len(self.positions) < len(self.names):
+                return self.value.iloc[:, position]
+            # pandas makes an object of a column whenever it is asked for one: longer than a look at 1000 rows takes
+            if self._series is None:
+                self._series = [series for _, series in self.value.items()]
+            return self._series[position]
         if is_polars(self.value):
             return self.value.to_series(position)
         return self.value[:, position]
@@ -165,8 +164,9 @@ class Table:
         column = self.column(position)
         if is_polars(column):
             return column.dtype.is_numeric()
-        kind = getattr(column.dtype, "kind", "O")
-        return kind in "iuf" and getattr(column.dtype, "name", "") != "category"
+        dtype = column.dtype
+        # a category of numbers has their kind
+        return getattr(dtype, "kind", "O") in "iuf" and (isinstance(dtype, np.dtype) or dtype.name != "category")
 
     def numbers(self, position):
         """A numeric column as a vector of float32 or float64, missing values as NaN."""
@@ -230,10 +230,10 @@ class Table:
             if column.dtype.is_float():
                 mask = mask | column.is_nan().fill_null(False)
             mask = mask.to_numpy()
-        elif is_pandas(column):
+        elif is_pandas(column) and not (isinstance(column.dtype, np.dtype) and column.dtype.kind in "biufcmM"):
             mask = column.isna().to_numpy()
         else:
-            mask = missing_vector(column)
+            mask = missing_vector(as_array(column))
         mask = np.array(mask, dtype=bool)
         for sentinel in sentinels:
             mask |= equals(column, sentinel)
@@ -366,11 +366,61 @@ def rows_lie_plain(X):
     )
 
 
+def columns_lie_plain(X):
+    """Whether X is a float matrix of some rows whose columns lie one after the other."""
+    plain = X.ndim == 2 and X.dtype in (np.float32, np.float64) and X.size > 0
+    return plain and X.strides[0] == X.itemsize and element_strided(X) is X
+
+
 def take_present(X, most, absent):
-    """(rows with at most ``most`` missing values and not ``absent``, mask of them), in one pass over X."""
+    """(rows with at most ``most`` missing values and not ``absent``, mask of them), in one pass over X, a matrix of
+    plain rows or columns or a frame of one; None for any other table.
+    """
+    if is_framed(X):
+        return _take_present_frame(X, most, absent)
+    by_rows = rows_lie_plain(X)
+    if not by_rows and not columns_lie_plain(X):
+        return None
     keep = np.ones(X.shape[0], dtype=np.uint8) if absent is None else (~absent).view(np.uint8)
+    if not by_rows:
+        return _take_present_columns(X, most, keep), keep.view(bool)
     out, n = np.empty(X.shape, dtype=X.dtype), 0
     for part in slices(*X.shape):
         n += rows.take_present(X[part], most, keep[part], out[n:n + len(X[part])])
     out.resize((n, X.shape[1]), refcheck=False)
     return out, keep.view(bool)
+
+
+def _take_present_columns(X, most, keep):
+    """Rows of a matrix that lies column by column, in a matrix that does; ``keep`` becomes the mask of them."""
+    out, n = np.empty(X.shape[::-1], dtype=X.dtype), 0
+    for part in slices(*X.shape):
+        n += rows.take_present_columns(X[part].T, most, keep[part], out[:, n:n + part.stop - part.start])
+    # what was not needed stays behind the columns, unless it is much
+    return (out[:, :n] if 2 * n > len(X) else out[:, :n].copy()).T
+
+
+def _take_present_frame(frame, most, absent):
+    if not one_block(frame):
+        return None
+    found = take_present(frame.to_numpy(), most, absent)
+    if found is None:
+        return None
+    taken, mask = found
+    return frame_of_rows(frame, taken, np.flatnonzero(mask)), mask
+
+
+def one_block(frame):
+    """Whether a pandas frame, of no class derived from DataFrame, holds numbers of one type."""
+    if not is_pandas(frame) or type(frame) is not sys.modules["pandas"].DataFrame or not frame.shape[1]:
+        return False
+    kinds = set(frame.dtypes)
+    return len(kinds) == 1 and isinstance(kind := kinds.pop(), np.dtype) and kind.kind in "fi"
+
+
+def frame_of_rows(frame, taken, at):
+    """A frame of the rows ``at`` of another, whose cells are ``taken``."""
+    index, columns = frame.index.take(at), frame.columns
+    out = sys.modules["pandas"].DataFrame(taken, index=index, columns=columns, copy=False)
+    out.attrs = frame.attrs.copy()
+    return out

@@ -54,8 +54,10 @@ def column_extremes(X):
 
 def merge_moments(weight, mean, var, new_weight, new_mean, new_squares):
     """Moments of two sets together (Chan, Golub and LeVeque, 1983); var divides by the weight."""
-    total = weight + new_weight
     with np.errstate(divide="ignore", invalid="ignore"):
+        if not weight.any():
+            return new_weight, new_mean, new_squares / new_weight
+        total = weight + new_weight
         delta = new_mean - mean
         merged_mean = mean + delta * (new_weight / total)
         merged_var = (var * weight + new_squares + delta**2 * (weight * (new_weight / total))) / total

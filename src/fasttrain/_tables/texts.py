@@ -57,7 +57,9 @@ def _of_coded(coded):
 
 
 def _is_missing(value):
-    return value is None or (not isinstance(value, (str, bytes)) and bool(missing_vector(_objects([value]))[0]))
+    if value is None or isinstance(value, (str, bytes, float)):
+        return value is None or value != value
+    return bool(missing_vector(_objects([value]))[0])
 
 
 def _of_one_type(values, codes):

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fasttrain._core.checks import check_real, check_weights, real_array
-from fasttrain._core.slices import slices
+from fasttrain._core.checks import all_finite, check_real, check_weights, real_array
 
 
 @dataclass
@@ -60,9 +59,10 @@ def features(x, input_shape, dtype):
             raise ValueError(f"x must have rows of shape {wanted}, got an array of shape {x.shape}")
     if x.ndim < 2 or x.size == 0:
         raise ValueError(f"x must have at least one row and one feature, got an array of shape {x.shape}")
-    with np.errstate(over="ignore"):
-        x = np.ascontiguousarray(x, dtype=dtype)
-    if not all(np.isfinite(x[part]).all() for part in slices(len(x), x[0].size)):
+    if x.dtype != dtype or not x.flags.c_contiguous:
+        with np.errstate(over="ignore"):
+            x = np.ascontiguousarray(x, dtype=dtype)
+    if not all_finite(x):
         raise ValueError(f"x must hold finite numbers of {x.dtype.name}, got NaN or infinity")
     return x
 

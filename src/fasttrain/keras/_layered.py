@@ -95,7 +95,9 @@ class LayeredModel:
         return self._given_shape()
 
     def _dtype(self):
-        given = {layer.dtype for layer in (self._input, *self._layers) if layer is not None and layer.dtype is not None}
+        given = {layer.dtype for layer in self._layers if layer.dtype is not None}
+        if self._input is not None and self._input.dtype is not None:
+            given.add(self._input.dtype)
         if len(given) > 1:
             raise ValueError(f"all layers must have one dtype, got {', '.join(sorted(d.name for d in given))}")
         return given.pop() if given else np.dtype(np.float32)
@@ -157,7 +159,7 @@ class LayeredModel:
 
     def _engine(self):
         """The network of the trained layers, and below it ``_held``, that of the others, with their present weights."""
-        if not self.built:
+        if self._network is None and not self.built:
             self.build()
         self._forget_other_choice()
         if self._network is None:

@@ -322,7 +322,7 @@ class Sequential(LayeredModel):
         array of shape (n_samples, n_outputs), in the model's dtype
         """
         x = data.features(x, self.input_shape, self._dtype())
-        if not self.built:
+        if self._network is None and not self.built:
             self.build((None, *x.shape[1:]))
         network = self._engine()
         raw = raw_predict(network, data.flat(self._features(x)), get_num_threads())

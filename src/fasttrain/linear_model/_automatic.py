@@ -31,7 +31,7 @@ def chosen(model, schedule, steps):
     """The optimizer's spec; ``steps`` is whether the call itself, such as partial_fit, goes in steps."""
     if not (isinstance(model.optimizer, str) and model.optimizer == AUTOMATIC):
         return optimizers.get(model.optimizer)
-    return optimizers.Adam() if steps or needs_steps(model, schedule) else optimizers.LBFGS()
+    return optimizers.get("adam" if steps or needs_steps(model, schedule) else "lbfgs")
 
 
 def measures_steps(model, optimizer):

@@ -42,8 +42,8 @@ class ColumnsData:
         self.classifier = is_classifier(model)
         if self.classifier:
             self.lead._set_classes(self.y)
-            self.lead._check_y(self.y)
-            self.codes = None if self.y.ndim == 2 else np.searchsorted(self.lead.classes_, self.y)
+            self.y = self.lead._check_y(self.y)
+            self.codes = None if self.y.ndim == 2 else self.y
         self._packed = {}
 
     @staticmethod

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_random_state
 from sklearn.utils.sparsefuncs import mean_variance_axis
 
 from fasttrain._core.blas import serial_blas
 from fasttrain._core.checks import raise_for_status
+from fasttrain._core.random_states import check_random_state
 from fasttrain._core.slices import slices
 from fasttrain._kernels import coordinate, gram
 from fasttrain._kernels.threads import get_num_threads

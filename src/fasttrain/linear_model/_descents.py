@@ -2,7 +2,6 @@
 their training.
 """
 
-import functools
 import time
 import warnings
 from dataclasses import dataclass, field
@@ -11,8 +10,8 @@ import numpy as np
 from scipy import sparse
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
-from sklearn.utils import check_random_state
 
+from fasttrain._core.random_states import check_random_state
 from fasttrain._kernels.sgd import LOSSES, SCHEDULES, Descent, Rows, csr_in_range, run
 from fasttrain._kernels.threads import thread_budget
 
@@ -268,16 +267,6 @@ def class_seeds(random_state, n_classes):
     """Seeds of one-versus-rest descents, which may run in any order."""
     seeds = check_random_state(random_state).randint(LARGEST_SEED, size=n_classes)
     return [shuffle_seed(check_random_state(seed), dataset_first=True) for seed in seeds]
-
-
-@functools.lru_cache(maxsize=64)
-def fixed_class_seeds(seed, n_classes):
-    """The seeds of a classifier whose ``random_state`` is an int: seeding a generator takes as long as an epoch over a
-    few hundred rows.
-    """
-    if n_classes == 2:
-        return (shuffle_seed(check_random_state(seed), dataset_first=True),)
-    return tuple(class_seeds(seed, n_classes))
 
 
 def validation_mask(y, stratify, fraction, random_state, weighted):

@@ -2,17 +2,25 @@
 
 import numpy as np
 from sklearn.base import ClassifierMixin, RegressorMixin
-from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 from sklearn.utils.validation import column_or_1d
 
 from fasttrain import losses
+from fasttrain._core.checks import are_labels
 from fasttrain._estimators.fitted import all_or_nothing
 from fasttrain._estimators.parameters import keep_parameters
+from fasttrain._tables.categories import encode, unique, unknown_values
 from fasttrain.linear_model._base import LinearModel
 
+
+def _looks_like_a_quantity(y):
+    """Whether labels may be so many distinct ones that it takes a closer look."""
+    if len(y) <= 20 or y.dtype.kind == "b":
+        return False
+    distinct = int(y.max()) - int(y.min()) + 1 if y.dtype.kind in "iu" else len(set(y.tolist()))
+    return distinct > len(y) // 2
 
 
 class LinearRegressor(RegressorMixin, LinearModel):
@@ -265,38 +273,43 @@ stop_reason_, advice_, n_features_in_, feature_names_in_
         return loss
 
     def _class_weights(self, y):
-        return None if self.class_weight is None else compute_sample_weight(self.class_weight, y)
+        if self.class_weight is None:
+            return None
+        return compute_sample_weight(self.class_weight, y if y.ndim == 2 else self.classes_[y])
 
     def _strata(self, y):
         return None if y.ndim == 2 else y
 
     def _check_y(self, y):
-        """y, once it is known to hold classes (or labels) of the fit and nothing else."""
+        """Numbers of y's classes among those of the fit, or its labels, once y is known to hold nothing else."""
         if self._multilabel:
             if y.ndim != 2 or y.shape[1] != len(self.classes_):
                 raise ValueError(f"y must have {len(self.classes_)} columns of labels, got shape {y.shape}")
             if not np.isin(y, (0, 1)).all():
                 raise ValueError(f"y with several columns must hold 0 and 1 only, got {np.unique(y).tolist()}")
             return y
-        y = column_or_1d(y, warn=True)
-        unknown = np.setdiff1d(y, self.classes_).tolist()
-        if unknown:
+        y = column_or_1d(y, warn=True) if y.ndim > 1 else y
+        codes = encode(y, self.classes_)
+        if codes.min() < 0:
+            unknown = unknown_values(y, codes)
             raise ValueError(f"y must hold classes of the fit, {self.classes_.tolist()}, got {unknown}")
-        return y
+        return codes
 
     def _target(self, loss, y, dtype):
+        """The loss and the target of y, which :meth:`_check_y` has seen."""
+        n_classes = len(self.classes_)
         if y.ndim == 2:
             target = np.require(y, dtype, "CA")
             if loss.targets == "classes":
                 raise ValueError("loss must be 'log_loss' or a margin loss for multilabel y, got softmax_crossentropy")
+        elif n_classes > 2 and loss.targets == "margin":
+            target = (y[:, None] == np.arange(n_classes)).astype(dtype)
         else:
-            target = np.searchsorted(self.classes_, y).astype(dtype).reshape(-1, 1)
-            if len(self.classes_) == 2 and loss.targets == "classes":
+            target = y.astype(dtype).reshape(-1, 1)
+            if n_classes == 2 and loss.targets == "classes":
                 loss = losses.BinaryCrossentropy()
-            elif len(self.classes_) > 2 and loss.targets == "probability":
+            elif n_classes > 2 and loss.targets == "probability":
                 loss = losses.SoftmaxCrossentropy()
-            elif len(self.classes_) > 2 and loss.targets == "margin":
-                target = LabelBinarizer().fit(self.classes_).transform(y).astype(dtype)
         return loss, 2 * target - 1 if loss.targets == "margin" else target
 
     def _n_outputs(self, target):
@@ -305,13 +318,15 @@ stop_reason_, advice_, n_features_in_, feature_names_in_
         return 1 if len(self.classes_) == 2 else len(self.classes_)
 
     def _check_Xy(self, X, y, keep):
-        X, y = self._checked(X, y, keep)
-        check_classification_targets(y)
-        if y.ndim == 2 and y.shape[1] == 1:
-            y = column_or_1d(y, warn=True)
-        kind = type_of_target(y, input_name="y")
-        if kind.startswith("multiclass-multioutput"):
-            raise ValueError("y must hold one class a row, or 0 and 1 in columns (multilabel), got columns of classes")
+        X, y = self._checked(X, y, keep, labels=True)
+        if not are_labels(y) or _looks_like_a_quantity(y):
+            # also warns of the latter
+            check_classification_targets(y)
+            if y.ndim == 2 and y.shape[1] == 1:
+                y = column_or_1d(y, warn=True)
+            if type_of_target(y, input_name="y").startswith("multiclass-multioutput"):
+                raise ValueError(
+                    "y must hold one class a row, or 0 and 1 in columns (multilabel), got columns of classes")
         return X, y
 
     def fit(self, X, y, sample_weight=None, validation_data=None, resume_from=None):
@@ -346,7 +361,7 @@ stop_reason_, advice_, n_features_in_, feature_names_in_
             X, y = self._check_Xy(X, y, keep)
             if not keep:
                 self._set_classes(y)
-            self._check_y(y)
+            y = self._check_y(y)
             return self._fit(X, y, sample_weight, validation_data, keep=keep, resume_from=resume_from)
 
     def partial_fit(self, X, y, classes=None, sample_weight=None):
@@ -380,12 +395,12 @@ stop_reason_, advice_, n_features_in_, feature_names_in_
             X, y = self._check_Xy(X, y, keep)
             if first:
                 self._set_classes(y if y.ndim == 2 else unique_labels(classes))
-            self._check_y(y)
+            y = self._check_y(y)
             return self._fit(X, y, sample_weight, keep=keep or "first")
 
     def _set_classes(self, y):
         self._multilabel = y.ndim == 2
-        self.classes_ = np.arange(y.shape[1]) if self._multilabel else np.unique(y)
+        self.classes_ = np.arange(y.shape[1]) if self._multilabel else unique(y)
         if len(self.classes_) < 2 and not self._multilabel:
             raise ValueError(f"y must hold at least 2 classes, got 1 class: {self.classes_[0]!r}")
 

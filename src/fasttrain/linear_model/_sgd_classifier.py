@@ -4,11 +4,12 @@ from numbers import Integral
 
 import numpy as np
 from sklearn import linear_model
-from sklearn.utils import check_random_state, compute_class_weight
+from sklearn.utils import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets, unique_labels
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
 from fasttrain._core.checks import row_weights
+from fasttrain._core.random_states import check_random_state
 from fasttrain._core.slices import by_slices
 from fasttrain._estimators.fitted import restored
 from fasttrain._estimators.parameters import keep_parameters
@@ -354,10 +355,9 @@ def classifier_problems(group, X, y, classes, codes, weight, max_iter, start, t,
         for e in group
     ]
     binary = n_classes == 2
-    # a generator is also what the validation rows are drawn with, between the two draws for a binary model
-    fixed = isinstance(lead.random_state, Integral)
-    random_state = None if fixed else check_random_state(lead.random_state)
-    if binary and not fixed:
+    random_state = check_random_state(lead.random_state)
+    if binary:
+        # a generator that was passed is also what the validation rows are drawn with, between the two draws
         random_state.randint(1, _descents.LARGEST_SEED)
 
     held = mask = None
@@ -370,9 +370,7 @@ def classifier_problems(group, X, y, classes, codes, weight, max_iter, start, t,
         validation_rows, validation_codes = rows_of(validation[0], "X_val"), validation[1]
         validation_weight = None
 
-    if fixed:
-        seeds = _descents.fixed_class_seeds(int(lead.random_state), n_classes)
-    elif binary:
+    if binary:
         seeds = [int(random_state.randint(_descents.LARGEST_SEED))]
     else:
         seeds = _descents.class_seeds(random_state, n_classes)

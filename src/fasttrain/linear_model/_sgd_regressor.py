@@ -2,10 +2,10 @@
 
 import numpy as np
 from sklearn import linear_model
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
 from fasttrain._core.checks import check_real, row_weights
+from fasttrain._core.random_states import check_random_state
 from fasttrain._estimators.fitted import restored
 from fasttrain._estimators.parameters import keep_parameters
 from fasttrain.linear_model import _descents

@@ -5,8 +5,9 @@ import copy
 import numpy as np
 from sklearn import model_selection
 from sklearn.base import is_classifier
-from sklearn.utils import check_random_state, indexable
+from sklearn.utils import indexable
 
+from fasttrain._core.random_states import check_random_state
 from fasttrain.model_selection._progress import progress_bar
 from fasttrain.model_selection.batch.answers import Answers, FoldNumbers, InOrder, Recorder, StandIn, look_ups
 from fasttrain.model_selection.batch.folds import folds_of

@@ -11,7 +11,7 @@ from fasttrain._core.checks import check_choice, check_flag, check_real, raise_f
 from fasttrain._kernels import rows
 from fasttrain._kernels.threads import get_num_threads
 from fasttrain._tables.frames import (
-    KEEP, Table, aligned, duplicate_mask, missing_counts, rows_lie_plain, take_all, take_present,
+    KEEP, Table, aligned, duplicate_mask, missing_counts, take_all, take_present,
 )
 from fasttrain._tables.moments import SMALL_UNIT, column_moments
 from fasttrain.preprocessing.robust import column_quantiles
@@ -172,13 +172,14 @@ def drop_missing(
     array([0, 1])
     """
     X, y, sample_weight = aligned(X, y, sample_weight)
-    taken = None
-    if subset is None and not sentinel_values(missing_values) and rows_lie_plain(X):
+    found = None
+    if subset is None and not sentinel_values(missing_values) and len(X.shape) == 2:
         most = most_missing(how, min_present, X.shape[1])
         absent = missing_targets(y, ()) if y is not None and include_y else None
-        taken, mask = take_present(X, most, absent)
-    else:
-        mask, _ = missing_rows(X, y, subset, how, min_present, missing_values, include_y)
+        found = take_present(X, most, absent)
+    if found is None:
+        found = None, missing_rows(X, y, subset, how, min_present, missing_values, include_y)[0]
+    taken, mask = found
     return answer(X, y, sample_weight, mask, return_mask, taken)
 
 

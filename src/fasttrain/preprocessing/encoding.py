@@ -9,11 +9,12 @@ import numpy as np
 from scipy import sparse
 from sklearn import get_config
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+from sklearn.utils.validation import check_array, check_is_fitted
 
 from fasttrain._core.checks import check_choice, check_flag
 from fasttrain._core.slices import ones
 from fasttrain._estimators.conversion import Convertible
+from fasttrain._estimators.data import take_names
 from fasttrain._estimators.fitted import restored
 from fasttrain._estimators.parameters import keep_parameters
 from fasttrain._kernels import categories as kernels
@@ -33,7 +34,7 @@ def column_list(X):
     if is_polars(X):
         columns = [check_column(X.to_series(i)) for i in range(X.shape[1])]
     elif is_pandas(X) and X.ndim == 2:
-        columns = [check_column(X.iloc[:, i]) for i in range(X.shape[1])]
+        columns = [check_column(series) for _, series in X.items()]
     else:
         if isinstance(X, np.ndarray) and X.dtype.kind == "T":
             # A cast to fixed width would need a look for strings that end in NUL, which makes it the slower way.
@@ -100,7 +101,8 @@ class CategoryEncoder(Convertible, TransformerMixin, BaseEstimator):
         self._check_frequency_options()
         # before scikit-learn counts the columns, which it does by looking for a first row
         columns, n_samples = column_list(X)
-        validate_data(self, X, reset=True, skip_check_array=True)
+        if not isinstance(X, CodedColumns):
+            take_names(self, X, True)
         self.n_features_in_ = len(columns)
         if not isinstance(self.categories, str) and len(self.categories) != len(columns):
             raise ValueError(
@@ -229,7 +231,8 @@ class CategoryEncoder(Convertible, TransformerMixin, BaseEstimator):
         """:func:`column_list` of a table with the columns that ``fit`` saw."""
         check_is_fitted(self, "categories_")
         columns, n_samples = column_list(X)
-        validate_data(self, X, reset=False, skip_check_array=True)
+        if not isinstance(X, CodedColumns) or len(columns) != self.n_features_in_:
+            take_names(self, X, False)
         return columns, n_samples
 
     def __sklearn_tags__(self):

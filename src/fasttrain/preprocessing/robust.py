@@ -6,14 +6,14 @@ from scipy.stats import norm
 from sklearn.utils.sparsefuncs import min_max_axis
 from sklearn.utils.validation import FLOAT_DTYPES, validate_data
 
-from fasttrain._core.checks import raise_for_status
+from fasttrain._core.checks import all_finite, is_plain, raise_for_status
 from fasttrain._estimators.fitted import restored
 from fasttrain._estimators.parameters import keep_parameters
 from fasttrain._kernels import quantiles
 from fasttrain._kernels.threads import get_num_threads
 from fasttrain._tables.moments import kernel_view
 from fasttrain.preprocessing.scaling import (
-    ExtremesScaler, Scaler, check_pair, refuse_centering, refuse_overflow, without_zeros,
+    PLAIN_DTYPES, ExtremesScaler, Scaler, check_pair, refuse_centering, refuse_overflow, without_zeros,
 )
 
 
@@ -156,7 +156,8 @@ class RobustScaler(Scaler):
         """
         self._check_flags()
         q_min, q_max = self._range()
-        X = validate_data(self, X, accept_sparse="csc", dtype=FLOAT_DTYPES, ensure_all_finite="allow-nan")
+        if not (is_plain(self, X, True, PLAIN_DTYPES) and all_finite(X)):
+            X = validate_data(self, X, accept_sparse="csc", dtype=FLOAT_DTYPES, ensure_all_finite="allow-nan")
         if self.with_centering:
             refuse_centering(X, "with_centering")
         fractions = np.array([q_min, 50.0, q_max]) / 100

@@ -13,7 +13,7 @@ from sklearn.utils.sparsefuncs import (
 )
 from sklearn.utils.validation import FLOAT_DTYPES, check_array, check_is_fitted, validate_data
 
-from fasttrain._core.checks import check_flag, raise_for_status, row_weights
+from fasttrain._core.checks import check_flag, is_plain, raise_for_status, row_weights
 from fasttrain._estimators.conversion import Convertible
 from fasttrain._estimators.fitted import restored
 from fasttrain._estimators.parameters import keep_parameters
@@ -35,6 +35,7 @@ except ImportError:
 
 
 SUBTRACT_DIVIDE, MULTIPLY_ADD, MULTIPLY_ADD_CLIP = range(3)
+PLAIN_DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 # Any number plus this is the number itself, its sign included.
 ADDS_NOTHING = -0.0
 
@@ -181,6 +182,8 @@ class Scaler(Convertible, OneToOneFeatureMixin, TransformerMixin, BaseEstimator)
                 delattr(self, name)
 
     def _validated(self, X, reset, accept_sparse=False):
+        if is_plain(self, X, reset, PLAIN_DTYPES):
+            return X
         # The kernels find infinities on their own way through the table.
         return validate_data(
             self,

@@ -5,18 +5,19 @@ import sys
 import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+from sklearn.utils.validation import check_array, check_is_fitted
 
+from fasttrain._estimators.data import take_names
 from fasttrain._estimators.fitted import restored
 from fasttrain._core.checks import check_choice, check_integer
-from fasttrain._estimators.parameters import keep_parameters
+from fasttrain._estimators.parameters import KeepsParameters, keep_parameters
 from fasttrain._tables.categories import encode
 from fasttrain._tables.frames import Table, refuse_empty, take_rows
 from fasttrain._tables.kinds import as_array, is_framed, is_polars
 from fasttrain.preprocessing.columns import memory
 from fasttrain.preprocessing.columns.fitted import SCALERS, TableColumns, fill_missing
 from fasttrain.preprocessing.columns.hashed import MOST_PLACES, HashedColumn
-from fasttrain.preprocessing.columns.many import TargetColumn, target_matrix
+from fasttrain.preprocessing.columns.many import MeansOf, TargetColumn
 from fasttrain.preprocessing.columns.numbers import Dense
 from fasttrain.preprocessing.columns.recognition import CategoryColumn, LeftOut, Rules
 from fasttrain.preprocessing.columns.view import ColumnView
@@ -24,7 +25,7 @@ from fasttrain.preprocessing.encoding import names_in
 from fasttrain.preprocessing.labels import LabelEncoder
 
 
-class TablePreprocessor(TableColumns, TransformerMixin, BaseEstimator):
+class TablePreprocessor(KeepsParameters, TableColumns, TransformerMixin, BaseEstimator):
     """Recognise, clean, encode and scale the columns of a table in one fitted object.
 
     Every column is taken for one of these, by its cells:
@@ -203,10 +204,10 @@ class TablePreprocessor(TableColumns, TransformerMixin, BaseEstimator):
         table = Table(X)
         self._names = list(table.names)
         views = [ColumnView(table, i) for i in range(len(self._names))]
-        matrix, labels, no_target = target_matrix(y if target is None else target, table.n_rows)
+        means = MeansOf(y if target is None else target, table.n_rows)
         self._recognise(views, Rules(
             self.cardinality_threshold, "onehot" if self.encode == "ordinal" else self.high_cardinality,
-            self.hash_features, matrix, labels, no_target,
+            self.hash_features, means,
             self.min_frequency if isinstance(self.min_frequency, int) else None,
             self.min_frequency is not None or self.max_categories is not None,
         ))
@@ -221,10 +222,10 @@ class TablePreprocessor(TableColumns, TransformerMixin, BaseEstimator):
             if not kept.all():
                 table = Table(take_rows(X, kept))
                 views = [ColumnView(table, i) for i in range(len(self._names))]
-                matrix = None if matrix is None else matrix[kept]
+                means = means.among(kept)
         self._refuse_missing(views)
         self.fill_ = {}
-        block = self._fit_numbers(views, matrix)
+        block = self._fit_numbers(views, means)
         self._fit_categories(views)
         self._settle(views)
         return all_views, block
@@ -239,7 +240,8 @@ class TablePreprocessor(TableColumns, TransformerMixin, BaseEstimator):
         check_integer(self.cardinality_threshold, "cardinality_threshold", low=1)
         if check_integer(self.hash_features, "hash_features", low=1) > MOST_PLACES:
             raise ValueError(f"hash_features must be at most {MOST_PLACES}, got {self.hash_features}")
-        memory.limit_of(self.memory_limit)
+        if self.memory_limit is not None:
+            memory.limit_of(self.memory_limit)
         if np.dtype(self.dtype) not in (np.float32, np.float64):
             raise ValueError(f"dtype must be numpy.float32 or numpy.float64; got {self.dtype!r}")
 
@@ -269,7 +271,7 @@ class TablePreprocessor(TableColumns, TransformerMixin, BaseEstimator):
             refuse_empty(X)
         else:
             X = check_array(X, dtype=None, ensure_all_finite=False, estimator=self, input_name="X")
-        validate_data(self, X, reset=reset, skip_check_array=True)
+        take_names(self, X, reset)
         return X
 
     def transform(self, X):
@@ -444,8 +446,7 @@ class TablePreprocessor(TableColumns, TransformerMixin, BaseEstimator):
         features, target = self._kept(X, self._columns)
         views = self._views(features)
         self._refuse_missing(views)
-        matrix, _, _ = target_matrix(target, views[0].n_rows)
-        block = self._numbers(views, target=matrix)
+        block = self._numbers(views, means=MeansOf(target, views[0].n_rows))
         fill_missing(block, self._fill_numbers)
         return plain(self._matrix(views, block)), self._coded_target(target)
 

@@ -105,13 +105,13 @@ class TableColumns:
                 "first (split does, or drop_missing), or choose 'mean', 'median' or 'most_frequent'"
             )
 
-    def _fit_numbers(self, views, target):
+    def _fit_numbers(self, views, means):
         self.scaler_ = None
         dense = self._of(Dense)
         self._fill_numbers = np.empty(0, dtype=self.dtype)
         if not dense:
             return None
-        block = self._numbers(views, target=target)
+        block = self._numbers(views, means=means)
         if self.missing == "mean":
             fill = column_moments(block)[1]
         elif self.missing == "most_frequent":
@@ -186,16 +186,17 @@ class TableColumns:
             coded.append(Filled(values, codes, self.fill_.get(view.name)))
         return CodedColumns(coded, views[0].n_rows)
 
-    def _numbers(self, views, target=None, strict=False):
-        """The columns of numbers side by side in this object's type; with ``target``, its means across folds."""
+    def _numbers(self, views, means=None, strict=False):
+        """The columns of numbers side by side in this object's type; with ``means``, those of the target across folds.
+        """
         dense = self._of(Dense)
         widths = [len(column.names("")) for _, column in dense]
         block = np.empty((views[0].n_rows, sum(widths)), dtype=self.dtype)
         start = 0
         for (position, column), width in zip(dense, widths):
             view = views[position]
-            if target is not None and isinstance(column, TargetColumn):
-                numbers = column.cross_fitted(view, target)
+            if means is not None and isinstance(column, TargetColumn):
+                numbers = column.cross_fitted(view, means.matrix)
             else:
                 numbers = self._numbers_of(view, column, strict)
             view.read.pop(("column", strict), None)
@@ -252,10 +253,13 @@ class TableColumns:
         return (get_config()["transform_output"] if own is None else own) != "default"
 
     def _refuse_large(self, n_rows, widths):
-        size, limit = np.dtype(self.dtype).itemsize, memory.limit_of(self.memory_limit)
+        size = np.dtype(self.dtype).itemsize
         n_columns, n_entries = sum(width for _, width, _ in widths), sum(entries for _, _, entries in widths)
         dense, csr = memory.dense_bytes(n_rows, n_columns, size), memory.sparse_bytes(n_rows, n_entries, size)
         needed = csr if self.sparse_output_ else dense
+        if self.memory_limit is None and needed <= memory.ANYWHERE:
+            return
+        limit = memory.limit_of(self.memory_limit)
         if needed <= limit:
             return
         name, width, entries = max(widths, key=lambda item: item[2 if self.sparse_output_ else 1])

@@ -1,6 +1,8 @@
 """Text of many values: each value becomes the mean of the target where it stands, drawn towards the mean of all."""
 
+from copy import copy
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
@@ -128,15 +130,57 @@ def encodings_of(groups, target, n_groups):
     return out
 
 
-def target_matrix(y, n_rows):
+class MeansOf:
+    """What means are taken of: y as a matrix, which is made when a column asks for it.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_rows,) or None
+    n_rows : int
+    """
+
+    def __init__(self, y, n_rows):
+        self._y = y if y is None or hasattr(y, "shape") else np.asarray(y)
+        self._n_rows = n_rows
+        self._kept = None
+        if y is not None:
+            check_same_length(self._y, "y", n_rows)
+
+    @cached_property
+    def _found(self):
+        matrix, labels, why_none = _target_matrix(self._y, self._n_rows)
+        return matrix if matrix is None or self._kept is None else matrix[self._kept], labels, why_none
+
+    @property
+    def matrix(self):
+        """Of shape (n_rows, n_outputs), or None."""
+        return self._found[0]
+
+    @property
+    def labels(self):
+        """Of the columns of the matrix."""
+        return self._found[1]
+
+    @property
+    def why_none(self):
+        """In words, where there is no matrix."""
+        return self._found[2]
+
+    def among(self, kept):
+        """The same of those rows where ``kept`` is true."""
+        part = copy(self)
+        vars(part).pop("_found", None)
+        part._kept = kept
+        return part
+
+
+def _target_matrix(y, n_rows):
     """(matrix of what means are taken of, labels of its columns, why there is none).
 
     Classes become indicators: one of two, as many as there are of more. Rows without a target are NaN.
     """
     if y is None:
         return None, [], "no target was given"
-    y = y if hasattr(y, "shape") else np.asarray(y)
-    check_same_length(y, "y", n_rows)
     if len(y.shape) > 1:
         if len(y.shape) > 2 or y.shape[1] != 1:
             return None, [], "there are several targets"
@@ -174,8 +218,8 @@ def target_matrix(y, n_rows):
     return matrix, [str(classes[k]) for k in shown], ""
 
 
-def of_target(view, target, labels, reason, rare=None):
-    """:class:`TargetColumn` of a column and a target's matrix."""
+def of_target(view, means, reason, rare=None):
+    """:class:`TargetColumn` of a column and what its means are taken of."""
     values, codes = view.distinct
     order = np.argsort(values)
     rank = np.empty(len(order), dtype=np.int64)
@@ -185,10 +229,10 @@ def of_target(view, target, labels, reason, rare=None):
     groups = np.full(len(order), OTHER, dtype=np.int64)
     groups[frequent] = np.arange(len(frequent)) + MISSING + 1
     of_rows = np.append(groups[rank], MISSING)[codes]
-    encodings = encodings_of(of_rows, target, len(frequent) + MISSING + 1)
+    encodings = encodings_of(of_rows, means.matrix, len(frequent) + MISSING + 1)
     n_rare = len(order) - len(frequent)
     told = f"{reason}: means of the target" + (f", {n_rare} rare values as one" if n_rare else "")
-    return TargetColumn(told, values[order], groups, encodings, list(labels))
+    return TargetColumn(told, values[order], groups, encodings, list(means.labels))
 
 
 enter_record(TargetColumn, "target column")

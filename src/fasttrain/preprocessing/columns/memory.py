@@ -6,6 +6,8 @@ from pathlib import Path
 # Of the machine's memory, what a matrix may take when nothing else is said.
 SHARE = 0.5
 UNKNOWN = 8 << 30
+# There is room for so much on any machine; to ask it takes longer than to fill a small matrix.
+ANYWHERE = 1 << 24
 # Dense matrices up to this size stay so, whatever is in them: not every estimator takes sparse ones.
 SMALL = 64 << 20
 UNITS = {"KB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30, "KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30, "B": 1}

@@ -11,7 +11,7 @@ import numpy as np
 from fasttrain._estimators.registry import enter_record
 from fasttrain._tables.kinds import is_framed, is_polars
 from fasttrain.preprocessing.columns.hashed import HashedColumn
-from fasttrain.preprocessing.columns.many import of_target
+from fasttrain.preprocessing.columns.many import MeansOf, of_target
 from fasttrain.preprocessing.columns.numbers import NumberColumn, listed, recognise_numbers
 from fasttrain.preprocessing.columns.times import of_times, recognise_times
 from fasttrain.preprocessing.columns.words import OrderedColumn, recognise_booleans
@@ -66,9 +66,7 @@ class Rules:
     cardinality_threshold: int
     high_cardinality: str
     n_places: int
-    target: np.ndarray | None
-    labels: list
-    no_target: str
+    means: MeansOf
     rare: int | None
     grouped: bool
 
@@ -145,11 +143,12 @@ def _of_kind(view, kind, options, rules):
     if kind == "ordered":
         return _ordered(view, options.get("order"))
     if kind == "target":
-        if rules.target is None:
+        if rules.means.matrix is None:
             raise ValueError(
-                f"types[{view.name!r}] is 'target', but {rules.no_target}: pass y to fit, or name the target's column"
+                f"types[{view.name!r}] is 'target', but {rules.means.why_none}: pass y to fit, or name the target's "
+                "column"
             )
-        return of_target(view, rules.target, rules.labels, "as asked", rules.rare)
+        return of_target(view, rules.means, "as asked", rules.rare)
     if kind in ("hashed", "text"):
         return HashedColumn("as asked", kind == "text", rules.n_places)
     return CategoryColumn("as asked")
@@ -230,11 +229,11 @@ def _of_text(view, rules, why):
             return HashedColumn(told, True, rules.n_places)
         if nearly_distinct:
             return LeftOut(f"has {values} distinct values in {rows} rows, which name the rows", "hashed")
-    if rules.high_cardinality == "target" and rules.target is not None:
-        return of_target(view, rules.target, rules.labels, said, rules.rare)
+    if rules.high_cardinality == "target" and rules.means.matrix is not None:
+        return of_target(view, rules.means, said, rules.rare)
     if values <= rules.n_places and rules.high_cardinality == "target":
         return CategoryColumn(said)
-    because = f", {rules.no_target}" if rules.high_cardinality == "target" else ""
+    because = f", {rules.means.why_none}" if rules.high_cardinality == "target" else ""
     return HashedColumn(f"{said}{because}: hashed to {rules.n_places} places", False, rules.n_places)
 
 

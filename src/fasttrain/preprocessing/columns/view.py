@@ -53,12 +53,12 @@ class ColumnView:
             if name.startswith("Decimal"):
                 return "number"
             return {"Boolean": "bool", "String": "text"}.get(name, "category")
-        if getattr(dtype, "name", "") == "category":
+        kind, name = getattr(dtype, "kind", "O"), "" if isinstance(dtype, np.dtype) else getattr(dtype, "name", "")
+        if name == "category":
             return "category"
-        kind = getattr(dtype, "kind", "O")
         if kind == "c":
             raise ValueError("Complex data not supported: pass real numbers, strings or objects")
-        if kind == "b" or getattr(dtype, "name", "") == "boolean":
+        if kind == "b" or name == "boolean":
             return "bool"
         if kind in "mM":
             return "time" if kind == "M" else "duration"
@@ -89,6 +89,8 @@ class ColumnView:
         """Mask of the rows without a value."""
         if "distinct" in vars(self) or (self.storage in ("text", "object", "category") and not self.hardly_repeats):
             return self.distinct[1] < 0
+        if self.table.is_numeric(self.position):
+            return np.isnan(self.numbers)
         return self.table.missing(self.position)
 
     @cached_property
