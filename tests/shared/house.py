@@ -12,6 +12,7 @@ ROOMS = [
     "_tables",
     "activations", "losses", "penalties", "schedules", "optimizers",
     "plotting", "embedding",
+    "data",
     "callbacks",
     "training",
     "checkpoints",

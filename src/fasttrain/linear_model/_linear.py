@@ -9,13 +9,15 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from sklearn.utils.validation import column_or_1d
 
 from fasttrain import losses
+from fasttrain._estimators.blocks import Labels, ScoresBlocks, class_weight_factors, labels_of, learns
 from fasttrain._estimators.fitted import all_or_nothing
 from fasttrain._estimators.parameters import keep_parameters
 from fasttrain.linear_model._base import LinearModel
+from fasttrain.linear_model._data import ArrayRows
 
 
 
-class LinearRegressor(RegressorMixin, LinearModel):
+class LinearRegressor(ScoresBlocks, RegressorMixin, LinearModel):
     """Linear regression with any regression loss, optimizer and penalty.
 
     Minimizes ``mean_i w_i loss(y_i, x_i . coef + intercept) + alpha * penalty(coef)``; the intercept is not penalized.
@@ -129,7 +131,6 @@ class LinearRegressor(RegressorMixin, LinearModel):
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
-        tags.input_tags.sparse = True
         return tags
 
     def _loss_spec(self):
@@ -153,17 +154,19 @@ class LinearRegressor(RegressorMixin, LinearModel):
         X, y = self._checked(X, y, keep, y_numeric=True)
         return X, column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
 
-    def fit(self, X, y, sample_weight=None, validation_data=None, resume_from=None):
+    @learns
+    def fit(self, X, y=None, sample_weight=None, validation_data=None, resume_from=None):
         """Fit the model.
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Finite; float32 and float64 in C order or CSR are not copied.
+        X : array-like of shape (n_samples, n_features), or a source of blocks
+            Finite; float32 and float64 in C order are not copied. A source of :mod:`fasttrain.data` has y and the
+            weights, which then are left out.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
         sample_weight : array-like of shape (n_samples,), default=None
             At least 0.
-        validation_data : (X, y) or (X, y, sample_weight), default=None
+        validation_data : (X, y), (X, y, sample_weight) or a source of blocks, default=None
             Its loss is recorded after each epoch and watched in place of the training loss.
         resume_from : path, default=None
             A checkpoint of :class:`fasttrain.callbacks.ModelCheckpoint`: with the data and parameters of the fit that
@@ -183,9 +186,11 @@ class LinearRegressor(RegressorMixin, LinearModel):
         with all_or_nothing(self):
             keep = "warm" if self.warm_start and hasattr(self, "coef_") else None
             X, y = self._check_Xy(X, y, keep)
-            return self._fit(X, y, sample_weight, validation_data, keep=keep, resume_from=resume_from)
+            rows = ArrayRows.of(self, X, y, sample_weight)
+            return self._fit(rows, validation_data, keep=keep, resume_from=resume_from)
 
-    def partial_fit(self, X, y, sample_weight=None):
+    @learns
+    def partial_fit(self, X, y=None, sample_weight=None):
         """One epoch on this data, going on from the last call, the optimizer's memory included.
 
         Parameters are those of :meth:`fit`. Returns self.
@@ -193,7 +198,7 @@ class LinearRegressor(RegressorMixin, LinearModel):
         with all_or_nothing(self):
             keep = "partial" if hasattr(self, "coef_") else None
             X, y = self._check_Xy(X, y, keep)
-            return self._fit(X, y, sample_weight, keep=keep or "first")
+            return self._fit(ArrayRows.of(self, X, y, sample_weight), keep=keep or "first")
 
     def _parameters_of(self, coef, intercept):
         if len(coef) == 1:
@@ -206,7 +211,7 @@ class LinearRegressor(RegressorMixin, LinearModel):
         return raw[:, 0] if np.ndim(self.coef_) == 1 else raw
 
 
-class LinearClassifier(ClassifierMixin, LinearModel):
+class LinearClassifier(ScoresBlocks, ClassifierMixin, LinearModel):
     """Linear classification with any classification loss, optimizer and penalty.
 
     Two classes share one output; more have one each, coupled by the softmax for 'log_loss' and one against the rest
@@ -255,7 +260,6 @@ stop_reason_, advice_, n_features_in_, feature_names_in_
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         tags.target_tags.multi_output = True
-        tags.input_tags.sparse = True
         return tags
 
     def _loss_spec(self):
@@ -314,17 +318,19 @@ stop_reason_, advice_, n_features_in_, feature_names_in_
             raise ValueError("y must hold one class a row, or 0 and 1 in columns (multilabel), got columns of classes")
         return X, y
 
-    def fit(self, X, y, sample_weight=None, validation_data=None, resume_from=None):
+    @learns
+    def fit(self, X, y=None, sample_weight=None, validation_data=None, resume_from=None):
         """Fit the model.
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Finite; float32 and float64 in C order or CSR are not copied.
+        X : array-like of shape (n_samples, n_features), or a source of blocks
+            Finite; float32 and float64 in C order are not copied. A source of :mod:`fasttrain.data` has y and the
+            weights, which then are left out; a first pass finds the classes.
         y : array-like of shape (n_samples,), or (n_samples, n_labels) of 0 and 1
-            At least two classes.
+            At least two classes. Labels of a source are one class a row.
         sample_weight : array-like of shape (n_samples,), default=None
-        validation_data : (X, y) or (X, y, sample_weight), default=None
+        validation_data : (X, y), (X, y, sample_weight) or a source of blocks, default=None
             Its loss is recorded after each epoch and watched in place of the training loss.
         resume_from : path, default=None
             A checkpoint of :class:`fasttrain.callbacks.ModelCheckpoint`: with the data and parameters of the fit that
@@ -347,9 +353,11 @@ stop_reason_, advice_, n_features_in_, feature_names_in_
             if not keep:
                 self._set_classes(y)
             self._check_y(y)
-            return self._fit(X, y, sample_weight, validation_data, keep=keep, resume_from=resume_from)
+            rows = ArrayRows.of(self, X, y, sample_weight)
+            return self._fit(rows, validation_data, keep=keep, resume_from=resume_from)
 
-    def partial_fit(self, X, y, classes=None, sample_weight=None):
+    @learns
+    def partial_fit(self, X, y=None, classes=None, sample_weight=None):
         """One epoch on this data, going on from the last call, the optimizer's memory included.
 
         Parameters
@@ -363,6 +371,17 @@ stop_reason_, advice_, n_features_in_, feature_names_in_
         -------
         self
         """
+        first = self._check_classes(classes)
+        with all_or_nothing(self):
+            keep = None if first else "partial"
+            X, y = self._check_Xy(X, y, keep)
+            if first:
+                self._set_classes(y if y.ndim == 2 else unique_labels(classes))
+            self._check_y(y)
+            return self._fit(ArrayRows.of(self, X, y, sample_weight), keep=keep or "first")
+
+    def _check_classes(self, classes):
+        """Whether a call of partial_fit is the first; ValueError for classes that it must not have."""
         first = not hasattr(self, "coef_")
         if first and classes is None:
             raise ValueError("classes must be passed on the first call to partial_fit.")
@@ -375,13 +394,22 @@ stop_reason_, advice_, n_features_in_, feature_names_in_
                 "class_weight must be a dict or None for partial_fit, which does not see all classes at once, "
                 "got 'balanced'"
             )
-        with all_or_nothing(self):
-            keep = None if first else "partial"
-            X, y = self._check_Xy(X, y, keep)
-            if first:
-                self._set_classes(y if y.ndim == 2 else unique_labels(classes))
-            self._check_y(y)
-            return self._fit(X, y, sample_weight, keep=keep or "first")
+        return first
+
+    def _learn_target(self, checked, keep, classes):
+        labels = None
+        if keep in ("partial", "first"):
+            if self._check_classes(classes):
+                self._set_classes(unique_labels(classes))
+        else:
+            labels = labels_of(checked)
+            if keep is None:
+                self._set_classes(labels.values)
+        if self.class_weight is None:
+            return None
+        if labels is None:
+            labels = Labels(self.classes_, np.ones(len(self.classes_)))
+        return class_weight_factors(self.class_weight, labels)
 
     def _set_classes(self, y):
         self._multilabel = y.ndim == 2

@@ -52,7 +52,7 @@ def train(network, plan, *, validation_loss=None, metrics=None, loss_constant=No
         stopping.start(network)
     if plan.resume is not None or callbacks:
         remembered = _Remembered(run, result)
-        facts = checkpoints.facts_of(network, plan.batch_size, plan.n_samples, plan.schedule, stopping)
+        facts = checkpoints.facts_of(network, plan.batch_size, plan.n_samples, plan.schedule, stopping, plan.feed)
     if plan.resume is not None:
         plan.resume.require(facts)
     try:
@@ -74,9 +74,13 @@ def train(network, plan, *, validation_loss=None, metrics=None, loss_constant=No
                 order = None if draw_order is None else draw_order()
                 count = min(run.steps_per_epoch, left)
                 rates = run.rates(count)
-                network.start_epoch(order, plan.batch_size, rates, threads)
-                while not network.run(SLICE_SECONDS):
-                    pass
+                constant = 0.0
+                if plan.feed is not None:
+                    constant = plan.feed.run_epoch(network, rates, threads, run.tell_rows if callbacks else None)
+                else:
+                    network.start_epoch(order, plan.batch_size, rates, threads)
+                    while not network.run(SLICE_SECONDS):
+                        pass
                 left -= count
                 result.n_steps = int(network.counters["t"] - before)
                 run.steps = plan.first_step + result.n_steps
@@ -85,7 +89,7 @@ def train(network, plan, *, validation_loss=None, metrics=None, loss_constant=No
                         result.converged, result.message = True, f"the loss stopped being finite in epoch {epoch}"
                         break
                     raise diverged(epoch, rates[-1], network.parameters)
-                loss = network.epoch_loss
+                loss = network.epoch_loss + constant
                 if loss_constant is not None:
                     loss += loss_constant(order)
                 logs = {"loss": loss, "learning_rate": float(rates[-1])}

@@ -1,0 +1,380 @@
+"""Sources of blocks in the place of X: their checks, what a first pass finds, and the methods that take them.
+
+A block's way to the engine is ``check`` (as one array's: dtype, layout, finiteness, width), then ``code`` (targets as
+the loss wants them, class weights in the weights). What is wrong with a block is said with the place where it lies.
+"""
+
+import inspect
+from functools import wraps
+
+import numpy as np
+from scipy import sparse
+from sklearn.base import is_classifier
+from sklearn.metrics import accuracy_score, r2_score
+from sklearn.utils.class_weight import compute_class_weight
+from sklearn.utils.validation import column_or_1d
+
+from fasttrain._core.checks import check_rows, check_weights
+from fasttrain._estimators.data import dense, validated
+from fasttrain._estimators.fitted import all_or_nothing
+from fasttrain._tables.moments import column_extremes, column_moments, merge_moments
+from fasttrain.data import Blocks
+from fasttrain.data._ahead import ahead
+from fasttrain.training.engine import mean_loss
+from fasttrain.training.sums import SumTree
+
+
+# ---- blocks as arrays that have been checked ----
+
+
+class CheckedBlocks:
+    """The blocks of a source as (X, y, sample weights or None), checked as an estimator checks arrays.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Told the width of X by the first block when ``reset``.
+    source : Blocks
+    dtype : dtype or list of dtypes
+        What X is left in; of a list the first block's, if it is there, is that of all.
+    reset : bool
+    needs_y : bool, default=True
+    options
+        Those of scikit-learn's ``validate_data``.
+    """
+
+    def __init__(self, estimator, source, dtype, reset, needs_y=True, **options):
+        self.estimator = estimator
+        self.source = source
+        self.needs_y = needs_y
+        self.options = options
+        self.dtype = dtype
+        X = self._checked(0, source.block(0), reset)[0]
+        self.dtype = X.dtype
+        self.n_features = X.shape[1]
+
+    def _checked(self, i, block, reset):
+        X, y, weights = block
+        try:
+            if y is None and self.needs_y:
+                raise ValueError("the block has no y; a source of features alone is for predict and transform")
+            if y is None:
+                y = np.zeros(X.shape[0])
+            X, y = validated(self.estimator, X, y, reset=reset, dtype=self.dtype, **self.options)
+            X = check_rows(X)
+            y = dense(y)
+            if y.ndim == 2 and y.shape[1] == 1:
+                y = column_or_1d(y)
+            if weights is not None:
+                weights = check_weights(weights, X.shape[0], X.dtype, all_zero=True)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"{self.place_of(i, block.X)}: {error}") from error
+        return X, y, weights
+
+    def place_of(self, i, X):
+        """Where a block lies, and of one that holds NaN or infinity the row."""
+        row = None
+        if isinstance(X, np.ndarray) and X.dtype.kind == "f" and X.ndim == 2:
+            finite = np.isfinite(X).all(axis=1)
+            row = None if finite.all() else int(np.flatnonzero(~finite)[0])
+        return self.source.where(i, row)
+
+    def load(self, i):
+        """Block ``i``, checked."""
+        return self._checked(i, self.source.block(i), False)
+
+
+def stream(source, load, numbers=None):
+    """``load`` of each block's number, a thread ahead where the source lets it."""
+    numbers = range(source.n_blocks) if numbers is None else numbers
+    return ahead(map(load, numbers), depth=1 if source.read_ahead else 0)
+
+
+class PreparedBlocks:
+    """Blocks as the engine takes them: (X, target, weights or None) and whatever else ``code`` adds.
+
+    Parameters
+    ----------
+    checked : CheckedBlocks
+    code : callable
+        From y and weights of checked rows to (target, weights), or more.
+    part : tuple, optional
+        ``(share, seed, held)``: only rows that are held out, or only the others.
+
+    Attributes
+    ----------
+    rows : list of int
+        Of each block.
+    shape, dtype
+        Of X of all blocks.
+    """
+
+    def __init__(self, checked, code, part=None):
+        self.checked = checked
+        self.source = checked.source
+        self.code = code
+        self.part = part
+        self.dtype = checked.dtype
+        whole = row_counts(checked)
+        self.rows = whole if part is None else [len(part_rows(n, i, *part)) for i, n in enumerate(whole)]
+        self.shape = (sum(self.rows), checked.n_features)
+
+    def __len__(self):
+        return self.shape[0]
+
+    def load(self, i):
+        """Block ``i``."""
+        X, y, weights = self.checked.load(i)
+        if self.part is not None:
+            taken = part_rows(X.shape[0], i, *self.part)
+            X, y, weights = X[taken], y[taken], None if weights is None else weights[taken]
+        try:
+            return (X, *self.code(y, weights))
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"{self.source.where(i)}: {error}") from error
+
+    def stream(self):
+        """All blocks that have a row, in their order."""
+        return stream(self.source, self.load, [i for i, n in enumerate(self.rows) if n])
+
+    def mean_loss(self, network, loss, threads):
+        """Weighted mean over all rows of the network's loss, its outputs' losses added up."""
+        tree = SumTree()
+        for X, target, weights, *_ in self.stream():
+            total = float(X.shape[0]) if weights is None else float(weights.sum(dtype=np.float64))
+            value = mean_loss(network, loss, X, target, weights, threads) * total if total > 0 else 0.0
+            tree.add(np.array([value, total]))
+        value, total = tree.total()
+        if total <= 0:
+            raise ValueError("sample_weight must have at least one number > 0, got zeros only")
+        return float(value / total)
+
+
+def part_rows(n_rows, i, share, seed, held):
+    """Numbers of the rows of block ``i`` that are held out, or of the others; a matter of the seed and the block."""
+    order = np.random.default_rng([seed, i]).permutation(n_rows)
+    n_held = int(share * n_rows + 0.5)
+    return np.sort(order[:n_held] if held else order[n_held:])
+
+
+def held_out_parts(fraction, random_state):
+    """The ``part`` of rows to train on and that of rows to validate with."""
+    seed = int(random_state.randint(np.iinfo(np.int32).max))
+    return (fraction, seed, False), (fraction, seed, True)
+
+
+# ---- what a first pass finds ----
+
+
+class Labels:
+    """Distinct labels, or distinct rows of labels' columns, with how many rows have each."""
+
+    def __init__(self, values, counts):
+        self.values = values
+        self.counts = counts
+
+    @classmethod
+    def of(cls, y):
+        return cls(*np.unique(y, return_counts=True))
+
+    def __add__(self, other):
+        values, places = np.unique(np.concatenate([self.values, other.values]), return_inverse=True)
+        counts = np.zeros(len(values), dtype=np.int64)
+        np.add.at(counts, places, np.concatenate([self.counts, other.counts]))
+        return Labels(values, counts)
+
+
+class Moments:
+    """Weight, mean, variance and extremes of columns; with ``+`` those of both sets of rows.
+
+    Extremes are those of rows of weight > 0.
+    """
+
+    def __init__(self, weight, mean, variance, low, high):
+        self.weight = weight
+        self.mean = mean
+        self.variance = variance
+        self.low = low
+        self.high = high
+
+    @classmethod
+    def of(cls, X, weights):
+        given = None if weights is None else np.ascontiguousarray(weights, dtype=np.float64)
+        weight, mean, squares = column_moments(X, given)
+        low, high = column_extremes(X if weights is None or weights.all() else X[weights > 0])
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            return cls(weight, mean, squares / weight, low.astype(np.float64), high.astype(np.float64))
+
+    def __add__(self, other):
+        with np.errstate(over="ignore", invalid="ignore"):
+            moments = merge_moments(
+                self.weight, self.mean, self.variance, other.weight, other.mean, other.variance * other.weight)
+        return Moments(*moments, np.fmin(self.low, other.low), np.fmax(self.high, other.high))
+
+
+class MomentsOfBoth:
+    """:class:`Moments` of the columns of X and of those of the target."""
+
+    def __init__(self, features, target):
+        self.features = features
+        self.target = target
+
+    def __add__(self, other):
+        return MomentsOfBoth(self.features + other.features, self.target + other.target)
+
+
+def row_counts(checked):
+    """Rows of each block; blocks of which they are not known are read once."""
+    source = checked.source
+    counts = [source.rows(i) for i in range(source.n_blocks)]
+    for i, count in enumerate(counts):
+        if count is None:
+            counts[i] = source.block(i).X.shape[0]
+    if not sum(counts):
+        raise ValueError("the source must have at least one row, got none")
+    return counts
+
+
+def labels_of(checked):
+    """:class:`Labels` of the y of all blocks, found once for each source."""
+    source = target_source(checked.source)
+    if "labels" not in source.facts:
+        tree = SumTree()
+
+        def labels(i):
+            y = source.block(i).y
+            if y is None:
+                raise ValueError(f"{source.where(i)}: the block has no y")
+            y = np.asarray(y)
+            if y.ndim != 1 and not (y.ndim == 2 and y.shape[1] == 1):
+                raise ValueError(f"{source.where(i)}: y must hold one class a row, got shape {y.shape}")
+            if y.dtype.kind == "f" and not (np.isfinite(y).all() and (y == np.round(y)).all()):
+                bad = int(np.flatnonzero(~(np.isfinite(y) & (y == np.round(y))).ravel())[0])
+                raise ValueError(f"{source.where(i, bad)}: y must hold classes, got {y.ravel()[bad]!r}")
+            return Labels.of(y.astype(str) if y.dtype.kind == "O" else y)
+
+        for found in stream(source, labels):
+            tree.add(found)
+        source.facts["labels"] = tree.total()
+    return source.facts["labels"]
+
+
+def target_source(source):
+    """The source whose y this one has: classes are those of its file whatever is done to X."""
+    while hasattr(source, "source"):
+        source = source.source
+    return source
+
+
+def class_weight_factors(class_weight, labels):
+    """Factor of the weights of each class's rows, as scikit-learn's ``compute_class_weight`` has them."""
+    if isinstance(class_weight, str) and class_weight == "balanced":
+        return labels.counts.sum() / (len(labels.values) * labels.counts)
+    factors = compute_class_weight(class_weight, classes=labels.values, y=labels.values)
+    if (factors < 0).any() or not factors.any():
+        raise ValueError(f"class_weight must hold numbers >= 0 that leave a row of weight > 0, got {class_weight!r}")
+    return factors
+
+
+# ---- methods that take a source ----
+
+
+def learns(method):
+    """Method decorator for ``fit`` and ``partial_fit``: a source in the place of X, and then no y and no weights.
+
+    A source of one block is what its arrays are. Of several, ``_fit_blocks(source, name, **arguments)`` of the
+    estimator is told the method's name and the arguments that are left.
+    """
+    signature = inspect.signature(method)
+
+    @wraps(method)
+    def taking(self, X, y=None, *args, **kwargs):
+        if not isinstance(X, Blocks):
+            return method(self, X, y, *args, **kwargs)
+        given = signature.bind(self, X, y, *args, **kwargs).arguments
+        rest = {name: value for name, value in list(given.items())[1:] if name not in ("X", "y")}
+        refuse_beside_source(method.__name__, y, rest.pop("sample_weight", None))
+        whole = [rest.get("validation_data"), rest.get("X_val")]
+        if X.n_blocks == 1 and not any(isinstance(value, Blocks) and value.n_blocks > 1 for value in whole):
+            X, y, sample_weight = X.block(0)
+            if "sample_weight" in signature.parameters:
+                rest["sample_weight"] = sample_weight
+            if isinstance(rest.get("validation_data"), Blocks):
+                rest["validation_data"] = tuple(part for part in rest["validation_data"].block(0) if part is not None)
+            return method(self, X, y, **rest)
+        with all_or_nothing(self):
+            return self._fit_blocks(X, method.__name__, **rest)
+
+    return taking
+
+
+def refuse_beside_source(name, y, sample_weight):
+    """ValueError where y or weights are given beside a source, which has its own."""
+    for argument, value in (("y", y), ("sample_weight", sample_weight)):
+        if value is not None:
+            raise ValueError(
+                f"{argument} must be left out of {name} where X is a source of blocks, which has its own: say "
+                f"{'target=' if argument == 'y' else 'sample_weight='} where the source is made")
+
+
+def predicts(method):
+    """Method decorator: of a source, the method's answers for all blocks, one below the other."""
+
+    @wraps(method)
+    def predicting(self, X, *args, **kwargs):
+        if not isinstance(X, Blocks):
+            return method(self, X, *args, **kwargs)
+
+        parts = []
+        for i, block in enumerate(stream(X, X.block)):
+            try:
+                parts.append(method(self, block.X, *args, **kwargs))
+            except (TypeError, ValueError) as error:
+                raise type(error)(f"{X.where(i)}: {error}") from error
+        return sparse.vstack(parts, format="csr") if sparse.issparse(parts[0]) else np.concatenate(parts)
+
+    return predicting
+
+
+def transforms(method):
+    """Method decorator: of a source, another whose X is the method's answer, made whenever a block is asked for."""
+
+    @wraps(method)
+    def transforming(self, X, *args, **kwargs):
+        if not isinstance(X, Blocks):
+            return method(self, X, *args, **kwargs)
+        return X.map(lambda part: method(self, part, *args, **kwargs))
+
+    return transforming
+
+
+class ScoresBlocks:
+    """Mixin of estimators, before scikit-learn's own: ``score`` of a source."""
+
+    def score(self, X, y=None, sample_weight=None):
+        """Accuracy of a classifier, R^2 of a regressor.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), or a source of blocks
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            None with a source, which has its own, and its weights.
+        sample_weight : array-like of shape (n_samples,), default=None
+
+        Returns
+        -------
+        float
+        """
+        if not isinstance(X, Blocks):
+            return super().score(X, y, sample_weight)
+        refuse_beside_source("score", y, sample_weight)
+        wanted, weights, answers = [], [], []
+        for i, (features, own, weight) in enumerate(stream(X, X.block)):
+            if own is None:
+                raise ValueError(f"{X.where(i)}: the block has no y to score by")
+            answers.append(self.predict(features))
+            wanted.append(np.asarray(own))
+            weights.append(weight)
+        weights = None if weights[0] is None else np.concatenate(weights)
+        score = accuracy_score if is_classifier(self) else r2_score
+        return float(score(np.concatenate(wanted), np.concatenate(answers), sample_weight=weights))

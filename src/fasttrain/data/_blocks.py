@@ -1,0 +1,143 @@
+"""What a source of blocks is."""
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+from fasttrain._core.checks import check_flag, check_integer
+
+
+class Block(NamedTuple):
+    """Some rows of a source.
+
+    Attributes
+    ----------
+    X : array, CSR matrix or table of shape (n_rows, n_features)
+    y : array of shape (n_rows,) or (n_rows, n_outputs), or None
+    sample_weight : array of shape (n_rows,) or None
+    """
+
+    X: Any
+    y: Any = None
+    sample_weight: Any = None
+
+
+class Blocks:
+    """A source of rows in blocks, which may be read as often as need be, in any order.
+
+    A subclass has :attr:`n_blocks` and :meth:`block`, and where it can :meth:`rows`, :meth:`where` and :attr:`names`.
+    The same number gives the same block each time; a subclass raises where it cannot.
+
+    Parameters
+    ----------
+    buffer_blocks : int, default=4
+        Training in steps or by sample shuffles the order of the blocks and then the rows of so many blocks together
+        (CorgiPile; Xu et al., "In-database machine learning with CorgiPile", SIGMOD 2022, arXiv 2206.05830). Twice as
+        many blocks are in memory: those that are trained on, and those that are read meanwhile.
+    shuffle : bool, default=True
+        False takes the rows as they stand, whatever the estimator says.
+    read_ahead : bool, default=True
+        Whether a thread reads and decodes the next blocks while the present ones are worked on. No result hangs on it.
+
+    Attributes
+    ----------
+    n_blocks : int
+    names : list of str or None
+        Of the columns of X, where they have names.
+    random_access : bool
+        Whether any block may be had first; where not, blocks are taken in their order.
+    facts : dict
+        What a first pass has found, kept for the next fit; see :mod:`fasttrain._estimators.blocks`.
+    """
+
+    n_blocks: int
+    names: list[str] | None = None
+    random_access: bool = True
+
+    def __init__(self, *, buffer_blocks: int = 4, shuffle: bool = True, read_ahead: bool = True):
+        self.buffer_blocks = check_integer(buffer_blocks, "buffer_blocks", low=1)
+        self.shuffle = check_flag(shuffle, "shuffle")
+        self.read_ahead = check_flag(read_ahead, "read_ahead")
+        self.facts = {}
+
+    def block(self, i: int) -> Block:
+        """Block number ``i``, from 0."""
+        raise NotImplementedError
+
+    def rows(self, i: int) -> int | None:
+        """Rows of block ``i``; None as long as that is not known without reading it."""
+        return None
+
+    def where(self, i: int, row: int | None = None) -> str:
+        """Where block ``i`` lies, or a row of it, counted from 0, in words for messages."""
+        return f"block {i}" if row is None else f"block {i}, row {row}"
+
+    @property
+    def n_rows(self) -> int | None:
+        """Rows of all blocks; None as long as they are not known."""
+        counts = [self.rows(i) for i in range(self.n_blocks)]
+        return None if None in counts else sum(counts)
+
+    def map(self, function: Callable[[Any], Any]) -> "MappedBlocks":
+        """The same rows with ``function`` of X in the place of X, computed whenever a block is asked for."""
+        return MappedBlocks(self, function)
+
+    def __getitem__(self, i: int) -> Block:
+        if not 0 <= i < self.n_blocks:
+            raise IndexError(f"block must be from 0 to {self.n_blocks - 1}, got {i}")
+        return self.block(i)
+
+    def __iter__(self) -> Iterator[Block]:
+        return (self.block(i) for i in range(self.n_blocks))
+
+    def __array__(self, *args, **kwargs):
+        raise TypeError(
+            "X must be an array here, got a source of blocks. Linear*, SGD*, MLP*, Sequential, scalers, encoders and "
+            "TablePreprocessor take a source; others need all rows at once: numpy.concatenate([b.X for b in source])")
+
+    def __getstate__(self):
+        return {**vars(self), "facts": {}}
+
+    def __repr__(self):
+        n_rows = self.n_rows
+        return f"<{type(self).__name__}: {self.n_blocks} blocks, {'?' if n_rows is None else n_rows} rows>"
+
+
+class MappedBlocks(Blocks):
+    """A source whose X is a function of another's; y and weights are the other's.
+
+    Parameters
+    ----------
+    source : Blocks
+    function : callable
+        From the X of a block to another X of as many rows.
+    """
+
+    def __init__(self, source: Blocks, function: Callable[[Any], Any]):
+        super().__init__(buffer_blocks=source.buffer_blocks, shuffle=source.shuffle, read_ahead=source.read_ahead)
+        self.source = source
+        self.function = function
+        self.random_access = source.random_access
+
+    @property
+    def n_blocks(self):
+        return self.source.n_blocks
+
+    def rows(self, i):
+        return self.source.rows(i)
+
+    def where(self, i, row=None):
+        return self.source.where(i, row)
+
+    def block(self, i):
+        X, y, sample_weight = self.source.block(i)
+        try:
+            return Block(self.function(X), y, sample_weight)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"{self.where(i)}: {error}") from error
+
+
+def row_starts(rows, block_rows):
+    """(first, last) rows of blocks of ``block_rows`` rows each but the last, which is no shorter than half of one."""
+    count = max(1, math.floor(rows / block_rows + 0.5))
+    return [(i * block_rows, rows if i == count - 1 else (i + 1) * block_rows) for i in range(count)]
