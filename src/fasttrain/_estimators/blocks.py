@@ -5,6 +5,7 @@ the loss wants them, class weights in the weights). What is wrong with a block i
 """
 
 import inspect
+from contextlib import contextmanager
 from functools import wraps
 
 import numpy as np
@@ -17,6 +18,7 @@ from sklearn.utils.validation import column_or_1d
 from fasttrain._core.checks import check_rows, check_weights
 from fasttrain._estimators.data import dense, validated
 from fasttrain._estimators.fitted import all_or_nothing
+from fasttrain._tables.frames import named
 from fasttrain._tables.moments import column_extremes, column_moments, merge_moments
 from fasttrain.data import Blocks
 from fasttrain.data._ahead import ahead
@@ -41,6 +43,11 @@ class CheckedBlocks:
     needs_y : bool, default=True
     options
         Those of scikit-learn's ``validate_data``.
+
+    Attributes
+    ----------
+    dtype, shape
+        Of X; how many rows there are is not known here.
     """
 
     def __init__(self, estimator, source, dtype, reset, needs_y=True, **options):
@@ -52,10 +59,11 @@ class CheckedBlocks:
         X = self._checked(0, source.block(0), reset)[0]
         self.dtype = X.dtype
         self.n_features = X.shape[1]
+        self.shape = (None, self.n_features)
 
     def _checked(self, i, block, reset):
         X, y, weights = block
-        try:
+        with at_block(self.source, i, X):
             if y is None and self.needs_y:
                 raise ValueError("the block has no y; a source of features alone is for predict and transform")
             if y is None:
@@ -67,17 +75,7 @@ class CheckedBlocks:
                 y = column_or_1d(y)
             if weights is not None:
                 weights = check_weights(weights, X.shape[0], X.dtype, all_zero=True)
-        except (TypeError, ValueError) as error:
-            raise type(error)(f"{self.place_of(i, block.X)}: {error}") from error
         return X, y, weights
-
-    def place_of(self, i, X):
-        """Where a block lies, and of one that holds NaN or infinity the row."""
-        row = None
-        if isinstance(X, np.ndarray) and X.dtype.kind == "f" and X.ndim == 2:
-            finite = np.isfinite(X).all(axis=1)
-            row = None if finite.all() else int(np.flatnonzero(~finite)[0])
-        return self.source.where(i, row)
 
     def load(self, i):
         """Block ``i``, checked."""
@@ -128,10 +126,8 @@ class PreparedBlocks:
         if self.part is not None:
             taken = part_rows(X.shape[0], i, *self.part)
             X, y, weights = X[taken], y[taken], None if weights is None else weights[taken]
-        try:
+        with at_block(self.source, i):
             return (X, *self.code(y, weights))
-        except (TypeError, ValueError) as error:
-            raise type(error)(f"{self.source.where(i)}: {error}") from error
 
     def stream(self):
         """All blocks that have a row, in their order."""
@@ -308,7 +304,45 @@ def learns(method):
     return taking
 
 
-def refuse_beside_source(name, y, sample_weight):
+def learns_columns(method):
+    """Method decorator for ``fit`` and ``partial_fit`` of what looks at columns alone: a source in the place of X.
+
+    A source of one block is what its X is. Of several, ``_fit_blocks(source, name)`` of the estimator is told the
+    method's name. The weights of a source are for models and not looked at.
+    """
+    @wraps(method)
+    def taking(self, X, y=None, *args, **kwargs):
+        if not isinstance(X, Blocks):
+            return method(self, X, y, *args, **kwargs)
+        refuse_beside_source(method.__name__, y, *args, **kwargs)
+        if X.n_blocks == 1:
+            return method(self, named(X.block(0).X))
+        with all_or_nothing(self):
+            return self._fit_blocks(X, method.__name__)
+
+    return taking
+
+
+@contextmanager
+def at_block(source, i, X=None):
+    """Say of a block what is wrong with it by where it lies, and of a matrix of floats by its first bad row."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{source.where(i, _bad_row(X, str(error)))}: {error}") from error
+
+
+def _bad_row(X, message):
+    """The first row with infinity, or with NaN where the message is about it; None where there is none."""
+    if not isinstance(X, np.ndarray) or X.dtype.kind != "f" or X.ndim != 2:
+        return None
+    bad = np.isinf(X).any(axis=1)
+    if "NaN" in message:
+        bad |= np.isnan(X).any(axis=1)
+    return int(np.flatnonzero(bad)[0]) if bad.any() else None
+
+
+def refuse_beside_source(name, y, sample_weight=None):
     """ValueError where y or weights are given beside a source, which has its own."""
     for argument, value in (("y", y), ("sample_weight", sample_weight)):
         if value is not None:
@@ -327,10 +361,8 @@ def predicts(method):
 
         parts = []
         for i, block in enumerate(stream(X, X.block)):
-            try:
+            with at_block(X, i, block.X):
                 parts.append(method(self, block.X, *args, **kwargs))
-            except (TypeError, ValueError) as error:
-                raise type(error)(f"{X.where(i)}: {error}") from error
         return sparse.vstack(parts, format="csr") if sparse.issparse(parts[0]) else np.concatenate(parts)
 
     return predicting
@@ -343,7 +375,7 @@ def transforms(method):
     def transforming(self, X, *args, **kwargs):
         if not isinstance(X, Blocks):
             return method(self, X, *args, **kwargs)
-        return X.map(lambda part: method(self, part, *args, **kwargs))
+        return X.map(lambda part: method(self, named(part), *args, **kwargs))
 
     return transforming
 

@@ -401,12 +401,17 @@ stop_reason_, advice_, n_features_in_, feature_names_in_
         if keep in ("partial", "first"):
             if self._check_classes(classes):
                 self._set_classes(unique_labels(classes))
+        elif (y := checked.load(0)[1]).ndim == 2:
+            if keep is None:
+                self._set_classes(y)
         else:
             labels = labels_of(checked)
             if keep is None:
                 self._set_classes(labels.values)
         if self.class_weight is None:
             return None
+        if self._multilabel:
+            raise ValueError("class_weight must be None for labels in columns of a source of blocks")
         if labels is None:
             labels = Labels(self.classes_, np.ones(len(self.classes_)))
         return class_weight_factors(self.class_weight, labels)

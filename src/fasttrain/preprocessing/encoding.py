@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from fasttrain._core.checks import check_choice, check_flag
 from fasttrain._core.slices import ones
+from fasttrain._estimators.blocks import at_block, stream, transforms
 from fasttrain._estimators.conversion import Convertible
 from fasttrain._estimators.fitted import restored
 from fasttrain._estimators.parameters import keep_parameters
@@ -21,7 +22,9 @@ from fasttrain._kernels.threads import get_num_threads
 from fasttrain._tables.categories import (
     SMALL_SPAN, coded_column, counts_of, encode, integers, is_nan, unique, unknown_values,
 )
+from fasttrain._tables.frames import named
 from fasttrain._tables.kinds import is_pandas, is_polars
+from fasttrain.data import Blocks
 
 INFREQUENT = "infrequent_sklearn"
 
@@ -93,29 +96,73 @@ class CodedColumns:
         self.shape = n_rows, len(columns)
 
 
+class CountedColumns:
+    """Columns of which the categories and how many rows have each are known.
+
+    Parameters
+    ----------
+    known : list of (categories, counts)
+    n_rows : int
+    """
+
+    def __init__(self, known, n_rows):
+        self.known = known
+        self.shape = n_rows, len(known)
+
+
 class CategoryEncoder(Convertible, TransformerMixin, BaseEstimator):
     """Categories of each column, grouping of infrequent ones, codes."""
 
     def _fit_categories(self, X, need_counts=False):
+        """(columns of a table, None of a source; how many rows have each category, None where nobody asks; rows)."""
         self._check_frequency_options()
+        need_counts = need_counts or self._grouping
+        if isinstance(X, Blocks):
+            self.categories_, counts, n_samples = self._categories_of_blocks(X)
+            return None, counts, n_samples
+        if isinstance(X, CountedColumns):
+            self.n_features_in_ = X.shape[1]
+            self.categories_ = [categories for categories, _ in X.known]
+            return None, [counts for _, counts in X.known], X.shape[0]
         # before scikit-learn counts the columns, which it does by looking for a first row
         columns, n_samples = column_list(X)
-        validate_data(self, X, reset=True, skip_check_array=True)
+        self.categories_, counts = self._categories_of_table(X, columns, True, need_counts)
+        return columns, counts, n_samples
+
+    def _categories_of_table(self, X, columns, reset, need_counts):
+        """Categories of each column of a table, and how many rows have each."""
+        validate_data(self, X, reset=reset, skip_check_array=True)
         self.n_features_in_ = len(columns)
         if not isinstance(self.categories, str) and len(self.categories) != len(columns):
             raise ValueError(
                 "Shape mismatch: if categories is an array, it has to be of shape (n_features,)."
             )
-        need_counts = need_counts or self._grouping
-        self.categories_, counts = [], []
+        known, counts = [], []
         for i, column in enumerate(columns):
             if isinstance(self.categories, str):
                 found = unique(column, counts=need_counts)
             else:
                 found = self._stated_categories(i, column, need_counts)
-            self.categories_.append(found[0] if need_counts else found)
+            known.append(found[0] if need_counts else found)
             counts.append(found[1] if need_counts else None)
-        return columns, counts, n_samples
+        return known, counts
+
+    def _categories_of_blocks(self, source):
+        """(categories of each column of all blocks, how many rows have each, rows), in one pass."""
+        known = counts = None
+        n_samples = 0
+        for i, block in enumerate(stream(source, source.block)):
+            with at_block(source, i):
+                X = named(block.X)
+                columns, n_rows = column_list(X)
+                own, own_counts = self._categories_of_table(X, columns, i == 0, True)
+                n_samples += n_rows
+                if known is None:
+                    known, counts = own, own_counts
+                    continue
+                for k, pair in enumerate(zip(known, own)):
+                    known[k], counts[k] = joined_categories(*pair, counts[k], own_counts[k])
+        return known, counts, n_samples
 
     def _check_frequency_options(self):
         if not (isinstance(self.categories, str) and self.categories == "auto") and not isinstance(
@@ -239,6 +286,19 @@ class CategoryEncoder(Convertible, TransformerMixin, BaseEstimator):
         return tags
 
 
+def joined_categories(a, b, counts_a, counts_b):
+    """Categories of two parts of a column, in order, and how many rows have each."""
+    if a.dtype.kind != b.dtype.kind and not {a.dtype.kind, b.dtype.kind} <= set("iufb"):
+        a, b = a.astype(object), b.astype(object)
+    if len(a) == len(b) and not (encode(b, a) != np.arange(len(b))).any():
+        return a, counts_a + counts_b
+    known = unique(np.concatenate([a, b]))
+    total = np.zeros(len(known), dtype=np.int64)
+    for part, counts in ((a, counts_a), (b, counts_b)):
+        total[encode(part, known)] += counts
+    return known, total
+
+
 class OneHotEncoder(CategoryEncoder):
     """One column of zeros and ones for each category.
 
@@ -302,7 +362,7 @@ class OneHotEncoder(CategoryEncoder):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features), or DataFrame
+        X : array-like of shape (n_samples, n_features), DataFrame, or a source of blocks
         y : ignored
 
         Returns
@@ -400,6 +460,7 @@ class OneHotEncoder(CategoryEncoder):
             start += n_out
         self._n_out = start
 
+    @transforms
     def transform(self, X):
         """One-hot rows of X.
 

@@ -7,14 +7,17 @@ from sklearn.utils.sparsefuncs import min_max_axis
 from sklearn.utils.validation import FLOAT_DTYPES, validate_data
 
 from fasttrain._core.checks import raise_for_status
+from fasttrain._estimators.blocks import at_block, learns_columns, stream
 from fasttrain._estimators.fitted import restored
 from fasttrain._estimators.parameters import keep_parameters
 from fasttrain._kernels import quantiles
 from fasttrain._kernels.threads import get_num_threads
 from fasttrain._tables.moments import kernel_view
+from fasttrain._tables.sketch import QuantileSketch
 from fasttrain.preprocessing.scaling import (
     ExtremesScaler, Scaler, check_pair, refuse_centering, refuse_overflow, without_zeros,
 )
+from fasttrain.training.sums import SumTree
 
 
 def column_quantiles(X, fractions):
@@ -141,6 +144,7 @@ class RobustScaler(Scaler):
     ):
         keep_parameters(self, locals())
 
+    @learns_columns
     @restored
     def fit(self, X, y=None):
         """Median and quantiles of each column.
@@ -148,6 +152,8 @@ class RobustScaler(Scaler):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Quantiles of a source of blocks are those of a sketch: at most 0.05 % of the rows away from where they
+            should be for up to 32 blocks, 0.1 % for up to 1024.
         y : ignored
 
         Returns
@@ -166,11 +172,30 @@ class RobustScaler(Scaler):
             )
         else:
             found = column_quantiles(X, fractions)
+        return self._set_quantiles(found, X.dtype)
+
+    def _fit_blocks(self, source, name):
+        self._check_flags()
+        q_min, q_max = self._range()
+        tree, dtype = SumTree(), None
+        for i, block in enumerate(stream(source, source.block)):
+            with at_block(source, i, block.X):
+                X = validate_data(
+                    self, block.X, reset=i == 0, accept_sparse="csc", dtype=FLOAT_DTYPES,
+                    ensure_all_finite="allow-nan")
+                if sparse.issparse(X):
+                    raise TypeError("RobustScaler takes dense blocks of a source only: scale by MaxAbsScaler instead")
+                dtype = X.dtype if dtype is None else dtype
+                tree.add(QuantileSketch.of(X))
+        return self._set_quantiles(tree.total().quantiles(np.array([q_min, 50.0, q_max]) / 100), dtype)
+
+    def _set_quantiles(self, found, dtype):
+        q_min, q_max = self.quantile_range
         with np.errstate(over="ignore"):
             distance = found[2] - found[0]
         if self.with_scaling:
             refuse_overflow(self, "interquantile range", distance)
-        self.center_ = found[1].astype(X.dtype) if self.with_centering else None
+        self.center_ = found[1].astype(dtype) if self.with_centering else None
         self.scale_ = None
         if self.with_scaling:
             self.scale_ = without_zeros(distance)

@@ -14,6 +14,7 @@ from sklearn.utils.sparsefuncs import (
 from sklearn.utils.validation import FLOAT_DTYPES, check_array, check_is_fitted, validate_data
 
 from fasttrain._core.checks import check_flag, raise_for_status, row_weights
+from fasttrain._estimators.blocks import at_block, learns_columns, stream, transforms
 from fasttrain._estimators.conversion import Convertible
 from fasttrain._estimators.fitted import restored
 from fasttrain._estimators.parameters import keep_parameters
@@ -130,12 +131,14 @@ class Scaler(Convertible, OneToOneFeatureMixin, TransformerMixin, BaseEstimator)
     # Formats of sparse matrices that are mapped as they come.
     _sparse_formats = False
 
+    @transforms
     def transform(self, X):
         """Scale X.
 
         Parameters
         ----------
         X : array-like, or a sparse matrix where the scaler takes one, of shape (n_samples, n_features)
+            Of a source of blocks the answer is one as well, whose blocks are scaled when they are asked for.
 
         Returns
         -------
@@ -143,6 +146,7 @@ class Scaler(Convertible, OneToOneFeatureMixin, TransformerMixin, BaseEstimator)
         """
         return self._mapped(X, self.copy)
 
+    @transforms
     def inverse_transform(self, X):
         """Undo :meth:`transform`.
 
@@ -155,6 +159,15 @@ class Scaler(Convertible, OneToOneFeatureMixin, TransformerMixin, BaseEstimator)
         {ndarray, sparse matrix} of shape (n_samples, n_features)
         """
         return self._mapped(X, self.copy, back=True)
+
+    def _fit_blocks(self, source, name):
+        """Learn from a source of several blocks, one after the other, by the method of this name."""
+        if name == "fit":
+            self._reset()
+        for i, block in enumerate(stream(source, source.block)):
+            with at_block(source, i, block.X):
+                self.partial_fit(block.X)
+        return self
 
     def _mapped(self, X, copy, back=False):
         check_is_fitted(self, "scale_")
@@ -276,6 +289,7 @@ class StandardScaler(CallbackSupportMixin, Scaler):
     def __init__(self, *, copy=True, with_mean=True, with_std=True):
         keep_parameters(self, locals())
 
+    @learns_columns
     @restored
     @with_callbacks
     def fit(self, X, y=None, sample_weight=None):
@@ -283,7 +297,7 @@ class StandardScaler(CallbackSupportMixin, Scaler):
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), or a source of blocks
         y : ignored
         sample_weight : array-like of shape (n_samples,), default=None
 
@@ -294,6 +308,7 @@ class StandardScaler(CallbackSupportMixin, Scaler):
         self._reset()
         return self.partial_fit(X, y, sample_weight)
 
+    @learns_columns
     @restored
     @with_callbacks
     def partial_fit(self, X, y=None, sample_weight=None):
@@ -389,6 +404,7 @@ class StandardScaler(CallbackSupportMixin, Scaler):
         self.var_ = var.astype(np.float64, copy=False)
         self.n_samples_seen_ = np.broadcast_to(total, X.shape[1]).astype(np.float64)
 
+    @transforms
     def transform(self, X, copy=None):
         """Center and scale X.
 
@@ -409,6 +425,7 @@ class StandardScaler(CallbackSupportMixin, Scaler):
             refuse_centering(X, "with_mean")
         return self.mean_ if self.with_mean else None, self.scale_ if self.with_std else None
 
+    @transforms
     def inverse_transform(self, X, copy=None):
         """Undo :meth:`transform`.
 
@@ -441,6 +458,7 @@ class ExtremesScaler(Scaler):
 
     _flags = ("copy", "clip")
 
+    @learns_columns
     @restored
     def fit(self, X, y=None):
         """Extremes of each column.
@@ -448,6 +466,7 @@ class ExtremesScaler(Scaler):
         Parameters
         ----------
         X : array-like, or a sparse matrix where the scaler takes one, of shape (n_samples, n_features)
+            A source of blocks is read once.
         y : ignored
 
         Returns
@@ -457,6 +476,7 @@ class ExtremesScaler(Scaler):
         self._reset()
         return self.partial_fit(X, y)
 
+    @learns_columns
     @restored
     def partial_fit(self, X, y=None):
         """Update the extremes with more rows.
