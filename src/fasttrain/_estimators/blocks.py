@@ -113,7 +113,7 @@ class PreparedBlocks:
         self.code = code
         self.part = part
         self.dtype = checked.dtype
-        whole = row_counts(checked)
+        whole = block_rows(checked.source)
         self.rows = whole if part is None else [len(part_rows(n, i, *part)) for i, n in enumerate(whole)]
         self.shape = (sum(self.rows), checked.n_features)
 
@@ -219,9 +219,8 @@ class MomentsOfBoth:
         return MomentsOfBoth(self.features + other.features, self.target + other.target)
 
 
-def row_counts(checked):
+def block_rows(source):
     """Rows of each block; blocks of which they are not known are read once."""
-    source = checked.source
     counts = [source.rows(i) for i in range(source.n_blocks)]
     for i, count in enumerate(counts):
         if count is None:
@@ -285,23 +284,63 @@ def learns(method):
 
     @wraps(method)
     def taking(self, X, y=None, *args, **kwargs):
-        if not isinstance(X, Blocks):
-            return method(self, X, y, *args, **kwargs)
-        given = signature.bind(self, X, y, *args, **kwargs).arguments
-        rest = {name: value for name, value in list(given.items())[1:] if name not in ("X", "y")}
-        refuse_beside_source(method.__name__, y, rest.pop("sample_weight", None))
-        whole = [rest.get("validation_data"), rest.get("X_val")]
-        if X.n_blocks == 1 and not any(isinstance(value, Blocks) and value.n_blocks > 1 for value in whole):
-            X, y, sample_weight = X.block(0)
-            if "sample_weight" in signature.parameters:
-                rest["sample_weight"] = sample_weight
-            if isinstance(rest.get("validation_data"), Blocks):
-                rest["validation_data"] = tuple(part for part in rest["validation_data"].block(0) if part is not None)
-            return method(self, X, y, **rest)
-        with all_or_nothing(self):
-            return self._fit_blocks(X, method.__name__, **rest)
+        if isinstance(X, Blocks):
+            return _learn(self, method, signature, X, y, args, kwargs)
+        return method(self, X, y, *args, **kwargs)
 
     return taking
+
+
+def restored_learns(method):
+    """:func:`learns` of a :func:`fasttrain._estimators.fitted.restored` method, in one."""
+    signature = inspect.signature(method)
+
+    @wraps(method)
+    def taking(self, X, y=None, *args, **kwargs):
+        with all_or_nothing(self):
+            if isinstance(X, Blocks):
+                return _learn(self, method, signature, X, y, args, kwargs)
+            return method(self, X, y, *args, **kwargs)
+
+    return taking
+
+
+def restored_rows(why):
+    """Method decorator: :func:`fasttrain._estimators.fitted.restored`, and of a source of blocks a refusal that says
+    why and what to do."""
+
+    def decorator(method):
+        @wraps(method)
+        def whole(self, X, *args, **kwargs):
+            if isinstance(X, Blocks):
+                raise TypeError(
+                    f"X must be an array for {type(self).__name__}, got a source of blocks: {why}, or put its blocks "
+                    "together with numpy.concatenate([b.X for b in source])")
+            with all_or_nothing(self):
+                return method(self, X, *args, **kwargs)
+
+        return whole
+
+    return decorator
+
+
+def _learn(estimator, method, signature, source, y, args, kwargs):
+    given = signature.bind(estimator, source, y, *args, **kwargs).arguments
+    rest = {name: value for name, value in list(given.items())[1:] if name not in ("X", "y")}
+    refuse_beside_source(method.__name__, y, rest.pop("sample_weight", None))
+    validation = [rest.get(name) for name in ("validation_data", "X_val")]
+    if source.n_blocks == 1 and not any(isinstance(value, Blocks) and value.n_blocks > 1 for value in validation):
+        X, y, sample_weight = source.block(0)
+        if "sample_weight" in signature.parameters:
+            rest["sample_weight"] = sample_weight
+        for name, value in (("validation_data", validation[0]), ("X_val", validation[1])):
+            if isinstance(value, Blocks):
+                parts = value.block(0)
+                rest |= {name: parts[:2]} if name == "validation_data" and parts[2] is None else (
+                    {name: tuple(parts)} if name == "validation_data" else {"X_val": parts[0], "y_val": parts[1]})
+        return method(estimator, X, y, **rest)
+    with all_or_nothing(estimator):
+        return estimator._fit_blocks(source, method.__name__, **rest)
 
 
 def learns_columns(method):

@@ -55,7 +55,7 @@ def from_arrays(X, y=None, sample_weight=None, *, block_rows=None, buffer_blocks
     y : array of shape (n_rows,) or (n_rows, n_outputs), or list of them, default=None
     sample_weight : array of shape (n_rows,), or list of them, default=None
     block_rows : int, default=None
-        Rows of a block of one array; None is as many as have 32 MiB. The last block has up to half as many more.
+        Rows of a block of one array; None is as many as have 32 MiB. The last has from half to one and a half as many.
     buffer_blocks, shuffle, read_ahead
         As for :class:`Blocks`.
 
@@ -214,7 +214,7 @@ def from_npy(X, y=None, sample_weight=None, *, block_rows=None, buffer_blocks=4,
         Of an array of shape (n_rows, n_features) in C order.
     y, sample_weight : path or array of shape (n_rows,), default=None
     block_rows : int, default=None
-        Rows of a block; None is as many as have 32 MiB. The last block has up to half as many more.
+        Rows of a block; None is as many as have 32 MiB. The last has from half to one and a half as many.
     buffer_blocks, shuffle, read_ahead
         As for :class:`Blocks`.
 

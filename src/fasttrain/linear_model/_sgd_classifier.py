@@ -300,7 +300,7 @@ class SGDClassifier(ScoresBlocks, StochasticLinear, linear_model.SGDClassifier):
             random_state)
         self._adopt(results, start, t, len(blocks), {"classes_": classes})
         if not partial:
-            self.warn_at_end(self.n_iter_)
+            self.warn_at_end(self.n_iter_, stacklevel=5)
         return self
 
     # ---- where it ends ----

@@ -240,7 +240,7 @@ default='squared_error'
             self, blocks, models, 1 if partial else self.max_iter, t, None, validation, self._r2_scores, random_state)
         self._adopt(results, start, t, len(blocks))
         if not partial:
-            self.warn_at_end(self.n_iter_)
+            self.warn_at_end(self.n_iter_, stacklevel=5)
         return self
 
     def _r2_scores(self, models, validation):
