@@ -39,17 +39,18 @@ CLASSES = np.array(["low", "mid", "top"])[np.digitize(Y, np.quantile(Y, [0.5, 0.
 W = RNG.random(N)
 
 REGRESSORS = [
-    LinearRegressor(), LinearRegressor("huber"), LinearRegressor("quantile", penalty="l1", alpha=1e-3),
+    LinearRegressor(), LinearRegressor("huber"), LinearRegressor("quantile", penalty="l1", alpha=1e-3, max_iter=20),
     LinearRegressor(optimizer="adam", max_iter=3, tol=None),
     LinearRegressor(optimizer="momentum", learning_rate=0.01, batch_size="full", max_iter=5, penalty="elasticnet"),
     LinearRegressor(learning_rate=0.05, max_iter=3), SGDRegressor(max_iter=5),
     SGDRegressor(average=True, learning_rate="adaptive", max_iter=5), SGDRegressor("huber", early_stopping=True),
-    MLPRegressor(hidden_layer_sizes=(8,), max_iter=3), MLPRegressor(hidden_layer_sizes=(8,), solver="lbfgs", max_iter=5),
+    MLPRegressor(hidden_layer_sizes=(8,), max_iter=3),
+    MLPRegressor(hidden_layer_sizes=(8,), solver="lbfgs", max_iter=5),
     MLPRegressor(hidden_layer_sizes=(8,), solver="sgd", batch_norm="before", max_iter=3, dropout=0.1),
     Ridge(), LinearRegression(),
 ]
 CLASSIFIERS = [
-    LinearClassifier(), LinearClassifier("hinge", class_weight="balanced"),
+    LinearClassifier(), LinearClassifier("hinge", class_weight="balanced", max_iter=20),
     LinearClassifier(optimizer="adam", early_stopping=True, max_iter=3),
     LinearClassifier(batch_size="full", optimizer="nadam", max_iter=4),
     SGDClassifier("log_loss", max_iter=5), SGDClassifier(penalty="l1", class_weight={"low": 2.0}, max_iter=5),
@@ -57,7 +58,8 @@ CLASSIFIERS = [
     MLPClassifier((8,), early_stopping=True, max_iter=3), MLPClassifier((8,), solver="lbfgs", max_iter=5),
 ]
 EVERY = [(model, Y) for model in REGRESSORS] + [(model, CLASSES) for model in CLASSIFIERS]
-every = pytest.mark.parametrize("model, y", EVERY, ids=lambda value: "" if hasattr(value, "shape") else repr(value)[:60])
+every = pytest.mark.parametrize(
+    "model, y", EVERY, ids=lambda value: "" if hasattr(value, "shape") else repr(value)[:60])
 
 
 def fresh(model):
@@ -161,9 +163,10 @@ def test_descent_over_blocks_is_the_loop_of_partial_fits(loss):
 
 def test_rows_in_order_of_their_label_are_learnt():
     order = np.argsort(CLASSES, kind="stable")
-    source = from_arrays(X[order], CLASSES[order], block_rows=100, buffer_blocks=8)
-    plain = fit(SGDClassifier("log_loss"), X, CLASSES).score(X, CLASSES)
-    assert fit(SGDClassifier("log_loss"), source).score(X, CLASSES) > plain - 0.02
+    source = from_arrays(X[order], CLASSES[order], block_rows=50, buffer_blocks=8)
+    model = SGDClassifier("log_loss", learning_rate="constant", eta0=0.005)
+    plain = fit(model, X, CLASSES).score(X, CLASSES)
+    assert fit(model, source).score(X, CLASSES) > plain - 0.02
 
 
 @pytest.mark.parametrize("model", [SGDRegressor(), SGDClassifier(), MLPRegressor(hidden_layer_sizes=(4,), max_iter=3)])
@@ -232,7 +235,7 @@ class Seen(Callback):
 def test_callbacks_see_rows_and_may_stop():
     seen = Seen()
     source = from_arrays(X, Y, block_rows=500, buffer_blocks=2)
-    fit(LinearRegressor(optimizer="adam", max_iter=2, callbacks=[seen], tol=None), source)
+    LinearRegressor(optimizer="adam", max_iter=2, callbacks=[seen], tol=None, random_state=0).fit(source)
     assert seen.rows == [(1000, N), (N, N)] * 2
     model = fit(LinearRegressor(optimizer="adam", max_iter=50, tol=None, callbacks=EarlyStopping(patience=0)), source)
     assert model.n_iter_ <= 50
@@ -248,7 +251,9 @@ def test_early_stopping_holds_rows_of_each_block_out():
     assert model.t_ == 5 * 6
 
 
-@pytest.mark.parametrize("model", [LinearRegressor(), SGDRegressor(), MLPRegressor(hidden_layer_sizes=(4,), max_iter=3)])
+@pytest.mark.parametrize("model", [
+    LinearRegressor(), SGDRegressor(), MLPRegressor(hidden_layer_sizes=(4,), max_iter=3),
+])
 def test_what_is_raised_in_a_block_leaves_the_model_as_it_was(model):
     good = fit(model, X, Y)
     before = learnt(good)
@@ -367,12 +372,14 @@ def test_sequential(tmp_path):
     np.testing.assert_allclose(blocks.evaluate(source, verbose=0), blocks.evaluate(x, y, sample_weight=w, verbose=0),
                                rtol=1e-6)
     np.testing.assert_array_equal(blocks.predict(source), blocks.predict(x))
-    shuffled = [network(), network()]
-    for model, read_ahead in zip(shuffled, (True, False)):
-        model.fit(from_arrays(x, y, w, block_rows=440, read_ahead=read_ahead), epochs=2, verbose=0)
+    shuffled = []
+    for read_ahead in (True, False):
+        # the order of the rows is drawn from what the seed was set for
+        shuffled.append(network())
+        shuffled[-1].fit(from_arrays(x, y, w, block_rows=440, read_ahead=read_ahead), epochs=2, verbose=0)
     assert all((a == b).all() for a, b in zip(*(model.get_weights() for model in shuffled)))
-    resumed = network()
     network().fit(source, epochs=1, verbose=0, callbacks=ModelCheckpoint(tmp_path / "c"))
+    resumed = network()
     resumed.fit(source, epochs=2, verbose=0, resume_from=tmp_path / "c")
     assert all((a == b).all() for a, b in zip(shuffled[0].get_weights(), resumed.get_weights()))
     with pytest.raises(ValueError, match="validation_split must be 0 with a source of blocks"):
@@ -395,13 +402,13 @@ def test_scalers(scaler):
     assert isinstance(lazy, Blocks)
     np.testing.assert_array_equal(lazy.block(3).X, blocks.transform(holes[600:800]))
     assert isinstance(clone(scaler).fit_transform(source), Blocks)
+    broken = holes.copy()
+    broken[417, 3] = np.inf
     with pytest.raises(ValueError, match=r"row 17 \(row 417 of them\).*infinity"):
-        broken = holes.copy()
-        broken[417, 3] = np.inf
         clone(scaler).fit(from_arrays(broken, block_rows=200))
 
 
-@pytest.mark.parametrize("n_parts", [3, 40, 200])
+@pytest.mark.parametrize("n_parts", [3, 70])
 def test_quantiles_of_parts_keep_their_bound(n_parts):
     values = np.column_stack([RNG.standard_cauchy(n_parts * 3000), np.sort(RNG.random(n_parts * 3000))])
     tree = SumTree()
@@ -476,5 +483,5 @@ def test_tables_that_cannot_be_learnt_in_blocks():
         TablePreprocessor(target="y").fit(source)
     with pytest.raises(ValueError, match="missing must not be 'drop' with a source of blocks"):
         TablePreprocessor(missing="drop").fit(source)
-    with pytest.raises(ValueError, match=r"block \d+ of the arrays: column 'size' has \d+ missing values|has \d+ missing"):
+    with pytest.raises(ValueError, match=r"column 'size' has \d+ missing values, which missing='error' refuses"):
         TablePreprocessor(missing="error").fit(source)

@@ -311,10 +311,10 @@ def test_npy_files_that_are_wrong(tmp_path):
     np.save(path, X)
     source = from_npy(path, Y)
     os.utime(path, ns=(1, 1))
-    with pytest.raises(ValueError, match="X.npy has changed since the source was made"):
+    with pytest.raises(ValueError, match=r"X.npy has changed since the source was made"):
         source.block(0)
     path.unlink()
-    with pytest.raises(FileNotFoundError, match="X.npy has vanished since the source was made"):
+    with pytest.raises(FileNotFoundError, match=r"X.npy has vanished since the source was made"):
         source.block(0)
 
 
@@ -365,7 +365,7 @@ def test_parquet_row_groups_that_are_corrupt(tmp_path):
     with pytest.raises(ValueError, match=r"part-0.parquet, row group 3 cannot be read"):
         LinearRegressor().fit(source)
     (tmp_path / "other.parquet").write_bytes(b"PAR1 nothing of it PAR1")
-    with pytest.raises(ValueError, match="other.parquet is not a Parquet file that can be read"):
+    with pytest.raises(ValueError, match=r"other.parquet is not a Parquet file that can be read"):
         from_parquet(tmp_path / "other.parquet")
 
 
