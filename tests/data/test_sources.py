@@ -399,7 +399,7 @@ def test_files_that_vanish_between_passes(tmp_path):
     source = from_parquet(path, target="y", block_rows=1)
     source.block(0)
     os.unlink(path)
-    with pytest.raises(FileNotFoundError, match="part-0.parquet has vanished since the source was made"):
+    with pytest.raises(FileNotFoundError, match=r"part-0.parquet has vanished since the source was made"):
         LinearRegressor().fit(source)
 
 
@@ -431,7 +431,7 @@ def test_csv_files_that_are_wrong(tmp_path):
 
 
 def test_paths_that_name_nothing(tmp_path):
-    with pytest.raises(ValueError, match="is a folder without a file that ends with .parquet or .pq"):
+    with pytest.raises(ValueError, match=r"is a folder without a file that ends with .parquet or .pq"):
         from_parquet(tmp_path)
     with pytest.raises(ValueError, match="path must match at least one file"):
         from_parquet(str(tmp_path / "*.parquet"))

@@ -22,6 +22,7 @@ from fasttrain._tables.frames import named
 from fasttrain._tables.moments import column_extremes, column_moments, merge_moments
 from fasttrain.data import Blocks
 from fasttrain.data._ahead import ahead
+from fasttrain.data._blocks import part_rows
 from fasttrain.training.engine import mean_loss
 from fasttrain.training.sums import SumTree
 
@@ -144,13 +145,6 @@ class PreparedBlocks:
         if total <= 0:
             raise ValueError("sample_weight must have at least one number > 0, got zeros only")
         return float(value / total)
-
-
-def part_rows(n_rows, i, share, seed, held):
-    """Numbers of the rows of block ``i`` that are held out, or of the others; a matter of the seed and the block."""
-    order = np.random.default_rng([seed, i]).permutation(n_rows)
-    n_held = int(share * n_rows + 0.5)
-    return np.sort(order[:n_held] if held else order[n_held:])
 
 
 def held_out_parts(fraction, random_state):

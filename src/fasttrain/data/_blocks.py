@@ -4,7 +4,9 @@ import math
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from fasttrain._core.checks import check_flag, check_integer
+import numpy as np
+
+from fasttrain._core.checks import check_flag, check_integer, check_real
 
 
 class Block(NamedTuple):
@@ -82,6 +84,12 @@ class Blocks:
         """The same rows with ``function`` of X in the place of X, computed whenever a block is asked for."""
         return MappedBlocks(self, function)
 
+    def split(self, share: float, seed: int = 0) -> tuple["PartBlocks", "PartBlocks"]:
+        """Two sources: the rows that are left, and a share of the rows of each block, drawn by the seed."""
+        share = check_real(share, "share", low=0, high=1, open_low=True, open_high=True)
+        seed = check_integer(seed, "seed", low=0)
+        return PartBlocks(self, share, seed, False), PartBlocks(self, share, seed, True)
+
     def __getitem__(self, i: int) -> Block:
         if not 0 <= i < self.n_blocks:
             raise IndexError(f"block must be from 0 to {self.n_blocks - 1}, got {i}")
@@ -135,6 +143,57 @@ class MappedBlocks(Blocks):
             return Block(self.function(X), y, sample_weight)
         except (TypeError, ValueError) as error:
             raise type(error)(f"{self.where(i)}: {error}") from error
+
+
+class PartBlocks(Blocks):
+    """Some of the rows of each block of another source: what :meth:`Blocks.split` gives.
+
+    Parameters
+    ----------
+    source : Blocks
+    share : float
+    seed : int
+    held : bool
+        Whether these rows are the share, or the others.
+    """
+
+    def __init__(self, source: Blocks, share: float, seed: int, held: bool):
+        super().__init__(buffer_blocks=source.buffer_blocks, shuffle=source.shuffle, read_ahead=source.read_ahead)
+        self.whole = source
+        self.part = share, seed, held
+        self.names, self.random_access = source.names, source.random_access
+
+    @property
+    def n_blocks(self):
+        return self.whole.n_blocks
+
+    def rows(self, i):
+        n_rows = self.whole.rows(i)
+        return None if n_rows is None else len(part_rows(n_rows, i, *self.part))
+
+    def where(self, i, row=None):
+        n_rows = self.whole.rows(i)
+        if row is None or n_rows is None:
+            return self.whole.where(i)
+        return self.whole.where(i, int(part_rows(n_rows, i, *self.part)[row]))
+
+    def block(self, i):
+        block = self.whole.block(i)
+        taken = part_rows(block.X.shape[0], i, *self.part)
+        return Block(*(None if value is None else _rows_of(value, taken) for value in block))
+
+
+def _rows_of(value, taken):
+    if hasattr(value, "iloc"):
+        return value.iloc[taken]
+    return value.take(taken) if hasattr(value, "column_names") else value[taken]
+
+
+def part_rows(n_rows, i, share, seed, held):
+    """Numbers of the rows of block ``i`` that are held out, or of the others; a matter of the seed and the block."""
+    order = np.random.default_rng([seed, i]).permutation(n_rows)
+    n_held = int(share * n_rows + 0.5)
+    return np.sort(order[:n_held] if held else order[n_held:])
 
 
 def row_starts(rows, block_rows):

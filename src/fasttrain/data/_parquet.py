@@ -50,7 +50,10 @@ class ParquetBlocks(Blocks):
         others = [*([self._target] if isinstance(self._target, str) else self._target or []),
                   *([self._weight] if self._weight else [])]
         try:
-            with self._files[number].opened() as file, parquet.ParquetFile(file) as found:
+            self._files[number].require()
+            # by its path, since a file of Python's is read under the lock that training needs; without reading ahead
+            # within a row group, which costs copies
+            with parquet.ParquetFile(self._files[number].path, pre_buffer=False) as found:
                 wanted = list(dict.fromkeys([*self.names, *others]))
                 X = None if self._dtype is None else np.empty((n_rows, len(self.names)), dtype=self._dtype)
                 kept, at = [], 0
