@@ -169,7 +169,9 @@ def test_rows_in_order_of_their_label_are_learnt():
     assert fit(model, source).score(X, CLASSES) > plain - 0.02
 
 
-@pytest.mark.parametrize("model", [SGDRegressor(), SGDClassifier(), MLPRegressor(hidden_layer_sizes=(4,), max_iter=3)])
+@pytest.mark.parametrize("model", [
+    SGDRegressor(), SGDClassifier(), MLPRegressor(hidden_layer_sizes=(4,), max_iter=3), LinearRegressor(),
+])
 def test_sparse_blocks(model):
     matrix = sparse.random(600, 40, 0.2, format="csr", random_state=0)
     y = matrix @ np.ones(40)

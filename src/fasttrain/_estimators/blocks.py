@@ -12,6 +12,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.base import is_classifier
 from sklearn.metrics import accuracy_score, r2_score
+from sklearn.utils.sparsefuncs import mean_variance_axis, min_max_axis
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.validation import column_or_1d
 
@@ -190,8 +191,15 @@ class Moments:
     @classmethod
     def of(cls, X, weights):
         given = None if weights is None else np.ascontiguousarray(weights, dtype=np.float64)
+        present = X if weights is None or weights.all() else X[weights > 0]
+        if sparse.issparse(X):
+            # what a CSR matrix does not hold is 0
+            mean, variance, weight = mean_variance_axis(X.astype(np.float64), 0, given, return_sum_weights=True)
+            weight = np.broadcast_to(weight, mean.shape)
+            low, high = min_max_axis(present, axis=0) if present.shape[0] else np.full((2, len(mean)), np.nan)
+            return cls(weight, mean, variance, low.astype(np.float64), high.astype(np.float64))
         weight, mean, squares = column_moments(X, given)
-        low, high = column_extremes(X if weights is None or weights.all() else X[weights > 0])
+        low, high = column_extremes(present)
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             return cls(weight, mean, squares / weight, low.astype(np.float64), high.astype(np.float64))
 

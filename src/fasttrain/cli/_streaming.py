@@ -24,6 +24,7 @@ from fasttrain.cli._fitting import Watch, final_fit, versions
 from fasttrain.cli._job import MOST_CLASSES
 from fasttrain.cli._models import chosen_model, estimator_of, scales_target, with_scaled_target, without_wrapper
 from fasttrain.cli._predicting import predict_table, prepared_model, without_formulas
+from fasttrain.cli._screen import shortened
 from fasttrain.cli._tables import STDIN
 from fasttrain.preprocessing import ColumnLeftOutWarning, TablePreprocessor
 from fasttrain.training.sums import SumTree
@@ -299,7 +300,9 @@ def predict(options, interrupts):
             _output(options.out) as file:
         for i, block in enumerate(stream(source, source.block)):
             interrupts.check()
-            found = predict_table(model, notes, named(block.X), source.where(i), options.missing, options.proba)
+            found = predict_table(
+                model, notes, named(block.X), source.where(i), options.missing, options.proba,
+                tell=lambda line, i=i: print(f"note: {source.where(i)}: {shortened(line, 2000)}", file=sys.stderr))
             found = without_formulas(found) if options.safe_csv else found
             file.write(found.to_csv(index=False, header=i == 0))
 

@@ -9,7 +9,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fasttrain import penalties, schedules
-from fasttrain._core.checks import check_batch_size, check_flag, check_integer, check_real
+from fasttrain._core.checks import check_batch_size, check_flag, check_integer, check_real, check_rows
 from fasttrain._estimators.blocks import CheckedBlocks, predicts
 from fasttrain._estimators.conversion import Convertible
 from fasttrain._estimators.data import check_validation_data, dense, random_states, validated
@@ -76,11 +76,8 @@ class LinearModel(KeepsEngine, Convertible, BaseEstimator):
     def _checked(self, X, y, keep, **options):
         """X and y as arrays of the dtype to compute in: a partial fit's data take the dtype of the model."""
         dtype = self.coef_.dtype if keep == "partial" else dtypes_of(self.dtype)
-        X, y = validated(self, X, y, reset=not keep, dtype=dtype, **options)
-        if not isinstance(X, RowsOf):
-            # scikit-learn keeps an array whose elements lie across their boundaries; the kernels must not see one
-            X = np.require(X, requirements="CA")
-        return X, dense(y)
+        X, y = validated(self, X, y, reset=not keep, dtype=dtype, accept_sparse="csr", **options)
+        return X if isinstance(X, RowsOf) else check_rows(X), dense(y)
 
     def _class_weights(self, y):
         return None
@@ -111,7 +108,8 @@ class LinearModel(KeepsEngine, Convertible, BaseEstimator):
         if name == "partial_fit":
             keep = "partial" if fitted else "first"
         dtype = self.coef_.dtype if keep == "partial" else dtypes_of(self.dtype)
-        checked = CheckedBlocks(self, source, dtype, keep in (None, "first"), y_numeric=self._y_numeric)
+        checked = CheckedBlocks(
+            self, source, dtype, keep in (None, "first"), y_numeric=self._y_numeric, accept_sparse="csr")
         factors = self._learn_target(checked, keep, classes)
         return self._fit(BlockRows(self, checked, factors), validation_data, keep=keep, resume_from=resume_from)
 
@@ -210,10 +208,11 @@ class LinearModel(KeepsEngine, Convertible, BaseEstimator):
     def _strata(self, y):
         return None
 
-    def _check_validation_data(self, validation_data, dtype):
+    def _check_validation_data(self, validation_data, dtype, accept_sparse="csr"):
         if isinstance(validation_data, Blocks):
-            return BlockRows(self, CheckedBlocks(self, validation_data, dtype, False, y_numeric=self._y_numeric))
-        X, y, weights = check_validation_data(self, validation_data, dtype)
+            return BlockRows(self, CheckedBlocks(
+                self, validation_data, dtype, False, y_numeric=self._y_numeric, accept_sparse="csr"))
+        X, y, weights = check_validation_data(self, validation_data, dtype, accept_sparse="csr")
         return ArrayRows(self, X, self._check_y(y), weights)
 
     def _validation_loss(self, network, loss, validation, n_columns, threads):
@@ -246,8 +245,9 @@ class LinearModel(KeepsEngine, Convertible, BaseEstimator):
     @predicts
     def _raw_predict(self, X):
         check_is_fitted(self)
-        X = validate_data(self, X, reset=False, dtype=self.coef_.dtype, order="C")
+        X = check_rows(
+            validate_data(self, X, reset=False, dtype=self.coef_.dtype, order="C", accept_sparse="csr"))
         coef = np.atleast_2d(self.coef_)
         network = Network(coef.shape[1], coef.shape[0], coef.dtype)
         network.parameters[:] = network.pack(coef, np.atleast_1d(self.intercept_))
-        return raw_predict(network, np.require(X, requirements="CA"), get_num_threads(self.n_threads))
+        return raw_predict(network, X, get_num_threads(self.n_threads))

@@ -48,7 +48,7 @@ class ArrayRows:
         return self.X.shape
 
     def __len__(self):
-        return len(self.X)
+        return self.X.shape[0]
 
     def hold_out(self, random_state):
         """(rows to train on, rows to validate with)."""
@@ -73,7 +73,7 @@ class ArrayRows:
         X, weights, target = self.X.copied() if isinstance(self.X, RowsOf) else self.X, self.weights, self.target
         fit_intercept = bool(network.fit_intercept)
         units = TargetUnits.of(loss, target, weights, network_outputs(network), fit_intercept)
-        total = float(len(X)) if weights is None else float(weights.sum(dtype=np.float64))
+        total = float(X.shape[0]) if weights is None else float(weights.sum(dtype=np.float64))
         objective = ScaledObjective(
             network, loss, penalty, units, columns_of(X, weights, fit_intercept), total,
             lambda parameters, threads: objective_and_gradient(network, parameters, threads),
@@ -86,14 +86,14 @@ class ArrayRows:
         X, weights = self.X, self.weights
         units = TargetUnits.of(loss, self.target, weights, self.n_columns, bool(network.fit_intercept))
         if isinstance(X, RowsOf):
-            X, weights = X.matrix, X.spread(np.ones(len(X)) if weights is None else weights)
+            X, weights = X.matrix, X.spread(np.ones(len(self)) if weights is None else weights)
         return measured_steps(network, loss, units, *moments_of(X, weights), fresh)
 
     def steps(self, network, batch_size, shuffle, random_state):
         """Give the network the rows to make steps on; what the plan has of their order."""
         X, draw_order = self.X, None
-        rows = X.numbers if isinstance(X, RowsOf) else len(X)
-        if shuffle and batch_size < len(X):
+        rows = X.numbers if isinstance(X, RowsOf) else len(self)
+        if shuffle and batch_size < len(self):
             draw_order = permutations(rows, random_state)
         elif isinstance(X, RowsOf):
             def draw_order():

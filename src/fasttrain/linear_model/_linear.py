@@ -131,6 +131,7 @@ class LinearRegressor(ScoresBlocks, RegressorMixin, LinearModel):
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
+        tags.input_tags.sparse = True
         return tags
 
     def _loss_spec(self):
@@ -160,9 +161,9 @@ class LinearRegressor(ScoresBlocks, RegressorMixin, LinearModel):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features), or a source of blocks
-            Finite; float32 and float64 in C order are not copied. A source of :mod:`fasttrain.data` has y and the
-            weights, which then are left out.
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), or a source of blocks
+            Finite; float32 and float64 in C order or CSR are not copied. A source of :mod:`fasttrain.data` has y and
+            the weights, which then are left out.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
         sample_weight : array-like of shape (n_samples,), default=None
             At least 0.
@@ -260,6 +261,7 @@ stop_reason_, advice_, n_features_in_, feature_names_in_
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         tags.target_tags.multi_output = True
+        tags.input_tags.sparse = True
         return tags
 
     def _loss_spec(self):
@@ -324,9 +326,9 @@ stop_reason_, advice_, n_features_in_, feature_names_in_
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features), or a source of blocks
-            Finite; float32 and float64 in C order are not copied. A source of :mod:`fasttrain.data` has y and the
-            weights, which then are left out; a first pass finds the classes.
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), or a source of blocks
+            Finite; float32 and float64 in C order or CSR are not copied. A source of :mod:`fasttrain.data` has y and
+            the weights, which then are left out; a first pass finds the classes.
         y : array-like of shape (n_samples,), or (n_samples, n_labels) of 0 and 1
             At least two classes. Labels of a source are one class a row.
         sample_weight : array-like of shape (n_samples,), default=None

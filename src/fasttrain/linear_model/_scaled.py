@@ -11,6 +11,8 @@ what a gradient of ``tol`` means, do not depend on the units that X and y came i
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import sparse
+from sklearn.utils.sparsefuncs import mean_variance_axis, min_max_axis
 
 from fasttrain._tables.moments import column_extremes, column_moments
 from fasttrain.training.lbfgs import Objective
@@ -20,7 +22,10 @@ _CONSTANT = 8 * np.finfo(np.float64).eps
 
 
 def moments_of(X, weights):
-    """(mean, variance) of each column, float64."""
+    """(mean, variance) of each column, float64; what a CSR matrix does not hold is 0."""
+    if sparse.issparse(X):
+        with np.errstate(over="ignore", invalid="ignore"):
+            return mean_variance_axis(X.astype(np.float64), 0, None if weights is None else weights.astype(np.float64))
     given = None if weights is None else np.ascontiguousarray(weights, dtype=np.float64)
     weight, mean, squares = column_moments(X, given)
     with np.errstate(over="ignore", invalid="ignore"):
@@ -35,8 +40,9 @@ def columns_of(X, weights, fit_intercept):
     of a column that holds 0 and one other number that number, since the standard deviation of a rare category says
     nothing of how far it may shift a prediction.
     """
-    return units_of(*moments_of(X, weights), *column_extremes(
-        X if weights is None or weights.all() else X[weights > 0]), fit_intercept)
+    present = X if weights is None or weights.all() else X[weights > 0]
+    extremes = min_max_axis(present, axis=0) if sparse.issparse(X) else column_extremes(present)
+    return units_of(*moments_of(X, weights), *extremes, fit_intercept)
 
 
 def units_of(mean, variance, low, high, fit_intercept):
