@@ -93,8 +93,10 @@ def work(what, folder, kind, name):
             return lambda: [None for _ in source_of(folder, kind)], source_of(folder, kind).n_rows
         from pyarrow import parquet
 
-        file = parquet.ParquetFile(folder / "rows.parquet")
-        return lambda: [None for _ in file.iter_batches(1 << 15)], file.metadata.num_rows
+        file = parquet.ParquetFile(folder / "rows.parquet", pre_buffer=False)
+        return lambda: [
+            None for group in range(file.num_row_groups) for _ in file.iter_batches(1 << 15, row_groups=[group])
+        ], file.metadata.num_rows
     ours, peer = models()[name]
     if what == "ours":
         source = source_of(folder, kind)

@@ -3,7 +3,6 @@
 import numpy as np
 
 from fasttrain._kernels.rows import interleave
-from fasttrain._kernels.threads import get_num_threads
 
 _DIRECT = (np.float32, np.float64, np.int32, np.int64)
 
@@ -39,7 +38,8 @@ def fill_rows(batch, names, out):
         columns.append(values)
         places.append(place)
     for columns, places in groups.values():
-        interleave(columns, columns[0], np.array(places, dtype=np.intp), out, get_num_threads())
+        # one thread, beside those that train meanwhile
+        interleave(columns, columns[0], np.array(places, dtype=np.intp), out, 1)
 
 
 def vector_of(column):

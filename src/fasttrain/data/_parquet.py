@@ -26,6 +26,10 @@ class ParquetBlocks(Blocks):
         self._weight = sample_weight
         self._dtype = dtype
         self._places = places
+        self._metadata = {}
+
+    def __getstate__(self):
+        return {**super().__getstate__(), "_metadata": {}}
 
     @property
     def n_blocks(self):
@@ -53,7 +57,10 @@ class ParquetBlocks(Blocks):
             self._files[number].require()
             # by its path, since a file of Python's is read under the lock that training needs; without reading ahead
             # within a row group, which costs copies
-            with parquet.ParquetFile(self._files[number].path, pre_buffer=False) as found:
+            known = self._metadata.get(number)
+            with parquet.ParquetFile(self._files[number].path, metadata=known, pre_buffer=False) as found:
+                # what a file says of its row groups takes longer to read than one of them, where there are many
+                self._metadata[number] = found.metadata
                 wanted = list(dict.fromkeys([*self.names, *others]))
                 X = None if self._dtype is None else np.empty((n_rows, len(self.names)), dtype=self._dtype)
                 kept, at = [], 0
