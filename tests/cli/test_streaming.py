@@ -85,6 +85,7 @@ def test_what_needs_the_whole_table_is_refused(shell, folder, tmp_path):
 def test_a_prediction_that_fails_leaves_no_file(shell, folder, flats, tmp_path):
     shell.done("fit", folder, "--target", "price", "--leave-out", "dear", "--out", tmp_path / "m")
     flats.assign(town="Rome").to_parquet(tmp_path / "other.parquet")
-    error = shell.refused("predict", tmp_path / "m", tmp_path / "other.parquet", "--stream", "--out", tmp_path / "p.csv")
+    error = shell.refused(
+        "predict", tmp_path / "m", tmp_path / "other.parquet", "--stream", "--out", tmp_path / "p.csv")
     assert "Rome" in error
     assert not list(tmp_path.glob("*p.csv*"))

@@ -17,8 +17,9 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
 from fasttrain import __version__, data, persistence
-from fasttrain._estimators.blocks import Labels, Moments, stream
+from fasttrain._estimators.blocks import Labels, Moments
 from fasttrain._tables.frames import named
+from fasttrain.data._use import stream
 from fasttrain.cli._columns import left_out
 from fasttrain.cli._fitting import Watch, final_fit, versions
 from fasttrain.cli._job import MOST_CLASSES

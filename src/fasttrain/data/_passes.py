@@ -5,8 +5,6 @@ from itertools import chain
 from queue import Queue
 
 import numpy as np
-from scipy import sparse
-
 from fasttrain.data._ahead import ahead
 
 
@@ -117,16 +115,27 @@ class _Buffer:
         for block in blocks:
             if self.room is None:
                 self.room = [
-                    None if array is None or sparse.issparse(array)
+                    None if array is None or _is_sparse(array)
                     else np.empty((self.capacity, *array.shape[1:]), dtype=array.dtype) for array in block
                 ]
             n_rows = block[0].shape[0]
             for room, array in zip(self.room, block, strict=True):
                 if room is not None:
                     room[at:at + n_rows] = array
-            parts.append(tuple(array if sparse.issparse(array) else None for array in block))
+            parts.append(tuple(array if _is_sparse(array) else None for array in block))
             at += n_rows
         return tuple(
-            room[:at] if room is not None else None if column[0] is None else sparse.vstack(column, format="csr")
+            room[:at] if room is not None else None if column[0] is None else _stacked(column)
             for room, column in zip(self.room, zip(*parts))
         )
+
+
+def _is_sparse(array):
+    return hasattr(array, "indptr")
+
+
+def _stacked(parts):
+    # SciPy is not there for those who train without it
+    from scipy import sparse
+
+    return sparse.vstack(parts, format="csr")

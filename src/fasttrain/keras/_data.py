@@ -7,7 +7,7 @@ import numpy as np
 
 from fasttrain._core.checks import check_real, check_weights, real_array
 from fasttrain._core.slices import slices
-from fasttrain._estimators.blocks import at_block, block_rows, stream
+from fasttrain.data._use import at_block, block_rows, stream
 
 
 @dataclass

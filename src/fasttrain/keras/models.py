@@ -16,12 +16,12 @@ Examples
 """
 
 from fasttrain._core.checks import check_flag, check_integer, check_real, validation_parts
-from fasttrain._estimators.blocks import predicts, refuse_beside_source
 from fasttrain._estimators.networks import DenseNetwork, fold_normalization, normalizations
 from fasttrain._estimators.registry import enter
 from fasttrain._kernels.threads import get_num_threads
 from fasttrain.callbacks import as_callbacks
 from fasttrain.data import Blocks
+from fasttrain.data._use import predicts, refuse_beside_source
 from fasttrain.keras import _data as data, _files, losses, metrics as metric_functions, optimizers
 from fasttrain.keras._chain import chain_of, pull
 from fasttrain.keras._fit import Objective, fit_epochs, step_once

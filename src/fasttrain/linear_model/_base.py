@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fasttrain import penalties, schedules
 from fasttrain._core.checks import check_batch_size, check_flag, check_integer, check_real, check_rows
-from fasttrain._estimators.blocks import CheckedBlocks, predicts
+from fasttrain._estimators.blocks import CheckedBlocks
 from fasttrain._estimators.conversion import Convertible
 from fasttrain._estimators.data import check_validation_data, dense, random_states, validated
 from fasttrain._estimators.fitted import KeepsEngine, set_fitted
@@ -20,6 +20,7 @@ from fasttrain._kernels.network import Network
 from fasttrain._kernels.threads import get_num_threads
 from fasttrain.callbacks import ProgressBar, as_callbacks
 from fasttrain.data import Blocks
+from fasttrain.data._use import predicts
 from fasttrain.linear_model._automatic import AUTOMATIC, AutomaticPenalty, chosen, measures_steps, needs_steps
 from fasttrain.linear_model._data import ArrayRows, BlockRows
 from fasttrain.training import Plan, Stopping, configure, train, train_lbfgs

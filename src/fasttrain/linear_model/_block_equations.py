@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fasttrain._estimators.blocks import CheckedBlocks, block_rows, stream
+from fasttrain._estimators.blocks import CheckedBlocks
+from fasttrain.data._use import block_rows, stream
 from fasttrain.linear_model._sums import WORST_ORIGIN, WORST_SPARSE, NormalEquations, origin_of, sums_of
 from fasttrain.training.sums import SumTree
 

@@ -8,10 +8,11 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from sklearn.utils.validation import FLOAT_DTYPES, check_is_fitted, column_or_1d, validate_data
 
 from fasttrain._core.checks import check_rows, check_weights
-from fasttrain._estimators.blocks import ScoresBlocks, predicts
+from fasttrain._estimators.blocks import ScoresBlocks
 from fasttrain._estimators.conversion import Convertible
 from fasttrain._estimators.data import dense
 from fasttrain._estimators.fitted import set_fitted
+from fasttrain.data._use import predicts
 
 _DTYPES = FLOAT_DTYPES[:2]
 

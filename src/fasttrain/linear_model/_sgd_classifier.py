@@ -10,11 +10,12 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_dat
 
 from fasttrain._core.checks import row_weights
 from fasttrain._core.slices import by_slices
-from fasttrain._estimators.blocks import Labels, ScoresBlocks, class_weight_factors, labels_of, learns, predicts
+from fasttrain._estimators.blocks import Labels, ScoresBlocks, class_weight_factors, labels_of, learns
 from fasttrain._estimators.fitted import restored
 from fasttrain._estimators.parameters import keep_parameters
 from fasttrain._kernels.threads import get_num_threads
 from fasttrain._tables.categories import unique
+from fasttrain.data._use import predicts
 from fasttrain.linear_model import _descents
 from fasttrain.linear_model._descents import Problem, candidate, rows_of, train
 from fasttrain.linear_model._sgd_blocks import Model, checked_source, split_source, train_blocks

@@ -6,9 +6,10 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
 from fasttrain._core.checks import check_real, row_weights
-from fasttrain._estimators.blocks import ScoresBlocks, learns, predicts
+from fasttrain._estimators.blocks import ScoresBlocks, learns
 from fasttrain._estimators.fitted import restored
 from fasttrain._estimators.parameters import keep_parameters
+from fasttrain.data._use import predicts
 from fasttrain.linear_model import _descents
 from fasttrain.linear_model._descents import Problem, candidate, rows_of, train
 from fasttrain.linear_model._sgd_blocks import Model, checked_source, split_source, train_blocks

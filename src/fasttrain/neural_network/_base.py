@@ -12,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fasttrain._core.checks import check_rows
-from fasttrain._estimators.blocks import CheckedBlocks, predicts
+from fasttrain._estimators.blocks import CheckedBlocks
 from fasttrain._estimators.conversion import Convertible
 from fasttrain._estimators.data import check_validation_data, dense, random_states, validated, weights_of
 from fasttrain._estimators.fitted import KeepsEngine, all_or_nothing, set_fitted
@@ -24,6 +24,7 @@ from fasttrain._kernels.primitives import finite
 from fasttrain._kernels.threads import get_num_threads
 from fasttrain.callbacks import ProgressBar, as_callbacks
 from fasttrain.data import Blocks
+from fasttrain.data._use import predicts
 from fasttrain.neural_network._data import ArrayRows, BlockRows
 from fasttrain.neural_network._progress import Account, Progress
 from fasttrain.neural_network._settings import NORMALIZATION_EPSILON, is_lbfgs, settings_of

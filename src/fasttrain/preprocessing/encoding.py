@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from fasttrain._core.checks import check_choice, check_flag
 from fasttrain._core.slices import ones
-from fasttrain._estimators.blocks import at_block, stream, transforms
+from fasttrain._estimators.blocks import transforms
 from fasttrain._estimators.conversion import Convertible
 from fasttrain._estimators.fitted import restored
 from fasttrain._estimators.parameters import keep_parameters
@@ -25,6 +25,7 @@ from fasttrain._tables.categories import (
 from fasttrain._tables.frames import named
 from fasttrain._tables.kinds import is_pandas, is_polars
 from fasttrain.data import Blocks
+from fasttrain.data._use import at_block, stream
 
 INFREQUENT = "infrequent_sklearn"
 

@@ -7,13 +7,14 @@ from sklearn.utils.sparsefuncs import min_max_axis
 from sklearn.utils.validation import FLOAT_DTYPES, validate_data
 
 from fasttrain._core.checks import raise_for_status
-from fasttrain._estimators.blocks import at_block, learns_columns, stream
+from fasttrain._estimators.blocks import learns_columns
 from fasttrain._estimators.fitted import restored
 from fasttrain._estimators.parameters import keep_parameters
 from fasttrain._kernels import quantiles
 from fasttrain._kernels.threads import get_num_threads
 from fasttrain._tables.moments import kernel_view
 from fasttrain._tables.sketch import QuantileSketch
+from fasttrain.data._use import at_block, stream
 from fasttrain.preprocessing.scaling import (
     ExtremesScaler, Scaler, check_pair, refuse_centering, refuse_overflow, without_zeros,
 )

@@ -14,7 +14,7 @@ from sklearn.utils.sparsefuncs import (
 from sklearn.utils.validation import FLOAT_DTYPES, check_array, check_is_fitted, validate_data
 
 from fasttrain._core.checks import check_flag, raise_for_status, row_weights
-from fasttrain._estimators.blocks import at_block, learns_columns, stream, transforms
+from fasttrain._estimators.blocks import learns_columns, transforms
 from fasttrain._estimators.conversion import Convertible
 from fasttrain._estimators.fitted import restored
 from fasttrain._estimators.parameters import keep_parameters
@@ -22,6 +22,7 @@ from fasttrain._kernels import columns
 from fasttrain._kernels.threads import get_num_threads
 from fasttrain._tables.kinds import element_strided
 from fasttrain._tables.moments import column_extremes, column_moments, merge_moments
+from fasttrain.data._use import at_block, stream
 
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks

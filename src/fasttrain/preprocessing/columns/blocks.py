@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from fasttrain._estimators.blocks import at_block, stream
 from fasttrain._tables.categories import unique
 from fasttrain._tables.frames import named
 from fasttrain._tables.kinds import is_pandas, is_polars
 from fasttrain._tables.moments import column_extremes, column_moments, merge_moments
 from fasttrain._tables.sketch import QuantileSketch
+from fasttrain.data._use import at_block, stream
 from fasttrain.preprocessing.columns.fitted import SCALERS, most_frequent_of
 from fasttrain.preprocessing.columns.many import TargetColumn
 from fasttrain.preprocessing.columns.numbers import Dense
