@@ -2,7 +2,7 @@
 
 ``cleaning`` drops missing, duplicate and outlying rows by functions, ``samplers`` in pipelines, with a report.
 ``scaling`` has the moments and extremes of columns and what all scalers share, with the standard and min-max scaler;
-``robust`` the scalers by largest absolute value and by quantiles. ``encoding`` has what category encoders share and
+``robust`` the scalers by largest absolute value and by quantiles. ``categories`` has what category encoders share, ``encoding``
 one-hot rows, ``ordinal`` codes, ``labels`` encoders of targets; ``columns`` recognises what the columns of a table are,
 and ``table`` makes one matrix of them.
 ``_entries`` says what each is to scikit-learn, to batches of fits, to saved models and to the patch. Users put them

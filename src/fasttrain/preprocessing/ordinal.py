@@ -11,7 +11,8 @@ from fasttrain._estimators.blocks import transforms
 from fasttrain._estimators.fitted import restored
 from fasttrain._estimators.parameters import keep_parameters
 from fasttrain._tables.categories import is_nan
-from fasttrain.preprocessing.encoding import INFREQUENT, CategoryEncoder, check_width
+from fasttrain.preprocessing.categories import CategoryEncoder
+from fasttrain.preprocessing.encoding import INFREQUENT, check_width
 
 
 class OrdinalEncoder(OneToOneFeatureMixin, CategoryEncoder):

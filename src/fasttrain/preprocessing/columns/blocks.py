@@ -12,7 +12,7 @@ from fasttrain.preprocessing.columns.fitted import SCALERS, most_frequent_of
 from fasttrain.preprocessing.columns.many import TargetColumn
 from fasttrain.preprocessing.columns.numbers import Dense
 from fasttrain.preprocessing.columns.recognition import CategoryColumn
-from fasttrain.preprocessing.encoding import CountedColumns, joined_categories
+from fasttrain.preprocessing.categories import CountedColumns, joined_categories
 from fasttrain.training.sums import SumTree
 
 # Rows that are looked at to see what each column is, of so many blocks.

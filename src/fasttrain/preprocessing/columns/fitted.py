@@ -14,7 +14,8 @@ from fasttrain.preprocessing.columns.hashed import HashedColumn
 from fasttrain.preprocessing.columns.many import TargetColumn
 from fasttrain.preprocessing.columns.numbers import Dense, NumberColumn, listed
 from fasttrain.preprocessing.columns.recognition import CategoryColumn, LeftOut, recognise, stated
-from fasttrain.preprocessing.encoding import CodedColumns, OneHotEncoder
+from fasttrain.preprocessing.categories import CodedColumns
+from fasttrain.preprocessing.encoding import OneHotEncoder
 from fasttrain.preprocessing.ordinal import OrdinalEncoder
 from fasttrain.preprocessing.robust import MaxAbsScaler, RobustScaler, column_quantiles
 from fasttrain.preprocessing.scaling import MinMaxScaler, StandardScaler
