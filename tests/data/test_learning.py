@@ -163,10 +163,12 @@ def test_descent_over_blocks_is_the_loop_of_partial_fits(loss):
 
 def test_rows_in_order_of_their_label_are_learnt():
     order = np.argsort(CLASSES, kind="stable")
-    source = from_arrays(X[order], CLASSES[order], block_rows=50, buffer_blocks=8)
+    scaled = (X - X.mean(0)) / X.std(0)
+    source = from_arrays(scaled[order], CLASSES[order], block_rows=50, buffer_blocks=8)
     model = SGDClassifier("log_loss", learning_rate="constant", eta0=0.005)
-    plain = fit(model, X, CLASSES).score(X, CLASSES)
-    assert fit(model, source).score(X, CLASSES) > plain - 0.02
+    plain = fit(model, scaled, CLASSES).score(scaled, CLASSES)
+    assert fit(model, source).score(scaled, CLASSES) > plain - 0.02
+    assert fit(clone(model).set_params(shuffle=False, max_iter=5), source).score(scaled, CLASSES) < plain - 0.02
 
 
 @pytest.mark.parametrize("model", [

@@ -22,7 +22,8 @@ cdef void finish_sums(fit_task* task, double* g_out, double* loss_out, double* w
                       const real* like) noexcept nogil
 cdef double objective_of_sums(fit_task* task, Py_ssize_t rows, double loss, double weight, double* g_io,
                               const real* like) noexcept nogil
-cdef void step_of_sums(fit_task* task, double loss, double weight, const double* gradient, const real* like) noexcept nogil
+cdef void step_of_sums(fit_task* task, double loss, double weight, const double* gradient,
+                       const real* like) noexcept nogil
 cdef void predict_threads(fit_task* task, const real* x, Py_ssize_t ldx, Py_ssize_t n, real* z_out,
                           int n_threads) noexcept nogil
 cdef Py_ssize_t block_rows(const fit_task* task, const real* like) noexcept nogil

@@ -641,7 +641,8 @@ cdef double objective_of_sums(fit_task* task, Py_ssize_t rows, double loss, doub
     return total
 
 
-cdef void step_of_sums(fit_task* task, double loss, double weight, const double* gradient, const real* like) noexcept nogil:
+cdef void step_of_sums(fit_task* task, double loss, double weight, const double* gradient,
+                       const real* like) noexcept nogil:
     """One step on a batch whose sums are known, of task.n rows, by one thread; `task.turns` is written to."""
     cdef real* g = <real*> task.partial
     cdef Py_ssize_t i
