@@ -1,6 +1,7 @@
 """Sources of arrays: in memory, or in .npy files that are read in parts."""
 
 import os
+from typing import Any
 
 import numpy as np
 
@@ -45,7 +46,10 @@ class ArrayBlocks(Blocks):
         return f"block {i} of the {self._what}, row {row} (row {first + row} of them)"
 
 
-def from_arrays(X, y=None, sample_weight=None, *, block_rows=None, buffer_blocks=4, shuffle=True, read_ahead=True):
+def from_arrays(
+    X: Any, y: Any = None, sample_weight: Any = None, *, block_rows: int | None = None, buffer_blocks: int = 4,
+    shuffle: bool = True, read_ahead: bool = True,
+) -> Blocks:
     """A source of arrays that are in memory already.
 
     Parameters
@@ -205,7 +209,10 @@ class NpyBlocks(Blocks):
         return f"{self._X.path}, " + (f"rows {first} to {last - 1}" if row is None else f"row {first + row}")
 
 
-def from_npy(X, y=None, sample_weight=None, *, block_rows=None, buffer_blocks=4, shuffle=True, read_ahead=True):
+def from_npy(
+    X: str | os.PathLike, y: Any = None, sample_weight: Any = None, *, block_rows: int | None = None,
+    buffer_blocks: int = 4, shuffle: bool = True, read_ahead: bool = True,
+) -> Blocks:
     """A source of arrays in .npy files, of which one block at a time is read.
 
     Parameters

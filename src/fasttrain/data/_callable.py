@@ -1,5 +1,8 @@
 """Sources of a function that makes the blocks."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from fasttrain._core.checks import check_integer
@@ -116,7 +119,10 @@ class IteratedBlocks(Blocks):
         return self._rows[i] if i < len(self._rows) else None
 
 
-def from_callable(function, *, n_blocks=None, buffer_blocks=4, shuffle=True, read_ahead=True):
+def from_callable(
+    function: Callable[..., Any], *, n_blocks: int | None = None, buffer_blocks: int = 4, shuffle: bool = True,
+    read_ahead: bool = True,
+) -> Blocks:
     """A source of a function that makes the blocks.
 
     Parameters

@@ -8,6 +8,7 @@ import os
 import tempfile
 import weakref
 from contextlib import suppress
+from typing import Any
 
 import numpy as np
 
@@ -168,8 +169,12 @@ class _Reading:
             raise ValueError(f"{place}: {' '.join(str(error).split())}") from error
 
 
-def from_csv(path, *, target=None, columns=None, sample_weight=None, dtype=None, separator=",", encoding="utf8",
-             types=None, block_bytes=None, buffer_blocks=4, shuffle=True, read_ahead=True):
+def from_csv(
+    path: str | os.PathLike | list, *, target: str | list[str] | None = None, columns: list[str] | None = None,
+    sample_weight: str | None = None, dtype: Any = None, separator: str = ",", encoding: str = "utf8",
+    types: dict[str, Any] | None = None, block_bytes: int | None = None, buffer_blocks: int = 4, shuffle: bool = True,
+    read_ahead: bool = True,
+) -> Blocks:
     """A source of text files of cells, of which a part at a time is read. Needs pyarrow.
 
     The first pass over each file looks for the ends of rows, so that any part may be read alone; quoted cells may hold

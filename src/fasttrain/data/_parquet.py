@@ -1,6 +1,7 @@
 """Sources of Parquet files, a block for each row group or for some small ones together."""
 
 import os
+from typing import Any
 
 import numpy as np
 
@@ -86,8 +87,11 @@ class ParquetBlocks(Blocks):
         return Block(X, y, None if self._weight is None else weights_of(table, self._weight, place))
 
 
-def from_parquet(path, *, target=None, columns=None, sample_weight=None, dtype=None, block_rows=None, buffer_blocks=4,
-                 shuffle=True, read_ahead=True):
+def from_parquet(
+    path: str | os.PathLike | list, *, target: str | list[str] | None = None, columns: list[str] | None = None,
+    sample_weight: str | None = None, dtype: Any = None, block_rows: int | None = None, buffer_blocks: int = 4,
+    shuffle: bool = True, read_ahead: bool = True,
+) -> Blocks:
     """A source of Parquet files, of which one row group at a time is decoded. Needs pyarrow.
 
     Parameters
