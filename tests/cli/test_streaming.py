@@ -67,6 +67,15 @@ def test_standard_input_is_spooled_and_said_so(shell, flats, tmp_path, monkeypat
     assert "2400 rows" in out
 
 
+def test_codes_keep_their_zeros(shell, flats, tmp_path):
+    table = flats.drop(columns="dear").assign(code=flats["code"].map({1: "007", 2: "08", 3: "9"}))
+    table.to_csv(tmp_path / "flats.csv", index=False)
+    shell.done("fit", tmp_path / "flats.csv", "--stream", "--target", "price", "--out", tmp_path / "m")
+    found = json.loads((tmp_path / "m" / "results.json").read_text())
+    assert "code" in found["categorical"]
+    shell.done("predict", tmp_path / "m", tmp_path / "flats.csv", "--stream", "--out", tmp_path / "p.csv")
+
+
 def test_large_files_are_read_in_blocks(shell, flats, tmp_path, monkeypatch):
     flats.drop(columns="dear").to_csv(tmp_path / "flats.csv", index=False)
     assert "in 1 blocks" not in shell.done(

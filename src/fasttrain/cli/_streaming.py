@@ -1,11 +1,13 @@
 """Tables that memory does not hold: ``fasttrain fit`` and ``fasttrain predict`` over blocks of files."""
 
+import gzip
 import json
 import os
 import sys
 import tempfile
 import time
 import warnings
+import zlib
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,13 +22,14 @@ from fasttrain import __version__, data, persistence
 from fasttrain._estimators.blocks import Labels, Moments
 from fasttrain._tables.frames import named
 from fasttrain.data._use import stream
-from fasttrain.cli._columns import left_out
+from fasttrain.cli._columns import code_columns, left_out
 from fasttrain.cli._fitting import Watch, final_fit, versions
 from fasttrain.cli._job import MOST_CLASSES
 from fasttrain.cli._models import chosen_model, estimator_of, scales_target, with_scaled_target, without_wrapper
 from fasttrain.cli._predicting import predict_table, prepared_model, without_formulas
 from fasttrain.cli._screen import shortened
 from fasttrain.cli._tables import STDIN
+from fasttrain.data._files import files_of
 from fasttrain.preprocessing import ColumnLeftOutWarning, TablePreprocessor
 from fasttrain.training.sums import SumTree
 
@@ -34,6 +37,7 @@ from fasttrain.training.sums import SumTree
 _GROWTH = {"text": 6, "packed": 20, "parquet": 8}
 # Of the rows of each block so many are held out, where rows are.
 _HELD_OUT = 0.1
+_HEAD_BYTES = 1 << 22
 _PACKED = (".gz", ".bz2", ".xz")
 _PARQUET = (".parquet", ".pq")
 
@@ -91,14 +95,32 @@ def source_of(path, separator, encoding, **options):
             yield data.from_parquet(path, dtype="table", **options)
         else:
             tabbed = str(path).removesuffix(".gz").endswith((".tsv", ".tab"))
-            encoding = "utf8" if encoding in (None, "utf-8") else encoding
+            separator, encoding = separator or ("\t" if tabbed else ","), encoding or "utf-8"
+            codes = [name for name in code_columns(_Head(path, separator, encoding)) if name != options.get("target")]
+            types = dict.fromkeys(codes, "string") | options.pop("types", {})
             yield data.from_csv(
-                path, dtype="table", separator=separator or ("\t" if tabbed else ","), encoding=encoding, **options)
+                path, dtype="table", separator=separator, encoding="utf8" if encoding == "utf-8" else encoding,
+                types=types, **options)
     except ImportError as error:
         raise ValueError(str(error)) from None
     finally:
         if copy is not None:
             os.unlink(copy)
+
+
+class _Head:
+    """The first megabytes of a text file, or of a folder's first, for :func:`code_columns`."""
+
+    def __init__(self, path, separator, encoding):
+        self.path = files_of(path, (".csv", ".csv.gz"))[0] if os.path.isdir(path) else path
+        self.separator, self.encoding = separator, encoding
+
+    def text_bytes(self):
+        opener = gzip.open if str(self.path).endswith(".gz") else open
+        with suppress(EOFError, OSError, zlib.error), opener(self.path, "rb") as file:
+            text = file.read(_HEAD_BYTES)
+            return text[:text.rfind(b"\n") + 1] or text
+        return b""
 
 
 def _is_parquet(path):
