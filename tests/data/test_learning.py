@@ -1,6 +1,8 @@
 """Estimators on sources of blocks: the bytes of arrays for one block, and for several what the blocks alone decide."""
 
 import pickle
+import re
+import sys
 import warnings
 
 import numpy as np
@@ -16,7 +18,7 @@ from sklearn.pipeline import make_pipeline
 from fasttrain import set_num_threads
 from fasttrain._kernels.network import Network, set_step_per_thread
 from fasttrain._tables.sketch import POINTS, QuantileSketch
-from fasttrain.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from fasttrain.callbacks import Callback, EarlyStopping, ModelCheckpoint, ProgressBar
 from fasttrain.data import Blocks, from_arrays, from_callable, from_csv, from_parquet
 from fasttrain.keras import utils
 from fasttrain.layers import Dense, Input
@@ -245,6 +247,14 @@ def test_callbacks_see_rows_and_may_stop():
     assert model.n_iter_ <= 50
     stopped = fit(LinearRegressor(optimizer="adam", max_iter=9, callbacks=lambda epoch, logs: epoch == 2), source)
     assert stopped.n_iter_ == 2
+
+
+def test_progress_tells_of_rows(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "rich.progress", None)
+    source = from_arrays(X, Y, block_rows=500, buffer_blocks=2)
+    LinearRegressor(optimizer="adam", max_iter=1, tol=None, callbacks=ProgressBar(), random_state=0).fit(source)
+    told = capsys.readouterr().err
+    assert re.search(r"epoch 1/1  1,000 of 1,500 rows, [\d,]+ a second, \d+ s left", told), told
 
 
 def test_early_stopping_holds_rows_of_each_block_out():

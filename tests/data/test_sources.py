@@ -4,6 +4,8 @@ import gzip
 import itertools
 import os
 import pickle
+import subprocess
+import sys
 import threading
 import time
 
@@ -235,6 +237,36 @@ def test_reading_ahead_ends_with_its_reader():
     with pytest.raises(OSError, match="the disk is gone"):
         next(stream)
     assert threading.active_count() == before
+
+
+def test_ctrl_c_does_not_wait_for_a_block():
+    """Within 100 ms of it, also while a block takes long to read; the model is as it was."""
+    program = """
+import os, signal, threading, time
+import numpy as np
+from fasttrain.data import from_callable
+from fasttrain.linear_model import SGDRegressor
+def block(i):
+    if i == 3:
+        threading.Timer(0.3, lambda: (stamps.append(time.perf_counter()), os.kill(os.getpid(), signal.SIGINT))).start()
+        time.sleep(3)
+    return np.ones((10, 2)) * i, np.ones(10)
+stamps = []
+model = SGDRegressor().fit(np.eye(2), [0.0, 1.0])
+before = model.coef_.copy()
+source = from_callable(block, n_blocks=8, buffer_blocks=1, shuffle=False)
+for i in range(8):
+    source._rows[i] = 10
+try:
+    model.fit(source)
+except KeyboardInterrupt:
+    assert time.perf_counter() - stamps[0] < 1.0
+    assert (model.coef_ == before).all()
+    print("heard", flush=True)
+os._exit(0)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False)
+    assert done.stdout == "heard\n", done.stderr
 
 
 def test_passes_that_are_given_up_end_their_thread():

@@ -54,12 +54,17 @@ def ahead(items, depth=1):
 
     thread = threading.Thread(target=run, name="fasttrain-read-ahead", daemon=True)
     thread.start()
+    interrupted = False
     try:
         while (item := waiting.get()) is not _END:
             if isinstance(item, _Failed):
                 raise item.error
             yield item
             del item
+    except BaseException as error:
+        interrupted = isinstance(error, KeyboardInterrupt) or isinstance(error.__context__, KeyboardInterrupt)
+        raise
     finally:
         stop.set()
-        thread.join()
+        # Ctrl-C does not wait for the block that is being read, with which the thread ends by itself
+        thread.join(0.02 if interrupted else None)
