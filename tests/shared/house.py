@@ -28,6 +28,7 @@ ROOMS = [
     "inspection",
     "persistence",
     "interop",
+    "dask",
     "patch",
     "cli",
     "__main__",

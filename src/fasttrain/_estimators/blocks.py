@@ -20,11 +20,13 @@ from fasttrain._estimators.data import dense, validated
 from fasttrain._estimators.fitted import all_or_nothing
 from fasttrain._tables.frames import named
 from fasttrain._tables.moments import column_extremes, column_moments, merge_moments
-from fasttrain.data import Blocks
+from fasttrain.data import Blocks, from_dask
 from fasttrain.data._blocks import part_rows
-from fasttrain.data._use import at_block, block_rows, refuse_beside_source, stream
-from fasttrain.training.engine import mean_loss
-from fasttrain.training.sums import SumTree
+from fasttrain.data._dask import is_collection
+from fasttrain.data._use import (
+    RawBlocks, at_block, block_rows, detached, lazily, refuse_beside_source, stream,
+)
+from fasttrain.training.sums import LossSums
 
 
 # ---- blocks as arrays that have been checked ----
@@ -82,6 +84,13 @@ class CheckedBlocks:
         """Block ``i``, checked."""
         return self._checked(i, self.source.block(i), False)
 
+    def prepare(self, i, block):
+        """Block ``i``, checked, from that of the source before any map."""
+        return self._checked(i, self.source.applied(i, block), False)
+
+    def __getstate__(self):
+        return {**vars(self), "estimator": detached(self.estimator)}
+
 
 class PreparedBlocks:
     """Blocks as the engine takes them: (X, target, weights or None) and whatever else ``code`` adds.
@@ -117,7 +126,25 @@ class PreparedBlocks:
 
     def load(self, i):
         """Block ``i``."""
-        X, y, weights = self.checked.load(i)
+        return self._coded(i, *self.checked.load(i))
+
+    def prepare(self, i, block):
+        """Block ``i`` from that of the source before any map."""
+        return self._coded(i, *self.checked.prepare(i, block))
+
+    def sum_of(self, function, tell=None):
+        """The sum of a function of each block that has a row; ``tell`` is called with the number of rows done."""
+        done = 0
+
+        def tell_rows(i):
+            nonlocal done
+            done += self.rows[i]
+            tell(done)
+
+        numbers = [i for i, n in enumerate(self.rows) if n]
+        return self.source.sum_of(self, function, numbers, None if tell is None else tell_rows)
+
+    def _coded(self, i, X, y, weights):
         if self.part is not None:
             taken = part_rows(X.shape[0], i, *self.part)
             X, y, weights = X[taken], y[taken], None if weights is None else weights[taken]
@@ -130,12 +157,7 @@ class PreparedBlocks:
 
     def mean_loss(self, network, loss, threads):
         """Weighted mean over all rows of the network's loss, its outputs' losses added up."""
-        tree = SumTree()
-        for X, target, weights, *_ in self.stream():
-            total = float(X.shape[0]) if weights is None else float(weights.sum(dtype=np.float64))
-            value = mean_loss(network, loss, X, target, weights, threads) * total if total > 0 else 0.0
-            tree.add(np.array([value, total]))
-        value, total = tree.total()
+        value, total = self.sum_of(LossSums(network, threads, loss))
         if total <= 0:
             raise ValueError("sample_weight must have at least one number > 0, got zeros only")
         return float(value / total)
@@ -210,6 +232,11 @@ class MomentsOfBoth:
         self.features = features
         self.target = target
 
+    @classmethod
+    def of(cls, block):
+        X, target, weights = block
+        return cls(Moments.of(X, weights), Moments.of(target, weights))
+
     def __add__(self, other):
         return MomentsOfBoth(self.features + other.features, self.target + other.target)
 
@@ -218,10 +245,8 @@ def labels_of(checked):
     """:class:`Labels` of the y of all blocks, found once for each source."""
     source = target_source(checked.source)
     if "labels" not in source.facts:
-        tree = SumTree()
-
-        def labels(i):
-            y = source.block(i).y
+        def labels(block):
+            i, y = block[0], block[1].y
             if y is None:
                 raise ValueError(f"{source.where(i)}: the block has no y")
             y = np.asarray(y)
@@ -232,9 +257,7 @@ def labels_of(checked):
                 raise ValueError(f"{source.where(i, bad)}: y must hold classes, got {y.ravel()[bad]!r}")
             return Labels.of(y.astype(str) if y.dtype.kind == "O" else y)
 
-        for found in stream(source, labels):
-            tree.add(found)
-        source.facts["labels"] = tree.total()
+        source.facts["labels"] = source.sum_of(RawBlocks(source), labels)
     return source.facts["labels"]
 
 
@@ -268,7 +291,7 @@ def learns(method):
 
     @wraps(method)
     def taking(self, X, y=None, *args, **kwargs):
-        if isinstance(X, Blocks):
+        if isinstance(X, Blocks) or is_collection(X):
             return _learn(self, method, signature, X, y, args, kwargs)
         return method(self, X, y, *args, **kwargs)
 
@@ -282,7 +305,7 @@ def restored_learns(method):
     @wraps(method)
     def taking(self, X, y=None, *args, **kwargs):
         with all_or_nothing(self):
-            if isinstance(X, Blocks):
+            if isinstance(X, Blocks) or is_collection(X):
                 return _learn(self, method, signature, X, y, args, kwargs)
             return method(self, X, y, *args, **kwargs)
 
@@ -300,6 +323,10 @@ def restored_rows(why):
                 raise TypeError(
                     f"X must be an array for {type(self).__name__}, got a source of blocks: {why}, or put its blocks "
                     "together with numpy.concatenate([b.X for b in source])")
+            if is_collection(X):
+                raise TypeError(
+                    f"X must be an array for {type(self).__name__}, got a Dask collection: {why}, or take its rows "
+                    "together with X.compute()")
             with all_or_nothing(self):
                 return method(self, X, *args, **kwargs)
 
@@ -311,6 +338,9 @@ def restored_rows(why):
 def _learn(estimator, method, signature, source, y, args, kwargs):
     given = signature.bind(estimator, source, y, *args, **kwargs).arguments
     rest = {name: value for name, value in list(given.items())[1:] if name not in ("X", "y")}
+    if is_collection(source):
+        source, y = from_dask(source, y, rest.pop("sample_weight", None)), None
+    _collections_to_sources(rest)
     refuse_beside_source(method.__name__, y, rest.pop("sample_weight", None))
     validation = [rest.get(name) for name in ("validation_data", "X_val")]
     if source.n_blocks == 1 and not any(isinstance(value, Blocks) and value.n_blocks > 1 for value in validation):
@@ -335,6 +365,9 @@ def learns_columns(method):
     """
     @wraps(method)
     def taking(self, X, y=None, *args, **kwargs):
+        if is_collection(X):
+            # of columns alone, so that y and weights are of no use
+            X, y = from_dask(X), None
         if not isinstance(X, Blocks):
             return method(self, X, y, *args, **kwargs)
         refuse_beside_source(method.__name__, y, *args, **kwargs)
@@ -346,11 +379,22 @@ def learns_columns(method):
     return taking
 
 
+def _collections_to_sources(arguments):
+    """Make sources of validation data that are Dask collections, in a dict of a method's arguments."""
+    validation = arguments.get("validation_data")
+    if isinstance(validation, tuple) and validation and is_collection(validation[0]):
+        arguments["validation_data"] = from_dask(*validation)
+    if is_collection(arguments.get("X_val")):
+        arguments["X_val"] = from_dask(arguments["X_val"], arguments.pop("y_val", None))
+
+
 def transforms(method):
     """Method decorator: of a source, another whose X is the method's answer, made whenever a block is asked for."""
 
     @wraps(method)
     def transforming(self, X, *args, **kwargs):
+        if is_collection(X):
+            return lazily(self, method, X, *args, **kwargs)
         if not isinstance(X, Blocks):
             return method(self, X, *args, **kwargs)
         return X.map(lambda part: method(self, named(part), *args, **kwargs))
@@ -375,6 +419,8 @@ class ScoresBlocks:
         -------
         float
         """
+        if is_collection(X):
+            X, y, sample_weight = from_dask(X, y, sample_weight), None, None
         if not isinstance(X, Blocks):
             return super().score(X, y, sample_weight)
         refuse_beside_source("score", y, sample_weight)

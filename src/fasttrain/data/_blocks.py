@@ -7,6 +7,38 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fasttrain._core.checks import check_flag, check_integer, check_real
+from fasttrain.data._ahead import ahead
+from fasttrain.data.sums import SumTree
+
+
+class BlocksLost(RuntimeError):
+    """Blocks cannot be had any more, for want of workers or because tasks were killed.
+
+    A training that had finished a round keeps what it has come to: with ``warm_start=True`` the next ``fit`` goes on
+    from there.
+
+    Attributes
+    ----------
+    kept : bool
+        Whether the estimator holds the last finished round.
+    """
+
+    kept = False
+
+
+class Replicas(NamedTuple):
+    """Training in steps by local stochastic gradient descent, :mod:`fasttrain.training.replicas`.
+
+    Attributes
+    ----------
+    n : int
+        Logical replicas, which make their steps without waiting for each other.
+    sync_rows : int
+        Rows of a replica between two averages.
+    """
+
+    n: int
+    sync_rows: int
 
 
 class Block(NamedTuple):
@@ -41,6 +73,9 @@ class Blocks:
     read_ahead : bool, default=True
         Whether a thread reads and decodes the next blocks while the present ones are worked on. No result hangs on it.
 
+    replicas : Replicas, default=None
+        None makes a training's steps one after the other; else see :class:`Replicas`.
+
     Attributes
     ----------
     n_blocks : int
@@ -56,10 +91,12 @@ class Blocks:
     names: list[str] | None = None
     random_access: bool = True
 
-    def __init__(self, *, buffer_blocks: int = 4, shuffle: bool = True, read_ahead: bool = True):
+    def __init__(self, *, buffer_blocks: int = 4, shuffle: bool = True, read_ahead: bool = True,
+                 replicas: Replicas | None = None):
         self.buffer_blocks = check_integer(buffer_blocks, "buffer_blocks", low=1)
         self.shuffle = check_flag(shuffle, "shuffle")
         self.read_ahead = check_flag(read_ahead, "read_ahead")
+        self.replicas = replicas
         self.facts = {}
 
     def block(self, i: int) -> Block:
@@ -79,6 +116,64 @@ class Blocks:
         """Rows of all blocks; None as long as they are not known."""
         counts = [self.rows(i) for i in range(self.n_blocks)]
         return None if None in counts else sum(counts)
+
+    def applied(self, i: int, block: Block) -> Block:
+        """Block ``i`` of this source from that of the source it was mapped from; the same where it was not."""
+        return block
+
+    def sum_of(self, loader: Any, function: Callable[[Any], Any], numbers=None, tell=None) -> Any:
+        """The sum over blocks of ``function(loader.prepare(i, block))``, added up by :class:`SumTree`.
+
+        It may be computed where the blocks lie, so both are pickled there and no answer may hang on anything else; what
+        ``prepare`` gives is not written to and may be kept as long as the loader.
+
+        Parameters
+        ----------
+        loader : object
+            With ``prepare(i, block)``, where the block is that of the source before any :meth:`map`.
+        function : callable
+            To something with ``+``.
+        numbers : list of int, default=None
+            Blocks to take, in this order; None for all.
+        tell : callable, default=None
+            Called with the number of each block that is done.
+
+        Returns
+        -------
+        object
+            None of no blocks.
+        """
+        numbers = range(self.n_blocks) if numbers is None else numbers
+        tree = SumTree()
+        loaded = ahead((loader.prepare(i, self.block(i)) for i in numbers), depth=1 if self.read_ahead else 0)
+        for i, block in zip(numbers, loaded):
+            tree.add(function(block))
+            if tell is not None:
+                tell(i)
+        return tree.total()
+
+    def rounds(self, loader: Any, step: Callable, join: Callable, start: Any, rounds: list) -> Any:
+        """What is left of ``start`` after rounds of steps that do not wait for each other.
+
+        A round has ``start = join(start, [step(start, piece, *blocks) for piece in pieces])``, where the blocks are
+        those that ``piece.blocks`` numbers, as the loader prepares them. All of it may be computed where the blocks
+        lie, as :meth:`sum_of` is.
+
+        Parameters
+        ----------
+        loader : object
+        step, join : callable
+        start : object
+        rounds : list of lists of pieces
+
+        Returns
+        -------
+        object
+        """
+        for pieces in rounds:
+            start = join(start, [
+                step(start, piece, *(loader.prepare(i, self.block(i)) for i in piece.blocks)) for piece in pieces])
+        return start
 
     def map(self, function: Callable[[Any], Any]) -> "MappedBlocks":
         """The same rows with ``function`` of X in the place of X, computed whenever a block is asked for."""
@@ -122,7 +217,9 @@ class MappedBlocks(Blocks):
     """
 
     def __init__(self, source: Blocks, function: Callable[[Any], Any]):
-        super().__init__(buffer_blocks=source.buffer_blocks, shuffle=source.shuffle, read_ahead=source.read_ahead)
+        super().__init__(
+            buffer_blocks=source.buffer_blocks, shuffle=source.shuffle, read_ahead=source.read_ahead,
+            replicas=source.replicas)
         self.source = source
         self.function = function
         self.random_access = source.random_access
@@ -138,7 +235,19 @@ class MappedBlocks(Blocks):
         return self.source.where(i, row)
 
     def block(self, i):
-        X, y, sample_weight = self.source.block(i)
+        return self._mapped(i, self.source.block(i))
+
+    def applied(self, i, block):
+        return self._mapped(i, self.source.applied(i, block))
+
+    def sum_of(self, loader, function, numbers=None, tell=None):
+        return self.source.sum_of(loader, function, numbers, tell)
+
+    def rounds(self, loader, step, join, start, rounds):
+        return self.source.rounds(loader, step, join, start, rounds)
+
+    def _mapped(self, i, block):
+        X, y, sample_weight = block
         try:
             return Block(self.function(X), y, sample_weight)
         except (TypeError, ValueError) as error:
@@ -158,7 +267,9 @@ class PartBlocks(Blocks):
     """
 
     def __init__(self, source: Blocks, share: float, seed: int, held: bool):
-        super().__init__(buffer_blocks=source.buffer_blocks, shuffle=source.shuffle, read_ahead=source.read_ahead)
+        super().__init__(
+            buffer_blocks=source.buffer_blocks, shuffle=source.shuffle, read_ahead=source.read_ahead,
+            replicas=source.replicas)
         self.whole = source
         self.part = share, seed, held
         self.names, self.random_access = source.names, source.random_access
@@ -178,7 +289,18 @@ class PartBlocks(Blocks):
         return self.whole.where(i, int(part_rows(n_rows, i, *self.part)[row]))
 
     def block(self, i):
-        block = self.whole.block(i)
+        return self._taken(i, self.whole.block(i))
+
+    def applied(self, i, block):
+        return self._taken(i, self.whole.applied(i, block))
+
+    def sum_of(self, loader, function, numbers=None, tell=None):
+        return self.whole.sum_of(loader, function, numbers, tell)
+
+    def rounds(self, loader, step, join, start, rounds):
+        return self.whole.rounds(loader, step, join, start, rounds)
+
+    def _taken(self, i, block):
         taken = part_rows(block.X.shape[0], i, *self.part)
         return Block(*(None if value is None else _rows_of(value, taken) for value in block))
 

@@ -5,8 +5,11 @@ from functools import wraps
 
 import numpy as np
 
+from fasttrain._tables.frames import named
 from fasttrain.data._ahead import ahead
 from fasttrain.data._blocks import Blocks
+from fasttrain.data._dask import is_collection
+from fasttrain.data._lazy import lazy
 
 
 def stream(source, load, numbers=None):
@@ -54,11 +57,42 @@ def refuse_beside_source(name, y, sample_weight=None):
                 f"{'target=' if argument == 'y' else 'sample_weight='} where the source is made")
 
 
+class RawBlocks:
+    """A source's blocks as they are, each with its number; a loader for :meth:`Blocks.sum_of`."""
+
+    def __init__(self, source):
+        self.source = source
+
+    def prepare(self, i, block):
+        return i, self.source.applied(i, block)
+
+
+def detached(estimator):
+    """A shallow copy without what only the fit in this process needs: callbacks, and the engine of the last fit."""
+    new = object.__new__(type(estimator))
+    vars(new).update((name, value) for name, value in vars(estimator).items() if name != "_engine")
+    if hasattr(new, "callbacks"):
+        new.callbacks = None
+    return new
+
+
+def lazily(self, method, X, *args, **kwargs):
+    """The method's answer for a Dask collection, itself one: computed block by block when it is asked for."""
+    estimator = detached(self)
+
+    def answer(block):
+        return method(estimator, named(block), *args, **kwargs)
+
+    return lazy(answer, X, method.__name__)
+
+
 def predicts(method):
     """Method decorator: of a source, the method's answers for all blocks, one below the other."""
 
     @wraps(method)
     def predicting(self, X, *args, **kwargs):
+        if is_collection(X):
+            return lazily(self, method, X, *args, **kwargs)
         if not isinstance(X, Blocks):
             return method(self, X, *args, **kwargs)
 

@@ -13,7 +13,7 @@ from fasttrain._core.checks import check_batch_size, check_flag, check_integer, 
 from fasttrain._estimators.blocks import CheckedBlocks
 from fasttrain._estimators.conversion import Convertible
 from fasttrain._estimators.data import check_validation_data, dense, random_states, validated
-from fasttrain._estimators.fitted import KeepsEngine, set_fitted
+from fasttrain._estimators.fitted import KeepsEngine, raise_lost, set_fitted
 from fasttrain._estimators.parameters import dtypes_of
 from fasttrain._estimators.rows import RowsOf
 from fasttrain._kernels.network import Network
@@ -151,7 +151,14 @@ class LinearModel(KeepsEngine, Convertible, BaseEstimator):
             if measures_steps(self, optimizer) and not partial:
                 multiple, size = rows.measured_steps(network, loss, fresh=keep is None)
                 rate, tol = rate * multiple, None if tol is None else tol * size
-            orders = rows.steps(network, batch_size, self.shuffle, random_state)
+
+            def build():
+                made = Network(shape[1], n_outputs, dtype, fit_intercept)
+                configure(made, loss, optimizer, penalty)
+                return made
+
+            shape, dtype, fit_intercept = rows.shape, rows.dtype, network.fit_intercept
+            orders = rows.steps(network, batch_size, self.shuffle, random_state, build)
         validation_loss = None
         if validation is not None:
             validation_loss = self._validation_loss(network, loss, validation, rows.n_columns, threads)
@@ -173,8 +180,9 @@ class LinearModel(KeepsEngine, Convertible, BaseEstimator):
                 callbacks=callbacks, random_state=random_state, start_random_state=start_random_state, resume=resume,
             ), **common)
         network.release()
-        advice = None if partial else self._advice(optimizer, schedule, result)
+        advice = None if partial or result.lost else self._advice(optimizer, schedule, result)
         self._set_fitted(network, result, keep in ("warm", "partial"), advice)
+        raise_lost(result)
         if not partial:
             self._warn_unless_settled(stacklevel=5)
         return self

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from fasttrain._estimators.blocks import CheckedBlocks
-from fasttrain.data._use import block_rows, stream
+from fasttrain.data._use import block_rows
 from fasttrain.linear_model._sums import WORST_ORIGIN, WORST_SPARSE, NormalEquations, origin_of, sums_of
-from fasttrain.training.sums import SumTree
 
 
 @dataclass
@@ -43,16 +42,15 @@ def equations_of_blocks(estimator, source):
     y_origin = targets.mean(axis=0) if centred else np.zeros(targets.shape[1])
 
     def summed(origin, y_origin):
-        def sums(i):
-            X, y, weights = checked.load(i)
-            targets = _targets(y, checked.dtype) - y_origin
+        dtype = checked.dtype
+
+        def sums(block):
+            X, y, weights = block
+            targets = _targets(y, dtype) - y_origin
             weights = None if weights is None else weights.astype(np.float64)
             return sums_of(X, targets, weights, origin, y_origin)
 
-        tree = SumTree()
-        for found in stream(source, sums):
-            tree.add(found)
-        total = tree.total()
+        total = source.sum_of(checked, sums)
         if not np.isfinite(total.products).all():
             raise ValueError(
                 "X and y must hold numbers whose squares can be summed: scale them, for instance with StandardScaler")

@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from fasttrain._estimators.blocks import MomentsOfBoth, Moments, PreparedBlocks, held_out_parts
+from fasttrain._estimators.blocks import MomentsOfBoth, PreparedBlocks, held_out_parts
 from fasttrain._estimators.data import hold_out, weights_of
 from fasttrain._estimators.rows import RowsOf, bind
+from fasttrain.data._use import detached
 from fasttrain.linear_model._scaled import (
     ScaledObjective, TargetUnits, columns_of, measured_steps, moments_of, units_of,
 )
@@ -12,7 +13,8 @@ from fasttrain.training.engine import mean_loss
 from fasttrain.training.feed import Feed, sums_over
 from fasttrain.training.lbfgs import objective_and_gradient
 from fasttrain.training.orders import permutations
-from fasttrain.training.sums import SumTree, objective_of
+from fasttrain.training.replicas import ReplicaFeed
+from fasttrain.training.sums import objective_of
 
 
 class ArrayRows:
@@ -89,8 +91,11 @@ class ArrayRows:
             X, weights = X.matrix, X.spread(np.ones(len(self)) if weights is None else weights)
         return measured_steps(network, loss, units, *moments_of(X, weights), fresh)
 
-    def steps(self, network, batch_size, shuffle, random_state):
-        """Give the network the rows to make steps on; what the plan has of their order."""
+    def steps(self, network, batch_size, shuffle, random_state, build):
+        """Give the network the rows to make steps on; what the plan has of their order.
+
+        ``build`` makes a network that is told the same as this one.
+        """
         X, draw_order = self.X, None
         rows = X.numbers if isinstance(X, RowsOf) else len(self)
         if shuffle and batch_size < len(self):
@@ -145,7 +150,7 @@ class BlockRows:
 
     def _prepared(self, loss, rescaled=None):
         """The blocks with targets as the loss wants them; ``rescaled`` changes the targets once more."""
-        e, dtype, factors = self.estimator, self.dtype, self.factors
+        e, dtype, factors = detached(self.estimator), self.dtype, self.factors
 
         def code(y, weights):
             y = e._check_y(y)
@@ -173,10 +178,7 @@ class BlockRows:
         factors = None if self.factors is None else self.factors.tobytes()
         key = ("moments", str(self.dtype), self.part, factors, repr(self._loss))
         if key not in facts:
-            tree = SumTree()
-            for X, target, weights in self.blocks.stream():
-                tree.add(MomentsOfBoth(Moments.of(X, weights), Moments.of(target, weights)))
-            facts[key] = tree.total()
+            facts[key] = self.blocks.sum_of(MomentsOfBoth.of)
             if not facts[key].features.weight.any():
                 raise ValueError("sample_weight must have at least one number > 0, got zeros only")
         return facts[key]
@@ -205,8 +207,10 @@ class BlockRows:
         found = self._moments().features
         return measured_steps(network, loss, self._units(loss, network), found.mean, found.variance, fresh)
 
-    def steps(self, network, batch_size, shuffle, random_state):
+    def steps(self, network, batch_size, shuffle, random_state, build):
         full = batch_size >= len(self)
+        if not full and self.blocks.source.replicas is not None:
+            return {"feed": ReplicaFeed(self.blocks, batch_size, shuffle, random_state, build)}
         return {"feed": Feed(self.blocks, batch_size, shuffle, random_state, full=full)}
 
     def validation_loss(self, network, loss, threads):

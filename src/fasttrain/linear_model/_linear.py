@@ -11,6 +11,7 @@ from sklearn.utils.validation import column_or_1d
 from fasttrain import losses
 from fasttrain._estimators.blocks import Labels, ScoresBlocks, class_weight_factors, labels_of, learns
 from fasttrain._estimators.fitted import all_or_nothing
+from fasttrain.data._use import predicts
 from fasttrain._estimators.parameters import keep_parameters
 from fasttrain.linear_model._base import LinearModel
 from fasttrain.linear_model._data import ArrayRows
@@ -206,6 +207,7 @@ class LinearRegressor(ScoresBlocks, RegressorMixin, LinearModel):
             coef, intercept = coef[0], intercept[0]
         return {"coef_": coef, "intercept_": intercept}
 
+    @predicts
     def predict(self, X):
         """Predictions of shape (n_samples,) or (n_samples, n_outputs), in the dtype of the fit."""
         raw = losses.get(self.loss).predict(self._raw_predict(X))
@@ -424,11 +426,13 @@ stop_reason_, advice_, n_features_in_, feature_names_in_
         if len(self.classes_) < 2 and not self._multilabel:
             raise ValueError(f"y must hold at least 2 classes, got 1 class: {self.classes_[0]!r}")
 
+    @predicts
     def decision_function(self, X):
         """Raw predictions of shape (n_samples,) for two classes, else (n_samples, n_classes)."""
         raw = self._raw_predict(X)
         return raw[:, 0] if raw.shape[1] == 1 and not self._multilabel else raw
 
+    @predicts
     def predict(self, X):
         """Classes of shape (n_samples,), or 0 and 1 of shape (n_samples, n_labels)."""
         raw = self._raw_predict(X)
@@ -444,6 +448,7 @@ stop_reason_, advice_, n_features_in_, feature_names_in_
         return True
 
     @available_if(_has_probabilities)
+    @predicts
     def predict_proba(self, X):
         """Probabilities of shape (n_samples, n_classes); of each label being 1 for multilabel y.
 
@@ -457,6 +462,7 @@ stop_reason_, advice_, n_features_in_, feature_names_in_
         return losses.SoftmaxCrossentropy().predict(raw)
 
     @available_if(_has_probabilities)
+    @predicts
     def predict_log_proba(self, X):
         """Logarithm of :meth:`predict_proba`, from the logits: finite also where a probability rounds to 0."""
         raw = self._raw_predict(X)

@@ -15,7 +15,7 @@ from fasttrain._core.checks import check_rows
 from fasttrain._estimators.blocks import CheckedBlocks
 from fasttrain._estimators.conversion import Convertible
 from fasttrain._estimators.data import check_validation_data, dense, random_states, validated, weights_of
-from fasttrain._estimators.fitted import KeepsEngine, all_or_nothing, set_fitted
+from fasttrain._estimators.fitted import KeepsEngine, all_or_nothing, raise_lost, set_fitted
 from fasttrain._estimators.networks import fold_normalization, normalizations
 from fasttrain._estimators.parameters import dtypes_of
 from fasttrain._estimators.rows import RowsOf
@@ -24,7 +24,7 @@ from fasttrain._kernels.primitives import finite
 from fasttrain._kernels.threads import get_num_threads
 from fasttrain.callbacks import ProgressBar, as_callbacks
 from fasttrain.data import Blocks
-from fasttrain.data._use import predicts
+from fasttrain.data._use import detached, predicts
 from fasttrain.neural_network._data import ArrayRows, BlockRows
 from fasttrain.neural_network._progress import Account, Progress
 from fasttrain.neural_network._settings import NORMALIZATION_EPSILON, is_lbfgs, settings_of
@@ -97,7 +97,8 @@ class MultilayerPerceptron(KeepsEngine, Convertible, BaseEstimator):
         if isinstance(validation_data, Blocks):
             checked = CheckedBlocks(
                 self, validation_data, dtype, False, y_numeric=self._y_numeric, accept_sparse="csr")
-            rows = BlockRows(self, checked, lambda y, weights: (self._encode(self._known_target(y), dtype), weights))
+            e = detached(self)
+            rows = BlockRows(self, checked, lambda y, weights: (e._encode(e._known_target(y), dtype), weights))
             target = rows.blocks.load(0)[1]
         else:
             X, y, weights = check_validation_data(self, validation_data, dtype, accept_sparse="csr")
@@ -177,12 +178,14 @@ class MultilayerPerceptron(KeepsEngine, Convertible, BaseEstimator):
         factors = self._learn_target(checked, y, incremental, classes)
         loss, _ = self._loss_and_target(self._known_target(y), checked.dtype)
 
+        e, dtype = detached(self), checked.dtype
+
         def code(y, weights):
-            y = self._known_target(y)
+            y = e._known_target(y)
             if factors is not None:
-                by_class = factors[np.searchsorted(self.classes_, y)].astype(checked.dtype)
+                by_class = factors[np.searchsorted(e.classes_, y)].astype(dtype)
                 weights = by_class if weights is None else weights * by_class
-            return self._encode(y, checked.dtype), weights
+            return e._encode(y, dtype), weights
 
         result = self._fit_rows(
             BlockRows(self, checked, code), loss, settings, validation_data, first, incremental, resume_from)
@@ -224,6 +227,7 @@ class MultilayerPerceptron(KeepsEngine, Convertible, BaseEstimator):
                 start_random_state, resume)
         network.release()
         self._set_fitted(network, settings, account)
+        raise_lost(result)
         return result
 
     def _warn(self, settings, result, incremental):
@@ -310,7 +314,17 @@ class MultilayerPerceptron(KeepsEngine, Convertible, BaseEstimator):
                     return self._score_raw(*validation.raw(network, threads))
 
         progress = Progress(self, account, rate, settings.rate_rule, n_samples, score, early_stopping)
-        orders, constant = rows.steps(network, batch_size, self.shuffle, random_state)
+        layers = (*network.unpack_layers(network.parameters), None)
+        scale, steps = self._value_scale(), -(-n_samples // batch_size)
+
+        def build():
+            made = _new_network(layers, settings.activations[:len(settings.hidden)], settings.batch_norm)
+            made.set_loss(loss.name, loss.parameter)
+            made.set_value_scale(scale)
+            settings.configure(made, steps, seed if settings.random else None)
+            return made
+
+        orders, constant = rows.steps(network, batch_size, self.shuffle, random_state, build)
         result = train(
             network, Plan(
                 n_epochs=1 if incremental else self.max_iter, batch_size=batch_size, n_samples=n_samples,

@@ -11,6 +11,7 @@ from sklearn.utils.validation import column_or_1d
 from fasttrain import losses
 from fasttrain._core.checks import check_real
 from fasttrain._estimators.blocks import Labels, ScoresBlocks, class_weight_factors, labels_of, learns
+from fasttrain.data._use import predicts
 from fasttrain._estimators.parameters import keep_parameters
 from fasttrain.neural_network._base import MultilayerPerceptron
 from fasttrain.neural_network._docs import document
@@ -316,6 +317,7 @@ class MLPClassifier(ScoresBlocks, ClassifierMixin, MultilayerPerceptron):
         labels = Labels(self.classes_, np.ones(len(self.classes_))) if labels is None else labels
         return class_weight_factors(self.class_weight, labels)
 
+    @predicts
     def predict(self, X):
         """Classes, or labels.
 
@@ -335,6 +337,7 @@ class MLPClassifier(ScoresBlocks, ClassifierMixin, MultilayerPerceptron):
         return self.classes_[((raw[:, 0] > 0) & (len(self.classes_) > 1)).astype(np.intp)]
 
     @available_if(lambda self: self._check_loss("predict_proba", margins=False))
+    @predicts
     def predict_proba(self, X):
         """Probabilities; with the loss 'log_loss' only.
 
@@ -356,6 +359,7 @@ class MLPClassifier(ScoresBlocks, ClassifierMixin, MultilayerPerceptron):
         return proba if self.n_outputs_ > 1 else np.hstack([1 - proba, proba])
 
     @available_if(lambda self: self._check_loss("predict_log_proba", margins=False))
+    @predicts
     def predict_log_proba(self, X):
         """Logarithm of :meth:`predict_proba`; where a probability is 0 or nearly so, from the logits: it is finite."""
         raw = self._raw_predict(X)
@@ -370,6 +374,7 @@ class MLPClassifier(ScoresBlocks, ClassifierMixin, MultilayerPerceptron):
         return np.where(proba < np.finfo(proba.dtype).tiny, exact, log)
 
     @available_if(lambda self: self._check_loss("decision_function", margins=True))
+    @predicts
     def decision_function(self, X):
         """Raw outputs; with losses of margins only.
 

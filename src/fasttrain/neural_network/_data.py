@@ -5,11 +5,13 @@ import numpy as np
 from fasttrain._estimators.blocks import PreparedBlocks, held_out_parts
 from fasttrain._estimators.data import hold_out
 from fasttrain._estimators.rows import RowsOf, bind
+from fasttrain.data._use import detached
 from fasttrain.training import Reshuffling
 from fasttrain.training.engine import mean_loss, raw_predict
 from fasttrain.training.feed import Feed, sums_over
 from fasttrain.training.lbfgs import Objective
-from fasttrain.training.sums import SumTree, objective_of
+from fasttrain.training.replicas import ReplicaFeed
+from fasttrain.training.sums import objective_of
 
 
 class ArrayRows:
@@ -45,8 +47,11 @@ class ArrayRows:
         constant = self.estimator._loss_constant(X, self.target, self.weights, self.n_samples)
         return None, 0.0 if constant is None else constant(None)
 
-    def steps(self, network, batch_size, shuffle, random_state):
-        """Give the network the rows to make steps on; what the plan has of their order, and the loss's constant."""
+    def steps(self, network, batch_size, shuffle, random_state, build):
+        """Give the network the rows to make steps on; what the plan has of their order, and the loss's constant.
+
+        ``build`` makes a network that is told the same as this one.
+        """
         X = self.X
         bind(network, X, self.target, self.weights)
         rows = X.numbers if isinstance(X, RowsOf) else self.n_samples
@@ -90,18 +95,20 @@ class BlockRows:
         return tuple(BlockRows(self.estimator, self.checked, self.code, part) for part in parts)
 
     def objective(self, network):
-        tree, constant = SumTree(), 0.0
-        if self.estimator._loss_constant(None, np.ones((1, 1)), None, 1) is not None:
-            for _, target, weights in self.blocks.stream():
-                total = float(len(target)) if weights is None else float(weights.sum(dtype=np.float64))
-                own = self.estimator._loss_constant(None, target, weights, len(target))(None)
-                tree.add(np.array([own * total, total]))
-            value, total = tree.total()
+        constant, e = 0.0, detached(self.estimator)
+
+        def constants(block):
+            _, target, weights = block
+            total = float(len(target)) if weights is None else float(weights.sum(dtype=np.float64))
+            return np.array([e._loss_constant(None, target, weights, len(target))(None) * total, total])
+
+        if e._loss_constant(None, np.ones((1, 1)), None, 1) is not None:
+            value, total = self.blocks.sum_of(constants)
             constant = float(value / total)
         return BlockObjective(network, self.blocks), constant
 
-    def steps(self, network, batch_size, shuffle, random_state):
-        e = self.estimator
+    def steps(self, network, batch_size, shuffle, random_state, build):
+        e = detached(self.estimator)
 
         def constant(arrays, order):
             taken = slice(None) if order is None else order
@@ -109,8 +116,11 @@ class BlockRows:
             return e._loss_constant(None, arrays[1][taken], weights, batch_size)(None)
 
         has_constant = e._loss_constant(None, np.ones((1, 1)), None, 1) is not None
-        feed = Feed(
-            self.blocks, batch_size, bool(shuffle), random_state, loss_constant=constant if has_constant else None)
+        constant = constant if has_constant else None
+        if self.blocks.source.replicas is not None and batch_size < self.n_samples:
+            feed = ReplicaFeed(self.blocks, batch_size, bool(shuffle), random_state, build, constant)
+        else:
+            feed = Feed(self.blocks, batch_size, bool(shuffle), random_state, loss_constant=constant)
         return {"feed": feed}, None
 
     def mean_loss(self, network, loss, threads):

@@ -9,6 +9,7 @@ from sklearn.utils.validation import column_or_1d
 
 from fasttrain import losses
 from fasttrain._estimators.blocks import ScoresBlocks, learns
+from fasttrain.data._use import predicts
 from fasttrain._estimators.parameters import keep_parameters
 from fasttrain._estimators.rows import RowsOf
 from fasttrain.neural_network._base import MultilayerPerceptron
@@ -178,6 +179,7 @@ class MLPRegressor(ScoresBlocks, RegressorMixin, MultilayerPerceptron):
         """
         return self._fit(X, y, sample_weight, incremental=True)
 
+    @predicts
     def predict(self, X):
         """Predictions, in the dtype of the weights.
 

@@ -10,8 +10,9 @@ from fasttrain._estimators.conversion import Convertible
 from fasttrain._tables.categories import coded_column, counts_of, encode, is_nan, unique, unknown_values
 from fasttrain._tables.frames import named
 from fasttrain._tables.kinds import is_pandas, is_polars
-from fasttrain.data import Blocks
-from fasttrain.data._use import at_block, stream
+from fasttrain.data import Blocks, from_dask
+from fasttrain.data._dask import is_collection
+from fasttrain.data._use import RawBlocks, at_block, detached
 
 
 def column_list(X):
@@ -70,6 +71,10 @@ class CountedColumns:
         self.known = known
         self.shape = n_rows, len(known)
 
+    def __add__(self, other):
+        known = [joined_categories(a, b, n, m) for (a, n), (b, m) in zip(self.known, other.known, strict=True)]
+        return CountedColumns(known, self.shape[0] + other.shape[0])
+
 
 class CategoryEncoder(Convertible, TransformerMixin, BaseEstimator):
     """Categories of each column, grouping of infrequent ones, codes."""
@@ -78,6 +83,8 @@ class CategoryEncoder(Convertible, TransformerMixin, BaseEstimator):
         """(columns of a table, None of a source; how many rows have each category, None where nobody asks; rows)."""
         self._check_frequency_options()
         need_counts = need_counts or self._grouping
+        if is_collection(X):
+            X = from_dask(X)
         if isinstance(X, Blocks):
             self.categories_, counts, n_samples = self._categories_of_blocks(X)
             return None, counts, n_samples
@@ -110,20 +117,20 @@ class CategoryEncoder(Convertible, TransformerMixin, BaseEstimator):
 
     def _categories_of_blocks(self, source):
         """(categories of each column of all blocks, how many rows have each, rows), in one pass."""
-        known = counts = None
-        n_samples = 0
-        for i, block in enumerate(stream(source, source.block)):
+        with at_block(source, 0):
+            X = named(source.block(0).X)
+            self._categories_of_table(X, column_list(X)[0], True, True)
+        encoder = detached(self)
+
+        def categories(block):
+            i, (X, *_) = block
             with at_block(source, i):
-                X = named(block.X)
+                X = named(X)
                 columns, n_rows = column_list(X)
-                own, own_counts = self._categories_of_table(X, columns, i == 0, True)
-                n_samples += n_rows
-                if known is None:
-                    known, counts = own, own_counts
-                    continue
-                for k, pair in enumerate(zip(known, own)):
-                    known[k], counts[k] = joined_categories(*pair, counts[k], own_counts[k])
-        return known, counts, n_samples
+                return CountedColumns(list(zip(*encoder._categories_of_table(X, columns, False, True))), n_rows)
+
+        found = source.sum_of(RawBlocks(source), categories)
+        return *map(list, zip(*found.known)), found.shape[0]
 
     def _check_frequency_options(self):
         if not (isinstance(self.categories, str) and self.categories == "auto") and not isinstance(

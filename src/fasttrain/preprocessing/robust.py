@@ -12,13 +12,13 @@ from fasttrain._estimators.fitted import restored
 from fasttrain._estimators.parameters import keep_parameters
 from fasttrain._kernels import quantiles
 from fasttrain._kernels.threads import get_num_threads
+from fasttrain._tables.frames import named
 from fasttrain._tables.moments import kernel_view
 from fasttrain._tables.sketch import QuantileSketch
-from fasttrain.data._use import at_block, stream
+from fasttrain.data._use import RawBlocks, at_block, detached
 from fasttrain.preprocessing.scaling import (
     ExtremesScaler, Scaler, check_pair, refuse_centering, refuse_overflow, without_zeros,
 )
-from fasttrain.training.sums import SumTree
 
 
 def column_quantiles(X, fractions):
@@ -83,6 +83,10 @@ class MaxAbsScaler(ExtremesScaler):
         self.max_abs_ = max_abs if first else np.maximum(self.max_abs_, max_abs)
         self.scale_ = without_zeros(self.max_abs_)
         return X.shape[0]
+
+    def _merge_extremes(self, other):
+        self.max_abs_ = np.maximum(self.max_abs_, other.max_abs_)
+        self.scale_ = without_zeros(self.max_abs_)
 
     def _mapped(self, X, copy, back=False):
         X = super()._mapped(X, copy, back)
@@ -178,17 +182,23 @@ class RobustScaler(Scaler):
     def _fit_blocks(self, source, name):
         self._check_flags()
         q_min, q_max = self._range()
-        tree, dtype = SumTree(), None
-        for i, block in enumerate(stream(source, source.block)):
-            with at_block(source, i, block.X):
-                X = validate_data(
-                    self, block.X, reset=i == 0, accept_sparse="csc", dtype=FLOAT_DTYPES,
-                    ensure_all_finite="allow-nan")
-                if sparse.issparse(X):
-                    raise TypeError("RobustScaler takes dense blocks of a source only: scale by MaxAbsScaler instead")
-                dtype = X.dtype if dtype is None else dtype
-                tree.add(QuantileSketch.of(X))
-        return self._set_quantiles(tree.total().quantiles(np.array([q_min, 50.0, q_max]) / 100), dtype)
+        dtype = self._checked_block(source, 0, named(source.block(0).X), True).dtype
+        scaler = detached(self)
+
+        def sketch(block):
+            i, (X, *_) = block
+            return QuantileSketch.of(scaler._checked_block(source, i, named(X), False))
+
+        found = source.sum_of(RawBlocks(source), sketch)
+        return self._set_quantiles(found.quantiles(np.array([q_min, 50.0, q_max]) / 100), dtype)
+
+    def _checked_block(self, source, i, X, reset):
+        with at_block(source, i, X):
+            X = validate_data(
+                self, X, reset=reset, accept_sparse="csc", dtype=FLOAT_DTYPES, ensure_all_finite="allow-nan")
+            if sparse.issparse(X):
+                raise TypeError("RobustScaler takes dense blocks of a source only: scale by MaxAbsScaler instead")
+        return X
 
     def _set_quantiles(self, found, dtype):
         q_min, q_max = self.quantile_range

@@ -21,8 +21,9 @@ from fasttrain._estimators.parameters import keep_parameters
 from fasttrain._kernels import columns
 from fasttrain._kernels.threads import get_num_threads
 from fasttrain._tables.kinds import element_strided
+from fasttrain._tables.frames import named
 from fasttrain._tables.moments import column_extremes, column_moments, merge_moments
-from fasttrain.data._use import at_block, stream
+from fasttrain.data._use import RawBlocks, at_block, detached
 
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
@@ -124,6 +125,33 @@ def check_pair(value, name, form):
         raise TypeError(f"{name} must hold two numbers; got {value!r}")
 
 
+class _ScalerOf:
+    """From a block to a scaler that has learned from it, where ``+`` merges."""
+
+    def __init__(self, scaler, source):
+        self.scaler = detached(scaler)
+        # a new one: what it learns is added to what was known
+        vars(self.scaler).pop("n_samples_seen_", None)
+        self.source = source
+
+    def __call__(self, block):
+        scaler, (i, (X, *_)) = detached(self.scaler), block
+        X = named(X)
+        with at_block(self.source, i, X):
+            validate_data(scaler, X, reset=False, skip_check_array=True)
+            return _Learned(scaler.partial_fit(X))
+
+
+class _Learned:
+    def __init__(self, scaler):
+        self.scaler = scaler
+
+    def __add__(self, other):
+        scaler = detached(self.scaler)
+        scaler._merge(other.scaler)
+        return _Learned(scaler)
+
+
 class Scaler(Convertible, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """``(x - center) / scale`` of each column, or another line through its values, there and back."""
 
@@ -165,10 +193,20 @@ class Scaler(Convertible, OneToOneFeatureMixin, TransformerMixin, BaseEstimator)
         """Learn from a source of several blocks, one after the other, by the method of this name."""
         if name == "fit":
             self._reset()
-        for i, block in enumerate(stream(source, source.block)):
-            with at_block(source, i, block.X):
-                self.partial_fit(block.X)
+        first = not hasattr(self, "n_samples_seen_")
+        block = named(source.block(0).X)
+        with at_block(source, 0):
+            validate_data(self, block, reset=first, skip_check_array=True)
+        found = source.sum_of(RawBlocks(source), _ScalerOf(self, source)).scaler
+        if first:
+            vars(self).update(vars(found), **self.get_params(deep=False))
+        else:
+            self._merge(found)
         return self
+
+    def _merge(self, other):
+        """Take in what another scaler of the same parameters has learned."""
+        raise NotImplementedError
 
     def _mapped(self, X, copy, back=False):
         check_is_fitted(self, "scale_")
@@ -363,6 +401,25 @@ class StandardScaler(CallbackSupportMixin, Scaler):
             context.call_on_fit_task_end(**told, reconstruction_attributes={})
         return self
 
+    def _merge(self, other):
+        parts = []
+        for scaler in (self, other):
+            zeros = np.zeros(self.n_features_in_)
+            weight = np.broadcast_to(scaler.n_samples_seen_, len(zeros)).astype(np.float64)
+            parts.append((weight, *(
+                zeros if value is None else value for value in (scaler.mean_, scaler.var_))))
+        weight, mean, var = parts[1]
+        with np.errstate(over="ignore", invalid="ignore"):
+            moments = merge_moments(*parts[0], weight, mean, var * weight)
+        if self.with_std:
+            refuse_overflow(self, "variance", moments[2])
+        kept = self.mean_ is not None
+        self._set_moments(*moments)
+        if not kept:
+            # of a sparse matrix without with_std there is none
+            self.mean_ = None
+        self._set_scale()
+
     def _set_moments(self, weight, mean, var):
         wanted = self.with_mean or self.with_std
         self.mean_ = mean if wanted else None
@@ -501,6 +558,14 @@ class ExtremesScaler(Scaler):
         """Take in X; returns its number of rows."""
         raise NotImplementedError
 
+    def _merge(self, other):
+        self._merge_extremes(other)
+        self.n_samples_seen_ += other.n_samples_seen_
+
+    def _merge_extremes(self, other):
+        """:meth:`_merge`, the count of rows apart."""
+        raise NotImplementedError
+
     def _finite_extremes(self, X):
         low, high = column_extremes(X)
         if np.isinf(low).any() or np.isinf(high).any():
@@ -543,7 +608,7 @@ class MinMaxScaler(ExtremesScaler):
         keep_parameters(self, locals())
 
     def _fit_part(self, X, first):
-        low, high = self._range()
+        self._range()
         if sparse.issparse(X):
             raise TypeError(
                 "MinMaxScaler does not support sparse input. Consider using MaxAbsScaler instead."
@@ -553,13 +618,20 @@ class MinMaxScaler(ExtremesScaler):
         if not first:
             data_min = np.fmin(self.data_min_, data_min)
             data_max = np.fmax(self.data_max_, data_max)
+        self._set_extremes(data_min, data_max)
+        return X.shape[0]
+
+    def _merge_extremes(self, other):
+        self._set_extremes(np.fmin(self.data_min_, other.data_min_), np.fmax(self.data_max_, other.data_max_))
+
+    def _set_extremes(self, data_min, data_max):
+        low, high = self.feature_range
         with np.errstate(over="ignore"):
             data_range = data_max - data_min
         refuse_overflow(self, "range", data_range)
         self.data_min_, self.data_max_, self.data_range_ = data_min, data_max, data_range
         self.scale_ = (high - low) / without_zeros(self.data_range_)
         self.min_ = low - data_min * self.scale_
-        return X.shape[0]
 
     def _range(self):
         check_pair(self.feature_range, "feature_range", "(low, high)")

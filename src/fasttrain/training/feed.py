@@ -2,11 +2,9 @@
 
 import math
 
-import numpy as np
-
 from fasttrain.data._passes import draw_pass, passes
 from fasttrain.training.engine import SLICE_SECONDS
-from fasttrain.training.sums import SumTree, sums_of_bound
+from fasttrain.training.sums import GradientSums, bind
 
 
 class Feed:
@@ -15,7 +13,7 @@ class Feed:
     Parameters
     ----------
     blocks : fasttrain._estimators.blocks.PreparedBlocks
-        Or any object with its ``load``, ``rows``, ``stream`` and ``source``.
+        Or any object with its ``load``, ``rows``, ``sum_of`` and ``source``.
     batch_size : int
     shuffle : bool
     random_state : numpy.random.RandomState
@@ -46,6 +44,10 @@ class Feed:
         return passes(
             self.blocks.load, self.blocks.rows, order, buffer_blocks=source.buffer_blocks, batch_size=self.batch_size,
             seed=seed, read_ahead=source.read_ahead)
+
+    def epoch_loss(self, network):
+        """Mean over the rows of the last epoch of the batch objectives."""
+        return network.epoch_loss
 
     def bind(self, network, rows):
         """Give the engine some rows of the epoch."""
@@ -92,19 +94,4 @@ class Feed:
 
 def sums_over(blocks, network, threads, tell=None):
     """:class:`fasttrain.training.sums.BlockSums` over all blocks, at the network's parameters."""
-    tree, done = SumTree(), 0
-    for arrays in blocks.stream():
-        bind(network, *arrays[:3])
-        tree.add(sums_of_bound(network, threads))
-        done += arrays[0].shape[0]
-        if tell is not None:
-            tell(done)
-    return tree.total()
-
-
-def bind(network, X, target, sample_weight):
-    """Give the engine its data: X dense, or CSR as :func:`fasttrain._core.checks.check_rows` leaves it."""
-    if isinstance(X, np.ndarray):
-        network.bind(X, target, sample_weight)
-    else:
-        network.bind_csr(X.data, X.indices, X.indptr, target, sample_weight)
+    return blocks.sum_of(GradientSums(network, threads), tell)

@@ -2,6 +2,7 @@
 
 from fasttrain._files.plain import DECODING_ERRORS
 from fasttrain._kernels.threads import thread_budget
+from fasttrain.data import BlocksLost
 from fasttrain.training import checkpoints
 from fasttrain.training.engine import SLICE_SECONDS, network_state, restore_network
 from fasttrain.training.results import FitResult, diverged
@@ -89,7 +90,7 @@ def train(network, plan, *, validation_loss=None, metrics=None, loss_constant=No
                         result.converged, result.message = True, f"the loss stopped being finite in epoch {epoch}"
                         break
                     raise diverged(epoch, rates[-1], network.parameters)
-                loss = network.epoch_loss + constant
+                loss = (network.epoch_loss if plan.feed is None else plan.feed.epoch_loss(network)) + constant
                 if loss_constant is not None:
                     loss += loss_constant(order)
                 logs = {"loss": loss, "learning_rate": float(rates[-1])}
@@ -121,6 +122,11 @@ def train(network, plan, *, validation_loss=None, metrics=None, loss_constant=No
             raise
         result.n_steps = int(network.counters["t"] - before)
         result.interrupted, result.message = True, f"interrupted in epoch {result.n_iter + 1}"
+    except BlocksLost as error:
+        if not result.n_iter or not network.all_finite():
+            raise
+        result.n_steps = int(network.counters["t"] - before)
+        result.lost, result.message = error, f"epoch {result.n_iter + 1} was lost: {error}"
     finally:
         run.end(result.history)
     if stopping is not None:

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fasttrain.training.engine import SLICE_SECONDS
+from fasttrain._kernels.threads import get_num_threads
+from fasttrain.data.sums import SumTree
+from fasttrain.training.engine import SLICE_SECONDS, NetworkAt, mean_loss
 
 
 @dataclass
@@ -37,35 +39,6 @@ class BlockSums:
             self.n_rows + other.n_rows)
 
 
-class SumTree:
-    """Adds things up, given one after the other, in pairs: the tree hangs on how many there are and on nothing else.
-
-    Thing 0 and 1 are added, 2 and 3, then these two sums, and so on; what is left over at the end is added from the
-    last to the first. So 2^k things that begin at a multiple of 2^k may be added elsewhere, in the same pairs, and
-    given as one by ``level``. At most log2(n) + 1 things are kept.
-    """
-
-    def __init__(self):
-        self._kept = []
-
-    def add(self, thing, level=0):
-        """Take the next thing; with ``level`` the sum of the next 2^level things."""
-        while self._kept and self._kept[-1][0] == level:
-            _, before = self._kept.pop()
-            thing, level = before + thing, level + 1
-        self._kept.append((level, thing))
-
-    def total(self):
-        """The sum of all of them; None of none."""
-        kept = [thing for _, thing in self._kept]
-        if not kept:
-            return None
-        total = kept.pop()
-        while kept:
-            total = kept.pop() + total
-        return total
-
-
 def sums_of_bound(network, threads):
     """:class:`BlockSums` of the network's bound rows at its parameters."""
     network.start_gradient(threads)
@@ -83,3 +56,63 @@ def objective_of(network, sums):
     """
     gradient = sums.gradient.copy()
     return network.objective_of_sums(sums.n_rows, sums.loss, sums.weight, gradient), gradient
+
+
+def bind(network, X, target, sample_weight):
+    """Give the engine its data: X dense, or CSR as :func:`fasttrain._core.checks.check_rows` leaves it."""
+    if isinstance(X, np.ndarray):
+        network.bind(X, target, sample_weight)
+    else:
+        network.bind_csr(X.data, X.indices, X.indptr, target, sample_weight)
+
+
+class OfNetwork:
+    """A function of a block, ``(X, target, weights or None, ...)``, and of a network at its parameters.
+
+    Pickled, it is the same function of the same numbers: another process makes a network of its own for each call, so
+    that several threads may call it, on as many threads as :func:`fasttrain.get_num_threads` says there.
+    """
+
+    def __init__(self, network, threads):
+        self._network = network
+        self._threads = threads
+
+    def __getstate__(self):
+        network = self._network
+        return {
+            **vars(self), "_threads": None,
+            "_network": network if isinstance(network, NetworkAt) else NetworkAt(network)}
+
+    def __call__(self, block):
+        network, threads = self._network, self._threads
+        if isinstance(network, NetworkAt):
+            network, threads = network.made(), get_num_threads()
+        return self.of(network, threads, *block[:3])
+
+    def of(self, network, threads, X, target, weights):
+        """The function's value."""
+        raise NotImplementedError
+
+
+class GradientSums(OfNetwork):
+    """:class:`BlockSums` of a block."""
+
+    def of(self, network, threads, X, target, weights):
+        bind(network, X, target, weights)
+        return sums_of_bound(network, threads)
+
+
+class LossSums(OfNetwork):
+    """(sum of the weighted losses, sum of the weights) of a block, the outputs' losses added up."""
+
+    def __init__(self, network, threads, loss):
+        super().__init__(network, threads)
+        self.loss = loss
+
+    def of(self, network, threads, X, target, weights):
+        total = float(X.shape[0]) if weights is None else float(weights.sum(dtype=np.float64))
+        value = mean_loss(network, self.loss, X, target, weights, threads) * total if total > 0 else 0.0
+        return np.array([value, total])
+
+
+__all__ = ["BlockSums", "GradientSums", "LossSums", "OfNetwork", "SumTree", "bind", "objective_of", "sums_of_bound"]

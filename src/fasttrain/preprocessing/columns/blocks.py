@@ -7,13 +7,12 @@ from fasttrain._tables.frames import named
 from fasttrain._tables.kinds import is_pandas, is_polars
 from fasttrain._tables.moments import column_extremes, column_moments, merge_moments
 from fasttrain._tables.sketch import QuantileSketch
-from fasttrain.data._use import at_block, stream
+from fasttrain.data._use import RawBlocks, at_block, detached
 from fasttrain.preprocessing.columns.fitted import SCALERS, most_frequent_of
 from fasttrain.preprocessing.columns.many import TargetColumn
 from fasttrain.preprocessing.columns.numbers import Dense
 from fasttrain.preprocessing.columns.recognition import CategoryColumn
 from fasttrain.preprocessing.categories import CountedColumns, joined_categories
-from fasttrain.training.sums import SumTree
 
 # Rows that are looked at to see what each column is, of so many blocks.
 SAMPLE_ROWS = 50_000
@@ -82,20 +81,23 @@ class BlockColumns:
         self._learn(sample_of(source), None)
         if any(isinstance(column, TargetColumn) for column in self._columns):
             raise ValueError("types must not be 'target' with a source of blocks: choose 'hashed'")
-        tree = SumTree()
-        for i, block in enumerate(stream(source, source.block)):
+        table = detached(self)
+
+        def of_block(block):
+            i, (X, *_) = block
             with at_block(source, i):
-                views = self._views(block.X)
-                self._refuse_missing(views)
-                tree.add(self._found(views))
-        found = tree.total()
+                views = table._views(X)
+                table._refuse_missing(views)
+                return table._found(views)
+
+        found = source.sum_of(RawBlocks(source), of_block)
         self.fill_ = {}
         if self._of(Dense):
             self._settle_numbers(found)
         if self._of(CategoryColumn):
             self._settle_categories(found)
         # of one block, as no matrix of all is ever made
-        self._settle(views)
+        self._settle(self._views(source.block(0).X))
         return self
 
     def _found(self, views):
