@@ -5,7 +5,6 @@ from functools import wraps
 
 import numpy as np
 
-from fasttrain._tables.frames import named
 from fasttrain.data._ahead import ahead
 from fasttrain.data._blocks import Blocks
 from fasttrain.data._dask import is_collection
@@ -78,6 +77,9 @@ def detached(estimator):
 
 def lazily(self, method, X, *args, **kwargs):
     """The method's answer for a Dask collection, itself one: computed block by block when it is asked for."""
+    # which needs SciPy
+    from fasttrain._tables.frames import named
+
     estimator = detached(self)
 
     def answer(block):
