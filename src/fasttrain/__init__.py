@@ -8,9 +8,9 @@ import importlib
 __version__ = "0.1.0"
 
 _SUBMODULES = (
-    "activations", "callbacks", "checkpoints", "descent", "embedding", "inspection", "interop", "keras", "layers",
-    "linear_model", "losses", "model_selection", "models", "neural_network", "optimizers", "patch", "penalties",
-    "persistence", "plotting", "preprocessing", "rate_finder", "schedules", "training",
+    "activations", "callbacks", "checkpoints", "dask", "data", "descent", "embedding", "inspection", "interop",
+    "keras", "layers", "linear_model", "losses", "model_selection", "models", "neural_network", "optimizers", "patch",
+    "penalties", "persistence", "plotting", "preprocessing", "rate_finder", "schedules", "training",
 )
 
 # Where each name that is public here really lives.

@@ -6,6 +6,7 @@ from functools import wraps
 import numpy as np
 
 from fasttrain._kernels.primitives import finite
+from fasttrain.data import BlocksLost
 from fasttrain.training.engine import engine_of, remembered
 from fasttrain.training.results import DivergenceError
 
@@ -69,14 +70,26 @@ class KeepsEngine:
             self._engine = engine_of(memory)
 
 
+def raise_lost(result):
+    """Raise what ended a training early, whose last round the estimator holds; nothing where nothing did."""
+    if result.lost is not None:
+        result.lost.kept = True
+        raise result.lost
+
+
 @contextmanager
 def all_or_nothing(estimator, errors=BaseException):
-    """Put back the estimator's attributes, and what its optimizer remembers, when the block raises ``errors``."""
+    """Put back the estimator's attributes, and what its optimizer remembers, when the block raises ``errors``.
+
+    A :class:`BlocksLost` after a finished round leaves that: see :func:`raise_lost`.
+    """
     before = dict(vars(estimator))
     memory = remembered(before.get("_engine"), before.get("_hidden", ()))
     try:
         yield
-    except errors:
+    except errors as error:
+        if isinstance(error, BlocksLost) and error.kept:
+            raise
         vars(estimator).clear()
         vars(estimator).update(before)
         if memory is not None:

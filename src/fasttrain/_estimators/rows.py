@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from fasttrain.training import feed
+
 
 class RowsOf:
     """Some rows of a checked matrix, dense or CSR, that stays where it is: what a training reads instead of a copy.
@@ -46,7 +48,4 @@ def bind(network, X, target, sample_weight):
     """
     if isinstance(X, RowsOf):
         X, target, sample_weight = X.matrix, X.spread(target), X.spread(sample_weight)
-    if isinstance(X, np.ndarray):
-        network.bind(X, target, sample_weight)
-    else:
-        network.bind_csr(X.data, X.indices, X.indptr, target, sample_weight)
+    feed.bind(network, X, target, sample_weight)

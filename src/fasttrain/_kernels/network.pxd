@@ -13,5 +13,7 @@ cdef class Network(Layout):
     cdef readonly tuple loss
     cdef readonly dict state
     cdef double steps_done
-
+    # Of the epoch that runs, before the rows that are bound, and with those of them that are done.
+    cdef Py_ssize_t rows_before
+    cdef Py_ssize_t rows_done
     cdef _predict(self, sparse_rows* rows, const real* x, Py_ssize_t ldx, Py_ssize_t n, int n_threads)

@@ -12,8 +12,8 @@ from fasttrain._kernels.primitives cimport (
     FT_LOSS_softmax_crossentropy, activate, all_finite, ft_update, row_times, rows_dot,
 )
 from fasttrain._kernels.steps cimport (
-    SCRATCH, block_rows, chunk_count, finish_gradient, fit_for, ft_pace_init, gradient_threads, in_two_phases,
-    predict_threads, refresh_transposes,
+    SCRATCH, block_rows, chunk_count, finish_gradient, finish_sums, fit_for, ft_pace_init, gradient_threads,
+    in_two_phases, objective_of_sums, predict_threads, refresh_transposes, step_of_sums,
 )
 from fasttrain._kernels.threads cimport threads_for_work
 from fasttrain._kernels.types cimport STATUS_NOT_FINITE, STATUS_OK, real
@@ -297,7 +297,8 @@ cdef class Network(Layout):
         self.task.n = 0
         self.task.outputs = NULL
 
-    def start_epoch(self, const Py_ssize_t[::1] order, Py_ssize_t batch_size, const double[::1] rates, int n_threads):
+    def start_epoch(self, const Py_ssize_t[::1] order, Py_ssize_t batch_size, const double[::1] rates, int n_threads,
+                    bint goes_on=False):
         """Set up one pass over the rows.
 
         Parameters
@@ -310,7 +311,11 @@ cdef class Network(Layout):
             Learning rate of each step; with fewer rates than batches the pass ends after them.
         n_threads : int
             Threads allowed; fewer run when a step is too small for them.
+        goes_on : bool
+            Whether the rows belong to the epoch that runs: ``epoch_loss`` is then of all of them.
         """
+        before = self.rows_done if goes_on else 0
+        loss_sum = self.task.loss_sum if goes_on else 0.0
         self.task.order = &order[0] if order is not None else NULL
         self.task.n = order.shape[0] if order is not None else self.hold["n_rows"]
         self.task.batch = batch_size
@@ -318,7 +323,8 @@ cdef class Network(Layout):
         self.task.rates = &rates[0]
         self.task.next_batch = 0
         self.task.next_chunk = 0
-        self.task.loss_sum = 0.0
+        self.task.loss_sum = loss_sum
+        self.rows_before = self.rows_done = before
         self.task.status = STATUS_OK
         self.task.step = self.steps_done
         self.task.n_chunks = chunk_count(&self.task, batch_size)
@@ -453,13 +459,18 @@ cdef class Network(Layout):
             else:
                 fit_for(&self.task, &self.pace, seconds, <const float*> NULL)
         self.steps_done += self.task.next_batch - before
+        self.rows_done = self.rows_before + min(self.task.next_batch * self.task.batch, self.task.n)
         return self.task.next_batch >= self.task.n_batches or self.task.status != STATUS_OK
 
     @property
     def epoch_loss(self):
         """Mean over the epoch's rows so far of the batch objectives (mean loss plus penalty, each before its step)."""
-        cdef Py_ssize_t rows = min(self.task.next_batch * self.task.batch, self.task.n)
-        return self.task.loss_sum / rows if rows else float("nan")
+        return self.task.loss_sum / self.rows_done if self.rows_done else float("nan")
+
+    @property
+    def n_rows(self):
+        """Rows that are bound."""
+        return self.hold.get("n_rows", 0)
 
     @property
     def batches_done(self):
@@ -507,6 +518,62 @@ cdef class Network(Layout):
     def finish_gradient(self, real[::1] gradient_out):
         """Mean loss plus penalty (returned) and its gradient, in the layout of ``parameters``."""
         return finish_gradient(&self.task, &gradient_out[0])
+
+    # ---- rows in blocks ----
+
+    def finish_sums(self, double[::1] gradient_out):
+        """(sum of losses, sum of weights) of the rows that :meth:`run_gradient` has summed, without the penalty.
+
+        ``gradient_out`` receives the sum of the gradients, in the layout of ``parameters`` and in float64; both are
+        what several blocks add up to. They are neither divided nor scaled.
+        """
+        cdef double loss, weight
+        with nogil:
+            if self.is_double:
+                finish_sums(&self.task, &gradient_out[0], &loss, &weight, <const double*> NULL)
+            else:
+                finish_sums(&self.task, &gradient_out[0], &loss, &weight, <const float*> NULL)
+        return loss, weight
+
+    def objective_of_sums(self, Py_ssize_t rows, double loss, double weight, double[::1] gradient_io):
+        """Mean loss plus penalty (returned) of sums over ``rows`` rows at ``parameters``; the gradient likewise."""
+        if self.is_double:
+            return objective_of_sums(&self.task, rows, loss, weight, &gradient_io[0], <const double*> NULL)
+        return objective_of_sums(&self.task, rows, loss, weight, &gradient_io[0], <const float*> NULL)
+
+    def step_of_sums(self, Py_ssize_t rows, double loss, double weight, const double[::1] gradient,
+                     const double[::1] rates):
+        """One step of the rule on a batch of which the sums are known; an epoch of that step alone.
+
+        Parameters
+        ----------
+        rows : int
+        loss, weight, gradient
+            Sums over the rows, as :meth:`finish_sums` gives them.
+        rates : float64 array of shape (1,)
+        """
+        self.task.n = self.task.batch = rows
+        self.task.n_batches = 1
+        self.task.rates = &rates[0]
+        self.hold["rates"] = rates
+        self.task.next_batch = 0
+        self.task.loss_sum = 0.0
+        self.rows_before = self.rows_done = 0
+        self.task.status = STATUS_OK
+        self.task.step = self.steps_done
+        self.task.n_chunks = 1
+        self.task.training = True
+        self.task.mix_share = NULL
+        self.n_threads = 1
+        self.hold["workspace"] = None
+        self._workspace(True)
+        with nogil:
+            if self.is_double:
+                step_of_sums(&self.task, loss, weight, &gradient[0], <const double*> NULL)
+            else:
+                step_of_sums(&self.task, loss, weight, &gradient[0], <const float*> NULL)
+        self.steps_done += self.task.next_batch
+        self.rows_done = rows
 
     # ---- prediction ----
 

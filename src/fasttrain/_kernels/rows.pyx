@@ -1,4 +1,4 @@
-"""Which rows of a table have missing values, repeat another row, or lie outside bounds.
+"""Which rows of a table have missing values, repeat another row, or lie outside bounds; rows moved and put together.
 
 Duplicates are found by hashing: rows are dealt into parts by the top bits of their hash, each part small enough for a
 table in the second-level cache, and two rows count as equal only after their cells have been compared. NaN equals
@@ -6,7 +6,7 @@ NaN and -0.0 equals 0.0, because cells are compared by canonical bits.
 """
 
 from cython.parallel cimport prange
-from libc.stdint cimport int8_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 
@@ -482,3 +482,68 @@ def take_columns(const word[:, ::1] columns, const int64_t[::1] at, word[:, ::1]
         else:
             for j in prange(n_cols, schedule="dynamic", num_threads=n_threads):
                 copy_cells(&columns[j, 0], &at[0], n, &out[j, 0])
+
+
+# What a column of a file may hold.
+ctypedef fused number:
+    float
+    double
+    int32_t
+    int64_t
+
+cdef enum:
+    TILE_ROWS = 64     # of the matrix, so that a cache line is written to by all of its columns before it leaves
+
+
+cdef void interleave_rows(const void** columns, const number* like, const Py_ssize_t* places, Py_ssize_t n_columns,
+                          Py_ssize_t first, Py_ssize_t last, real* out, Py_ssize_t stride) noexcept nogil:
+    cdef Py_ssize_t i, j, start = first, stop
+    cdef const number* column
+    cdef real* cell
+    while start < last:
+        stop = minimum(start + TILE_ROWS, last)
+        for j in range(n_columns):
+            column = <const number*> columns[j]
+            cell = out + start * stride + places[j]
+            for i in range(start, stop):
+                cell[0] = <real> column[i]
+                cell += stride
+        start = stop
+
+
+def interleave(list columns, const number[::1] like, const Py_ssize_t[::1] places, real[:, ::1] out, int n_threads):
+    """out[i, places[j]] = columns[j][i]: columns that lie apart become rows.
+
+    Parameters
+    ----------
+    columns : list of arrays of shape (n_rows,)
+        Contiguous, all of one type: float32, float64, int32 or int64.
+    like : array of that type
+        Any of them.
+    places : intp array of shape (n_columns,)
+    out : array of shape (n_rows, at least n_columns)
+    n_threads : int
+    """
+    cdef Py_ssize_t n = out.shape[0], n_columns = len(columns), stride = out.shape[1], j, b
+    cdef Py_ssize_t n_blocks = (n + ROW_BLOCK - 1) // ROW_BLOCK
+    cdef const number[::1] column
+    cdef const void** addresses
+    if n == 0 or n_columns == 0:
+        return
+    n_threads = <int> minimum(threads_for_work(n_threads, <double> n * n_columns, CELLS_PER_THREAD), n_blocks)
+    addresses = <const void**> malloc(n_columns * sizeof(void*))
+    if addresses == NULL:
+        raise MemoryError(f"no memory for {n_columns} addresses")
+    try:
+        for j in range(n_columns):
+            column = columns[j]
+            addresses[j] = <const void*> &column[0]
+        with nogil:
+            if n_threads <= 1:
+                interleave_rows(addresses, &like[0], &places[0], n_columns, 0, n, &out[0, 0], stride)
+            else:
+                for b in prange(n_blocks, schedule="dynamic", num_threads=n_threads):
+                    interleave_rows(addresses, &like[0], &places[0], n_columns, b * ROW_BLOCK,
+                                    minimum(b * ROW_BLOCK + ROW_BLOCK, n), &out[0, 0], stride)
+    finally:
+        free(addresses)

@@ -18,6 +18,12 @@ cdef void take_turns(fit_task* task, int n_threads, Py_ssize_t* turns_out) noexc
 cdef void fit_for(fit_task* task, ft_pace* pace, double seconds, const real* like) noexcept nogil
 cdef void gradient_threads(fit_task* task, int n_threads, const real* like) noexcept nogil
 cdef double finish_gradient(fit_task* task, real* g_out) noexcept nogil
+cdef void finish_sums(fit_task* task, double* g_out, double* loss_out, double* weight_out,
+                      const real* like) noexcept nogil
+cdef double objective_of_sums(fit_task* task, Py_ssize_t rows, double loss, double weight, double* g_io,
+                              const real* like) noexcept nogil
+cdef void step_of_sums(fit_task* task, double loss, double weight, const double* gradient,
+                       const real* like) noexcept nogil
 cdef void predict_threads(fit_task* task, const real* x, Py_ssize_t ldx, Py_ssize_t n, real* z_out,
                           int n_threads) noexcept nogil
 cdef Py_ssize_t block_rows(const fit_task* task, const real* like) noexcept nogil

@@ -598,6 +598,64 @@ cdef double finish_gradient(fit_task* task, real* g_out) noexcept nogil:
     return total
 
 
+cdef void finish_sums(fit_task* task, double* g_out, double* loss_out, double* weight_out,
+                      const real* like) noexcept nogil:
+    """Sums of loss, gradient and weights over the chunks, in their order and in float64, without the penalty."""
+    cdef Py_ssize_t chunk, i
+    cdef const real* g = <const real*> task.partial
+    cdef const layer* shape
+    cdef Py_ssize_t number
+    cdef group it
+    loss_out[0] = weight_out[0] = 0.0
+    memset(g_out, 0, task.n_parameters * sizeof(double))
+    for chunk in range(task.n_chunks):
+        loss_out[0] += task.sums[chunk]
+        weight_out[0] += task.sums[MAX_CHUNKS + chunk]
+        for i in range(task.n_parameters):
+            g_out[i] += g[chunk * task.n_parameters + i]
+    for number in range(task.n_groups):
+        it = task_group(task, number)
+        shape = &task.layers[it.number]
+        if it.first >= shape.n_in and not shape.has_bias:
+            memset(g_out + it.offset, 0, it.size * sizeof(double))
+
+
+cdef double objective_of_sums(fit_task* task, Py_ssize_t rows, double loss, double weight, double* g_io,
+                              const real* like) noexcept nogil:
+    """From sums over rows to mean loss plus penalty (returned) and its gradient."""
+    cdef double scale = mean_scale(task, rows, weight), total = loss * scale * task.value_scale, l1, l2, w
+    cdef double factor = scale if task.penalty_over_batch else 1.0
+    cdef const layer* shape
+    cdef const real* parameters = <const real*> task.w
+    cdef Py_ssize_t number, i
+    cdef group it
+    for number in range(task.n_groups):
+        it = task_group(task, number)
+        shape = &task.layers[it.number]
+        total += group_penalty(task, &it, like) * factor
+        l1 = shape.l1 * factor if it.first < shape.n_in else 0.0
+        l2 = shape.l2 * factor if it.first < shape.n_in else 0.0
+        for i in range(it.offset, it.offset + it.size):
+            w = parameters[i]
+            g_io[i] = g_io[i] * scale + l2 * w + l1 * ((w > 0.0) - (w < 0.0))
+    return total
+
+
+cdef void step_of_sums(fit_task* task, double loss, double weight, const double* gradient,
+                       const real* like) noexcept nogil:
+    """One step on a batch whose sums are known, of task.n rows, by one thread; `task.turns` is written to."""
+    cdef real* g = <real*> task.partial
+    cdef Py_ssize_t i
+    for i in range(task.n_parameters):
+        g[i] = <real> gradient[i]
+    task.n_chunks = task.next_chunk = 1
+    task.sums[0] = loss
+    task.sums[MAX_CHUNKS] = weight
+    take_turns(task, 1, <Py_ssize_t*> task.turns)
+    ft_barrier_init(&task.barrier)
+    large_batches(task, 0, 1, like)
+
+
 cdef void predict_threads(fit_task* task, const real* x, Py_ssize_t ldx, Py_ssize_t n, real* z_out,
                           int n_threads) noexcept nogil:
     """Raw predictions z (n, width of the last layer) of x, in blocks; the buffers hold block_rows rows a thread."""

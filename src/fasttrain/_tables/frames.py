@@ -424,3 +424,21 @@ def frame_of_rows(frame, taken, at):
     out = sys.modules["pandas"].DataFrame(taken, index=index, columns=columns, copy=False)
     out.attrs = frame.attrs.copy()
     return out
+
+
+def named(X):
+    """Structured arrays and Arrow tables as data frames; any other table as it is."""
+    arrow = sys.modules.get("pyarrow")
+    is_arrow = arrow is not None and isinstance(X, (arrow.Table, arrow.RecordBatch))
+    if not is_arrow and (not isinstance(X, np.ndarray) or X.dtype.names is None):
+        return X
+    try:
+        import pandas as pd
+    except ImportError:
+        what = "an Arrow table" if is_arrow else "a structured array"
+        raise TypeError(f"X is {what}, which needs pandas: pip install pandas, or pass a polars DataFrame") from None
+    if is_arrow:
+        return X.to_pandas(types_mapper=pd.ArrowDtype)
+    if X.ndim != 1 or any(X.dtype[name].shape for name in X.dtype.names):
+        raise ValueError("a structured array must have one dimension and one value a field")
+    return pd.DataFrame({name: X[name] for name in X.dtype.names})

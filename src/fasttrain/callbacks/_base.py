@@ -35,6 +35,9 @@ class Callback:
     def on_epoch_begin(self, epoch):
         """Before epoch ``epoch`` (from 1); not called by L-BFGS."""
 
+    def on_rows(self, n_done, n_rows):
+        """Where rows come in blocks, after each part of an epoch: rows done of it, and rows that it has."""
+
     def on_epoch_end(self, epoch, logs):
         """After epoch ``epoch`` (from 1).
 

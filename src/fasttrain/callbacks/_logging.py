@@ -4,6 +4,7 @@ import csv
 import numbers
 import os
 import sys
+import time
 
 from fasttrain.callbacks._base import Callback
 
@@ -72,10 +73,15 @@ class CSVLogger(Callback):
 
 
 class ProgressBar(Callback):
-    """A bar of epochs with the latest loss: rich's when it is installed, else one line on standard error."""
+    """A bar of epochs with the latest loss: rich's when it is installed, else one line on standard error.
+
+    Where rows come in blocks it tells between them how many are done, rows a second, and the time that is left.
+    """
 
     def __init__(self):
         self._progress = None
+        # of L-BFGS, whose epochs are not begun
+        self._epoch, self._started = 0, time.perf_counter()
 
     def on_train_begin(self, n_epochs):
         self._n_epochs = n_epochs
@@ -89,6 +95,19 @@ class ProgressBar(Callback):
         )
         self._progress.start()
         self._task = self._progress.add_task("", total=n_epochs)
+
+    def on_epoch_begin(self, epoch):
+        self._epoch, self._started = epoch, time.perf_counter()
+
+    def on_rows(self, n_done, n_rows):
+        seconds = time.perf_counter() - self._started
+        rate = n_done / seconds if seconds > 0 else 0.0
+        left = (n_rows - n_done) / rate if rate else 0.0
+        text = f"{n_done:,} of {n_rows:,} rows, {rate:,.0f} a second, {left:.0f} s left"
+        if self._progress is not None:
+            self._progress.update(self._task, description=text)
+        else:
+            print(f"\repoch {self._epoch}/{self._n_epochs}  {text}", end="", file=sys.stderr, flush=True)
 
     def on_epoch_end(self, epoch, logs):
         text = "  ".join(f"{name} {value:.4g}" for name, value in logs.items() if isinstance(value, numbers.Real))

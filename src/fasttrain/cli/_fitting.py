@@ -134,7 +134,7 @@ def run(job, interrupts=None, update=None, command=None, problem=None):
             rows = (X, y) if tested is None else (X_test, y_test)
             importances = evaluation.importances(pipeline, *rows, task, job.seed)
     pipeline.set_params(table__handle_unknown="error")
-    final = _final_fit(fitted, fit_seconds, job, model, bool(unfinished))
+    final = final_fit(fitted, fit_seconds, job, model, bool(unfinished))
     summary = {
         "fasttrain": __version__,
         "command": command,
@@ -194,7 +194,7 @@ def _cross_validate(pipeline, problem, splitter, n_folds):
     return account, evaluation.held_out_of(found, X, y, where)
 
 
-def _final_fit(fitted, seconds, job, model, unfinished):
+def final_fit(fitted, seconds, job, model, unfinished):
     converged = bool(getattr(fitted, "converged_", not unfinished)) and not unfinished
     curve = curve_of(fitted, "loss_curve_")
     loss = curve[-1] if curve else None

@@ -28,10 +28,17 @@ def add_reading(parser):
     return group
 
 
+def add_stream(parser):
+    """Whether the table is read in blocks."""
+    parser.add_argument("--stream", action="store_true",
+                        help="read the table in blocks, one after the other, as is done anyway with a folder of files "
+                             "and with a file that memory would not hold as a whole; needs pyarrow")
+
+
 def add_table(parser):
     """The table and what is done to it before training."""
     parser.add_argument("data", type=a_path, metavar="DATA",
-                        help="CSV or TSV file (.gz too), Parquet file, or - for standard input")
+                        help="CSV or TSV file (.gz too), Parquet file, folder of such files, or - for standard input")
     parser.add_argument("--target", required=True, metavar="NAME", help="column to predict")
     parser.add_argument("--task", type=one_of("auto", "classification", "regression"), default="auto", metavar="TASK",
                         help="auto (by the target), classification or regression")

@@ -21,6 +21,15 @@ def load_model(folder):
     return model, notes
 
 
+def prepared_model(folder, unknown, probabilities):
+    """:func:`load_model`, told what to do with categories that the training has not seen."""
+    model, notes = load_model(folder)
+    model.set_params(table__handle_unknown=unknown)
+    if probabilities and not hasattr(model[-1], "classes_"):
+        raise ValueError("probabilities are for classifiers, this model is a regressor")
+    return model, notes
+
+
 def predict(folder, data, unknown="error", missing="error", probabilities=False, separator=None, encoding=None,
             tell=None):
     """Predictions of a saved model for a table, as a data frame with a row for each of the table's.
@@ -43,16 +52,18 @@ def predict(folder, data, unknown="error", missing="error", probabilities=False,
     ValueError
         For rows that the model cannot predict; the message says which and what to do about it.
     """
-    model, notes = load_model(folder)
-    model.set_params(table__handle_unknown=unknown)
-    if probabilities and not hasattr(model[-1], "classes_"):
-        raise ValueError("probabilities are for classifiers, this model is a regressor")
+    model, notes = prepared_model(folder, unknown, probabilities)
     file = TableFile(data, separator or notes["separator"], encoding or notes.get("encoding", "utf-8"))
     table = file.read(as_text=notes["categorical"])
+    return predict_table(model, notes, table, file.name, missing, probabilities, tell)
+
+
+def predict_table(model, notes, table, name, missing="error", probabilities=False, tell=None):
+    """Predictions for the rows of a table, as :func:`predict` has them; messages call it ``name``."""
     features = list(model[0].feature_names_in_)
-    absent = [name for name in features if name not in table.columns]
+    absent = [feature for feature in features if feature not in table.columns]
     if absent:
-        raise ValueError(lacking(file.name, absent, table.columns))
+        raise ValueError(lacking(name, absent, table.columns))
     table = table[features]
     whole = np.ones(len(table), bool)
     if model[0].missing in ("error", "drop"):
@@ -60,9 +71,9 @@ def predict(folder, data, unknown="error", missing="error", probabilities=False,
         whole = ~holes.any(axis=1).to_numpy()
         if not whole.all() and missing == "error":
             counts = holes.sum()
-            name, row = counts.idxmax(), int(np.flatnonzero(~whole)[0]) + 1
+            column, row = counts.idxmax(), int(np.flatnonzero(~whole)[0]) + 1
             raise ValueError(
-                f"the column {name!r} of {file.name} has {counts[name]} missing values (first in row {row}), and the "
+                f"the column {column!r} of {name} has {counts[column]} missing values (first in row {row}), and the "
                 "model was fitted without any: fill them, pass --missing empty to leave the predictions of such rows "
                 "empty, or fit again with --impute"
             )

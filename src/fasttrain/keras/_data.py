@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fasttrain._core.checks import all_finite, check_real, check_weights, real_array
+from fasttrain.data._use import at_block, block_rows, stream
 
 
 @dataclass
@@ -27,10 +28,56 @@ class Rows:
     target: np.ndarray
     weight: np.ndarray | None
 
+    @property
+    def n_rows(self):
+        return len(self.x)
+
+    def parts(self):
+        """The rows as one part."""
+        return iter([self])
+
     def part(self, start, stop):
         """Rows [start, stop)."""
         weight = None if self.weight is None else self.weight[start:stop]
         return Rows(self.x[start:stop], self.y[start:stop], self.target[start:stop], weight)
+
+
+class RowBlocks:
+    """Checked rows of a source of blocks.
+
+    Parameters
+    ----------
+    source : Blocks
+    rows : callable
+        From the X, y and weights of a block to its :class:`Rows`.
+
+    Attributes
+    ----------
+    rows : list of int
+        Of each block.
+    """
+
+    def __init__(self, source, rows):
+        self.source = source
+        self._rows = rows
+        self.rows = block_rows(source)
+        self.n_rows = sum(self.rows)
+
+    def _part(self, i):
+        block = self.source.block(i)
+        with at_block(self.source, i, block.X):
+            if block.y is None:
+                raise ValueError("the block has no y")
+            return self._rows(*block)
+
+    def load(self, i):
+        """Block ``i`` as a feed takes it: features, targets, weights, and y as metrics see it."""
+        part = self._part(i)
+        return part.x, part.target, part.weight, part.y
+
+    def parts(self):
+        """:class:`Rows` of each block."""
+        return stream(self.source, self._part)
 
 
 def _array(value, name):

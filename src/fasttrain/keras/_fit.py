@@ -13,6 +13,8 @@ from fasttrain.keras.activations import linear
 from fasttrain.schedules import Constant, Schedule
 from fasttrain.training import DivergenceError, Plan, train
 from fasttrain.training.engine import raw_predict
+from fasttrain.training.feed import Feed
+from fasttrain.training.sums import SumTree
 
 
 class Objective:
@@ -52,32 +54,50 @@ class Objective:
         activation = self.activation or linear
         network.set_output_activation(activation.name, float(activation.parameter))
 
+    def reset(self):
+        """Forget the rows that metrics have seen."""
+        for _, metric, _ in self.metrics:
+            metric.reset_state()
+
+    def update(self, y, raw, weight):
+        """Bring the metrics up to date with raw outputs of more rows."""
+        if self.metrics:
+            predictions = data.activated(raw, self.chain.activation)
+            for _, metric, weighted in self.metrics:
+                metric.update_state(y, predictions, weight if weighted else None)
+
+    def results(self):
+        """The metrics of all rows since :meth:`reset`, by name."""
+        return {name: float(metric.result()) for name, metric, _ in self.metrics}
+
     def values(self, y, raw, weight):
         """The metrics of raw outputs, by name."""
-        if not self.metrics:
-            return {}
-        predictions = data.activated(raw, self.chain.activation)
-        found = {}
-        for name, metric, weighted in self.metrics:
-            metric.reset_state()
-            metric.update_state(y, predictions, weight if weighted else None)
-            found[name] = float(metric.result())
-        return found
+        self.reset()
+        self.update(y, raw, weight)
+        return self.results()
 
     def evaluate(self, network, rows, threads):
-        """Loss, regularization included, and metrics of rows, by name."""
+        """Loss, regularization included, and metrics of rows or of blocks of them, by name."""
+        self.reset()
+        sums, n_rows = SumTree(), 0
+        for part in rows.parts():
+            total, raw = self._loss_sum(network, part, threads)
+            sums.add(np.float64(total))
+            n_rows += len(part.x)
+            self.update(part.y, raw, part.weight)
+        return {"loss": float(sums.total()) * self.scale / n_rows + penalty_of(self.chain), **self.results()}
+
+    def _loss_sum(self, network, rows, threads):
+        """(weighted sum of the losses of rows, their raw outputs)."""
         raw = raw_predict(network, rows.x, threads)
         z = raw if self.activation is None else self.activation(raw)
         target, weight = rows.target, rows.weight
         if self.kernel == "softmax_crossentropy" and target.shape[1] > 1:
-            total = _crossentropy_of_shares(target, z, weight)
-            return {"loss": total / len(rows.x) + penalty_of(self.chain), **self.values(rows.y, raw, rows.weight)}
+            return _crossentropy_of_shares(target, z, weight) / self.scale, raw
         if self.loss.mean_over_outputs and self.k > 1 and weight is not None:
             weight = np.repeat(weight, self.k)
             target, z = target.reshape(-1, 1), z.reshape(-1, 1)
-        total = loss_and_gradient(self.kernel, target, z, weight, self.loss.parameter, None, True, threads)
-        value = total * self.scale / len(rows.x) + penalty_of(self.chain)
-        return {"loss": value, **self.values(rows.y, raw, rows.weight)}
+        return loss_and_gradient(self.kernel, target, z, weight, self.loss.parameter, None, True, threads), raw
 
 
 def _crossentropy_of_shares(target, z, weight):
@@ -164,6 +184,9 @@ class _Shifted(Callback):
     def on_epoch_begin(self, epoch):
         self.inner.on_epoch_begin(epoch + self.offset)
 
+    def on_rows(self, n_done, n_rows):
+        self.inner.on_rows(n_done, n_rows)
+
     def on_epoch_end(self, epoch, logs):
         return self.inner.on_epoch_end(epoch + self.offset, logs)
 
@@ -180,21 +203,60 @@ class _Shifted(Callback):
         self.inner.load_state_dict(state)
 
 
+class SequentialFeed(Feed):
+    """Blocks of a source for a Sequential: metrics are brought up to date from part to part of an epoch.
+
+    Parameters
+    ----------
+    blocks : fasttrain.keras._data.RowBlocks
+    objective : Objective
+    batch_size, shuffle, random_state
+        As for :class:`fasttrain.training.feed.Feed`.
+    """
+
+    def __init__(self, blocks, objective, batch_size, shuffle, random_state):
+        super().__init__(blocks, batch_size, shuffle, random_state)
+        self.objective = objective
+        self._kept = None
+
+    def bind(self, network, rows):
+        super().bind(network, rows)
+        if self.objective.metrics:
+            self._kept = np.empty((rows.n_rows, self.objective.k), dtype=network.dtype)
+            network.keep_outputs(self._kept)
+
+    def run_epoch(self, network, rates, threads, tell=None):
+        self.objective.reset()
+        return super().run_epoch(network, rates, threads, tell)
+
+    def taken(self, rows):
+        if self.objective.metrics:
+            _, _, weight, y = rows.arrays
+            if rows.order is not None:
+                y, weight = y[rows.order], None if weight is None else weight[rows.order]
+            self.objective.update(y, self._kept, weight)
+
+
 def fit_epochs(model, rows, validation, *, batch_size, epochs, initial_epoch, verbose, callbacks, shuffle,
                validation_freq, resume, history):
     """Run the epochs from ``initial_epoch`` on and fill ``history``; the arguments are Sequential.fit's, checked."""
-    n, n_epochs = len(rows.x), epochs - initial_epoch
+    n, n_epochs = rows.n_rows, epochs - initial_epoch
     model.stop_training = False
     if n_epochs <= 0:
         return history
     objective, network, optimizer = model._objective, model._engine(), model.optimizer
     batch_size = min(batch_size, n)
-    network.bind(rows.x, rows.target, rows.weight)
-    kept = None
-    if objective.metrics:
+    rng = model._generator() if shuffle else None
+    kept = feed = None
+    if isinstance(rows, data.RowBlocks):
+        # a source draws as scikit-learn's estimators do
+        drawn = None if rng is None else np.random.RandomState(int(rng.integers(2**31)))
+        feed = SequentialFeed(rows, objective, batch_size, shuffle, drawn)
+    else:
+        network.bind(rows.x, rows.target, rows.weight)
+    if feed is None and objective.metrics:
         kept = np.empty((n, objective.k), dtype=network.dtype)
         network.keep_outputs(kept)
-    rng = model._generator() if shuffle else None
     order = None
 
     def draw_order():
@@ -206,7 +268,7 @@ def fit_epochs(model, rows, validation, *, batch_size, epochs, initial_epoch, ve
     def numbers():
         """After an epoch: metrics of the predictions that its steps were made from, then the validation's."""
         model.touch()
-        found = {}
+        found = {} if feed is None else objective.results()
         if kept is not None:
             y, weight = rows.y, rows.weight
             if order is not None:
@@ -220,11 +282,12 @@ def fit_epochs(model, rows, validation, *, batch_size, epochs, initial_epoch, ve
     given = [_Shifted(callback, initial_epoch) for callback in callbacks] if initial_epoch else list(callbacks)
     keeper = _Keeper(model, initial_epoch, epochs, history.params["steps"], verbose)
     result = train(network, Plan(
-        n_epochs=n_epochs, batch_size=batch_size, n_samples=n, draw_order=draw_order,
+        n_epochs=n_epochs, batch_size=batch_size, n_samples=n, feed=feed,
+        draw_order=None if feed is not None else draw_order,
         learning_rate=optimizer._learning_rate,
         schedule=Constant() if optimizer.schedule is None else _StepRates(optimizer),
         first_step=0 if resume is not None else int(network.counters["t"]), callbacks=[*given, keeper],
-        random_state=rng, resume=resume,
+        random_state=rng if feed is None else feed.random_state, resume=resume,
     ), metrics=numbers)
     numbers_of = result.history
     rates = numbers_of.pop("learning_rate")

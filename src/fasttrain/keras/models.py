@@ -20,6 +20,8 @@ from fasttrain._estimators.networks import DenseNetwork, fold_normalization, nor
 from fasttrain._estimators.registry import enter
 from fasttrain._kernels.threads import get_num_threads
 from fasttrain.callbacks import as_callbacks
+from fasttrain.data import Blocks
+from fasttrain.data._use import predicts, refuse_beside_source
 from fasttrain.keras import _data as data, _files, losses, metrics as metric_functions, optimizers
 from fasttrain.keras._chain import chain_of, pull
 from fasttrain.keras._fit import Objective, fit_epochs, step_once
@@ -163,8 +165,9 @@ class Sequential(LayeredModel):
 
         Parameters
         ----------
-        x : array-like of shape (n_samples, n_features)
-            Finite; an array of the model's dtype in C order is not copied.
+        x : array-like of shape (n_samples, n_features), or a source of blocks
+            Finite; an array of the model's dtype in C order is not copied. A source of :mod:`fasttrain.data` has y and
+            the weights, which then are left out.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             What the loss takes: see :mod:`fasttrain.keras.losses`.
         batch_size : int, default=None
@@ -178,7 +181,7 @@ class Sequential(LayeredModel):
             model as its attribute ``model``.
         validation_split : float, default=0.0
             Share of the rows, the last ones, that is not trained on.
-        validation_data : (x, y) or (x, y, sample_weight), default=None
+        validation_data : (x, y), (x, y, sample_weight) or a source of blocks, default=None
             Comes before ``validation_split``.
         shuffle : bool, default=True
             A new order of rows each epoch.
@@ -230,8 +233,12 @@ class Sequential(LayeredModel):
         rows = self._rows(x, y, sample_weight, class_weight)
         self._check_trainable()
         validation = None
-        if validation_data is not None:
+        if isinstance(validation_data, Blocks):
+            validation = self._rows(validation_data)
+        elif validation_data is not None:
             validation = self._rows(*validation_parts(validation_data))
+        elif validation_split and isinstance(rows, data.RowBlocks):
+            raise ValueError("validation_split must be 0 with a source of blocks: pass another as validation_data")
         elif validation_split:
             rows, validation = data.split(rows, validation_split)
         for callback in callbacks:
@@ -241,14 +248,23 @@ class Sequential(LayeredModel):
                 self, rows, validation, batch_size=batch_size, epochs=epochs, initial_epoch=initial_epoch,
                 verbose=verbose, callbacks=callbacks, shuffle=bool(shuffle), validation_freq=validation_freq,
                 resume=None if resume_from is None else load_checkpoint(resume_from),
-                history=History(self, {"epochs": epochs, "steps": -(-len(rows.x) // batch_size), "verbose": verbose}),
+                history=History(self, {"epochs": epochs, "steps": -(-rows.n_rows // batch_size), "verbose": verbose}),
             )
         return self.history
 
-    def _rows(self, x, y, sample_weight=None, class_weight=None):
+    def _rows(self, x, y=None, sample_weight=None, class_weight=None):
         """Checked rows for the compiled loss."""
         if self._compiled is None:
             self._ready()
+        if isinstance(x, Blocks):
+            refuse_beside_source("fit and evaluate", y, sample_weight)
+            if x.n_blocks > 1:
+                # the first block builds the model; another thread, which may read ahead, leaves it alone
+                self._rows(*x.block(0), class_weight)
+                objective, shape, dtype = self._objective, self.input_shape, self._dtype()
+                return data.RowBlocks(x, lambda x, y, weight: data.rows(
+                    self._features(data.features(x, shape, dtype)), y, weight, class_weight, objective))
+            x, y, sample_weight = x.block(0)
         x = data.features(x, self.input_shape, self._dtype())
         if not self.built:
             self.build((None, *x.shape[1:]))
@@ -321,6 +337,10 @@ class Sequential(LayeredModel):
         -------
         array of shape (n_samples, n_outputs), in the model's dtype
         """
+        return self._predict(x)
+
+    @predicts
+    def _predict(self, x):
         x = data.features(x, self.input_shape, self._dtype())
         if self._network is None and not self.built:
             self.build((None, *x.shape[1:]))

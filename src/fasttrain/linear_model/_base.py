@@ -10,19 +10,21 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fasttrain import penalties, schedules
 from fasttrain._core.checks import check_batch_size, check_flag, check_integer, check_real, check_rows
+from fasttrain._estimators.blocks import CheckedBlocks
 from fasttrain._estimators.conversion import Convertible
-from fasttrain._estimators.data import check_validation_data, dense, hold_out, random_states, validated, weights_of
-from fasttrain._estimators.fitted import KeepsEngine, set_fitted
+from fasttrain._estimators.data import check_validation_data, dense, random_states, validated
+from fasttrain._estimators.fitted import KeepsEngine, raise_lost, set_fitted
 from fasttrain._estimators.parameters import dtypes_of
-from fasttrain._estimators.rows import RowsOf, bind
+from fasttrain._estimators.rows import RowsOf
 from fasttrain._kernels.network import Network
 from fasttrain._kernels.threads import get_num_threads
 from fasttrain.callbacks import ProgressBar, as_callbacks
+from fasttrain.data import Blocks
+from fasttrain.data._use import predicts
 from fasttrain.linear_model._automatic import AUTOMATIC, AutomaticPenalty, chosen, measures_steps, needs_steps
-from fasttrain.linear_model._scaled import ScaledObjective, measured_steps
+from fasttrain.linear_model._data import ArrayRows, BlockRows
 from fasttrain.training import Plan, Stopping, configure, train, train_lbfgs
-from fasttrain.training.engine import mean_loss, raw_predict
-from fasttrain.training.orders import permutations
+from fasttrain.training.engine import raw_predict
 
 # Names under which the optimizer's own learning rate of 0.001, meant for networks, is raised.
 _NETWORK_RULES = ("adam", "nadam", "rmsprop")
@@ -100,18 +102,24 @@ class LinearModel(KeepsEngine, Convertible, BaseEstimator):
         network.parameters[:] = network.pack(coef, intercept if self.fit_intercept else np.zeros_like(intercept))
         return network
 
-    def _validation_loss(self, network, loss, validation, n_outputs, threads):
-        X, y, sample_weight = validation
-        if sample_weight is not None and not sample_weight.any():
-            raise ValueError("the validation data must have a row of weight > 0, got zeros only")
-        target = self._target(loss, y, X.dtype)[1]
-        if target.shape[1] != n_outputs:
-            raise ValueError(f"y of the validation data must have {n_outputs} columns as y, got {target.shape[1]}")
+    def _fit_blocks(self, source, name, validation_data=None, resume_from=None, classes=None):
+        """Train on a source of several blocks, by the method of this name."""
+        fitted = hasattr(self, "coef_")
+        keep = "warm" if self.warm_start and fitted else None
+        if name == "partial_fit":
+            keep = "partial" if fitted else "first"
+        dtype = self.coef_.dtype if keep == "partial" else dtypes_of(self.dtype)
+        checked = CheckedBlocks(
+            self, source, dtype, keep in (None, "first"), y_numeric=self._y_numeric, accept_sparse="csr")
+        factors = self._learn_target(checked, keep, classes)
+        return self._fit(BlockRows(self, checked, factors), validation_data, keep=keep, resume_from=resume_from)
 
-        return lambda: mean_loss(network, loss, X, target, sample_weight, threads)
+    def _learn_target(self, checked, keep, classes):
+        """What a pass over y has to find; the factors of class weights, or None."""
+        return None
 
-    def _fit(self, X, y, sample_weight, validation_data=None, keep=None, resume_from=None):
-        """Train on checked X and the target y as given; sets every fitted attribute at the end, none before.
+    def _fit(self, rows, validation_data=None, keep=None, resume_from=None):
+        """Train on checked rows; sets every fitted attribute at the end, none before.
 
         ``keep`` is None, 'warm' (start from the coefficients) or 'partial' (one epoch more), 'first' for the first of
         these.
@@ -123,42 +131,37 @@ class LinearModel(KeepsEngine, Convertible, BaseEstimator):
         resume, random_state, start_random_state = random_states(self, resume_from)
         if partial and optimizer.rule == "lbfgs":
             raise ValueError("partial_fit needs an optimizer that makes steps, got LBFGS")
-        weights = weights_of(self, sample_weight, y, X.dtype)
-        validation = None
+        validation, threads = None, get_num_threads(self.n_threads)
         if validation_data is not None:
-            validation = self._check_validation_data(validation_data, X)
+            validation = self._check_validation_data(validation_data, rows.dtype)
         elif self.early_stopping and not partial and optimizer.rule != "lbfgs":
-            (X, y, weights), validation = hold_out(
-                X, y, weights, fraction=self.validation_fraction, strata=self._strata(y), random_state=random_state)
-        loss, target = self._target(loss, y, X.dtype)
-        batch_size = check_batch_size(self.batch_size, X.shape[0])
-        network = self._start(X, self._n_outputs(target), keep if keep != "first" else None)
+            rows, validation = rows.hold_out(random_state)
+        loss, n_outputs = rows.encode(loss)
+        batch_size = check_batch_size(self.batch_size, len(rows))
+        network = self._start(rows, n_outputs, keep if keep != "first" else None)
         if optimizer.rule == "lbfgs":
-            X = X.copied() if isinstance(X, RowsOf) else X
             # the objective has the penalty, which is of coefficients in other units than the unknowns
             configure(network, loss, optimizer, penalties.NoPenalty())
-            objective = ScaledObjective(
-                network, loss, None if isinstance(penalty, AutomaticPenalty) else penalty, X, target, weights,
-                get_num_threads(self.n_threads))
+            objective = rows.scaled_objective(
+                network, loss, None if isinstance(penalty, AutomaticPenalty) else penalty, threads)
         else:
             configure(network, loss, optimizer, penalty)
             rate, tol = self._learning_rate(optimizer), self.tol
             rate = optimizer.learning_rate if rate is None else rate
             if measures_steps(self, optimizer) and not partial:
-                multiple, size = measured_steps(network, loss, X, target, weights, fresh=keep is None)
+                multiple, size = rows.measured_steps(network, loss, fresh=keep is None)
                 rate, tol = rate * multiple, None if tol is None else tol * size
-        rows = X.numbers if isinstance(X, RowsOf) else X.shape[0]
-        draw_order = None
-        if self.shuffle and batch_size < X.shape[0]:
-            draw_order = permutations(rows, random_state)
-        elif isinstance(X, RowsOf):
-            def draw_order():
-                return rows
-        bind(network, X, objective.target if optimizer.rule == "lbfgs" else target, weights)
+
+            def build():
+                made = Network(shape[1], n_outputs, dtype, fit_intercept)
+                configure(made, loss, optimizer, penalty)
+                return made
+
+            shape, dtype, fit_intercept = rows.shape, rows.dtype, network.fit_intercept
+            orders = rows.steps(network, batch_size, self.shuffle, random_state, build)
         validation_loss = None
         if validation is not None:
-            validation_loss = self._validation_loss(
-                network, loss, validation, target.shape[1], get_num_threads(self.n_threads))
+            validation_loss = self._validation_loss(network, loss, validation, rows.n_columns, threads)
         callbacks = as_callbacks(self.callbacks) + ([ProgressBar()] if self.verbose else [])
         common = {"validation_loss": validation_loss, "n_threads": self.n_threads}
         if optimizer.rule == "lbfgs":
@@ -170,17 +173,18 @@ class LinearModel(KeepsEngine, Convertible, BaseEstimator):
             if not partial:
                 stopping = Stopping(tol, self.n_iter_no_change, self.early_stopping and validation is not None)
             result = train(network, Plan(
-                n_epochs=1 if partial else self.max_iter, batch_size=batch_size, n_samples=X.shape[0],
-                draw_order=draw_order, learning_rate=rate,
-                schedule=schedule, first_step=self.t_ if goes_on else 0, schedule_epochs=self.max_iter,
+                n_epochs=1 if partial else self.max_iter, batch_size=batch_size, n_samples=len(rows), **orders,
+                learning_rate=rate, schedule=schedule, first_step=self.t_ if goes_on else 0,
+                schedule_epochs=self.max_iter,
                 schedule_state=getattr(self, "_schedule_state", None) if goes_on else None, stopping=stopping,
                 callbacks=callbacks, random_state=random_state, start_random_state=start_random_state, resume=resume,
             ), **common)
         network.release()
-        advice = None if partial else self._advice(optimizer, schedule, result)
+        advice = None if partial or result.lost else self._advice(optimizer, schedule, result)
         self._set_fitted(network, result, keep in ("warm", "partial"), advice)
+        raise_lost(result)
         if not partial:
-            self._warn_unless_settled(stacklevel=4)
+            self._warn_unless_settled(stacklevel=5)
         return self
 
     def _advice(self, optimizer, schedule, result):
@@ -213,9 +217,18 @@ class LinearModel(KeepsEngine, Convertible, BaseEstimator):
     def _strata(self, y):
         return None
 
-    def _check_validation_data(self, validation_data, X):
-        X, y, weights = check_validation_data(self, validation_data, X.dtype, accept_sparse="csr")
-        return X, self._check_y(y), weights
+    def _check_validation_data(self, validation_data, dtype, accept_sparse="csr"):
+        if isinstance(validation_data, Blocks):
+            return BlockRows(self, CheckedBlocks(
+                self, validation_data, dtype, False, y_numeric=self._y_numeric, accept_sparse="csr"))
+        X, y, weights = check_validation_data(self, validation_data, dtype, accept_sparse="csr")
+        return ArrayRows(self, X, self._check_y(y), weights)
+
+    def _validation_loss(self, network, loss, validation, n_columns, threads):
+        validation.encode(self._loss_spec())
+        if validation.n_columns != n_columns:
+            raise ValueError(f"y of the validation data must have {n_columns} columns as y, got {validation.n_columns}")
+        return validation.validation_loss(network, loss, threads)
 
     def _set_fitted(self, network, result, goes_on, advice=None):
         """Attributes of a finished fit; one that goes on adds its epochs, steps and history to the last one's."""
@@ -238,6 +251,7 @@ class LinearModel(KeepsEngine, Convertible, BaseEstimator):
     def _parameters_of(self, coef, intercept):
         return {"coef_": coef, "intercept_": intercept}
 
+    @predicts
     def _raw_predict(self, X):
         check_is_fitted(self)
         X = check_rows(

@@ -38,6 +38,10 @@ SLICE_PRODUCTS = 1 << 28
 # The seeds of random columns are drawn below this, as scikit-learn draws them.
 SEED_END = 2147483647
 
+# Why these models take no source of blocks, and what does.
+NEEDS_COLUMNS = (
+    "coordinate descent goes over whole columns, again and again; SGD* and Linear* with penalty='l1' take a source")
+
 
 @dataclass
 class Problem:

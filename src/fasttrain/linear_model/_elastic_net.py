@@ -11,9 +11,11 @@ from sklearn.utils.validation import validate_data
 from fasttrain._core.checks import (
     check_choice, check_flag, check_integer, check_real, check_weights, is_ready,
 )
+from fasttrain._estimators.blocks import restored_rows
 from fasttrain._estimators.conversion import Convertible
-from fasttrain._estimators.fitted import restored, set_fitted
+from fasttrain._estimators.fitted import set_fitted
 from fasttrain._estimators.parameters import keep_parameters
+from fasttrain.linear_model._coordinate import NEEDS_COLUMNS
 from fasttrain.linear_model import _coordinate as coordinate
 from fasttrain.linear_model._paths import enet_path
 
@@ -185,7 +187,7 @@ class ElasticNet(Convertible, linear_model.ElasticNet):
         if not isinstance(self.precompute, (bool, np.bool_)) and np.ndim(self.precompute) != 2:
             raise ValueError(f"precompute must be True, False or a Gram matrix, got {self.precompute!r}")
 
-    @restored
+    @restored_rows(NEEDS_COLUMNS)
     def fit(self, X, y, sample_weight=None, check_input=True):
         """Fit from scratch, or from the last solution under ``warm_start``.
 

@@ -11,11 +11,13 @@ from sklearn.utils.validation import check_consistent_length, column_or_1d, vali
 
 from fasttrain._core.checks import check_choice, check_flag, check_integer, check_real, check_weights
 from fasttrain._core.slices import slices
+from fasttrain._estimators.blocks import restored_rows
 from fasttrain._estimators.conversion import Convertible
-from fasttrain._estimators.fitted import restored, set_fitted
+from fasttrain._estimators.fitted import set_fitted
 from fasttrain._estimators.parameters import keep_parameters
 from fasttrain._kernels.coordinate import Stop
 from fasttrain._kernels.threads import thread_budget
+from fasttrain.linear_model._coordinate import NEEDS_COLUMNS
 from fasttrain.linear_model import _coordinate as coordinate
 from fasttrain.linear_model._elastic_net import (
     FLOATS, NOT_FINITE, check_descent_parameters, descent_of, fit_targets,
@@ -59,7 +61,7 @@ class CrossValidated(Convertible):
     def _l1_ratios(self):
         return np.atleast_1d(getattr(self, "l1_ratio", 1.0))
 
-    @restored
+    @restored_rows(NEEDS_COLUMNS)
     def fit(self, X, y, sample_weight=None, **params):
         """Find the penalty with the smallest mean squared error over the folds, and fit all rows with it.
 

@@ -5,9 +5,10 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
 from fasttrain._core.checks import check_choice, check_flag, check_integer, check_real, check_rows, is_ready
+from fasttrain._estimators.blocks import restored_rows
 from fasttrain._estimators.conversion import Convertible
 from fasttrain._estimators.data import plain_weights
-from fasttrain._estimators.fitted import restored, set_fitted
+from fasttrain._estimators.fitted import set_fitted
 from fasttrain._estimators.parameters import keep_parameters
 from fasttrain._kernels.losses import loss_and_gradient
 from fasttrain._kernels.threads import get_num_threads, thread_budget
@@ -104,7 +105,7 @@ class GeneralizedLinear(RegressorMixin, Convertible, BaseEstimator):
                 f"Some value(s) of y are out of the valid range of the loss {loss.name!r}: {error}") from None
         return y
 
-    @restored
+    @restored_rows("LinearRegressor with loss='poisson', 'gamma' or 'tweedie' takes one")
     def fit(self, X, y, sample_weight=None):
         """Fit the model.
 

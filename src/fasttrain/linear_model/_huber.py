@@ -6,9 +6,10 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fasttrain import losses
 from fasttrain._core.checks import check_flag, check_integer, check_real, check_rows, is_ready
+from fasttrain._estimators.blocks import restored_rows
 from fasttrain._estimators.conversion import Convertible
 from fasttrain._estimators.data import plain_weights
-from fasttrain._estimators.fitted import restored, set_fitted
+from fasttrain._estimators.fitted import set_fitted
 from fasttrain._estimators.parameters import keep_parameters
 from fasttrain._kernels.losses import huber_sums
 from fasttrain._kernels.threads import thread_budget
@@ -122,7 +123,7 @@ class HuberRegressor(RegressorMixin, Convertible, BaseEstimator):
         check_flag(self.fit_intercept, "fit_intercept")
         check_real(self.tol, "tol", low=0)
 
-    @restored
+    @restored_rows("LinearRegressor with loss='huber' takes one")
     def fit(self, X, y, sample_weight=None):
         """Fit the model.
 

@@ -8,9 +8,11 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from sklearn.utils.validation import FLOAT_DTYPES, check_is_fitted, column_or_1d, validate_data
 
 from fasttrain._core.checks import check_rows, check_weights
+from fasttrain._estimators.blocks import ScoresBlocks
 from fasttrain._estimators.conversion import Convertible
 from fasttrain._estimators.data import dense
 from fasttrain._estimators.fitted import set_fitted
+from fasttrain.data._use import predicts
 
 _DTYPES = FLOAT_DTYPES[:2]
 
@@ -91,13 +93,14 @@ def classes_of(raw, classes, multilabel):
 class LeastSquares(Convertible, BaseEstimator):
     """A model whose raw predictions are ``X @ coef_.T + intercept_``."""
 
+    @predicts
     def _raw_predict(self, X):
         check_is_fitted(self)
         X = validate_data(self, X, accept_sparse=["csr", "csc", "coo"], reset=False)
         return X @ (self.coef_ if self.coef_.ndim == 1 else self.coef_.T) + self.intercept_
 
 
-class LeastSquaresRegressor(MultiOutputMixin, RegressorMixin, LeastSquares):
+class LeastSquaresRegressor(ScoresBlocks, MultiOutputMixin, RegressorMixin, LeastSquares):
     def predict(self, X):
         """Predict targets.
 

@@ -9,10 +9,13 @@ from sklearn.utils.validation import column_or_1d
 
 from fasttrain import losses
 from fasttrain._core.checks import are_labels
+from fasttrain._estimators.blocks import Labels, ScoresBlocks, class_weight_factors, labels_of, learns
 from fasttrain._estimators.fitted import all_or_nothing
+from fasttrain.data._use import predicts
 from fasttrain._estimators.parameters import keep_parameters
 from fasttrain._tables.categories import encode, unique, unknown_values
 from fasttrain.linear_model._base import LinearModel
+from fasttrain.linear_model._data import ArrayRows
 
 
 def _looks_like_a_quantity(y):
@@ -23,7 +26,7 @@ def _looks_like_a_quantity(y):
     return distinct > len(y) // 2
 
 
-class LinearRegressor(RegressorMixin, LinearModel):
+class LinearRegressor(ScoresBlocks, RegressorMixin, LinearModel):
     """Linear regression with any regression loss, optimizer and penalty.
 
     Minimizes ``mean_i w_i loss(y_i, x_i . coef + intercept) + alpha * penalty(coef)``; the intercept is not penalized.
@@ -161,17 +164,19 @@ class LinearRegressor(RegressorMixin, LinearModel):
         X, y = self._checked(X, y, keep, y_numeric=True)
         return X, column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
 
-    def fit(self, X, y, sample_weight=None, validation_data=None, resume_from=None):
+    @learns
+    def fit(self, X, y=None, sample_weight=None, validation_data=None, resume_from=None):
         """Fit the model.
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Finite; float32 and float64 in C order or CSR are not copied.
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), or a source of blocks
+            Finite; float32 and float64 in C order or CSR are not copied. A source of :mod:`fasttrain.data` has y and
+            the weights, which then are left out.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
         sample_weight : array-like of shape (n_samples,), default=None
             At least 0.
-        validation_data : (X, y) or (X, y, sample_weight), default=None
+        validation_data : (X, y), (X, y, sample_weight) or a source of blocks, default=None
             Its loss is recorded after each epoch and watched in place of the training loss.
         resume_from : path, default=None
             A checkpoint of :class:`fasttrain.callbacks.ModelCheckpoint`: with the data and parameters of the fit that
@@ -191,9 +196,11 @@ class LinearRegressor(RegressorMixin, LinearModel):
         with all_or_nothing(self):
             keep = "warm" if self.warm_start and hasattr(self, "coef_") else None
             X, y = self._check_Xy(X, y, keep)
-            return self._fit(X, y, sample_weight, validation_data, keep=keep, resume_from=resume_from)
+            rows = ArrayRows.of(self, X, y, sample_weight)
+            return self._fit(rows, validation_data, keep=keep, resume_from=resume_from)
 
-    def partial_fit(self, X, y, sample_weight=None):
+    @learns
+    def partial_fit(self, X, y=None, sample_weight=None):
         """One epoch on this data, going on from the last call, the optimizer's memory included.
 
         Parameters are those of :meth:`fit`. Returns self.
@@ -201,20 +208,21 @@ class LinearRegressor(RegressorMixin, LinearModel):
         with all_or_nothing(self):
             keep = "partial" if hasattr(self, "coef_") else None
             X, y = self._check_Xy(X, y, keep)
-            return self._fit(X, y, sample_weight, keep=keep or "first")
+            return self._fit(ArrayRows.of(self, X, y, sample_weight), keep=keep or "first")
 
     def _parameters_of(self, coef, intercept):
         if len(coef) == 1:
             coef, intercept = coef[0], intercept[0]
         return {"coef_": coef, "intercept_": intercept}
 
+    @predicts
     def predict(self, X):
         """Predictions of shape (n_samples,) or (n_samples, n_outputs), in the dtype of the fit."""
         raw = losses.get(self.loss).predict(self._raw_predict(X))
         return raw[:, 0] if np.ndim(self.coef_) == 1 else raw
 
 
-class LinearClassifier(ClassifierMixin, LinearModel):
+class LinearClassifier(ScoresBlocks, ClassifierMixin, LinearModel):
     """Linear classification with any classification loss, optimizer and penalty.
 
     Two classes share one output; more have one each, coupled by the softmax for 'log_loss' and one against the rest
@@ -329,17 +337,19 @@ stop_reason_, advice_, n_features_in_, feature_names_in_
                     "y must hold one class a row, or 0 and 1 in columns (multilabel), got columns of classes")
         return X, y
 
-    def fit(self, X, y, sample_weight=None, validation_data=None, resume_from=None):
+    @learns
+    def fit(self, X, y=None, sample_weight=None, validation_data=None, resume_from=None):
         """Fit the model.
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Finite; float32 and float64 in C order or CSR are not copied.
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), or a source of blocks
+            Finite; float32 and float64 in C order or CSR are not copied. A source of :mod:`fasttrain.data` has y and
+            the weights, which then are left out; a first pass finds the classes.
         y : array-like of shape (n_samples,), or (n_samples, n_labels) of 0 and 1
-            At least two classes.
+            At least two classes. Labels of a source are one class a row.
         sample_weight : array-like of shape (n_samples,), default=None
-        validation_data : (X, y) or (X, y, sample_weight), default=None
+        validation_data : (X, y), (X, y, sample_weight) or a source of blocks, default=None
             Its loss is recorded after each epoch and watched in place of the training loss.
         resume_from : path, default=None
             A checkpoint of :class:`fasttrain.callbacks.ModelCheckpoint`: with the data and parameters of the fit that
@@ -361,10 +371,15 @@ stop_reason_, advice_, n_features_in_, feature_names_in_
             X, y = self._check_Xy(X, y, keep)
             if not keep:
                 self._set_classes(y)
+                if are_labels(y) and len(self.classes_) > max(10, len(y) // 2):
+                    # scikit-learn warns of a target that looks like a quantity
+                    check_classification_targets(y)
             y = self._check_y(y)
-            return self._fit(X, y, sample_weight, validation_data, keep=keep, resume_from=resume_from)
+            rows = ArrayRows.of(self, X, y, sample_weight)
+            return self._fit(rows, validation_data, keep=keep, resume_from=resume_from)
 
-    def partial_fit(self, X, y, classes=None, sample_weight=None):
+    @learns
+    def partial_fit(self, X, y=None, classes=None, sample_weight=None):
         """One epoch on this data, going on from the last call, the optimizer's memory included.
 
         Parameters
@@ -378,6 +393,17 @@ stop_reason_, advice_, n_features_in_, feature_names_in_
         -------
         self
         """
+        first = self._check_classes(classes)
+        with all_or_nothing(self):
+            keep = None if first else "partial"
+            X, y = self._check_Xy(X, y, keep)
+            if first:
+                self._set_classes(y if y.ndim == 2 else unique_labels(classes))
+            y = self._check_y(y)
+            return self._fit(ArrayRows.of(self, X, y, sample_weight), keep=keep or "first")
+
+    def _check_classes(self, classes):
+        """Whether a call of partial_fit is the first; ValueError for classes that it must not have."""
         first = not hasattr(self, "coef_")
         if first and classes is None:
             raise ValueError("classes must be passed on the first call to partial_fit.")
@@ -390,13 +416,27 @@ stop_reason_, advice_, n_features_in_, feature_names_in_
                 "class_weight must be a dict or None for partial_fit, which does not see all classes at once, "
                 "got 'balanced'"
             )
-        with all_or_nothing(self):
-            keep = None if first else "partial"
-            X, y = self._check_Xy(X, y, keep)
-            if first:
-                self._set_classes(y if y.ndim == 2 else unique_labels(classes))
-            y = self._check_y(y)
-            return self._fit(X, y, sample_weight, keep=keep or "first")
+        return first
+
+    def _learn_target(self, checked, keep, classes):
+        labels = None
+        if keep in ("partial", "first"):
+            if self._check_classes(classes):
+                self._set_classes(unique_labels(classes))
+        elif (y := checked.load(0)[1]).ndim == 2:
+            if keep is None:
+                self._set_classes(y)
+        else:
+            labels = labels_of(checked)
+            if keep is None:
+                self._set_classes(labels.values)
+        if self.class_weight is None:
+            return None
+        if self._multilabel:
+            raise ValueError("class_weight must be None for labels in columns of a source of blocks")
+        if labels is None:
+            labels = Labels(self.classes_, np.ones(len(self.classes_)))
+        return class_weight_factors(self.class_weight, labels)
 
     def _set_classes(self, y):
         self._multilabel = y.ndim == 2
@@ -404,11 +444,13 @@ stop_reason_, advice_, n_features_in_, feature_names_in_
         if len(self.classes_) < 2 and not self._multilabel:
             raise ValueError(f"y must hold at least 2 classes, got 1 class: {self.classes_[0]!r}")
 
+    @predicts
     def decision_function(self, X):
         """Raw predictions of shape (n_samples,) for two classes, else (n_samples, n_classes)."""
         raw = self._raw_predict(X)
         return raw[:, 0] if raw.shape[1] == 1 and not self._multilabel else raw
 
+    @predicts
     def predict(self, X):
         """Classes of shape (n_samples,), or 0 and 1 of shape (n_samples, n_labels)."""
         raw = self._raw_predict(X)
@@ -424,6 +466,7 @@ stop_reason_, advice_, n_features_in_, feature_names_in_
         return True
 
     @available_if(_has_probabilities)
+    @predicts
     def predict_proba(self, X):
         """Probabilities of shape (n_samples, n_classes); of each label being 1 for multilabel y.
 
@@ -437,6 +480,7 @@ stop_reason_, advice_, n_features_in_, feature_names_in_
         return losses.SoftmaxCrossentropy().predict(raw)
 
     @available_if(_has_probabilities)
+    @predicts
     def predict_log_proba(self, X):
         """Logarithm of :meth:`predict_proba`, from the logits: finite also where a probability rounds to 0."""
         raw = self._raw_predict(X)

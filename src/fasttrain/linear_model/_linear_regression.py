@@ -8,8 +8,9 @@ from sklearn.utils import assert_all_finite
 
 from fasttrain._core.blas import serial_blas
 from fasttrain._core.checks import check_flag, check_integer, check_real
-from fasttrain._estimators.fitted import restored
+from fasttrain._estimators.blocks import restored_learns
 from fasttrain._tables.moments import column_moments
+from fasttrain.linear_model._block_equations import equations_of_blocks
 from fasttrain.linear_model._factors import least_squares_factor, times_transposed, wide_factor
 from fasttrain.linear_model._least_squares import (
     LeastSquaresRegressor, checked_data, checked_weights, roots_of, set_solution,
@@ -93,14 +94,16 @@ class LinearRegression(LeastSquaresRegressor):
         tags.input_tags.sparse = not self.positive
         return tags
 
-    @restored
-    def fit(self, X, y, sample_weight=None):
+    @restored_learns
+    def fit(self, X, y=None, sample_weight=None):
         """Fit the coefficients.
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            float32 and float64 in any layout are read as they are; nothing is written.
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), or a source of blocks
+            float32 and float64 in any layout are read as they are; nothing is written. A source of
+            :mod:`fasttrain.data` is read once; ``singular_`` is then known to half of the digits where columns are
+            nearly dependent.
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
         sample_weight : array-like of shape (n_samples,) or float, default=None
             Not negative.
@@ -136,6 +139,30 @@ class LinearRegression(LeastSquaresRegressor):
             fits = account["singular_"].max(initial=0.0) <= np.finfo(X.dtype).max
             account["singular_"] = account["singular_"].astype(X.dtype if fits else np.float64, copy=False)
         set_solution(self, coef, x_mean, y_mean, X.dtype, account, flat=y.ndim == 1, scalar=y.ndim == 1)
+        return self
+
+    def _fit_blocks(self, source, name):
+        """Fit to a source of several blocks."""
+        for flag in ("fit_intercept", "copy_X", "positive"):
+            check_flag(getattr(self, flag), flag)
+        tol = check_real(self.tol, "tol", low=0)
+        if self.positive:
+            raise ValueError("positive must be False for a source of blocks, got True")
+        found = equations_of_blocks(self, source)
+        equations = found.equations
+        with serial_blas():
+            solution = solution_of(equations, tol)
+            if solution is None:
+                # of the shortest solutions, as where all rows are at hand
+                values, vectors = linalg.eigh(equations.gram)
+                kept = values > values[-1] * len(values) * np.finfo(np.float64).eps
+                coef = (vectors[:, kept] / values[kept]) @ (vectors[:, kept].T @ equations.moments)
+                singular = np.sqrt(np.maximum(values[::-1], 0.0))
+                solution = coef.T, {"rank_": int(kept.sum()), "singular_": singular}
+        coef, account = solution
+        account["singular_"] = account["singular_"].astype(found.dtype)
+        set_solution(
+            self, coef, equations.x_mean, equations.y_mean, found.dtype, account, flat=found.flat, scalar=found.flat)
         return self
 
     def _fit_tall(self, X, targets, y_mean, weights, tol):

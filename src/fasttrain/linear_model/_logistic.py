@@ -11,8 +11,9 @@ from sklearn.utils.validation import validate_data
 from fasttrain._core.checks import (
     check_choice, check_flag, check_integer, check_real, check_rows, check_weights, is_ready,
 )
+from fasttrain._estimators.blocks import restored_rows
 from fasttrain._estimators.conversion import Convertible
-from fasttrain._estimators.fitted import restored, set_fitted
+from fasttrain._estimators.fitted import set_fitted
 from fasttrain._estimators.parameters import keep_parameters
 from fasttrain._tables.categories import unique
 from fasttrain.linear_model._logistic_problem import NEWTON_UNKNOWNS, Problem, warn_unless_settled
@@ -296,7 +297,7 @@ class LogisticRegression(LogisticBase, linear_model.LogisticRegression):
         if penalty == "elasticnet" and self.l1_ratio is None:
             raise ValueError("l1_ratio must be specified when penalty is elasticnet.")
 
-    @restored
+    @restored_rows("LinearClassifier, the same model, takes one")
     def fit(self, X, y, sample_weight=None):
         """Fit from scratch, or from the last solution under ``warm_start``.
 

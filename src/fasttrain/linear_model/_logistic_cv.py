@@ -14,7 +14,8 @@ from sklearn.utils.metadata_routing import process_routing
 
 from fasttrain._core.blas import serial_blas
 from fasttrain._core.checks import check_choice, check_flag, check_integer
-from fasttrain._estimators.fitted import restored, set_fitted
+from fasttrain._estimators.blocks import restored_rows
+from fasttrain._estimators.fitted import set_fitted
 from fasttrain._estimators.parameters import keep_parameters
 from fasttrain.linear_model._logistic import (
     PENALTY_DEPRECATED, LogisticBase, LogisticRegression, check_solver, check_strength,
@@ -152,7 +153,7 @@ class LogisticRegressionCV(LogisticBase, linear_model.LogisticRegressionCV):
 
     # ---- fitting ----
 
-    @restored
+    @restored_rows("a search goes over rows of one array; LinearClassifier takes one")
     def fit(self, X, y, sample_weight=None, **params):
         """Choose C and fit.
 

@@ -5,9 +5,11 @@ from sklearn import linear_model
 from sklearn.utils.validation import check_consistent_length, validate_data
 
 from fasttrain._core.checks import check_flag, check_real
+from fasttrain._estimators.blocks import restored_rows
 from fasttrain._estimators.conversion import Convertible
-from fasttrain._estimators.fitted import restored, set_fitted
+from fasttrain._estimators.fitted import set_fitted
 from fasttrain._estimators.parameters import keep_parameters
+from fasttrain.linear_model._coordinate import NEEDS_COLUMNS
 from fasttrain.linear_model import _coordinate as coordinate
 from fasttrain.linear_model._elastic_net import (
     FLOATS, adopt, check_descent_parameters, descent_of, intercepts_of, weights_of,
@@ -84,7 +86,7 @@ class MultiTaskElasticNet(Convertible, linear_model.MultiTaskElasticNet):
         check_descent_parameters(self)
         check_flag(self.warm_start, "warm_start")
 
-    @restored
+    @restored_rows(NEEDS_COLUMNS)
     def fit(self, X, y, sample_weight=None):
         """Fit from scratch, or from the last solution under ``warm_start``.
 

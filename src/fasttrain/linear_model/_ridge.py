@@ -9,8 +9,9 @@ from sklearn.utils import assert_all_finite
 
 from fasttrain._core.blas import serial_blas
 from fasttrain._core.checks import check_choice, check_flag, check_integer, check_real
-from fasttrain._estimators.fitted import restored
+from fasttrain._estimators.blocks import restored_learns, restored_rows
 from fasttrain._tables.moments import column_moments
+from fasttrain.linear_model._block_equations import equations_of_blocks
 from fasttrain.linear_model._factors import least_squares_factor, times_transposed
 from fasttrain.linear_model._least_squares import (
     LeastSquares, LeastSquaresClassifier, LeastSquaresRegressor, checked_data, checked_weights, roots_of, set_solution,
@@ -270,14 +271,15 @@ class Ridge(LeastSquaresRegressor, RidgeModel):
         self.positive = positive
         self.random_state = random_state
 
-    @restored
-    def fit(self, X, y, sample_weight=None):
+    @restored_learns
+    def fit(self, X, y=None, sample_weight=None):
         """Fit the coefficients.
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            float32 and float64 in any layout are read as they are; nothing is written.
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), or a source of blocks
+            float32 and float64 in any layout are read as they are; nothing is written. A source of
+            :mod:`fasttrain.data` is read once, for the solvers 'auto' and 'cholesky'.
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
         sample_weight : array-like of shape (n_samples,) or float, default=None
             Not negative.
@@ -294,6 +296,27 @@ class Ridge(LeastSquaresRegressor, RidgeModel):
         solver = self._checked_parameters(sparse.issparse(X))
         X, y = checked_data(self, X, y)
         self._fit_targets(X, y, checked_weights(sample_weight, X), solver)
+        return self
+
+    def _fit_blocks(self, source, name):
+        """Fit to a source of several blocks."""
+        if self._checked_parameters(False) != "cholesky":
+            raise ValueError(
+                f"solver must be 'auto' or 'cholesky' and positive False for a source of blocks, got {self.solver!r} "
+                f"and {self.positive!r}")
+        found = equations_of_blocks(self, source)
+        equations = found.equations
+        alpha = self._alphas(equations.moments.shape[1])
+        with serial_blas():
+            try:
+                coef = by_cholesky(equations.gram, equations.moments, alpha)
+            except np.linalg.LinAlgError:
+                raise ValueError(
+                    f"alpha={self.alpha!r} leaves equations that are singular in double precision: pass alpha > 0, or "
+                    "scale the columns (StandardScaler)") from None
+        set_solution(
+            self, coef, equations.x_mean, equations.y_mean, found.dtype, {"n_iter_": None, "solver_": "cholesky"},
+            flat=len(coef) == 1, scalar=found.flat)
         return self
 
 
@@ -355,7 +378,7 @@ class RidgeClassifier(LeastSquaresClassifier, RidgeModel):
         self.positive = positive
         self.random_state = random_state
 
-    @restored
+    @restored_rows("LinearClassifier takes one")
     def fit(self, X, y, sample_weight=None):
         """Fit the coefficients.
 

@@ -14,7 +14,7 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, proces
 
 from fasttrain._core.blas import serial_blas
 from fasttrain._core.checks import check_choice, check_flag
-from fasttrain._estimators.fitted import restored
+from fasttrain._estimators.blocks import restored_rows
 from fasttrain.linear_model._least_squares import (
     LeastSquares, LeastSquaresClassifier, LeastSquaresRegressor, checked_data, checked_weights, classes_of,
     set_solution,
@@ -332,7 +332,7 @@ class RidgeCV(LeastSquaresRegressor, RidgeSearch):
         self.store_cv_results = store_cv_results
         self.alpha_per_target = alpha_per_target
 
-    @restored
+    @restored_rows("leaving rows out needs all of them at once; Ridge takes one")
     def fit(self, X, y, sample_weight=None, **params):
         """Choose the strength and fit all rows with it.
 
@@ -421,7 +421,7 @@ class RidgeClassifierCV(LeastSquaresClassifier, RidgeSearch):
         self.class_weight = class_weight
         self.store_cv_results = store_cv_results
 
-    @restored
+    @restored_rows("leaving rows out needs all of them at once; Ridge takes one")
     def fit(self, X, y, sample_weight=None, **params):
         """Choose the strength and fit all rows with it.
 

@@ -14,16 +14,14 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils.sparsefuncs import mean_variance_axis, min_max_axis
 
-from fasttrain._estimators.rows import RowsOf
 from fasttrain._tables.moments import column_extremes, column_moments
-from fasttrain.training.engine import mean_loss
-from fasttrain.training.lbfgs import Objective, objective_and_gradient
+from fasttrain.training.lbfgs import Objective
 
 # Of a column's standard deviation to its largest number: below, it is rounding.
 _CONSTANT = 8 * np.finfo(np.float64).eps
 
 
-def _moments(X, weights):
+def moments_of(X, weights):
     """(mean, variance) of each column, float64; what a CSR matrix does not hold is 0."""
     if sparse.issparse(X):
         with np.errstate(over="ignore", invalid="ignore"):
@@ -42,9 +40,14 @@ def columns_of(X, weights, fit_intercept):
     of a column that holds 0 and one other number that number, since the standard deviation of a rare category says
     nothing of how far it may shift a prediction.
     """
-    mean, variance = _moments(X, weights)
     present = X if weights is None or weights.all() else X[weights > 0]
-    low, high = min_max_axis(present, axis=0) if sparse.issparse(X) else column_extremes(present)
+    extremes = min_max_axis(present, axis=0) if sparse.issparse(X) else column_extremes(present)
+    return units_of(*moments_of(X, weights), *extremes, fit_intercept)
+
+
+def units_of(mean, variance, low, high, fit_intercept):
+    """:func:`columns_of` columns of which mean, variance and extremes are known."""
+    variance = variance.copy()
     with np.errstate(over="ignore", invalid="ignore"):
         low, high = low.astype(np.float64), high.astype(np.float64)
         constant = variance <= (_CONSTANT * np.maximum(abs(low), abs(high))) ** 2
@@ -70,34 +73,62 @@ class TargetUnits:
     scale
         Size of the losses; the objective is divided by it.
     bound : array of shape (n_samples, n_outputs) or None
-        The target in units of its own, for a loss that can be had of it; outputs then are on a par.
+        The target in units of its own, where it is at hand and :attr:`rescales`.
+    rescales : bool
+        Whether the loss can be had of a target in units of its own; outputs then are on a par.
     """
 
     offset: np.ndarray
     spread: np.ndarray
     scale: np.ndarray
     bound: np.ndarray | None = None
+    rescales: bool = False
+
+    def rescaled(self, target):
+        """Targets in these units, in the dtype that they have."""
+        return np.ascontiguousarray((target.astype(np.float64) - self.offset) / self.spread, dtype=target.dtype)
 
     @classmethod
     def of(cls, loss, target, weights, n_outputs, fit_intercept):
+        if not loss.is_regression:
+            return cls._made(loss, n_outputs, fit_intercept, None, None)
+        y = target.astype(np.float64)
+
+        def spread_about(centre):
+            return np.sqrt(np.average((y - centre) ** 2, axis=0, weights=weights))
+
+        with np.errstate(over="ignore", invalid="ignore"):
+            mean = np.average(y, axis=0, weights=weights)
+        units = cls._made(loss, n_outputs, fit_intercept, mean, spread_about)
+        if units.rescales:
+            units.bound = units.rescaled(target)
+        return units
+
+    @classmethod
+    def of_moments(cls, loss, mean, variance, fit_intercept):
+        """The units where mean and variance of each output's target are known; :attr:`bound` is None."""
+        def spread_about(centre):
+            return np.sqrt(variance + (mean - centre) ** 2)
+
+        return cls._made(loss, len(mean), fit_intercept, mean, spread_about)
+
+    @classmethod
+    def _made(cls, loss, n_outputs, fit_intercept, mean, spread_about):
         zeros, ones = np.zeros(n_outputs), np.ones(n_outputs)
         if not loss.is_regression:
             return cls(zeros, ones, ones)
-        y = target.astype(np.float64)
         with np.errstate(over="ignore", invalid="ignore"):
-            mean = np.average(y, axis=0, weights=weights)
             if loss.inverse_link == "exponential":
                 size = mean.mean() if np.isfinite(mean).all() and mean.mean() > 0 else 1.0
                 offset = np.log(np.maximum(mean, 1e-8 * size)) if fit_intercept else zeros
                 power = {"poisson": 1.0, "gamma": 2.0}.get(loss.name, loss.parameter)
                 return cls(offset, ones, np.full(n_outputs, size ** (2.0 - power)))
             centre = mean if fit_intercept else zeros
-            spread = np.sqrt(np.average((y - centre) ** 2, axis=0, weights=weights))
+            spread = spread_about(centre)
         usable = np.isfinite(spread) & (spread > 0)
         centre, spread = np.where(np.isfinite(centre), centre, 0.0), np.where(usable, spread, 1.0)
         if loss.name in ("half_squared_error", "squared_error"):
-            bound = np.ascontiguousarray((y - centre) / spread, dtype=target.dtype)
-            return cls(centre, spread, (1.0 if loss.name.startswith("half") else 2.0) * spread**2, bound)
+            return cls(centre, spread, (1.0 if loss.name.startswith("half") else 2.0) * spread**2, rescales=True)
         # one unit for all outputs, since these losses have thresholds in it, or would not add up to the same minimum
         spread = np.full(n_outputs, np.sqrt(np.mean(spread**2)))
         sizes = {"huber": spread * np.minimum(spread, loss.parameter), "squared_epsilon_insensitive": 2 * spread**2}
@@ -115,27 +146,26 @@ class ScaledObjective(Objective):
     penalty : fasttrain.penalties.Penalty or None
         None is the automatic one: that of Ridge() and LogisticRegression(), half the sum of squared coefficients over
         the sum of weights, the coefficients counted in units of their columns (:func:`columns_of`).
-    X, target, weights : arrays
-        As :func:`fasttrain._estimators.rows.bind` takes them; weights may be None.
-    n_threads : int
-
-    Attributes
-    ----------
-    target : array of shape (n_samples, n_outputs)
-        What the network is to be bound to.
+    units : TargetUnits
+    columns : tuple of arrays
+        What :func:`units_of` gives.
+    total : float
+        Sum of the weights.
+    evaluate : callable
+        From the network's parameters and threads to its mean loss and gradient, with the target in its units where
+        ``units.rescales``.
+    mean_loss : callable
+        The network's mean loss, in the units that y came in.
     """
 
-    def __init__(self, network, loss, penalty, X, target, weights, n_threads):
+    def __init__(self, network, loss, penalty, units, columns, total, evaluate, mean_loss):
         super().__init__(network)
         coef, intercept = network.unpack(network.parameters)
         self._shape, self._fit_intercept = coef.shape, bool(network.fit_intercept)
-        self._data, self._loss, self._n_threads = (X, target, weights), loss, n_threads
-        self._units = TargetUnits.of(loss, target, weights, len(coef), self._fit_intercept)
-        self.target = target if self._units.bound is None else self._units.bound
-        self._centre, spread, unit = columns_of(X, weights, self._fit_intercept)
+        self._evaluate, self._mean_loss, self._units = evaluate, mean_loss, units
+        self._centre, spread, unit = columns
         d, scale = self._units.spread[:, None], self._units.scale[:, None]
         if penalty is None:
-            total = float(X.shape[0]) if weights is None else float(weights.sum(dtype=np.float64))
             self._l1, self._l2 = 0.0, unit**2 * scale / (d**2 * total)
         else:
             self._l1, self._l2 = penalty.l1, np.full(self._shape, float(penalty.l2))
@@ -179,16 +209,16 @@ class ScaledObjective(Objective):
         u, c = self._parts(x)
         coef = u * self._factor
         # the network's outputs are in units of the target it is bound to
-        if units.bound is None:
+        if not units.rescales:
             offset, spread, divisor = units.offset, units.spread, units.scale
         else:
             offset, spread, divisor = 0.0, 1.0, units.scale / units.spread**2
             coef = coef / units.spread[:, None]
         intercept = offset + spread * c - coef @ self._centre if self._fit_intercept else c
-        value, packed = objective_and_gradient(network, network.pack(coef, intercept), threads)
+        value, packed = self._evaluate(network.pack(coef, intercept), threads)
         by_coef, by_intercept = (part.astype(np.float64) for part in network.unpack(packed))
         value /= divisor[0]
-        factor = self._factor if units.bound is None else self._factor / units.spread[:, None]
+        factor = self._factor if not units.rescales else self._factor / units.spread[:, None]
         by_u = (by_coef - np.outer(by_intercept, self._centre)) * factor / divisor[:, None]
         by_c = by_intercept * spread / divisor
         weighed, scale = u * self._factor, units.scale[:, None]
@@ -205,26 +235,22 @@ class ScaledObjective(Objective):
 
     def loss(self, x, value):
         scale = self._units.scale
-        if self._units.bound is None or len(scale) == 1:
+        if not self._units.rescales or len(scale) == 1:
             return float(value * scale[0])
         coef = self._parts(x)[0] * self._factor
         penalty = self._l1 * abs(coef).sum() + (self._l2 * coef**2).sum() / 2
-        X, target, weights = self._data
-        return float(mean_loss(self.network, self._loss, X, target, weights, self._n_threads) + penalty)
+        return float(self._mean_loss() + penalty)
 
 
-def measured_steps(network, loss, X, target, weights, fresh):
+def measured_steps(network, loss, units, mean, variance, fresh):
     """(learning rate as a multiple, size of the losses) for steps on this data, from an intercept at the target's mean.
 
     A step of Adam is as long as its rate in every coefficient, so the rate is in the units of the target over those of
-    the columns; over 1 for narrow ones, since the intercept takes as long steps. X may be some rows of a matrix.
+    the columns; over 1 for narrow ones, since the intercept takes as long steps. ``mean`` and ``variance`` are the
+    columns'.
     """
-    units = TargetUnits.of(loss, target, weights, target.shape[1], bool(network.fit_intercept))
     if fresh and network.fit_intercept and loss.is_regression:
         coef, intercept = network.unpack(network.parameters)
         network.parameters[:] = network.pack(coef, units.offset[:len(intercept)])
-    if isinstance(X, RowsOf):
-        X, weights = X.matrix, X.spread(np.ones(len(X)) if weights is None else weights)
-    mean, variance = _moments(X, weights)
     widest = float(np.sqrt(np.max(variance if network.fit_intercept else variance + mean**2)))
     return float(units.spread.max()) / (max(widest, 1.0) if np.isfinite(widest) else 1.0), float(units.scale.sum())

@@ -96,13 +96,13 @@ class StochasticLinear(Convertible):
             **options,
         )
 
-    def warn_at_end(self, n_iter):
+    def warn_at_end(self, n_iter, stacklevel=5):
         if self.tol is not None and n_iter == self.max_iter:
             warnings.warn(
                 "Maximum number of iteration reached before convergence. Consider increasing max_iter to "
                 "improve the fit.",
                 ConvergenceWarning,
-                stacklevel=3,
+                stacklevel=stacklevel,
             )
         if self.power_t < 0:
             warnings.warn(
@@ -110,7 +110,7 @@ class StochasticLinear(Convertible):
                 "1.10. Use values "
                 "in the range [0.0, inf) instead.",
                 FutureWarning,
-                stacklevel=3,
+                stacklevel=stacklevel,
             )
 
     # ---- where a fit begins ----

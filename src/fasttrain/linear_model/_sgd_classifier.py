@@ -11,18 +11,21 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_dat
 from fasttrain._core.checks import row_weights
 from fasttrain._core.random_states import check_random_state
 from fasttrain._core.slices import by_slices
+from fasttrain._estimators.blocks import Labels, ScoresBlocks, class_weight_factors, labels_of, learns
 from fasttrain._estimators.fitted import restored
 from fasttrain._estimators.parameters import keep_parameters
 from fasttrain._kernels.threads import get_num_threads
 from fasttrain._tables.categories import unique
+from fasttrain.data._use import predicts
 from fasttrain.linear_model import _descents
 from fasttrain.linear_model._descents import Problem, candidate, rows_of, train
+from fasttrain.linear_model._sgd_blocks import Model, checked_source, split_source, train_blocks
 from fasttrain.linear_model._sgd_base import (
     CLASSIFIER_LOSSES, StochasticLinear, held_out, raw_predictions, start_of, subset,
 )
 
 
-class SGDClassifier(StochasticLinear, linear_model.SGDClassifier):
+class SGDClassifier(ScoresBlocks, StochasticLinear, linear_model.SGDClassifier):
     """Linear classifiers by per-sample stochastic descent: scikit-learn's estimator, several times faster.
 
     Two classes make one model, more classes one model each against the rest, trained on threads.
@@ -148,15 +151,17 @@ class SGDClassifier(StochasticLinear, linear_model.SGDClassifier):
         ):
             raise ValueError(f"class_weight must be a dict, 'balanced' or None, got {self.class_weight!r}")
 
+    @learns
     @restored
-    def fit(self, X, y, coef_init=None, intercept_init=None, sample_weight=None, *, X_val=None, y_val=None):
+    def fit(self, X, y=None, coef_init=None, intercept_init=None, sample_weight=None, *, X_val=None, y_val=None):
         """Fit from scratch, or from the last solution under ``warm_start``.
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), or a source of blocks
             float32 and float64 are taken as they are, other dtypes as float64. Sparse formats other than
-            CSR are converted.
+            CSR are converted. A source of :mod:`fasttrain.data` has y and the weights, which then are left out; its
+            epochs are passes in orders of blocks and rows, each part of which is a call of :meth:`partial_fit`.
         y : array-like of shape (n_samples,)
             Class labels.
         coef_init : array-like of shape (n_classes, n_features) or (n_features,), default=None
@@ -165,7 +170,8 @@ class SGDClassifier(StochasticLinear, linear_model.SGDClassifier):
         sample_weight : array-like of shape (n_samples,) or float, default=None
             Multiplied with the class weights.
         X_val, y_val : array-likes of shapes (n_val, n_features) and (n_val,), default=None
-            Validation data of one's own. Every epoch is scored on it (``validation_scores_``), and
+            Validation data of one's own; of a fit on a source X_val may be a source as well. Every epoch is
+            scored on it (``validation_scores_``), and
             ``early_stopping`` looks at it instead of holding out a part of X.
 
         Returns
@@ -201,8 +207,9 @@ class SGDClassifier(StochasticLinear, linear_model.SGDClassifier):
         self.warn_at_end(self.n_iter_)
         return self
 
+    @learns
     @restored
-    def partial_fit(self, X, y, classes=None, sample_weight=None):
+    def partial_fit(self, X, y=None, classes=None, sample_weight=None):
         """Train one epoch on these samples, from where the last call ended.
 
         Parameters
@@ -217,6 +224,18 @@ class SGDClassifier(StochasticLinear, linear_model.SGDClassifier):
         -------
         self
         """
+        first = self._begin_partial_fit(classes)
+        trained = getattr(self, "coef_", None) is not None
+        X, y = self.check_rows(X, y, reset=first, dtype=self.coef_.dtype if trained else None)
+        classes = unique_labels(classes) if first else self.classes_
+        codes = _codes_among(y, classes)
+        weight = row_weights(sample_weight, len(y), X.dtype)
+        start = self._state() if trained else self._fresh(n_classifiers(classes), X)
+        fit_classifiers([self], X, y, classes, codes, weight, 1, start, getattr(self, "t_", 1.0))
+        return self
+
+    def _begin_partial_fit(self, classes):
+        """Whether this is the first call; ValueError for parameters and classes that it must not have."""
         first = getattr(self, "classes_", None) is None
         if first:
             self._check_parameters(for_partial_fit=True)
@@ -237,16 +256,53 @@ class SGDClassifier(StochasticLinear, linear_model.SGDClassifier):
                 f"`classes={classes!r}` is not the same as on last call to partial_fit, was: "
                 f"{self.classes_!r}"
             )
+        return first
+
+    def _fit_blocks(self, source, name, coef_init=None, intercept_init=None, X_val=None, y_val=None, classes=None):
+        """Train on a source of several blocks, by the method of this name."""
+        partial = name == "partial_fit"
         trained = getattr(self, "coef_", None) is not None
-        X, y = self.check_rows(X, y, reset=first, dtype=self.coef_.dtype if trained else None)
-        classes = unique_labels(classes) if first else self.classes_
-        codes = np.searchsorted(classes, y)
-        if not np.array_equal(classes[np.minimum(codes, len(classes) - 1)], y):
-            unknown = np.setdiff1d(y, classes)
-            raise ValueError(f"y contains labels that are not in classes {classes!r}: {unknown!r}")
-        weight = row_weights(sample_weight, len(y), X.dtype)
-        start = self._state() if trained else self._fresh(n_classifiers(classes), X)
-        fit_classifiers([self], X, y, classes, codes, weight, 1, start, getattr(self, "t_", 1.0))
+        if partial:
+            first = self._begin_partial_fit(classes)
+        else:
+            self._check_parameters()
+        checked = checked_source(self, source, reset=first if partial else True, y_numeric=False)
+        labels = None
+        if partial:
+            classes = unique_labels(classes) if first else self.classes_
+        else:
+            labels = labels_of(checked)
+            classes = labels.values
+        if len(classes) < 2:
+            raise ValueError(f"The number of classes has to be greater than one; got {len(classes)} class")
+        if partial and trained:
+            start = self._state()
+        else:
+            if self.warm_start and trained:
+                coef_init = self.coef_ if coef_init is None else coef_init
+                intercept_init = self.intercept_ if intercept_init is None else intercept_init
+            start = self._fresh(n_classifiers(classes), checked, coef_init, intercept_init)
+        factors = np.ones(len(classes))
+        if self.class_weight is not None:
+            labels = Labels(classes, np.ones(len(classes))) if labels is None else labels
+            factors = class_weight_factors(self.class_weight, labels)
+        random_state = check_random_state(self.random_state)
+        blocks, validation = split_source(
+            self, checked, lambda y, weights: (_codes_among(y, classes), weights), X_val, y_val, random_state, partial)
+        binary = len(classes) == 2
+        models = [
+            Model(self, start_of(start, 0 if binary else i),
+                  lambda codes, i=i: _code(codes, i, self.loss, checked.dtype),
+                  (factors[i], factors[0] if binary else 1.0))
+            for i in ([1] if binary else range(len(classes)))
+        ]
+        t = getattr(self, "t_", 1.0) if partial else 1.0
+        results = train_blocks(
+            self, blocks, models, 1 if partial else self.max_iter, t, _threads(self.n_jobs), validation, _accuracies,
+            random_state)
+        self._adopt(results, start, t, len(blocks), {"classes_": classes})
+        if not partial:
+            self.warn_at_end(self.n_iter_, stacklevel=5)
         return self
 
     # ---- where it ends ----
@@ -268,6 +324,7 @@ class SGDClassifier(StochasticLinear, linear_model.SGDClassifier):
             intercept = kept
         return super()._with_averages(coef, intercept, average_coef, average_intercept, averaged, start, several)
 
+    @predicts
     def decision_function(self, X):
         """Signed distance to each model's hyperplane, up to the norm of its weights: w . x + b.
 
@@ -290,6 +347,7 @@ class SGDClassifier(StochasticLinear, linear_model.SGDClassifier):
         X = validate_data(self, X, accept_sparse="csr", reset=False)
         return raw_predictions(X, self.coef_, self.intercept_)
 
+    @predicts
     def predict(self, X):
         """Class of each row.
 
@@ -324,6 +382,27 @@ def _codes_of(y, classes, name):
     if not np.array_equal(classes[codes], y):
         raise ValueError(f"{name} must hold classes of y only, got {np.setdiff1d(y, classes)!r} besides")
     return codes
+
+
+def _codes_among(y, classes):
+    """Numbers of labels among the classes of partial_fit."""
+    codes = np.searchsorted(classes, y)
+    if not np.array_equal(classes[np.minimum(codes, len(classes) - 1)], y):
+        unknown = np.setdiff1d(y, classes)
+        raise ValueError(f"y contains labels that are not in classes {classes!r}: {unknown!r}")
+    return codes
+
+
+def _accuracies(models, validation):
+    """Share of the rows, counted once each, that each model has on the right side."""
+    right, n_rows = np.zeros(len(models)), 0
+    for X, codes, *_ in validation.stream():
+        n_rows += len(codes)
+        for k, model in enumerate(models):
+            coef, intercept = model.start[:2]
+            right[k] += np.count_nonzero((raw_predictions(X, coef[np.newaxis], intercept) > 0) == (
+                model.target(codes) > 0))
+    return right / n_rows
 
 
 def _code(codes, positive, loss, dtype):

@@ -6,14 +6,17 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_dat
 
 from fasttrain._core.checks import check_real, row_weights
 from fasttrain._core.random_states import check_random_state
+from fasttrain._estimators.blocks import ScoresBlocks, learns
 from fasttrain._estimators.fitted import restored
 from fasttrain._estimators.parameters import keep_parameters
+from fasttrain.data._use import predicts
 from fasttrain.linear_model import _descents
 from fasttrain.linear_model._descents import Problem, candidate, rows_of, train
+from fasttrain.linear_model._sgd_blocks import Model, checked_source, split_source, train_blocks
 from fasttrain.linear_model._sgd_base import REGRESSION_LOSSES, StochasticLinear, held_out, raw_predictions, start_of
 
 
-class SGDRegressor(StochasticLinear, linear_model.SGDRegressor):
+class SGDRegressor(ScoresBlocks, StochasticLinear, linear_model.SGDRegressor):
     """Linear regression by per-sample stochastic descent: scikit-learn's estimator, several times faster.
 
     Beyond scikit-learn: the losses 'quantile' and 'poisson', several outputs, validation data of one's own,
@@ -126,15 +129,17 @@ default='squared_error'
         super()._check_parameters(for_partial_fit)
         check_real(self.quantile, "quantile", low=0, high=1, open_low=True, open_high=True)
 
+    @learns
     @restored
-    def fit(self, X, y, coef_init=None, intercept_init=None, sample_weight=None, *, X_val=None, y_val=None):
+    def fit(self, X, y=None, coef_init=None, intercept_init=None, sample_weight=None, *, X_val=None, y_val=None):
         """Fit from scratch, or from the last solution under ``warm_start``.
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), or a source of blocks
             float32 and float64 are taken as they are, other dtypes as float64. Sparse formats other than
-            CSR are converted.
+            CSR are converted. A source of :mod:`fasttrain.data` has y and the weights, which then are left out; its
+            epochs are passes in orders of blocks and rows, each part of which is a call of :meth:`partial_fit`.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Targets; >= 0 for the Poisson loss. One model an output, all of them on the same row order.
         coef_init : array-like of shape (n_features,) or (n_outputs, n_features), default=None
@@ -143,7 +148,8 @@ default='squared_error'
         sample_weight : array-like of shape (n_samples,) or float, default=None
         X_val, y_val : array-likes of shapes (n_val, n_features) and (n_val,) or (n_val, n_outputs),
         default=None
-            Validation data of one's own. Every epoch is scored on it (``validation_scores_``, R^2), and
+            Validation data of one's own; of a fit on a source X_val may be a source as well. Every epoch is
+            scored on it (``validation_scores_``, R^2), and
             ``early_stopping`` looks at it instead of holding out a part of X.
 
         Returns
@@ -177,8 +183,9 @@ default='squared_error'
         self.warn_at_end(self.n_iter_)
         return self
 
+    @learns
     @restored
-    def partial_fit(self, X, y, sample_weight=None):
+    def partial_fit(self, X, y=None, sample_weight=None):
         """Train one epoch on these samples, from where the last call ended.
 
         Parameters
@@ -203,6 +210,53 @@ default='squared_error'
         fit_regressors([self], X, y, weight, 1, start, getattr(self, "t_", 1.0))
         return self
 
+    def _fit_blocks(self, source, name, coef_init=None, intercept_init=None, X_val=None, y_val=None):
+        """Train on a source of several blocks, by the method of this name."""
+        partial = name == "partial_fit"
+        trained = getattr(self, "coef_", None) is not None
+        if not partial or not trained:
+            self._check_parameters(for_partial_fit=partial)
+        warm = trained and (partial or self.warm_start)
+        checked = checked_source(self, source, reset=not warm, y_numeric=True)
+
+        def code(y, weights):
+            # one row of the buffer a row of the table
+            target = self._check_targets(y, checked.dtype)
+            return target if target.ndim == 1 else np.ascontiguousarray(target.T), weights
+
+        random_state = check_random_state(self.random_state)
+        blocks, validation = split_source(self, checked, code, X_val, y_val, random_state, partial)
+        y = checked.load(0)[1]
+        n_models = y.shape[1] if y.ndim == 2 else 1
+        if warm:
+            start = self._going_on(y.T)
+        else:
+            start = self._fresh(n_models, checked, coef_init, intercept_init)
+        models = [
+            Model(self, start_of(start, i), lambda y, i=i: y if y.ndim == 1 else y[:, i], (1.0, 1.0))
+            for i in range(n_models)
+        ]
+        t = getattr(self, "t_", 1.0) if partial else 1.0
+        results = train_blocks(
+            self, blocks, models, 1 if partial else self.max_iter, t, None, validation, self._r2_scores, random_state)
+        self._adopt(results, start, t, len(blocks))
+        if not partial:
+            self.warn_at_end(self.n_iter_, stacklevel=5)
+        return self
+
+    def _r2_scores(self, models, validation):
+        """R^2 of each model, every row counted once."""
+        sums = np.zeros((len(models), 4))
+        for X, target, *_ in validation.stream():
+            for k, model in enumerate(models):
+                y = model.target(target).astype(np.float64)
+                raw = raw_predictions(X, model.start[0][np.newaxis], model.start[1])
+                prediction = np.exp(raw) if self.loss == "poisson" else raw
+                sums[k] += len(y), y.sum(), (y**2).sum(), ((y - prediction) ** 2).sum()
+        n, total, squares, residual = sums.T
+        spread = squares - total**2 / n
+        return np.where(spread > 0, 1 - residual / np.where(spread > 0, spread, 1.0), residual == 0)
+
     def _check_targets(self, y, dtype, name="y"):
         """Targets in the kernels' form: (n_samples,), or (n_outputs, n_samples) for several outputs."""
         if y.ndim == 2 and y.shape[1] == 1:
@@ -222,6 +276,7 @@ default='squared_error'
             raise ValueError(f"y must have {len(start[0])} outputs as in the last call, got {n_regressors(y)}")
         return start
 
+    @predicts
     def predict(self, X):
         """Predictions: ``w . x + b``, and its exponential for the Poisson loss.
 

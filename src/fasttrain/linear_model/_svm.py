@@ -12,9 +12,10 @@ from sklearn.utils.validation import column_or_1d, validate_data
 from fasttrain import losses
 from fasttrain._core.checks import check_choice, check_flag, check_integer, check_real, check_rows, is_ready
 from fasttrain._core.random_states import check_random_state
+from fasttrain._estimators.blocks import restored_rows
 from fasttrain._estimators.conversion import Convertible
 from fasttrain._estimators.data import plain_weights
-from fasttrain._estimators.fitted import restored, set_fitted
+from fasttrain._estimators.fitted import set_fitted
 from fasttrain._estimators.parameters import keep_parameters
 from fasttrain._kernels.threads import thread_budget
 from fasttrain.linear_model._interior import minimize
@@ -200,7 +201,7 @@ class LinearSVC(LinearMachine, svm.LinearSVC):
         if self.loss == "hinge" and self.dual is False:
             raise ValueError("dual must be True or 'auto' with loss='hinge', got False")
 
-    @restored
+    @restored_rows("its dual has an unknown for each row; SGD* and Linear* with the same loss take one")
     def fit(self, X, y, sample_weight=None):
         """Fit the model.
 
@@ -330,7 +331,7 @@ class LinearSVR(LinearMachine, svm.LinearSVR):
         if self.loss == "epsilon_insensitive" and self.dual is False:
             raise ValueError("dual must be True or 'auto' with loss='epsilon_insensitive', got False")
 
-    @restored
+    @restored_rows("its dual has an unknown for each row; SGD* and Linear* with the same loss take one")
     def fit(self, X, y, sample_weight=None):
         """Fit the model.
 

@@ -12,20 +12,24 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fasttrain._core.checks import check_rows
+from fasttrain._estimators.blocks import CheckedBlocks
 from fasttrain._estimators.conversion import Convertible
-from fasttrain._estimators.data import check_validation_data, dense, hold_out, random_states, validated, weights_of
-from fasttrain._estimators.fitted import KeepsEngine, all_or_nothing, set_fitted
+from fasttrain._estimators.data import check_validation_data, dense, random_states, validated, weights_of
+from fasttrain._estimators.fitted import KeepsEngine, all_or_nothing, raise_lost, set_fitted
 from fasttrain._estimators.networks import fold_normalization, normalizations
 from fasttrain._estimators.parameters import dtypes_of
-from fasttrain._estimators.rows import RowsOf, bind
+from fasttrain._estimators.rows import RowsOf
 from fasttrain._kernels.network import Network
 from fasttrain._kernels.primitives import finite
 from fasttrain._kernels.threads import get_num_threads
 from fasttrain.callbacks import ProgressBar, as_callbacks
+from fasttrain.data import Blocks
+from fasttrain.data._use import detached, predicts
+from fasttrain.neural_network._data import ArrayRows, BlockRows
 from fasttrain.neural_network._progress import Account, Progress
 from fasttrain.neural_network._settings import NORMALIZATION_EPSILON, is_lbfgs, settings_of
-from fasttrain.training import Plan, Reshuffling, train, train_lbfgs
-from fasttrain.training.engine import mean_loss, raw_predict
+from fasttrain.training import Plan, train, train_lbfgs
+from fasttrain.training.engine import raw_predict
 
 # The engines of estimators that have predicted, to which each prediction gives the weights anew: what takes long for
 # a single row is to make one. Larger ones are not kept.
@@ -70,12 +74,16 @@ class MultilayerPerceptron(KeepsEngine, Convertible, BaseEstimator):
 
     # ---- data ----
 
+    def _dtype_of_fit(self, reset, settings):
+        """The dtype to compute in, which is that of the weights when these go on, or a list to choose from."""
+        if not reset:
+            return self.coefs_[0].dtype
+        # as in scikit-learn, whose weights are float64 here whatever X is: line searches need the digits
+        return np.float64 if settings.rule == "lbfgs" else dtypes_of(self.dtype)
+
     def _checked(self, X, y, reset, settings):
-        """X dense or CSR, in the dtype to compute in, which is that of the weights when these go on; y as an array."""
-        dtype = dtypes_of(self.dtype) if reset else self.coefs_[0].dtype
-        if settings.rule == "lbfgs" and reset:
-            # as in scikit-learn, whose weights are float64 here whatever X is: line searches need the digits
-            dtype = np.float64
+        """X dense or CSR, in the dtype to compute in; y as an array."""
+        dtype = self._dtype_of_fit(reset, settings)
         X, y = validated(self, X, y, reset=reset, dtype=dtype, y_numeric=self._y_numeric, accept_sparse="csr")
         if hasattr(getattr(X, "matrix", X), "indptr") and settings.of_input:
             raise ValueError(f"X must be dense with {settings.of_input[0]}, which changes zeros, got a sparse matrix")
@@ -85,14 +93,21 @@ class MultilayerPerceptron(KeepsEngine, Convertible, BaseEstimator):
         return None
 
     def _validation_part(self, validation_data, dtype):
-        """(X, y, weights, engine targets) of a caller's validation data."""
-        X, y, weights = check_validation_data(self, validation_data, dtype, accept_sparse="csr")
-        y = self._known_target(y)
-        target = self._encode(y, dtype)
+        """The rows of a caller's validation data."""
+        if isinstance(validation_data, Blocks):
+            checked = CheckedBlocks(
+                self, validation_data, dtype, False, y_numeric=self._y_numeric, accept_sparse="csr")
+            e = detached(self)
+            rows = BlockRows(self, checked, lambda y, weights: (e._encode(e._known_target(y), dtype), weights))
+            target = rows.blocks.load(0)[1]
+        else:
+            X, y, weights = check_validation_data(self, validation_data, dtype, accept_sparse="csr")
+            target = self._encode(self._known_target(y), dtype)
+            rows = ArrayRows(self, X, target, weights)
         width = self.n_outputs_ if target.shape[1] != 1 or self.out_activation_ != "softmax" else 1
         if target.shape[1] != width:
             raise ValueError(f"y of validation_data must have {width} columns as y has, got {target.shape[1]}")
-        return X, target, weights
+        return rows
 
     # ---- fitting ----
 
@@ -143,78 +158,112 @@ class MultilayerPerceptron(KeepsEngine, Convertible, BaseEstimator):
             first = not hasattr(self, "coefs_") or (not self.warm_start and not incremental)
             X, y = self._checked(X, y, first, settings)
             y = self._prepare_target(y, incremental)
-            dtype = X.dtype
-            weights = weights_of(self, sample_weight, y, dtype)
-            loss, target = self._loss_and_target(y, dtype)
-            if resume_from is not None and settings.rule == "lbfgs":
-                raise ValueError("resume_from needs a solver that makes steps, got 'lbfgs'")
-            resume, random_state, start_random_state = random_states(self, resume_from)
-            units = [X.shape[1], *settings.hidden, self.n_outputs_]
-            if first:
-                layers = self._initial(units, settings, random_state, dtype)
-            elif [c.shape for c in self.coefs_] == list(pairwise(units)):
-                layers = self._layers()
-            else:
-                raise ValueError(
-                    f"the layers must be those of the last fit, {[c.shape for c in self.coefs_]}, to go on from it, "
-                    f"got {list(pairwise(units))}"
-                )
-            if incremental and self.early_stopping:
-                raise ValueError("partial_fit does not support early_stopping=True")
-            account = Account(None if first else self, bool(self.early_stopping) and settings.rule != "lbfgs")
-            network = self._network(settings, layers, keep=incremental and not first)
-            network.set_loss(loss.name, loss.parameter)
-            network.set_value_scale(self._value_scale())
-            validation = None if validation_data is None else self._validation_part(validation_data, dtype)
-            if settings.rule == "lbfgs":
-                result = self._fit_lbfgs(network, settings, account, loss, X, target, weights, validation)
-            else:
-                result = self._fit_stochastic(
-                    network, settings, account, loss, X, target, weights, validation, random_state, incremental, first,
-                    start_random_state, resume)
-            network.release()
-            self._set_fitted(network, settings, account)
+            weights = weights_of(self, sample_weight, y, X.dtype)
+            loss, target = self._loss_and_target(y, X.dtype)
+            result = self._fit_rows(
+                ArrayRows(self, X, target, weights), loss, settings, validation_data, first, incremental, resume_from)
         self._warn(settings, result, incremental)
         return self
 
+    def _fit_blocks(self, source, name, validation_data=None, resume_from=None, classes=None):
+        """Train on a source of several blocks, by the method of this name."""
+        settings = settings_of(self)
+        incremental = name == "partial_fit"
+        first = not hasattr(self, "coefs_") or (not self.warm_start and not incremental)
+        dtype = self._dtype_of_fit(first, settings)
+        checked = CheckedBlocks(self, source, dtype, first, y_numeric=self._y_numeric, accept_sparse="csr")
+        X, y, _ = checked.load(0)
+        if hasattr(X, "indptr") and settings.of_input:
+            raise ValueError(f"X must be dense with {settings.of_input[0]}, which changes zeros, got a sparse matrix")
+        factors = self._learn_target(checked, y, incremental, classes)
+        loss, _ = self._loss_and_target(self._known_target(y), checked.dtype)
+
+        e, dtype = detached(self), checked.dtype
+
+        def code(y, weights):
+            y = e._known_target(y)
+            if factors is not None:
+                by_class = factors[np.searchsorted(e.classes_, y)].astype(dtype)
+                weights = by_class if weights is None else weights * by_class
+            return e._encode(y, dtype), weights
+
+        result = self._fit_rows(
+            BlockRows(self, checked, code), loss, settings, validation_data, first, incremental, resume_from)
+        self._warn(settings, result, incremental)
+        return self
+
+    def _learn_target(self, checked, y, incremental, classes):
+        """What a pass over y has to find, whose first block is given; the factors of class weights, or None."""
+        return None
+
+    def _fit_rows(self, rows, loss, settings, validation_data, first, incremental, resume_from):
+        """Train on checked rows, and set every fitted attribute at the end."""
+        dtype = rows.dtype
+        if resume_from is not None and settings.rule == "lbfgs":
+            raise ValueError("resume_from needs a solver that makes steps, got 'lbfgs'")
+        resume, random_state, start_random_state = random_states(self, resume_from)
+        units = [rows.n_features, *settings.hidden, self.n_outputs_]
+        if first:
+            layers = self._initial(units, settings, random_state, dtype)
+        elif [c.shape for c in self.coefs_] == list(pairwise(units)):
+            layers = self._layers()
+        else:
+            raise ValueError(
+                f"the layers must be those of the last fit, {[c.shape for c in self.coefs_]}, to go on from it, "
+                f"got {list(pairwise(units))}"
+            )
+        if incremental and self.early_stopping:
+            raise ValueError("partial_fit does not support early_stopping=True")
+        account = Account(None if first else self, bool(self.early_stopping) and settings.rule != "lbfgs")
+        network = self._network(settings, layers, keep=incremental and not first)
+        network.set_loss(loss.name, loss.parameter)
+        network.set_value_scale(self._value_scale())
+        validation = None if validation_data is None else self._validation_part(validation_data, dtype)
+        if settings.rule == "lbfgs":
+            result = self._fit_lbfgs(network, settings, account, loss, rows, validation)
+        else:
+            result = self._fit_stochastic(
+                network, settings, account, loss, rows, validation, random_state, incremental, first,
+                start_random_state, resume)
+        network.release()
+        self._set_fitted(network, settings, account)
+        raise_lost(result)
+        return result
+
     def _warn(self, settings, result, incremental):
         if result.interrupted:
-            warnings.warn("Training interrupted by user.", stacklevel=4)
+            warnings.warn("Training interrupted by user.", stacklevel=5)
         elif settings.rule == "lbfgs" and not result.converged:
             warnings.warn(
                 f"lbfgs failed to converge after {self.n_iter_} iteration(s): {result.message}. Raise max_iter (now "
                 f"{settings.lbfgs.max_iter or self.max_iter}) or max_fun (now {settings.lbfgs.max_fun}), or scale the "
                 "features.",
-                ConvergenceWarning, stacklevel=4,
+                ConvergenceWarning, stacklevel=5,
             )
         elif settings.rule != "lbfgs" and not incremental and not result.converged:
             warnings.warn(
                 f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and the optimization hasn't "
                 "converged yet.",
-                ConvergenceWarning, stacklevel=4,
+                ConvergenceWarning, stacklevel=5,
             )
 
     def _validation_loss(self, network, loss, validation):
         if validation is None:
             return None
-        X, target, weights = validation
         threads, scale = get_num_threads(self.n_threads), self._value_scale()
 
         def value():
             with _predicting(network):
-                return scale * mean_loss(network, loss, X, target, weights, threads)
+                return scale * validation.mean_loss(network, loss, threads)
 
         return value
 
     def _callbacks(self):
         return as_callbacks(self.callbacks) + ([ProgressBar()] if self.progress else [])
 
-    def _fit_lbfgs(self, network, settings, account, loss, X, target, weights, validation):
+    def _fit_lbfgs(self, network, settings, account, loss, rows, validation):
         settings.configure(network)
-        if isinstance(X, RowsOf):
-            X = X.copied()
-        bind(network, X, target, weights)
-        constant = self._loss_constant(X, target, weights, X.shape[0])
+        objective, constant = rows.objective(network)
         callbacks = self._callbacks()
         if self.verbose:
             callbacks += as_callbacks(lambda epoch, logs: print(f"Iteration {epoch}, loss = {logs['loss']:.8f}"))
@@ -222,7 +271,7 @@ class MultilayerPerceptron(KeepsEngine, Convertible, BaseEstimator):
             network, settings.lbfgs, n_iter=self.max_iter, callbacks=callbacks, n_threads=self.n_threads,
             tol=self.tol, ftol=_FTOL if self.optimizer is None else None,
             validation_loss=self._validation_loss(network, loss, validation),
-            loss_constant=0.0 if constant is None else constant(None),
+            loss_constant=constant, objective=objective,
         )
         account.n_iter_ = result.n_iter
         account.loss_curve_ = [*account.loss_curve_, *result.history["loss"]]
@@ -235,19 +284,17 @@ class MultilayerPerceptron(KeepsEngine, Convertible, BaseEstimator):
             account.best_loss_ = min(best, min(result.history["loss"]))
         return result
 
-    def _fit_stochastic(self, network, settings, account, loss, X, target, weights, validation, random_state,
-                        incremental, first, start_random_state, resume):
+    def _fit_stochastic(self, network, settings, account, loss, rows, validation, random_state, incremental, first,
+                        start_random_state, resume):
         early_stopping = bool(self.early_stopping)
         watch_loss = validation is not None
         if early_stopping and validation is None:
-            (X, target, weights), validation = hold_out(
-                X, target, weights, fraction=self.validation_fraction, strata=self._strata(target),
-                random_state=random_state)
-            if validation[0].shape[0] < 2:
+            rows, validation = rows.hold_out(random_state)
+            if validation.n_samples < 2:
                 raise ValueError(
                     "The validation set is too small. Increase 'validation_fraction' or the size of your dataset."
                 )
-        n_samples = X.shape[0]
+        n_samples = rows.n_samples
         batch_size = self._batch_size(n_samples)
         goes_on = incremental and not first
         seed = getattr(self, "_seed", None) if goes_on else None
@@ -264,19 +311,24 @@ class MultilayerPerceptron(KeepsEngine, Convertible, BaseEstimator):
 
             def score(network):
                 with _predicting(network):
-                    return self._score_raw(raw_predict(network, validation[0], threads), *validation[1:])
+                    return self._score_raw(*validation.raw(network, threads))
 
         progress = Progress(self, account, rate, settings.rate_rule, n_samples, score, early_stopping)
-        bind(network, X, target, weights)
-        rows = X.numbers if isinstance(X, RowsOf) else n_samples
-        draw_order = Reshuffling(rows, random_state) if self.shuffle else None
-        if not self.shuffle and isinstance(X, RowsOf):
-            def draw_order():
-                return rows
+        layers = (*network.unpack_layers(network.parameters), None)
+        scale, steps = self._value_scale(), -(-n_samples // batch_size)
+
+        def build():
+            made = _new_network(layers, settings.activations[:len(settings.hidden)], settings.batch_norm)
+            made.set_loss(loss.name, loss.parameter)
+            made.set_value_scale(scale)
+            settings.configure(made, steps, seed if settings.random else None)
+            return made
+
+        orders, constant = rows.steps(network, batch_size, self.shuffle, random_state, build)
         result = train(
             network, Plan(
                 n_epochs=1 if incremental else self.max_iter, batch_size=batch_size, n_samples=n_samples,
-                draw_order=draw_order, learning_rate=rate,
+                learning_rate=rate, **orders,
                 schedule=progress.schedule if settings.schedule is None else settings.schedule,
                 first_step=int(network.counters["t"]), schedule_epochs=self.max_iter,
                 schedule_state=getattr(self, "_schedule_state", None) if goes_on else None, stopping=progress,
@@ -284,7 +336,7 @@ class MultilayerPerceptron(KeepsEngine, Convertible, BaseEstimator):
                 resume=resume,
             ),
             validation_loss=self._validation_loss(network, loss, validation) if watch_loss else None,
-            loss_constant=self._loss_constant(X, target, weights, batch_size), n_threads=self.n_threads,
+            loss_constant=constant, n_threads=self.n_threads,
             catch_interrupt=True,
         )
         account.kept = {"_rate": progress.schedule.rate, "_schedule_state": result.schedule_state}
@@ -297,7 +349,7 @@ class MultilayerPerceptron(KeepsEngine, Convertible, BaseEstimator):
             return min(200, n_samples)
         if self.batch_size > n_samples:
             warnings.warn(
-                "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped", stacklevel=5
+                "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped", stacklevel=7
             )
         return min(int(self.batch_size), n_samples)
 
@@ -314,6 +366,7 @@ class MultilayerPerceptron(KeepsEngine, Convertible, BaseEstimator):
 
     # ---- prediction and state ----
 
+    @predicts
     def _raw_predict(self, X):
         if not hasattr(self, "coefs_"):
             check_is_fitted(self)

@@ -10,6 +10,8 @@ from sklearn.utils.validation import column_or_1d
 
 from fasttrain import losses
 from fasttrain._core.checks import check_real
+from fasttrain._estimators.blocks import Labels, ScoresBlocks, class_weight_factors, labels_of, learns
+from fasttrain.data._use import predicts
 from fasttrain._estimators.parameters import keep_parameters
 from fasttrain.neural_network._base import MultilayerPerceptron
 from fasttrain.neural_network._docs import document
@@ -26,7 +28,7 @@ class_weight : dict, 'balanced' or None, default=None
 
 
 @document(own=_OWN, score="Accuracy")
-class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
+class MLPClassifier(ScoresBlocks, ClassifierMixin, MultilayerPerceptron):
     """Multi-layer perceptron for classes and labels, with scikit-learn's parameters and answers.
 
     The objective of a batch is::
@@ -217,18 +219,19 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
             right = raw.argmax(axis=1) == (target[:, 0] if target.shape[1] == 1 else target.argmax(axis=1))
         return float(np.average(right, weights=weights))
 
-    def fit(self, X, y, sample_weight=None, validation_data=None, resume_from=None):
+    @learns
+    def fit(self, X, y=None, sample_weight=None, validation_data=None, resume_from=None):
         """Fit the model.
 
         Parameters
         ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
+        X : array-like or sparse matrix of shape (n_samples, n_features), or a source of blocks
             Finite. float32 and float64 in C order are not copied; CSR is trained on as it is, other sparse formats are
-            made CSR.
+            made CSR. A source of :mod:`fasttrain.data` has y and the weights, which then are left out.
         y : array-like of shape (n_samples,), or (n_samples, n_labels) of 0 and 1
         sample_weight : array-like of shape (n_samples,), default=None
             At least 0.
-        validation_data : (X, y) or (X, y, sample_weight), default=None
+        validation_data : (X, y), (X, y, sample_weight) or a source of blocks, default=None
             Its loss and score are recorded after each epoch; with early stopping it is used in place of held-out rows.
         resume_from : path, default=None
             A checkpoint of :class:`fasttrain.callbacks.ModelCheckpoint`: with the data and parameters of the fit that
@@ -248,7 +251,8 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
         return self._fit(X, y, sample_weight, validation_data, resume_from=resume_from)
 
     @available_if(lambda self: self._check_solver())
-    def partial_fit(self, X, y, sample_weight=None, classes=None):
+    @learns
+    def partial_fit(self, X, y=None, sample_weight=None, classes=None):
         """One epoch on this data, going on from the last call, the optimizer's memory included.
 
         Parameters
@@ -262,6 +266,16 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
         -------
         self
         """
+        first = self._begin_partial_fit(y, classes)
+        try:
+            return self._fit(X, y, sample_weight, incremental=True)
+        except BaseException:
+            if first:
+                del self._target_kind, self.classes_
+            raise
+
+    def _begin_partial_fit(self, y, classes):
+        """Whether this is the first call, which notes the classes; ValueError for classes that it must not have."""
         if self.class_weight == "balanced":
             raise ValueError(
                 "class_weight must be a dict or None for partial_fit, which does not see all classes at once, "
@@ -278,13 +292,32 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
             raise ValueError(
                 f"`classes={classes!r}` is not the same as on last call to partial_fit, was: {self.classes_!r}"
             )
-        try:
-            return self._fit(X, y, sample_weight, incremental=True)
-        except BaseException:
-            if first:
-                del self._target_kind, self.classes_
-            raise
+        return first
 
+    def _learn_target(self, checked, y, incremental, classes):
+        labels = None
+        if incremental:
+            self._begin_partial_fit(y, classes)
+        elif y.ndim == 2:
+            self._note_classes(y)
+        else:
+            labels = labels_of(checked)
+            if self.warm_start and hasattr(self, "classes_"):
+                if set(labels.values) != set(self.classes_):
+                    raise ValueError(
+                        "warm_start can only be used where `y` has the same classes as in the previous call to fit. "
+                        f"Previously got {self.classes_}, `y` has {labels.values}"
+                    )
+            else:
+                self._note_classes(labels.values)
+        if self.class_weight is None:
+            return None
+        if y.ndim == 2:
+            raise ValueError("class_weight must be None for labels in columns of a source of blocks")
+        labels = Labels(self.classes_, np.ones(len(self.classes_))) if labels is None else labels
+        return class_weight_factors(self.class_weight, labels)
+
+    @predicts
     def predict(self, X):
         """Classes, or labels.
 
@@ -304,6 +337,7 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
         return self.classes_[((raw[:, 0] > 0) & (len(self.classes_) > 1)).astype(np.intp)]
 
     @available_if(lambda self: self._check_loss("predict_proba", margins=False))
+    @predicts
     def predict_proba(self, X):
         """Probabilities; with the loss 'log_loss' only.
 
@@ -325,6 +359,7 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
         return proba if self.n_outputs_ > 1 else np.hstack([1 - proba, proba])
 
     @available_if(lambda self: self._check_loss("predict_log_proba", margins=False))
+    @predicts
     def predict_log_proba(self, X):
         """Logarithm of :meth:`predict_proba`; where a probability is 0 or nearly so, from the logits: it is finite."""
         raw = self._raw_predict(X)
@@ -339,6 +374,7 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
         return np.where(proba < np.finfo(proba.dtype).tiny, exact, log)
 
     @available_if(lambda self: self._check_loss("decision_function", margins=True))
+    @predicts
     def decision_function(self, X):
         """Raw outputs; with losses of margins only.
 

@@ -8,6 +8,8 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import column_or_1d
 
 from fasttrain import losses
+from fasttrain._estimators.blocks import ScoresBlocks, learns
+from fasttrain.data._use import predicts
 from fasttrain._estimators.parameters import keep_parameters
 from fasttrain._estimators.rows import RowsOf
 from fasttrain.neural_network._base import MultilayerPerceptron
@@ -15,7 +17,7 @@ from fasttrain.neural_network._docs import document
 
 
 @document(score="R^2")
-class MLPRegressor(RegressorMixin, MultilayerPerceptron):
+class MLPRegressor(ScoresBlocks, RegressorMixin, MultilayerPerceptron):
     """Multi-layer perceptron for regression, with scikit-learn's parameters and answers.
 
     The objective of a batch is::
@@ -137,18 +139,19 @@ class MLPRegressor(RegressorMixin, MultilayerPerceptron):
             return np.nan
         return r2_score(target, prediction, sample_weight=weights)
 
-    def fit(self, X, y, sample_weight=None, validation_data=None, resume_from=None):
+    @learns
+    def fit(self, X, y=None, sample_weight=None, validation_data=None, resume_from=None):
         """Fit the model.
 
         Parameters
         ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
+        X : array-like or sparse matrix of shape (n_samples, n_features), or a source of blocks
             Finite. float32 and float64 in C order are not copied; CSR is trained on as it is, other sparse formats are
-            made CSR.
+            made CSR. A source of :mod:`fasttrain.data` has y and the weights, which then are left out.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
         sample_weight : array-like of shape (n_samples,), default=None
             At least 0.
-        validation_data : (X, y) or (X, y, sample_weight), default=None
+        validation_data : (X, y), (X, y, sample_weight) or a source of blocks, default=None
             Its loss and score are recorded after each epoch; with early stopping it is used in place of held-out rows.
         resume_from : path, default=None
             A checkpoint of :class:`fasttrain.callbacks.ModelCheckpoint`: with the data and parameters of the fit that
@@ -168,13 +171,15 @@ class MLPRegressor(RegressorMixin, MultilayerPerceptron):
         return self._fit(X, y, sample_weight, validation_data, resume_from=resume_from)
 
     @available_if(lambda self: self._check_solver())
-    def partial_fit(self, X, y, sample_weight=None):
+    @learns
+    def partial_fit(self, X, y=None, sample_weight=None):
         """One epoch on this data, going on from the last call, the optimizer's memory included.
 
         Parameters are those of :meth:`fit`. Returns self.
         """
         return self._fit(X, y, sample_weight, incremental=True)
 
+    @predicts
     def predict(self, X):
         """Predictions, in the dtype of the weights.
 

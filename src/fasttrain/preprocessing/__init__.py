@@ -2,9 +2,9 @@
 
 ``cleaning`` drops missing, duplicate and outlying rows by functions, ``samplers`` in pipelines, with a report.
 ``scaling`` has the moments and extremes of columns and what all scalers share, with the standard and min-max scaler;
-``robust`` the scalers by largest absolute value and by quantiles. ``encoding`` has what category encoders share and
-one-hot rows, ``ordinal`` codes, ``labels`` encoders of targets; ``columns`` recognises what the columns of a table are,
-and ``table`` makes one matrix of them.
+``robust`` the scalers by largest absolute value and by quantiles. ``categories`` has what category encoders share,
+``encoding`` one-hot rows, ``ordinal`` codes, ``labels`` encoders of targets; ``columns`` recognises what the columns of
+a table are, and ``table`` makes one matrix of them.
 ``_entries`` says what each is to scikit-learn, to batches of fits, to saved models and to the patch. Users put them
 before a model; searches fit scalers from ``scaling``'s moments, and the command line prepares its tables with them.
 """

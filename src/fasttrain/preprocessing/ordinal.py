@@ -7,10 +7,12 @@ from sklearn.base import OneToOneFeatureMixin
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from fasttrain._core.checks import check_choice
+from fasttrain._estimators.blocks import transforms
 from fasttrain._estimators.fitted import restored
 from fasttrain._estimators.parameters import keep_parameters
 from fasttrain._tables.categories import is_nan
-from fasttrain.preprocessing.encoding import INFREQUENT, CategoryEncoder, check_width
+from fasttrain.preprocessing.categories import CategoryEncoder
+from fasttrain.preprocessing.encoding import INFREQUENT, check_width
 
 
 class OrdinalEncoder(OneToOneFeatureMixin, CategoryEncoder):
@@ -63,7 +65,7 @@ class OrdinalEncoder(OneToOneFeatureMixin, CategoryEncoder):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features), or DataFrame
+        X : array-like of shape (n_samples, n_features), DataFrame, or a source of blocks
         y : ignored
 
         Returns
@@ -136,6 +138,7 @@ class OrdinalEncoder(OneToOneFeatureMixin, CategoryEncoder):
             if self.handle_unknown == "use_encoded_value":
                 values[-1] = self.unknown_value
 
+    @transforms
     def transform(self, X):
         """Codes of X.
 

@@ -7,11 +7,15 @@ from sklearn.utils.sparsefuncs import min_max_axis
 from sklearn.utils.validation import FLOAT_DTYPES, validate_data
 
 from fasttrain._core.checks import all_finite, is_plain, raise_for_status
+from fasttrain._estimators.blocks import learns_columns
 from fasttrain._estimators.fitted import restored
 from fasttrain._estimators.parameters import keep_parameters
 from fasttrain._kernels import quantiles
 from fasttrain._kernels.threads import get_num_threads
+from fasttrain._tables.frames import named
 from fasttrain._tables.moments import kernel_view
+from fasttrain._tables.sketch import QuantileSketch
+from fasttrain.data._use import RawBlocks, at_block, detached
 from fasttrain.preprocessing.scaling import (
     PLAIN_DTYPES, ExtremesScaler, Scaler, check_pair, refuse_centering, refuse_overflow, without_zeros,
 )
@@ -80,6 +84,10 @@ class MaxAbsScaler(ExtremesScaler):
         self.scale_ = without_zeros(self.max_abs_)
         return X.shape[0]
 
+    def _merge_extremes(self, other):
+        self.max_abs_ = np.maximum(self.max_abs_, other.max_abs_)
+        self.scale_ = without_zeros(self.max_abs_)
+
     def _mapped(self, X, copy, back=False):
         X = super()._mapped(X, copy, back)
         if self.clip and not back:
@@ -141,6 +149,7 @@ class RobustScaler(Scaler):
     ):
         keep_parameters(self, locals())
 
+    @learns_columns
     @restored
     def fit(self, X, y=None):
         """Median and quantiles of each column.
@@ -148,6 +157,8 @@ class RobustScaler(Scaler):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Quantiles of a source of blocks are those of a sketch: at most 0.05 % of the rows away from where they
+            should be for up to 32 blocks, 0.1 % for up to 1024.
         y : ignored
 
         Returns
@@ -167,11 +178,36 @@ class RobustScaler(Scaler):
             )
         else:
             found = column_quantiles(X, fractions)
+        return self._set_quantiles(found, X.dtype)
+
+    def _fit_blocks(self, source, name):
+        self._check_flags()
+        q_min, q_max = self._range()
+        dtype = self._checked_block(source, 0, named(source.block(0).X), True).dtype
+        scaler = detached(self)
+
+        def sketch(block):
+            i, (X, *_) = block
+            return QuantileSketch.of(scaler._checked_block(source, i, named(X), False))
+
+        found = source.sum_of(RawBlocks(source), sketch)
+        return self._set_quantiles(found.quantiles(np.array([q_min, 50.0, q_max]) / 100), dtype)
+
+    def _checked_block(self, source, i, X, reset):
+        with at_block(source, i, X):
+            X = validate_data(
+                self, X, reset=reset, accept_sparse="csc", dtype=FLOAT_DTYPES, ensure_all_finite="allow-nan")
+            if sparse.issparse(X):
+                raise TypeError("RobustScaler takes dense blocks of a source only: scale by MaxAbsScaler instead")
+        return X
+
+    def _set_quantiles(self, found, dtype):
+        q_min, q_max = self.quantile_range
         with np.errstate(over="ignore"):
             distance = found[2] - found[0]
         if self.with_scaling:
             refuse_overflow(self, "interquantile range", distance)
-        self.center_ = found[1].astype(X.dtype) if self.with_centering else None
+        self.center_ = found[1].astype(dtype) if self.with_centering else None
         self.scale_ = None
         if self.with_scaling:
             self.scale_ = without_zeros(distance)

@@ -14,13 +14,16 @@ from sklearn.utils.sparsefuncs import (
 from sklearn.utils.validation import FLOAT_DTYPES, check_array, check_is_fitted, validate_data
 
 from fasttrain._core.checks import check_flag, is_plain, raise_for_status, row_weights
+from fasttrain._estimators.blocks import learns_columns, transforms
 from fasttrain._estimators.conversion import Convertible
 from fasttrain._estimators.fitted import restored
 from fasttrain._estimators.parameters import keep_parameters
 from fasttrain._kernels import columns
 from fasttrain._kernels.threads import get_num_threads
 from fasttrain._tables.kinds import element_strided
+from fasttrain._tables.frames import named
 from fasttrain._tables.moments import column_extremes, column_moments, merge_moments
+from fasttrain.data._use import RawBlocks, at_block, detached
 
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
@@ -123,6 +126,33 @@ def check_pair(value, name, form):
         raise TypeError(f"{name} must hold two numbers; got {value!r}")
 
 
+class _ScalerOf:
+    """From a block to a scaler that has learned from it, where ``+`` merges."""
+
+    def __init__(self, scaler, source):
+        self.scaler = detached(scaler)
+        # a new one: what it learns is added to what was known
+        vars(self.scaler).pop("n_samples_seen_", None)
+        self.source = source
+
+    def __call__(self, block):
+        scaler, (i, (X, *_)) = detached(self.scaler), block
+        X = named(X)
+        with at_block(self.source, i, X):
+            validate_data(scaler, X, reset=False, skip_check_array=True)
+            return _Learned(scaler.partial_fit(X))
+
+
+class _Learned:
+    def __init__(self, scaler):
+        self.scaler = scaler
+
+    def __add__(self, other):
+        scaler = detached(self.scaler)
+        scaler._merge(other.scaler)
+        return _Learned(scaler)
+
+
 class Scaler(Convertible, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """``(x - center) / scale`` of each column, or another line through its values, there and back."""
 
@@ -131,12 +161,14 @@ class Scaler(Convertible, OneToOneFeatureMixin, TransformerMixin, BaseEstimator)
     # Formats of sparse matrices that are mapped as they come.
     _sparse_formats = False
 
+    @transforms
     def transform(self, X):
         """Scale X.
 
         Parameters
         ----------
         X : array-like, or a sparse matrix where the scaler takes one, of shape (n_samples, n_features)
+            Of a source of blocks the answer is one as well, whose blocks are scaled when they are asked for.
 
         Returns
         -------
@@ -144,6 +176,7 @@ class Scaler(Convertible, OneToOneFeatureMixin, TransformerMixin, BaseEstimator)
         """
         return self._mapped(X, self.copy)
 
+    @transforms
     def inverse_transform(self, X):
         """Undo :meth:`transform`.
 
@@ -156,6 +189,25 @@ class Scaler(Convertible, OneToOneFeatureMixin, TransformerMixin, BaseEstimator)
         {ndarray, sparse matrix} of shape (n_samples, n_features)
         """
         return self._mapped(X, self.copy, back=True)
+
+    def _fit_blocks(self, source, name):
+        """Learn from a source of several blocks, one after the other, by the method of this name."""
+        if name == "fit":
+            self._reset()
+        first = not hasattr(self, "n_samples_seen_")
+        block = named(source.block(0).X)
+        with at_block(source, 0):
+            validate_data(self, block, reset=first, skip_check_array=True)
+        found = source.sum_of(RawBlocks(source), _ScalerOf(self, source)).scaler
+        if first:
+            vars(self).update(vars(found), **self.get_params(deep=False))
+        else:
+            self._merge(found)
+        return self
+
+    def _merge(self, other):
+        """Take in what another scaler of the same parameters has learned."""
+        raise NotImplementedError
 
     def _mapped(self, X, copy, back=False):
         check_is_fitted(self, "scale_")
@@ -279,6 +331,7 @@ class StandardScaler(CallbackSupportMixin, Scaler):
     def __init__(self, *, copy=True, with_mean=True, with_std=True):
         keep_parameters(self, locals())
 
+    @learns_columns
     @restored
     @with_callbacks
     def fit(self, X, y=None, sample_weight=None):
@@ -286,7 +339,7 @@ class StandardScaler(CallbackSupportMixin, Scaler):
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), or a source of blocks
         y : ignored
         sample_weight : array-like of shape (n_samples,), default=None
 
@@ -297,6 +350,7 @@ class StandardScaler(CallbackSupportMixin, Scaler):
         self._reset()
         return self.partial_fit(X, y, sample_weight)
 
+    @learns_columns
     @restored
     @with_callbacks
     def partial_fit(self, X, y=None, sample_weight=None):
@@ -350,6 +404,25 @@ class StandardScaler(CallbackSupportMixin, Scaler):
             context.call_on_fit_task_end(**told, reconstruction_attributes={})
         return self
 
+    def _merge(self, other):
+        parts = []
+        for scaler in (self, other):
+            zeros = np.zeros(self.n_features_in_)
+            weight = np.broadcast_to(scaler.n_samples_seen_, len(zeros)).astype(np.float64)
+            parts.append((weight, *(
+                zeros if value is None else value for value in (scaler.mean_, scaler.var_))))
+        weight, mean, var = parts[1]
+        with np.errstate(over="ignore", invalid="ignore"):
+            moments = merge_moments(*parts[0], weight, mean, var * weight)
+        if self.with_std:
+            refuse_overflow(self, "variance", moments[2])
+        kept = self.mean_ is not None
+        self._set_moments(*moments)
+        if not kept:
+            # of a sparse matrix without with_std there is none
+            self.mean_ = None
+        self._set_scale()
+
     def _set_moments(self, weight, mean, var):
         wanted = self.with_mean or self.with_std
         self.mean_ = mean if wanted else None
@@ -392,6 +465,7 @@ class StandardScaler(CallbackSupportMixin, Scaler):
         self.var_ = var.astype(np.float64, copy=False)
         self.n_samples_seen_ = np.broadcast_to(total, X.shape[1]).astype(np.float64)
 
+    @transforms
     def transform(self, X, copy=None):
         """Center and scale X.
 
@@ -412,6 +486,7 @@ class StandardScaler(CallbackSupportMixin, Scaler):
             refuse_centering(X, "with_mean")
         return self.mean_ if self.with_mean else None, self.scale_ if self.with_std else None
 
+    @transforms
     def inverse_transform(self, X, copy=None):
         """Undo :meth:`transform`.
 
@@ -444,6 +519,7 @@ class ExtremesScaler(Scaler):
 
     _flags = ("copy", "clip")
 
+    @learns_columns
     @restored
     def fit(self, X, y=None):
         """Extremes of each column.
@@ -451,6 +527,7 @@ class ExtremesScaler(Scaler):
         Parameters
         ----------
         X : array-like, or a sparse matrix where the scaler takes one, of shape (n_samples, n_features)
+            A source of blocks is read once.
         y : ignored
 
         Returns
@@ -460,6 +537,7 @@ class ExtremesScaler(Scaler):
         self._reset()
         return self.partial_fit(X, y)
 
+    @learns_columns
     @restored
     def partial_fit(self, X, y=None):
         """Update the extremes with more rows.
@@ -481,6 +559,14 @@ class ExtremesScaler(Scaler):
 
     def _fit_part(self, X, first):
         """Take in X; returns its number of rows."""
+        raise NotImplementedError
+
+    def _merge(self, other):
+        self._merge_extremes(other)
+        self.n_samples_seen_ += other.n_samples_seen_
+
+    def _merge_extremes(self, other):
+        """:meth:`_merge`, the count of rows apart."""
         raise NotImplementedError
 
     def _finite_extremes(self, X):
@@ -525,7 +611,7 @@ class MinMaxScaler(ExtremesScaler):
         keep_parameters(self, locals())
 
     def _fit_part(self, X, first):
-        low, high = self._range()
+        self._range()
         if sparse.issparse(X):
             raise TypeError(
                 "MinMaxScaler does not support sparse input. Consider using MaxAbsScaler instead."
@@ -535,13 +621,20 @@ class MinMaxScaler(ExtremesScaler):
         if not first:
             data_min = np.fmin(self.data_min_, data_min)
             data_max = np.fmax(self.data_max_, data_max)
+        self._set_extremes(data_min, data_max)
+        return X.shape[0]
+
+    def _merge_extremes(self, other):
+        self._set_extremes(np.fmin(self.data_min_, other.data_min_), np.fmax(self.data_max_, other.data_max_))
+
+    def _set_extremes(self, data_min, data_max):
+        low, high = self.feature_range
         with np.errstate(over="ignore"):
             data_range = data_max - data_min
         refuse_overflow(self, "range", data_range)
         self.data_min_, self.data_max_, self.data_range_ = data_min, data_max, data_range
         self.scale_ = (high - low) / without_zeros(self.data_range_)
         self.min_ = low - data_min * self.scale_
-        return X.shape[0]
 
     def _range(self):
         check_pair(self.feature_range, "feature_range", "(low, high)")

@@ -7,14 +7,17 @@ from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_array, check_is_fitted
 
+from fasttrain._estimators.blocks import learns_columns, transforms
 from fasttrain._estimators.data import take_names
 from fasttrain._estimators.fitted import restored
 from fasttrain._core.checks import check_choice, check_integer
 from fasttrain._estimators.parameters import KeepsParameters, keep_parameters
 from fasttrain._tables.categories import encode
-from fasttrain._tables.frames import Table, refuse_empty, take_rows
+from fasttrain._tables.frames import Table, named, refuse_empty, take_rows
 from fasttrain._tables.kinds import as_array, is_framed, is_polars
+from fasttrain.data import Blocks
 from fasttrain.preprocessing.columns import memory
+from fasttrain.preprocessing.columns.blocks import BlockColumns
 from fasttrain.preprocessing.columns.fitted import SCALERS, TableColumns, fill_missing
 from fasttrain.preprocessing.columns.hashed import MOST_PLACES, HashedColumn
 from fasttrain.preprocessing.columns.many import MeansOf, TargetColumn
@@ -25,7 +28,7 @@ from fasttrain.preprocessing.encoding import names_in
 from fasttrain.preprocessing.labels import LabelEncoder
 
 
-class TablePreprocessor(KeepsParameters, TableColumns, TransformerMixin, BaseEstimator):
+class TablePreprocessor(KeepsParameters, BlockColumns, TableColumns, TransformerMixin, BaseEstimator):
     """Recognise, clean, encode and scale the columns of a table in one fitted object.
 
     Every column is taken for one of these, by its cells:
@@ -156,12 +159,16 @@ class TablePreprocessor(KeepsParameters, TableColumns, TransformerMixin, BaseEst
     ):
         keep_parameters(self, locals())
 
+    @learns_columns
     def fit(self, X, y=None):
         """What the columns are, what stands in for missing values, categories and scales.
 
         Parameters
         ----------
-        X : DataFrame, pyarrow.Table, structured array, or array-like of shape (n_samples, n_features)
+        X : DataFrame, pyarrow.Table, structured array, array-like of shape (n_samples, n_features), or source of blocks
+            Of a source what each column is is told from 50 000 rows of eight blocks, evenly apart; numbers, scales and
+            categories are those of all rows. A median is that of a sketch: at most 0.05 % of the rows away from where
+            it should be for up to 32 blocks, 0.1 % for up to 1024. No column becomes means of the target.
         y : array-like of shape (n_samples,), default=None
             Text of many values becomes means of it. With ``target`` it is that column.
 
@@ -190,6 +197,8 @@ class TablePreprocessor(KeepsParameters, TableColumns, TransformerMixin, BaseEst
         -------
         ndarray or CSR matrix of shape (n_samples, n_features_out), of ``dtype``
         """
+        if isinstance(X, Blocks):
+            return self.fit(X, y).transform(X)
         views, block = self._learn(X, y)
         if self.missing == "drop" and (block is None or len(block) != views[0].n_rows):
             self._refuse_missing_rows(views)
@@ -274,8 +283,9 @@ class TablePreprocessor(KeepsParameters, TableColumns, TransformerMixin, BaseEst
         take_names(self, X, reset)
         return X
 
+    @transforms
     def transform(self, X):
-        """The matrix of a table; rows are kept.
+        """The matrix of a table; rows are kept. Of a source of blocks a source of matrices, made when asked for.
 
         Parameters
         ----------
@@ -476,24 +486,6 @@ class TablePreprocessor(KeepsParameters, TableColumns, TransformerMixin, BaseEst
         tags.input_tags.categorical = True
         tags.input_tags.string = True
         return tags
-
-
-def named(X):
-    """Structured arrays and Arrow tables as data frames; any other table as it is."""
-    arrow = sys.modules.get("pyarrow")
-    is_arrow = arrow is not None and isinstance(X, (arrow.Table, arrow.RecordBatch))
-    if not is_arrow and (not isinstance(X, np.ndarray) or X.dtype.names is None):
-        return X
-    try:
-        import pandas as pd
-    except ImportError:
-        what = "an Arrow table" if is_arrow else "a structured array"
-        raise TypeError(f"X is {what}, which needs pandas: pip install pandas, or pass a polars DataFrame") from None
-    if is_arrow:
-        return X.to_pandas(types_mapper=pd.ArrowDtype)
-    if X.ndim != 1 or any(X.dtype[name].shape for name in X.dtype.names):
-        raise ValueError("a structured array must have one dimension and one value a field")
-    return pd.DataFrame({name: X[name] for name in X.dtype.names})
 
 
 def plain(X):

@@ -99,7 +99,7 @@ def _shown(value):
     return "none" if value is None else value
 
 
-def facts_of(network, batch_size, n_samples, schedule, stopping):
+def facts_of(network, batch_size, n_samples, schedule, stopping, feed=None):
     """What must be the same for a training to go on from a checkpoint, as JSON can hold it."""
     coefs, _ = network.unpack_layers(network.parameters)
     return {
@@ -116,6 +116,7 @@ def facts_of(network, batch_size, n_samples, schedule, stopping):
         "batch_size": int(batch_size),
         "schedule": type(schedule).__name__,
         "stopping": None if stopping is None else type(stopping).__name__,
+        **({} if feed is None else feed.facts()),
     }
 
 

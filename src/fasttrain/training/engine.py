@@ -52,6 +52,25 @@ def engine_of(memory):
     return network
 
 
+class NetworkAt:
+    """A network's architecture, loss and parameters, for a process elsewhere; without data, rule and penalty."""
+
+    def __init__(self, network):
+        self.layers = network.unpack_layers(network.parameters)
+        self.options = {
+            "dtype": network.dtype, "fit_intercept": network.fit_intercept, "activations": network.activations}
+        self.loss = network.loss
+
+    def made(self):
+        """A new network of its own."""
+        coefs, intercepts = self.layers
+        network = Network(
+            coefs[0].shape[0], coefs[-1].shape[1], hidden=[coef.shape[1] for coef in coefs[:-1]], **self.options)
+        network.pack_layers(coefs, intercepts, network.parameters)
+        network.set_loss(*self.loss)
+        return network
+
+
 def network_state(network):
     """All that a network remembers, in arrays that do not depend on the engine's layout."""
     return {

@@ -6,6 +6,7 @@ import numpy as np
 
 from fasttrain._core.blas import serial_blas
 from fasttrain._kernels.threads import thread_budget
+from fasttrain.data import BlocksLost
 from fasttrain.training.engine import SLICE_SECONDS
 from fasttrain.training.plan import Plan
 from fasttrain.training.results import DivergenceError, FitResult, largest_weight
@@ -97,7 +98,7 @@ def train_lbfgs(network, optimizer, *, n_iter, callbacks=None, n_threads=None, v
         result.history["validation_loss"] = []
     objective = Objective(network) if objective is None else objective
     start = objective.start()
-    asked = False
+    asked, last = False, None
     n_iter = optimizer.max_iter or n_iter
     run = Training(network, Plan(n_epochs=n_iter, schedule=None, callbacks=callbacks), n_threads)
 
@@ -113,8 +114,9 @@ def train_lbfgs(network, optimizer, *, n_iter, callbacks=None, n_threads=None, v
         return logs
 
     def iterate(intermediate_result):
-        nonlocal asked
+        nonlocal asked, last
         logs = record(intermediate_result.x, intermediate_result.fun)
+        last = intermediate_result.x.copy()
         result.n_iter = run.epoch = result.n_iter + 1
         asked = run.tell(result.n_iter, logs)
         if asked:
@@ -143,9 +145,16 @@ def train_lbfgs(network, optimizer, *, n_iter, callbacks=None, n_threads=None, v
                 "maxiter": n_iter, "maxfun": optimizer.max_fun, "maxcor": optimizer.history, "gtol": tol, "ftol": ftol,
             }
             with serial_blas():
-                found = minimize(
-                    function, start, jac=True, method="L-BFGS-B", bounds=objective.bounds, callback=iterate,
-                    options=options)
+                try:
+                    found = minimize(
+                        function, start, jac=True, method="L-BFGS-B", bounds=objective.bounds, callback=iterate,
+                        options=options)
+                except BlocksLost as error:
+                    if last is None:
+                        raise
+                    objective.put(last)
+                    result.lost, result.message = error, f"iteration {result.n_iter + 1} was lost: {error}"
+                    return result
         if not result.history["loss"]:
             record(found.x, found.fun)
         objective.put(found.x)

@@ -2,6 +2,7 @@
 
 from fasttrain._files.plain import DECODING_ERRORS
 from fasttrain._kernels.threads import thread_budget
+from fasttrain.data import BlocksLost
 from fasttrain.training import checkpoints
 from fasttrain.training.engine import SLICE_SECONDS, network_state, restore_network
 from fasttrain.training.results import FitResult, diverged
@@ -52,7 +53,7 @@ def train(network, plan, *, validation_loss=None, metrics=None, loss_constant=No
         stopping.start(network)
     if plan.resume is not None or callbacks:
         remembered = _Remembered(run, result)
-        facts = checkpoints.facts_of(network, plan.batch_size, plan.n_samples, plan.schedule, stopping)
+        facts = checkpoints.facts_of(network, plan.batch_size, plan.n_samples, plan.schedule, stopping, plan.feed)
     if plan.resume is not None:
         plan.resume.require(facts)
     try:
@@ -74,9 +75,13 @@ def train(network, plan, *, validation_loss=None, metrics=None, loss_constant=No
                 order = None if draw_order is None else draw_order()
                 count = min(run.steps_per_epoch, left)
                 rates = run.rates(count)
-                network.start_epoch(order, plan.batch_size, rates, threads)
-                while not network.run(SLICE_SECONDS):
-                    pass
+                constant = 0.0
+                if plan.feed is not None:
+                    constant = plan.feed.run_epoch(network, rates, threads, run.tell_rows if callbacks else None)
+                else:
+                    network.start_epoch(order, plan.batch_size, rates, threads)
+                    while not network.run(SLICE_SECONDS):
+                        pass
                 left -= count
                 result.n_steps = int(network.counters["t"] - before)
                 run.steps = plan.first_step + result.n_steps
@@ -85,7 +90,7 @@ def train(network, plan, *, validation_loss=None, metrics=None, loss_constant=No
                         result.converged, result.message = True, f"the loss stopped being finite in epoch {epoch}"
                         break
                     raise diverged(epoch, rates[-1], network.parameters)
-                loss = network.epoch_loss
+                loss = (network.epoch_loss if plan.feed is None else plan.feed.epoch_loss(network)) + constant
                 if loss_constant is not None:
                     loss += loss_constant(order)
                 logs = {"loss": loss, "learning_rate": float(rates[-1])}
@@ -117,6 +122,11 @@ def train(network, plan, *, validation_loss=None, metrics=None, loss_constant=No
             raise
         result.n_steps = int(network.counters["t"] - before)
         result.interrupted, result.message = True, f"interrupted in epoch {result.n_iter + 1}"
+    except BlocksLost as error:
+        if not result.n_iter or not network.all_finite():
+            raise
+        result.n_steps = int(network.counters["t"] - before)
+        result.lost, result.message = error, f"epoch {result.n_iter + 1} was lost: {error}"
     finally:
         run.end(result.history)
     if stopping is not None:

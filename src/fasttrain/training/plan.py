@@ -24,6 +24,8 @@ class Plan:
     draw_order : callable, optional
         Without arguments: the order of an epoch's rows, an intp array; None takes rows as they stand. One that
         remembers something has ``state_dict()`` and ``load_state_dict(state)``, as :class:`Reshuffling`.
+    feed : fasttrain.training.feed.Feed, optional
+        Where rows come from that are not bound to the network; it draws their orders itself.
     learning_rate : float
         What the schedule starts from.
     schedule : fasttrain.schedules.Schedule or None
@@ -54,6 +56,7 @@ class Plan:
     batch_size: int = 1
     n_samples: int = 1
     draw_order: Callable | None = None
+    feed: object = None
     learning_rate: float = math.nan
     schedule: Schedule | None = None
     first_step: int = 0

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from fasttrain.data import BlocksLost
+
 
 class DivergenceError(ValueError):
     """The loss or the weights left the finite numbers; the message names the epoch and a remedy."""
@@ -31,6 +33,8 @@ class FitResult:
         For L-BFGS the largest element of the gradient at the end.
     schedule_state : dict or None
         What a schedule with a state remembers, for a training that goes on from this one.
+    lost : BlocksLost or None
+        What ended the training before its time; the network is as the last epoch left it.
     """
 
     history: dict = field(default_factory=lambda: {"loss": [], "learning_rate": []})
@@ -41,6 +45,7 @@ class FitResult:
     message: str = ""
     gradient: float | None = None
     schedule_state: dict | None = None
+    lost: BlocksLost | None = None
 
 
 def largest_weight(parameters):

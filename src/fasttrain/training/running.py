@@ -87,6 +87,11 @@ class Training:
                 asked = True
         return asked or self.stop
 
+    def tell_rows(self, n_done):
+        """Between blocks of rows: so many rows of the epoch are done."""
+        for callback in self.plan.callbacks:
+            callback.on_rows(n_done, self.n_samples)
+
     def end(self, history):
         """After the last epoch, whatever ended the training."""
         try:

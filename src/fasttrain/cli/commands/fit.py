@@ -18,12 +18,20 @@ def add_options(parser):
     group.add_argument("--leave-one-out", action="store_true", help="one fold for each row")
     group.add_argument("--test", type=path, metavar="FILE", help="score the model on the rows of this file as well")
     _options.add_settings(parser)
+    _options.add_stream(parser)
 
 
 def run(options, interrupts):
     """Do it."""
     job = _options.job_of(options)
     out = _options.folder_for(options.out, options.data)
+    from fasttrain.cli import _streaming
+
+    if _streaming.is_wanted(options):
+        with _screen.progress() as bar:
+            outcome = _streaming.run(job, interrupts, bar.update, _options.command_of(options))
+        show_streamed(outcome, out, _streaming.write(outcome, out))
+        return
     if options.test is not None and not options.test.is_file():
         raise ValueError(f"{options.test} is not a file")
     from fasttrain.cli import _fitting
@@ -32,6 +40,28 @@ def run(options, interrupts):
         outcome = _fitting.run(job, interrupts, bar.update, _options.command_of(options))
     names = _fitting.write(outcome, out)
     show(outcome, out, names)
+
+
+def show_streamed(outcome, out, names):
+    """The result on the terminal of a fit in blocks."""
+    summary = outcome.summary
+    print(f"{summary['rows']['read']} rows in {summary['blocks']} blocks, read one after the other")
+    for line in summary["left_out"]:
+        print(_screen.printable(line))
+    print(f"{summary['model']} {summary['task']} of {_screen.printable(repr(summary['target']))}")
+    if summary["held_out"] is not None:
+        print(f"Held out: {summary['held_out']['rows']} rows, drawn from each block")
+        _screen.show_table(["metric", "score"], [
+            [label, _screen.score_of(score)] for label, score in summary["held_out"]["scores"].items()
+        ])
+    final = summary["final_fit"]
+    loss = "" if final["loss"] is None else f", loss {final['loss']:.6g}"
+    print(f"Final fit: {final['passes']} passes{loss}, {_screen.seconds_of(final['seconds'])}")
+    for message in outcome.messages:
+        print(f"warning: {message}", file=sys.stderr)
+    print(f"Written to {out}: {', '.join(names)}")
+    if not final["converged"]:
+        print(f"NOT CONVERGED after {final['passes']} passes: {final['hint']}")
 
 
 def show(outcome, out, names):

@@ -24,6 +24,7 @@ def add_options(parser):
                         help="an apostrophe before texts that a spreadsheet would take for a formula: those that begin "
                              "with =, +, -, @, a tab or a carriage return")
     _options.add_reading(parser)
+    _options.add_stream(parser)
 
 
 def run(options, interrupts):
@@ -33,6 +34,11 @@ def run(options, interrupts):
 
     if options.out is not None:
         _options.require_file(options.out)
+    from fasttrain.cli import _streaming
+
+    if _streaming.is_wanted(options):
+        _streaming.predict(options, interrupts)
+        return
     found = predict(
         options.folder, options.data, options.unknown, options.missing, options.proba, options.sep, options.encoding,
         tell=lambda line: print(f"note: {_screen.shortened(line, 2000)}", file=sys.stderr),

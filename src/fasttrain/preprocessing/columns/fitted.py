@@ -14,7 +14,8 @@ from fasttrain.preprocessing.columns.hashed import HashedColumn
 from fasttrain.preprocessing.columns.many import TargetColumn
 from fasttrain.preprocessing.columns.numbers import Dense, NumberColumn, listed
 from fasttrain.preprocessing.columns.recognition import CategoryColumn, LeftOut, recognise, stated
-from fasttrain.preprocessing.encoding import CodedColumns, OneHotEncoder
+from fasttrain.preprocessing.categories import CodedColumns
+from fasttrain.preprocessing.encoding import OneHotEncoder
 from fasttrain.preprocessing.ordinal import OrdinalEncoder
 from fasttrain.preprocessing.robust import MaxAbsScaler, RobustScaler, column_quantiles
 from fasttrain.preprocessing.scaling import MinMaxScaler, StandardScaler
@@ -162,18 +163,18 @@ class TableColumns:
         if not self._of(CategoryColumn):
             return
         coded = self._categories(views, learn=self.missing not in ("drop", "error"))
+        self.encoder_ = self._new_encoder().fit(coded)
+
+    def _new_encoder(self):
         options = {
             "min_frequency": self.min_frequency,
             "max_categories": self.max_categories,
             "dtype": self.dtype,
         }
         if self.encode == "onehot":
-            grouped = self.min_frequency is not None or self.max_categories is not None
-            unknown = "infrequent_if_exist" if grouped else "ignore"
-            self.encoder_ = OneHotEncoder(sparse_output=False, handle_unknown=unknown, **options)
-        else:
-            self.encoder_ = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1, **options)
-        self.encoder_.fit(coded)
+            unknown = "infrequent_if_exist" if self._grouped() else "ignore"
+            return OneHotEncoder(sparse_output=False, handle_unknown=unknown, **options)
+        return OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1, **options)
 
     def _categories(self, views, learn=False):
         """The categorical columns as distinct values and codes, missing ones filled; with ``learn``, by this table."""

@@ -174,6 +174,9 @@ class ColumnView:
             # With a time zone, or of Arrow: both are microseconds of UTC underneath.
             column = self.column
             if getattr(column.dtype, "kind", "O") == "M":
+                # days of Arrow have no zone, and pandas does not say None of it
+                if str(column.dtype).startswith("date"):
+                    column = column.astype("timestamp[us][pyarrow]")
                 if getattr(column.dt, "tz", None) is not None:
                     column = column.dt.tz_convert("UTC").dt.tz_localize(None)
                 return _scaled(column.to_numpy(dtype="M8[us]", na_value=np.datetime64("NaT")))

@@ -1,0 +1,70 @@
+"""Reading ahead: a thread loads what comes next while the present is worked on."""
+
+import queue
+import threading
+
+
+class _Failed:
+    def __init__(self, error):
+        self.error = error
+
+
+_END = object()
+
+
+def ahead(items, depth=1):
+    """The items of an iterator, which a thread runs up to ``depth`` items ahead.
+
+    What the iterator raises is raised where its item would have come. The thread ends when the generator is closed,
+    at the latest with the item that it is at.
+
+    Parameters
+    ----------
+    items : iterator
+    depth : int, default=1
+        0 has no thread.
+
+    Yields
+    ------
+    item
+    """
+    if depth == 0:
+        yield from items
+        return
+    waiting, stop = queue.Queue(maxsize=depth), threading.Event()
+
+    def put(item):
+        while not stop.is_set():
+            try:
+                waiting.put(item, timeout=0.05)
+                return
+            except queue.Full:
+                continue
+
+    def run():
+        try:
+            for item in items:
+                put(item)
+                if stop.is_set():
+                    break
+        except BaseException as error:
+            put(_Failed(error))
+        finally:
+            put(_END)
+
+    thread = threading.Thread(target=run, name="fasttrain-read-ahead", daemon=True)
+    thread.start()
+    interrupted = False
+    try:
+        while (item := waiting.get()) is not _END:
+            if isinstance(item, _Failed):
+                raise item.error
+            yield item
+            del item
+    except BaseException as error:
+        interrupted = isinstance(error, KeyboardInterrupt) or isinstance(error.__context__, KeyboardInterrupt)
+        raise
+    finally:
+        stop.set()
+        # Ctrl-C does not wait for the block that is being read, with which the thread ends by itself
+        thread.join(0.02 if interrupted else None)

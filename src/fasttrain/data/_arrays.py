@@ -1,0 +1,261 @@
+"""Sources of arrays: in memory, or in .npy files that are read in parts."""
+
+import os
+from typing import Any
+
+import numpy as np
+
+from fasttrain._core.checks import check_integer
+from fasttrain.data._blocks import Block, Blocks, row_starts
+from fasttrain.data._files import FileStamp
+
+# Bytes of X to a block where nobody says how many rows it has.
+BLOCK_BYTES = 1 << 25
+
+
+def default_block_rows(n_bytes_of_row):
+    """Rows of a block of some 32 MiB."""
+    return max(1, BLOCK_BYTES // max(1, n_bytes_of_row))
+
+
+class ArrayBlocks(Blocks):
+    """What :func:`from_arrays` makes."""
+
+    def __init__(self, parts, what, **options):
+        super().__init__(**options)
+        self._parts = parts
+        self._what = what
+        X = parts[0].X
+        if hasattr(X, "columns"):
+            self.names = [str(name) for name in X.columns]
+
+    @property
+    def n_blocks(self):
+        return len(self._parts)
+
+    def block(self, i):
+        return self._parts[i]
+
+    def rows(self, i):
+        return self._parts[i].X.shape[0]
+
+    def where(self, i, row=None):
+        if row is None:
+            return f"block {i} of the {self._what}"
+        first = sum(self.rows(k) for k in range(i))
+        return f"block {i} of the {self._what}, row {row} (row {first + row} of them)"
+
+
+def from_arrays(
+    X: Any, y: Any = None, sample_weight: Any = None, *, block_rows: int | None = None, buffer_blocks: int = 4,
+    shuffle: bool = True, read_ahead: bool = True,
+) -> Blocks:
+    """A source of arrays that are in memory already.
+
+    Parameters
+    ----------
+    X : array, CSR matrix or data frame of shape (n_rows, n_features), or list of them
+        A list is one block an item.
+    y : array of shape (n_rows,) or (n_rows, n_outputs), or list of them, default=None
+    sample_weight : array of shape (n_rows,), or list of them, default=None
+    block_rows : int, default=None
+        Rows of a block of one array; None is as many as have 32 MiB. The last has from half to one and a half as many.
+    buffer_blocks, shuffle, read_ahead
+        As for :class:`Blocks`.
+
+    Returns
+    -------
+    Blocks
+
+    Raises
+    ------
+    TypeError
+        For a generator, which can be read once only.
+    ValueError
+        When y or sample_weight have other numbers of rows or of blocks than X.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fasttrain.data import from_arrays
+    >>> source = from_arrays(np.arange(12.0).reshape(6, 2), np.arange(6), block_rows=2)
+    >>> [len(block.X) for block in source]
+    [2, 2, 2]
+    """
+    options = {"buffer_blocks": buffer_blocks, "shuffle": shuffle, "read_ahead": read_ahead}
+    refuse_one_shot(X, "X")
+    if isinstance(X, (list, tuple)):
+        if block_rows is not None:
+            raise ValueError("block_rows is for one array; a list has one block an item")
+        others = [_as_list(value, name, len(X)) for name, value in (("y", y), ("sample_weight", sample_weight))]
+        parts = [Block(*items) for items in zip(X, *others)]
+    else:
+        _require_rows(X, "X")
+        n_rows = X.shape[0]
+        row_bytes = X.shape[1] * getattr(getattr(X, "dtype", None), "itemsize", 8) if len(X.shape) == 2 else 8
+        block_rows = check_integer(block_rows, "block_rows", low=1, optional=True) or default_block_rows(row_bytes)
+        parts = [
+            Block(*(None if value is None else _part(value, first, last) for value in (X, y, sample_weight)))
+            for first, last in row_starts(n_rows, block_rows)
+        ]
+        for name, value in (("y", y), ("sample_weight", sample_weight)):
+            _require_length(value, name, n_rows, "X")
+    if not parts:
+        raise ValueError("X must hold at least one block, got an empty list")
+    for i, part in enumerate(parts):
+        _require_rows(part.X, f"X[{i}]")
+        for name, value in (("y", part.y), ("sample_weight", part.sample_weight)):
+            _require_length(value, f"{name}[{i}]", part.X.shape[0], f"X[{i}]")
+    return ArrayBlocks(parts, "arrays", **options)
+
+
+def refuse_one_shot(value, name):
+    """TypeError, with the remedy, for what can be read once only."""
+    if hasattr(value, "__next__"):
+        raise TypeError(
+            f"{name} is a {type(value).__name__}, which can be read once only, and a fit reads its rows several times: "
+            "pass a function that makes a new one each time, from_callable(lambda: ...)"
+        )
+
+
+def _require_rows(value, name):
+    if len(getattr(value, "shape", ())) != 2:
+        raise ValueError(f"{name} must be an array, a matrix or a data frame of two axes, got {type(value).__name__}"
+                         f"{' of shape ' + str(value.shape) if hasattr(value, 'shape') else ''}")
+
+
+def _require_length(value, name, n_rows, other):
+    if value is not None and len(value) != n_rows:
+        raise ValueError(f"{name} must have {n_rows} rows as {other} has, got {len(value)}")
+
+
+def _part(value, first, last):
+    return value.iloc[first:last] if hasattr(value, "iloc") else value[first:last]
+
+
+def _as_list(value, name, n_blocks):
+    if value is None:
+        return [None] * n_blocks
+    if not isinstance(value, (list, tuple)) or len(value) != n_blocks:
+        found = f"{len(value)} of them" if isinstance(value, (list, tuple)) else type(value).__name__
+        raise ValueError(f"{name} must be a list of {n_blocks} arrays as X is, got {found}")
+    return list(value)
+
+
+class _NpyFile:
+    """An array in a .npy file, of which rows are read without a memory map: its pages would count as resident."""
+
+    def __init__(self, path, name):
+        self.path = os.fspath(path)
+        self.stamp = FileStamp(self.path)
+        with open(self.path, "rb") as file:
+            try:
+                version = np.lib.format.read_magic(file)
+                read = np.lib.format.read_array_header_1_0 if version == (1, 0) else (
+                    np.lib.format.read_array_header_2_0)
+                self.shape, by_columns, self.dtype = read(file)
+            except ValueError as error:
+                raise ValueError(f"{self.path} is not a .npy file: {error}") from error
+            self.offset = file.tell()
+        if self.dtype.hasobject:
+            raise ValueError(f"{name} must hold numbers or text of a fixed length, got objects in {self.path}")
+        if by_columns and len(self.shape) > 1:
+            raise ValueError(
+                f"{self.path} lies by columns (Fortran order), so that its rows cannot be read alone: write "
+                "numpy.ascontiguousarray of it")
+        wanted = self.offset + int(np.prod(self.shape)) * self.dtype.itemsize
+        if self.stamp.size < wanted:
+            raise ValueError(f"{self.path} is cut short: {self.stamp.size} bytes of {wanted}")
+
+    def __len__(self):
+        return self.shape[0]
+
+    def read(self, first, last):
+        """Rows [first, last)."""
+        row = int(np.prod(self.shape[1:], dtype=np.int64))
+        with self.stamp.opened() as file:
+            file.seek(self.offset + first * row * self.dtype.itemsize)
+            found = np.fromfile(file, dtype=self.dtype, count=(last - first) * row)
+        return found.reshape(last - first, *self.shape[1:])
+
+
+class NpyBlocks(Blocks):
+    """What :func:`from_npy` makes."""
+
+    def __init__(self, X, y, sample_weight, block_rows, **options):
+        super().__init__(**options)
+        self._X = X
+        self._others = y, sample_weight
+        self._starts = row_starts(len(X), block_rows)
+
+    @property
+    def n_blocks(self):
+        return len(self._starts)
+
+    def block(self, i):
+        first, last = self._starts[i]
+        others = [
+            value.read(first, last) if isinstance(value, _NpyFile) else None if value is None else value[first:last]
+            for value in self._others
+        ]
+        return Block(self._X.read(first, last), *others)
+
+    def rows(self, i):
+        first, last = self._starts[i]
+        return last - first
+
+    def where(self, i, row=None):
+        first, last = self._starts[i]
+        return f"{self._X.path}, " + (f"rows {first} to {last - 1}" if row is None else f"row {first + row}")
+
+
+def from_npy(
+    X: str | os.PathLike, y: Any = None, sample_weight: Any = None, *, block_rows: int | None = None,
+    buffer_blocks: int = 4, shuffle: bool = True, read_ahead: bool = True,
+) -> Blocks:
+    """A source of arrays in .npy files, of which one block at a time is read.
+
+    Parameters
+    ----------
+    X : path
+        Of an array of shape (n_rows, n_features) in C order.
+    y, sample_weight : path or array of shape (n_rows,), default=None
+    block_rows : int, default=None
+        Rows of a block; None is as many as have 32 MiB. The last has from half to one and a half as many.
+    buffer_blocks, shuffle, read_ahead
+        As for :class:`Blocks`.
+
+    Returns
+    -------
+    Blocks
+
+    Raises
+    ------
+    ValueError
+        When a file is no .npy file, is cut short, lies by columns, or has another number of rows than X.
+    OSError
+        When a file is not there; when it vanishes later, on reading.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> import numpy as np
+    >>> from fasttrain.data import from_npy
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "X.npy")
+    ...     np.save(path, np.ones((10, 3), np.float32))
+    ...     source = from_npy(path, np.arange(10), block_rows=5)
+    ...     source.block(1).y
+    array([5, 6, 7, 8, 9])
+    """
+    X = _NpyFile(X, "X")
+    if len(X.shape) != 2 or 0 in X.shape:
+        raise ValueError(f"{X.path} must hold rows and columns, got shape {X.shape}")
+    others = []
+    for name, value in (("y", y), ("sample_weight", sample_weight)):
+        value = _NpyFile(value, name) if isinstance(value, (str, os.PathLike)) else value
+        _require_length(value, name, len(X), "X")
+        others.append(value)
+    block_rows = check_integer(block_rows, "block_rows", low=1, optional=True)
+    block_rows = block_rows or default_block_rows(X.shape[1] * X.dtype.itemsize)
+    return NpyBlocks(X, *others, block_rows, buffer_blocks=buffer_blocks, shuffle=shuffle, read_ahead=read_ahead)

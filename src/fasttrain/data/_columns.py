@@ -1,0 +1,79 @@
+"""Columns of Arrow as rows of numbers, and what is wrong with those that are none."""
+
+import numpy as np
+
+from fasttrain._kernels.rows import interleave
+
+_DIRECT = (np.float32, np.float64, np.int32, np.int64)
+
+
+def is_number(kind):
+    """Whether a type of Arrow becomes a number as it is: integers, floats and bool, in a dictionary too."""
+    from pyarrow import types
+
+    if types.is_dictionary(kind):
+        kind = kind.value_type
+    return types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind) or types.is_decimal(kind)
+
+
+def dtype_of(kinds):
+    """float32 where no column would lose digits in it, else float64."""
+    from pyarrow import types
+
+    small = all(
+        types.is_float32(kind) or types.is_float16(kind) or types.is_boolean(kind)
+        or (types.is_integer(kind) and kind.bit_width <= 16) for kind in kinds)
+    return np.dtype(np.float32 if small else np.float64)
+
+
+def fill_rows(batch, names, out):
+    """Write columns of a batch, nulls as NaN, to a float matrix of its rows."""
+    groups = {}
+    for place, name in enumerate(names):
+        values = vector_of(batch.column(name))
+        if values.dtype not in _DIRECT:
+            values = values.astype(out.dtype)
+        values = np.ascontiguousarray(values)
+        columns, places = groups.setdefault(values.dtype, ([], []))
+        columns.append(values)
+        places.append(place)
+    for columns, places in groups.values():
+        # one thread, beside those that train meanwhile
+        interleave(columns, columns[0], np.array(places, dtype=np.intp), out, 1)
+
+
+def vector_of(column):
+    """A column of Arrow as an array of NumPy; numbers with nulls become floats with NaN."""
+    import pyarrow as pa
+    from pyarrow import compute, types
+
+    if types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if types.is_decimal(column.type):
+        column = column.cast(pa.float64())
+    if column.null_count and is_number(column.type):
+        if not types.is_floating(column.type):
+            column = compute.cast(column, pa.float64())
+        column = compute.fill_null(column, np.nan)
+    return column.to_numpy(zero_copy_only=False)
+
+
+def target_of(table, names, place):
+    """y of a table: (n_rows,) for one column, (n_rows, n_outputs) for a list; ValueError where a cell is missing."""
+    parts = []
+    for name in [names] if isinstance(names, str) else names:
+        column = table.column(name)
+        if column.null_count:
+            row = int(np.flatnonzero(np.asarray(column.is_null()))[0])
+            raise ValueError(
+                f"{place(row)}: the target {name!r} is missing in {column.null_count} rows, of which this is the first")
+        parts.append(vector_of(column.combine_chunks() if hasattr(column, "combine_chunks") else column))
+    return parts[0] if isinstance(names, str) else np.column_stack(parts)
+
+
+def weights_of(table, name, place):
+    """sample_weight of a table as numbers."""
+    column = table.column(name)
+    if not is_number(column.type):
+        raise ValueError(f"{place(None)}: sample_weight {name!r} must hold numbers, got {column.type}")
+    return vector_of(column.combine_chunks() if hasattr(column, "combine_chunks") else column).astype(np.float64)

@@ -1,0 +1,111 @@
+"""What whoever reads a source of blocks needs: a pass over it, messages about a block, a method's answers for all."""
+
+from contextlib import contextmanager
+from functools import wraps
+
+import numpy as np
+
+from fasttrain.data._ahead import ahead
+from fasttrain.data._blocks import Blocks
+from fasttrain.data._dask import is_collection
+from fasttrain.data._lazy import lazy
+
+
+def stream(source, load, numbers=None):
+    """``load`` of each block's number, a thread ahead where the source lets it."""
+    numbers = range(source.n_blocks) if numbers is None else numbers
+    return ahead(map(load, numbers), depth=1 if source.read_ahead else 0)
+
+
+def block_rows(source):
+    """Rows of each block; blocks of which they are not known are read once."""
+    counts = [source.rows(i) for i in range(source.n_blocks)]
+    for i, count in enumerate(counts):
+        if count is None:
+            counts[i] = source.block(i).X.shape[0]
+    if not sum(counts):
+        raise ValueError("the source must have at least one row, got none")
+    return counts
+
+
+@contextmanager
+def at_block(source, i, X=None):
+    """Say of a block what is wrong with it by where it lies, and of a matrix of floats by its first bad row."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{source.where(i, _bad_row(X, str(error)))}: {error}") from error
+
+
+def _bad_row(X, message):
+    """The first row with infinity, or with NaN where the message is about it; None where there is none."""
+    if not isinstance(X, np.ndarray) or X.dtype.kind != "f" or X.ndim != 2:
+        return None
+    bad = np.isinf(X).any(axis=1)
+    if "NaN" in message:
+        bad |= np.isnan(X).any(axis=1)
+    return int(np.flatnonzero(bad)[0]) if bad.any() else None
+
+
+def refuse_beside_source(name, y, sample_weight=None):
+    """ValueError where y or weights are given beside a source, which has its own."""
+    for argument, value in (("y", y), ("sample_weight", sample_weight)):
+        if value is not None:
+            raise ValueError(
+                f"{argument} must be left out of {name} where X is a source of blocks, which has its own: say "
+                f"{'target=' if argument == 'y' else 'sample_weight='} where the source is made")
+
+
+class RawBlocks:
+    """A source's blocks as they are, each with its number; a loader for :meth:`Blocks.sum_of`."""
+
+    def __init__(self, source):
+        self.source = source
+
+    def prepare(self, i, block):
+        return i, self.source.applied(i, block)
+
+
+def detached(estimator):
+    """A shallow copy without what only the fit in this process needs: callbacks, and the engine of the last fit."""
+    new = object.__new__(type(estimator))
+    vars(new).update((name, value) for name, value in vars(estimator).items() if name != "_engine")
+    if hasattr(new, "callbacks"):
+        new.callbacks = None
+    return new
+
+
+def lazily(self, method, X, *args, **kwargs):
+    """The method's answer for a Dask collection, itself one: computed block by block when it is asked for."""
+    # which needs SciPy
+    from fasttrain._tables.frames import named
+
+    estimator = detached(self)
+
+    def answer(block):
+        return method(estimator, named(block), *args, **kwargs)
+
+    return lazy(answer, X, method.__name__)
+
+
+def predicts(method):
+    """Method decorator: of a source, the method's answers for all blocks, one below the other."""
+
+    @wraps(method)
+    def predicting(self, X, *args, **kwargs):
+        if is_collection(X):
+            return lazily(self, method, X, *args, **kwargs)
+        if not isinstance(X, Blocks):
+            return method(self, X, *args, **kwargs)
+
+        parts = []
+        for i, block in enumerate(stream(X, X.block)):
+            with at_block(X, i, block.X):
+                parts.append(method(self, block.X, *args, **kwargs))
+        if not hasattr(parts[0], "indptr"):
+            return np.concatenate(parts)
+        from scipy import sparse
+
+        return sparse.vstack(parts, format="csr")
+
+    return predicting

@@ -1,0 +1,97 @@
+"""Rows that come in blocks, as the fit loop takes them."""
+
+import math
+
+from fasttrain.data._passes import draw_pass, passes
+from fasttrain.training.engine import SLICE_SECONDS
+from fasttrain.training.sums import GradientSums, bind
+
+
+class Feed:
+    """Epochs over rows that come in blocks; what a plan takes as its ``feed``.
+
+    Parameters
+    ----------
+    blocks : fasttrain._estimators.blocks.PreparedBlocks
+        Or any object with its ``load``, ``rows``, ``sum_of`` and ``source``.
+    batch_size : int
+    shuffle : bool
+    random_state : numpy.random.RandomState
+        An epoch draws the order of the blocks and the seed of the orders of rows from it, before its first step.
+    full : bool
+        Whether a step takes the sums over all blocks; batches of more rows than a buffer need it.
+    loss_constant : callable, optional
+        From the arrays of some rows and their order (or None) to the mean of what the reported loss gains.
+    """
+
+    def __init__(self, blocks, batch_size, shuffle, random_state, full=False, loss_constant=None):
+        self.blocks = blocks
+        self.batch_size = batch_size
+        self.shuffle = shuffle and blocks.source.shuffle and not full
+        self.random_state = random_state
+        self.full = full
+        self.loss_constant = loss_constant
+
+    def facts(self):
+        """What a training that goes on must have the same of."""
+        digest = [int(n) for n in self.blocks.rows]
+        return {"blocks": [len(digest), max(digest)], "buffer_blocks": self.blocks.source.buffer_blocks}
+
+    def rows(self):
+        """The :class:`fasttrain.data._passes.Rows` of a new epoch."""
+        source = self.blocks.source
+        order, seed = draw_pass(len(self.blocks.rows), self.shuffle, source.random_access, self.random_state)
+        return passes(
+            self.blocks.load, self.blocks.rows, order, buffer_blocks=source.buffer_blocks, batch_size=self.batch_size,
+            seed=seed, read_ahead=source.read_ahead)
+
+    def epoch_loss(self, network):
+        """Mean over the rows of the last epoch of the batch objectives."""
+        return network.epoch_loss
+
+    def bind(self, network, rows):
+        """Give the engine some rows of the epoch."""
+        bind(network, *rows.arrays[:3])
+
+    def taken(self, rows):
+        """After the steps on some rows."""
+
+    def run_epoch(self, network, rates, threads, tell=None):
+        """Make the steps of an epoch, as many as there are rates; what its loss gains by ``loss_constant``.
+
+        ``tell``, when given, is called with the number of rows done after each part.
+        """
+        if self.full:
+            sums = sums_over(self.blocks, network, threads, tell)
+            network.step_of_sums(sums.n_rows, sums.loss, sums.weight, sums.gradient, rates)
+            return 0.0
+        made = done = 0
+        constant = 0.0
+        stream = self.rows()
+        try:
+            for rows in stream:
+                count = min(math.ceil(rows.n_rows / self.batch_size), len(rates) - made)
+                if count == 0:
+                    break
+                self.bind(network, rows)
+                network.start_epoch(
+                    rows.order, min(self.batch_size, rows.n_rows), rates[made:made + count], threads, made > 0)
+                while not network.run(SLICE_SECONDS):
+                    pass
+                made += count
+                done += rows.n_rows
+                if network.diverged:
+                    break
+                self.taken(rows)
+                if self.loss_constant is not None:
+                    constant += self.loss_constant(rows.arrays, rows.order) * rows.n_rows
+                if tell is not None:
+                    tell(done)
+        finally:
+            stream.close()
+        return constant / done if done else 0.0
+
+
+def sums_over(blocks, network, threads, tell=None):
+    """:class:`fasttrain.training.sums.BlockSums` over all blocks, at the network's parameters."""
+    return blocks.sum_of(GradientSums(network, threads), tell)

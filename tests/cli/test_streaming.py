@@ -1,0 +1,100 @@
+"""``fasttrain fit`` and ``fasttrain predict`` over blocks: folders, packed files, standard input."""
+
+import io
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from fasttrain.cli import _streaming
+
+
+@pytest.fixture(scope="module")
+def flats():
+    rng = np.random.default_rng(0)
+    n = 2400
+    table = pd.DataFrame({
+        "size": rng.uniform(20, 200, n), "town": rng.choice(["Bonn", "Ulm", "Jena"], n), "code": rng.integers(1, 4, n),
+    })
+    table["price"] = table["size"] * 3 + (table["town"] == "Ulm") * 80 + rng.standard_normal(n)
+    table["dear"] = np.where(table["price"] > table["price"].median(), "yes", "no")
+    return table
+
+
+@pytest.fixture
+def folder(flats, tmp_path):
+    (tmp_path / "flats").mkdir()
+    flats.iloc[:1300].to_parquet(tmp_path / "flats" / "a.parquet", row_group_size=400)
+    flats.iloc[1300:].to_parquet(tmp_path / "flats" / "b.parquet", row_group_size=400)
+    return tmp_path / "flats"
+
+
+@pytest.mark.parametrize("model", ["linear", "sgd", "mlp"])
+def test_a_folder_is_fitted_and_predicted_in_blocks(shell, folder, flats, tmp_path, model):
+    out = shell.done(
+        "fit", folder, "--target", "price", "--leave-out", "dear", "--model", model, "--out", tmp_path / "m")
+    assert "2400 rows in 2 blocks" in out
+    assert "Held out: 240 rows" in out
+    found = json.loads((tmp_path / "m" / "results.json").read_text())
+    assert found["held_out"]["scores"]["R2"] > (0.5 if model == "mlp" else 0.99)
+    shell.done("predict", tmp_path / "m", folder, "--out", tmp_path / "p.csv")
+    predicted = pd.read_csv(tmp_path / "p.csv")["price"]
+    assert len(predicted) == len(flats)
+    # the same as those of the whole table
+    flats.to_csv(tmp_path / "all.csv", index=False)
+    shell.done("predict", tmp_path / "m", tmp_path / "all.csv", "--out", tmp_path / "q.csv")
+    np.testing.assert_allclose(predicted, pd.read_csv(tmp_path / "q.csv")["price"], rtol=1e-6)
+
+
+def test_packed_files_and_classes(shell, flats, tmp_path):
+    flats.drop(columns="price").to_csv(tmp_path / "flats.csv.gz", index=False)
+    out = shell.done(
+        "fit", tmp_path / "flats.csv.gz", "--stream", "--target", "dear", "--out", tmp_path / "m", "--cv", "0")
+    assert "linear classification of 'dear'" in out
+    assert "Held out" not in out
+    lines = shell.done("predict", tmp_path / "m", tmp_path / "flats.csv.gz", "--stream", "--proba").splitlines()
+    assert lines[0] == "dear,P(no),P(yes)"
+    assert len(lines) == 2401
+
+
+def test_standard_input_is_spooled_and_said_so(shell, flats, tmp_path, monkeypatch):
+    text = flats.drop(columns="dear").to_csv(index=False).encode()
+    monkeypatch.setattr("sys.stdin", type("Stdin", (), {"buffer": io.BytesIO(text)})())
+    code, out, err = shell("fit", "-", "--stream", "--target", "price", "--out", tmp_path / "m")
+    assert code == 0, err
+    assert "standard input was copied to a temporary file" in err
+    assert "2400 rows" in out
+
+
+def test_codes_keep_their_zeros(shell, flats, tmp_path):
+    table = flats.drop(columns="dear").assign(code=flats["code"].map({1: "007", 2: "08", 3: "9"}))
+    table.to_csv(tmp_path / "flats.csv", index=False)
+    shell.done("fit", tmp_path / "flats.csv", "--stream", "--target", "price", "--out", tmp_path / "m")
+    found = json.loads((tmp_path / "m" / "results.json").read_text())
+    assert "code" in found["categorical"]
+    shell.done("predict", tmp_path / "m", tmp_path / "flats.csv", "--stream", "--out", tmp_path / "p.csv")
+
+
+def test_large_files_are_read_in_blocks(shell, flats, tmp_path, monkeypatch):
+    flats.drop(columns="dear").to_csv(tmp_path / "flats.csv", index=False)
+    assert "in 1 blocks" not in shell.done(
+        "fit", tmp_path / "flats.csv", "--target", "price", "--out", tmp_path / "m", "--cv", "2")
+    monkeypatch.setattr(_streaming, "available_memory", lambda: 1000)
+    assert "in 1 blocks" in shell.done("fit", tmp_path / "flats.csv", "--target", "price", "--out", tmp_path / "m")
+
+
+def test_what_needs_the_whole_table_is_refused(shell, folder, tmp_path):
+    for option in ("--drop-missing", "--drop-duplicates", "--leave-one-out"):
+        assert f"{option} needs the whole table at once" in shell.refused("fit", folder, "--target", "price", option)
+    assert "target names the column 'cost'" in shell.refused("fit", folder, "--target", "cost")
+    assert not (tmp_path / "flats-model").exists()
+
+
+def test_a_prediction_that_fails_leaves_no_file(shell, folder, flats, tmp_path):
+    shell.done("fit", folder, "--target", "price", "--leave-out", "dear", "--out", tmp_path / "m")
+    flats.assign(town="Rome").to_parquet(tmp_path / "other.parquet")
+    error = shell.refused(
+        "predict", tmp_path / "m", tmp_path / "other.parquet", "--stream", "--out", tmp_path / "p.csv")
+    assert "Rome" in error
+    assert not list(tmp_path.glob("*p.csv*"))

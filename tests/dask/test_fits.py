@@ -1,0 +1,151 @@
+"""Fits on a cluster: the same bytes for any number of workers, and those of the same blocks in this process."""
+
+import dask.dataframe as dd
+import numpy as np
+import pandas as pd
+import pytest
+from cluster_data import LABELS, RNG, ROWS, WEIGHTS, X, Y, arrays_of, dask_of, parts
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression as StockLogistic, Ridge as StockRidge
+
+from fasttrain.data import from_arrays, from_dask
+from fasttrain.linear_model import LinearClassifier, LinearRegressor, Ridge, SGDClassifier
+from fasttrain.neural_network import MLPClassifier, MLPRegressor
+from fasttrain.penalties import L2
+from fasttrain.preprocessing import (
+    MaxAbsScaler, MinMaxScaler, OneHotEncoder, OrdinalEncoder, RobustScaler, StandardScaler, TablePreprocessor,
+)
+
+CASES = {
+    "regressor": (LinearRegressor(max_iter=3), Y),
+    "regressor l1": (LinearRegressor(penalty="l1", alpha=0.01, loss="huber", max_iter=3), Y),
+    "binary": (LinearClassifier(max_iter=3), LABELS == "low"),
+    "multinomial": (LinearClassifier(class_weight="balanced", max_iter=3), LABELS),
+    "full batch": (LinearRegressor(optimizer="adam", batch_size="full", max_iter=3, tol=None), Y),
+    "mlp": (MLPClassifier((8,), solver="lbfgs", max_iter=3, random_state=0), LABELS),
+    "mlp regressor": (MLPRegressor(hidden_layer_sizes=(8,), solver="lbfgs", max_iter=3, random_state=0), Y),
+    "mini-batches": (LinearRegressor(optimizer="adam", max_iter=2, random_state=0, tol=None), Y),
+    "sgd": (SGDClassifier(max_iter=2, random_state=0, tol=None), LABELS),
+    "ridge": (Ridge(), Y),
+}
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_models_depend_on_the_blocks_alone(workers):
+    """Byte for byte what the same blocks give here, on 1, 2 and 3 workers."""
+    wanted = {
+        name: arrays_of(clone(model).fit(from_arrays(parts(X), parts(y)))) for name, (model, y) in CASES.items()}
+    for n in (1, 2, 3):
+        workers(n)
+        for name, (model, y) in CASES.items():
+            assert arrays_of(clone(model).fit(dask_of(X), dask_of(y))) == wanted[name], (name, n)
+
+
+@pytest.mark.parametrize("rows", [(600,), (200, 200, 200), (7, 293, 300), (0, 300, 0, 300)])
+def test_chunked_anew(client, rows):
+    model = LinearRegressor(tol=1e-10).fit(dask_of(X, rows), dask_of(Y), dask_of(WEIGHTS))
+    here = LinearRegressor(tol=1e-10).fit(X, Y, WEIGHTS)
+    np.testing.assert_allclose(model.coef_, here.coef_, rtol=1e-6)
+    np.testing.assert_allclose(model.intercept_, here.intercept_, rtol=1e-6, atol=1e-9)
+
+
+def test_as_scikit_learn(client):
+    ridge = LinearRegressor(penalty=L2(2.0 / len(X)), tol=1e-12).fit(dask_of(X), dask_of(Y))
+    stock = StockRidge(alpha=2.0).fit(X, Y)
+    np.testing.assert_allclose(ridge.coef_, stock.coef_, atol=1e-6)
+    logistic = LinearClassifier(penalty=L2(1.0 / len(X)), tol=1e-12).fit(dask_of(X), dask_of(LABELS))
+    stock = StockLogistic(tol=1e-10, max_iter=10_000).fit(X, LABELS)
+    # a softmax has one solution once the penalty is there
+    np.testing.assert_allclose(logistic.coef_, stock.coef_, atol=1e-6)
+
+
+def test_one_class_a_block(client):
+    order = np.argsort(LABELS, kind="stable")
+    model = LinearClassifier(tol=1e-10).fit(dask_of(X[order]), dask_of(LABELS[order]))
+    here = LinearClassifier(tol=1e-10).fit(X, LABELS)
+    np.testing.assert_allclose(model.coef_, here.coef_, atol=1e-6)
+    assert model.classes_.tolist() == ["high", "low", "middle"]
+
+
+def test_sizes_that_are_not_known(client):
+    dX, dy = dask_of(X), dask_of(Y)
+    keep = dX[:, 0] > 0
+    model = LinearRegressor(tol=1e-10).fit(dX[keep], dy[keep])
+    rows = X[:, 0] > 0
+    np.testing.assert_allclose(model.coef_, LinearRegressor(tol=1e-10).fit(X[rows], Y[rows]).coef_, rtol=1e-6)
+    with pytest.raises(ValueError, match=r"y must be a Dask collection where the sizes .* X\.compute_chunk_sizes\(\)"):
+        LinearRegressor().fit(dX[keep], Y[rows])
+    with pytest.raises(ValueError, match=r"y must have the \d+ rows of X in block 0, got 130"):
+        LinearRegressor().fit(dX[keep], dy)
+
+
+def test_sparse_blocks(client):
+    S = np.where(RNG.uniform(size=X.shape) < 0.3, X, 0.0)
+    model = MLPRegressor(hidden_layer_sizes=(4,), solver="lbfgs", max_iter=3, random_state=0)
+    csr = dask_of(S).map_blocks(sparse.csr_matrix)
+    with pytest.warns(Warning, match="failed to converge"):
+        by_cluster = model.fit(csr, dask_of(Y)).coefs_[0].tobytes()
+    with pytest.warns(Warning, match="failed to converge"):
+        here = model.fit(from_arrays(list(map(sparse.csr_matrix, parts(S))), parts(Y))).coefs_[0].tobytes()
+    assert by_cluster == here
+
+
+def test_refusals(client):
+    with pytest.raises(ValueError, match=r"y must have 600 rows as X has, got 599"):
+        LinearRegressor().fit(dask_of(X), Y[:-1])
+    with pytest.raises(ValueError, match=r"X must have at least one row"):
+        LinearRegressor().fit(dask_of(X)[:0], dask_of(Y)[:0])
+    bad = X.copy()
+    bad[300, 2] = np.nan
+    with pytest.raises(ValueError, match=r"block 2 of the Dask collection, row 40: .*NaN"):
+        LinearRegressor().fit(dask_of(bad), dask_of(Y))
+    with pytest.raises(TypeError, match=r"client must be a distributed.Client, got str"):
+        from_dask(dask_of(X), client="tcp://somewhere")
+
+
+FRAME = pd.DataFrame(X, columns=list("abcdef")).assign(kind=RNG.choice(["x", "yy", "z"], len(X)))
+
+
+@pytest.mark.parametrize("model", [
+    StandardScaler(), MinMaxScaler(), MaxAbsScaler(), RobustScaler(), StandardScaler(with_mean=False)])
+def test_scalers(client, model):
+    at_cluster = clone(model).fit(dask_of(X))
+    assert arrays_of(at_cluster) == arrays_of(clone(model).fit(from_arrays(parts(X))))
+    if not isinstance(model, RobustScaler):
+        np.testing.assert_allclose(at_cluster.scale_, clone(model).fit(X).scale_, rtol=1e-12)
+    lazy = at_cluster.transform(dask_of(X))
+    assert lazy.dtype == np.float64
+    assert lazy.chunks == (ROWS, (6,))
+    np.testing.assert_array_equal(lazy.compute(), at_cluster.transform(X))
+
+
+def test_encoders_and_tables(client):
+    frame = dd.from_pandas(FRAME, npartitions=4)
+    for model in (OneHotEncoder(), OrdinalEncoder()):
+        model.fit(frame[["kind"]])
+        assert model.categories_[0].tolist() == ["x", "yy", "z"]
+    table = TablePreprocessor().fit(frame)
+    lazy = table.transform(frame)
+    assert (lazy.dtype, lazy.shape[1]) == (np.float64, 9)
+    np.testing.assert_allclose(lazy.compute(), TablePreprocessor().fit_transform(FRAME), rtol=1e-9, atol=1e-9)
+    model = LinearRegressor(tol=1e-10).fit(lazy, dd.from_pandas(pd.Series(Y), npartitions=4))
+    np.testing.assert_allclose(model.coef_, LinearRegressor(tol=1e-10).fit(
+        table.transform(FRAME), Y).coef_, atol=1e-6)
+
+
+def test_lazy_predictions(client):
+    model = LinearClassifier().fit(X, LABELS)
+    for name, dtype, width in (("predict", "<U6", None), ("predict_proba", np.float64, 3),
+                               ("decision_function", np.float64, 3)):
+        lazy = getattr(model, name)(dask_of(X))
+        assert lazy.dtype == dtype
+        assert lazy.shape == ((600,) if width is None else (600, width))
+        assert type(lazy._meta) is np.ndarray
+        np.testing.assert_array_equal(lazy.compute(), getattr(model, name)(X))
+    named = LinearRegressor().fit(FRAME.drop(columns="kind"), Y)
+    lazy = named.predict(dd.from_pandas(FRAME.drop(columns="kind"), npartitions=3))
+    np.testing.assert_array_equal(lazy.compute(), named.predict(FRAME.drop(columns="kind")))
+    assert model.score(dask_of(X), dask_of(LABELS)) == model.score(X, LABELS)
+    empty = model.predict(dask_of(X)[dask_of(X)[:, 0] > 100])
+    assert empty.compute().shape == (0,)

@@ -1,0 +1,33 @@
+"""Rows, their blocks as Dask collections, and what of two models is compared by the byte."""
+
+from itertools import pairwise
+
+import dask.array as da
+import numpy as np
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(600, 6)) * [1, 2, 3, 1, 1, 10] + [0, 0, 5, 0, 0, 0]
+RAW = X @ [1.0, -1.0, 0.5, 0.0, 2.0, 0.1] + RNG.normal(size=600)
+Y = RAW - RAW.mean()
+LABELS = np.select([Y < -1, Y < 1], ["low", "middle"], "high")
+WEIGHTS = RNG.uniform(0.5, 2.0, 600)
+ROWS = (130, 130, 130, 130, 80)
+STARTS = np.cumsum((0, *ROWS))
+
+
+def parts(array):
+    return [array[first:last] for first, last in pairwise(STARTS)]
+
+
+def dask_of(array, rows=ROWS):
+    return da.from_array(array, chunks=(rows, *array.shape[1:]))
+
+
+def arrays_of(model):
+    """All fitted arrays of a model, by name."""
+    found = {}
+    for name, value in vars(model).items():
+        if name.endswith("_") and not name.startswith("_"):
+            values = value if isinstance(value, list) else [value]
+            found[name] = [np.asarray(v).tobytes() for v in values if np.asarray(v).dtype.kind in "fiub"]
+    return found
