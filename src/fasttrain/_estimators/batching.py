@@ -41,6 +41,9 @@ class FitRules:
     sums : type, optional
         Of X, y and folds for fits that sums over rows are enough for:
         :class:`~fasttrain.linear_model._fold_fits.SumsData`.
+    partial_epochs : callable, optional
+        ``partial_epochs(model, X, y, n_epochs)``: what so many calls of ``partial_fit`` after the first one do, the
+        checks of the data made once.
     """
 
     takes_rows: bool = False
@@ -48,3 +51,4 @@ class FitRules:
     lockstep: type | None = None
     columns: type | None = None
     sums: type | None = None
+    partial_epochs: Callable | None = None

@@ -24,7 +24,7 @@ from fasttrain._kernels.threads import get_num_threads
 from fasttrain.callbacks import ProgressBar, as_callbacks
 from fasttrain.neural_network._progress import Account, Progress
 from fasttrain.neural_network._settings import NORMALIZATION_EPSILON, is_lbfgs, settings_of
-from fasttrain.training import Plan, Reshuffling, train, train_lbfgs
+from fasttrain.training import Plan, Reshuffling, permutations, train, train_lbfgs
 from fasttrain.training.engine import mean_loss, raw_predict
 
 # The engines of estimators that have predicted, to which each prediction gives the weights anew: what takes long for
@@ -58,6 +58,11 @@ def _places(batch_norm):
 def folded_layers(model):
     """New arrays of weights and biases that predict without batch normalization what the model predicts with it."""
     return fold_normalization(model.coefs_, model.intercepts_, model.batch_norm_, NORMALIZATION_EPSILON)
+
+
+def partial_epochs(model, X, y, n_epochs):
+    """What ``n_epochs`` calls of ``partial_fit`` after the first one do; ``n_iter_`` counts them as one."""
+    model._fit(X, y, incremental=True, n_epochs=n_epochs)
 
 
 class MultilayerPerceptron(KeepsEngine, Convertible, BaseEstimator):
@@ -136,8 +141,8 @@ class MultilayerPerceptron(KeepsEngine, Convertible, BaseEstimator):
         }
         set_fitted(self, fitted, account.attributes(), network if settings.rule != "lbfgs" else None)
 
-    def _fit(self, X, y, sample_weight=None, validation_data=None, incremental=False, resume_from=None):
-        """Train; every attribute is as before when anything is raised."""
+    def _fit(self, X, y, sample_weight=None, validation_data=None, incremental=False, resume_from=None, n_epochs=1):
+        """Train; every attribute is as before when anything is raised. An incremental fit makes ``n_epochs``."""
         settings = settings_of(self)
         with all_or_nothing(self):
             first = not hasattr(self, "coefs_") or (not self.warm_start and not incremental)
@@ -171,7 +176,7 @@ class MultilayerPerceptron(KeepsEngine, Convertible, BaseEstimator):
             else:
                 result = self._fit_stochastic(
                     network, settings, account, loss, X, target, weights, validation, random_state, incremental, first,
-                    start_random_state, resume)
+                    start_random_state, resume, n_epochs)
             network.release()
             self._set_fitted(network, settings, account)
         self._warn(settings, result, incremental)
@@ -236,7 +241,7 @@ class MultilayerPerceptron(KeepsEngine, Convertible, BaseEstimator):
         return result
 
     def _fit_stochastic(self, network, settings, account, loss, X, target, weights, validation, random_state,
-                        incremental, first, start_random_state, resume):
+                        incremental, first, start_random_state, resume, n_epochs):
         early_stopping = bool(self.early_stopping)
         watch_loss = validation is not None
         if early_stopping and validation is None:
@@ -266,16 +271,21 @@ class MultilayerPerceptron(KeepsEngine, Convertible, BaseEstimator):
                 with _predicting(network):
                     return self._score_raw(raw_predict(network, validation[0], threads), *validation[1:])
 
-        progress = Progress(self, account, rate, settings.rate_rule, n_samples, score, early_stopping)
+        progress = Progress(
+            self, account, rate, settings.rate_rule, n_samples, score, early_stopping, ends=not incremental)
         bind(network, X, target, weights)
         rows = X.numbers if isinstance(X, RowsOf) else n_samples
-        draw_order = Reshuffling(rows, random_state) if self.shuffle else None
+        draw_order = None
+        if self.shuffle:
+            # every call of partial_fit begins with the rows as they stand
+            orders = permutations if incremental and n_epochs > 1 else Reshuffling
+            draw_order = orders(rows, random_state)
         if not self.shuffle and isinstance(X, RowsOf):
             def draw_order():
                 return rows
         result = train(
             network, Plan(
-                n_epochs=1 if incremental else self.max_iter, batch_size=batch_size, n_samples=n_samples,
+                n_epochs=n_epochs if incremental else self.max_iter, batch_size=batch_size, n_samples=n_samples,
                 draw_order=draw_order, learning_rate=rate,
                 schedule=progress.schedule if settings.schedule is None else settings.schedule,
                 first_step=int(network.counters["t"]), schedule_epochs=self.max_iter,
