@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from fasttrain._kernels import network as engine
+from fasttrain._kernels import prediction
 from fasttrain._kernels.network import Network
 
 LOGISTIC = (lambda z: 1 / (1 + np.exp(-z)), lambda z: np.exp(-z) / (1 + np.exp(-z)) ** 2)
@@ -32,9 +32,9 @@ CASES = [
 
 @pytest.fixture
 def every_thread():
-    before = engine.set_step_per_thread(0)
+    before = prediction.set_step_per_thread(0)
     yield
-    engine.set_step_per_thread(before)
+    prediction.set_step_per_thread(before)
 
 
 def outputs(coefs, intercepts, activations, X):

@@ -11,9 +11,9 @@ import pytest
 import reference_network
 import tolerances
 
+from fasttrain._kernels import prediction
 from fasttrain import losses, optimizers
 from fasttrain._kernels import losses as loss_kernels
-from fasttrain._kernels import network as kernel
 from fasttrain._kernels.network import Network
 
 THREADS = (1, 2, 3, 8)
@@ -46,9 +46,9 @@ OPTIMIZERS = {
 @pytest.fixture(autouse=True)
 def _every_thread_is_used():
     """Without it a step on little data runs on one thread, and the tests over threads would compare nothing."""
-    before = kernel.set_step_per_thread(0.0)
+    before = prediction.set_step_per_thread(0.0)
     yield
-    kernel.set_step_per_thread(before)
+    prediction.set_step_per_thread(before)
 
 
 def targets(rng, loss, n, k, dtype):

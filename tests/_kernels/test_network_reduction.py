@@ -7,8 +7,8 @@ import pytest
 import reference
 import reference_network
 
+from fasttrain._kernels import prediction
 from fasttrain import optimizers
-from fasttrain._kernels import network as kernel
 from fasttrain._kernels.network import Network
 
 # the second is beyond the rows of a step with two phases
@@ -17,9 +17,9 @@ BATCHES = (7, 1100)
 
 @pytest.fixture(autouse=True)
 def _every_thread_is_used():
-    before = kernel.set_step_per_thread(0.0)
+    before = prediction.set_step_per_thread(0.0)
     yield
-    kernel.set_step_per_thread(before)
+    prediction.set_step_per_thread(before)
 
 
 class Training:

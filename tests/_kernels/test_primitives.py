@@ -199,6 +199,29 @@ def test_columns_panel(dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("k", [37, 256, 1024 // 4 + 9], ids="{} features".format)
+def test_columns_strip(dtype, k):
+    """Panels together have the bytes of each alone, also where rows are a multiple of a kilobyte apart."""
+    width = kernel.panel_columns(np.dtype(dtype).itemsize)
+    for m in (0, 1, 33, 64, 130, 257):
+        X, index = gathered(300, k, m, dtype)
+        for count in (1, 2, 4):
+            d = surrounded(normal(m, count * width + 3, dtype=dtype, seed=8))
+            for first, last in {(0, k), (5, k - 1), (7, 7)}:
+                g, check = guarded((count, last - first, width), dtype)
+                g[...] = np.nan
+                kernel.gathered_columns_strip(X, index, first, last, d, g)
+                check()
+                for p in range(count):
+                    alone = np.empty((last - first, width), dtype)
+                    own = np.ascontiguousarray(d[:, p * width:(p + 1) * width])
+                    kernel.gathered_columns(X, index, first, last, own, False, alone)
+                    np.testing.assert_array_equal(g[p], alone)
+    with pytest.raises(ValueError, match="1 to 4 panels"):
+        kernel.gathered_columns_strip(X, index, 0, 1, d, np.empty((5, 1, width), dtype))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
 def test_rows_do_not_depend_on_their_company(dtype):
     """A row has the same bytes alone, in a tile, and anywhere in the batch: splits cannot change a model."""
     lanes = kernel.vector_lanes(np.dtype(dtype).itemsize)

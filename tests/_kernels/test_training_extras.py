@@ -8,7 +8,7 @@ import pytest
 import reference_dense
 from scipy import sparse, stats
 
-from fasttrain._kernels import network as engine
+from fasttrain._kernels import prediction
 from fasttrain._kernels.network import Network
 from fasttrain._kernels.primitives import vector_lanes
 
@@ -42,9 +42,9 @@ EXTRAS = {
 
 @pytest.fixture(autouse=True)
 def every_thread():
-    before = engine.set_step_per_thread(0)
+    before = prediction.set_step_per_thread(0)
     yield
-    engine.set_step_per_thread(before)
+    prediction.set_step_per_thread(before)
 
 
 def problem(shape, weighted):

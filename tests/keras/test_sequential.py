@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from sequential_cases import BINARY, CODES, REAL, X, classifier, same
 
+from fasttrain._kernels import prediction
 from fasttrain import activations, keras, losses, num_threads, optimizers, penalties
-from fasttrain._kernels import network as engine
 from fasttrain.callbacks import Callback
 from fasttrain.keras import layers
 from fasttrain.models import Sequential
@@ -187,7 +187,7 @@ def test_dropout_only_while_training_and_of_the_right_share():
 
 def test_dropout_and_normalization_are_the_same_for_any_number_of_threads():
     results = []
-    before = engine.set_step_per_thread(0.0)
+    before = prediction.set_step_per_thread(0.0)
     try:
         for threads in (1, 2, 3):
             keras.utils.set_random_seed(1)
@@ -200,7 +200,7 @@ def test_dropout_and_normalization_are_the_same_for_any_number_of_threads():
                 history = model.fit(X, CODES, epochs=3, verbose=0)
             results.append([*(w.tobytes() for w in model.get_weights()), history.history])
     finally:
-        engine.set_step_per_thread(before)
+        prediction.set_step_per_thread(before)
     assert results[0] == results[1] == results[2]
 
 

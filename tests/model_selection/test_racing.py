@@ -7,9 +7,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from search_cases import SGD, X, y
 
+from fasttrain import training
 from fasttrain.linear_model import LinearClassifier, LinearRegressor, SGDClassifier, SGDRegressor
 from fasttrain.model_selection import GridSearchCV, RacingSearchCV
 from fasttrain.neural_network import MLPClassifier
+from fasttrain.neural_network._base import partial_epochs
 from fasttrain.preprocessing import StandardScaler
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -47,30 +49,47 @@ def test_winner_of_the_full_grid(problem):
     np.testing.assert_array_equal(race.predict(data[0]), full.predict(data[0]))
 
 
-def test_nothing_is_trained_anew():
+def test_nothing_is_trained_anew(monkeypatch):
     """With one candidate a rung's model has had exactly the epochs that the rungs add up to."""
-    counted = []
-    step = vars(MLPClassifier)["partial_fit"]
+    trained = {}
 
-    class Watched:
-        def __get__(self, model, owner=None):
-            def partial_fit(*args, **options):
-                counted.append(id(model))
-                return step.__get__(model, owner)(*args, **options)
+    def watched(network, plan, **options):
+        result = training.train(network, plan, **options)
+        trained[id(network)] = int(network.counters["t"])
+        kept.append(network)
+        return result
 
-            return partial_fit
-
-    MLPClassifier.partial_fit = Watched()
-    try:
-        race = RacingSearchCV(
-            MLPClassifier((4,), random_state=0), {"alpha": [1e-4, 1e-3, 1e-2, 1e-1]}, factor=2, max_epochs=8, cv=2,
-            refit=False,
-        ).fit(X, y)
-    finally:
-        MLPClassifier.partial_fit = step
+    kept = []
+    monkeypatch.setattr("fasttrain.neural_network._base.train", watched)
+    race = RacingSearchCV(
+        MLPClassifier((4,), random_state=0, batch_size=len(X)), {"alpha": [1e-4, 1e-3, 1e-2, 1e-1]}, factor=2,
+        max_epochs=8, cv=2, refit=False,
+    ).fit(X, y)
     assert (race.n_candidates_, race.n_epochs_) == ([4, 2], [4, 8])
-    assert len(counted) == 2 * race.total_epochs_ == 2 * (4 * 4 + 2 * 4)
-    assert sorted(np.unique(counted, return_counts=True)[1]) == [4, 4, 4, 4, 8, 8, 8, 8]
+    assert sorted(trained.values()) == [4, 4, 4, 4, 8, 8, 8, 8]
+
+
+@pytest.mark.parametrize("settings", [
+    {}, {"dtype": np.float32, "batch_size": 7}, {"solver": "sgd", "learning_rate": "invscaling", "power_t": 0.3},
+    {"solver": "sgd", "learning_rate": "adaptive", "tol": 0.1, "n_iter_no_change": 1}, {"shuffle": False},
+    {"dropout": 0.3}, {"averaging": "ema"}, {"tol": 10.0, "n_iter_no_change": 1}, {"schedule": "cosine"},
+    {"batch_norm": "before"},
+], ids=str)
+def test_epochs_together_are_calls_of_partial_fit(settings):
+    each, together = (
+        MLPClassifier((5,), random_state=np.random.RandomState(0), max_iter=9, **settings) for _ in range(2))
+    for model in (each, together):
+        model.partial_fit(X, y, classes=[0, 1])
+    for _ in range(5):
+        each.partial_fit(X, y)
+    partial_epochs(together, X, y, 2)
+    partial_epochs(together, X, y, 3)
+    for model in (each, together):
+        model.partial_fit(X, y)
+    assert each.loss_curve_ == together.loss_curve_
+    assert each.t_ == together.t_
+    for a, b in zip(each.coefs_ + each.intercepts_, together.coefs_ + together.intercepts_, strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 def test_epochs_of_a_race_are_those_of_partial_fit():

@@ -17,7 +17,7 @@ from sklearn.utils.estimator_checks import check_estimator
 from sklearn_release import SKLEARN
 
 from fasttrain import losses
-from fasttrain._kernels.network import set_step_per_thread
+from fasttrain._kernels.prediction import set_step_per_thread
 from fasttrain.activations import LeakyRelu
 from fasttrain.neural_network import MLPClassifier, MLPRegressor
 from fasttrain.training import DivergenceError

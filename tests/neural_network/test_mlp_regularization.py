@@ -9,7 +9,7 @@ import pytest
 import reference_dense
 
 from fasttrain import losses, optimizers, penalties
-from fasttrain._kernels.network import set_step_per_thread
+from fasttrain._kernels.prediction import set_step_per_thread
 from fasttrain._kernels.primitives import vector_lanes
 from fasttrain.neural_network import MLPClassifier, MLPRegressor
 from fasttrain.training import DivergenceError

@@ -42,6 +42,9 @@ class FitRules:
         Of X, y and folds for fits of which much is done once a fold:
         :class:`~fasttrain.linear_model._fold_fits.SumsData`, and
         :class:`~fasttrain.linear_model._path_fits.PathFits`.
+    partial_epochs : callable, optional
+        ``partial_epochs(model, X, y, n_epochs)``: what so many calls of ``partial_fit`` after the first one do, the
+        checks of the data made once.
     """
 
     takes_rows: bool = False
@@ -49,3 +52,4 @@ class FitRules:
     lockstep: type | None = None
     columns: type | None = None
     sums: type | None = None
+    partial_epochs: Callable | None = None

@@ -12,10 +12,11 @@ from fasttrain._kernels.passes cimport MAX_CHUNKS, buffers, fit_task, output, po
 from fasttrain._kernels.primitives cimport (
     FT_LOSS_softmax_crossentropy, FT_N_ACTIVATIONS, ft_ops_f32, ft_ops_f64, ft_update,
 )
-from fasttrain._kernels.steps cimport block_rows, gradient_threads, predict_threads, refresh_transposes
+from fasttrain._kernels.steps cimport block_rows, gradient_threads, predict_threads
 from fasttrain._kernels.types cimport (
     STATUS_BAD_KIND, STATUS_BAD_STRUCT, STATUS_NOT_FINITE, STATUS_OK, STATUS_OUT_OF_RANGE, real,
 )
+from fasttrain._kernels.updating cimport refresh_transposes
 
 cdef extern from "Python.h":
     const Py_ssize_t PY_SSIZE_T_MAX

@@ -1,11 +1,12 @@
 """The shape of a dense network, and its parameters in the engine's layout."""
 
-from fasttrain._kernels.layers cimport layer
+from fasttrain._kernels.layers cimport group, layer
 from fasttrain._kernels.passes cimport fit_task
 
 
 cdef class Layout:
     cdef layer* layers
+    cdef group* groups
     cdef fit_task task
     cdef bint is_double
     cdef readonly object dtype
@@ -17,3 +18,5 @@ cdef class Layout:
     cdef readonly object moving_variance
     cdef object transposed
     cdef dict hold          # what must live as long as the addresses in task do
+
+    cdef int _list_groups(self) except -1

@@ -5,7 +5,8 @@ import numpy as np
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
-from fasttrain._kernels.layers cimport NORMALIZE_AFTER, NORMALIZE_BEFORE, group_count, layer_init
+from fasttrain._kernels.layers cimport NORMALIZE_AFTER, NORMALIZE_BEFORE, group, group_count, layer_init
+from fasttrain._kernels.passes cimport task_group
 
 from fasttrain._kernels import activations as _activations
 from fasttrain._kernels import primitives as _primitives
@@ -86,12 +87,25 @@ cdef class Layout:
         self.task.n_layers = n_layers
         self.task.n_parameters = offset
         self.task.n_statistics = columns
+        self._list_groups()
         self.task.is_double = self.is_double
         self.set_gains(self.parameters, 1.0)
         self._lay_out()
 
+    cdef int _list_groups(self) except -1:
+        """Works the groups out once, which steps of small networks would spend much of their time on."""
+        cdef Py_ssize_t number
+        self.groups = <group*> calloc(self.task.n_groups, sizeof(group))
+        if self.groups == NULL:
+            raise MemoryError(f"no memory for {self.task.n_groups} groups of parameters")
+        for number in range(self.task.n_groups):
+            self.groups[number] = task_group(&self.task, number)
+        self.task.groups = self.groups
+        return 0
+
     def __dealloc__(self):
         free(self.layers)
+        free(self.groups)
 
     def pack_layers(self, coefs, intercepts, out=None):
         """Array in the engine's layout of each layer's ``coef`` (n_in, n_out) and ``intercept`` (n_out,).

@@ -1,12 +1,10 @@
 """The dense engine from Python: the compiled steps that train a network's parameters."""
 
-from fasttrain._kernels.layers cimport sparse_rows
-from fasttrain._kernels.layout cimport Layout
+from fasttrain._kernels.prediction cimport Predictor
 from fasttrain._kernels.steps cimport ft_pace
-from fasttrain._kernels.types cimport real
 
 
-cdef class Network(Layout):
+cdef class Network(Predictor):
     cdef int n_threads
     cdef ft_pace pace
     cdef readonly object average
@@ -16,4 +14,3 @@ cdef class Network(Layout):
     # Of the epoch that runs, before the rows that are bound, and with those of them that are done.
     cdef Py_ssize_t rows_before
     cdef Py_ssize_t rows_done
-    cdef _predict(self, sparse_rows* rows, const real* x, Py_ssize_t ldx, Py_ssize_t n, int n_threads)

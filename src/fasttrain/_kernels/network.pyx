@@ -4,20 +4,18 @@ import numpy as np
 
 from libc.math cimport INFINITY, isfinite
 
-from fasttrain._kernels.layers cimport layer, sparse_rows
-from fasttrain._kernels.passes cimport (
-    LOSS_ROWS, MAX_CHUNKS, SMALL_BATCH, fit_task, fold_normalization, point_layers,
-)
-from fasttrain._kernels.primitives cimport (
-    FT_LOSS_softmax_crossentropy, activate, all_finite, ft_update, row_times, rows_dot,
-)
+from fasttrain._kernels.layers cimport layer
+from fasttrain._kernels.passes cimport LOSS_ROWS, MAX_CHUNKS, SMALL_BATCH
+from fasttrain._kernels.prediction cimport STEP_PER_THREAD, point_sparse
+from fasttrain._kernels.primitives cimport FT_LOSS_softmax_crossentropy, all_finite, ft_update
 from fasttrain._kernels.steps cimport (
-    SCRATCH, block_rows, chunk_count, finish_gradient, finish_sums, fit_for, ft_pace_init, gradient_threads,
-    in_two_phases, objective_of_sums, predict_threads, refresh_transposes, step_of_sums,
+    SCRATCH, chunk_count, finish_gradient, finish_sums, fit_for, ft_pace_init, gradient_threads, in_two_phases,
+    objective_of_sums, step_of_sums,
 )
 from fasttrain._kernels.threads cimport threads_for_work
 from fasttrain._kernels.types cimport STATUS_NOT_FINITE, STATUS_OK, real
 from fasttrain._kernels.updates cimport update_init
+from fasttrain._kernels.updating cimport refresh_transposes
 
 from fasttrain._kernels import activations as _activations
 from fasttrain._kernels import losses as _losses
@@ -27,22 +25,8 @@ from fasttrain._kernels.layout import aligned
 cdef extern from "clock.h" nogil:
     double ft_seconds() noexcept
 
-# Multiply-adds that one more thread must have in a step, some 20 microseconds of them, to be worth its barriers.
-cdef double STEP_PER_THREAD = 4e5
 
-
-def set_step_per_thread(double multiply_adds):
-    """Change what a step must hold for each thread, and return what it was; with 0 every thread allowed is used.
-
-    For measurements, and for tests that must see several threads on little data.
-    """
-    global STEP_PER_THREAD
-    before = STEP_PER_THREAD
-    STEP_PER_THREAD = multiply_adds
-    return before
-
-
-cdef class Network(Layout):
+cdef class Network(Predictor):
     """Parameters of a dense network, and the compiled steps that train them; with no hidden layer a linear model.
 
     Parameters
@@ -274,7 +258,7 @@ cdef class Network(Layout):
         """
         if self.task.copies_input:
             raise ValueError("noise, mixup and dropout of the input need dense rows, got CSR")
-        self.hold["data"] = (data, y, sample_weight, *_sparse(&self.task.sparse, data, indices, indptr))
+        self.hold["data"] = (data, y, sample_weight, *point_sparse(&self.task.sparse, data, indices, indptr))
         self.hold["n_rows"] = y.shape[0]
         self.task.x = NULL
         self.task.n = y.shape[0]
@@ -421,35 +405,6 @@ cdef class Network(Layout):
         address = self.moving_variance.ctypes.data
         self.task.moving_variance = <void*> address
 
-    def _block_rows(self):
-        if self.is_double:
-            return block_rows(&self.task, <const double*> NULL)
-        return block_rows(&self.task, <const float*> NULL)
-
-    def _array(self, name, size, dtype):
-        """Address of a workspace of at least ``size`` elements, zero when new."""
-        if name not in self.hold or self.hold[name].size < size or self.hold[name].dtype != dtype:
-            self.hold[name] = aligned(size, dtype)
-        return self.hold[name].ctypes.data
-
-    def _buffers(self, Py_ssize_t capacity, int threads, int row_lists=0):
-        """Room for the layers' outputs and gradients of ``capacity`` rows for each of ``threads``.
-
-        ``row_lists``: threads that have a list of the rows of their own, when more than those.
-        """
-        cdef size_t address
-        self.task.capacity = capacity
-        address = self._array("values", threads * capacity * self.task.row_size, self.dtype)
-        self.task.values = <void*> address
-        address = self._array("rows", max(threads, row_lists) * 3 * capacity, np.uintp)
-        self.task.rows = <const void**> address
-        address = self._array("pointers", threads * 2 * self.task.n_layers * capacity, np.uintp)
-        self.task.pointers = <const void**> address
-        if self.is_double:
-            point_layers(&self.task, threads, <const double*> NULL)
-        else:
-            point_layers(&self.task, threads, <const float*> NULL)
-
     def run(self, double seconds=0.05):
         """Train for about ``seconds``; True when the epoch is done or the loss is no longer finite."""
         cdef Py_ssize_t before = self.task.next_batch
@@ -518,7 +473,6 @@ cdef class Network(Layout):
     def finish_gradient(self, real[::1] gradient_out):
         """Mean loss plus penalty (returned) and its gradient, in the layout of ``parameters``."""
         return finish_gradient(&self.task, &gradient_out[0])
-
     # ---- rows in blocks ----
 
     def finish_sums(self, double[::1] gradient_out):
@@ -574,102 +528,3 @@ cdef class Network(Layout):
                 step_of_sums(&self.task, loss, weight, &gradient[0], <const float*> NULL)
         self.steps_done += self.task.next_batch
         self.rows_done = rows
-
-    # ---- prediction ----
-
-    def raw_predict(self, const real[:, ::1] X, int n_threads=1):
-        """Raw predictions of shape (n_samples, n_outputs): for a linear model ``X @ coef.T + intercept``."""
-        cdef sparse_rows dense
-        dense.data = NULL
-        return self._predict(&dense, &X[0, 0] if X.shape[0] else NULL, X.shape[1], X.shape[0], n_threads)
-
-    def predict_row(self, coefs, intercepts, const real[::1] x):
-        """:meth:`raw_predict`, of shape (1, n_outputs), of one row by weights that are not packed, without batch norm.
-
-        For a wide layer packing takes longer than the row. ``coefs`` (n_in, n_out) and ``intercepts`` are of the
-        network's dtype and C-contiguous; the bytes are those of :meth:`raw_predict`.
-        """
-        cdef layer* shape
-        cdef const real[:, ::1] w
-        cdef const real[::1] b
-        cdef real[:, ::1] spare
-        cdef real[:, ::1] z
-        cdef const real* row = &x[0]
-        cdef real* column
-        cdef Py_ssize_t f, o
-        cdef int i, n_layers = self.task.n_layers
-        out = np.empty((1, self.layers[n_layers - 1].n_out), dtype=self.dtype)
-        z = out
-        if "row" not in self.hold:
-            widest = max(max(self.layers[i].n_in, self.layers[i].width) for i in range(n_layers))
-            self.hold["row"] = np.zeros((2, widest), dtype=self.dtype)
-        spare = self.hold["row"]
-        for i in range(n_layers):
-            shape = &self.layers[i]
-            w = coefs[i]
-            b = intercepts[i]
-            if shape.panel:
-                row_times(row, shape.n_in, &w[0, 0], shape.n_out, shape.n_out, &b[0],
-                          &z[0, 0] if i == n_layers - 1 else &spare[i % 2, 0])
-            else:
-                column = &spare[i % 2, 0]
-                for o in range(shape.n_out):
-                    for f in range(shape.n_in):
-                        column[f] = w[f, o]
-                    rows_dot(&row, 1, shape.n_in, column, shape.n_in, 1, &b[o], 1, &z[0, o], 1, NULL)
-            if i < n_layers - 1:
-                row = &spare[i % 2, 0]
-                if shape.activation:
-                    # whole vectors, as a batch has them
-                    activate(shape.activation, <real> shape.activation_parameter, row, &spare[i % 2, 0], shape.width)
-        return out
-
-    def raw_predict_csr(self, const real[::1] data, indices, indptr, int n_threads=1):
-        """:meth:`raw_predict` of CSR rows; the arrays are those of :meth:`bind_csr`."""
-        cdef sparse_rows rows
-        kept = _sparse(&rows, data, indices, indptr)
-        return self._predict(&rows, <const real*> NULL, 0, len(kept[1]) - 1, n_threads)
-
-    cdef _predict(self, sparse_rows* rows, const real* x, Py_ssize_t ldx, Py_ssize_t n, int n_threads):
-        cdef layer* last = &self.layers[self.task.n_layers - 1]
-        cdef Py_ssize_t width = last.width
-        cdef fit_task task
-        cdef size_t address
-        out = np.empty((n, width), dtype=self.dtype)
-        if n == 0:
-            return out[:, :last.n_out]
-        cdef real[:, ::1] z = out
-        n_threads = threads_for_work(n_threads, <double> n * self.task.n_parameters, STEP_PER_THREAD)
-        self.hold["workspace"] = None
-        self._buffers(min(n, <Py_ssize_t> self._block_rows()), n_threads)
-        task = self.task
-        task.sparse = rows[0]
-        task.training = False
-        if task.n_statistics:
-            address = self._array("affine", 2 * task.n_statistics, self.dtype)
-            task.affine = <void*> address
-            fold_normalization(&task, x)
-        with nogil:
-            predict_threads(&task, x, ldx, n, &z[0, 0], n_threads)
-        return out if width == last.n_out else np.ascontiguousarray(out[:, :last.n_out])
-
-
-cdef tuple _sparse(sparse_rows* rows_out, const real[::1] data, indices, indptr):
-    """Points at the arrays of CSR rows; returns what must be kept alive meanwhile."""
-    cdef const Py_ssize_t[::1] starts = np.ascontiguousarray(indptr, dtype=np.intp)
-    cdef const int[::1] narrow
-    cdef const long long[::1] wide
-    # an array without entries still needs an address that says "sparse"
-    rows_out.data = &data[0] if data.shape[0] else <const void*> &starts[0]
-    rows_out.indptr = &starts[0]
-    rows_out.wide = indices.dtype.itemsize == 8
-    rows_out.indices = NULL
-    if rows_out.wide:
-        wide = indices
-        if wide.shape[0]:
-            rows_out.indices = &wide[0]
-    else:
-        narrow = indices
-        if narrow.shape[0]:
-            rows_out.indices = &narrow[0]
-    return indices, starts

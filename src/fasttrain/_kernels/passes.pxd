@@ -15,6 +15,7 @@ cdef enum:
 cdef struct fit_task:
     layer* layers
     int n_layers
+    const group* groups     # all of them; NULL where they are to be worked out when asked for
     Py_ssize_t n_groups
     Py_ssize_t n_parameters # with padding
     bint is_double

@@ -70,6 +70,8 @@ cdef group task_group(fit_task* task, Py_ssize_t number) noexcept nogil:
     """Group of the whole network: layer after layer."""
     cdef group it
     cdef int i = 0
+    if task.groups != NULL:
+        return task.groups[number]
     while i < task.n_layers - 1 and number >= task.layers[i].n_groups:
         number -= task.layers[i].n_groups
         i += 1
@@ -261,6 +263,10 @@ cdef void gather(fit_task* task, buffers* at, Py_ssize_t first, Py_ssize_t m, re
     if mixes:
         a = <real> task.mix_share[at.due]
         b = 1 - a
+    if y_width == 1 and weight == NULL and task.order != NULL and not mixes:
+        for i in range(m):
+            gathered[i] = y[task.order[at.start + first + i]]
+        return
     for i in range(m):
         row = at.start + first + i
         if task.order != NULL:

@@ -10,6 +10,7 @@ from fasttrain._kernels.types cimport real
 cdef extern from "ops.h" nogil:
     # kinds.h
     enum:
+        FT_STRIP_PANELS
         FT_LOSS_half_squared_error
         FT_LOSS_squared_error
         FT_LOSS_absolute_error
@@ -101,6 +102,7 @@ cdef extern from "ops.h" nogil:
         void (*update_span)(int kind, const ft_update* h, float* w_io, const float* g, float* s1_io,
             float* s2_io, float* s3_io,
             Py_ssize_t n) noexcept nogil
+        double (*weight_squares)(const float* x, Py_ssize_t n) noexcept nogil
         double (*update_and_square)(int kind, const ft_update* h, float* w_io, const float* g, float* s1_io,
             float* s2_io, float* s3_io, Py_ssize_t n) noexcept nogil
         void (*rows_dot)(const float* const* rows, Py_ssize_t m, Py_ssize_t k, const float* w,
@@ -115,6 +117,9 @@ cdef extern from "ops.h" nogil:
             const float* bias, float* z_out) noexcept nogil
         void (*columns_panel)(const float* const* rows, Py_ssize_t m, Py_ssize_t first, Py_ssize_t last,
             const float* d, Py_ssize_t ldd, Py_ssize_t width, int accumulate, float* g_io) noexcept nogil
+        void (*columns_strip)(const float* const* rows, Py_ssize_t m, Py_ssize_t first, Py_ssize_t last,
+            const float* d, Py_ssize_t ldd, Py_ssize_t width, Py_ssize_t n_panels, float* g_out,
+            Py_ssize_t ldg) noexcept nogil
         void (*column_sums)(const float* d, Py_ssize_t ldd, Py_ssize_t m, Py_ssize_t width, int accumulate,
             float* s_io) noexcept nogil
         void (*transpose)(const float* x, Py_ssize_t ldx, Py_ssize_t m, Py_ssize_t n, float* out,
@@ -174,6 +179,7 @@ cdef extern from "ops.h" nogil:
         void (*update_span)(int kind, const ft_update* h, double* w_io, const double* g, double* s1_io,
             double* s2_io, double* s3_io,
             Py_ssize_t n) noexcept nogil
+        double (*weight_squares)(const double* x, Py_ssize_t n) noexcept nogil
         double (*update_and_square)(int kind, const ft_update* h, double* w_io, const double* g, double* s1_io,
             double* s2_io, double* s3_io, Py_ssize_t n) noexcept nogil
         void (*rows_dot)(const double* const* rows, Py_ssize_t m, Py_ssize_t k, const double* w,
@@ -188,6 +194,9 @@ cdef extern from "ops.h" nogil:
             const double* bias, double* z_out) noexcept nogil
         void (*columns_panel)(const double* const* rows, Py_ssize_t m, Py_ssize_t first, Py_ssize_t last,
             const double* d, Py_ssize_t ldd, Py_ssize_t width, int accumulate, double* g_io) noexcept nogil
+        void (*columns_strip)(const double* const* rows, Py_ssize_t m, Py_ssize_t first, Py_ssize_t last,
+            const double* d, Py_ssize_t ldd, Py_ssize_t width, Py_ssize_t n_panels, double* g_out,
+            Py_ssize_t ldg) noexcept nogil
         void (*column_sums)(const double* d, Py_ssize_t ldd, Py_ssize_t m, Py_ssize_t width, int accumulate,
             double* s_io) noexcept nogil
         void (*transpose)(const double* x, Py_ssize_t ldx, Py_ssize_t m, Py_ssize_t n, double* out,
@@ -357,6 +366,13 @@ cdef inline void update_span(int kind, const ft_update* h, real* w_io, const rea
         ops_f64.update_span(kind, h, w_io, g, s1_io, s2_io, s3_io, n)
 
 
+cdef inline double weight_squares(const real* x, Py_ssize_t n) noexcept nogil:
+    if real is float:
+        return ops_f32.weight_squares(x, n)
+    else:
+        return ops_f64.weight_squares(x, n)
+
+
 cdef inline double update_and_square(int kind, const ft_update* h, real* w_io, const real* g, real* s1_io,
         real* s2_io, real* s3_io, Py_ssize_t n) noexcept nogil:
     if real is float:
@@ -397,6 +413,15 @@ cdef inline void columns_panel(const real* const* rows, Py_ssize_t m, Py_ssize_t
         ops_f32.columns_panel(rows, m, first, last, d, ldd, width, accumulate, g_io)
     else:
         ops_f64.columns_panel(rows, m, first, last, d, ldd, width, accumulate, g_io)
+
+
+cdef inline void columns_strip(const real* const* rows, Py_ssize_t m, Py_ssize_t first, Py_ssize_t last,
+        const real* d, Py_ssize_t ldd, Py_ssize_t width, Py_ssize_t n_panels, real* g_out,
+        Py_ssize_t ldg) noexcept nogil:
+    if real is float:
+        ops_f32.columns_strip(rows, m, first, last, d, ldd, width, n_panels, g_out, ldg)
+    else:
+        ops_f64.columns_strip(rows, m, first, last, d, ldd, width, n_panels, g_out, ldg)
 
 
 cdef inline void column_sums(const real* d, Py_ssize_t ldd, Py_ssize_t m, Py_ssize_t width, int accumulate,

@@ -263,6 +263,24 @@ def gathered_columns(const real[:, ::1] X, const Py_ssize_t[::1] index, Py_ssize
     free(rows)
 
 
+def gathered_columns_strip(const real[:, ::1] X, const Py_ssize_t[::1] index, Py_ssize_t first, Py_ssize_t last,
+                           const real[:, ::1] d, real[:, :, ::1] g_out):
+    """:func:`gathered_columns` of full panels side by side; d (m, columns of all), g (panels, last - first, width)."""
+    cdef const real** rows
+    cdef Py_ssize_t width = panel_width(<const real*> NULL), count = g_out.shape[0]
+    _check_range(first, last, X.shape[1])
+    if not 1 <= count <= FT_STRIP_PANELS:
+        raise ValueError(f"g_out must have 1 to {FT_STRIP_PANELS} panels, got {count}")
+    _check_room("d", (d.shape[0], d.shape[1]), (index.shape[0], count * width))
+    _check("g_out", (g_out.shape[1], g_out.shape[2]), (last - first, width))
+    if first == last:
+        return
+    rows = _row_pointers(X, index)
+    columns_strip(rows, index.shape[0], first, last, &d[0, 0] if d.shape[0] else NULL, d.shape[1], width, count,
+                  &g_out[0, 0, 0], g_out.shape[1] * width)
+    free(rows)
+
+
 def column_totals(const real[:, ::1] d, bint accumulate, real[::1] s_io):
     """``s (+)= d.sum(axis=0)`` over the first columns of d, as many as s has."""
     _check_room("d", (d.shape[0], d.shape[1]), (d.shape[0], s_io.shape[0]))
@@ -343,7 +361,7 @@ def multiply(const real[:, ::1] A, const real[::1] panels, const real[:, ::1] D,
     narrower, each in C order; n is a multiple of the vector's lanes.
     """
     cdef Py_ssize_t m = A.shape[0], k = A.shape[1], n = D.shape[1], wide = panel_width(<const real*> NULL)
-    cdef Py_ssize_t i, _r, c, width
+    cdef Py_ssize_t i, _r, c, width, count
     cdef const real** rows
     _check_width(min(n, wide), lanes(<const real*> NULL), wide)
     _check_width(n % wide or wide, lanes(<const real*> NULL), wide)
@@ -363,6 +381,10 @@ def multiply(const real[:, ::1] A, const real[::1] panels, const real[:, ::1] D,
                 width = min(wide, n - c)
                 if forward:
                     rows_panel(rows, m, k, &panels[c * k], width, <const real*> NULL, &z_out[0, c], n)
+                elif width == wide:
+                    count = min(<Py_ssize_t> FT_STRIP_PANELS, (n - c) // wide)
+                    columns_strip(rows, m, 0, k, &D[0, c], n, wide, count, &g_out[c * k], wide * k)
+                    width *= count
                 else:
                     columns_panel(rows, m, 0, k, &D[0, c], n, width, False, &g_out[c * k])
                 c += width

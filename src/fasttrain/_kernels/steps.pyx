@@ -12,194 +12,39 @@ from cython.parallel cimport parallel, threadid
 from libc.math cimport isfinite, sqrt
 from libc.string cimport memcpy, memset
 
-from fasttrain._kernels.layers cimport (
-    GROUP, constrain_panel, forward_panels, forward_rows, group, group_at, groups_of_panel, layer, panel_count,
-    transpose_group,
-)
+from fasttrain._kernels.layers cimport GROUP, forward_panels, forward_rows, group, layer, panel_count
 from fasttrain._kernels.normalization cimport normalization_gradient, normalized_pass
 from fasttrain._kernels.passes cimport (
     LOSS_ROWS, MAX_CHUNKS, SMALL_BATCH, backward, buffers, buffers_of, change_input, forward, gradient_of, loss_rows,
     output, point_rows, share, task_group,
 )
-from fasttrain._kernels.penalties cimport penalty_value
-from fasttrain._kernels.primitives cimport (
-    FT_UPDATE_adam, FT_UPDATE_nadam, approach, axpy, ft_update, penalty_gradient, prefetch_rows, sum_squares,
-    update_and_square, update_span,
-)
+from fasttrain._kernels.primitives cimport axpy, columns_strip, ft_update, penalty_gradient
 from fasttrain._kernels.threads cimport ft_barrier_init, ft_barrier_wait, ft_team_size
 from fasttrain._kernels.types cimport STATUS_NOT_FINITE, STATUS_OK
-from fasttrain._kernels.updates cimport adam_moments, nadam_moments, velocity_rate
+from fasttrain._kernels.updating cimport (
+    apply_update, constrain_and_average, first_turn, follows, group_penalty, prepare_update, strip_of,
+    take_turns, trained_norm,
+)
 
 cdef extern from "clock.h" nogil:
     double ft_seconds() noexcept
     Py_ssize_t ft_fetch_add(Py_ssize_t* counter) noexcept
+
+cdef extern from *:
+    void __builtin_prefetch(const void* address, int write, int locality) noexcept nogil
 
 cdef enum:
     BLOCK_BYTES = 16384         # rows of a block together: stays in L1 between its two passes
     DEEP_BLOCK_BYTES = 196608   # the same with hidden layers: rows and outputs stay in L2
     PARTIAL_LIMIT = 1 << 23     # elements of all chunk gradients together
     FETCH_BYTES = 262144        # of a batch's rows up to which the next's are fetched: more would push out the weights
+    CLOCK_WORK = 50000          # products of rows and weights, a few microseconds, between two looks at the clock
     PANELS_FROM = 32768         # weights of a first layer from which they had better stay in the core that updates them
-
-
-cdef void refresh_transposes(fit_task* task, const real* like) noexcept nogil:
-    """W^T of every layer above the first, from the parameters."""
-    cdef Py_ssize_t number
-    cdef group it
-    for number in range(task.n_groups):
-        it = task_group(task, number)
-        if task.layers[it.number].back_width:
-            transpose_group(&task.layers[it.number], &it, <const real*> task.w, <real*> task.transposed)
-
-
-cdef inline double mean_scale(const fit_task* task, Py_ssize_t m, double weight) noexcept nogil:
-    """What makes means of the sums over m rows of a batch."""
-    if task.mean_over_rows:
-        return task.loss_scale / m
-    return task.loss_scale / weight if weight > 0.0 else 0.0
-
-
-cdef void prepare_update(fit_task* task, Py_ssize_t due, ft_update* h, double* carried,
-                         double scale) noexcept nogil:
-    """Settings of the step for batch `due`: its rate, bias corrections and gradient scale."""
-    cdef double rate = task.rates[due]
-    cdef double t = task.step + due + 1.0
-    h[0] = task.settings
-    h.learning_rate = rate
-    h.gradient_scale = scale
-    h.keep = 1.0 - rate * task.weight_decay
-    if task.rule == FT_UPDATE_adam:
-        adam_moments(h, rate, h.beta1, h.beta2, t, task.corrected_root)
-    elif task.rule == FT_UPDATE_nadam:
-        nadam_moments(h, rate, h.beta1, h.beta2, t, task.momentum_decay, carried)
-    else:
-        velocity_rate(h, task.rule, rate, h.momentum, carried)
-
-
-cdef double apply_update(fit_task* task, ft_update* h, double penalty_factor, const group* it,
-                         const real* g, bint want_penalty) noexcept nogil:
-    """Updates one group; the penalty of its layer is put into h. Returns :func:`group_penalty` if wanted, else 0."""
-    cdef double keep = h.keep, penalty = 0.0
-    cdef real* w = <real*> task.w + it.offset
-    cdef real* s1 = <real*> task.s1
-    cdef real* s2 = <real*> task.s2
-    cdef real* s3 = <real*> task.s3
-    cdef const layer* shape = &task.layers[it.number]
-    if it.first >= shape.n_in:
-        if it.first == shape.n_in and not shape.has_bias:
-            return 0.0
-        # biases, gains and shifts are not penalized, nor decayed unless that is asked for
-        h.l1 = h.l2 = 0.0
-        if not task.decay_biases:
-            h.keep = 1.0
-    else:
-        h.l1 = shape.l1 * penalty_factor
-        h.l2 = shape.l2 * penalty_factor
-    if want_penalty and it.first < shape.n_in and shape.l1 == 0.0 and shape.l2 != 0.0:
-        penalty = 0.5 * shape.l2 * update_and_square(
-            task.rule, h, w, g, s1 + it.offset if s1 != NULL else NULL, s2 + it.offset if s2 != NULL else NULL,
-            s3 + it.offset if s3 != NULL else NULL, it.size)
-    else:
-        update_span(
-            task.rule, h, w, g, s1 + it.offset if s1 != NULL else NULL, s2 + it.offset if s2 != NULL else NULL,
-            s3 + it.offset if s3 != NULL else NULL, it.size)
-        if want_penalty:
-            penalty = group_penalty(task, it, g)
-    h.keep = keep
-    if shape.back_width:
-        transpose_group(shape, it, <const real*> task.w, <real*> task.transposed)
-    return penalty
-
-
-cdef inline double group_penalty(fit_task* task, const group* it, const real* like) noexcept nogil:
-    cdef const layer* shape = &task.layers[it.number]
-    if it.first >= shape.n_in or (shape.l1 == 0.0 and shape.l2 == 0.0):
-        return 0.0
-    return penalty_value(<const real*> task.w + it.offset, it.size, shape.l1, shape.l2)
-
-
-cdef inline double trained_norm(fit_task* task, const group* it, const real* g) noexcept nogil:
-    """Sum of squares of a group's gradient; an intercept that is not trained does not count."""
-    cdef const layer* shape = &task.layers[it.number]
-    if it.first == shape.n_in and not shape.has_bias:
-        return 0.0
-    return sum_squares(g + it.offset, it.size)
-
-
-cdef void constrain_and_average(fit_task* task, int thread, int n_threads, Py_ssize_t group_first,
-                                Py_ssize_t group_last, Py_ssize_t due, real* scratch) noexcept nogil:
-    """What follows the update of batch `due`: the largest norms, then the average of the parameters.
-
-    A thread averages the groups that it has updated, and needs no barrier unless norms are held; scratch has room for
-    three times a panel's columns.
-    """
-    cdef Py_ssize_t panel, turn, number, total = 0, part
-    cdef double count, factor
-    cdef layer* shape
-    cdef group it
-    cdef int i
-    if task.constrains:
-        ft_barrier_wait(&task.barrier, n_threads)
-        for i in range(task.n_layers):
-            shape = &task.layers[i]
-            for panel in range(panel_count(shape)):
-                total += 1
-                if not isfinite(shape.max_norm) or total % n_threads != thread:
-                    continue
-                constrain_panel(shape, panel, <real*> task.w, <double*> scratch, scratch + 2 * GROUP)
-                if shape.back_width:
-                    for part in range(groups_of_panel(shape)):
-                        it = group_at(shape, panel * groups_of_panel(shape) + part)
-                        transpose_group(shape, &it, <const real*> task.w, <real*> task.transposed)
-    if task.average == NULL:
-        return
-    count = task.step + due + 1.0 - task.average_start
-    if count <= 0.0:
-        factor = 1.0
-    elif count / task.average_every != <Py_ssize_t> (count / task.average_every):
-        return
-    elif task.average_equally:
-        factor = 1.0 / (count / task.average_every + 1.0)
-    else:
-        factor = 1.0 - task.average_decay
-    if task.constrains:
-        ft_barrier_wait(&task.barrier, n_threads)
-    for turn in range(group_first, group_last):
-        number = task.turns[turn]
-        it = task_group(task, number)
-        approach(<real> factor, <const real*> task.w + it.offset, <real*> task.average + it.offset, it.size)
 
 
 cdef bint in_two_phases(const fit_task* task, Py_ssize_t batch) noexcept nogil:
     """Whether a step keeps all rows of its batch; normalization needs them together."""
     return batch <= SMALL_BATCH or task.n_statistics > 0
-
-
-cdef void take_turns(fit_task* task, int n_threads, Py_ssize_t* turns_out) noexcept nogil:
-    """Which thread updates which group: of each layer an equal share, whole panels where they can be shared out."""
-    cdef Py_ssize_t at = 0, before, number, n
-    cdef int thread, i
-    for thread in range(n_threads):
-        before = 0
-        for i in range(task.n_layers):
-            n = task.layers[i].n_groups
-            for number in range(share(n, thread, n_threads), share(n, thread + 1, n_threads)):
-                turns_out[at] = before + number
-                at += 1
-            before += n
-
-
-cdef inline Py_ssize_t first_turn(const fit_task* task, int thread, int n_threads) noexcept nogil:
-    cdef Py_ssize_t total = 0
-    cdef int i
-    for i in range(task.n_layers):
-        total += share(task.layers[i].n_groups, thread, n_threads)
-    return total
-
-
-cdef inline bint follows(const fit_task* task, Py_ssize_t turn, Py_ssize_t first) noexcept nogil:
-    """Whether the group of this turn comes right after the one before it."""
-    return turn > first and task.turns[turn - 1] == task.turns[turn] - 1
 
 
 cdef inline bint keeps_panels(const fit_task* task, int n_threads) noexcept nogil:
@@ -225,20 +70,30 @@ cdef void first_layer_by_panels(fit_task* task, buffers* at, int thread, int n_t
     ft_barrier_wait(&task.barrier, n_threads)
 
 
+cdef inline double mean_scale(const fit_task* task, Py_ssize_t m, double weight) noexcept nogil:
+    """What makes means of the sums over m rows of a batch."""
+    if task.mean_over_rows:
+        return task.loss_scale / m
+    return task.loss_scale / weight if weight > 0.0 else 0.0
+
+
 cdef void fetch_rows(const fit_task* task, Py_ssize_t first, Py_ssize_t last, const real* like) noexcept nogil:
-    """Asks for rows [first, last) of the order, which a later step will read."""
-    cdef const real* x = <const real*> task.x
-    cdef const real* row
-    cdef Py_ssize_t i
+    """Asks for rows [first, last) of the order and their targets, which a later step will read."""
+    cdef const char* x = <const char*> task.x
+    cdef const real* y = <const real*> task.y
+    cdef Py_ssize_t i, row, at, stride = task.ldx * sizeof(real), size = task.layers[0].n_in * sizeof(real)
     for i in range(first, last):
-        row = x + (i if task.order == NULL else task.order[i]) * task.ldx
-        prefetch_rows(&row, 1, task.layers[0].n_in)
+        row = i if task.order == NULL else task.order[i]
+        for at in range(0, size, 64):
+            __builtin_prefetch(x + row * stride + at, 0, 2)
+        __builtin_prefetch(y + row * task.y_width, 0, 2)
 
 
 cdef void small_batches(fit_task* task, int thread, int n_threads, const real* like) noexcept nogil:
     """Runs batches whose rows are kept until the run ends or its time is over; called by every thread."""
     cdef Py_ssize_t n_groups = task.n_groups, start, m, first, last, position, b, n_sums, number, turn
-    cdef Py_ssize_t fetched, to_fetch
+    cdef Py_ssize_t fetched, to_fetch, ready, strip
+    cdef Py_ssize_t look_every = 1 + CLOCK_WORK // (task.batch * task.n_parameters)
     cdef Py_ssize_t group_first = first_turn(task, thread, n_threads)
     cdef Py_ssize_t group_last = first_turn(task, thread + 1, n_threads)
     cdef Py_ssize_t due = task.next_batch, begun = due, n_batches = task.n_batches
@@ -257,7 +112,7 @@ cdef void small_batches(fit_task* task, int thread, int n_threads, const real* l
     cdef bint fetches = (task.sparse.data == NULL
                          and task.batch * task.layers[0].n_in * <Py_ssize_t> sizeof(real) <= FETCH_BYTES)
     cdef double total, weight, norm, carried = task.carried, scale, penalty_factor
-    cdef group it
+    cdef const group* it
     cdef ft_update h
     # sparse cursors are the thread's own, whose rows in the second phase are all of the batch
     buffers_of(task, thread, &at)
@@ -294,9 +149,9 @@ cdef void small_batches(fit_task* task, int thread, int n_threads, const real* l
         if due == begun or task.constrains:
             for turn in range(group_first, group_last):
                 number = task.turns[turn]
-                it = task_group(task, number)
-                penalty_sums[due % 2 * n_groups + number] = group_penalty(task, &it, like)
-        if thread == 0:
+                it = &task.groups[number]
+                penalty_sums[due % 2 * n_groups + number] = group_penalty(task, it, like)
+        if thread == 0 and (due - begun) % look_every == 0:
             task.stop = ft_seconds() > task.deadline
         ft_barrier_wait(&task.barrier, n_threads)
 
@@ -319,10 +174,10 @@ cdef void small_batches(fit_task* task, int thread, int n_threads, const real* l
         if clips_norm:
             for turn in range(group_first, group_last):
                 number = task.turns[turn]
-                it = task_group(task, number)
-                group_gradient_of(task, &at, thread, &it, m, follows(task, turn, group_first),
+                it = &task.groups[number]
+                group_gradient_of(task, &at, thread, it, m, follows(task, turn, group_first),
                                   whole_gradient + it.offset)
-                norm_sums[number] = trained_norm(task, &it, whole_gradient)
+                norm_sums[number] = trained_norm(task, it, whole_gradient)
             ft_barrier_wait(&task.barrier, n_threads)
             norm = 0.0
             for number in range(n_groups):
@@ -336,18 +191,21 @@ cdef void small_batches(fit_task* task, int thread, int n_threads, const real* l
         to_fetch = min(task.n, start + m + (m if by_panels else last)) - fetched
         if due + 1 == n_batches or not fetches:
             to_fetch = 0
+        ready = strip = group_first
         for turn in range(group_first, group_last):
             number = task.turns[turn]
-            it = task_group(task, number)
+            it = &task.groups[number]
             position = share(to_fetch, <int> (turn - group_first), <int> (group_last - group_first))
             fetch_rows(task, fetched + position, fetched + share(
                 to_fetch, <int> (turn + 1 - group_first), <int> (group_last - group_first)), like)
             g = whole_gradient + it.offset
             if not clips_norm:
-                g = scratch
-                group_gradient_of(task, &at, thread, &it, m, follows(task, turn, group_first), g)
+                if turn == ready:
+                    strip = ready
+                    ready += strip_gradient_of(task, &at, thread, turn, group_first, group_last, m, scratch)
+                g = scratch + (turn - strip) * GROUP
             penalty_sums[(due + 1) % 2 * n_groups + number] = apply_update(
-                task, &h, penalty_factor, &it, <const real*> g, not task.constrains)
+                task, &h, penalty_factor, it, <const real*> g, not task.constrains)
         if task.constrains or task.average != NULL:
             constrain_and_average(task, thread, n_threads, group_first, group_last, due, scratch)
         due += 1
@@ -365,6 +223,34 @@ cdef inline void group_gradient_of(fit_task* task, buffers* at, int thread, cons
         normalization_gradient(task, thread, it, g_out)
     else:
         gradient_of(task, at, it, m, False, resume, g_out, <const real* const*> NULL)
+
+
+cdef Py_ssize_t strip_gradient_of(fit_task* task, buffers* at, int thread, Py_ssize_t turn, Py_ssize_t group_first,
+                                  Py_ssize_t group_last, Py_ssize_t m, real* g_out) noexcept nogil:
+    """Gradients, each GROUP elements after the one before, of the groups from a turn on that can be taken together.
+
+    Those are of the same features in full panels beside each other; returns how many there were.
+    """
+    cdef const group* it = &task.groups[task.turns[turn]]
+    cdef const group* other
+    cdef const layer* shape = &task.layers[it.number]
+    cdef Py_ssize_t count = 1, strip = strip_of(task, it.number)
+    cdef const real* const* rows = <const real* const*> at.rows
+    if it.first < shape.n_in and it.columns == shape.panel:
+        while turn + count < group_last and count < strip:
+            other = &task.groups[task.turns[turn + count]]
+            if (other.number != it.number or other.first != it.first or other.columns != shape.panel
+                    or other.column != it.column + count * shape.panel):
+                break
+            count += 1
+    if count == 1:
+        group_gradient_of(task, at, thread, it, m, follows(task, turn, group_first), g_out)
+        return 1
+    if it.number:
+        rows = <const real* const*> at.pointers + 2 * (it.number - 1) * at.capacity
+    columns_strip(rows, m, it.first, it.last, <const real*> at.base + at.capacity * shape.d + it.column, shape.width,
+                  shape.panel, count, g_out, GROUP)
+    return count
 
 
 cdef Py_ssize_t block_rows(const fit_task* task, const real* like) noexcept nogil:
@@ -478,7 +364,7 @@ cdef void large_batches(fit_task* task, int thread, int n_threads, const real* l
     cdef double total, norm, scale, penalty_factor, carried = task.carried
     cdef real* g = <real*> task.partial
     cdef real* scratch = <real*> task.scratch + thread * SCRATCH
-    cdef group it
+    cdef const group* it
     cdef ft_update h
     while due < n_batches:
         sum_chunks(task, thread, like)
@@ -487,10 +373,10 @@ cdef void large_batches(fit_task* task, int thread, int n_threads, const real* l
             return
         for turn in range(group_first, group_last):
             number = task.turns[turn]
-            it = task_group(task, number)
+            it = &task.groups[number]
             combine_chunks(task, it.offset, it.offset + it.size, like)
-            penalty_sums[number] = group_penalty(task, &it, like)
-            norm_sums[number] = trained_norm(task, &it, g)
+            penalty_sums[number] = group_penalty(task, it, like)
+            norm_sums[number] = trained_norm(task, it, g)
         ft_barrier_wait(&task.barrier, n_threads)
         total = mean_of_chunks(task, min(task.batch, task.n - due * task.batch), &scale)
         penalty_factor = scale if task.penalty_over_batch else 1.0
@@ -508,8 +394,8 @@ cdef void large_batches(fit_task* task, int thread, int n_threads, const real* l
         prepare_update(task, due, &h, &carried, scale)
         for turn in range(group_first, group_last):
             number = task.turns[turn]
-            it = task_group(task, number)
-            apply_update(task, &h, penalty_factor, &it, <const real*> g + it.offset, False)
+            it = &task.groups[number]
+            apply_update(task, &h, penalty_factor, it, <const real*> g + it.offset, False)
         if task.constrains or task.average != NULL:
             constrain_and_average(task, thread, n_threads, group_first, group_last, due, scratch)
         if thread == 0:

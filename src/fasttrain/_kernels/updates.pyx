@@ -29,6 +29,7 @@ from libc.math cimport INFINITY, pow, sqrt
 from fasttrain._kernels.primitives cimport (
     FT_N_UPDATES, FT_UPDATE_adam, FT_UPDATE_momentum, FT_UPDATE_nadam, FT_UPDATE_nesterov, FT_UPDATE_rmsprop,
     FT_UPDATE_rmsprop_centered, ft_update, ft_update_names, update_and_square, update_span,
+    weight_squares,
 )
 from fasttrain._kernels.threads cimport threads_for_work
 from fasttrain._kernels.types cimport STATUS_BAD_KIND, STATUS_BAD_STRUCT, STATUS_OK, real
@@ -53,12 +54,17 @@ cdef enum:
     BLOCK = 4096
 
 
+cdef inline double without_power(double beta, double t) noexcept nogil:
+    """1 - beta^t, without the power where that rounds to 1: beta^t < exp(-38) < 2^-54."""
+    return 1.0 if (1.0 - beta) * t > 38.0 else 1.0 - pow(beta, t)
+
+
 cdef void adam_moments(ft_update* h, double learning_rate, double beta1, double beta2, double t,
         bint corrected_root) noexcept nogil:
     """Bias corrections of step t >= 1. Kingma and Ba give two forms: epsilon beside sqrt(v) (their section 2, what
     scikit-learn and Keras do) or, with corrected_root, beside sqrt(v / (1 - beta2^t)) (their algorithm 1, PyTorch)."""
-    cdef double first = 1.0 - pow(beta1, t)
-    cdef double root = sqrt(1.0 - pow(beta2, t))
+    cdef double first = without_power(beta1, t)
+    cdef double root = sqrt(without_power(beta2, t))
     h.beta1 = beta1
     h.beta2 = beta2
     if corrected_root:
@@ -81,7 +87,7 @@ cdef void nadam_moments(ft_update* h, double learning_rate, double beta1, double
     h.beta2 = beta2
     h.step = learning_rate * mu_next / (1.0 - product * mu_next)
     h.step_gradient = learning_rate * (1.0 - mu) / (1.0 - product)
-    h.root_scale = 1.0 / sqrt(1.0 - pow(beta2, t))
+    h.root_scale = 1.0 / sqrt(without_power(beta2, t))
 
 
 cdef void velocity_rate(
@@ -166,6 +172,11 @@ def step_and_square(dict settings, real[::1] w_io, const real[::1] gradient, rea
                          f"({s1_io.shape[0]},) and ({s2_io.shape[0]},)")
     _fill(&h, kind, settings, &carried)
     return update_and_square(kind, &h, &w_io[0], &gradient[0], &s1_io[0], &s2_io[0], <real*> NULL, n)
+
+
+def squares_of_weights(const real[::1] w):
+    """What :func:`step_and_square` returns of weights (n,), n at least 1, that are as it left them."""
+    return weight_squares(&w[0], w.shape[0])
 
 
 def step(dict settings, real[::1] w_io, const real[::1] gradient, real[::1] s1_io=None, real[::1] s2_io=None,

@@ -6,15 +6,16 @@ from numbers import Integral
 
 import numpy as np
 from sklearn import model_selection
-from sklearn.base import clone
 from sklearn.model_selection import ParameterGrid
 from sklearn.utils import compute_class_weight
 
 from fasttrain._core.checks import check_integer, check_real
+from fasttrain._estimators.registry import fit_rules
 from fasttrain._kernels.threads import num_threads
 from fasttrain.model_selection.batch.folds import gathered, sites_of, take_rows, transformed
 from fasttrain.model_selection.batch.planner import Batch, Outcome, parts_of
 from fasttrain.model_selection.search import BatchSearch
+from fasttrain.training.engine import SLICE_SECONDS
 
 __all__ = ["RacingSearchCV"]
 
@@ -27,7 +28,6 @@ class _Race(Batch):
         self.lanes = [list(self._jobs_of(number, params)) for number, params in enumerate(candidates)]
         for jobs in self.lanes:
             for job in jobs:
-                job.model = clone(job.model)
                 if isinstance(job.model.random_state, Integral):
                     # an int would give every epoch the same order of rows
                     job.model.random_state = np.random.RandomState(job.model.random_state)
@@ -84,16 +84,27 @@ class _Race(Batch):
                 options["classes"] = np.unique(np.asarray(y_train))
             try:
                 with num_threads(1):
-                    for _ in range(epochs):
-                        if self.cancel.is_set():
-                            return
-                        job.model.partial_fit(X_train, y_train, **options)
-                        options = {}
+                    self._train(job.model, X_train, y_train, epochs, options)
             except Exception as error:
                 job.outcome.error = error
             job.outcome.fit_time += time.perf_counter() - start
 
         self._run_pool(jobs, fit)
+
+    def _train(self, model, X, y, epochs, options):
+        """So many epochs, as many together as take a moment; between them the search may be called off."""
+        together, several = 1, getattr(fit_rules(model), "partial_epochs", None)
+        while epochs and not self.cancel.is_set():
+            start = time.perf_counter()
+            if together == 1 or options:
+                model.partial_fit(X, y, **options)
+                together, options = 1, {}
+            else:
+                several(model, X, y, together)
+            epochs -= together
+            if several is not None:
+                took = (time.perf_counter() - start) / together
+                together = max(1, min(epochs, int(SLICE_SECONDS / max(took, 1e-9))))
 
     def _release(self, job):
         # it may be told to go on

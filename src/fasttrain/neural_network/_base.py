@@ -64,6 +64,11 @@ def folded_layers(model):
     return fold_normalization(model.coefs_, model.intercepts_, model.batch_norm_, NORMALIZATION_EPSILON)
 
 
+def partial_epochs(model, X, y, n_epochs):
+    """What ``n_epochs`` calls of ``partial_fit`` after the first one do; ``n_iter_`` counts them as one."""
+    model._fit(X, y, incremental=True, n_epochs=n_epochs)
+
+
 class MultilayerPerceptron(KeepsEngine, Convertible, BaseEstimator):
     """What the classifier and the regressor share: everything but the meaning of y."""
 
@@ -151,8 +156,8 @@ class MultilayerPerceptron(KeepsEngine, Convertible, BaseEstimator):
         }
         set_fitted(self, fitted, account.attributes(), network if settings.rule != "lbfgs" else None)
 
-    def _fit(self, X, y, sample_weight=None, validation_data=None, incremental=False, resume_from=None):
-        """Train; every attribute is as before when anything is raised."""
+    def _fit(self, X, y, sample_weight=None, validation_data=None, incremental=False, resume_from=None, n_epochs=1):
+        """Train; every attribute is as before when anything is raised. An incremental fit makes ``n_epochs``."""
         settings = settings_of(self)
         with all_or_nothing(self):
             first = not hasattr(self, "coefs_") or (not self.warm_start and not incremental)
@@ -161,7 +166,8 @@ class MultilayerPerceptron(KeepsEngine, Convertible, BaseEstimator):
             weights = weights_of(self, sample_weight, y, X.dtype)
             loss, target = self._loss_and_target(y, X.dtype)
             result = self._fit_rows(
-                ArrayRows(self, X, target, weights), loss, settings, validation_data, first, incremental, resume_from)
+                ArrayRows(self, X, target, weights), loss, settings, validation_data, first, incremental, resume_from,
+                n_epochs=n_epochs)
         self._warn(settings, result, incremental)
         return self
 
@@ -196,7 +202,7 @@ class MultilayerPerceptron(KeepsEngine, Convertible, BaseEstimator):
         """What a pass over y has to find, whose first block is given; the factors of class weights, or None."""
         return None
 
-    def _fit_rows(self, rows, loss, settings, validation_data, first, incremental, resume_from):
+    def _fit_rows(self, rows, loss, settings, validation_data, first, incremental, resume_from, n_epochs=1):
         """Train on checked rows, and set every fitted attribute at the end."""
         dtype = rows.dtype
         if resume_from is not None and settings.rule == "lbfgs":
@@ -224,7 +230,7 @@ class MultilayerPerceptron(KeepsEngine, Convertible, BaseEstimator):
         else:
             result = self._fit_stochastic(
                 network, settings, account, loss, rows, validation, random_state, incremental, first,
-                start_random_state, resume)
+                start_random_state, resume, n_epochs)
         network.release()
         self._set_fitted(network, settings, account)
         raise_lost(result)
@@ -285,7 +291,7 @@ class MultilayerPerceptron(KeepsEngine, Convertible, BaseEstimator):
         return result
 
     def _fit_stochastic(self, network, settings, account, loss, rows, validation, random_state, incremental, first,
-                        start_random_state, resume):
+                        start_random_state, resume, n_epochs):
         early_stopping = bool(self.early_stopping)
         watch_loss = validation is not None
         if early_stopping and validation is None:
@@ -313,7 +319,8 @@ class MultilayerPerceptron(KeepsEngine, Convertible, BaseEstimator):
                 with _predicting(network):
                     return self._score_raw(*validation.raw(network, threads))
 
-        progress = Progress(self, account, rate, settings.rate_rule, n_samples, score, early_stopping)
+        progress = Progress(
+            self, account, rate, settings.rate_rule, n_samples, score, early_stopping, ends=not incremental)
         layers = (*network.unpack_layers(network.parameters), None)
         scale, steps = self._value_scale(), -(-n_samples // batch_size)
 
@@ -324,10 +331,12 @@ class MultilayerPerceptron(KeepsEngine, Convertible, BaseEstimator):
             settings.configure(made, steps, seed if settings.random else None)
             return made
 
-        orders, constant = rows.steps(network, batch_size, self.shuffle, random_state, build)
+        # every call of partial_fit begins with the rows as they stand
+        afresh = incremental and n_epochs > 1
+        orders, constant = rows.steps(network, batch_size, self.shuffle, random_state, build, afresh)
         result = train(
             network, Plan(
-                n_epochs=1 if incremental else self.max_iter, batch_size=batch_size, n_samples=n_samples,
+                n_epochs=n_epochs if incremental else self.max_iter, batch_size=batch_size, n_samples=n_samples,
                 learning_rate=rate, **orders,
                 schedule=progress.schedule if settings.schedule is None else settings.schedule,
                 first_step=int(network.counters["t"]), schedule_epochs=self.max_iter,

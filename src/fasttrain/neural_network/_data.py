@@ -6,7 +6,7 @@ from fasttrain._estimators.blocks import PreparedBlocks, held_out_parts
 from fasttrain._estimators.data import hold_out
 from fasttrain._estimators.rows import RowsOf, bind
 from fasttrain.data._use import detached
-from fasttrain.training import Reshuffling
+from fasttrain.training import Reshuffling, permutations
 from fasttrain.training.engine import mean_loss, raw_predict
 from fasttrain.training.feed import Feed, sums_over
 from fasttrain.training.lbfgs import Objective
@@ -47,15 +47,16 @@ class ArrayRows:
         constant = self.estimator._loss_constant(X, self.target, self.weights, self.n_samples)
         return None, 0.0 if constant is None else constant(None)
 
-    def steps(self, network, batch_size, shuffle, random_state, build):
+    def steps(self, network, batch_size, shuffle, random_state, build, afresh=False):
         """Give the network the rows to make steps on; what the plan has of their order, and the loss's constant.
 
-        ``build`` makes a network that is told the same as this one.
+        ``build`` makes a network that is told the same as this one; ``afresh`` says that an order is drawn from the
+        rows as they stand, and not from the last one.
         """
         X = self.X
         bind(network, X, self.target, self.weights)
         rows = X.numbers if isinstance(X, RowsOf) else self.n_samples
-        draw_order = Reshuffling(rows, random_state) if shuffle else None
+        draw_order = (permutations if afresh else Reshuffling)(rows, random_state) if shuffle else None
         if not shuffle and isinstance(X, RowsOf):
             def draw_order():
                 return rows
@@ -107,7 +108,7 @@ class BlockRows:
             constant = float(value / total)
         return BlockObjective(network, self.blocks), constant
 
-    def steps(self, network, batch_size, shuffle, random_state, build):
+    def steps(self, network, batch_size, shuffle, random_state, build, afresh=False):
         e = detached(self.estimator)
 
         def constant(arrays, order):

@@ -13,7 +13,7 @@ from fasttrain._estimators.fitted import set_fitted
 from fasttrain._estimators.networks import DenseNetwork
 from fasttrain._estimators.registry import enter, require
 from fasttrain._kernels.activations import NAMES as KERNEL_ACTIVATIONS
-from fasttrain.neural_network._base import folded_layers
+from fasttrain.neural_network._base import folded_layers, partial_epochs
 from fasttrain.neural_network._classifier import MLPClassifier
 from fasttrain.neural_network._regressor import MLPRegressor
 from fasttrain.neural_network._settings import hidden_layers
@@ -105,5 +105,6 @@ def _network(model):
 for _cls, _stock in ((MLPClassifier, StockClassifier), (MLPRegressor, StockRegressor)):
     enter(
         _cls, stock=_stock, to_stock=_to_stock, from_stock={_stock: _from_stock}, replaces={},
-        batch=FitRules(takes_rows=True), check=_check, not_saved=("callbacks",), remade=("_engine",), network=_network,
+        batch=FitRules(takes_rows=True, partial_epochs=partial_epochs), check=_check, not_saved=("callbacks",),
+        remade=("_engine",), network=_network,
     )

@@ -88,9 +88,11 @@ class Progress:
         From the network to the validation score.
     restore : bool
         Whether the score decides on stopping, and the weights of the best one are put back.
+    ends : bool
+        Whether the training ends when the rule says so.
     """
 
-    def __init__(self, estimator, account, rate, rate_rule, n_samples, score, restore):
+    def __init__(self, estimator, account, rate, rate_rule, n_samples, score, restore, ends=True):
         self.estimator = estimator
         self.account = account
         self.schedule = EpochRate(rate)
@@ -98,6 +100,7 @@ class Progress:
         self.n_samples = n_samples
         self.score = score
         self.restore = restore
+        self.ends = ends
         self.best = None
 
     def start(self, network):
@@ -152,7 +155,7 @@ class Progress:
             return None
         if e.verbose:
             print(f"{message}{' Learning rate too small.' if adaptive else ''} Stopping.")
-        return message
+        return message if self.ends else None
 
     def state_dict(self, network):
         return {

@@ -10,14 +10,15 @@ from fasttrain._core.public import publish
 from fasttrain.training.engine import configure
 from fasttrain.training.lbfgs import train_lbfgs
 from fasttrain.training.loop import train
-from fasttrain.training.orders import Reshuffling
+from fasttrain.training.orders import Reshuffling, permutations
 from fasttrain.training.plan import Plan
 from fasttrain.training.results import DivergenceError, FitResult
 from fasttrain.training.running import Training
 from fasttrain.training.stopping import Stopping
 
 __all__ = [
-    "DivergenceError", "FitResult", "Plan", "Reshuffling", "Stopping", "Training", "configure", "train", "train_lbfgs",
+    "DivergenceError", "FitResult", "Plan", "Reshuffling", "Stopping", "Training", "configure", "permutations", "train",
+    "train_lbfgs",
 ]
 
 publish(globals())

@@ -3,6 +3,8 @@
 #ifndef FASTTRAIN_OPS_LIST_H
 #define FASTTRAIN_OPS_LIST_H
 
+#define FT_STRIP_PANELS 4
+
 #define FT_OPS(OP)                                                                                                \
     /* sum x_i y_i */                                                                                             \
     OP(FT_REAL, dot, (const FT_REAL *x, const FT_REAL *y, ptrdiff_t n))                                           \
@@ -37,7 +39,7 @@
     /* One step of an update rule; s1, s2, s3 are the rule's state, NULL where it has none. */                    \
     OP(void, update_span, (int kind, const ft_update *h, FT_REAL *w_io, const FT_REAL *g, FT_REAL *s1_io,        \
                            FT_REAL *s2_io, FT_REAL *s3_io, ptrdiff_t n))                                          \
-    /* update_span; returns the sum of squares of the new weights, the bytes of sum_squares */                    \
+    /* update_span; returns the sum of squares of the new weights, the bytes of weight_squares */                 \
     OP(double, update_and_square, (int kind, const ft_update *h, FT_REAL *w_io, const FT_REAL *g, FT_REAL *s1_io, \
                                    FT_REAL *s2_io, FT_REAL *s3_io, ptrdiff_t n))                                  \
     /* z[i, o] = rows[i] . w[o] + bias[o]; w[o] lies ldw apart. For few outputs. ahead: NULL, or m rows that will  \
@@ -115,6 +117,13 @@
     /* Moves the rows of width columns with at most `most` NaN, among those whose keep is 1, to the front of out, which \
        has room for m rows, and sets keep to 0 for the others. How many rows were moved. */                      \
     OP(ptrdiff_t, take_present, (const FT_REAL *x, ptrdiff_t ldx, ptrdiff_t m, ptrdiff_t width, ptrdiff_t most,   \
-                                 uint8_t *keep_io, FT_REAL *out))
+                                 uint8_t *keep_io, FT_REAL *out))                                                 \
+    /* columns_panel, without accumulate, of n_panels full panels of g beside each other, at most FT_STRIP_PANELS;   \
+       their gradients lie ldg apart */                                                                           \
+    OP(void, columns_strip, (const FT_REAL *const *rows, ptrdiff_t m, ptrdiff_t first, ptrdiff_t last,            \
+                             const FT_REAL *d, ptrdiff_t ldd, ptrdiff_t width, ptrdiff_t n_panels,                \
+                             FT_REAL *g_out, ptrdiff_t ldg))                                                      \
+    /* sum x_i^2 for the value of a penalty, in single precision to 1e-7 of it: update_and_square has it for little */ \
+    OP(double, weight_squares, (const FT_REAL *x, ptrdiff_t n))
 
 #endif

@@ -202,9 +202,9 @@ static void FT(rows_axpy)(const FT_REAL *const *rows, ptrdiff_t m, ptrdiff_t fir
 FT_INLINE void FT(tile_rows)(const FT_REAL *const *rows, ptrdiff_t k, const FT_REAL *panel, const int R, const int V,
                              const FT_REAL *bias, FT_REAL *z_out, ptrdiff_t ldz)
 {
-    FT(vector) acc[14][4];
+    FT(vector) acc[16][4];
     const ptrdiff_t width = V * FT_LANES;
-#pragma GCC unroll 14
+#pragma GCC unroll 16
     for (int r = 0; r < R; r++)
 #pragma GCC unroll 4
         for (int v = 0; v < V; v++)
@@ -214,7 +214,7 @@ FT_INLINE void FT(tile_rows)(const FT_REAL *const *rows, ptrdiff_t k, const FT_R
 #pragma GCC unroll 4
         for (int v = 0; v < V; v++)
             b[v] = FT_LOAD(panel + i * width + v * FT_LANES);
-#pragma GCC unroll 14
+#pragma GCC unroll 16
         for (int r = 0; r < R; r++) {
             const FT(vector) a = FT_SPLAT(rows[r][i]);
 #pragma GCC unroll 4
@@ -222,7 +222,7 @@ FT_INLINE void FT(tile_rows)(const FT_REAL *const *rows, ptrdiff_t k, const FT_R
                 acc[r][v] += a * b[v];
         }
     }
-#pragma GCC unroll 14
+#pragma GCC unroll 16
     for (int r = 0; r < R; r++)
 #pragma GCC unroll 4
         for (int v = 0; v < V; v++)
@@ -277,33 +277,39 @@ static void FT(row_times)(const FT_REAL *x, ptrdiff_t k, const FT_REAL *w, ptrdi
 
 /* Narrow panels do little work for a line they read: D's part of the panel is copied together, and as many rows are taken at a
  * time as stay in the first-level cache beside A's lines. Rows of a power of two bytes would all fall in a few of its sets. */
+/* Bytes of D that stay in the first-level cache as they lie. */
+#define FT_NEAR_BYTES 16384
 #if FT_PANEL_VECTORS == 2
 #define FT_ROWS_PACKED 64
+#define FT_STRIP_FEATURES (192 / (ptrdiff_t)sizeof(FT_REAL))
 #else
 #define FT_ROWS_PACKED 0
+#define FT_STRIP_FEATURES 0
 #endif
 
-/* R features by V vectors of g = rows^T d, held in registers over the m rows of a batch. */
-FT_INLINE void FT(tile_columns)(const FT_REAL *const *rows, ptrdiff_t m, ptrdiff_t f, const FT_REAL *d, ptrdiff_t ldd,
-                                const int R, const int V, int accumulate, FT_REAL *g_io)
+/* R features by V vectors of g = rows^T d, held in registers over the m rows of a batch. Without `rows` the features are in
+ * `packed`, FT_STRIP_FEATURES to a row. */
+FT_INLINE void FT(tile_columns)(const FT_REAL *const *rows, const FT_REAL *packed, ptrdiff_t m, ptrdiff_t f, const FT_REAL *d,
+                                ptrdiff_t ldd, const int R, const int V, int accumulate, FT_REAL *g_io)
 {
-    FT(vector) acc[14][4];
+    FT(vector) acc[16][4];
     const ptrdiff_t width = V * FT_LANES;
-#pragma GCC unroll 14
+#pragma GCC unroll 16
     for (int r = 0; r < R; r++)
 #pragma GCC unroll 4
         for (int v = 0; v < V; v++)
             acc[r][v] = accumulate ? FT_LOAD(g_io + r * width + v * FT_LANES) : (FT(vector)){0};
     for (ptrdiff_t i = 0; i < m; i++) {
-        const FT_REAL *x = rows[i] + f;
+        const FT_REAL *x = rows ? rows[i] + f : packed + i * FT_STRIP_FEATURES + f;
         FT(vector) b[4];
 #if FT_ROWS_PACKED
-        __builtin_prefetch(x + 64 / sizeof(FT_REAL));
+        if (rows)
+            __builtin_prefetch(x + 64 / sizeof(FT_REAL));
 #endif
 #pragma GCC unroll 4
         for (int v = 0; v < V; v++)
             b[v] = FT_LOAD(d + i * ldd + v * FT_LANES);
-#pragma GCC unroll 14
+#pragma GCC unroll 16
         for (int r = 0; r < R; r++) {
             const FT(vector) a = FT_SPLAT(x[r]);
 #pragma GCC unroll 4
@@ -311,7 +317,7 @@ FT_INLINE void FT(tile_columns)(const FT_REAL *const *rows, ptrdiff_t m, ptrdiff
                 acc[r][v] += a * b[v];
         }
     }
-#pragma GCC unroll 14
+#pragma GCC unroll 16
     for (int r = 0; r < R; r++)
 #pragma GCC unroll 4
         for (int v = 0; v < V; v++)
@@ -320,7 +326,7 @@ FT_INLINE void FT(tile_columns)(const FT_REAL *const *rows, ptrdiff_t m, ptrdiff
 
 /* Rows of a full tile, by vectors of its width: as many accumulators as the registers hold beside operands and broadcast. */
 #if FT_REGISTERS >= 32
-#define FT_TILE_1 14
+#define FT_TILE_1 16
 #define FT_TILE_2 12
 #define FT_TILE_3 8
 #define FT_TILE_4 6
@@ -342,7 +348,7 @@ FT_INLINE void FT(tile_columns)(const FT_REAL *const *rows, ptrdiff_t m, ptrdiff
 
 #define FT_ROWS_TILE(R, V) FT(tile_rows)(rows + i, k, panel, R, V, bias, z_out + i * ldz, ldz)
 #define FT_COLUMNS_TILE(R, V)                                                                                     \
-    FT(tile_columns)(rows, m, i, d, ldd, R, V, accumulate, g_io + (i - first) * width)
+    FT(tile_columns)(rows, packed, m, i, d, ldd, R, V, accumulate, g_io + (i - first) * width)
 
 static void FT(rows_panel)(const FT_REAL *const *rows, ptrdiff_t m, ptrdiff_t k, const FT_REAL *panel, ptrdiff_t width,
                            const FT_REAL *bias, FT_REAL *z_out, ptrdiff_t ldz)
@@ -367,8 +373,8 @@ static void FT(rows_panel)(const FT_REAL *const *rows, ptrdiff_t m, ptrdiff_t k,
     }
 }
 
-FT_INLINE void FT(columns_walk)(const FT_REAL *const *rows, ptrdiff_t m, ptrdiff_t first, ptrdiff_t last, const FT_REAL *d,
-                                ptrdiff_t ldd, ptrdiff_t width, int accumulate, FT_REAL *g_io)
+FT_INLINE void FT(columns_walk)(const FT_REAL *const *rows, const FT_REAL *packed, ptrdiff_t m, ptrdiff_t first,
+                                ptrdiff_t last, const FT_REAL *d, ptrdiff_t ldd, ptrdiff_t width, int accumulate, FT_REAL *g_io)
 {
     ptrdiff_t i = first;
     const ptrdiff_t end = last;
@@ -394,8 +400,8 @@ static void FT(columns_panel)(const FT_REAL *const *rows, ptrdiff_t m, ptrdiff_t
                               ptrdiff_t ldd, ptrdiff_t width, int accumulate, FT_REAL *g_io)
 {
 #if FT_ROWS_PACKED
-    if (m * ldd * (ptrdiff_t)sizeof(FT_REAL) <= 16384) {
-        FT(columns_walk)(rows, m, first, last, d, ldd, width, accumulate, g_io);
+    if (m * ldd * (ptrdiff_t)sizeof(FT_REAL) <= FT_NEAR_BYTES) {
+        FT(columns_walk)(rows, NULL, m, first, last, d, ldd, width, accumulate, g_io);
         return;
     }
     FT_REAL packed[FT_ROWS_PACKED * FT_PANEL_VECTORS * FT_LANES] __attribute__((aligned(64)));
@@ -405,13 +411,71 @@ static void FT(columns_panel)(const FT_REAL *const *rows, ptrdiff_t m, ptrdiff_t
         for (ptrdiff_t i = 0; i < part; i++)
             for (ptrdiff_t c = 0; c < width; c += FT_LANES)
                 FT_STORE(packed + i * width + c, FT_LOAD(d + (begin + i) * ldd + c));
-        FT(columns_walk)(rows + begin, part, first, last, packed, width, width, accumulate, g_io);
+        FT(columns_walk)(rows + begin, NULL, part, first, last, packed, width, width, accumulate, g_io);
         begin += part;
         accumulate = 1;
     } while (begin < m);
 #else
-    FT(columns_walk)(rows, m, first, last, d, ldd, width, accumulate, g_io);
+    FT(columns_walk)(rows, NULL, m, first, last, d, ldd, width, accumulate, g_io);
 #endif
+}
+
+#if FT_ROWS_PACKED
+/* Whether the rows lie a multiple of a kilobyte apart: they then share so few sets of the first-level cache that a line is gone
+ * before the next tile wants the rest of it. */
+FT_INLINE int FT(share_sets)(const FT_REAL *const *rows, ptrdiff_t m)
+{
+    uintptr_t different = 0;
+    for (ptrdiff_t i = 1; i < m; i++)
+        different |= (uintptr_t)rows[i] ^ (uintptr_t)rows[0];
+    return (different & 1023) == 0;
+}
+#endif
+
+/* Several panels beside each other: what the caches have of A serves all of them. */
+static void FT(columns_strip)(const FT_REAL *const *rows, ptrdiff_t m, ptrdiff_t first, ptrdiff_t last, const FT_REAL *d,
+                              ptrdiff_t ldd, ptrdiff_t width, ptrdiff_t n_panels, FT_REAL *g_out, ptrdiff_t ldg)
+{
+#if FT_ROWS_PACKED
+    if (n_panels > 1 && width == 2 * FT_LANES && m * ldd * (ptrdiff_t)sizeof(FT_REAL) > FT_NEAR_BYTES) {
+        FT_REAL packed_d[FT_STRIP_PANELS * FT_ROWS_PACKED * 2 * FT_LANES] __attribute__((aligned(64)));
+        FT_REAL packed_a[FT_ROWS_PACKED * FT_STRIP_FEATURES] __attribute__((aligned(64)));
+        const int packs = FT(share_sets)(rows, m);
+        const ptrdiff_t n_parts = (m + FT_ROWS_PACKED - 1) / FT_ROWS_PACKED;
+        for (ptrdiff_t q = 0; q < n_parts; q++) {
+            const ptrdiff_t begin = m * q / n_parts, part = m * (q + 1) / n_parts - begin;
+            for (ptrdiff_t p = 0; p < n_panels; p++)
+                for (ptrdiff_t i = 0; i < part; i++)
+                    for (ptrdiff_t c = 0; c < 2; c++)
+                        FT_STORE(packed_d + (p * FT_ROWS_PACKED + i) * 2 * FT_LANES + c * FT_LANES,
+                                 FT_LOAD(d + (begin + i) * ldd + (2 * p + c) * FT_LANES));
+            for (ptrdiff_t f = first; f < last; f += FT_STRIP_FEATURES) {
+                const ptrdiff_t count = last - f < FT_STRIP_FEATURES ? last - f : FT_STRIP_FEATURES;
+                for (ptrdiff_t i = 0; packs && i < part; i++) {
+                    const FT_REAL *x = rows[begin + i] + f;
+                    if (count == FT_STRIP_FEATURES) {
+                        memcpy(packed_a + i * FT_STRIP_FEATURES, x, FT_STRIP_FEATURES * sizeof(FT_REAL));
+                        for (int line = 0; line < 3; line++)
+                            __builtin_prefetch(x + FT_STRIP_FEATURES + line * FT_LINE, 0, 2);
+                    } else {
+                        memcpy(packed_a + i * FT_STRIP_FEATURES, x, (size_t)count * sizeof(FT_REAL));
+                    }
+                }
+                for (ptrdiff_t p = 0; p < n_panels; p++) {
+                    const FT_REAL *own = packed_d + p * FT_ROWS_PACKED * width;
+                    FT_REAL *g = g_out + p * ldg + (f - first) * width;
+                    if (packs)
+                        FT(columns_walk)(NULL, packed_a, part, 0, count, own, width, width, q > 0, g);
+                    else
+                        FT(columns_walk)(rows + begin, NULL, part, f, f + count, own, width, width, q > 0, g);
+                }
+            }
+        }
+        return;
+    }
+#endif
+    for (ptrdiff_t p = 0; p < n_panels; p++)
+        FT(columns_panel)(rows, m, first, last, d + p * width, ldd, width, 0, g_out + p * ldg);
 }
 
 /* n_vectors columns of vectors, their sums in registers while the rows go by. */
@@ -533,5 +597,7 @@ static void FT(prefetch_rows)(const FT_REAL *const *rows, ptrdiff_t m, ptrdiff_t
 #undef FT_TILE_4
 #undef FT_WALK
 #undef FT_ROWS_PACKED
+#undef FT_NEAR_BYTES
+#undef FT_STRIP_FEATURES
 #undef FT_ROWS_TILE
 #undef FT_COLUMNS_TILE
