@@ -114,7 +114,8 @@ class CrossValidated(Convertible):
         account = {"alpha_": alpha, "alphas_": np.asarray(grids) if several else grids[0]}
         if hasattr(self, "l1_ratio"):
             account["l1_ratio_"] = ratios[best]
-        set_fitted(self, {"mse_path_": np.squeeze(np.moveaxis(scores, 2, 1))}, account)
+        path = np.squeeze(np.moveaxis(scores, 2, 1)).astype(np.result_type(X.dtype, y.dtype), copy=False)
+        set_fitted(self, {"mse_path_": path}, account)
         if weights is not None:
             weights = coordinate.rescaled(weights)
         settings = {"alpha": float(alpha), "l1_ratio": float(ratios[best])}

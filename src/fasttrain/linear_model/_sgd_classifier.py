@@ -338,6 +338,9 @@ def fit_classifiers(group, X, y, classes, codes, weight, max_iter, start, t, val
     """
     problems = classifier_problems(group, X, y, classes, codes, weight, max_iter, start, t, validation, rows)
     results = train(problems, _threads(group[0].n_jobs), group[0].verbose)
+    if classes.dtype == object:
+        # scikit-learn's labels, which words of any kind become text for
+        classes = unique_labels(classes)
     for e, estimator in enumerate(group):
         estimator._adopt([models[e] for models in results], start, t, len(y), {"classes_": classes})
 

@@ -25,7 +25,7 @@ from fasttrain.callbacks import ProgressBar, as_callbacks
 from fasttrain.neural_network._progress import Account, Progress
 from fasttrain.neural_network._settings import NORMALIZATION_EPSILON, is_lbfgs, settings_of
 from fasttrain.training import Plan, Reshuffling, train, train_lbfgs
-from fasttrain.training.engine import mean_loss, raw_predict
+from fasttrain.training.engine import engine_of, mean_loss, raw_predict, remembered
 
 # The engines of estimators that have predicted, to which each prediction gives the weights anew: what takes long for
 # a single row is to make one. Larger ones are not kept.
@@ -119,8 +119,10 @@ class MultilayerPerceptron(KeepsEngine, Convertible, BaseEstimator):
         network = getattr(self, "_engine", None) if keep else None
         activations = settings.activations[:len(settings.hidden)]
         places = settings.batch_norm or (None,) * len(settings.hidden)
-        if network is None or self._hidden != activations or network.normalize != places:
+        if network is None or network.normalize != places:
             return _new_network(layers, activations, places)
+        if self._hidden != activations:
+            network = engine_of(remembered(network, activations))
         if network.average is None:
             _load(network, *layers)
         return network
@@ -141,6 +143,7 @@ class MultilayerPerceptron(KeepsEngine, Convertible, BaseEstimator):
         settings = settings_of(self)
         with all_or_nothing(self):
             first = not hasattr(self, "coefs_") or (not self.warm_start and not incremental)
+            given = getattr(X, "dtype", None)
             X, y = self._checked(X, y, first, settings)
             y = self._prepare_target(y, incremental)
             dtype = X.dtype
@@ -152,16 +155,21 @@ class MultilayerPerceptron(KeepsEngine, Convertible, BaseEstimator):
             units = [X.shape[1], *settings.hidden, self.n_outputs_]
             if first:
                 layers = self._initial(units, settings, random_state, dtype)
-            elif [c.shape for c in self.coefs_] == list(pairwise(units)):
-                layers = self._layers()
             else:
-                raise ValueError(
-                    f"the layers must be those of the last fit, {[c.shape for c in self.coefs_]}, to go on from it, "
-                    f"got {list(pairwise(units))}"
-                )
+                layers = self._layers()
+                units = settings.adopt_sizes(units, layers[0])
+                if [c.shape for c in layers[0]] != list(pairwise(units)):
+                    raise ValueError(
+                        f"the layers must be those of the last fit, {[c.shape for c in layers[0]]}, to go on from it, "
+                        f"got {list(pairwise(units))}"
+                    )
             if incremental and self.early_stopping:
                 raise ValueError("partial_fit does not support early_stopping=True")
-            account = Account(None if first else self, bool(self.early_stopping) and settings.rule != "lbfgs")
+            if incremental and not first and getattr(self, "_solver", None) is not None and self.optimizer is None:
+                settings.solver = self._solver
+            account = Account(
+                None if first else self, bool(self.early_stopping) and settings.rule != "lbfgs",
+                self._number_of_losses(given, y))
             network = self._network(settings, layers, keep=incremental and not first)
             network.set_loss(loss.name, loss.parameter)
             network.set_value_scale(self._value_scale())
@@ -224,15 +232,16 @@ class MultilayerPerceptron(KeepsEngine, Convertible, BaseEstimator):
             validation_loss=self._validation_loss(network, loss, validation),
             loss_constant=0.0 if constant is None else constant(None),
         )
+        losses = list(map(account.number, result.history["loss"]))
         account.n_iter_ = result.n_iter
-        account.loss_curve_ = [*account.loss_curve_, *result.history["loss"]]
+        account.loss_curve_ = [*account.loss_curve_, *losses]
         if validation is not None:
             account.validation_loss_curve_ = [
                 *(account.validation_loss_curve_ or []), *result.history["validation_loss"]]
-        if result.history["loss"]:
-            account.loss_ = result.history["loss"][-1]
+        if losses:
+            account.loss_ = losses[-1]
             best = math.inf if account.best_loss_ is None else account.best_loss_
-            account.best_loss_ = min(best, min(result.history["loss"]))
+            account.best_loss_ = min(best, *losses)
         return result
 
     def _fit_stochastic(self, network, settings, account, loss, X, target, weights, validation, random_state,
@@ -254,8 +263,8 @@ class MultilayerPerceptron(KeepsEngine, Convertible, BaseEstimator):
         if settings.random and seed is None:
             seed = int(random_state.randint(np.iinfo(np.int32).max))
         settings.configure(network, -(-n_samples // batch_size), seed if settings.random else None, used=goes_on)
-        rate = settings.rate
-        if goes_on and settings.rate_rule != "constant":
+        rate = settings.solver.rate
+        if goes_on and settings.solver.rate_rule != "constant":
             rate = getattr(self, "_rate", rate)
         account.start(early_stopping, validation is not None, watch_loss)
         score = None
@@ -266,7 +275,7 @@ class MultilayerPerceptron(KeepsEngine, Convertible, BaseEstimator):
                 with _predicting(network):
                     return self._score_raw(raw_predict(network, validation[0], threads), *validation[1:])
 
-        progress = Progress(self, account, rate, settings.rate_rule, n_samples, score, early_stopping)
+        progress = Progress(self, account, rate, settings.solver, n_samples, score, early_stopping, first)
         bind(network, X, target, weights)
         rows = X.numbers if isinstance(X, RowsOf) else n_samples
         draw_order = Reshuffling(rows, random_state) if self.shuffle else None
@@ -287,7 +296,10 @@ class MultilayerPerceptron(KeepsEngine, Convertible, BaseEstimator):
             loss_constant=self._loss_constant(X, target, weights, batch_size), n_threads=self.n_threads,
             catch_interrupt=True,
         )
-        account.kept = {"_rate": progress.schedule.rate, "_schedule_state": result.schedule_state}
+        account.kept = {
+            "_rate": progress.schedule.rate, "_schedule_state": result.schedule_state,
+            "_solver": settings.solver if self.optimizer is None else None,
+        }
         if seed is not None:
             account.kept["_seed"] = seed
         return result
@@ -303,6 +315,10 @@ class MultilayerPerceptron(KeepsEngine, Convertible, BaseEstimator):
 
     def _loss_constant(self, X, target, weights, batch_size):
         return None
+
+    def _number_of_losses(self, given, y):
+        """The type of the losses, from the dtype of X as it was given, or None, and from y."""
+        return np.float64
 
     def _strata(self, target):
         return None

@@ -215,6 +215,8 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
             right = ((raw > 0) == (target > 0.5)).all(axis=1)
         else:
             right = raw.argmax(axis=1) == (target[:, 0] if target.shape[1] == 1 else target.argmax(axis=1))
+        if weights is not None and not weights.any():
+            raise ValueError("sample_weight must leave a validation row of weight > 0, got none")
         return float(np.average(right, weights=weights))
 
     def fit(self, X, y, sample_weight=None, validation_data=None, resume_from=None):
@@ -250,6 +252,9 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
     @available_if(lambda self: self._check_solver())
     def partial_fit(self, X, y, sample_weight=None, classes=None):
         """One epoch on this data, going on from the last call, the optimizer's memory included.
+
+        As in scikit-learn the solver's own parameters (``learning_rate_init``, ``momentum`` ...) are those of the first
+        call; ``optimizer`` takes effect whenever it is set.
 
         Parameters
         ----------

@@ -4,7 +4,6 @@ import numpy as np
 from scipy.special import xlogy
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import column_or_1d
 
 from fasttrain import losses
@@ -104,6 +103,10 @@ class MLPRegressor(RegressorMixin, MultilayerPerceptron):
         self.n_outputs_ = target.shape[1]
         return loss, target
 
+    def _number_of_losses(self, given, y):
+        dtype = np.float32 if given == np.float32 else np.float64
+        return np.result_type(dtype, y.dtype).type
+
     def _value_scale(self):
         return 1.0 / self.n_outputs_ if isinstance(self.loss, str) and self.loss == "squared_error" else 1.0
 
@@ -167,11 +170,12 @@ class MLPRegressor(RegressorMixin, MultilayerPerceptron):
         """
         return self._fit(X, y, sample_weight, validation_data, resume_from=resume_from)
 
-    @available_if(lambda self: self._check_solver())
     def partial_fit(self, X, y, sample_weight=None):
         """One epoch on this data, going on from the last call, the optimizer's memory included.
 
-        Parameters are those of :meth:`fit`. Returns self.
+        As in scikit-learn: the solver's own parameters (``learning_rate_init``, ``momentum`` ...) are those of the
+        first call, ``optimizer`` takes effect whenever it is set; with ``solver='lbfgs'`` it is a whole fit that begins
+        with the weights of the last one. Parameters are those of :meth:`fit`. Returns self.
         """
         return self._fit(X, y, sample_weight, incremental=True)
 

@@ -13,6 +13,8 @@ import types
 from abc import ABCMeta
 
 import numpy as np
+from sklearn import get_config
+from sklearn.utils import get_tags
 
 from fasttrain._estimators.conversion import added_parameters, to_sklearn, with_parameters
 from fasttrain._estimators.registry import SERVED
@@ -110,7 +112,20 @@ def replacement(name, fast, stock, module, refuse=None, **options):
                 setattr(cls, attribute, served)
     if fast.__init__ is not object.__init__:
         cls.__init__ = _constructor(fast, stock)
+    cls.__sklearn_tags__ = _tags
     return cls
+
+
+def _tags(self):
+    """fasttrain's tags, and that other arrays than NumPy's are taken where scikit-learn's class takes them."""
+    tags = super(_replacement_of(type(self)), self).__sklearn_tags__()
+    tags.array_api_support = get_tags(_shadow(self)).array_api_support
+    return tags
+
+
+def _is_foreign_array(value):
+    """Whether scikit-learn computes on this in its own library, PyTorch and the like, once that is switched on."""
+    return hasattr(value, "__dlpack__") and not isinstance(value, np.ndarray)
 
 
 def _constructor(fast, stock):
@@ -191,6 +206,8 @@ def _method(name, own, source, stock, refuse):
         reason = refuse(self, name, args, kwargs)
         if name in _LEARNING and "_skl_callbacks" in vars(self):
             reason = "scikit-learn's callbacks are set"
+        if get_config()["array_api_dispatch"] and any(map(_is_foreign_array, [*args, *kwargs.values()])):
+            reason = "array_api_dispatch is on, and the arrays are not NumPy's"
         if reason is not None:
             return _by_stock(self, name, args, kwargs, ValueError(reason))
         before = (dict(vars(self)), _randomness(self)) if name in _LEARNING else None
@@ -302,7 +319,7 @@ def replacement_class(name, fast, stock, module):
 def replacement_function(name, fast, stock, module, choose):
     """A function for ``stock`` that calls ``fast``, an object of its own so that it can be told from both.
 
-    ``choose(fast, stock, args, kwargs)`` gives the function to call and its keyword arguments.
+    ``choose(fast, stock, args, kwargs)``, unless None, gives the function to call and its keyword arguments.
     """
 
     @functools.wraps(fast)
@@ -311,9 +328,25 @@ def replacement_function(name, fast, stock, module, choose):
         inner = sys._getframe(1).f_globals.get("__name__", "").startswith("fasttrain.")
         if inner:
             return stock(*args, **kwargs)
-        function, kwargs = choose(fast, stock, args, kwargs)
-        return function(*args, **kwargs)
+        chosen = fast
+        if choose is not None:
+            chosen, kwargs = choose(fast, stock, args, kwargs)
+        if chosen is stock:
+            return stock(*args, **kwargs)
+        try:
+            return chosen(*args, **kwargs)
+        except (ValueError, TypeError) as refusal:
+            try:
+                result = stock(*args, **kwargs)
+            except Exception as error:
+                # scikit-learn's answer, not a failure on the way to one
+                raise error from None
+            logger.info("%s is served by scikit-learn: %s", name, " ".join(str(refusal).split()))
+            return result
 
+    # what scikit-learn's carries: its arguments, and its decorators' marks
+    function.__signature__ = inspect.signature(stock)
+    vars(function).update({key: value for key, value in vars(stock).items() if key not in vars(function)})
     function.__module__ = module
     function.__qualname__ = name
     return function

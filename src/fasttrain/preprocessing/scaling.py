@@ -341,18 +341,20 @@ class StandardScaler(CallbackSupportMixin, Scaler):
                 )
             if self.with_std:
                 refuse_overflow(self, "variance", moments[2])
-            self._set_moments(*moments)
+            # counts of each column stay of the kind that they are
+            floats = not first and np.ndim(self.n_samples_seen_) == 1 and self.n_samples_seen_.dtype.kind == "f"
+            self._set_moments(*moments, weighted=floats or sample_weight is not None)
         self._set_scale()
         if context is not None:
             context.call_on_fit_task_end(**told, reconstruction_attributes={})
         return self
 
-    def _set_moments(self, weight, mean, var):
+    def _set_moments(self, weight, mean, var, weighted=False):
         wanted = self.with_mean or self.with_std
         self.mean_ = mean if wanted else None
         self.var_ = var if self.with_std else None
-        # Counts of values are integers only where no mean is kept, as in scikit-learn.
-        self.n_samples_seen_ = weight if wanted else weight.astype(np.int64)
+        # Counts of values are integers only where no mean is kept and nothing is weighed, as in scikit-learn.
+        self.n_samples_seen_ = weight if wanted or weighted else weight.astype(np.int64)
 
     def _set_scale(self):
         if (self.n_samples_seen_ == self.n_samples_seen_[0]).all():
