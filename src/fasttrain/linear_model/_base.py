@@ -17,7 +17,7 @@ from fasttrain._estimators.parameters import dtypes_of
 from fasttrain._estimators.rows import RowsOf, bind
 from fasttrain._kernels.network import Network
 from fasttrain._kernels.threads import get_num_threads
-from fasttrain.callbacks import ProgressBar, as_callbacks
+from fasttrain.callbacks import CallbackSupportMixin, ProgressBar, as_callbacks, tasks_of
 from fasttrain.linear_model._automatic import AUTOMATIC, AutomaticPenalty, chosen, measures_steps, needs_steps
 from fasttrain.linear_model._scaled import ScaledObjective, measured_steps
 from fasttrain.training import Plan, Stopping, configure, train, train_lbfgs
@@ -28,7 +28,12 @@ from fasttrain.training.orders import permutations
 _NETWORK_RULES = ("adam", "nadam", "rmsprop")
 
 
-class LinearModel(KeepsEngine, Convertible, BaseEstimator):
+def most_epochs(estimator):
+    """The most epochs of a fit; None where an optimizer may have its own number."""
+    return estimator.max_iter if isinstance(estimator.optimizer, str) else None
+
+
+class LinearModel(KeepsEngine, Convertible, CallbackSupportMixin, BaseEstimator):
     """What the classifier and the regressor share: everything but the meaning of y."""
 
     # ---- parameters as specs ----
@@ -160,6 +165,10 @@ class LinearModel(KeepsEngine, Convertible, BaseEstimator):
             validation_loss = self._validation_loss(
                 network, loss, validation, target.shape[1], get_num_threads(self.n_threads))
         callbacks = as_callbacks(self.callbacks) + ([ProgressBar()] if self.verbose else [])
+        tasks = tasks_of(self)
+        if tasks is not None:
+            callbacks.append(tasks.of(lambda training: self._parameters_of(
+                *training.network.unpack(training.network.parameters))))
         common = {"validation_loss": validation_loss, "n_threads": self.n_threads}
         if optimizer.rule == "lbfgs":
             result = train_lbfgs(

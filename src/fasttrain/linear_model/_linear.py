@@ -11,7 +11,8 @@ from sklearn.utils.validation import column_or_1d
 from fasttrain import losses
 from fasttrain._estimators.fitted import all_or_nothing
 from fasttrain._estimators.parameters import keep_parameters
-from fasttrain.linear_model._base import LinearModel
+from fasttrain.callbacks import followed
+from fasttrain.linear_model._base import LinearModel, most_epochs
 
 
 
@@ -153,6 +154,7 @@ class LinearRegressor(RegressorMixin, LinearModel):
         X, y = self._checked(X, y, keep, y_numeric=True)
         return X, column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
 
+    @followed(epochs=most_epochs)
     def fit(self, X, y, sample_weight=None, validation_data=None, resume_from=None):
         """Fit the model.
 
@@ -185,6 +187,7 @@ class LinearRegressor(RegressorMixin, LinearModel):
             X, y = self._check_Xy(X, y, keep)
             return self._fit(X, y, sample_weight, validation_data, keep=keep, resume_from=resume_from)
 
+    @followed
     def partial_fit(self, X, y, sample_weight=None):
         """One epoch on this data, going on from the last call, the optimizer's memory included.
 
@@ -314,6 +317,7 @@ stop_reason_, advice_, n_features_in_, feature_names_in_
             raise ValueError("y must hold one class a row, or 0 and 1 in columns (multilabel), got columns of classes")
         return X, y
 
+    @followed(epochs=most_epochs)
     def fit(self, X, y, sample_weight=None, validation_data=None, resume_from=None):
         """Fit the model.
 
@@ -349,6 +353,7 @@ stop_reason_, advice_, n_features_in_, feature_names_in_
             self._check_y(y)
             return self._fit(X, y, sample_weight, validation_data, keep=keep, resume_from=resume_from)
 
+    @followed
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         """One epoch on this data, going on from the last call, the optimizer's memory included.
 

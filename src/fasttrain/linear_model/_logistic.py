@@ -15,6 +15,7 @@ from fasttrain._estimators.conversion import Convertible
 from fasttrain._estimators.fitted import restored, set_fitted
 from fasttrain._estimators.parameters import keep_parameters
 from fasttrain._tables.categories import unique
+from fasttrain.callbacks import followed, tasks_of
 from fasttrain.linear_model._logistic_problem import NEWTON_UNKNOWNS, Problem, warn_unless_settled
 from fasttrain.linear_model._logistic_sparse import minimize_sparse
 from fasttrain.training.results import DivergenceError
@@ -107,6 +108,8 @@ class LogisticBase(Convertible):
             found = minimize_sparse(problem, fits, l1, l2, **options)
         elif self.solver in ("newton-cholesky", "newton-cg") and problem.sums.size <= NEWTON_UNKNOWNS:
             found = problem.newton(fits, l2, **options)
+        elif self.solver == "lbfgs" and tasks_of(self) is not None:
+            found = problem.followed_lbfgs(float(l2[0, 0]), tasks_of(self), **options)
         elif self.solver == "lbfgs":
             found = problem.lbfgs(fits, l2, **options)
         else:
@@ -127,11 +130,15 @@ class LogisticBase(Convertible):
         warn_unless_settled(self.solver, found, self.max_iter, stacklevel=5)
         return found
 
-    def _adopt(self, x, dtype, n_iter, classes, problem):
+    @staticmethod
+    def _parameters_of(x, dtype, problem):
         x = x.astype(dtype)
         coef, intercept = (x[:, :-1].copy(), x[:, -1].copy()) if problem.fit_intercept else (
             x, np.zeros(problem.n_outputs, dtype))
-        set_fitted(self, {"coef_": coef, "intercept_": intercept}, {
+        return {"coef_": coef, "intercept_": intercept}
+
+    def _adopt(self, x, dtype, n_iter, classes, problem):
+        set_fitted(self, self._parameters_of(x, dtype, problem), {
             "classes_": classes, "n_iter_": np.array([n_iter], dtype=np.int32)})
 
 
@@ -273,6 +280,7 @@ class LogisticRegression(LogisticBase, linear_model.LogisticRegression):
         if penalty == "elasticnet" and self.l1_ratio is None:
             raise ValueError("l1_ratio must be specified when penalty is elasticnet.")
 
+    @followed(epochs=lambda self: max(self.max_iter, 1) + 1)
     @restored
     def fit(self, X, y, sample_weight=None):
         """Fit from scratch, or from the last solution under ``warm_start``.
@@ -308,6 +316,9 @@ class LogisticRegression(LogisticBase, linear_model.LogisticRegression):
                 f"{classes[0]!r}")
         weight = self._row_weights(sample_weight, X, y, classes, codes, self.class_weight)
         problem = Problem(X, codes, len(classes), self.fit_intercept, [(weight, None)])
+        tasks = tasks_of(self)
+        if tasks is not None:
+            tasks.of(lambda x: {"classes_": classes, **self._parameters_of(x, X.dtype, problem)})
         found = self._solve(problem, [C], self._start(problem), l1_ratio=float(l1_ratio))
         self._adopt(found.x[0, 0], X.dtype, found.n_iter[0, 0], classes, problem)
         return self

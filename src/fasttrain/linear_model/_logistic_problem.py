@@ -11,7 +11,7 @@ import warnings
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import linalg
+from scipy import linalg, optimize
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.extmath import safe_sparse_dot
 
@@ -118,6 +118,36 @@ class Problem:
         return Minimum(
             x.reshape(n_jobs, n_path, *self.shape), np.minimum(counts[0], max_iter), np.array(REASONS)[counts[1]],
             numbers[1])
+
+    def followed_lbfgs(self, l2, tasks, *, tol, max_iter, start=None):
+        """As :meth:`lbfgs` for the first fit alone, by SciPy's minimizer, whose iterates are the same to rounding:
+        ``tasks`` (:class:`fasttrain.callbacks.FitTasks`) are told of each, their ``training`` is its x.
+        """
+        def iterate(x):
+            tasks.training = x.reshape(self.shape)
+            if tasks.on_epoch_end(None, None):
+                raise StopIteration
+            tasks.on_epoch_begin(None)
+
+        start = np.zeros(self.sums.size) if start is None else np.array(start, dtype=np.float64).ravel()
+        tasks.task_name = "lbfgs-iter"
+        tasks.on_epoch_begin(None)
+        with serial_blas(), thread_budget(self.n_threads) as n_threads:
+
+            def function(x):
+                value, gradient = self.value_and_gradient(x.reshape(self.shape), 0, l2, n_threads)
+                return value, gradient.ravel()
+
+            found = optimize.minimize(
+                function, start, jac=True, method="L-BFGS-B", callback=iterate,
+                options={"maxiter": max_iter, "maxls": 50, "gtol": tol, "ftol": FTOL})
+        tasks.training = None
+        # the iteration that there was not, as scikit-learn counts them
+        tasks.on_train_end(None)
+        largest = float(np.abs(found.jac).max(initial=0.0))
+        reason = "gradient" if largest <= tol else "iterations" if found.status == 1 else (
+            "value" if found.success or found.status == 99 else "abnormal")
+        return _one(found.x.reshape(self.shape), min(found.nit, max_iter), reason, largest)
 
     def polished(self, fits, l2, found, *, tol):
         """``found``, with a few steps of Newton's for fits whose last digits L-BFGS could not get."""

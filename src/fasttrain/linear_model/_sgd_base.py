@@ -12,6 +12,7 @@ from fasttrain._core.checks import check_choice, check_flag, check_integer, chec
 from fasttrain._core.slices import by_slices
 from fasttrain._estimators.conversion import Convertible
 from fasttrain._estimators.fitted import set_fitted
+from fasttrain.callbacks import CallbackSupportMixin, tasks_of
 from fasttrain.linear_model._descents import SCHEDULES, SPARSE_INTERCEPT_DECAY, validation_mask
 
 # Cells of X to a product: it may have to be copied in another type first.
@@ -23,7 +24,7 @@ CLASSIFIER_LOSSES = ("hinge", "log_loss", "modified_huber", "squared_hinge", "pe
 SHARED = ("loss", "fit_intercept", "shuffle", "random_state", "early_stopping", "validation_fraction")
 
 
-class StochasticLinear(Convertible):
+class StochasticLinear(Convertible, CallbackSupportMixin):
     """What the classifier and the regressor share: parameters, checks, where a fit begins and where it ends."""
 
     # Whether the weights of a single model have one axis.
@@ -75,7 +76,7 @@ class StochasticLinear(Convertible):
             "intercept_decay": SPARSE_INTERCEPT_DECAY if sparse.issparse(X) else 1.0,
             "stop_on_score": bool(self.early_stopping) and has_score,
             "score_unscaled": not own_score,
-            "pause_each_epoch": self.verbose > 0,
+            "pause_each_epoch": self.verbose > 0 or tasks_of(self) is not None,
         }
 
     def check_rows(self, X, y, reset, dtype=None, **options):
@@ -163,6 +164,21 @@ class StochasticLinear(Convertible):
             averaged = self.average <= account["t_"] - 1.0
             parameters = self._with_averages(coef, intercept, *averages, averaged, start, several)
         set_fitted(self, parameters, account)
+
+    def tasks(self, dtype, facts=None):
+        """What is told of this fit's epochs, None where nothing is; ``facts`` are of the data."""
+        tasks = tasks_of(self)
+        if tasks is not None:
+            def fitted(weights):
+                coef, intercept = weights
+                if self.average:
+                    # the averages are unscaled when the descent is over
+                    return None
+                return {**(facts or {}), "coef_": coef if self._is_flat else coef[np.newaxis],
+                        "intercept_": np.array([intercept], dtype)}
+
+            tasks.of(fitted)
+        return tasks
 
     def _weights_of(self, models, coef, intercept, several):
         """Weights and intercepts as the attributes have them."""

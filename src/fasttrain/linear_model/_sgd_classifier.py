@@ -14,6 +14,7 @@ from fasttrain._estimators.fitted import restored
 from fasttrain._estimators.parameters import keep_parameters
 from fasttrain._kernels.threads import get_num_threads
 from fasttrain._tables.categories import unique
+from fasttrain.callbacks import followed
 from fasttrain.linear_model import _descents
 from fasttrain.linear_model._descents import Problem, candidate, rows_of, train
 from fasttrain.linear_model._sgd_base import (
@@ -147,6 +148,7 @@ class SGDClassifier(StochasticLinear, linear_model.SGDClassifier):
         ):
             raise ValueError(f"class_weight must be a dict, 'balanced' or None, got {self.class_weight!r}")
 
+    @followed(epochs=lambda self: None)
     @restored
     def fit(self, X, y, coef_init=None, intercept_init=None, sample_weight=None, *, X_val=None, y_val=None):
         """Fit from scratch, or from the last solution under ``warm_start``.
@@ -200,6 +202,7 @@ class SGDClassifier(StochasticLinear, linear_model.SGDClassifier):
         self.warn_at_end(self.n_iter_)
         return self
 
+    @followed(epochs=lambda self: None)
     @restored
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         """Train one epoch on these samples, from where the last call ended.
@@ -337,7 +340,8 @@ def fit_classifiers(group, X, y, classes, codes, weight, max_iter, start, t, val
     rows.
     """
     problems = classifier_problems(group, X, y, classes, codes, weight, max_iter, start, t, validation, rows)
-    results = train(problems, _threads(group[0].n_jobs), group[0].verbose)
+    tasks = group[0].tasks(X.dtype, {"classes_": classes})
+    results = train(problems, _threads(group[0].n_jobs), group[0].verbose, tasks=tasks)
     if classes.dtype == object:
         # scikit-learn's labels, which words of any kind become text for
         classes = unique_labels(classes)

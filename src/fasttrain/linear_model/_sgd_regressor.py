@@ -8,6 +8,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_dat
 from fasttrain._core.checks import check_real, row_weights
 from fasttrain._estimators.fitted import restored
 from fasttrain._estimators.parameters import keep_parameters
+from fasttrain.callbacks import followed
 from fasttrain.linear_model import _descents
 from fasttrain.linear_model._descents import Problem, candidate, rows_of, train
 from fasttrain.linear_model._sgd_base import REGRESSION_LOSSES, StochasticLinear, held_out, raw_predictions, start_of
@@ -126,6 +127,7 @@ default='squared_error'
         super()._check_parameters(for_partial_fit)
         check_real(self.quantile, "quantile", low=0, high=1, open_low=True, open_high=True)
 
+    @followed(epochs=lambda self: None)
     @restored
     def fit(self, X, y, coef_init=None, intercept_init=None, sample_weight=None, *, X_val=None, y_val=None):
         """Fit from scratch, or from the last solution under ``warm_start``.
@@ -177,6 +179,7 @@ default='squared_error'
         self.warn_at_end(self.n_iter_)
         return self
 
+    @followed(epochs=lambda self: None)
     @restored
     def partial_fit(self, X, y, sample_weight=None):
         """Train one epoch on these samples, from where the last call ended.
@@ -248,7 +251,7 @@ def n_regressors(y):
 def fit_regressors(group, X, y, weight, max_iter, start, t, validation=None, rows=None):
     """Train estimators that share SHARED on the same rows, one model an output, and hand each its own."""
     problem = regressor_problem(group, X, y, weight, max_iter, start, t, validation, rows)
-    [results] = train([problem], None, group[0].verbose)
+    [results] = train([problem], None, group[0].verbose, tasks=group[0].tasks(X.dtype))
     n_samples = X.shape[0] if rows is None else len(rows)
     for e, estimator in enumerate(group):
         estimator._adopt(results[e :: len(group)], start, t, n_samples)

@@ -21,7 +21,7 @@ from fasttrain._estimators.rows import RowsOf, bind
 from fasttrain._kernels.network import Network
 from fasttrain._kernels.primitives import finite
 from fasttrain._kernels.threads import get_num_threads
-from fasttrain.callbacks import ProgressBar, as_callbacks
+from fasttrain.callbacks import CallbackSupportMixin, ProgressBar, as_callbacks, tasks_of
 from fasttrain.neural_network._progress import Account, Progress
 from fasttrain.neural_network._settings import NORMALIZATION_EPSILON, is_lbfgs, settings_of
 from fasttrain.training import Plan, Reshuffling, train, train_lbfgs
@@ -60,7 +60,7 @@ def folded_layers(model):
     return fold_normalization(model.coefs_, model.intercepts_, model.batch_norm_, NORMALIZATION_EPSILON)
 
 
-class MultilayerPerceptron(KeepsEngine, Convertible, BaseEstimator):
+class MultilayerPerceptron(KeepsEngine, Convertible, CallbackSupportMixin, BaseEstimator):
     """What the classifier and the regressor share: everything but the meaning of y."""
 
     def __sklearn_tags__(self):
@@ -127,16 +127,22 @@ class MultilayerPerceptron(KeepsEngine, Convertible, BaseEstimator):
             _load(network, *layers)
         return network
 
-    def _set_fitted(self, network, settings, account):
-        """Attributes of what the engine predicts with, and of the account of its epochs."""
+    @staticmethod
+    def _parameters_of(network, settings):
+        """Attributes of what the engine predicts with."""
         parameters = network.parameters if network.average is None else network.average
         coefs, intercepts = network.unpack_layers(parameters)
-        fitted = {
+        return {
             "coefs_": coefs, "intercepts_": intercepts, "n_layers_": len(coefs) + 1,
             "batch_norm_": normalizations(network, parameters) if any(network.normalize) else None,
             "_hidden": settings.activations[:len(settings.hidden)],
         }
-        set_fitted(self, fitted, account.attributes(), network if settings.rule != "lbfgs" else None)
+
+    def _set_fitted(self, network, settings, account):
+        """Attributes of what the engine predicts with, and of the account of its epochs."""
+        set_fitted(
+            self, self._parameters_of(network, settings), account.attributes(),
+            network if settings.rule != "lbfgs" else None)
 
     def _fit(self, X, y, sample_weight=None, validation_data=None, incremental=False, resume_from=None):
         """Train; every attribute is as before when anything is raised."""
@@ -214,8 +220,12 @@ class MultilayerPerceptron(KeepsEngine, Convertible, BaseEstimator):
 
         return value
 
-    def _callbacks(self):
-        return as_callbacks(self.callbacks) + ([ProgressBar()] if self.progress else [])
+    def _callbacks(self, settings):
+        callbacks = as_callbacks(self.callbacks) + ([ProgressBar()] if self.progress else [])
+        tasks = tasks_of(self)
+        if tasks is not None:
+            callbacks.append(tasks.of(lambda training: self._parameters_of(training.network, settings)))
+        return callbacks
 
     def _fit_lbfgs(self, network, settings, account, loss, X, target, weights, validation):
         settings.configure(network)
@@ -223,7 +233,7 @@ class MultilayerPerceptron(KeepsEngine, Convertible, BaseEstimator):
             X = X.copied()
         bind(network, X, target, weights)
         constant = self._loss_constant(X, target, weights, X.shape[0])
-        callbacks = self._callbacks()
+        callbacks = self._callbacks(settings)
         if self.verbose:
             callbacks += as_callbacks(lambda epoch, logs: print(f"Iteration {epoch}, loss = {logs['loss']:.8f}"))
         result = train_lbfgs(
@@ -289,7 +299,7 @@ class MultilayerPerceptron(KeepsEngine, Convertible, BaseEstimator):
                 schedule=progress.schedule if settings.schedule is None else settings.schedule,
                 first_step=int(network.counters["t"]), schedule_epochs=self.max_iter,
                 schedule_state=getattr(self, "_schedule_state", None) if goes_on else None, stopping=progress,
-                callbacks=self._callbacks(), random_state=random_state, start_random_state=start_random_state,
+                callbacks=self._callbacks(settings), random_state=random_state, start_random_state=start_random_state,
                 resume=resume,
             ),
             validation_loss=self._validation_loss(network, loss, validation) if watch_loss else None,

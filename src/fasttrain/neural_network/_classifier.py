@@ -11,6 +11,7 @@ from sklearn.utils.validation import column_or_1d
 from fasttrain import losses
 from fasttrain._core.checks import check_real
 from fasttrain._estimators.parameters import keep_parameters
+from fasttrain.callbacks import followed
 from fasttrain.neural_network._base import MultilayerPerceptron
 from fasttrain.neural_network._docs import document
 
@@ -219,6 +220,7 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
             raise ValueError("sample_weight must leave a validation row of weight > 0, got none")
         return float(np.average(right, weights=weights))
 
+    @followed(epochs=lambda self: self.max_iter if self.optimizer is None else None)
     def fit(self, X, y, sample_weight=None, validation_data=None, resume_from=None):
         """Fit the model.
 
@@ -250,6 +252,7 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
         return self._fit(X, y, sample_weight, validation_data, resume_from=resume_from)
 
     @available_if(lambda self: self._check_solver())
+    @followed(epochs=lambda self: None)
     def partial_fit(self, X, y, sample_weight=None, classes=None):
         """One epoch on this data, going on from the last call, the optimizer's memory included.
 

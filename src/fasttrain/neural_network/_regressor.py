@@ -9,6 +9,7 @@ from sklearn.utils.validation import column_or_1d
 from fasttrain import losses
 from fasttrain._estimators.parameters import keep_parameters
 from fasttrain._estimators.rows import RowsOf
+from fasttrain.callbacks import followed
 from fasttrain.neural_network._base import MultilayerPerceptron
 from fasttrain.neural_network._docs import document
 
@@ -140,6 +141,7 @@ class MLPRegressor(RegressorMixin, MultilayerPerceptron):
             return np.nan
         return r2_score(target, prediction, sample_weight=weights)
 
+    @followed(epochs=lambda self: self.max_iter if self.optimizer is None else None)
     def fit(self, X, y, sample_weight=None, validation_data=None, resume_from=None):
         """Fit the model.
 
@@ -170,6 +172,7 @@ class MLPRegressor(RegressorMixin, MultilayerPerceptron):
         """
         return self._fit(X, y, sample_weight, validation_data, resume_from=resume_from)
 
+    @followed(epochs=lambda self: None)
     def partial_fit(self, X, y, sample_weight=None):
         """One epoch on this data, going on from the last call, the optimizer's memory included.
 

@@ -204,7 +204,7 @@ def _method(name, own, source, stock, refuse):
         if own is None or (marked and (name not in ("fit", "fit_transform") or getattr(self, "warm_start", False))):
             return _by_stock(self, name, args, kwargs)
         reason = refuse(self, name, args, kwargs)
-        if name in _LEARNING and "_skl_callbacks" in vars(self):
+        if name in _LEARNING and "_skl_callbacks" in vars(self) and not hasattr(cls._fast, "set_callbacks"):
             reason = "scikit-learn's callbacks are set"
         if get_config()["array_api_dispatch"] and any(map(_is_foreign_array, [*args, *kwargs.values()])):
             reason = "array_api_dispatch is on, and the arrays are not NumPy's"

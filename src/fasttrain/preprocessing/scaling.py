@@ -21,17 +21,7 @@ from fasttrain._kernels import columns
 from fasttrain._kernels.threads import get_num_threads
 from fasttrain._tables.kinds import element_strided
 from fasttrain._tables.moments import column_extremes, column_moments, merge_moments
-
-try:
-    from sklearn.callback import CallbackSupportMixin, with_callbacks
-except ImportError:
-    # scikit-learn has callbacks from 1.9 on.
-    class CallbackSupportMixin:
-        def _init_callback_context(self):
-            return None
-
-    def with_callbacks(fit):
-        return fit
+from fasttrain.callbacks import CallbackSupportMixin, with_callbacks
 
 
 SUBTRACT_DIVIDE, MULTIPLY_ADD, MULTIPLY_ADD_CLIP = range(3)
