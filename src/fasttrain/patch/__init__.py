@@ -29,7 +29,7 @@ import threading
 import types
 
 # While scikit-learn's names are its own: the packages of all that is replaced.
-from fasttrain import interop  # noqa: F401
+from fasttrain.interop import _onnx
 from fasttrain._estimators.registry import entries, functions
 from fasttrain.patch._replacements import replacement, replacement_class, replacement_function
 
@@ -142,9 +142,16 @@ def patch_sklearn(names=None):
         }
         changed = _swap(table, lambda module, pair: _may_change(module, pair[0]))
         _active.update(table)
+    _onnx.on_import(_exported, _not_patched)
     if changed:
         logger.info("scikit-learn is patched: %s", "; ".join(f"{m}: {', '.join(n)}" for m, n in changed.items()))
     return changed
+
+
+def _exported():
+    """The classes that a script under the patch may hand to skl2onnx."""
+    own = [entry.cls for entry in entries() if entry.to_stock is not None]
+    return own + [new for _, new in _made.values() if isinstance(new, type)]
 
 
 def unpatch_sklearn():
@@ -165,6 +172,24 @@ def unpatch_sklearn():
 
 
 @contextlib.contextmanager
+def _not_patched():
+    """scikit-learn's own names for the length of a ``with`` block."""
+    with _lock:
+        before = dict(_active)
+        unpatch_sklearn()
+    try:
+        yield
+    finally:
+        _patch_again(before)
+
+
+def _patch_again(before):
+    with _lock:
+        _swap(before, lambda module, pair: _may_change(module, pair[0]))
+        _active.update(before)
+
+
+@contextlib.contextmanager
 def patched(names=None):
     """scikit-learn patched for the length of a ``with`` block.
 
@@ -182,8 +207,7 @@ def patched(names=None):
         with _lock:
             unpatch_sklearn()
             if before:
-                _swap(before, lambda module, pair: _may_change(module, pair[0]))
-                _active.update(before)
+                _patch_again(before)
 
 
 def run_script(path, arguments=()):
