@@ -3,9 +3,9 @@
 The names, defaults and rules are those of Keras 3; where they differ the docstring says so. The descent
 functions, the linear models, the multi-layer perceptrons and Sequential take them.
 
-``_base`` is what a callback is; ``_stopping``, ``_rates``, ``_logging`` and ``_checkpoint`` have one concept each;
-``_sklearn`` tells scikit-learn's callbacks (``set_callbacks``) of fits and epochs. The fit loop calls them
-(:mod:`fasttrain.training`) and knows none by name.
+``_base`` is what a callback is; ``_stopping``, ``_rates``, ``_logging`` and ``_checkpoint`` have one concept each. The
+fit loop calls them (:mod:`fasttrain.training`) and knows none by name. scikit-learn's callbacks reach it through one
+(:mod:`fasttrain._estimators.following`).
 
 Examples
 --------
@@ -25,7 +25,6 @@ from fasttrain.callbacks._base import Callback, StopTraining, as_callbacks
 from fasttrain.callbacks._checkpoint import ModelCheckpoint
 from fasttrain.callbacks._logging import CSVLogger, ProgressBar
 from fasttrain.callbacks._rates import LearningRateScheduler, ReduceLROnPlateau
-from fasttrain.callbacks._sklearn import CallbackSupportMixin, FitTasks, followed, tasks_of, with_callbacks  # noqa: F401
 from fasttrain.callbacks._stopping import EarlyStopping, TerminateOnNaN
 
 __all__ = [

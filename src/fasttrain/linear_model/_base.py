@@ -1,7 +1,6 @@
 """What the linear estimators share: parameters, data, the fit itself and what outlives it."""
 
 import math
-import warnings
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -10,14 +9,16 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fasttrain import penalties, schedules
 from fasttrain._core.checks import check_batch_size, check_flag, check_integer, check_real, check_rows
+from fasttrain._core.warned import warn
 from fasttrain._estimators.conversion import Convertible
 from fasttrain._estimators.data import check_validation_data, dense, hold_out, random_states, validated, weights_of
 from fasttrain._estimators.fitted import KeepsEngine, set_fitted
+from fasttrain._estimators.following import CallbackSupportMixin, tasks_of
 from fasttrain._estimators.parameters import dtypes_of
 from fasttrain._estimators.rows import RowsOf, bind
 from fasttrain._kernels.network import Network
 from fasttrain._kernels.threads import get_num_threads
-from fasttrain.callbacks import CallbackSupportMixin, ProgressBar, as_callbacks, tasks_of
+from fasttrain.callbacks import ProgressBar, as_callbacks
 from fasttrain.linear_model._automatic import AUTOMATIC, AutomaticPenalty, chosen, measures_steps, needs_steps
 from fasttrain.linear_model._scaled import ScaledObjective, measured_steps
 from fasttrain.training import Plan, Stopping, configure, train, train_lbfgs
@@ -189,7 +190,7 @@ class LinearModel(KeepsEngine, Convertible, CallbackSupportMixin, BaseEstimator)
         advice = None if partial else self._advice(optimizer, schedule, result)
         self._set_fitted(network, result, keep in ("warm", "partial"), advice)
         if not partial:
-            self._warn_unless_settled(stacklevel=4)
+            self._warn_unless_settled()
         return self
 
     def _advice(self, optimizer, schedule, result):
@@ -212,11 +213,11 @@ class LinearModel(KeepsEngine, Convertible, CallbackSupportMixin, BaseEstimator)
             advice += '; or take optimizer="auto"'
         return advice
 
-    def _warn_unless_settled(self, stacklevel):
+    def _warn_unless_settled(self):
         if self.advice_ is not None and self.tol is not None and self.tol != -math.inf:
-            warnings.warn(
+            warn(
                 f"training ended before the loss settled: {self.stop_reason_}. {self.advice_}.",
-                ConvergenceWarning, stacklevel=stacklevel,
+                ConvergenceWarning
             )
 
     def _strata(self, y):

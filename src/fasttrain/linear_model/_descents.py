@@ -4,7 +4,6 @@ their training.
 
 import functools
 import time
-import warnings
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,6 +12,7 @@ from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
 from sklearn.utils import check_random_state
 
+from fasttrain._core.warned import warn
 from fasttrain._kernels.sgd import LOSSES, SCHEDULES, Descent, Rows, csr_in_range, run
 from fasttrain._kernels.threads import thread_budget
 from fasttrain.callbacks import StopTraining
@@ -138,7 +138,7 @@ def train(problems, n_threads=None, verbose=0, collect_errors=False, tasks=None)
     """Train every model of every problem; a list of :class:`Trained` for each problem.
 
     With ``collect_errors`` a model that cannot be used is the exception that says why. ``tasks`` is a
-    :class:`fasttrain.callbacks.FitTasks`, told of each epoch.
+    ``fasttrain._estimators.following.FitTasks``, told of each epoch.
 
     Raises
     ------
@@ -386,8 +386,8 @@ def score_totals(y, weight, kind):
     if kind == "accuracy":
         return np.full(len(y), weight.sum())
     if y.shape[1] < 2:
-        warnings.warn(
-            "R^2 score is not well-defined with less than two samples.", UndefinedMetricWarning, stacklevel=3
+        warn(
+            "R^2 score is not well-defined with less than two samples.", UndefinedMetricWarning
         )
     mean = (y * weight).sum(axis=1) / weight.sum()
     return (weight * (y - mean[:, None]) ** 2).sum(axis=1)

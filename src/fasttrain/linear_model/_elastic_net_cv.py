@@ -102,7 +102,7 @@ class CrossValidated(Convertible):
         folds = [tuple(_numbers(rows) for rows in fold) for fold in check_cv(self.cv).split(X, y, **split)]
         scores, messages = self._scores(X, targets, weights, folds, ratios, grids)
         for path in messages:
-            path.warn(stacklevel=3)
+            path.warn()
         if not np.isfinite(scores).all():
             raise ValueError(NOT_FINITE.format(name="mse_path_", cls=type(self).__name__))
         # (l1_ratio, fold, alpha)

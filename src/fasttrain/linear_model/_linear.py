@@ -10,8 +10,8 @@ from sklearn.utils.validation import column_or_1d
 
 from fasttrain import losses
 from fasttrain._estimators.fitted import all_or_nothing
+from fasttrain._estimators.following import followed
 from fasttrain._estimators.parameters import keep_parameters
-from fasttrain.callbacks import followed
 from fasttrain.linear_model._base import LinearModel, most_epochs
 
 

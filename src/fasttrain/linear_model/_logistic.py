@@ -11,11 +11,12 @@ from sklearn.utils.validation import validate_data
 from fasttrain._core.checks import (
     check_choice, check_flag, check_integer, check_real, check_rows, check_weights, is_ready,
 )
+from fasttrain._core import warned
 from fasttrain._estimators.conversion import Convertible
 from fasttrain._estimators.fitted import restored, set_fitted
+from fasttrain._estimators.following import followed, tasks_of
 from fasttrain._estimators.parameters import keep_parameters
 from fasttrain._tables.categories import unique
-from fasttrain.callbacks import followed, tasks_of
 from fasttrain.linear_model._logistic_problem import NEWTON_UNKNOWNS, Problem, warn_unless_settled
 from fasttrain.linear_model._logistic_sparse import minimize_sparse
 from fasttrain.training.results import DivergenceError
@@ -127,7 +128,7 @@ class LogisticBase(Convertible):
         if self.verbose:
             print(f"{self.solver}: {found.n_iter.sum()} iterations, largest element of the gradient "
                   f"{found.gradient.max():.3g}")
-        warn_unless_settled(self.solver, found, self.max_iter, stacklevel=5)
+        warn_unless_settled(self.solver, found, self.max_iter)
         return found
 
     @staticmethod
@@ -244,12 +245,12 @@ class LogisticRegression(LogisticBase, linear_model.LogisticRegression):
             self._warn_of_penalty(penalty)
             if self.penalty is None:
                 if self.C != 1.0:
-                    warnings.warn("Setting penalty=None will ignore the C and l1_ratio parameters", stacklevel=4)
+                    warned.warn("Setting penalty=None will ignore the C and l1_ratio parameters")
                 C, penalty = np.inf, "l2"
             if self.n_jobs is not None:
-                warnings.warn(
+                warned.warn(
                     "'n_jobs' has no effect since 1.8 and will be removed in 1.10. You provided "
-                    f"'n_jobs={self.n_jobs}', please leave it unspecified.", FutureWarning, stacklevel=4)
+                    f"'n_jobs={self.n_jobs}', please leave it unspecified.", FutureWarning)
         if self.solver == "liblinear":
             raise ValueError("solver must not be 'liblinear', which penalizes the intercept")
         return C, {"l1": 1.0, "elasticnet": self.l1_ratio}.get(penalty, 0.0)
@@ -257,26 +258,25 @@ class LogisticRegression(LogisticBase, linear_model.LogisticRegression):
     def _penalty_name(self):
         if self.penalty == "deprecated":
             if self.l1_ratio is None:
-                warnings.warn(
+                warned.warn(
                     "'l1_ratio=None' was deprecated in version 1.8 and will trigger an error in 1.10. Use "
-                    "0<=l1_ratio<=1 instead.", FutureWarning, stacklevel=5)
+                    "0<=l1_ratio<=1 instead.", FutureWarning)
             if np.inf == self.C:
                 return None
             return "l2" if not self.l1_ratio else "l1" if self.l1_ratio == 1 else "elasticnet"
-        warnings.warn(PENALTY_DEPRECATED.format(
+        warned.warn(PENALTY_DEPRECATED.format(
             "'l1_ratio' or 'C' instead. Use l1_ratio=0 instead of penalty='l2', l1_ratio=1 instead of penalty='l1', "
-            "l1_ratio set to a float between 0 and 1 instead of penalty='elasticnet', and C=np.inf"), FutureWarning,
-            stacklevel=5)
+            "l1_ratio set to a float between 0 and 1 instead of penalty='elasticnet', and C=np.inf"), FutureWarning)
         return self.penalty
 
     def _warn_of_penalty(self, penalty):
         if penalty != "elasticnet" and self.l1_ratio is not None and 0 < self.l1_ratio < 1:
-            warnings.warn(
-                f"l1_ratio parameter is only used when penalty is 'elasticnet'. Got (penalty={penalty})", stacklevel=5)
+            warned.warn(
+                f"l1_ratio parameter is only used when penalty is 'elasticnet'. Got (penalty={penalty})")
         if (self.penalty == "l2" and self.l1_ratio != 0) or (self.penalty == "l1" and self.l1_ratio != 1):
-            warnings.warn(
+            warned.warn(
                 f"Inconsistent values: penalty={self.penalty} with l1_ratio={self.l1_ratio}. penalty is deprecated. "
-                "Please use l1_ratio only.", stacklevel=5)
+                "Please use l1_ratio only.")
         if penalty == "elasticnet" and self.l1_ratio is None:
             raise ValueError("l1_ratio must be specified when penalty is elasticnet.")
 

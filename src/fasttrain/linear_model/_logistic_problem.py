@@ -17,6 +17,7 @@ from sklearn.utils.extmath import safe_sparse_dot
 
 from fasttrain._core.blas import serial_blas
 from fasttrain._core.slices import by_slices
+from fasttrain._core.warned import warn
 from fasttrain._kernels.lbfgs import REASONS, minimize_fits
 from fasttrain._kernels.linear import LinearSums
 from fasttrain._kernels.threads import get_num_threads, thread_budget
@@ -121,7 +122,7 @@ class Problem:
 
     def followed_lbfgs(self, l2, tasks, *, tol, max_iter, start=None):
         """As :meth:`lbfgs` for the first fit alone, by SciPy's minimizer, whose iterates are the same to rounding:
-        ``tasks`` (:class:`fasttrain.callbacks.FitTasks`) are told of each, their ``training`` is its x.
+        ``tasks`` (``fasttrain._estimators.following.FitTasks``) are told of each, their ``training`` is its x.
         """
         def iterate(x):
             tasks.training = x.reshape(self.shape)
@@ -238,9 +239,9 @@ class Problem:
                     return self._fall_back(x, fit, l2, n_iter, tol, max_iter)
                 moved = self._line_search(x, value, gradient, step, fit, l2, n_threads)
                 if moved is None:
-                    warnings.warn(
+                    warn(
                         f"the line search of Newton's method found no lower point in iteration {n_iter + 1}; L-BFGS "
-                        "goes on from there", ConvergenceWarning, stacklevel=6)
+                        "goes on from there", ConvergenceWarning)
                     return self._fall_back(x, fit, l2, n_iter, tol, max_iter)
                 n_iter += 1
                 x, value, gradient = moved
@@ -262,10 +263,10 @@ class Problem:
                 warnings.simplefilter("error", linalg.LinAlgWarning)
                 step = linalg.solve(H, -gradient.ravel(), check_finite=False, assume_a="pos")
         except (np.linalg.LinAlgError, linalg.LinAlgWarning) as error:
-            warnings.warn(
+            warn(
                 f"the Hessian of Newton's method is singular or very ill-conditioned in iteration {n_iter}; L-BFGS "
                 "goes on from there. Remove collinear columns of X, strengthen the penalty, or take another solver. "
-                f"It says: {error}", linalg.LinAlgWarning, stacklevel=7)
+                f"It says: {error}", linalg.LinAlgWarning)
             return None
         return step.reshape(gradient.shape)
 
@@ -305,7 +306,7 @@ def _one(x, n_iter, reason, gradient):
     return Minimum(x[None, None], np.array([[n_iter]]), np.array([[reason]]), np.array([[gradient]]))
 
 
-def warn_unless_settled(solver, found, max_iter, stacklevel):
+def warn_unless_settled(solver, found, max_iter):
     """scikit-learn's ConvergenceWarning for each fit that has not arrived."""
     for n_iter, reason, gradient in zip(found.n_iter.ravel(), found.reason.ravel(), found.gradient.ravel()):
         if reason in ("gradient", "value"):
@@ -325,4 +326,4 @@ def warn_unless_settled(solver, found, max_iter, stacklevel):
             if at_limit:
                 text += f"\nIncrease the number of iterations to improve the convergence (max_iter={max_iter})."
             text += f"\n{_SCALE_ADVICE}"
-        warnings.warn(text, ConvergenceWarning, stacklevel=stacklevel)
+        warn(text, ConvergenceWarning)

@@ -1,6 +1,5 @@
 """What SGDClassifier and SGDRegressor share: parameters, checks, and the shape of a fit."""
 
-import warnings
 
 import numpy as np
 from scipy import sparse
@@ -10,9 +9,10 @@ from sklearn.utils.validation import validate_data
 
 from fasttrain._core.checks import check_choice, check_flag, check_integer, check_real, is_ready
 from fasttrain._core.slices import by_slices
+from fasttrain._core.warned import warn
 from fasttrain._estimators.conversion import Convertible
 from fasttrain._estimators.fitted import set_fitted
-from fasttrain.callbacks import CallbackSupportMixin, tasks_of
+from fasttrain._estimators.following import CallbackSupportMixin, tasks_of
 from fasttrain.linear_model._descents import SCHEDULES, SPARSE_INTERCEPT_DECAY, validation_mask
 
 # Cells of X to a product: it may have to be copied in another type first.
@@ -99,20 +99,16 @@ class StochasticLinear(Convertible, CallbackSupportMixin):
 
     def warn_at_end(self, n_iter):
         if self.tol is not None and n_iter == self.max_iter:
-            warnings.warn(
+            warn(
                 "Maximum number of iteration reached before convergence. Consider increasing max_iter to "
                 "improve the fit.",
-                ConvergenceWarning,
-                stacklevel=3,
-            )
+                ConvergenceWarning)
         if self.power_t < 0:
-            warnings.warn(
+            warn(
                 "Negative values for `power_t` are deprecated in version 1.8 and will raise an error in "
                 "1.10. Use values "
                 "in the range [0.0, inf) instead.",
-                FutureWarning,
-                stacklevel=3,
-            )
+                FutureWarning)
 
     # ---- where a fit begins ----
 

@@ -7,8 +7,8 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_dat
 
 from fasttrain._core.checks import check_real, row_weights
 from fasttrain._estimators.fitted import restored
+from fasttrain._estimators.following import followed
 from fasttrain._estimators.parameters import keep_parameters
-from fasttrain.callbacks import followed
 from fasttrain.linear_model import _descents
 from fasttrain.linear_model._descents import Problem, candidate, rows_of, train
 from fasttrain.linear_model._sgd_base import REGRESSION_LOSSES, StochasticLinear, held_out, raw_predictions, start_of

@@ -1,7 +1,6 @@
 """What the multi-layer perceptrons share: their data, initial weights, the fit itself, prediction and state."""
 
 import math
-import warnings
 from contextlib import contextmanager
 from itertools import pairwise
 from weakref import WeakKeyDictionary
@@ -12,16 +11,18 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fasttrain._core.checks import check_rows
+from fasttrain._core.warned import warn
 from fasttrain._estimators.conversion import Convertible
 from fasttrain._estimators.data import check_validation_data, dense, hold_out, random_states, validated, weights_of
 from fasttrain._estimators.fitted import KeepsEngine, all_or_nothing, set_fitted
+from fasttrain._estimators.following import CallbackSupportMixin, tasks_of
 from fasttrain._estimators.networks import fold_normalization, normalizations
 from fasttrain._estimators.parameters import dtypes_of
 from fasttrain._estimators.rows import RowsOf, bind
 from fasttrain._kernels.network import Network
 from fasttrain._kernels.primitives import finite
 from fasttrain._kernels.threads import get_num_threads
-from fasttrain.callbacks import CallbackSupportMixin, ProgressBar, as_callbacks, tasks_of
+from fasttrain.callbacks import ProgressBar, as_callbacks
 from fasttrain.neural_network._progress import Account, Progress
 from fasttrain.neural_network._settings import NORMALIZATION_EPSILON, is_lbfgs, settings_of
 from fasttrain.training import Plan, Reshuffling, train, train_lbfgs
@@ -193,19 +194,19 @@ class MultilayerPerceptron(KeepsEngine, Convertible, CallbackSupportMixin, BaseE
 
     def _warn(self, settings, result, incremental):
         if result.interrupted:
-            warnings.warn("Training interrupted by user.", stacklevel=4)
+            warn("Training interrupted by user.")
         elif settings.rule == "lbfgs" and not result.converged:
-            warnings.warn(
+            warn(
                 f"lbfgs failed to converge after {self.n_iter_} iteration(s): {result.message}. Raise max_iter (now "
                 f"{settings.lbfgs.max_iter or self.max_iter}) or max_fun (now {settings.lbfgs.max_fun}), or scale the "
                 "features.",
-                ConvergenceWarning, stacklevel=4,
+                ConvergenceWarning
             )
         elif settings.rule != "lbfgs" and not incremental and not result.converged:
-            warnings.warn(
+            warn(
                 f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and the optimization hasn't "
                 "converged yet.",
-                ConvergenceWarning, stacklevel=4,
+                ConvergenceWarning
             )
 
     def _validation_loss(self, network, loss, validation):
@@ -318,8 +319,8 @@ class MultilayerPerceptron(KeepsEngine, Convertible, CallbackSupportMixin, BaseE
         if isinstance(self.batch_size, str):
             return min(200, n_samples)
         if self.batch_size > n_samples:
-            warnings.warn(
-                "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped", stacklevel=5
+            warn(
+                "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped"
             )
         return min(int(self.batch_size), n_samples)
 

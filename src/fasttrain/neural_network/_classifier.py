@@ -10,8 +10,8 @@ from sklearn.utils.validation import column_or_1d
 
 from fasttrain import losses
 from fasttrain._core.checks import check_real
+from fasttrain._estimators.following import followed
 from fasttrain._estimators.parameters import keep_parameters
-from fasttrain.callbacks import followed
 from fasttrain.neural_network._base import MultilayerPerceptron
 from fasttrain.neural_network._docs import document
 

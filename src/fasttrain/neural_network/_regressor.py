@@ -7,9 +7,9 @@ from sklearn.metrics import r2_score
 from sklearn.utils.validation import column_or_1d
 
 from fasttrain import losses
+from fasttrain._estimators.following import followed
 from fasttrain._estimators.parameters import keep_parameters
 from fasttrain._estimators.rows import RowsOf
-from fasttrain.callbacks import followed
 from fasttrain.neural_network._base import MultilayerPerceptron
 from fasttrain.neural_network._docs import document
 

@@ -18,6 +18,7 @@ from sklearn.utils import get_tags
 
 from fasttrain._estimators.conversion import added_parameters, to_sklearn, with_parameters
 from fasttrain._estimators.registry import SERVED
+from fasttrain.patch import _account
 
 __all__ = ["Replacement", "replacement", "replacement_class", "replacement_function"]
 
@@ -200,6 +201,10 @@ def _method(name, own, source, stock, refuse):
         cls = type(self)
         if not isinstance(cls, Replacement):
             return getattr(stock, name)(self, *args, **kwargs)
+        with _account.measured(f"{cls.__name__}.{name}"):
+            return answer(self, cls, args, kwargs)
+
+    def answer(self, cls, args, kwargs):
         marked = SERVED in vars(self)
         if own is None or (marked and (name not in ("fit", "fit_transform") or getattr(self, "warm_start", False))):
             return _by_stock(self, name, args, kwargs)
@@ -261,8 +266,9 @@ def _by_stock(self, name, args, kwargs, refusal=None):
     if refusal is not None and lost:
         raise refusal
     if refusal is not None:
-        reason = " ".join(str(refusal).split())
-        logger.info("%s.%s is served by scikit-learn: %s", type(self).__name__, name, reason)
+        _account.served(f"{type(self).__name__}.{name}", refusal)
+    else:
+        _account.goes_on()
     if name in _LEARNING or name in ("densify", "sparsify"):
         if vars(counterpart) is not vars(self):
             _take_over(self, counterpart)
@@ -313,7 +319,17 @@ def replacement_class(name, fast, stock, module):
     namespace = {
         "__module__": module, "__qualname__": name, "__doc__": fast.__doc__, "_stock": stock, "_fast": fast,
     }
-    return Replacement(name, (fast,), namespace)
+    cls = Replacement(name, (fast,), namespace)
+    # of a search only the fit is measured: what it answers with is an estimator's
+    fit = fast.fit
+
+    @functools.wraps(fit)
+    def measured(self, *args, **kwargs):
+        with _account.measured(f"{type(self).__name__}.fit"):
+            return fit(self, *args, **kwargs)
+
+    cls.fit = measured
+    return cls
 
 
 def replacement_function(name, fast, stock, module, choose):
@@ -328,10 +344,15 @@ def replacement_function(name, fast, stock, module, choose):
         inner = sys._getframe(1).f_globals.get("__name__", "").startswith("fasttrain.")
         if inner:
             return stock(*args, **kwargs)
+        with _account.measured(name):
+            return answer(args, kwargs)
+
+    def answer(args, kwargs):
         chosen = fast
         if choose is not None:
             chosen, kwargs = choose(fast, stock, args, kwargs)
         if chosen is stock:
+            _account.goes_on("it has nothing to do together here")
             return stock(*args, **kwargs)
         try:
             return chosen(*args, **kwargs)
@@ -341,7 +362,7 @@ def replacement_function(name, fast, stock, module, choose):
             except Exception as error:
                 # scikit-learn's answer, not a failure on the way to one
                 raise error from None
-            logger.info("%s is served by scikit-learn: %s", name, " ".join(str(refusal).split()))
+            _account.served(name, refusal)
             return result
 
     # what scikit-learn's carries: its arguments, and its decorators' marks

@@ -16,12 +16,12 @@ from sklearn.utils.validation import FLOAT_DTYPES, check_array, check_is_fitted,
 from fasttrain._core.checks import check_flag, raise_for_status, row_weights
 from fasttrain._estimators.conversion import Convertible
 from fasttrain._estimators.fitted import restored
+from fasttrain._estimators.following import CallbackSupportMixin, with_callbacks
 from fasttrain._estimators.parameters import keep_parameters
 from fasttrain._kernels import columns
 from fasttrain._kernels.threads import get_num_threads
 from fasttrain._tables.kinds import element_strided
 from fasttrain._tables.moments import column_extremes, column_moments, merge_moments
-from fasttrain.callbacks import CallbackSupportMixin, with_callbacks
 
 
 SUBTRACT_DIVIDE, MULTIPLY_ADD, MULTIPLY_ADD_CLIP = range(3)

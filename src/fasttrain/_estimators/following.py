@@ -8,7 +8,7 @@ import inspect
 from functools import cache, wraps
 from numbers import Integral
 
-from fasttrain.callbacks._base import Callback
+from fasttrain.callbacks import Callback
 
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
