@@ -1,9 +1,12 @@
 """Callbacks that show or write what a training reports."""
 
 import csv
+import importlib.util
+import math
 import numbers
 import os
 import sys
+import time
 
 from fasttrain.callbacks._base import Callback
 
@@ -71,14 +74,45 @@ class CSVLogger(Callback):
         self._columns, self._end = state["columns"], state["end"]
 
 
-class ProgressBar(Callback):
-    """A bar of epochs with the latest loss: rich's when it is installed, else one line on standard error."""
+class _NotebookLine:
+    """A line of output in a Jupyter notebook that changes in place; needs no widgets."""
 
     def __init__(self):
-        self._progress = None
+        from IPython.display import display
+
+        self._handle = display({"text/plain": ""}, raw=True, display_id=True)
+        self._shown = -math.inf
+
+    def show(self, epoch, n_epochs, text):
+        now = time.monotonic()
+        # each change is a message to the browser
+        if now - self._shown > 0.1 or epoch == n_epochs:
+            self._shown = now
+            done = 30 * epoch // n_epochs
+            bar = "━" * done + " " * (30 - done)
+            self._handle.update({"text/plain": f"epoch {bar} {epoch}/{n_epochs}  {text}"}, raw=True)
+
+
+def _lacks_widgets():
+    """Whether this is a notebook in which rich has nothing to draw with."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return type(shell).__name__ == "ZMQInteractiveShell" and importlib.util.find_spec("ipywidgets") is None
+
+
+class ProgressBar(Callback):
+    """A bar of epochs with the latest loss: rich's when it is installed, else one line on standard error.
+
+    In Jupyter without ipywidgets, which rich needs there, it is a line of output that changes in place.
+    """
+
+    def __init__(self):
+        self._progress = self._line = None
 
     def on_train_begin(self, n_epochs):
         self._n_epochs = n_epochs
+        self._line = _NotebookLine() if _lacks_widgets() else None
+        if self._line is not None:
+            return
         try:
             from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
         except ImportError:
@@ -92,7 +126,9 @@ class ProgressBar(Callback):
 
     def on_epoch_end(self, epoch, logs):
         text = "  ".join(f"{name} {value:.4g}" for name, value in logs.items() if isinstance(value, numbers.Real))
-        if self._progress is not None:
+        if self._line is not None:
+            self._line.show(epoch, self._n_epochs, text)
+        elif self._progress is not None:
             self._progress.update(self._task, completed=epoch, description=text)
         else:
             print(f"\repoch {epoch}/{self._n_epochs}  {text}", end="", file=sys.stderr, flush=True)
@@ -101,5 +137,5 @@ class ProgressBar(Callback):
         if self._progress is not None:
             self._progress.stop()
             self._progress = None
-        else:
+        elif self._line is None:
             print(file=sys.stderr)

@@ -29,7 +29,7 @@ import threading
 import types
 
 # While scikit-learn's names are its own: the packages of all that is replaced.
-from fasttrain.interop import _onnx
+from fasttrain.interop import _mlflow, _onnx
 from fasttrain._estimators.registry import entries, functions
 from fasttrain.patch import _account
 from fasttrain.patch._replacements import replacement, replacement_class, replacement_function
@@ -145,6 +145,7 @@ def patch_sklearn(names=None):
         _active.update(table)
     _onnx.on_import(_exported, _not_patched)
     if changed:
+        _mlflow.log_again()
         logger.info("scikit-learn is patched: %s", "; ".join(f"{m}: {', '.join(n)}" for m, n in changed.items()))
     return changed
 
