@@ -61,18 +61,23 @@ class FitTasks(Callback):
 
     def on_epoch_begin(self, epoch):
         self._epoch = self.context.subcontext(task_name=self.task_name)
-        self._epoch.call_on_fit_task_begin(estimator=self.estimator, **self.told)
+        self._epoch.call_on_fit_task_begin(
+            estimator=self.estimator, reconstruction_attributes=self._attributes(), **self.told)
 
     def on_epoch_end(self, epoch, logs):
         if self._epoch is None:
             # L-BFGS has no word for the beginning of an iteration
             self.on_epoch_begin(epoch)
-        return self._end(None if self.training is None else lambda: self._fitted(self.training))
+        return self._end(self._attributes())
 
     def on_train_end(self, history):
         if self._epoch is not None:
             # the epoch that was interrupted
             self._end(None)
+
+    def _attributes(self):
+        """What makes the attributes of an estimator as of now, for those who ask; None where nothing does."""
+        return None if self.training is None else lambda: self._fitted(self.training)
 
     def _end(self, fitted):
         context, self._epoch = self._epoch, None

@@ -131,7 +131,7 @@ class Problem:
             tasks.on_epoch_begin(None)
 
         start = np.zeros(self.sums.size) if start is None else np.array(start, dtype=np.float64).ravel()
-        tasks.task_name = "lbfgs-iter"
+        tasks.task_name, tasks.training = "lbfgs-iter", start.reshape(self.shape)
         tasks.on_epoch_begin(None)
         with serial_blas(), thread_budget(self.n_threads) as n_threads:
 

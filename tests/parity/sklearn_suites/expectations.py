@@ -77,7 +77,3 @@ SERVED = {
         r"LogisticRegressionCV\.fit .*needs all classes among the test rows",
     ],
 }
-if SKLEARN >= (1, 9):
-    # fits that are to be followed step by step
-    SERVED["linear_model.tests.test_logistic"] += [r"LogisticRegression\.fit .*scikit-learn's callbacks are set"]
-    SERVED["preprocessing.tests.test_data"] = [r"StandardScaler\.(partial_)?fit .*scikit-learn's callbacks are set"]
