@@ -37,7 +37,7 @@ MODULES = {
     "tests.test_multiclass": 50,
     "tests.test_multioutput": 70,
     "tests.test_metaestimators": 30,
-    "tests.test_common": 8000,
+    "tests.test_common": 4000,
     "tests.test_public_functions": 200,
     "ensemble.tests": 800,
     "feature_selection.tests": 290,

@@ -35,6 +35,8 @@ class CrossValidated(Convertible):
 
     def _check_parameters(self):
         check_real(self.eps, "eps", low=0, open_low=True)
+        if not isinstance(self.verbose, (bool, np.bool_)):
+            check_integer(self.verbose, "verbose", low=0)
         if isinstance(self.alphas, Integral):
             check_integer(self.alphas, "alphas", low=1)
         else:

@@ -9,7 +9,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
 from fasttrain._core.checks import (
-    check_choice, check_flag, check_integer, check_real, check_rows, check_weights, is_ready,
+    check_choice, check_flag, check_integer, check_real, check_rows, check_seed, check_weights, is_ready,
 )
 from fasttrain._core import warned
 from fasttrain._estimators.conversion import Convertible
@@ -65,6 +65,7 @@ class LogisticBase(Convertible):
             raise ValueError(f"class_weight must be a dict, 'balanced' or None, got {self.class_weight!r}")
         check_choice(self.solver, "solver", SOLVERS)
         check_integer(self.max_iter, "max_iter", low=0)
+        check_seed(self.random_state)
         if not isinstance(self.verbose, (bool, np.bool_)):
             check_integer(self.verbose, "verbose", low=0)
         if self.n_jobs is not None and (isinstance(self.n_jobs, bool) or not hasattr(self.n_jobs, "__index__")):

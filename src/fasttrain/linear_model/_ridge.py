@@ -7,7 +7,7 @@ from sklearn.linear_model import ridge_regression
 from sklearn.utils import assert_all_finite
 
 from fasttrain._core.blas import serial_blas
-from fasttrain._core.checks import check_choice, check_flag, check_integer, check_real
+from fasttrain._core.checks import check_choice, check_flag, check_integer, check_real, check_seed
 from fasttrain._core.warned import warn
 from fasttrain._estimators.fitted import restored
 from fasttrain._tables.moments import column_moments
@@ -33,6 +33,7 @@ class RidgeModel(LeastSquares):
         for name in ("fit_intercept", "copy_X", "positive"):
             check_flag(getattr(self, name), name)
         check_integer(self.max_iter, "max_iter", low=1, optional=True)
+        check_seed(self.random_state)
         tol = check_real(self.tol, "tol", low=0)
         solver = check_choice(self.solver, "solver", SOLVERS)
         if solver == "lbfgs" and not self.positive:
