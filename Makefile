@@ -37,7 +37,7 @@ DEMO_READY := $(if $(filter $(VENV),$(DEMO_VENV)),$(VENV)/.built,$(WHEEL_VENV)/.
 # The install compiles; nothing may compile beside it.
 .NOTPARALLEL:
 .PHONY: build-dist demo test peers-test check test-exhaustive bench lint docs wheel wheel-test wheel-check signatures sanitize \
-        fuzz soak scorecard mallocs leaks tsan ladder interrupts clean
+        fuzz soak scorecard mallocs leaks tsan ladder interrupts gallery clean
 
 demo: $(DEMO_READY)
 	@$(DEMO_VENV)/bin/fasttrain demo --out $(OUT)
@@ -62,6 +62,10 @@ peers-test: $(PEERS_VENV)/.ready
 # The tests on the working tree, recompiled where it has changed: for work on it.
 check: $(VENV)/.dev $(VENV)/.built
 	$(BIN)/python -m pytest $(TESTS) -q $(PYTEST_ARGS)
+
+# scikit-learn's examples as they are and under the patch: GALLERY is their folder, or scikit-learn's sdist.
+gallery: $(VENV)/.dev $(VENV)/.built
+	$(BIN)/python tests/parity/gallery.py $(GALLERY)
 
 test-exhaustive: $(VENV)/.dev $(VENV)/.built
 	$(BIN)/python -m pytest $(TESTS) -q -m "not wheel" $(PYTEST_ARGS)

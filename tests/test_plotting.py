@@ -131,3 +131,23 @@ except ImportError as error:
     print("named")
 """
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "named\n"
+
+
+def test_whole_epochs_a_title_and_a_legend_that_hides_nothing():
+    curves = {"loss_curve": [0.9, 0.5, 0.4], "validation_curve": [1.0, 0.6, 0.5], "validation_scores": [0.5, 0.7, 0.8]}
+    for left_out in ((), ("validation_scores",)):
+        given = {name: values for name, values in curves.items() if name not in left_out}
+        display = LossCurveDisplay(**given, estimator_name="net").plot()
+        display.figure_.canvas.draw()
+        assert display.ax_.get_title() == "net: loss by epoch"
+        ticks = display.ax_.get_xticks()
+        assert (ticks == ticks.round()).all()
+        renderer = display.figure_.canvas.get_renderer()
+        legend = display.ax_.get_legend().get_window_extent(renderer)
+        inside = display.ax_.get_window_extent(renderer)
+        assert legend.x0 >= inside.x1
+        assert legend.x1 <= display.figure_.bbox.x1
+        if display.score_ax_ is not None:
+            assert legend.x0 >= max(
+                label.get_window_extent(renderer).x1 for label in display.score_ax_.get_yticklabels())
+            assert legend.x0 >= display.score_ax_.yaxis.label.get_window_extent(renderer).x1

@@ -51,6 +51,20 @@ def __dir__():
     return sorted(__all__)
 
 
+def load_ipython_extension(ipython):
+    """``%load_ext fasttrain``: scikit-learn patched, and ``%fasttrain`` to see what became of its calls."""
+    from fasttrain.patch import _notebook
+
+    _notebook.load(ipython)
+
+
+def unload_ipython_extension(ipython):
+    """``%unload_ext fasttrain``."""
+    from fasttrain.patch import _notebook
+
+    _notebook.unload(ipython)
+
+
 def get_include():
     """Folder of the public C headers, for a C or Cython extension that includes them."""
     import os

@@ -18,7 +18,19 @@ def axes(ax):
         import matplotlib.pyplot as plt
     except ImportError as error:
         raise ImportError("plotting needs matplotlib: pip install 'fasttrain[plot]'") from error
-    return plt.subplots()[1] if ax is None else ax
+    # room for a legend beside the axes
+    return plt.subplots(figsize=(8.4, 4.8), layout="constrained")[1] if ax is None else ax
+
+
+def legend_beside(ax, handles, other=None):
+    """A legend at the right of the axes, where it hides nothing; past the labels of ``other``, an axis there."""
+    from matplotlib.transforms import ScaledTranslation
+
+    figure = ax.figure
+    taken = 0.0 if other is None else other.get_tightbbox().x1 - ax.bbox.x1
+    shift = ScaledTranslation(taken / figure.dpi + 0.1, 0, figure.dpi_scale_trans)
+    ax.legend(handles=handles, loc="center left", bbox_to_anchor=(1, 0.5), bbox_transform=ax.transAxes + shift,
+              borderaxespad=0)
 
 
 def _curves(values, name):
@@ -119,10 +131,11 @@ class LossCurveDisplay:
             ])
         self.lines_, self.validation_lines_, self.score_lines_ = found
         self.line_ = self.lines_[0]
-        self.ax_.set(xlabel="Epoch", ylabel="Loss")
+        self.ax_.set(xlabel="Epoch", ylabel="Loss", title=f"{name}: loss by epoch" if name else "Loss by epoch")
+        self.ax_.xaxis.get_major_locator().set_params(integer=True)
         if self.score_ax_ is not None:
             self.score_ax_.set_ylabel("Validation score")
-        self.ax_.legend(handles=[line for lines in found for line in lines])
+        legend_beside(self.ax_, [line for lines in found for line in lines], self.score_ax_)
         return self
 
     def _optional(self, name):

@@ -8,7 +8,7 @@ from sklearn.base import clone
 from fasttrain._core.checks import check_integer, check_real
 from fasttrain._kernels.threads import thread_budget
 from fasttrain.callbacks import Callback
-from fasttrain.plotting import axes
+from fasttrain.plotting import axes, legend_beside
 from fasttrain.training.engine import network_state, restore_network
 
 __all__ = ["LearningRateRange", "learning_rate_finder"]
@@ -54,8 +54,8 @@ class LearningRateRange:
         ax.plot(self.lrs, self.smoothed_losses, color="C0", label="smoothed")
         if self.suggestion is not None:
             ax.axvline(self.suggestion, color="C1", linestyle="--", label=f"suggestion {self.suggestion:.2g}")
-        ax.set(xscale="log", xlabel="Learning rate", ylabel="Loss")
-        ax.legend()
+        ax.set(xscale="log", xlabel="Learning rate", ylabel="Loss", title="Loss by learning rate")
+        legend_beside(ax, ax.get_legend_handles_labels()[0])
         return ax
 
 

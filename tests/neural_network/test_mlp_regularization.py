@@ -211,9 +211,9 @@ def test_divergence_leaves_everything():
     model = make(MLPRegressor, **EXTRAS["all"]).fit(X, T).partial_fit(X, T)
     untouched = copy.deepcopy(model)
     with pytest.raises(DivergenceError):
-        model.set_params(learning_rate_init=1e300, max_norm=None).partial_fit(X, T)
+        model.set_params(optimizer=optimizers.Adam(1e300), max_norm=None).partial_fit(X, T)
     assert answer(model) == answer(untouched)
-    model.set_params(learning_rate_init=0.01, max_norm=0.9)
+    model.set_params(optimizer=None, max_norm=0.9)
     assert answer(model.partial_fit(X, T)) == answer(untouched.partial_fit(X, T))
 
 

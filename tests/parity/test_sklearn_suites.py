@@ -12,6 +12,7 @@ import pytest
 SUITES = Path(__file__).parent / "sklearn_suites"
 sys.path.insert(0, str(SUITES))
 from expectations import CANCELLING, FAILING, FAILING_THERE, SERVED  # noqa: E402
+from sklearn_release import SKLEARN  # noqa: E402
 
 MODULES = {
     "neural_network.tests.test_mlp": 50,
@@ -31,13 +32,39 @@ MODULES = {
     "preprocessing.tests.test_label": 40,
     "model_selection.tests.test_validation": 100,
     "model_selection.tests.test_search": 100,
+    # what holds, calls or looks at the estimators that are replaced
+    "tests.test_pipeline": 160,
+    "tests.test_calibration": 100,
+    "tests.test_multiclass": 50,
+    "tests.test_multioutput": 70,
+    "tests.test_metaestimators": 30,
+    "tests.test_common": 4000,
+    "tests.test_public_functions": 200,
+    "ensemble.tests": 800,
+    "feature_selection.tests": 290,
+    "compose.tests": 250,
+    "inspection.tests": 470,
+    "inspection._plot.tests": 280,
+    "semi_supervised.tests": 200,
+    "model_selection.tests.test_successive_halving": 100,
+    "model_selection.tests.test_plot": 28,
+    "model_selection.tests.test_classification_threshold": 60,
+    "model_selection.tests.test_split": 220,
+    "callback.tests": 140,
+    "frozen.tests.test_frozen": 45,
 }
+# From 1.9 on.
+if SKLEARN < (1, 9):
+    del MODULES["callback.tests"]
 
 
 # Mostly of made-up estimators that no replacement serves, or of simplexes and grids; most of the time.
 LONG = (
     "linear_model.tests.test_ridge", "linear_model._glm.tests.test_glm", "model_selection.tests.test_validation",
-    "model_selection.tests.test_search",
+    "model_selection.tests.test_search", "tests.test_calibration", "tests.test_common",
+    "tests.test_multioutput", "ensemble.tests", "feature_selection.tests",
+    "inspection.tests", "inspection._plot.tests", "model_selection.tests.test_classification_threshold",
+    "model_selection.tests.test_successive_halving", "callback.tests",
 )
 # Threads of BLAS and OpenMP that wait for each other take more time than all tests.
 SERIAL = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}

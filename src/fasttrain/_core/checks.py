@@ -65,6 +65,12 @@ def are_numbers(value):
     return type(value) is list and all(map(is_number, value))
 
 
+def check_seed(value, name="random_state"):
+    """TypeError unless the value is None, an integer or a ``numpy.random.RandomState``; nothing is seeded."""
+    if not (value is None or isinstance(value, (Integral, np.random.RandomState)) or value is np.random):
+        raise TypeError(f"{name} must be an integer, a RandomState or None, got {value!r}")
+
+
 def real_array(value, name):
     """``value`` as a float32 or float64 array in C order; other real dtypes become float64."""
     array = np.asarray(value)

@@ -123,10 +123,11 @@ def saved_classes():
     return {**_parts, **{entry.cls.__name__: entry.cls for entry in _entries.values() if entry.saved}}
 
 
-def enter_function(function, stock, choose):
+def enter_function(function, stock, choose=None):
     """Enter a function that the patch puts in the place of scikit-learn's ``stock``.
 
-    ``choose(function, stock, args, kwargs)`` gives the one to call, and its keyword arguments.
+    ``choose(function, stock, args, kwargs)`` gives the one to call, and its keyword arguments; without it the function
+    is always tried. What it refuses goes to ``stock``.
     """
     _functions[function] = stock, choose
 

@@ -4,7 +4,8 @@ The names, defaults and rules are those of Keras 3; where they differ the docstr
 functions, the linear models, the multi-layer perceptrons and Sequential take them.
 
 ``_base`` is what a callback is; ``_stopping``, ``_rates``, ``_logging`` and ``_checkpoint`` have one concept each. The
-fit loop calls them (:mod:`fasttrain.training`) and knows none by name.
+fit loop calls them (:mod:`fasttrain.training`) and knows none by name. scikit-learn's callbacks reach it through one
+(:mod:`fasttrain._estimators.following`).
 
 Examples
 --------

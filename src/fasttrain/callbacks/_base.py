@@ -1,9 +1,9 @@
 """What a callback is, what those that watch one number share, and how a training takes callbacks."""
 
 import re
-import warnings
 
 from fasttrain._core.checks import check_real
+from fasttrain._core.warned import warn
 
 # Ends of names of numbers that are better when they are higher.
 _HIGHER = ("acc", "accuracy", "auc", "score", "precision", "recall", "r2")
@@ -102,11 +102,9 @@ class Monitor(Callback):
         for name in names:
             if name in logs:
                 return float(logs[name])
-        warnings.warn(
+        warn(
             f"{type(self).__name__} watches {self.monitor!r}, which this training does not report; it reports "
-            f"{', '.join(logs)}",
-            stacklevel=2,
-        )
+            f"{', '.join(logs)}")
         return None
 
     def improves(self, value, reference):

@@ -1,6 +1,8 @@
 """Callbacks that show or write what a training reports."""
 
 import csv
+import importlib.util
+import math
 import numbers
 import os
 import sys
@@ -72,19 +74,48 @@ class CSVLogger(Callback):
         self._columns, self._end = state["columns"], state["end"]
 
 
+class _NotebookLine:
+    """A line of output in a Jupyter notebook that changes in place; needs no widgets."""
+
+    def __init__(self):
+        from IPython.display import display
+
+        self._handle = display({"text/plain": ""}, raw=True, display_id=True)
+        self._shown = -math.inf
+
+    def show(self, epoch, n_epochs, text):
+        now = time.monotonic()
+        # each change is a message to the browser
+        if now - self._shown > 0.1 or epoch == n_epochs:
+            self._shown = now
+            done = 30 * epoch // n_epochs
+            bar = "━" * done + " " * (30 - done)
+            self._handle.update({"text/plain": f"epoch {bar} {epoch}/{n_epochs}  {text}"}, raw=True)
+
+
+def _lacks_widgets():
+    """Whether this is a notebook in which rich has nothing to draw with."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return type(shell).__name__ == "ZMQInteractiveShell" and importlib.util.find_spec("ipywidgets") is None
+
+
 class ProgressBar(Callback):
     """A bar of epochs with the latest loss: rich's when it is installed, else one line on standard error.
 
-    Where rows come in blocks it tells between them how many are done, rows a second, and the time that is left.
+    Where rows come in blocks it tells between them how many are done, rows a second, and the time that is left. In
+    Jupyter without ipywidgets, which rich needs there, it is a line of output that changes in place.
     """
 
     def __init__(self):
-        self._progress = None
+        self._progress = self._line = None
         # of L-BFGS, whose epochs are not begun
         self._epoch, self._started = 0, time.perf_counter()
 
     def on_train_begin(self, n_epochs):
         self._n_epochs = n_epochs
+        self._line = _NotebookLine() if _lacks_widgets() else None
+        if self._line is not None:
+            return
         try:
             from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
         except ImportError:
@@ -104,14 +135,18 @@ class ProgressBar(Callback):
         rate = n_done / seconds if seconds > 0 else 0.0
         left = (n_rows - n_done) / rate if rate else 0.0
         text = f"{n_done:,} of {n_rows:,} rows, {rate:,.0f} a second, {left:.0f} s left"
-        if self._progress is not None:
+        if self._line is not None:
+            self._line.show(self._epoch - 1, self._n_epochs, text)
+        elif self._progress is not None:
             self._progress.update(self._task, description=text)
         else:
             print(f"\repoch {self._epoch}/{self._n_epochs}  {text}", end="", file=sys.stderr, flush=True)
 
     def on_epoch_end(self, epoch, logs):
         text = "  ".join(f"{name} {value:.4g}" for name, value in logs.items() if isinstance(value, numbers.Real))
-        if self._progress is not None:
+        if self._line is not None:
+            self._line.show(epoch, self._n_epochs, text)
+        elif self._progress is not None:
             self._progress.update(self._task, completed=epoch, description=text)
         else:
             print(f"\repoch {epoch}/{self._n_epochs}  {text}", end="", file=sys.stderr, flush=True)
@@ -120,5 +155,5 @@ class ProgressBar(Callback):
         if self._progress is not None:
             self._progress.stop()
             self._progress = None
-        else:
+        elif self._line is None:
             print(file=sys.stderr)

@@ -1,8 +1,8 @@
 """Callbacks that end a training."""
 
-import warnings
 
 from fasttrain._core.checks import check_integer, check_real
+from fasttrain._core.warned import warn
 from fasttrain.callbacks._base import Callback, Monitor
 
 
@@ -114,9 +114,9 @@ class TerminateOnNaN(Callback):
         if self._kept is None:
             return False
         self.training.set_parameters(self._kept)
-        warnings.warn(
+        warn(
             f"the loss stopped being finite in epoch {epoch}: the training ends with the parameters from before it",
-            RuntimeWarning, stacklevel=2,
+            RuntimeWarning
         )
         return True
 

@@ -53,6 +53,17 @@ def complain(message):
     print("fasttrain: " + shortened(" ".join(str(message).split()), 2000), file=sys.stderr)
 
 
+def _patch(options, script, *arguments):
+    from fasttrain.patch import run_script
+
+    if not os.path.isfile(script):
+        complain(f"{script} is no file; patch needs a Python script")
+        return 2
+    profile = "--profile" in options
+    run_script(script, arguments, verbose=bool(options) and not profile, profile=profile)
+    return 0
+
+
 def main(arguments=None):
     """Run the command line; returns the exit code.
 
@@ -62,15 +73,12 @@ def main(arguments=None):
         ``sys.argv[1:]`` when None.
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
-    if arguments[:1] == ["patch"] and len(arguments) > 1 and not arguments[1].startswith("-"):
-        # needs neither the packages of the other commands nor their handling of errors
-        from fasttrain.patch import run_script
-
-        if not os.path.isfile(arguments[1]):
-            complain(f"{arguments[1]} is no file; patch needs a Python script")
-            return 2
-        run_script(arguments[1], arguments[2:])
-        return 0
+    if arguments[:1] == ["patch"]:
+        flags = ("patch", "-v", "--verbose", "--profile")
+        script = next((i for i, text in enumerate(arguments) if text not in flags), None)
+        if script is not None and not arguments[script].startswith("-"):
+            # needs neither the packages of the other commands nor their handling of errors
+            return _patch(arguments[1:script], *arguments[script:])
     from fasttrain.cli._parser import module_of, parse
 
     with Interrupts() as interrupts:

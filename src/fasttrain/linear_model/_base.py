@@ -1,7 +1,6 @@
 """What the linear estimators share: parameters, data, the fit itself and what outlives it."""
 
 import math
-import warnings
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -10,10 +9,12 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fasttrain import penalties, schedules
 from fasttrain._core.checks import check_batch_size, check_flag, check_integer, check_real, check_rows
+from fasttrain._core.warned import warn
 from fasttrain._estimators.blocks import CheckedBlocks
 from fasttrain._estimators.conversion import Convertible
 from fasttrain._estimators.data import check_validation_data, dense, random_states, validated
 from fasttrain._estimators.fitted import KeepsEngine, raise_lost, set_fitted
+from fasttrain._estimators.following import CallbackSupportMixin, tasks_of
 from fasttrain._estimators.parameters import dtypes_of
 from fasttrain._estimators.rows import RowsOf
 from fasttrain._kernels.network import Network
@@ -30,7 +31,12 @@ from fasttrain.training.engine import raw_predict
 _NETWORK_RULES = ("adam", "nadam", "rmsprop")
 
 
-class LinearModel(KeepsEngine, Convertible, BaseEstimator):
+def most_epochs(estimator):
+    """The most epochs of a fit; None where an optimizer may have its own number."""
+    return estimator.max_iter if isinstance(estimator.optimizer, str) else None
+
+
+class LinearModel(KeepsEngine, Convertible, CallbackSupportMixin, BaseEstimator):
     """What the classifier and the regressor share: everything but the meaning of y."""
 
     # ---- parameters as specs ----
@@ -163,6 +169,10 @@ class LinearModel(KeepsEngine, Convertible, BaseEstimator):
         if validation is not None:
             validation_loss = self._validation_loss(network, loss, validation, rows.n_columns, threads)
         callbacks = as_callbacks(self.callbacks) + ([ProgressBar()] if self.verbose else [])
+        tasks = tasks_of(self)
+        if tasks is not None:
+            callbacks.append(tasks.of(lambda training: self._parameters_of(
+                *training.network.unpack(training.network.parameters))))
         common = {"validation_loss": validation_loss, "n_threads": self.n_threads}
         if optimizer.rule == "lbfgs":
             result = train_lbfgs(
@@ -184,7 +194,7 @@ class LinearModel(KeepsEngine, Convertible, BaseEstimator):
         self._set_fitted(network, result, keep in ("warm", "partial"), advice)
         raise_lost(result)
         if not partial:
-            self._warn_unless_settled(stacklevel=5)
+            self._warn_unless_settled()
         return self
 
     def _advice(self, optimizer, schedule, result):
@@ -207,11 +217,11 @@ class LinearModel(KeepsEngine, Convertible, BaseEstimator):
             advice += '; or take optimizer="auto"'
         return advice
 
-    def _warn_unless_settled(self, stacklevel):
+    def _warn_unless_settled(self):
         if self.advice_ is not None and self.tol is not None and self.tol != -math.inf:
-            warnings.warn(
+            warn(
                 f"training ended before the loss settled: {self.stop_reason_}. {self.advice_}.",
-                ConvergenceWarning, stacklevel=stacklevel,
+                ConvergenceWarning
             )
 
     def _strata(self, y):

@@ -187,7 +187,7 @@ class ColumnsTarget:
         except DivergenceError as error:
             job.finish(error)
             return
-        model._warn_unless_settled(stacklevel=2)
+        model._warn_unless_settled()
 
 
 def _note(model, lead):

@@ -7,7 +7,6 @@ Scikit-learn's conventions throughout: with weights of sum n the objective is
 and the kernel minimizes n times that, over centred columns and targets.
 """
 
-import warnings
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -19,6 +18,7 @@ from fasttrain._core.blas import serial_blas
 from fasttrain._core.checks import raise_for_status
 from fasttrain._core.random_states import check_random_state
 from fasttrain._core.slices import slices
+from fasttrain._core.warned import warn
 from fasttrain._kernels import coordinate, gram
 from fasttrain._kernels.threads import get_num_threads
 from fasttrain._tables.kinds import element_strided
@@ -117,10 +117,10 @@ class Path:
     n_iters: np.ndarray
     messages: list = field(default_factory=list)
 
-    def warn(self, stacklevel):
+    def warn(self):
         """A ConvergenceWarning for each message."""
         for message in self.messages:
-            warnings.warn(message, ConvergenceWarning, stacklevel=stacklevel + 1)
+            warn(message, ConvergenceWarning)
 
 
 # ---- data ----
@@ -287,9 +287,8 @@ def given_gram_problem(X, y, weights, given, *, centred=True, checked=True, mome
     if np.shape(given) != (X.shape[1], X.shape[1]):
         raise ValueError(f"precompute must have shape {(X.shape[1], X.shape[1])}, got {np.shape(given)}")
     if centred and not np.allclose(problem.x_mean, 0):
-        warnings.warn(
-            "Gram matrix was provided but X was centered to fit intercept: recomputing Gram matrix.", UserWarning,
-            stacklevel=6)
+        warn(
+            "Gram matrix was provided but X was centered to fit intercept: recomputing Gram matrix.", UserWarning)
         return None
     if checked:
         first = X.shape[1] // 2

@@ -3,7 +3,6 @@ their training.
 """
 
 import time
-import warnings
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,8 +11,10 @@ from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
 
 from fasttrain._core.random_states import check_random_state
+from fasttrain._core.warned import warn
 from fasttrain._kernels.sgd import LOSSES, SCHEDULES, Descent, Rows, csr_in_range, run
 from fasttrain._kernels.threads import thread_budget
+from fasttrain.callbacks import StopTraining
 
 LARGEST_SEED = np.iinfo(np.int32).max
 # scikit-learn lets the intercept move a hundredth as fast on sparse rows, where features are mostly 0.
@@ -132,10 +133,11 @@ class Trained:
     validation_scores: list
 
 
-def train(problems, n_threads=None, verbose=0, collect_errors=False):
+def train(problems, n_threads=None, verbose=0, collect_errors=False, tasks=None):
     """Train every model of every problem; a list of :class:`Trained` for each problem.
 
-    With ``collect_errors`` a model that cannot be used is the exception that says why.
+    With ``collect_errors`` a model that cannot be used is the exception that says why. ``tasks`` is a
+    ``fasttrain._estimators.following.FitTasks``, told of each epoch.
 
     Raises
     ------
@@ -144,15 +146,28 @@ def train(problems, n_threads=None, verbose=0, collect_errors=False):
         arguments.
     """
     with thread_budget(n_threads) as n_threads:
-        descents, owners = [], []
+        descents, places = [], []
         for p, problem in enumerate(problems):
             n_models = len(problem.models)
             for first in range(0, n_models, CANDIDATES_TOGETHER):
                 descents.append(problem.descent(first, min(first + CANDIDATES_TOGETHER, n_models)))
-                owners.append(p)
-        run(descents, n_threads, _Report(descents) if verbose else None)
+                places.append((p, first))
+        told = None if tasks is None else _Told(descents, places, problems, tasks)
+        listeners = [listener for listener in (_Report(descents) if verbose else None, told) if listener is not None]
+        try:
+            run(descents, n_threads, _all_of(listeners))
+        except StopTraining:
+            pass
+        finally:
+            if told is not None:
+                told.finish()
+        if told is not None and told.stopped:
+            # trained anew for as many epochs as there were: what is in the middle of a descent is no model
+            for (owner, number), n_epochs in told.stopped.items():
+                problems[owner].models[number]["max_iter"] = n_epochs
+            return train(problems, n_threads, collect_errors=collect_errors)
     results = [[] for _ in problems]
-    for descent, owner in zip(descents, owners):
+    for descent, (owner, _) in zip(descents, places):
         for k in range(descent.n_candidates):
             if not descent.finite(k):
                 error = ValueError(
@@ -185,6 +200,62 @@ def _trained(descent, k):
         descent.objectives[k],
         descent.scores[k],
     )
+
+
+def _all_of(listeners):
+    def each_epoch(position):
+        for listener in listeners:
+            listener(position)
+
+    return each_epoch if listeners else None
+
+
+class _Told:
+    """Tells scikit-learn's callbacks of each epoch of each model; one of several is a task of its own.
+
+    ``places`` are for each descent the problem it is of and the number of its first model there.
+    """
+
+    def __init__(self, descents, places, problems, tasks):
+        self.descents = descents
+        self.models = [[(owner, first + k) for k in range(descent.n_candidates)]
+                       for descent, (owner, first) in zip(descents, places)]
+        models = [model for held in self.models for model in held]
+        self.alone = len(models) == 1
+        self.tasks = {model: tasks if self.alone else tasks.branch("model", i) for i, model in enumerate(models)}
+        self.most = {(owner, i): problems[owner].models[i]["max_iter"] for owner, i in models}
+        #: by model, after how many epochs a callback ended it
+        self.stopped = {}
+        for each in self.tasks.values():
+            each.on_epoch_begin(1)
+        self.epochs = dict.fromkeys(models, 0)
+
+    def __call__(self, position):
+        descent = self.descents[position]
+        for k, model in enumerate(self.models[position]):
+            epoch = descent.n_iter(k)
+            if epoch > self.epochs[model] and model not in self.stopped:
+                self.epochs[model] = epoch
+                self._tell(descent, k, model, epoch)
+        if len(self.stopped) == len(self.tasks):
+            raise StopTraining
+
+    def _tell(self, descent, k, model, epoch):
+        task = self.tasks[model]
+        coef = np.empty(descent.X.n_features, np.float64 if descent.X.is_double else np.float32)
+        # one of several is no estimator yet
+        task.training = (coef, descent.snapshot(k, coef)) if self.alone else None
+        if task.on_epoch_end(epoch, {"loss": descent.objectives[k][-1]}):
+            self.stopped[model] = epoch
+        elif epoch < self.most[model] and descent.finite(k) and not descent.converged(k):
+            task.on_epoch_begin(epoch + 1)
+
+    def finish(self):
+        for task in self.tasks.values():
+            task.training = None
+            task.on_train_end(None)
+            if not self.alone:
+                task.finish()
 
 
 class _Report:
@@ -304,8 +375,8 @@ def score_totals(y, weight, kind):
     if kind == "accuracy":
         return np.full(len(y), weight.sum())
     if y.shape[1] < 2:
-        warnings.warn(
-            "R^2 score is not well-defined with less than two samples.", UndefinedMetricWarning, stacklevel=3
+        warn(
+            "R^2 score is not well-defined with less than two samples.", UndefinedMetricWarning
         )
     mean = (y * weight).sum(axis=1) / weight.sum()
     return (weight * (y - mean[:, None]) ** 2).sum(axis=1)

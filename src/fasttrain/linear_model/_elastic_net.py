@@ -1,6 +1,5 @@
 """ElasticNet and Lasso, for one penalty."""
 
-import warnings
 from numbers import Real
 
 import numpy as np
@@ -11,6 +10,7 @@ from sklearn.utils.validation import validate_data
 from fasttrain._core.checks import (
     check_choice, check_flag, check_integer, check_real, check_weights, is_ready,
 )
+from fasttrain._core.warned import warn
 from fasttrain._estimators.blocks import restored_rows
 from fasttrain._estimators.conversion import Convertible
 from fasttrain._estimators.fitted import set_fitted
@@ -74,7 +74,7 @@ def solve(problem, alpha, l1_ratio, descent, starts=None):
         coef[k], gaps[k] = paths[k].coefs[0, :, 0], paths[k].gaps[0]
         n_iters.append(int(paths[k].n_iters[0]))
     for path in paths:
-        path.warn(stacklevel=5)
+        path.warn()
     return coef, gaps, n_iters
 
 
@@ -221,9 +221,9 @@ class ElasticNet(Convertible, linear_model.ElasticNet):
         """
         self._check_parameters()
         if self.alpha == 0:
-            warnings.warn(
+            warn(
                 "With alpha=0, this algorithm does not converge well. You are advised to use the LinearRegression "
-                "estimator", stacklevel=3)
+                "estimator")
         if check_input and not is_ready(self, X, y, True, FLOATS):
             X, y = validate_data(
                 self, X, y, accept_sparse="csc", dtype=FLOATS, accept_large_sparse=False, multi_output=True,

@@ -34,6 +34,8 @@ class CrossValidated(Convertible):
 
     def _check_parameters(self):
         check_real(self.eps, "eps", low=0, open_low=True)
+        if not isinstance(self.verbose, (bool, np.bool_)):
+            check_integer(self.verbose, "verbose", low=0)
         if isinstance(self.alphas, Integral):
             check_integer(self.alphas, "alphas", low=1)
         else:
@@ -101,7 +103,7 @@ class CrossValidated(Convertible):
         folds = [tuple(_numbers(rows) for rows in fold) for fold in check_cv(self.cv).split(X, y, **split)]
         scores, messages = self._scores(X, targets, weights, folds, ratios, grids)
         for path in messages:
-            path.warn(stacklevel=3)
+            path.warn()
         if not np.isfinite(scores).all():
             raise ValueError(NOT_FINITE.format(name="mse_path_", cls=type(self).__name__))
         # (l1_ratio, fold, alpha)
@@ -113,7 +115,8 @@ class CrossValidated(Convertible):
         account = {"alpha_": alpha, "alphas_": np.asarray(grids) if several else grids[0]}
         if hasattr(self, "l1_ratio"):
             account["l1_ratio_"] = ratios[best]
-        set_fitted(self, {"mse_path_": np.squeeze(np.moveaxis(scores, 2, 1))}, account)
+        path = np.squeeze(np.moveaxis(scores, 2, 1)).astype(np.result_type(X.dtype, y.dtype), copy=False)
+        set_fitted(self, {"mse_path_": path}, account)
         if weights is not None:
             weights = coordinate.rescaled(weights)
         settings = {"alpha": float(alpha), "l1_ratio": float(ratios[best])}

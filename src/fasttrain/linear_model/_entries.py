@@ -202,7 +202,8 @@ def _classifier_output(model, n_outputs):
 def _several_outputs(self, name, args, kwargs):
     """scikit-learn's SGDRegressor refuses what fasttrain's makes several models of."""
     y = kwargs.get("y", args[1] if len(args) > 1 else None)
-    if name in ("fit", "partial_fit") and np.ndim(y) > 1 and np.shape(y)[1] > 1:
+    shape = y.shape if hasattr(y, "shape") else np.asarray(y).shape
+    if name in ("fit", "partial_fit") and len(shape) > 1 and shape[1] > 1:
         return "y has several columns"
     return None
 

@@ -22,18 +22,6 @@ def _enter(cls, stock, sums=None):
         network=partial(network, identity))
 
 
-def _ours_first(function, stock, args, kwargs):
-    """What fasttrain's function refuses, scikit-learn's answers, or refuses in its words."""
-
-    def call(*args, **kwargs):
-        try:
-            return function(*args, **kwargs)
-        except (ValueError, TypeError):
-            return stock(*args, **kwargs)
-
-    return call, kwargs
-
-
 # before the engine's LinearRegressor, which a Lasso and an ElasticNet of scikit-learn become where it is asked for
 _enter(Lasso, linear_model.Lasso, PathFits)
 _enter(ElasticNet, linear_model.ElasticNet, PathFits)
@@ -43,5 +31,5 @@ _enter(MultiTaskLasso, linear_model.MultiTaskLasso)
 _enter(MultiTaskElasticNet, linear_model.MultiTaskElasticNet)
 _enter(MultiTaskLassoCV, linear_model.MultiTaskLassoCV)
 _enter(MultiTaskElasticNetCV, linear_model.MultiTaskElasticNetCV)
-enter_function(lasso_path, linear_model.lasso_path, _ours_first)
-enter_function(enet_path, linear_model.enet_path, _ours_first)
+enter_function(lasso_path, linear_model.lasso_path)
+enter_function(enet_path, linear_model.enet_path)

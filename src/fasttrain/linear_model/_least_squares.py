@@ -4,7 +4,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin, MultiOutputMixin, RegressorMixin
 from sklearn.utils import compute_sample_weight
-from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 from sklearn.utils.validation import FLOAT_DTYPES, check_is_fitted, column_or_1d, validate_data
 
 from fasttrain._core.checks import check_rows, check_weights
@@ -134,6 +134,9 @@ class LeastSquaresClassifier(ClassifierMixin, LeastSquares):
             if y.dtype.kind not in "iubUS":
                 check_classification_targets(y)
             self.classes_, codes = np.unique(y, return_inverse=True)
+            if y.dtype == object:
+                # scikit-learn's labels, which words of any kind become text for
+                self.classes_ = unique_labels(self.classes_)
             targets = signs_of(codes, len(self.classes_))
         weights = checked_weights(sample_weight, X)
         if self.class_weight:

@@ -11,10 +11,11 @@ from fasttrain import losses
 from fasttrain._core.checks import are_labels
 from fasttrain._estimators.blocks import Labels, ScoresBlocks, class_weight_factors, labels_of, learns
 from fasttrain._estimators.fitted import all_or_nothing
+from fasttrain._estimators.following import followed
 from fasttrain.data._use import predicts
 from fasttrain._estimators.parameters import keep_parameters
 from fasttrain._tables.categories import encode, unique, unknown_values
-from fasttrain.linear_model._base import LinearModel
+from fasttrain.linear_model._base import LinearModel, most_epochs
 from fasttrain.linear_model._data import ArrayRows
 
 
@@ -164,6 +165,7 @@ class LinearRegressor(ScoresBlocks, RegressorMixin, LinearModel):
         X, y = self._checked(X, y, keep, y_numeric=True)
         return X, column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
 
+    @followed(epochs=most_epochs)
     @learns
     def fit(self, X, y=None, sample_weight=None, validation_data=None, resume_from=None):
         """Fit the model.
@@ -199,6 +201,7 @@ class LinearRegressor(ScoresBlocks, RegressorMixin, LinearModel):
             rows = ArrayRows.of(self, X, y, sample_weight)
             return self._fit(rows, validation_data, keep=keep, resume_from=resume_from)
 
+    @followed
     @learns
     def partial_fit(self, X, y=None, sample_weight=None):
         """One epoch on this data, going on from the last call, the optimizer's memory included.
@@ -337,6 +340,7 @@ stop_reason_, advice_, n_features_in_, feature_names_in_
                     "y must hold one class a row, or 0 and 1 in columns (multilabel), got columns of classes")
         return X, y
 
+    @followed(epochs=most_epochs)
     @learns
     def fit(self, X, y=None, sample_weight=None, validation_data=None, resume_from=None):
         """Fit the model.
@@ -378,6 +382,7 @@ stop_reason_, advice_, n_features_in_, feature_names_in_
             rows = ArrayRows.of(self, X, y, sample_weight)
             return self._fit(rows, validation_data, keep=keep, resume_from=resume_from)
 
+    @followed
     @learns
     def partial_fit(self, X, y=None, classes=None, sample_weight=None):
         """One epoch on this data, going on from the last call, the optimizer's memory included.

@@ -9,11 +9,13 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
 from fasttrain._core.checks import (
-    check_choice, check_flag, check_integer, check_real, check_rows, check_weights, is_ready,
+    check_choice, check_flag, check_integer, check_real, check_rows, check_seed, check_weights, is_ready,
 )
+from fasttrain._core import warned
 from fasttrain._estimators.blocks import restored_rows
 from fasttrain._estimators.conversion import Convertible
 from fasttrain._estimators.fitted import set_fitted
+from fasttrain._estimators.following import followed, tasks_of
 from fasttrain._estimators.parameters import keep_parameters
 from fasttrain._tables.categories import unique
 from fasttrain.linear_model._logistic_problem import NEWTON_UNKNOWNS, Problem, warn_unless_settled
@@ -67,6 +69,7 @@ class LogisticBase(Convertible):
             raise ValueError(f"class_weight must be a dict, 'balanced' or None, got {self.class_weight!r}")
         check_choice(self.solver, "solver", SOLVERS)
         check_integer(self.max_iter, "max_iter", low=0)
+        check_seed(self.random_state)
         if not isinstance(self.verbose, (bool, np.bool_)):
             check_integer(self.verbose, "verbose", low=0)
         if self.n_jobs is not None and (isinstance(self.n_jobs, bool) or not hasattr(self.n_jobs, "__index__")):
@@ -125,6 +128,8 @@ class LogisticBase(Convertible):
         elif self.solver in ("newton-cholesky", "newton-cg", "liblinear") and problem.size <= NEWTON_UNKNOWNS:
             options["tol"] *= OTHER_TOL if self.solver == "liblinear" else 1.0
             found = problem.newton(fits, l2, **options)
+        elif self.solver == "lbfgs" and tasks_of(self) is not None:
+            found = problem.followed_lbfgs(float(l2[0, 0]), tasks_of(self), **options)
         elif self.solver == "lbfgs":
             found = problem.lbfgs(fits, l2, **options)
         else:
@@ -142,16 +147,19 @@ class LogisticBase(Convertible):
         if self.verbose:
             print(f"{self.solver}: {found.n_iter.sum()} iterations, largest element of the gradient "
                   f"{found.gradient.max():.3g}")
-        warn_unless_settled(self.solver, found, self.max_iter, stacklevel=5)
+        warn_unless_settled(self.solver, found, self.max_iter)
         return found
 
-    def _adopt(self, x, dtype, n_iter, classes, problem):
+    def _parameters_of(self, x, dtype, problem):
         x = problem.intercept_in_place(x).astype(dtype)
         if self.fit_intercept:
             coef, intercept = x[:, :-1].copy(), x[:, -1].copy()
         else:
             coef, intercept = x, 0.0 if self.solver == "liblinear" else np.zeros(problem.n_outputs, dtype)
-        set_fitted(self, {"coef_": coef, "intercept_": intercept}, {
+        return {"coef_": coef, "intercept_": intercept}
+
+    def _adopt(self, x, dtype, n_iter, classes, problem):
+        set_fitted(self, self._parameters_of(x, dtype, problem), {
             "classes_": classes, "n_iter_": np.array([n_iter], dtype=np.int32)})
 
 
@@ -263,40 +271,40 @@ class LogisticRegression(LogisticBase, linear_model.LogisticRegression):
             self._warn_of_penalty(penalty)
             if self.penalty is None:
                 if self.C != 1.0:
-                    warnings.warn("Setting penalty=None will ignore the C and l1_ratio parameters", stacklevel=4)
+                    warned.warn("Setting penalty=None will ignore the C and l1_ratio parameters")
                 C, penalty = np.inf, "l2"
             if self.n_jobs is not None:
-                warnings.warn(
+                warned.warn(
                     "'n_jobs' has no effect since 1.8 and will be removed in 1.10. You provided "
-                    f"'n_jobs={self.n_jobs}', please leave it unspecified.", FutureWarning, stacklevel=4)
+                    f"'n_jobs={self.n_jobs}', please leave it unspecified.", FutureWarning)
         return C, {"l1": 1.0, "elasticnet": self.l1_ratio}.get(penalty, 0.0)
 
     def _penalty_name(self):
         if self.penalty == "deprecated":
             if self.l1_ratio is None:
-                warnings.warn(
+                warned.warn(
                     "'l1_ratio=None' was deprecated in version 1.8 and will trigger an error in 1.10. Use "
-                    "0<=l1_ratio<=1 instead.", FutureWarning, stacklevel=5)
+                    "0<=l1_ratio<=1 instead.", FutureWarning)
             if np.inf == self.C:
                 return None
             return "l2" if not self.l1_ratio else "l1" if self.l1_ratio == 1 else "elasticnet"
-        warnings.warn(PENALTY_DEPRECATED.format(
+        warned.warn(PENALTY_DEPRECATED.format(
             "'l1_ratio' or 'C' instead. Use l1_ratio=0 instead of penalty='l2', l1_ratio=1 instead of penalty='l1', "
-            "l1_ratio set to a float between 0 and 1 instead of penalty='elasticnet', and C=np.inf"), FutureWarning,
-            stacklevel=5)
+            "l1_ratio set to a float between 0 and 1 instead of penalty='elasticnet', and C=np.inf"), FutureWarning)
         return self.penalty
 
     def _warn_of_penalty(self, penalty):
         if penalty != "elasticnet" and self.l1_ratio is not None and 0 < self.l1_ratio < 1:
-            warnings.warn(
-                f"l1_ratio parameter is only used when penalty is 'elasticnet'. Got (penalty={penalty})", stacklevel=5)
+            warned.warn(
+                f"l1_ratio parameter is only used when penalty is 'elasticnet'. Got (penalty={penalty})")
         if (self.penalty == "l2" and self.l1_ratio != 0) or (self.penalty == "l1" and self.l1_ratio != 1):
-            warnings.warn(
+            warned.warn(
                 f"Inconsistent values: penalty={self.penalty} with l1_ratio={self.l1_ratio}. penalty is deprecated. "
-                "Please use l1_ratio only.", stacklevel=5)
+                "Please use l1_ratio only.")
         if penalty == "elasticnet" and self.l1_ratio is None:
             raise ValueError("l1_ratio must be specified when penalty is elasticnet.")
 
+    @followed(epochs=lambda self: max(self.max_iter, 1) + 1)
     @restored_rows("LinearClassifier, the same model, takes one")
     def fit(self, X, y, sample_weight=None):
         """Fit from scratch, or from the last solution under ``warm_start``.
@@ -334,6 +342,9 @@ class LogisticRegression(LogisticBase, linear_model.LogisticRegression):
         weight = self._row_weights(sample_weight, X, y, classes, codes, self.class_weight)
         problem = Problem(
             X, codes, len(classes), self.fit_intercept, [(weight, None)], constant=self._constant())
+        tasks = tasks_of(self)
+        if tasks is not None:
+            tasks.of(lambda x: {"classes_": classes, **self._parameters_of(x, X.dtype, problem)})
         found = self._solve(problem, [C], self._start(problem), l1_ratio=float(l1_ratio))
         self._adopt(found.x[0, 0], X.dtype, found.n_iter[0, 0], classes, problem)
         return self

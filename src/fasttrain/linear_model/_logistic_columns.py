@@ -162,7 +162,7 @@ class LogisticTarget:
         for name in ("n_features_in_", "feature_names_in_"):
             if hasattr(lead, name):
                 setattr(model, name, getattr(lead, name))
-        warn_unless_settled(model.solver, found, lead.max_iter, stacklevel=2)
+        warn_unless_settled(model.solver, found, lead.max_iter)
         model._adopt(found.x[0, 0], self.data.X.dtype, found.n_iter[0, 0], self.data.classes, problem)
 
 

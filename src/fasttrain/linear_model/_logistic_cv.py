@@ -1,6 +1,5 @@
 """LogisticRegressionCV: all folds and strengths over one reading of X, scored with scikit-learn's scorers."""
 
-import warnings
 from numbers import Integral, Number
 
 import numpy as np
@@ -14,6 +13,7 @@ from sklearn.utils.metadata_routing import process_routing
 
 from fasttrain._core.blas import serial_blas
 from fasttrain._core.checks import check_choice, check_flag, check_integer
+from fasttrain._core.warned import warn
 from fasttrain._estimators.blocks import restored_rows
 from fasttrain._estimators.fitted import set_fitted
 from fasttrain._estimators.parameters import keep_parameters
@@ -121,9 +121,7 @@ class LogisticRegressionCV(LogisticBase, linear_model.LogisticRegressionCV):
                 raise ValueError(
                     f"l1_ratios must be an array-like of numbers between 0 and 1; got (l1_ratios={l1_ratios!r})")
         elif l1_ratios is not None and self.penalty != "deprecated":
-            warnings.warn(
-                f"l1_ratios parameter is only used when penalty is 'elasticnet'. Got (penalty={penalty})",
-                stacklevel=4)
+            warn(f"l1_ratios parameter is only used when penalty is 'elasticnet'. Got (penalty={penalty})")
         if self.solver == "liblinear" and self.refit and self.fit_intercept and self.intercept_scaling != 1:
             # scikit-learn's class takes it for the folds and 1 for the model
             raise ValueError(
@@ -137,17 +135,17 @@ class LogisticRegressionCV(LogisticBase, linear_model.LogisticRegressionCV):
             _future(
                 "The default value for l1_ratios will change from None to (0.0,) in version 1.10. From version 1.10 "
                 "onwards, only array-like with values in [0, 1] will be allowed, None will be forbidden. To avoid this "
-                "warning, explicitly set a value, e.g. l1_ratios=(0,).", 6)
+                "warning, explicitly set a value, e.g. l1_ratios=(0,).")
         if self.penalty != "deprecated":
             _future(PENALTY_DEPRECATED.format(
                 "'l1_ratios' and 'Cs' instead. Use l1_ratios=(0,) instead of penalty='l2', l1_ratios=(1,) instead of "
                 "penalty='l1', l1_ratios set to floats between 0 and 1 instead of penalty='elasticnet', and "
-                "Cs=(np.inf,)"), 6)
+                "Cs=(np.inf,)"))
             return l1_ratios, self.penalty
         if self.l1_ratios is None:
             _future(
                 "'l1_ratios=None' was deprecated in version 1.8 and will trigger an error in 1.10. Use an array-like "
-                "with values in [0, 1] instead.", 6)
+                "with values in [0, 1] instead.")
         ratios = np.zeros(1) if l1_ratios is None else np.asarray(l1_ratios)
         return l1_ratios, "l2" if (ratios == 0).all() else "l1" if (ratios == 1).all() else "elasticnet"
 
@@ -268,8 +266,8 @@ class LogisticRegressionCV(LogisticBase, linear_model.LogisticRegressionCV):
         set_fitted(self, {"coef_": w[:, :n_features].copy(), "intercept_": intercept}, account)
 
 
-def _future(text, stacklevel=5):
-    warnings.warn(text, FutureWarning, stacklevel=stacklevel)
+def _future(text):
+    warn(text, FutureWarning)
 
 
 def _held_out(train, n_samples):

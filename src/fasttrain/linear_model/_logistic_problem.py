@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy import linalg, sparse
+from scipy import linalg, optimize, sparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.extmath import safe_sparse_dot
 
 from fasttrain._core.blas import serial_blas
 from fasttrain._core.slices import by_slices
+from fasttrain._core.warned import warn
 from fasttrain._kernels.lbfgs import REASONS, minimize_fits
 from fasttrain._kernels.linear import LinearSums
 from fasttrain._kernels.threads import get_num_threads, thread_budget
@@ -163,6 +164,36 @@ class Problem:
             x.reshape(n_jobs, n_path, *self.shape), np.minimum(counts[0], max_iter), np.array(REASONS)[counts[1]],
             numbers[1])
 
+    def followed_lbfgs(self, l2, tasks, *, tol, max_iter, start=None):
+        """As :meth:`lbfgs` for the first fit alone, by SciPy's minimizer, whose iterates are the same to rounding:
+        ``tasks`` (``fasttrain._estimators.following.FitTasks``) are told of each, their ``training`` is its x.
+        """
+        def iterate(x):
+            tasks.training = x.reshape(self.shape)
+            if tasks.on_epoch_end(None, None):
+                raise StopIteration
+            tasks.on_epoch_begin(None)
+
+        start = np.zeros(self.sums.size) if start is None else np.array(start, dtype=np.float64).ravel()
+        tasks.task_name, tasks.training = "lbfgs-iter", start.reshape(self.shape)
+        tasks.on_epoch_begin(None)
+        with serial_blas(), thread_budget(self.n_threads) as n_threads:
+
+            def function(x):
+                value, gradient = self.value_and_gradient(x.reshape(self.shape), 0, l2, n_threads)
+                return value, gradient.ravel()
+
+            found = optimize.minimize(
+                function, start, jac=True, method="L-BFGS-B", callback=iterate,
+                options={"maxiter": max_iter, "maxls": 50, "gtol": tol, "ftol": FTOL})
+        tasks.training = None
+        # the iteration that there was not, as scikit-learn counts them
+        tasks.on_train_end(None)
+        largest = float(np.abs(found.jac).max(initial=0.0))
+        reason = "gradient" if largest <= tol else "iterations" if found.status == 1 else (
+            "value" if found.success or found.status == 99 else "abnormal")
+        return _one(found.x.reshape(self.shape), min(found.nit, max_iter), reason, largest)
+
     def polished(self, fits, l2, found, *, tol):
         """``found``, with a few steps of Newton's for fits whose last digits L-BFGS could not get."""
         if self.size > POLISH_UNKNOWNS:
@@ -247,9 +278,9 @@ class Problem:
                     return self._fall_back(x, fit, l2, n_iter, tol, max_iter)
                 moved = self._line_search(x, value, gradient, step, fit, l2, n_threads)
                 if moved is None:
-                    warnings.warn(
+                    warn(
                         f"the line search of Newton's method found no lower point in iteration {n_iter + 1}; L-BFGS "
-                        "goes on from there", ConvergenceWarning, stacklevel=6)
+                        "goes on from there", ConvergenceWarning)
                     return self._fall_back(x, fit, l2, n_iter, tol, max_iter)
                 n_iter += 1
                 x, value, gradient = moved
@@ -271,10 +302,10 @@ class Problem:
                 warnings.simplefilter("error", linalg.LinAlgWarning)
                 step = linalg.solve(H, -gradient.ravel(), check_finite=False, assume_a="pos")
         except (np.linalg.LinAlgError, linalg.LinAlgWarning) as error:
-            warnings.warn(
+            warn(
                 f"the Hessian of Newton's method is singular or very ill-conditioned in iteration {n_iter}; L-BFGS "
                 "goes on from there. Remove collinear columns of X, strengthen the penalty, or take another solver. "
-                f"It says: {error}", linalg.LinAlgWarning, stacklevel=7)
+                f"It says: {error}", linalg.LinAlgWarning)
             return None
         return step.reshape(gradient.shape)
 
@@ -319,7 +350,7 @@ def _one(x, n_iter, reason, gradient):
     return Minimum(x[None, None], np.array([[n_iter]]), np.array([[reason]]), np.array([[gradient]]))
 
 
-def warn_unless_settled(solver, found, max_iter, stacklevel):
+def warn_unless_settled(solver, found, max_iter):
     """scikit-learn's ConvergenceWarning for each fit that has not arrived."""
     for n_iter, reason, gradient in zip(found.n_iter.ravel(), found.reason.ravel(), found.gradient.ravel()):
         if reason in ("gradient", "value"):
@@ -341,4 +372,4 @@ def warn_unless_settled(solver, found, max_iter, stacklevel):
             if at_limit:
                 text += f"\nIncrease the number of iterations to improve the convergence (max_iter={max_iter})."
             text += f"\n{_SCALE_ADVICE}"
-        warnings.warn(text, ConvergenceWarning, stacklevel=stacklevel)
+        warn(text, ConvergenceWarning)

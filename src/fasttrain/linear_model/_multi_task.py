@@ -21,7 +21,7 @@ def fit_tasks(estimator, X, y, weights, *, alpha, l1_ratio, start=None):
     targets = y.astype(X.dtype, copy=False)
     problem = coordinate.problem_of(X, targets, weights, centred=bool(estimator.fit_intercept), narrow=False)
     path = coordinate.descend(problem, [alpha], l1_ratio, descent_of(estimator), start=start)
-    path.warn(stacklevel=4)
+    path.warn()
     coef = np.asfortranarray(path.coefs[0].T)
     intercept = intercepts_of(estimator, problem, coef)
     adopt(estimator, coef, intercept, {"n_iter_": int(path.n_iters[0]), "dual_gap_": float(path.gaps[0])})

@@ -7,6 +7,7 @@ from scipy import linalg
 from sklearn.exceptions import ConvergenceWarning
 
 from fasttrain._core.blas import serial_blas
+from fasttrain._core.warned import warn
 from fasttrain.linear_model._row_sums import iterations_of, minimize_lbfgs
 
 # Of the line search: how a step shrinks, which share of the decrease that the slope promises is enough, trials.
@@ -47,8 +48,8 @@ def newton_cholesky(objective, start, *, max_iter, tol, verbose=0):
         n_iter += 1
         if np.abs(gradient).max() <= tol and step @ hessian @ step <= 2 * tol:
             return w, n_iter
-    warnings.warn(f"Newton solver did not converge after {n_iter} iterations. Raise max_iter={max_iter}, or scale the "
-                  "features (StandardScaler).", ConvergenceWarning, stacklevel=4)
+    warn(f"Newton solver did not converge after {n_iter} iterations. Raise max_iter={max_iter}, or scale the "
+         "features (StandardScaler).", ConvergenceWarning)
     return w, n_iter
 
 
@@ -56,20 +57,20 @@ def _newton_step(objective, w, gradient, number):
     """(step, Hessian), the step None where there is none that leads down."""
     hessian = objective.hessian(w)
     if hessian is None:
-        warnings.warn(
+        warn(
             f"the loss of more than a quarter of the rows curves downwards in iteration {number} of Newton's method: "
-            "lbfgs goes on from there.", ConvergenceWarning, stacklevel=5)
+            "lbfgs goes on from there.", ConvergenceWarning)
         return None, None
     try:
         with serial_blas(), warnings.catch_warnings():
             warnings.simplefilter("error", linalg.LinAlgWarning)
             step = linalg.solve(hessian, -gradient, check_finite=False, assume_a="sym")
     except (np.linalg.LinAlgError, linalg.LinAlgWarning) as error:
-        warnings.warn(
+        warn(
             f"The inner solver of the Newton-Cholesky Solver stumbled upon a singular or very ill-conditioned Hessian "
             f"matrix in iteration {number}: lbfgs goes on from there. Leave out collinear features, or raise the "
             f"penalty. ({error})",
-            linalg.LinAlgWarning, stacklevel=5)
+            linalg.LinAlgWarning)
         return None, None
     return (None, None) if gradient @ step > 0 else (step, hessian)
 
@@ -86,9 +87,9 @@ def _line_search(objective, w, value, gradient, step, number):
         if gain <= t * promised or (abs(gain) <= tiny and np.abs(new_gradient).sum() < np.abs(gradient).sum()):
             return at, new_value, new_gradient
         t *= SHRINK
-    warnings.warn(
+    warn(
         f"the line search in iteration {number} of Newton's method did not converge: lbfgs goes on from there.",
-        ConvergenceWarning, stacklevel=5)
+        ConvergenceWarning)
     return None
 
 

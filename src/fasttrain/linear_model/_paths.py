@@ -1,7 +1,6 @@
 """lasso_path and enet_path: coefficients along a list of penalties."""
 
 import sys
-import warnings
 from numbers import Integral
 
 import numpy as np
@@ -9,6 +8,7 @@ from scipy import sparse
 from sklearn.utils import check_array
 
 from fasttrain._core.checks import check_choice, check_flag, check_integer, check_real
+from fasttrain._core.warned import warn
 from fasttrain.linear_model import _coordinate as coordinate
 
 _OPTIONS = (
@@ -186,7 +186,7 @@ def enet_path(X, y, *, l1_ratio=0.5, eps=1e-3, n_alphas="deprecated", alphas="wa
         start = np.asarray(coef_init, dtype=X.dtype).reshape(-1, X.shape[1]).T
     path = coordinate.descend(
         problem, alphas, l1_ratio, descent, target=0 if y.ndim == 1 else None, start=start)
-    path.warn(stacklevel=2)
+    path.warn()
     _tell(verbose, len(alphas))
     coefs = path.coefs[:, :, 0].T if y.ndim == 1 else path.coefs.transpose(2, 1, 0)
     found = alphas, np.ascontiguousarray(coefs), path.gaps
@@ -203,14 +203,14 @@ def _chosen_alphas(n_alphas, alphas):
     """Their number or values, with scikit-learn's deprecations."""
     chosen = 100
     if not (isinstance(n_alphas, str) and n_alphas == "deprecated"):
-        warnings.warn(
+        warn(
             "'n_alphas' was deprecated in 1.9 and will be removed in 1.11. Give their number as 'alphas'.",
-            FutureWarning, stacklevel=3)
+            FutureWarning)
         chosen = check_integer(n_alphas, "n_alphas", low=1)
     if alphas is None:
-        warnings.warn(
+        warn(
             "'alphas=None' is deprecated and will be removed in 1.11. Set 'alphas=100' to silence this warning.",
-            FutureWarning, stacklevel=3)
+            FutureWarning)
     elif not (isinstance(alphas, str) and alphas == "warn"):
         chosen = alphas
     return chosen

@@ -1,13 +1,12 @@
 """QuantileRegressor: a linear model of a quantile, by an interior point and the corner that it leads to."""
 
-import warnings
-
 import numpy as np
 from sklearn import linear_model
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import validate_data
 
 from fasttrain._core.checks import check_choice, check_flag, check_real, check_rows, is_ready
+from fasttrain._core.warned import warn
 from fasttrain._estimators.conversion import Convertible
 from fasttrain._estimators.data import plain_weights
 from fasttrain._estimators.fitted import restored, set_fitted
@@ -128,9 +127,9 @@ class QuantileRegressor(Convertible, linear_model.QuantileRegressor):
                 X, y, weights / weights.sum(), float(self.quantile), float(self.alpha), bool(self.fit_intercept),
                 n_threads)
         if not converged:
-            warnings.warn(
+            warn(
                 f"Linear programming for QuantileRegressor did not succeed: the interior point ended after {n_iter} "
-                "steps. Scale the features and the target (StandardScaler).", ConvergenceWarning, stacklevel=3)
+                "steps. Scale the features and the target (StandardScaler).", ConvergenceWarning)
         n_features = self.n_features_in_
         intercept = float(u[-1]) if self.fit_intercept else 0.0
         set_fitted(self, {"coef_": u[:n_features].copy(), "intercept_": intercept}, {"n_iter_": n_iter})

@@ -1,6 +1,5 @@
 """Least squares with an L2 penalty: regression and classification."""
 
-import warnings
 
 import numpy as np
 from scipy import sparse
@@ -8,7 +7,8 @@ from sklearn.linear_model import ridge_regression
 from sklearn.utils import assert_all_finite
 
 from fasttrain._core.blas import serial_blas
-from fasttrain._core.checks import check_choice, check_flag, check_integer, check_real
+from fasttrain._core.checks import check_choice, check_flag, check_integer, check_real, check_seed
+from fasttrain._core.warned import warn
 from fasttrain._estimators.blocks import restored_learns, restored_rows
 from fasttrain._tables.moments import column_moments
 from fasttrain.linear_model._block_equations import equations_of_blocks
@@ -34,6 +34,7 @@ class RidgeModel(LeastSquares):
         for name in ("fit_intercept", "copy_X", "positive"):
             check_flag(getattr(self, name), name)
         check_integer(self.max_iter, "max_iter", low=1, optional=True)
+        check_seed(self.random_state)
         tol = check_real(self.tol, "tol", low=0)
         solver = check_choice(self.solver, "solver", SOLVERS)
         if solver == "lbfgs" and not self.positive:
@@ -54,10 +55,10 @@ class RidgeModel(LeastSquares):
                 if solver != "svd" else "SVD solver does not support sparse inputs currently")
         if solver == "sag" and self.fit_intercept:
             if self.max_iter is None and tol > 1e-4:
-                warnings.warn(
+                warn(
                     '"sag" solver requires many iterations to fit an intercept with sparse inputs. Either set the '
                     'solver to "auto" or "sparse_cg", or set a low "tol" and a high "max_iter" (especially if inputs '
-                    "are not standardized).", stacklevel=5)
+                    "are not standardized).")
                 return "sag"
             return "sparse_cg"
         return "sparse_cg" if solver == "auto" else solver

@@ -1,7 +1,6 @@
 """Ridge regression and classification that choose their own strength."""
 
 import numbers
-import warnings
 
 import numpy as np
 from scipy import sparse
@@ -14,6 +13,7 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, proces
 
 from fasttrain._core.blas import serial_blas
 from fasttrain._core.checks import check_choice, check_flag
+from fasttrain._core.warned import warn
 from fasttrain._estimators.blocks import restored_rows
 from fasttrain.linear_model._least_squares import (
     LeastSquares, LeastSquaresClassifier, LeastSquaresRegressor, checked_data, checked_weights, classes_of,
@@ -83,10 +83,10 @@ class RidgeSearch(LeastSquares):
         if mode != "svd":
             return "eigen"
         if sparse.issparse(X):
-            warnings.warn(
+            warn(
                 "The 'svd' mode is not supported for sparse X, we fallback to `gcv_mode='eigen'`. Passing "
                 "`gcv_mode='svd'` on sparse X will raise an error in 1.11, use the default or pass "
-                "`gcv_mode='eigen'` to suppress this warning.", FutureWarning, stacklevel=4)
+                "`gcv_mode='eigen'` to suppress this warning.", FutureWarning)
             return "eigen"
         return "svd"
 

@@ -1,12 +1,12 @@
 """Mean losses of linear predictors over all rows, in the form that minimizers ask for, and SciPy's L-BFGS-B on them."""
 
-import warnings
 
 import numpy as np
 from scipy.optimize import minimize
 from sklearn.exceptions import ConvergenceWarning
 
 from fasttrain._core.blas import serial_blas
+from fasttrain._core.warned import warn
 from fasttrain._kernels.lbfgs import REASONS, minimize_fits
 from fasttrain._kernels.linear import LinearSums
 from fasttrain.linear_model._sums import sums_of
@@ -154,9 +154,9 @@ def iterations_told(n_iter, max_iter, failure):
     """``n_iter``, with a ConvergenceWarning unless ``failure`` is None."""
     if failure is not None:
         remedy = f"Raise max_iter={max_iter}, or scale" if n_iter == max_iter else "Scale"
-        warnings.warn(
+        warn(
             f"lbfgs failed to converge after {n_iter} iteration(s): {failure}. {remedy} the features "
-            "(StandardScaler).", ConvergenceWarning, stacklevel=5)
+            "(StandardScaler).", ConvergenceWarning)
     return n_iter
 
 

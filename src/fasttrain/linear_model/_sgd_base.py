@@ -1,6 +1,5 @@
 """What SGDClassifier and SGDRegressor share: parameters, checks, and the shape of a fit."""
 
-import warnings
 
 import numpy as np
 from scipy import sparse
@@ -10,8 +9,10 @@ from sklearn.utils.validation import validate_data
 
 from fasttrain._core.checks import check_choice, check_flag, check_integer, check_real, is_ready
 from fasttrain._core.slices import by_slices
+from fasttrain._core.warned import warn
 from fasttrain._estimators.conversion import Convertible
 from fasttrain._estimators.fitted import set_fitted
+from fasttrain._estimators.following import CallbackSupportMixin, tasks_of
 from fasttrain.linear_model._descents import SCHEDULES, SPARSE_INTERCEPT_DECAY, validation_mask
 
 # Cells of X to a product: it may have to be copied in another type first.
@@ -23,7 +24,7 @@ CLASSIFIER_LOSSES = ("hinge", "log_loss", "modified_huber", "squared_hinge", "pe
 SHARED = ("loss", "fit_intercept", "shuffle", "random_state", "early_stopping", "validation_fraction")
 
 
-class StochasticLinear(Convertible):
+class StochasticLinear(Convertible, CallbackSupportMixin):
     """What the classifier and the regressor share: parameters, checks, where a fit begins and where it ends."""
 
     # Whether the weights of a single model have one axis.
@@ -75,7 +76,7 @@ class StochasticLinear(Convertible):
             "intercept_decay": SPARSE_INTERCEPT_DECAY if sparse.issparse(X) else 1.0,
             "stop_on_score": bool(self.early_stopping) and has_score,
             "score_unscaled": not own_score,
-            "pause_each_epoch": self.verbose > 0,
+            "pause_each_epoch": self.verbose > 0 or tasks_of(self) is not None,
         }
 
     def check_rows(self, X, y, reset, dtype=None, **options):
@@ -96,22 +97,18 @@ class StochasticLinear(Convertible):
             **options,
         )
 
-    def warn_at_end(self, n_iter, stacklevel=5):
+    def warn_at_end(self, n_iter):
         if self.tol is not None and n_iter == self.max_iter:
-            warnings.warn(
+            warn(
                 "Maximum number of iteration reached before convergence. Consider increasing max_iter to "
                 "improve the fit.",
-                ConvergenceWarning,
-                stacklevel=stacklevel,
-            )
+                ConvergenceWarning)
         if self.power_t < 0:
-            warnings.warn(
+            warn(
                 "Negative values for `power_t` are deprecated in version 1.8 and will raise an error in "
                 "1.10. Use values "
                 "in the range [0.0, inf) instead.",
-                FutureWarning,
-                stacklevel=stacklevel,
-            )
+                FutureWarning)
 
     # ---- where a fit begins ----
 
@@ -163,6 +160,21 @@ class StochasticLinear(Convertible):
             averaged = self.average <= account["t_"] - 1.0
             parameters = self._with_averages(coef, intercept, *averages, averaged, start, several)
         set_fitted(self, parameters, account)
+
+    def tasks(self, dtype, facts=None):
+        """What is told of this fit's epochs, None where nothing is; ``facts`` are of the data."""
+        tasks = tasks_of(self)
+        if tasks is not None:
+            def fitted(weights):
+                coef, intercept = weights
+                if self.average:
+                    # the averages are unscaled when the descent is over
+                    return None
+                return {**(facts or {}), "coef_": coef if self._is_flat else coef[np.newaxis],
+                        "intercept_": np.array([intercept], dtype)}
+
+            tasks.of(fitted)
+        return tasks
 
     def _weights_of(self, models, coef, intercept, several):
         """Weights and intercepts as the attributes have them."""

@@ -13,6 +13,7 @@ from fasttrain._core.random_states import check_random_state
 from fasttrain._core.slices import by_slices
 from fasttrain._estimators.blocks import Labels, ScoresBlocks, class_weight_factors, labels_of, learns
 from fasttrain._estimators.fitted import restored
+from fasttrain._estimators.following import followed
 from fasttrain._estimators.parameters import keep_parameters
 from fasttrain._kernels.threads import get_num_threads
 from fasttrain._tables.categories import unique
@@ -151,6 +152,7 @@ class SGDClassifier(ScoresBlocks, StochasticLinear, linear_model.SGDClassifier):
         ):
             raise ValueError(f"class_weight must be a dict, 'balanced' or None, got {self.class_weight!r}")
 
+    @followed(epochs=lambda self: None)
     @learns
     @restored
     def fit(self, X, y=None, coef_init=None, intercept_init=None, sample_weight=None, *, X_val=None, y_val=None):
@@ -207,6 +209,7 @@ class SGDClassifier(ScoresBlocks, StochasticLinear, linear_model.SGDClassifier):
         self.warn_at_end(self.n_iter_)
         return self
 
+    @followed(epochs=lambda self: None)
     @learns
     @restored
     def partial_fit(self, X, y=None, classes=None, sample_weight=None):
@@ -302,7 +305,7 @@ class SGDClassifier(ScoresBlocks, StochasticLinear, linear_model.SGDClassifier):
             random_state)
         self._adopt(results, start, t, len(blocks), {"classes_": classes})
         if not partial:
-            self.warn_at_end(self.n_iter_, stacklevel=5)
+            self.warn_at_end(self.n_iter_)
         return self
 
     # ---- where it ends ----
@@ -417,7 +420,11 @@ def fit_classifiers(group, X, y, classes, codes, weight, max_iter, start, t, val
     rows.
     """
     problems = classifier_problems(group, X, y, classes, codes, weight, max_iter, start, t, validation, rows)
-    results = train(problems, _threads(group[0].n_jobs), group[0].verbose)
+    tasks = group[0].tasks(X.dtype, {"classes_": classes})
+    results = train(problems, _threads(group[0].n_jobs), group[0].verbose, tasks=tasks)
+    if classes.dtype == object:
+        # scikit-learn's labels, which words of any kind become text for
+        classes = unique_labels(classes)
     for e, estimator in enumerate(group):
         estimator._adopt([models[e] for models in results], start, t, len(y), {"classes_": classes})
 

@@ -8,6 +8,7 @@ from fasttrain._core.checks import check_real, row_weights
 from fasttrain._core.random_states import check_random_state
 from fasttrain._estimators.blocks import ScoresBlocks, learns
 from fasttrain._estimators.fitted import restored
+from fasttrain._estimators.following import followed
 from fasttrain._estimators.parameters import keep_parameters
 from fasttrain.data._use import predicts
 from fasttrain.linear_model import _descents
@@ -129,6 +130,7 @@ default='squared_error'
         super()._check_parameters(for_partial_fit)
         check_real(self.quantile, "quantile", low=0, high=1, open_low=True, open_high=True)
 
+    @followed(epochs=lambda self: None)
     @learns
     @restored
     def fit(self, X, y=None, coef_init=None, intercept_init=None, sample_weight=None, *, X_val=None, y_val=None):
@@ -183,6 +185,7 @@ default='squared_error'
         self.warn_at_end(self.n_iter_)
         return self
 
+    @followed(epochs=lambda self: None)
     @learns
     @restored
     def partial_fit(self, X, y=None, sample_weight=None):
@@ -241,7 +244,7 @@ default='squared_error'
             self, blocks, models, 1 if partial else self.max_iter, t, None, validation, self._r2_scores, random_state)
         self._adopt(results, start, t, len(blocks))
         if not partial:
-            self.warn_at_end(self.n_iter_, stacklevel=5)
+            self.warn_at_end(self.n_iter_)
         return self
 
     def _r2_scores(self, models, validation):
@@ -303,7 +306,7 @@ def n_regressors(y):
 def fit_regressors(group, X, y, weight, max_iter, start, t, validation=None, rows=None):
     """Train estimators that share SHARED on the same rows, one model an output, and hand each its own."""
     problem = regressor_problem(group, X, y, weight, max_iter, start, t, validation, rows)
-    [results] = train([problem], None, group[0].verbose)
+    [results] = train([problem], None, group[0].verbose, tasks=group[0].tasks(X.dtype))
     n_samples = X.shape[0] if rows is None else len(rows)
     for e, estimator in enumerate(group):
         estimator._adopt(results[e :: len(group)], start, t, n_samples)

@@ -5,12 +5,13 @@ All give coefficients of shape (n_targets, n_features), for each target those th
 """
 
 import inspect
-import warnings
 
 import numpy as np
 from scipy import linalg, optimize
 from scipy.sparse import linalg as sparse_linalg
 from sklearn.exceptions import ConvergenceWarning
+
+from fasttrain._core.warned import warn
 
 # SciPy has renamed it.
 _TOLERANCE = "rtol" if "rtol" in inspect.signature(sparse_linalg.cg).parameters else "tol"
@@ -38,8 +39,8 @@ def by_dual(products, targets, alpha):
     except np.linalg.LinAlgError:
         if not (alpha == alpha[0]).all():
             raise
-    warnings.warn(
-        "Singular matrix in solving dual problem. Using least-squares solution instead.", stacklevel=4)
+    warn(
+        "Singular matrix in solving dual problem. Using least-squares solution instead.")
     matrix = products.copy()
     matrix.flat[:: len(products) + 1] += alpha[0]
     return linalg.lstsq(matrix, targets)[0]
@@ -89,9 +90,9 @@ def by_bounded_lbfgs(matrix, targets, alpha, tol, max_iter):
             objective, np.zeros(matrix.shape[1]), method="L-BFGS-B", tol=tol, jac=True, options=options,
             bounds=[(0, np.inf)] * matrix.shape[1])
         if not found.success:
-            warnings.warn(
+            warn(
                 "The lbfgs solver did not converge. Try increasing max_iter or tol. "
-                f"Currently: max_iter={max_iter} and tol={tol}", ConvergenceWarning, stacklevel=4)
+                f"Currently: max_iter={max_iter} and tol={tol}", ConvergenceWarning)
         coef[i] = found.x
     return coef
 

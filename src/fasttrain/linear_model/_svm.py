@@ -1,6 +1,5 @@
 """LinearSVC and LinearSVR: liblinear's objectives, minimized by Newton's method or an interior point over all rows."""
 
-import warnings
 
 import numpy as np
 from sklearn import svm
@@ -12,6 +11,7 @@ from sklearn.utils.validation import column_or_1d, validate_data
 from fasttrain import losses
 from fasttrain._core.checks import check_choice, check_flag, check_integer, check_real, check_rows, is_ready
 from fasttrain._core.random_states import check_random_state
+from fasttrain._core.warned import warn
 from fasttrain._estimators.blocks import restored_rows
 from fasttrain._estimators.conversion import Convertible
 from fasttrain._estimators.data import plain_weights
@@ -100,9 +100,9 @@ class LinearMachine(Convertible):
         n_iter = int(n_iter.max())
         # as liblinear is judged: by the steps
         if not converged or n_iter >= self.max_iter:
-            warnings.warn(
+            warn(
                 f"Liblinear failed to converge, increase the number of iterations: {type(self).__name__} ended after "
-                f"max_iter={self.max_iter}. Or scale the features (StandardScaler).", ConvergenceWarning, stacklevel=4)
+                f"max_iter={self.max_iter}. Or scale the features (StandardScaler).", ConvergenceWarning)
         if self.verbose:
             print(f"{type(self).__name__}: {n_iter} iterations")
         if not self.fit_intercept:

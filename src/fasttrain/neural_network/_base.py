@@ -1,7 +1,6 @@
 """What the multi-layer perceptrons share: their data, initial weights, the fit itself, prediction and state."""
 
 import math
-import warnings
 from contextlib import contextmanager
 from itertools import pairwise
 from weakref import WeakKeyDictionary
@@ -12,10 +11,12 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fasttrain._core.checks import check_rows
+from fasttrain._core.warned import warn
 from fasttrain._estimators.blocks import CheckedBlocks
 from fasttrain._estimators.conversion import Convertible
 from fasttrain._estimators.data import check_validation_data, dense, random_states, validated, weights_of
 from fasttrain._estimators.fitted import KeepsEngine, all_or_nothing, raise_lost, set_fitted
+from fasttrain._estimators.following import CallbackSupportMixin, tasks_of
 from fasttrain._estimators.networks import fold_normalization, normalizations
 from fasttrain._estimators.parameters import dtypes_of
 from fasttrain._estimators.rows import RowsOf
@@ -29,7 +30,7 @@ from fasttrain.neural_network._data import ArrayRows, BlockRows
 from fasttrain.neural_network._progress import Account, Progress
 from fasttrain.neural_network._settings import NORMALIZATION_EPSILON, is_lbfgs, settings_of
 from fasttrain.training import Plan, train, train_lbfgs
-from fasttrain.training.engine import raw_predict
+from fasttrain.training.engine import engine_of, raw_predict, remembered
 
 # The engines of estimators that have predicted, to which each prediction gives the weights anew: what takes long for
 # a single row is to make one. Larger ones are not kept.
@@ -69,7 +70,7 @@ def partial_epochs(model, X, y, n_epochs):
     model._fit(X, y, incremental=True, n_epochs=n_epochs)
 
 
-class MultilayerPerceptron(KeepsEngine, Convertible, BaseEstimator):
+class MultilayerPerceptron(KeepsEngine, Convertible, CallbackSupportMixin, BaseEstimator):
     """What the classifier and the regressor share: everything but the meaning of y."""
 
     def __sklearn_tags__(self):
@@ -139,35 +140,44 @@ class MultilayerPerceptron(KeepsEngine, Convertible, BaseEstimator):
         network = getattr(self, "_engine", None) if keep else None
         activations = settings.activations[:len(settings.hidden)]
         places = settings.batch_norm or (None,) * len(settings.hidden)
-        if network is None or self._hidden != activations or network.normalize != places:
+        if network is None or network.normalize != places:
             return _new_network(layers, activations, places)
+        if self._hidden != activations:
+            network = engine_of(remembered(network, activations))
         if network.average is None:
             _load(network, *layers)
         return network
 
-    def _set_fitted(self, network, settings, account):
-        """Attributes of what the engine predicts with, and of the account of its epochs."""
+    @staticmethod
+    def _parameters_of(network, settings):
+        """Attributes of what the engine predicts with."""
         parameters = network.parameters if network.average is None else network.average
         coefs, intercepts = network.unpack_layers(parameters)
-        fitted = {
+        return {
             "coefs_": coefs, "intercepts_": intercepts, "n_layers_": len(coefs) + 1,
             "batch_norm_": normalizations(network, parameters) if any(network.normalize) else None,
             "_hidden": settings.activations[:len(settings.hidden)],
         }
-        set_fitted(self, fitted, account.attributes(), network if settings.rule != "lbfgs" else None)
+
+    def _set_fitted(self, network, settings, account):
+        """Attributes of what the engine predicts with, and of the account of its epochs."""
+        set_fitted(
+            self, self._parameters_of(network, settings), account.attributes(),
+            network if settings.rule != "lbfgs" else None)
 
     def _fit(self, X, y, sample_weight=None, validation_data=None, incremental=False, resume_from=None, n_epochs=1):
         """Train; every attribute is as before when anything is raised. An incremental fit makes ``n_epochs``."""
         settings = settings_of(self)
         with all_or_nothing(self):
             first = not hasattr(self, "coefs_") or (not self.warm_start and not incremental)
+            given = getattr(X, "dtype", None)
             X, y = self._checked(X, y, first, settings)
             y = self._prepare_target(y, incremental)
             weights = weights_of(self, sample_weight, y, X.dtype)
             loss, target = self._loss_and_target(y, X.dtype)
             result = self._fit_rows(
                 ArrayRows(self, X, target, weights), loss, settings, validation_data, first, incremental, resume_from,
-                n_epochs=n_epochs)
+                n_epochs=n_epochs, number=self._number_of_losses(given, y))
         self._warn(settings, result, incremental)
         return self
 
@@ -202,8 +212,9 @@ class MultilayerPerceptron(KeepsEngine, Convertible, BaseEstimator):
         """What a pass over y has to find, whose first block is given; the factors of class weights, or None."""
         return None
 
-    def _fit_rows(self, rows, loss, settings, validation_data, first, incremental, resume_from, n_epochs=1):
-        """Train on checked rows, and set every fitted attribute at the end."""
+    def _fit_rows(self, rows, loss, settings, validation_data, first, incremental, resume_from, n_epochs=1,
+                  number=np.float64):
+        """Train on checked rows, and set every fitted attribute at the end; ``number`` is the type of the losses."""
         dtype = rows.dtype
         if resume_from is not None and settings.rule == "lbfgs":
             raise ValueError("resume_from needs a solver that makes steps, got 'lbfgs'")
@@ -211,16 +222,19 @@ class MultilayerPerceptron(KeepsEngine, Convertible, BaseEstimator):
         units = [rows.n_features, *settings.hidden, self.n_outputs_]
         if first:
             layers = self._initial(units, settings, random_state, dtype)
-        elif [c.shape for c in self.coefs_] == list(pairwise(units)):
-            layers = self._layers()
         else:
-            raise ValueError(
-                f"the layers must be those of the last fit, {[c.shape for c in self.coefs_]}, to go on from it, "
-                f"got {list(pairwise(units))}"
-            )
+            layers = self._layers()
+            units = settings.adopt_sizes(units, layers[0])
+            if [c.shape for c in layers[0]] != list(pairwise(units)):
+                raise ValueError(
+                    f"the layers must be those of the last fit, {[c.shape for c in layers[0]]}, to go on from it, "
+                    f"got {list(pairwise(units))}"
+                )
         if incremental and self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True")
-        account = Account(None if first else self, bool(self.early_stopping) and settings.rule != "lbfgs")
+        if incremental and not first and getattr(self, "_solver", None) is not None and self.optimizer is None:
+            settings.solver = self._solver
+        account = Account(None if first else self, bool(self.early_stopping) and settings.rule != "lbfgs", number)
         network = self._network(settings, layers, keep=incremental and not first)
         network.set_loss(loss.name, loss.parameter)
         network.set_value_scale(self._value_scale())
@@ -238,19 +252,19 @@ class MultilayerPerceptron(KeepsEngine, Convertible, BaseEstimator):
 
     def _warn(self, settings, result, incremental):
         if result.interrupted:
-            warnings.warn("Training interrupted by user.", stacklevel=5)
+            warn("Training interrupted by user.")
         elif settings.rule == "lbfgs" and not result.converged:
-            warnings.warn(
+            warn(
                 f"lbfgs failed to converge after {self.n_iter_} iteration(s): {result.message}. Raise max_iter (now "
                 f"{settings.lbfgs.max_iter or self.max_iter}) or max_fun (now {settings.lbfgs.max_fun}), or scale the "
                 "features.",
-                ConvergenceWarning, stacklevel=5,
+                ConvergenceWarning
             )
         elif settings.rule != "lbfgs" and not incremental and not result.converged:
-            warnings.warn(
+            warn(
                 f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and the optimization hasn't "
                 "converged yet.",
-                ConvergenceWarning, stacklevel=5,
+                ConvergenceWarning
             )
 
     def _validation_loss(self, network, loss, validation):
@@ -264,13 +278,17 @@ class MultilayerPerceptron(KeepsEngine, Convertible, BaseEstimator):
 
         return value
 
-    def _callbacks(self):
-        return as_callbacks(self.callbacks) + ([ProgressBar()] if self.progress else [])
+    def _callbacks(self, settings):
+        callbacks = as_callbacks(self.callbacks) + ([ProgressBar()] if self.progress else [])
+        tasks = tasks_of(self)
+        if tasks is not None:
+            callbacks.append(tasks.of(lambda training: self._parameters_of(training.network, settings)))
+        return callbacks
 
     def _fit_lbfgs(self, network, settings, account, loss, rows, validation):
         settings.configure(network)
         objective, constant = rows.objective(network)
-        callbacks = self._callbacks()
+        callbacks = self._callbacks(settings)
         if self.verbose:
             callbacks += as_callbacks(lambda epoch, logs: print(f"Iteration {epoch}, loss = {logs['loss']:.8f}"))
         result = train_lbfgs(
@@ -279,15 +297,16 @@ class MultilayerPerceptron(KeepsEngine, Convertible, BaseEstimator):
             validation_loss=self._validation_loss(network, loss, validation),
             loss_constant=constant, objective=objective,
         )
+        losses = list(map(account.number, result.history["loss"]))
         account.n_iter_ = result.n_iter
-        account.loss_curve_ = [*account.loss_curve_, *result.history["loss"]]
+        account.loss_curve_ = [*account.loss_curve_, *losses]
         if validation is not None:
             account.validation_loss_curve_ = [
                 *(account.validation_loss_curve_ or []), *result.history["validation_loss"]]
-        if result.history["loss"]:
-            account.loss_ = result.history["loss"][-1]
+        if losses:
+            account.loss_ = losses[-1]
             best = math.inf if account.best_loss_ is None else account.best_loss_
-            account.best_loss_ = min(best, min(result.history["loss"]))
+            account.best_loss_ = min(best, *losses)
         return result
 
     def _fit_stochastic(self, network, settings, account, loss, rows, validation, random_state, incremental, first,
@@ -307,8 +326,8 @@ class MultilayerPerceptron(KeepsEngine, Convertible, BaseEstimator):
         if settings.random and seed is None:
             seed = int(random_state.randint(np.iinfo(np.int32).max))
         settings.configure(network, -(-n_samples // batch_size), seed if settings.random else None, used=goes_on)
-        rate = settings.rate
-        if goes_on and settings.rate_rule != "constant":
+        rate = settings.solver.rate
+        if goes_on and settings.solver.rate_rule != "constant":
             rate = getattr(self, "_rate", rate)
         account.start(early_stopping, validation is not None, watch_loss)
         score = None
@@ -320,7 +339,7 @@ class MultilayerPerceptron(KeepsEngine, Convertible, BaseEstimator):
                     return self._score_raw(*validation.raw(network, threads))
 
         progress = Progress(
-            self, account, rate, settings.rate_rule, n_samples, score, early_stopping, ends=not incremental)
+            self, account, rate, settings.solver, n_samples, score, early_stopping, first, ends=not incremental)
         layers = (*network.unpack_layers(network.parameters), None)
         scale, steps = self._value_scale(), -(-n_samples // batch_size)
 
@@ -341,14 +360,17 @@ class MultilayerPerceptron(KeepsEngine, Convertible, BaseEstimator):
                 schedule=progress.schedule if settings.schedule is None else settings.schedule,
                 first_step=int(network.counters["t"]), schedule_epochs=self.max_iter,
                 schedule_state=getattr(self, "_schedule_state", None) if goes_on else None, stopping=progress,
-                callbacks=self._callbacks(), random_state=random_state, start_random_state=start_random_state,
+                callbacks=self._callbacks(settings), random_state=random_state, start_random_state=start_random_state,
                 resume=resume,
             ),
             validation_loss=self._validation_loss(network, loss, validation) if watch_loss else None,
             loss_constant=constant, n_threads=self.n_threads,
             catch_interrupt=True,
         )
-        account.kept = {"_rate": progress.schedule.rate, "_schedule_state": result.schedule_state}
+        account.kept = {
+            "_rate": progress.schedule.rate, "_schedule_state": result.schedule_state,
+            "_solver": settings.solver if self.optimizer is None else None,
+        }
         if seed is not None:
             account.kept["_seed"] = seed
         return result
@@ -357,13 +379,17 @@ class MultilayerPerceptron(KeepsEngine, Convertible, BaseEstimator):
         if isinstance(self.batch_size, str):
             return min(200, n_samples)
         if self.batch_size > n_samples:
-            warnings.warn(
-                "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped", stacklevel=7
+            warn(
+                "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped"
             )
         return min(int(self.batch_size), n_samples)
 
     def _loss_constant(self, X, target, weights, batch_size):
         return None
+
+    def _number_of_losses(self, given, y):
+        """The type of the losses, from the dtype of X as it was given, or None, and from y."""
+        return np.float64
 
     def _strata(self, target):
         return None

@@ -11,6 +11,7 @@ from sklearn.utils.validation import column_or_1d
 from fasttrain import losses
 from fasttrain._core.checks import check_real
 from fasttrain._estimators.blocks import Labels, ScoresBlocks, class_weight_factors, labels_of, learns
+from fasttrain._estimators.following import followed
 from fasttrain.data._use import predicts
 from fasttrain._estimators.parameters import keep_parameters
 from fasttrain.neural_network._base import MultilayerPerceptron
@@ -217,8 +218,11 @@ class MLPClassifier(ScoresBlocks, ClassifierMixin, MultilayerPerceptron):
             right = ((raw > 0) == (target > 0.5)).all(axis=1)
         else:
             right = raw.argmax(axis=1) == (target[:, 0] if target.shape[1] == 1 else target.argmax(axis=1))
+        if weights is not None and not weights.any():
+            raise ValueError("sample_weight must leave a validation row of weight > 0, got none")
         return float(np.average(right, weights=weights))
 
+    @followed(epochs=lambda self: self.max_iter if self.optimizer is None else None)
     @learns
     def fit(self, X, y=None, sample_weight=None, validation_data=None, resume_from=None):
         """Fit the model.
@@ -251,9 +255,13 @@ class MLPClassifier(ScoresBlocks, ClassifierMixin, MultilayerPerceptron):
         return self._fit(X, y, sample_weight, validation_data, resume_from=resume_from)
 
     @available_if(lambda self: self._check_solver())
+    @followed(epochs=lambda self: None)
     @learns
     def partial_fit(self, X, y=None, sample_weight=None, classes=None):
         """One epoch on this data, going on from the last call, the optimizer's memory included.
+
+        As in scikit-learn the solver's own parameters (``learning_rate_init``, ``momentum`` ...) are those of the first
+        call; ``optimizer`` takes effect whenever it is set.
 
         Parameters
         ----------

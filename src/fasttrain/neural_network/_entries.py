@@ -11,12 +11,13 @@ from fasttrain._estimators.batching import FitRules
 from fasttrain._estimators.conversion import fitted_names, fitted_stock_network, with_attributes, with_parameters
 from fasttrain._estimators.fitted import set_fitted
 from fasttrain._estimators.networks import DenseNetwork
-from fasttrain._estimators.registry import enter, require
+from fasttrain._estimators.registry import enter, enter_record, require
 from fasttrain._kernels.activations import NAMES as KERNEL_ACTIVATIONS
+from fasttrain._kernels.updates import SLOTS
 from fasttrain.neural_network._base import folded_layers, partial_epochs
 from fasttrain.neural_network._classifier import MLPClassifier
 from fasttrain.neural_network._regressor import MLPRegressor
-from fasttrain.neural_network._settings import hidden_layers
+from fasttrain.neural_network._settings import Solver, hidden_layers
 
 _STOCK_ACTIVATIONS = ("identity", "logistic", "tanh", "relu")
 
@@ -79,6 +80,9 @@ def _check(model):
     finite = good and all(np.isfinite(array).all() for array in (*coefs, *intercepts))
     require(finite, model, "coefs_ and intercepts_", "be finite numbers of one dtype")
     require(widths[-1] == model.n_outputs_, model, "n_outputs_", f"be {widths[-1]}")
+    solver = getattr(model, "_solver", None)
+    known = isinstance(solver, Solver) and solver.rule in SLOTS and solver.slots == SLOTS[solver.rule]
+    require(solver is None or known, model, "_solver", "be a solver of this release")
     require(len(model._hidden) == len(coefs) - 1, model, "_hidden", f"have {len(coefs) - 1} activations")
     for name, parameter in model._hidden:
         require(name in KERNEL_ACTIVATIONS and np.isfinite(parameter), model, "_hidden", "name activations")
@@ -102,6 +106,7 @@ def _network(model):
     return DenseNetwork(*folded_layers(model), list(model._hidden), output)
 
 
+enter_record(Solver, "perceptron solver")
 for _cls, _stock in ((MLPClassifier, StockClassifier), (MLPRegressor, StockRegressor)):
     enter(
         _cls, stock=_stock, to_stock=_to_stock, from_stock={_stock: _from_stock}, replaces={},

@@ -26,15 +26,18 @@ class Account:
         The last fit, for one that goes on.
     scored : bool
         Whether a score on held-out rows is watched instead of the loss.
+    number : type
+        Of the losses: float64, or float32 where scikit-learn computes them so.
     """
 
-    def __init__(self, estimator, scored):
+    def __init__(self, estimator, scored, number=np.float64):
         self.n_iter_ = self.t_ = self._no_improvement_count = 0
         self.loss_curve_ = []
         self.validation_loss_curve_ = self.validation_scores_ = self.best_validation_score_ = None
         self.best_loss_ = None if scored else math.inf
         if estimator is not None:
             vars(self).update({name: getattr(estimator, name) for name in _NOTED if hasattr(estimator, name)})
+        self.number = number
         # what a fit that goes on needs beside it
         self.kept = {}
 
@@ -53,7 +56,7 @@ class Account:
 
     def attributes(self):
         """All of it, by attribute."""
-        noted = {name: value for name, value in vars(self).items() if name != "kept"}
+        noted = {name: value for name, value in vars(self).items() if name not in ("kept", "number")}
         return {**noted, **self.kept}
 
 
@@ -80,35 +83,40 @@ class Progress:
     account : Account
     rate : float
         Of the first epoch.
-    rate_rule : {'constant', 'invscaling', 'adaptive'}
-        How it changes between epochs.
+    solver : Solver
+        For the rule by which the rate changes between epochs.
     n_samples : int
         Rows of an epoch.
     score : callable or None
         From the network to the validation score.
     restore : bool
         Whether the score decides on stopping, and the weights of the best one are put back.
+    first : bool
+        Whether the weights of the start count as the best until a score is better. In a fit that goes on from another
+        they do not: scikit-learn trains on in the very arrays that it keeps as the best ones.
     ends : bool
         Whether the training ends when the rule says so.
     """
 
-    def __init__(self, estimator, account, rate, rate_rule, n_samples, score, restore, ends=True):
+    def __init__(self, estimator, account, rate, solver, n_samples, score, restore, first=True, ends=True):
         self.estimator = estimator
         self.account = account
         self.schedule = EpochRate(rate)
-        self.rate_rule = rate_rule
+        self.solver = solver
         self.n_samples = n_samples
         self.score = score
         self.restore = restore
+        self.first = first
         self.ends = ends
         self.best = None
 
     def start(self, network):
-        if self.restore:
+        if self.restore and self.first:
             self.best = snapshot(network)
 
     def epoch_end(self, network, loss, validation_loss):
         e, a = self.estimator, self.account
+        loss = a.number(loss)
         a.n_iter_ += 1
         a.t_ += self.n_samples
         a.loss_ = loss
@@ -122,8 +130,8 @@ class Progress:
         if not self.restore:
             a._no_improvement_count = a._no_improvement_count + 1 if loss > a.best_loss_ - e.tol else 0
             a.best_loss_ = min(a.best_loss_, loss)
-        if self.rate_rule == "invscaling":
-            self.schedule.rate = float(e.learning_rate_init) / (a.t_ + 1) ** e.power_t
+        if self.solver.rate_rule == "invscaling":
+            self.schedule.rate = self.solver.rate / (a.t_ + 1) ** self.solver.power_t
         if a._no_improvement_count <= e.n_iter_no_change:
             return None
         what = "Validation score" if self.restore else "Training loss"
@@ -146,7 +154,7 @@ class Progress:
     def _stop_or_slow_down(self, message):
         """With the adaptive rate the wait starts anew at a fifth of the rate, down to 1e-6."""
         e, a = self.estimator, self.account
-        adaptive = self.rate_rule == "adaptive"
+        adaptive = self.solver.rate_rule == "adaptive"
         if adaptive and self.schedule.rate > 1e-6:
             self.schedule.rate /= 5.0
             a._no_improvement_count = 0

@@ -4,11 +4,11 @@ import numpy as np
 from scipy.special import xlogy
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import column_or_1d
 
 from fasttrain import losses
 from fasttrain._estimators.blocks import ScoresBlocks, learns
+from fasttrain._estimators.following import followed
 from fasttrain.data._use import predicts
 from fasttrain._estimators.parameters import keep_parameters
 from fasttrain._estimators.rows import RowsOf
@@ -106,6 +106,10 @@ class MLPRegressor(ScoresBlocks, RegressorMixin, MultilayerPerceptron):
         self.n_outputs_ = target.shape[1]
         return loss, target
 
+    def _number_of_losses(self, given, y):
+        dtype = np.float32 if given == np.float32 else np.float64
+        return np.result_type(dtype, y.dtype).type
+
     def _value_scale(self):
         return 1.0 / self.n_outputs_ if isinstance(self.loss, str) and self.loss == "squared_error" else 1.0
 
@@ -139,6 +143,7 @@ class MLPRegressor(ScoresBlocks, RegressorMixin, MultilayerPerceptron):
             return np.nan
         return r2_score(target, prediction, sample_weight=weights)
 
+    @followed(epochs=lambda self: self.max_iter if self.optimizer is None else None)
     @learns
     def fit(self, X, y=None, sample_weight=None, validation_data=None, resume_from=None):
         """Fit the model.
@@ -170,12 +175,14 @@ class MLPRegressor(ScoresBlocks, RegressorMixin, MultilayerPerceptron):
         """
         return self._fit(X, y, sample_weight, validation_data, resume_from=resume_from)
 
-    @available_if(lambda self: self._check_solver())
+    @followed(epochs=lambda self: None)
     @learns
     def partial_fit(self, X, y=None, sample_weight=None):
         """One epoch on this data, going on from the last call, the optimizer's memory included.
 
-        Parameters are those of :meth:`fit`. Returns self.
+        As in scikit-learn: the solver's own parameters (``learning_rate_init``, ``momentum`` ...) are those of the
+        first call, ``optimizer`` takes effect whenever it is set; with ``solver='lbfgs'`` it is a whole fit that begins
+        with the weights of the last one. Parameters are those of :meth:`fit`. Returns self.
         """
         return self._fit(X, y, sample_weight, incremental=True)
 

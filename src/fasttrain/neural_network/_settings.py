@@ -1,7 +1,7 @@
 """What a perceptron's parameters ask of the engine: everything that is wrong with one on its own is raised here."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from numbers import Integral
 
 import numpy as np
@@ -24,6 +24,21 @@ NORMALIZATION_EPSILON = 1e-3
 _OF_STEPS = ("schedule", "dropout", "input_dropout", "noise", "mixup", "max_norm", "averaging", "batch_norm")
 
 
+@dataclass(frozen=True)
+class Solver:
+    """How a step is made. In scikit-learn what ``solver`` means is settled by the first of several ``partial_fit``,
+    whatever its parameters are set to between them."""
+
+    rule: str
+    rate: float
+    slots: tuple = ()
+    constants: dict = field(default_factory=dict)
+    initial_state: dict = field(default_factory=dict)
+    #: how the rate changes between epochs
+    rate_rule: str = "constant"
+    power_t: float = 0.5
+
+
 @dataclass
 class Settings:
     """A fit's parameters as the engine takes them; what is None is off."""
@@ -31,14 +46,9 @@ class Settings:
     hidden: list
     #: (name, parameter) for each hidden layer, and for the initial weights one also when there is none
     activations: list
-    rule: str
-    slots: tuple
-    constants: dict
-    initial_state: dict
-    #: the spec of L-BFGS when ``rule`` is 'lbfgs'
+    solver: Solver
+    #: the spec of L-BFGS when the solver's rule is 'lbfgs'
     lbfgs: object
-    rate: float
-    rate_rule: str
     schedule: object
     l1: object
     l2: object
@@ -50,6 +60,20 @@ class Settings:
     averaging: tuple | None = None
     batch_norm: tuple = ()
     batch_norm_momentum: float = 0.99
+
+    @property
+    def rule(self):
+        return self.solver.rule
+
+    def adopt_sizes(self, units, coefs):
+        """The widths of all layers of a fit that goes on: as many hidden layers as there are keep theirs.
+
+        As in scikit-learn, whose steps ask the weights; its L-BFGS asks the parameter.
+        """
+        if self.rule == "lbfgs" or len(coefs) != len(units) - 1:
+            return units
+        self.hidden = [coef.shape[1] for coef in coefs[:-1]]
+        return [units[0], *self.hidden, units[-1]]
 
     @property
     def random(self):
@@ -67,7 +91,8 @@ class Settings:
         network.set_penalty(self.l1, self.l2, self.over_batch)
         if self.rule == "lbfgs":
             return
-        network.set_optimizer(self.rule, self.slots, self.constants, self.initial_state)
+        solver = self.solver
+        network.set_optimizer(solver.rule, solver.slots, solver.constants, solver.initial_state)
         if seed is not None:
             network.set_seed(seed)
         if used or self.dropout is not None:
@@ -103,11 +128,11 @@ def settings_of(e):
     _check_numbers(e)
     hidden, functions = hidden_layers(e)
     rule = _update_rule(e)
-    if rule["rule"] == "lbfgs":
+    if rule["solver"].rule == "lbfgs":
         given = [name for name in _OF_STEPS if not (getattr(e, name) is None or _is_zero(getattr(e, name)))]
         if given:
             raise ValueError(f"{given[0]} needs a solver that makes steps, got {getattr(e, given[0])!r} with L-BFGS")
-    settings = Settings(hidden, functions, **rule, **_penalty(e, hidden, rule["rule"]))
+    settings = Settings(hidden, functions, **rule, **_penalty(e, hidden, rule["solver"].rule))
     # on little data a fit is mostly its checks, so what is off is not looked at twice
     if not (_is_zero(e.dropout) and _is_zero(e.input_dropout)):
         rates = [
@@ -210,22 +235,24 @@ def _limit(value, name):
 def _update_rule(e):
     """The fields of :class:`Settings` that say how a step is made, of ``optimizer`` or else of ``solver``."""
     schedule = None if e.schedule is None else schedules.get(e.schedule)
-    made = {"slots": (), "constants": {}, "initial_state": {}, "lbfgs": None, "rate": float(e.learning_rate_init),
-            "rate_rule": "constant", "schedule": schedule}
+    made = {"lbfgs": None, "schedule": schedule}
+    rate = float(e.learning_rate_init)
     if e.optimizer is not None:
         spec = optimizers.get(e.optimizer)
         if spec.rule == "lbfgs":
-            return made | {"rule": "lbfgs", "lbfgs": spec}
-        return made | {"rule": spec.rule, "slots": spec.slots, "constants": spec.settings(),
-                       "initial_state": spec.initial_state, "rate": spec.learning_rate}
+            return made | {"solver": Solver("lbfgs", rate), "lbfgs": spec}
+        solver = Solver(spec.rule, spec.learning_rate, spec.slots, spec.settings(), spec.initial_state)
+        return made | {"solver": solver}
     if e.solver == "lbfgs":
-        return made | {"rule": "lbfgs", "lbfgs": optimizers.LBFGS(e.max_iter, e.tol, max_fun=e.max_fun)}
+        spec = optimizers.LBFGS(e.max_iter, e.tol, max_fun=e.max_fun)
+        return made | {"solver": Solver("lbfgs", rate), "lbfgs": spec}
     if e.solver == "adam":
         constants = {"beta1": e.beta_1, "beta2": e.beta_2, "epsilon": e.epsilon}
-        return made | {"rule": "adam", "slots": SLOTS["adam"], "constants": constants}
+        return made | {"solver": Solver("adam", rate, SLOTS["adam"], constants)}
     rule = "nesterov" if e.nesterovs_momentum else "momentum"
-    return made | {"rule": rule, "slots": SLOTS[rule], "constants": {"momentum": e.momentum},
-                   "rate_rule": e.learning_rate if schedule is None else "constant"}
+    rate_rule = e.learning_rate if schedule is None else "constant"
+    return made | {
+        "solver": Solver(rule, rate, SLOTS[rule], {"momentum": e.momentum}, {}, rate_rule, float(e.power_t))}
 
 
 def _penalty(e, hidden, rule):

@@ -29,11 +29,12 @@ import threading
 import types
 
 # While scikit-learn's names are its own: the packages of all that is replaced.
-from fasttrain import interop  # noqa: F401
+from fasttrain.interop import _mlflow, _onnx
 from fasttrain._estimators.registry import entries, functions
+from fasttrain.patch import _account
 from fasttrain.patch._replacements import replacement, replacement_class, replacement_function
 
-__all__ = ["patch_sklearn", "patched", "run_script", "unpatch_sklearn"]
+__all__ = ["patch_sklearn", "patched", "replaced_names", "run_script", "start_account", "unpatch_sklearn"]
 
 logger = logging.getLogger("fasttrain")
 
@@ -142,9 +143,17 @@ def patch_sklearn(names=None):
         }
         changed = _swap(table, lambda module, pair: _may_change(module, pair[0]))
         _active.update(table)
+    _onnx.on_import(_exported, _not_patched)
     if changed:
+        _mlflow.log_again()
         logger.info("scikit-learn is patched: %s", "; ".join(f"{m}: {', '.join(n)}" for m, n in changed.items()))
     return changed
+
+
+def _exported():
+    """The classes that a script under the patch may hand to skl2onnx."""
+    own = [entry.cls for entry in entries() if entry.to_stock is not None]
+    return own + [new for _, new in _made.values() if isinstance(new, type)]
 
 
 def unpatch_sklearn():
@@ -165,6 +174,24 @@ def unpatch_sklearn():
 
 
 @contextlib.contextmanager
+def _not_patched():
+    """scikit-learn's own names for the length of a ``with`` block."""
+    with _lock:
+        before = dict(_active)
+        unpatch_sklearn()
+    try:
+        yield
+    finally:
+        _patch_again(before)
+
+
+def _patch_again(before):
+    with _lock:
+        _swap(before, lambda module, pair: _may_change(module, pair[0]))
+        _active.update(before)
+
+
+@contextlib.contextmanager
 def patched(names=None):
     """scikit-learn patched for the length of a ``with`` block.
 
@@ -182,11 +209,51 @@ def patched(names=None):
         with _lock:
             unpatch_sklearn()
             if before:
-                _swap(before, lambda module, pair: _may_change(module, pair[0]))
-                _active.update(before)
+                _patch_again(before)
 
 
-def run_script(path, arguments=()):
+def replaced_names():
+    """What the patch replaces: names of classes and functions, by the package of scikit-learn that offers them.
+
+    Returns
+    -------
+    dict of str to list of str
+
+    Examples
+    --------
+    >>> from fasttrain.patch import replaced_names
+    >>> replaced_names()["neural_network"]
+    ['MLPClassifier', 'MLPRegressor']
+    """
+    with _lock:
+        made = sorted(_replacements())
+    packages = sorted({package for package, _ in made})
+    return {package: [name for found, name in made if found == package] for package in packages}
+
+
+def start_account():
+    """Keep an account of the calls of replaced classes and functions from now on.
+
+    Returns
+    -------
+    Account
+        Its ``summary()`` says how many calls were accelerated, which scikit-learn served and why, and how long they
+        took; ``summary(by_line=True)`` also from which lines of the program. Calls of other processes are not in it.
+
+    Examples
+    --------
+    >>> import fasttrain
+    >>> account = fasttrain.patch.start_account()
+    >>> with fasttrain.patched():
+    ...     from sklearn.preprocessing import StandardScaler
+    ...     scaled = StandardScaler().fit([[1.0], [3.0]]).transform([[2.0]])
+    >>> [(name, calls) for name, _, _, calls, _ in sorted(account.rows())]
+    [('StandardScaler.fit', 1), ('StandardScaler.transform', 1)]
+    """
+    return _account.start()
+
+
+def run_script(path, arguments=(), *, verbose=False, profile=False):
     """Run a script under the patch as ``python path arguments...`` would: as ``__main__``, with its folder first on
     the path.
 
@@ -195,6 +262,10 @@ def run_script(path, arguments=()):
     path : path
     arguments : list of str
         What the script finds in ``sys.argv[1:]``.
+    verbose : bool, default=False
+        At the end, also when the script raises, say on standard error what became of its calls: :func:`start_account`.
+    profile : bool, default=False
+        The same by the script's lines.
     """
     path = os.fspath(path)
     with open(path, "rb") as file:
@@ -206,10 +277,14 @@ def run_script(path, arguments=()):
     before, sys.modules["__main__"] = sys.modules["__main__"], main
     folder = os.path.dirname(os.path.abspath(path))
     sys.path.insert(0, folder)
+    account = start_account() if verbose or profile else None
     try:
         with patched():
             exec(code, vars(main))
     finally:
+        if account is not None:
+            _account.stop()
+            print(account.summary(by_line=profile), file=sys.stderr)
         sys.argv, sys.modules["__main__"] = argv, before
         if folder in sys.path:
             sys.path.remove(folder)

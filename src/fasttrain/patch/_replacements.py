@@ -13,9 +13,12 @@ import types
 from abc import ABCMeta
 
 import numpy as np
+from sklearn import get_config
+from sklearn.utils import get_tags
 
 from fasttrain._estimators.conversion import added_parameters, to_sklearn, with_parameters
 from fasttrain._estimators.registry import SERVED
+from fasttrain.patch import _account
 
 __all__ = ["Replacement", "replacement", "replacement_class", "replacement_function"]
 
@@ -110,7 +113,20 @@ def replacement(name, fast, stock, module, refuse=None, **options):
                 setattr(cls, attribute, served)
     if fast.__init__ is not object.__init__:
         cls.__init__ = _constructor(fast, stock)
+    cls.__sklearn_tags__ = _tags
     return cls
+
+
+def _tags(self):
+    """fasttrain's tags, and that other arrays than NumPy's are taken where scikit-learn's class takes them."""
+    tags = super(_replacement_of(type(self)), self).__sklearn_tags__()
+    tags.array_api_support = get_tags(_shadow(self)).array_api_support
+    return tags
+
+
+def _is_foreign_array(value):
+    """Whether scikit-learn computes on this in its own library, PyTorch and the like, once that is switched on."""
+    return hasattr(value, "__dlpack__") and not isinstance(value, np.ndarray)
 
 
 def _constructor(fast, stock):
@@ -185,12 +201,18 @@ def _method(name, own, source, stock, refuse):
         cls = type(self)
         if not isinstance(cls, Replacement):
             return getattr(stock, name)(self, *args, **kwargs)
+        with _account.measured(f"{cls.__name__}.{name}"):
+            return answer(self, cls, args, kwargs)
+
+    def answer(self, cls, args, kwargs):
         marked = SERVED in vars(self)
         if own is None or (marked and (name not in ("fit", "fit_transform") or getattr(self, "warm_start", False))):
             return _by_stock(self, name, args, kwargs)
         reason = refuse(self, name, args, kwargs)
-        if name in _LEARNING and "_skl_callbacks" in vars(self):
+        if name in _LEARNING and "_skl_callbacks" in vars(self) and not hasattr(cls._fast, "set_callbacks"):
             reason = "scikit-learn's callbacks are set"
+        if get_config()["array_api_dispatch"] and any(map(_is_foreign_array, [*args, *kwargs.values()])):
+            reason = "array_api_dispatch is on, and the arrays are not NumPy's"
         if reason is not None:
             return _by_stock(self, name, args, kwargs, ValueError(reason))
         before = (dict(vars(self)), _randomness(self)) if name in _LEARNING else None
@@ -244,8 +266,9 @@ def _by_stock(self, name, args, kwargs, refusal=None):
     if refusal is not None and lost:
         raise refusal
     if refusal is not None:
-        reason = " ".join(str(refusal).split())
-        logger.info("%s.%s is served by scikit-learn: %s", type(self).__name__, name, reason)
+        _account.served(f"{type(self).__name__}.{name}", refusal)
+    else:
+        _account.goes_on()
     if name in _LEARNING or name in ("densify", "sparsify"):
         if vars(counterpart) is not vars(self):
             _take_over(self, counterpart)
@@ -296,13 +319,23 @@ def replacement_class(name, fast, stock, module):
     namespace = {
         "__module__": module, "__qualname__": name, "__doc__": fast.__doc__, "_stock": stock, "_fast": fast,
     }
-    return Replacement(name, (fast,), namespace)
+    cls = Replacement(name, (fast,), namespace)
+    # of a search only the fit is measured: what it answers with is an estimator's
+    fit = fast.fit
+
+    @functools.wraps(fit)
+    def measured(self, *args, **kwargs):
+        with _account.measured(f"{type(self).__name__}.fit"):
+            return fit(self, *args, **kwargs)
+
+    cls.fit = measured
+    return cls
 
 
 def replacement_function(name, fast, stock, module, choose):
     """A function for ``stock`` that calls ``fast``, an object of its own so that it can be told from both.
 
-    ``choose(fast, stock, args, kwargs)`` gives the function to call and its keyword arguments.
+    ``choose(fast, stock, args, kwargs)``, unless None, gives the function to call and its keyword arguments.
     """
 
     @functools.wraps(fast)
@@ -311,9 +344,30 @@ def replacement_function(name, fast, stock, module, choose):
         inner = sys._getframe(1).f_globals.get("__name__", "").startswith("fasttrain.")
         if inner:
             return stock(*args, **kwargs)
-        function, kwargs = choose(fast, stock, args, kwargs)
-        return function(*args, **kwargs)
+        with _account.measured(name):
+            return answer(args, kwargs)
 
+    def answer(args, kwargs):
+        chosen = fast
+        if choose is not None:
+            chosen, kwargs = choose(fast, stock, args, kwargs)
+        if chosen is stock:
+            _account.goes_on("it has nothing to do together here")
+            return stock(*args, **kwargs)
+        try:
+            return chosen(*args, **kwargs)
+        except (ValueError, TypeError) as refusal:
+            try:
+                result = stock(*args, **kwargs)
+            except Exception as error:
+                # scikit-learn's answer, not a failure on the way to one
+                raise error from None
+            _account.served(name, refusal)
+            return result
+
+    # what scikit-learn's carries: its arguments, and its decorators' marks
+    function.__signature__ = inspect.signature(stock)
+    vars(function).update({key: value for key, value in vars(stock).items() if key not in vars(function)})
     function.__module__ = module
     function.__qualname__ = name
     return function

@@ -226,6 +226,9 @@ class CategoryEncoder(Convertible, TransformerMixin, BaseEstimator):
     @property
     def infrequent_categories_(self):
         """Infrequent categories of each column; None where there are none."""
+        if self.min_frequency is None and self.max_categories is None:
+            raise AttributeError(
+                f"infrequent_categories_ of {type(self).__name__} needs min_frequency or max_categories, got neither")
         return [
             None if indices is None else categories[indices]
             for categories, indices in zip(self.categories_, self._infrequent_indices)

@@ -2,7 +2,6 @@
 rows.
 """
 
-import warnings
 
 import numpy as np
 from scipy import sparse
@@ -11,6 +10,7 @@ from sklearn.utils.validation import check_array, check_is_fitted
 
 from fasttrain._core.checks import check_choice, check_flag
 from fasttrain._core.slices import ones
+from fasttrain._core.warned import warn
 from fasttrain._estimators.blocks import transforms
 from fasttrain._estimators.fitted import restored
 from fasttrain._estimators.parameters import keep_parameters
@@ -288,12 +288,10 @@ class OneHotEncoder(CategoryEncoder):
         if not columns or not (handled == "warn" or (self.drop is not None and handled != "error")):
             return
         fate = "the infrequent category." if handled in ("warn", "infrequent_if_exist") else "all zeros"
-        warnings.warn(
+        warn(
             f"Found unknown categories in columns {columns} during transform. These unknown "
             f"categories will be encoded as {fate}",
-            UserWarning,
-            stacklevel=3,
-        )
+            UserWarning)
 
     def _sparse_rows(self, codes):
         indices = np.empty(codes.size, dtype=codes.dtype)

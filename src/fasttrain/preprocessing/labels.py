@@ -181,6 +181,8 @@ class LabelBinarizer(LabelTransformer, auto_wrap_output_keys=None):
         for name in ("neg_label", "pos_label"):
             if not isinstance(getattr(self, name), numbers.Integral):
                 raise TypeError(f"{name} must be an integer; got {getattr(self, name)!r}")
+        if not isinstance(self.sparse_output, (bool, np.bool_)):
+            raise TypeError(f"sparse_output must be True or False; got {self.sparse_output!r}")
         if self.neg_label >= self.pos_label:
             raise ValueError(
                 f"neg_label={self.neg_label} must be strictly less than pos_label={self.pos_label}."

@@ -101,8 +101,13 @@ class OrdinalEncoder(OneToOneFeatureMixin, CategoryEncoder):
                 f"'use_encoded_value', got {self.unknown_value}."
             )
 
+    def _check_missing_value(self):
+        if not (is_nan(self.encoded_missing_value) or isinstance(self.encoded_missing_value, numbers.Integral)):
+            raise TypeError(f"encoded_missing_value must be an integer or np.nan, got {self.encoded_missing_value!r}")
+
     def _set_values(self):
         """The number of each category of each column; the last entry is for unknown ones."""
+        self._check_missing_value()
         self._values = []
         taken = []
         for i, categories in enumerate(self.categories_):

@@ -17,6 +17,7 @@ from fasttrain._core.checks import check_flag, is_plain, raise_for_status, row_w
 from fasttrain._estimators.blocks import learns_columns, transforms
 from fasttrain._estimators.conversion import Convertible
 from fasttrain._estimators.fitted import restored
+from fasttrain._estimators.following import CallbackSupportMixin, with_callbacks
 from fasttrain._estimators.parameters import keep_parameters
 from fasttrain._kernels import columns
 from fasttrain._kernels.threads import get_num_threads
@@ -24,17 +25,6 @@ from fasttrain._tables.kinds import element_strided
 from fasttrain._tables.frames import named
 from fasttrain._tables.moments import column_extremes, column_moments, merge_moments
 from fasttrain.data._use import RawBlocks, at_block, detached
-
-try:
-    from sklearn.callback import CallbackSupportMixin, with_callbacks
-except ImportError:
-    # scikit-learn has callbacks from 1.9 on.
-    class CallbackSupportMixin:
-        def _init_callback_context(self):
-            return None
-
-    def with_callbacks(fit):
-        return fit
 
 
 SUBTRACT_DIVIDE, MULTIPLY_ADD, MULTIPLY_ADD_CLIP = range(3)
@@ -398,7 +388,9 @@ class StandardScaler(CallbackSupportMixin, Scaler):
                 )
             if self.with_std:
                 refuse_overflow(self, "variance", moments[2])
-            self._set_moments(*moments)
+            # counts of each column stay of the kind that they are
+            floats = not first and np.ndim(self.n_samples_seen_) == 1 and self.n_samples_seen_.dtype.kind == "f"
+            self._set_moments(*moments, weighted=floats or sample_weight is not None)
         self._set_scale()
         if context is not None:
             context.call_on_fit_task_end(**told, reconstruction_attributes={})
@@ -417,18 +409,18 @@ class StandardScaler(CallbackSupportMixin, Scaler):
         if self.with_std:
             refuse_overflow(self, "variance", moments[2])
         kept = self.mean_ is not None
-        self._set_moments(*moments)
+        self._set_moments(*moments, weighted=np.asarray(self.n_samples_seen_).dtype.kind == "f")
         if not kept:
             # of a sparse matrix without with_std there is none
             self.mean_ = None
         self._set_scale()
 
-    def _set_moments(self, weight, mean, var):
+    def _set_moments(self, weight, mean, var, weighted=False):
         wanted = self.with_mean or self.with_std
         self.mean_ = mean if wanted else None
         self.var_ = var if self.with_std else None
-        # Counts of values are integers only where no mean is kept, as in scikit-learn.
-        self.n_samples_seen_ = weight if wanted else weight.astype(np.int64)
+        # Counts of values are integers only where no mean is kept and nothing is weighed, as in scikit-learn.
+        self.n_samples_seen_ = weight if wanted or weighted else weight.astype(np.int64)
 
     def _set_scale(self):
         if (self.n_samples_seen_ == self.n_samples_seen_[0]).all():

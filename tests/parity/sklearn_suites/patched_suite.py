@@ -29,6 +29,8 @@ def _module(item):
 
 
 def pytest_configure(config):
+    # of scikit-learn's own configuration, which is not in its wheel
+    config.addinivalue_line("markers", "no_check_spmatrix: a test that makes sparse matrices")
     logger = logging.getLogger("fasttrain")
     logger.setLevel(logging.INFO)
     logger.addHandler(_Recorder())

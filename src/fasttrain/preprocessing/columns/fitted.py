@@ -1,11 +1,11 @@
 """What TablePreprocessor learns of the columns of a table, and the matrix that it makes of them."""
 
-import warnings
 
 import numpy as np
 from scipy import sparse
 from sklearn import get_config
 
+from fasttrain._core.warned import warn
 from fasttrain._tables.categories import encode, unique, unknown_values
 from fasttrain._tables.texts import Filled
 from fasttrain._tables.moments import column_moments
@@ -49,8 +49,8 @@ class TableColumns:
             column = recognise(view, wanted.get(view.name), rules)
             if isinstance(column, LeftOut) and stated(view.name, wanted.get(view.name))[0] != "drop":
                 keep = f": types={{{view.name!r}: {column.keep!r}}} keeps it" if column.keep else ""
-                warnings.warn(
-                    f"column {view.name!r} {column.reason} and is left out{keep}", ColumnLeftOutWarning, stacklevel=6
+                warn(
+                    f"column {view.name!r} {column.reason} and is left out{keep}", ColumnLeftOutWarning
                 )
             self._columns.append(column)
         self.types_ = {name: column.kind for name, column in zip(self._names, self._columns)}
@@ -284,9 +284,9 @@ class TableColumns:
                 continue
             cells, n_rows = column.strays(views[position])
             if cells:
-                warnings.warn(
+                warn(
                     f"column {self._names[position]!r}: {n_rows} cells count as missing, since they are no "
-                    f"{column.kind} value that fit has seen: {listed(cells)}", UserWarning, stacklevel=4,
+                    f"{column.kind} value that fit has seen: {listed(cells)}", UserWarning
                 )
 
     def _matrix(self, views, block):

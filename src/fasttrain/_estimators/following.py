@@ -1,0 +1,135 @@
+"""scikit-learn's callback protocol: what ``set_callbacks`` was given is told of a fit and of each of its epochs.
+
+scikit-learn calls it experimental and has it from 1.9 on; before that ``set_callbacks`` is not there, and nothing here
+does anything.
+"""
+
+import inspect
+from functools import cache, wraps
+from numbers import Integral
+
+from fasttrain.callbacks import Callback
+
+try:
+    from sklearn.callback import CallbackSupportMixin, with_callbacks
+except ImportError:
+
+    class CallbackSupportMixin:
+        """Stands for scikit-learn's mixin where that has no callbacks."""
+
+        def _init_callback_context(self, **facts):
+            return None
+
+    def with_callbacks(method):
+        return method
+
+
+# Among the attributes of an estimator during a fit that is followed.
+_TASKS = "_fit_tasks"
+
+
+class FitTasks(Callback):
+    """Tells scikit-learn's callbacks of an epoch as of a task of the fit.
+
+    Parameters
+    ----------
+    estimator : estimator
+    context : sklearn.callback.CallbackContext
+        Of the fit.
+    told : dict
+        ``X``, ``y`` and ``metadata``, as the fit was given them.
+    task_name : str
+    """
+
+    def __init__(self, estimator, context, told, task_name="epoch"):
+        self.estimator, self.context, self.told, self.task_name = estimator, context, told, task_name
+        self._epoch = None
+
+    def of(self, fitted):
+        """These tasks, where ``fitted(training)`` gives the attributes of an estimator that predicts as of now."""
+        self._fitted = fitted
+        return self
+
+    def _fitted(self, training):
+        """Nothing predicts yet."""
+
+    def branch(self, name, number):
+        """Tasks of one of several models that the fit trains, whose epochs are no epochs of the whole."""
+        context = self.context.subcontext(task_name=name, max_subtasks=None)
+        context.call_on_fit_task_begin(estimator=self.estimator, **self.told)
+        return FitTasks(self.estimator, context, self.told, self.task_name)
+
+    def on_epoch_begin(self, epoch):
+        self._epoch = self.context.subcontext(task_name=self.task_name)
+        self._epoch.call_on_fit_task_begin(
+            estimator=self.estimator, reconstruction_attributes=self._attributes(), **self.told)
+
+    def on_epoch_end(self, epoch, logs):
+        if self._epoch is None:
+            # L-BFGS has no word for the beginning of an iteration
+            self.on_epoch_begin(epoch)
+        return self._end(self._attributes())
+
+    def on_train_end(self, history):
+        if self._epoch is not None:
+            # the epoch that was interrupted
+            self._end(None)
+
+    def _attributes(self):
+        """What makes the attributes of an estimator as of now, for those who ask; None where nothing does."""
+        return None if self.training is None else lambda: self._fitted(self.training)
+
+    def _end(self, fitted):
+        context, self._epoch = self._epoch, None
+        return context.call_on_fit_task_end(estimator=self.estimator, reconstruction_attributes=fitted, **self.told)
+
+    def finish(self, fitted=None):
+        """After the last of its epochs: the task itself is done."""
+        self.context.call_on_fit_task_end(estimator=self.estimator, reconstruction_attributes=fitted, **self.told)
+
+
+def tasks_of(estimator):
+    """The :class:`FitTasks` of the fit that runs; None where no callback of scikit-learn's follows it."""
+    return vars(estimator).get(_TASKS)
+
+
+_signature = cache(inspect.signature)
+
+
+def followed(method=None, *, epochs=None):
+    """Decorator of ``fit`` and its like: callbacks of scikit-learn are told of the fit, and :func:`tasks_of` gives what
+    tells them of epochs.
+
+    ``epochs(estimator)`` is the most there can be, None where that is not known; by default the estimator's
+    ``max_iter``, 1 for ``partial_fit``.
+    """
+    if method is None:
+        return lambda method: followed(method, epochs=epochs)
+
+    @with_callbacks
+    def told_of(self, args, kwargs):
+        given = _signature(method).bind(self, *args, **kwargs).arguments
+        weight = given.get("sample_weight")
+        told = {"X": given["X"], "y": given.get("y"), "metadata": None if weight is None else {"sample_weight": weight}}
+        most = epochs(self) if epochs is not None else 1 if method.__name__ == "partial_fit" else self.max_iter
+        if not isinstance(most, Integral) or most < 1:
+            # which the fit will refuse, or which says nothing
+            most = None
+        context = self._init_callback_context(max_subtasks=most)
+        context.call_on_fit_task_begin(estimator=self, **told)
+        tasks = FitTasks(self, context, told)
+        vars(self)[_TASKS] = tasks
+        try:
+            result = method(self, *args, **kwargs)
+        finally:
+            vars(self).pop(_TASKS, None)
+        tasks.finish({})
+        return result
+
+    @wraps(method)
+    def fit(self, *args, **kwargs):
+        if "_skl_callbacks" not in vars(self):
+            return method(self, *args, **kwargs)
+        return told_of(self, args, kwargs)
+
+    return fit

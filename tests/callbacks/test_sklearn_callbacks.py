@@ -1,0 +1,182 @@
+"""scikit-learn's callbacks (``set_callbacks``, from its release 1.9 on) on estimators with epochs and on searches."""
+
+import numpy as np
+import pytest
+from sklearn import linear_model as theirs
+from sklearn.datasets import load_breast_cancer, load_iris
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import scale
+from sklearn_release import SKLEARN
+
+from fasttrain.linear_model import LinearClassifier, LinearRegressor, LogisticRegression, SGDClassifier, SGDRegressor
+from fasttrain.model_selection import GridSearchCV, RandomizedSearchCV
+from fasttrain.neural_network import MLPClassifier, MLPRegressor
+from fasttrain.preprocessing import StandardScaler
+
+pytestmark = pytest.mark.filterwarnings(f"ignore::{ConvergenceWarning.__module__}.ConvergenceWarning")
+X, Y = load_breast_cancer(return_X_y=True)
+X = scale(X)
+THREE = load_iris(return_X_y=True)
+ESTIMATORS = {
+    "network": lambda: MLPClassifier((5,), max_iter=4, random_state=0),
+    "network, early stopping": lambda: MLPClassifier((5,), max_iter=4, random_state=0, early_stopping=True),
+    "network, averaged": lambda: MLPClassifier((5,), max_iter=4, random_state=0, averaging="ema", batch_norm="before"),
+    "network, L-BFGS": lambda: MLPClassifier((5,), max_iter=4, random_state=0, solver="lbfgs"),
+    "network of numbers": lambda: MLPRegressor(hidden_layer_sizes=(5,), max_iter=4, random_state=0),
+    "linear": lambda: LinearClassifier(optimizer="adam", max_iter=5, random_state=0),
+    "linear, L-BFGS": lambda: LinearClassifier(),
+    "linear of numbers": lambda: LinearRegressor(optimizer="adam", max_iter=5, random_state=0),
+    "SGD": lambda: SGDClassifier(max_iter=7, random_state=0),
+    "SGD of numbers": lambda: SGDRegressor(max_iter=7, random_state=0),
+    "logistic": lambda: LogisticRegression(),
+}
+each = pytest.mark.parametrize("name", ESTIMATORS)
+
+
+class Record:
+    """Every call, as scikit-learn's protocol has it."""
+
+    def __init__(self, stop_after=None):
+        self.calls, self.stop_after = [], stop_after
+
+    def setup(self, estimator, context):
+        self.calls.append(("setup", context.task_name))
+
+    def teardown(self, estimator, context):
+        self.calls.append(("teardown", context.task_name))
+
+    def on_fit_task_begin(self, estimator, context, *, X=None, y=None, metadata=None):
+        self.calls.append(("begin", context.task_name, context.task_id))
+
+    def on_fit_task_end(self, estimator, context, *, X=None, y=None, metadata=None, fitted_estimator=None):
+        scored = hasattr(fitted_estimator, "score")
+        score = fitted_estimator.score(X, y) if scored else None
+        self.calls.append(("end", context.task_name, context.task_id, score, metadata))
+        return context.task_id + 1 == self.stop_after and context.parent is not None
+
+
+class Propagated(Record):
+    max_propagation_depth = None
+
+
+if SKLEARN >= (1, 9):
+    from sklearn.callback import ProgressBar, ScoringMonitor
+
+    def epochs(record):
+        return [call for call in record.calls if call[0] == "end" and call[1] != "fit"]
+
+    @each
+    def test_a_fit_and_its_epochs_are_told_of(name):
+        record = Record()
+        model = ESTIMATORS[name]().set_callbacks(record).fit(X, Y, sample_weight=np.ones(len(Y)))
+        n_iter = int(np.max(model.n_iter_))
+        assert record.calls[:2] == [("setup", "fit"), ("begin", "fit", 0)]
+        assert record.calls[-1] == ("teardown", "fit")
+        ended = epochs(record)
+        # scikit-learn counts an iteration of logistic regression that there was not, which predicts nothing
+        empty = name == "logistic"
+        assert [call[2] for call in ended] == list(range(n_iter + empty))
+        assert len([call for call in record.calls if call[0] == "begin"]) == n_iter + empty + 1
+        assert all(call[3] is not None for call in ended[:n_iter])
+        last = record.calls[-2]
+        assert last[:2] == ("end", "fit")
+        assert last[3] == model.score(X, Y)
+        assert (last[4]["sample_weight"] == 1).all()
+        if name != "network, early stopping":
+            np.testing.assert_allclose(ended[n_iter - 1][3], model.score(X, Y), rtol=1e-12)
+        assert not hasattr(model, "_fit_tasks")
+
+    @each
+    def test_followed_and_not_are_the_same_model(name):
+        followed, alone = ESTIMATORS[name]().set_callbacks(Record()).fit(X, Y), ESTIMATORS[name]().fit(X, Y)
+        assert (followed.n_iter_ == alone.n_iter_) is True or (followed.n_iter_ == alone.n_iter_).all()
+        tolerance = {"rtol": 1e-6, "atol": 1e-9} if name == "logistic" else {"rtol": 0, "atol": 0}
+        for attribute in ("coef_", "coefs_"):
+            for a, b in zip(getattr(followed, attribute, []), getattr(alone, attribute, [])):
+                np.testing.assert_allclose(a, b, **tolerance)
+
+    @each
+    def test_a_callback_ends_the_training(name):
+        record = Record(stop_after=3)
+        model = ESTIMATORS[name]().set_callbacks(record).fit(X, Y)
+        assert np.max(model.n_iter_) == 3
+        if name.startswith("SGD"):
+            shorter = ESTIMATORS[name]().set_params(max_iter=3).fit(X, Y)
+            assert (model.coef_ == shorter.coef_).all()
+
+    @each
+    def test_a_fit_that_fails_is_torn_down(name):
+        record = Record()
+        model = ESTIMATORS[name]().set_callbacks(record)
+        before = dict(vars(model))
+        with pytest.raises(ValueError, match="NaN"):
+            model.fit(np.full_like(X, np.nan), Y)
+        assert record.calls[-1] == ("teardown", "fit")
+        assert vars(model) == before
+
+    @each
+    def test_partial_fits_are_told_of(name):
+        model = ESTIMATORS[name]()
+        record = Record()
+        if hasattr(model, "partial_fit") and "L-BFGS" not in name and "early" not in name:
+            model.set_callbacks(record).partial_fit(X, Y, **({"classes": [0, 1]} if "numbers" not in name else {}))
+            assert len(epochs(record)) == 1
+
+    def test_one_against_the_rest_are_tasks_of_their_own():
+        record = Record()
+        model = SGDClassifier(random_state=0).set_callbacks(record).fit(*THREE)
+        models = [call for call in record.calls if call[:2] == ("end", "model")]
+        assert [call[2] for call in models] == [0, 1, 2]
+        assert len([call for call in record.calls if call[:2] == ("end", "epoch")]) == sum(map(len, model.loss_curve_))
+        stopped = SGDClassifier(random_state=0).set_callbacks(Record(stop_after=4)).fit(*THREE)
+        np.testing.assert_array_equal(stopped.coef_, SGDClassifier(random_state=0, max_iter=4).fit(*THREE).coef_)
+
+    def test_logistic_regression_tells_what_scikit_learns_does():
+        told = []
+        for cls in (LogisticRegression, theirs.LogisticRegression):
+            record = Record()
+            cls(max_iter=20).set_callbacks(record).fit(scale(THREE[0]), THREE[1])
+            told.append([call[:3] for call in record.calls])
+            scores = [call[3] for call in epochs(record) if call[3] is not None]
+            told[-1].append(np.round(scores, 8).tolist())
+        assert told[0] == told[1]
+
+    def test_other_solvers_say_that_they_do_not():
+        with pytest.warns(UserWarning, match="only supported"):
+            model = LogisticRegression(solver="newton-cholesky").set_callbacks(Record())
+        model.fit(X, Y)
+
+    def test_scikit_learns_own_callbacks(capsys):
+        monitor = ScoringMonitor(scoring=["accuracy", "neg_log_loss"])
+        model = MLPClassifier((5,), max_iter=6, random_state=0).set_callbacks(monitor, ProgressBar()).fit(X, Y)
+        rows = monitor.get_logs().data
+        assert len(rows) == 7
+        losses = [-row["neg_log_loss"] for row in rows if row["task_name"] == "epoch"]
+        assert losses == sorted(losses, reverse=True)
+        np.testing.assert_allclose(rows[0]["accuracy"], model.score(X, Y))
+        assert "MLPClassifier" in capsys.readouterr().out
+
+    @pytest.mark.parametrize("search", [GridSearchCV, RandomizedSearchCV])
+    def test_searches_tell_of_the_epochs_of_every_fit(search):
+        record = Propagated()
+        more = {"n_iter": 2, "random_state": 0} if search is RandomizedSearchCV else {}
+        found = search(MLPClassifier((3,), max_iter=3, random_state=0), {"alpha": [0.1, 1.0]}, cv=2, **more)
+        found.set_callbacks(record).fit(X, Y)
+        names = [call[1] for call in record.calls if call[0] == "end"]
+        # two candidates, two folds and the refit
+        assert names.count("epoch") == 3 * (2 * 2 + 1)
+        alone = search(MLPClassifier((3,), max_iter=3, random_state=0), {"alpha": [0.1, 1.0]}, cv=2, **more).fit(X, Y)
+        np.testing.assert_allclose(
+            found.cv_results_["mean_test_score"], alone.cv_results_["mean_test_score"], rtol=1e-12)
+
+    def test_pipelines_tell_of_the_epochs_of_their_steps():
+        record = Propagated()
+        model = make_pipeline(StandardScaler(), SGDClassifier(random_state=0)).set_callbacks(record).fit(X, Y)
+        assert len([call for call in record.calls if call[:2] == ("end", "epoch")]) == model[-1].n_iter_
+
+else:
+
+    @each
+    def test_callbacks_are_not_there(name):
+        assert not hasattr(ESTIMATORS[name](), "set_callbacks")
