@@ -16,12 +16,16 @@ array([0.25, 0.  ])
 array([0.5, 1. ])
 """
 
+from __future__ import annotations
+
 import numpy as np
 
 from fasttrain._core.checks import check_same_shape, check_weights, real_array
+from fasttrain._core.public import publish
 from fasttrain._core.registry import Registry
 from fasttrain._core.slices import slices
 from fasttrain._core.specs import Spec, real, spec
+from fasttrain._core.types import Array, ArrayLike, LossName
 from fasttrain._kernels import activations as activation_kernel, losses as kernel
 from fasttrain._kernels.threads import get_num_threads
 
@@ -64,7 +68,7 @@ class Loss(Spec):
     targets = "real"
     is_regression = True
 
-    def loss(self, y, raw_prediction, sample_weight=None):
+    def loss(self, y: Array, raw_prediction: Array, sample_weight: Array | None = None) -> float:
         """Mean loss over samples and outputs.
 
         Parameters
@@ -82,15 +86,16 @@ class Loss(Spec):
         """
         return self._evaluate(y, raw_prediction, sample_weight, want_value=True, want_gradient=False)[0]
 
-    def gradient(self, y, raw_prediction, sample_weight=None):
+    def gradient(self, y: ArrayLike, raw_prediction: ArrayLike, sample_weight: ArrayLike | None = None) -> Array:
         """Gradient of :meth:`loss` with respect to ``raw_prediction``, in an array of its shape and dtype."""
         return self._evaluate(y, raw_prediction, sample_weight, want_value=False, want_gradient=True)[1]
 
-    def value_and_gradient(self, y, raw_prediction, sample_weight=None):
+    def value_and_gradient(self, y: ArrayLike, raw_prediction: ArrayLike,
+                           sample_weight: ArrayLike | None = None) -> tuple[float, Array]:
         """:meth:`loss` and :meth:`gradient` in one pass."""
         return self._evaluate(y, raw_prediction, sample_weight, want_value=True, want_gradient=True)
 
-    def predict(self, raw_prediction):
+    def predict(self, raw_prediction: ArrayLike) -> Array:
         """The inverse link of ``raw_prediction``, as a new array of its shape."""
         raw = real_array(raw_prediction, "raw_prediction")
         out = np.array(raw)
@@ -99,7 +104,7 @@ class Loss(Spec):
             activation_kernel.forward(self.inverse_link, flat, flat, 1.0, get_num_threads())
         return out
 
-    def check_targets(self, y):
+    def check_targets(self, y: ArrayLike) -> None:
         """Raise ValueError unless the array y holds what ``targets`` says."""
         accepted, holds = _TARGETS[self.targets]
         good = holds(y)
@@ -181,10 +186,10 @@ class Huber(Loss):
     """
 
     name = "huber"
-    delta: float = real(1.0, low=0, open_low=True)
+    delta: float = real(default=1.0, low=0, open_low=True)
 
     @property
-    def parameter(self):
+    def parameter(self) -> float:
         return self.delta
 
 
@@ -200,10 +205,10 @@ class Quantile(Loss):
     """
 
     name = "quantile"
-    quantile: float = real(0.5, low=0, high=1, open_low=True, open_high=True)
+    quantile: float = real(default=0.5, low=0, high=1, open_low=True, open_high=True)
 
     @property
-    def parameter(self):
+    def parameter(self) -> float:
         return self.quantile
 
 
@@ -229,14 +234,14 @@ class Gamma(Loss):
 
 @spec
 class _WithPower(Loss):
-    power: float = real(1.5)
+    power: float = real(default=1.5)
 
     @property
-    def parameter(self):
+    def parameter(self) -> float:
         return self.power
 
     @property
-    def targets(self):
+    def targets(self) -> str:
         if self.power <= 0:
             return "real"
         return "non_negative" if self.power < 2 else "positive"
@@ -276,7 +281,7 @@ class TweedieIdentity(_WithPower):
     """
 
     name = "tweedie_identity"
-    power: float = real(0.0)
+    power: float = real(default=0.0)
 
 
 @_registry.add("binary_crossentropy", "log_loss", "logistic", "bce")
@@ -307,7 +312,7 @@ class SoftmaxCrossentropy(Loss):
     targets = "classes"
     is_regression = False
 
-    def predict(self, raw_prediction):
+    def predict(self, raw_prediction: ArrayLike) -> Array:
         raw = real_array(raw_prediction, "raw_prediction")
         if raw.ndim != 2:
             raise ValueError(f"raw_prediction must have shape (n, k), got {raw.shape}")
@@ -337,10 +342,10 @@ class _Margin(Loss):
 
 @spec
 class _WithThreshold(_Margin):
-    threshold: float = real(1.0, low=0)
+    threshold: float = real(default=1.0, low=0)
 
     @property
-    def parameter(self):
+    def parameter(self) -> float:
         return self.threshold
 
 
@@ -382,10 +387,10 @@ class ModifiedHuber(_Margin):
 
 @spec
 class _Insensitive(Loss):
-    epsilon: float = real(0.1, low=0)
+    epsilon: float = real(default=0.1, low=0)
 
     @property
-    def parameter(self):
+    def parameter(self) -> float:
         return self.epsilon
 
 
@@ -420,7 +425,7 @@ class SquaredEpsilonInsensitive(_Insensitive):
 _registry.alias(lambda: Hinge(threshold=0.0), "perceptron")
 
 
-def get(loss):
+def get(loss: LossName | Loss | type[Loss]) -> Loss:
     """The loss that ``loss`` stands for: a spec as it is, a class or a name its default.
 
     Raises
@@ -431,6 +436,8 @@ def get(loss):
     return _registry.get(loss)
 
 
-def names():
+def names() -> tuple[str, ...]:
     """Names that :func:`get` takes, aliases left out."""
     return _registry.names
+
+publish(globals())

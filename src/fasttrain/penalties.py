@@ -4,11 +4,15 @@ Factors follow scikit-learn: ``alpha * (l1_ratio * sum|w| + (1 - l1_ratio) / 2 *
 its proximal map wherever fasttrain trains, so weights that it removes are exactly zero.
 """
 
+from __future__ import annotations
+
 import numpy as np
 
 from fasttrain._core.checks import check_real, real_array
+from fasttrain._core.public import publish
 from fasttrain._core.registry import Registry
 from fasttrain._core.specs import Spec, real, spec
+from fasttrain._core.types import Array, ArrayLike, PenaltyName
 from fasttrain._kernels import penalties as kernel
 
 __all__ = ["L1", "L2", "ElasticNet", "NoPenalty", "Penalty", "get", "names"]
@@ -20,7 +24,7 @@ class Penalty(Spec):
     l1 = 0.0
     l2 = 0.0
 
-    def value(self, w):
+    def value(self, w: Array) -> float:
         """The penalty of ``w``.
 
         Parameters
@@ -34,14 +38,14 @@ class Penalty(Spec):
         """
         return kernel.value(real_array(w, "w").reshape(-1), self.l1, self.l2)
 
-    def gradient(self, w):
+    def gradient(self, w: ArrayLike) -> Array:
         """``l1 * sign(w) + l2 * w`` in an array of ``w``'s shape; where a weight is 0, the subgradient 0."""
         w = real_array(w, "w")
         out = np.zeros_like(w)
         kernel.gradient(w.reshape(-1), out.reshape(-1), self.l1, self.l2)
         return out
 
-    def prox(self, w, step=1.0):
+    def prox(self, w: Array, step: float = 1.0) -> Array:
         """Proximal map of ``step`` times the penalty.
 
         Parameters
@@ -81,14 +85,14 @@ class NoPenalty(Penalty):
 @spec
 class _Mixture(Penalty):
     l1_ratio = None
-    alpha: float = real(1e-4, low=0)
+    alpha: float = real(default=1e-4, low=0)
 
     @property
-    def l1(self):
+    def l1(self) -> float:
         return self.alpha * self.l1_ratio
 
     @property
-    def l2(self):
+    def l2(self) -> float:
         return self.alpha * (1.0 - self.l1_ratio)
 
 
@@ -142,10 +146,10 @@ class ElasticNet(_Mixture):
     4.875
     """
 
-    l1_ratio: float = real(0.15, low=0, high=1)
+    l1_ratio: float = real(default=0.15, low=0, high=1)
 
 
-def get(penalty):
+def get(penalty: PenaltyName | Penalty | type[Penalty] | None) -> Penalty:
     """The penalty that ``penalty`` stands for: a spec as it is, a class or name its default, None no penalty.
 
     Raises
@@ -156,6 +160,8 @@ def get(penalty):
     return _registry.get(penalty)
 
 
-def names():
+def names() -> tuple[str, ...]:
     """Names that :func:`get` takes, aliases left out."""
     return _registry.names
+
+publish(globals())

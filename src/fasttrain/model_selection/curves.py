@@ -1,12 +1,16 @@
 """Scores against a parameter and against the number of training rows, all fits in one batch."""
 
+from __future__ import annotations
+
 import copy
+from typing import Any, Literal
 
 import numpy as np
 from sklearn import model_selection
 from sklearn.base import is_classifier
 from sklearn.utils import check_random_state, indexable
 
+from fasttrain._core.types import Array, ArrayLike, EstimatorLike, MatrixLike, RandomStateLike, Scoring, Splitter
 from fasttrain.model_selection._progress import progress_bar
 from fasttrain.model_selection.batch.answers import Answers, FoldNumbers, InOrder, Recorder, StandIn, look_ups
 from fasttrain.model_selection.batch.folds import folds_of
@@ -25,8 +29,11 @@ def _batch(estimator, X, y, groups, cv, scoring, *, params, **options):
     return batch_for(estimator, X, y, folds, scoring, params=params, return_train_score=True, **options), folds
 
 
-def validation_curve(estimator, X, y, *, param_name, param_range, groups=None, cv=None, scoring=None, n_jobs=None,
-                     pre_dispatch="all", verbose=0, error_score=np.nan, params=None, progress=False):
+def validation_curve(estimator: EstimatorLike, X: MatrixLike, y: ArrayLike, *, param_name: str, param_range: ArrayLike,
+                     groups: ArrayLike | None = None, cv: Splitter = None, scoring: Scoring = None,
+                     n_jobs: int | None = None, pre_dispatch: int | str = "all", verbose: int = 0,
+                     error_score: Literal["raise"] | float = np.nan, params: dict[str, Any] | None = None,
+                     progress: bool = False) -> tuple[Array, Array]:
     """Training and test scores for each value of one parameter.
 
     Parameters, results and errors are those of :func:`sklearn.model_selection.validation_curve`; ``n_jobs`` are threads
@@ -66,9 +73,14 @@ def validation_curve(estimator, X, y, *, param_name, param_range, groups=None, c
     )
 
 
-def learning_curve(estimator, X, y, *, groups=None, train_sizes=np.linspace(0.1, 1.0, 5), cv=None, scoring=None,  # noqa: B008
-                   exploit_incremental_learning=False, n_jobs=None, pre_dispatch="all", verbose=0, shuffle=False,
-                   random_state=None, error_score=np.nan, return_times=False, params=None, progress=False):
+def learning_curve(estimator: EstimatorLike, X: MatrixLike, y: ArrayLike, *, groups: ArrayLike | None = None,
+                   train_sizes: ArrayLike = np.linspace(0.1, 1.0, 5),  # noqa: B008
+                   cv: Splitter = None, scoring: Scoring = None,
+                   exploit_incremental_learning: bool = False, n_jobs: int | None = None,
+                   pre_dispatch: int | str = "all", verbose: int = 0, shuffle: bool = False,
+                   random_state: RandomStateLike = None, error_score: Literal["raise"] | float = np.nan,
+                   return_times: bool = False, params: dict[str, Any] | None = None,
+                   progress: bool = False) -> tuple[Array, ...]:
     """Training and test scores for growing numbers of training rows.
 
     Parameters, results and errors are those of :func:`sklearn.model_selection.learning_curve`; ``n_jobs`` are threads

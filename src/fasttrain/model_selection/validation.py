@@ -1,6 +1,9 @@
 """Cross-validation with a fresh clone for every fold."""
 
+from __future__ import annotations
+
 from functools import partial
+from typing import Any, Literal
 
 import numpy as np
 from sklearn import model_selection
@@ -8,6 +11,7 @@ from sklearn.base import BaseEstimator, clone, is_classifier, is_regressor
 from sklearn.metrics import get_scorer
 from sklearn.utils import indexable
 
+from fasttrain._core.types import Array, ArrayLike, EstimatorLike, MatrixLike, Scoring, Splitter
 from fasttrain.model_selection._progress import progress_bar
 from fasttrain.model_selection.batch.answers import Answers, FoldNumbers, InOrder, PredictionStandIn, StandIn, look_ups
 from fasttrain.model_selection.batch.folds import folds_of, take_rows
@@ -77,9 +81,12 @@ def _pooled_scorers(estimator, scoring):
     return {}
 
 
-def cross_validate(estimator, X, y=None, *, groups=None, scoring=None, cv=None, n_jobs=None, verbose=0, params=None,
-                   pre_dispatch="2*n_jobs", return_train_score=False, return_estimator=False, return_indices=False,
-                   error_score=np.nan, progress=False):
+def cross_validate(estimator: EstimatorLike, X: MatrixLike, y: ArrayLike | None = None, *,
+                   groups: ArrayLike | None = None, scoring: Scoring = None, cv: Splitter = None,
+                   n_jobs: int | None = None, verbose: int = 0, params: dict[str, Any] | None = None,
+                   pre_dispatch: int | str = "2*n_jobs", return_train_score: bool = False,
+                   return_estimator: bool = False, return_indices: bool = False,
+                   error_score: Literal["raise"] | float = np.nan, progress: bool = False) -> dict[str, Any]:
     """Scores and times of an estimator over the folds of ``cv``, each fold with a fresh clone.
 
     Parameters, results and errors are those of :func:`sklearn.model_selection.cross_validate`, with one addition: where
@@ -196,8 +203,10 @@ def _without(scoring, pooled):
     return {}
 
 
-def cross_val_score(estimator, X, y=None, *, groups=None, scoring=None, cv=None, n_jobs=None, verbose=0, params=None,
-                    pre_dispatch="2*n_jobs", error_score=np.nan):
+def cross_val_score(estimator: EstimatorLike, X: MatrixLike, y: ArrayLike | None = None, *,
+                    groups: ArrayLike | None = None, scoring: Scoring = None, cv: Splitter = None,
+                    n_jobs: int | None = None, verbose: int = 0, params: dict[str, Any] | None = None,
+                    pre_dispatch: int | str = "2*n_jobs", error_score: Literal["raise"] | float = np.nan) -> Array:
     """Scores of an estimator over the folds of ``cv``: ``test_score`` of :func:`cross_validate`.
 
     Parameters are those of :func:`sklearn.model_selection.cross_val_score`.
@@ -217,8 +226,10 @@ def cross_val_score(estimator, X, y=None, *, groups=None, scoring=None, cv=None,
     return results["test_score"]
 
 
-def cross_val_predict(estimator, X, y=None, *, groups=None, cv=None, n_jobs=None, verbose=0, params=None,
-                      pre_dispatch="2*n_jobs", method="predict", progress=False):
+def cross_val_predict(estimator: EstimatorLike, X: MatrixLike, y: Any = None, *, groups: ArrayLike | None = None,
+                      cv: Splitter = None, n_jobs: int | None = None, verbose: int = 0,
+                      params: dict[str, Any] | None = None, pre_dispatch: int | str = "2*n_jobs",
+                      method: str = "predict", progress: bool = False) -> Any:
     """Prediction for each row from the model of the fold that held it out.
 
     Parameters, result and errors are those of :func:`sklearn.model_selection.cross_val_predict`; ``n_jobs`` are threads

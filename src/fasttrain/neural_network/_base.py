@@ -1,10 +1,13 @@
 """What the multi-layer perceptrons share: their data, initial weights, the fit itself, prediction and state."""
 
+from __future__ import annotations
+
 import math
 import warnings
 from contextlib import contextmanager
 from itertools import pairwise
 from weakref import WeakKeyDictionary
+from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -63,7 +66,7 @@ def folded_layers(model):
 class MultilayerPerceptron(KeepsEngine, Convertible, BaseEstimator):
     """What the classifier and the regressor share: everything but the meaning of y."""
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags

@@ -21,15 +21,21 @@ Examples
 (array([2.]), True)
 """
 
+from __future__ import annotations
+
 import contextlib
 import logging
 import os
 import sys
 import threading
 import types
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 
 # While scikit-learn's names are its own: the packages of all that is replaced.
 from fasttrain import interop  # noqa: F401
+from fasttrain._core.public import publish
+from fasttrain._core.types import PathLike
 from fasttrain._estimators.registry import entries, functions
 from fasttrain.patch._replacements import replacement, replacement_class, replacement_function
 
@@ -103,7 +109,7 @@ def _swap(table, allowed):
     return {name: sorted(names) for name, names in sorted(changed.items())}
 
 
-def patch_sklearn(names=None):
+def patch_sklearn(names: Sequence[str] | None = None) -> dict[str, list[str]]:
     """Put fasttrain's estimators and functions in the place of scikit-learn's.
 
     In scikit-learn's packages and in every loaded module that had imported one of them, under whatever name; modules
@@ -147,7 +153,7 @@ def patch_sklearn(names=None):
     return changed
 
 
-def unpatch_sklearn():
+def unpatch_sklearn() -> dict[str, list[str]]:
     """Put scikit-learn's own classes and functions back, also where they were imported under the patch.
 
     Objects made under the patch stay what they are. Does nothing where nothing is patched.
@@ -165,7 +171,7 @@ def unpatch_sklearn():
 
 
 @contextlib.contextmanager
-def patched(names=None):
+def patched(names: Sequence[str] | None = None) -> AbstractContextManager[None]:
     """scikit-learn patched for the length of a ``with`` block.
 
     Parameters
@@ -186,7 +192,7 @@ def patched(names=None):
                 _active.update(before)
 
 
-def run_script(path, arguments=()):
+def run_script(path: PathLike, arguments: Sequence[str] = ()) -> None:
     """Run a script under the patch as ``python path arguments...`` would: as ``__main__``, with its folder first on
     the path.
 
@@ -231,3 +237,5 @@ def pytest_report_header(config):
 
 
 _replacements()
+
+publish(globals())

@@ -1,5 +1,7 @@
 """What a training is to do."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -66,5 +68,5 @@ class Plan:
     start_random_state: dict | None = None
     resume: Checkpoint | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         object.__setattr__(self, "callbacks", as_callbacks(self.callbacks))
