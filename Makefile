@@ -36,7 +36,7 @@ DEMO_READY := $(if $(filter $(VENV),$(DEMO_VENV)),$(VENV)/.built,$(WHEEL_VENV)/.
 
 # The install compiles; nothing may compile beside it.
 .NOTPARALLEL:
-.PHONY: build-dist demo test peers-test check test-exhaustive bench lint docs wheel wheel-test wheel-check signatures sanitize \
+.PHONY: build-dist demo test peers-test check test-exhaustive bench lint types docs wheel wheel-test wheel-check signatures sanitize \
         fuzz soak scorecard mallocs leaks tsan ladder interrupts clean
 
 demo: $(DEMO_READY)
@@ -72,6 +72,10 @@ bench: $(VENV)/.bench $(VENV)/.built
 lint: $(VENV)/.lint
 	$(BIN)/ruff check .
 	PATH="$(abspath $(BIN)):$$PATH" cython-lint src   # it looks for pycodestyle on the path
+
+# What mypy, pyright and jedi make of the installed wheel.
+types: $(WHEEL_VENV)/.types
+	cd $(OUTSIDE) && ../bin/python $(abspath tests/typing/check.py)
 
 docs: $(VENV)/.docs
 	$(BIN)/mkdocs build --strict --quiet
@@ -192,6 +196,10 @@ $(WHEEL_VENV)/.ready: $(WHEEL_VENV)/.demo
 	$(call logged,install-tests,Installing what the tests need: a minute or two,\
 	    $(WHEEL_PIP) "$$(echo $(DIST)/*.whl)[dev]" && mkdir -p $(OUTSIDE) && cd $(OUTSIDE) && ../bin/python -c \
 	    "import fasttrain; assert 'site-packages' in fasttrain.__file__$(COMMA) fasttrain.__file__")
+	@touch $@
+
+$(WHEEL_VENV)/.types: $(WHEEL_VENV)/.ready
+	$(WHEEL_PIP) "$$(echo $(DIST)/*.whl)[types]"
 	@touch $@
 
 $(PEERS_VENV)/.ready: $(DIST)/.built

@@ -11,6 +11,8 @@ Logistic()
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 import numpy as np
 
 from fasttrain._core.checks import real_array
@@ -30,8 +32,8 @@ __all__ = [
 class Activation(Spec):
     """Base of the activations; ``name`` is the kernel's name and ``parameter`` the number it is given."""
 
-    name = None
-    parameter = 1.0
+    name: ClassVar[Any] = None
+    parameter: ClassVar[Any] = 1.0
 
     def __call__(self, z: ArrayLike) -> Array:
         """``f(z)`` as a new array.

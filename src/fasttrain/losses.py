@@ -18,6 +18,8 @@ array([0.5, 1. ])
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 import numpy as np
 
 from fasttrain._core.checks import check_same_shape, check_weights, real_array
@@ -62,11 +64,11 @@ class Loss(Spec):
     is_regression : bool
     """
 
-    name = None
-    parameter = 1.0
-    inverse_link = "identity"
-    targets = "real"
-    is_regression = True
+    name: ClassVar[Any] = None
+    parameter: ClassVar[Any] = 1.0
+    inverse_link: ClassVar[str] = "identity"
+    targets: ClassVar[Any] = "real"
+    is_regression: ClassVar[bool] = True
 
     def loss(self, y: Array, raw_prediction: Array, sample_weight: Array | None = None) -> float:
         """Mean loss over samples and outputs.

@@ -6,6 +6,8 @@ its proximal map wherever fasttrain trains, so weights that it removes are exact
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 import numpy as np
 
 from fasttrain._core.checks import check_real, real_array
@@ -21,8 +23,8 @@ __all__ = ["L1", "L2", "ElasticNet", "NoPenalty", "Penalty", "get", "names"]
 class Penalty(Spec):
     """Base of the penalties; ``l1`` and ``l2`` are the factors of ``sum|w|`` and ``sum w^2 / 2``."""
 
-    l1 = 0.0
-    l2 = 0.0
+    l1: ClassVar[Any] = 0.0
+    l2: ClassVar[Any] = 0.0
 
     def value(self, w: Array) -> float:
         """The penalty of ``w``.
@@ -84,7 +86,7 @@ class NoPenalty(Penalty):
 
 @spec
 class _Mixture(Penalty):
-    l1_ratio = None
+    l1_ratio: ClassVar[Any] = None
     alpha: float = real(default=1e-4, low=0)
 
     @property
@@ -107,7 +109,7 @@ class L1(_Mixture):
         At least 0.
     """
 
-    l1_ratio = 1.0
+    l1_ratio: ClassVar[Any] = 1.0
 
 
 @_registry.add("l2", "ridge")
@@ -121,7 +123,7 @@ class L2(_Mixture):
         At least 0.
     """
 
-    l1_ratio = 0.0
+    l1_ratio: ClassVar[Any] = 0.0
 
 
 @_registry.add("elasticnet", "elastic_net", "l1_l2")

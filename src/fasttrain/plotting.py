@@ -77,6 +77,14 @@ class LossCurveDisplay:
     >>> display = LossCurveDisplay.from_estimator(model)  # doctest: +SKIP
     """
 
+    ax_: Any
+    figure_: Any
+    score_ax_: Any
+    line_: Any
+    lines_: list[Any]
+    validation_lines_: list[Any]
+    score_lines_: list[Any]
+
     def __init__(self, loss_curve: ArrayLike | Sequence[ArrayLike],
                  validation_curve: ArrayLike | Sequence[ArrayLike] | None = None, *,
                  validation_scores: ArrayLike | Sequence[ArrayLike] | None = None,

@@ -251,9 +251,9 @@ class PlateauState:
     def __init__(self, schedule: ReduceOnPlateau, floor: float = 0.0) -> None:
         self.schedule = schedule
         self.floor = floor
-        self.factor = 1.0
-        self.best = None
-        self.waited = 0
+        self.factor: float = 1.0
+        self.best: float | None = None
+        self.waited: int = 0
 
     def update(self, metric: float) -> float:
         """Take the metric of one more epoch; return the factor from there on. NaN is no improvement."""

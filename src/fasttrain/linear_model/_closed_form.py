@@ -99,6 +99,16 @@ class LinearRegressorCV(RegressorMixin, BaseEstimator):
     (1e-05, array([-3000., -3002., -3103.]))
     """
 
+    alphas: Sequence[float] | Array
+    fit_intercept: bool
+    alpha_: float
+    scores_: Array
+    predictions_: Array
+    coef_: Any
+    intercept_: Any
+    n_features_in_: int
+    feature_names_in_: Array
+
     def __init__(self, alphas: Sequence[float] | Array = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0), *,
                  fit_intercept: bool = True) -> None:
         self.alphas = alphas

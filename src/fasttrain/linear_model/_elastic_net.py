@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from numbers import Real
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from scipy import sparse
@@ -174,7 +174,7 @@ class ElasticNet(Convertible, linear_model.ElasticNet):
     array([18.8382, 64.5597])
     """
 
-    path = staticmethod(enet_path)
+    path: Any = staticmethod(enet_path)
 
     def __init__(self, alpha: float = 1.0, *, l1_ratio: float = 0.5, fit_intercept: bool = True,
                  precompute: bool | ArrayLike = False, max_iter: int = 1000, copy_X: bool = True, tol: float = 1e-4,
@@ -303,11 +303,11 @@ class Lasso(ElasticNet, linear_model.Lasso):
     (array([0.85, 0.  ]), 0.15)
     """
 
-    path = staticmethod(enet_path)
+    path: Any = staticmethod(enet_path)
 
     def __init__(self, alpha: float = 1.0, *, fit_intercept: bool = True, precompute: bool | ArrayLike = False,
                  copy_X: bool = True, max_iter: int = 1000, tol: float = 1e-4, warm_start: bool = False,
                  positive: bool = False, random_state: RandomStateLike = None,
                  selection: Literal["cyclic", "random"] = "cyclic") -> None:
         keep_parameters(self, locals())
-        self.l1_ratio = 1.0
+        self.l1_ratio: float = 1.0

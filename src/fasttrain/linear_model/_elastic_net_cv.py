@@ -345,7 +345,7 @@ class ElasticNetCV(CrossValidated, linear_model.ElasticNetCV):
     (0.9, (2, 20, 5))
     """
 
-    path = staticmethod(enet_path)
+    path: Any = staticmethod(enet_path)
 
     def __init__(self, *, l1_ratio: float | Sequence[float] = 0.5, eps: float = 1e-3, alphas: int | ArrayLike = 100,
                  fit_intercept: bool = True, precompute: Literal["auto"] | bool | ArrayLike = "auto",
@@ -410,7 +410,7 @@ class LassoCV(CrossValidated, linear_model.LassoCV):
     (0.0038, (100, 5))
     """
 
-    path = staticmethod(lasso_path)
+    path: Any = staticmethod(lasso_path)
 
     def __init__(self, *, eps: float = 1e-3, alphas: int | ArrayLike = 100, fit_intercept: bool = True,
                  precompute: Literal["auto"] | bool | ArrayLike = "auto", max_iter: int = 1000, tol: float = 1e-4,
@@ -470,7 +470,7 @@ class MultiTaskElasticNetCV(CrossValidated, linear_model.MultiTaskElasticNetCV):
            [0.52, 0.48]])
     """
 
-    path = staticmethod(enet_path)
+    path: Any = staticmethod(enet_path)
     _multi_task = True
 
     def __init__(self, *, l1_ratio: float | Sequence[float] = 0.5, eps: float = 1e-3, alphas: int | ArrayLike = 100,
@@ -529,7 +529,7 @@ class MultiTaskLassoCV(CrossValidated, linear_model.MultiTaskLassoCV):
     ((2, 100), (50, 5))
     """
 
-    path = staticmethod(lasso_path)
+    path: Any = staticmethod(lasso_path)
     _multi_task = True
 
     def __init__(self, *, eps: float = 1e-3, alphas: int | ArrayLike = 100, fit_intercept: bool = True,

@@ -77,6 +77,19 @@ class MeanDeviance:
 class GeneralizedLinear(RegressorMixin, Convertible, BaseEstimator):
     """What the three regressors share: all but the loss."""
 
+    alpha: float
+    fit_intercept: bool
+    solver: Literal["lbfgs", "newton-cholesky"]
+    max_iter: int
+    tol: float
+    warm_start: bool
+    verbose: int
+    coef_: Any
+    intercept_: Any
+    n_iter_: Any
+    n_features_in_: int
+    feature_names_in_: Array
+
     def _loss(self):
         raise NotImplementedError
 
@@ -374,6 +387,9 @@ class TweedieRegressor(GeneralizedLinear):
     >>> model.predict([[1, 1], [3, 4]]).round(2)
     array([2.5, 4.6])
     """
+
+    power: float
+    link: Literal["auto", "identity", "log"]
 
     def __init__(self, *, power: float = 0.0, alpha: float = 1.0, fit_intercept: bool = True,
                  link: Literal["auto", "identity", "log"] = "auto",

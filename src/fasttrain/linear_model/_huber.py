@@ -111,6 +111,20 @@ class HuberRegressor(RegressorMixin, Convertible, BaseEstimator):
     (array([2.]), array([5]))
     """
 
+    epsilon: float
+    max_iter: int
+    alpha: float
+    warm_start: bool
+    fit_intercept: bool
+    tol: float
+    coef_: Any
+    intercept_: Any
+    scale_: float
+    n_iter_: Any
+    outliers_: Array
+    n_features_in_: int
+    feature_names_in_: Array
+
     def __init__(self, *, epsilon: float = 1.35, max_iter: int = 100, alpha: float = 0.0001, warm_start: bool = False,
                  fit_intercept: bool = True, tol: float = 1e-05) -> None:
         keep_parameters(self, locals())

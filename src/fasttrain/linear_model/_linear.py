@@ -131,6 +131,8 @@ class LinearRegressor(RegressorMixin, LinearModel):
     'no element of the gradient is above tol=0.0001'
     """
 
+    tol: float | None
+
     _y_numeric = True
 
     def __init__(self, loss: LossName | Loss = "half_squared_error", *,
@@ -262,6 +264,10 @@ stop_reason_, advice_, n_features_in_, feature_names_in_
     >>> bool(model.score(X, y) > 0.97)
     True
     """
+
+    tol: float
+    class_weight: dict[Any, float] | Literal["balanced"] | None
+    classes_: Any
 
     _y_numeric = False
 

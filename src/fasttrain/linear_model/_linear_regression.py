@@ -12,7 +12,7 @@ from sklearn.utils import assert_all_finite
 
 from fasttrain._core.blas import serial_blas
 from fasttrain._core.checks import check_flag, check_integer, check_real
-from fasttrain._core.types import ArrayLike, MatrixLike, Self
+from fasttrain._core.types import Array, ArrayLike, MatrixLike, Self
 from fasttrain._estimators.fitted import restored
 from fasttrain._tables.moments import column_moments
 from fasttrain.linear_model._factors import least_squares_factor, times_transposed, wide_factor
@@ -85,6 +85,18 @@ class LinearRegression(LeastSquaresRegressor):
     >>> model.coef_.round(10), round(float(model.intercept_), 10)
     (array([1., 2.]), 3.0)
     """
+
+    fit_intercept: bool
+    copy_X: bool
+    tol: float
+    n_jobs: int | None
+    positive: bool
+    coef_: Any
+    intercept_: Any
+    rank_: int
+    singular_: Array
+    n_features_in_: int
+    feature_names_in_: Array
 
     def __init__(self, *, fit_intercept: bool = True, copy_X: bool = True, tol: float = 1e-6, n_jobs: int | None = None,
                  positive: bool = False) -> None:

@@ -186,4 +186,4 @@ class MultiTaskLasso(MultiTaskElasticNet, linear_model.MultiTaskLasso):
                  tol: float = 1e-4, warm_start: bool = False, random_state: RandomStateLike = None,
                  selection: Literal["cyclic", "random"] = "cyclic") -> None:
         keep_parameters(self, locals())
-        self.l1_ratio = 1.0
+        self.l1_ratio: float = 1.0

@@ -263,7 +263,22 @@ class Ridge(LeastSquaresRegressor, RidgeModel):
     (0.513, 'cholesky')
     """
 
-    def __init__(self, alpha: float | Array = 1.0, *, fit_intercept: bool = True, copy_X: bool = True,
+    alpha: ArrayLike
+    fit_intercept: bool
+    copy_X: bool
+    max_iter: int | None
+    tol: float
+    solver: Literal["auto", "svd", "cholesky", "lsqr", "sparse_cg", "sag", "saga", "lbfgs"]
+    positive: bool
+    random_state: RandomStateLike
+    coef_: Any
+    intercept_: Any
+    n_iter_: Any
+    solver_: str
+    n_features_in_: int
+    feature_names_in_: Array
+
+    def __init__(self, alpha: ArrayLike = 1.0, *, fit_intercept: bool = True, copy_X: bool = True,
                  max_iter: int | None = None, tol: float = 1e-4,
                  solver: Literal["auto", "svd", "cholesky", "lsqr", "sparse_cg", "sag", "saga", "lbfgs"] = "auto",
                  positive: bool = False, random_state: RandomStateLike = None) -> None:
@@ -348,6 +363,23 @@ class RidgeClassifier(LeastSquaresClassifier, RidgeModel):
     >>> round(RidgeClassifier().fit(X, y).score(X, y), 3)
     0.96
     """
+
+    alpha: float
+    fit_intercept: bool
+    copy_X: bool
+    max_iter: int | None
+    tol: float
+    class_weight: dict[Any, float] | Literal["balanced"] | None
+    solver: Literal["auto", "svd", "cholesky", "lsqr", "sparse_cg", "sag", "saga", "lbfgs"]
+    positive: bool
+    random_state: RandomStateLike
+    coef_: Any
+    intercept_: Any
+    classes_: Any
+    n_iter_: Any
+    solver_: str
+    n_features_in_: int
+    feature_names_in_: Array
 
     def __init__(self, alpha: float = 1.0, *, fit_intercept: bool = True, copy_X: bool = True,
                  max_iter: int | None = None, tol: float = 1e-4,

@@ -327,7 +327,22 @@ class RidgeCV(LeastSquaresRegressor, RidgeSearch):
     (0.01, 0.517)
     """
 
-    def __init__(self, alphas: float | Array = (0.1, 1.0, 10.0), *, fit_intercept: bool = True,
+    alphas: ArrayLike
+    fit_intercept: bool
+    scoring: str | Callable[..., Any] | None
+    cv: Splitter
+    gcv_mode: Literal["auto", "svd", "eigen"] | None
+    store_cv_results: bool
+    alpha_per_target: bool
+    alpha_: float | Array
+    best_score_: float
+    coef_: Any
+    intercept_: Any
+    cv_results_: dict[str, Any]
+    n_features_in_: int
+    feature_names_in_: Array
+
+    def __init__(self, alphas: ArrayLike = (0.1, 1.0, 10.0), *, fit_intercept: bool = True,
                  scoring: str | Callable[..., Any] | None = None, cv: Splitter = None,
                  gcv_mode: Literal["auto", "svd", "eigen"] | None = None, store_cv_results: bool = False,
                  alpha_per_target: bool = False) -> None:
@@ -419,7 +434,22 @@ class RidgeClassifierCV(LeastSquaresClassifier, RidgeSearch):
     0.963
     """
 
-    def __init__(self, alphas: float | Array = (0.1, 1.0, 10.0), *, fit_intercept: bool = True,
+    alphas: ArrayLike
+    fit_intercept: bool
+    scoring: str | Callable[..., Any] | None
+    cv: Splitter
+    class_weight: dict[Any, float] | Literal["balanced"] | None
+    store_cv_results: bool
+    alpha_: float
+    best_score_: float
+    coef_: Any
+    intercept_: Any
+    classes_: Any
+    cv_results_: dict[str, Any]
+    n_features_in_: int
+    feature_names_in_: Array
+
+    def __init__(self, alphas: ArrayLike = (0.1, 1.0, 10.0), *, fit_intercept: bool = True,
                  scoring: str | Callable[..., Any] | None = None, cv: Splitter = None,
                  class_weight: dict[Any, float] | Literal["balanced"] | None = None,
                  store_cv_results: bool = False) -> None:

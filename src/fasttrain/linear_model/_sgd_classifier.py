@@ -127,6 +127,9 @@ class SGDClassifier(StochasticLinear, linear_model.SGDClassifier):
     True
     """
 
+    loss_curve_: list[float]
+    validation_scores_: Any
+
     _losses = CLASSIFIER_LOSSES
     _aggressive_loss = "hinge"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from sklearn import linear_model
@@ -116,6 +116,10 @@ default='squared_error'
     >>> model.coef_.round(1)
     array([ 1.,  2., -1.])
     """
+
+    quantile: float
+    loss_curve_: list[float]
+    validation_scores_: Any
 
     _losses = (*REGRESSION_LOSSES, "quantile", "poisson")
     _aggressive_loss = "epsilon_insensitive"

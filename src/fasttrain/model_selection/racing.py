@@ -168,6 +168,19 @@ class RacingSearchCV(BatchSearch, model_selection.GridSearchCV):
     {'learning_rate_init': 0.01}
     """
 
+    factor: float
+    max_epochs: int | None
+    min_epochs: int | None
+    progress: bool
+    cv_results_: dict[str, Any]
+    n_candidates_: list[int]
+    n_epochs_: list[int]
+    total_epochs_: int
+    best_estimator_: Any
+    best_score_: float
+    scorer_: Any
+    refit_time_: float
+
     _base = model_selection.GridSearchCV
     _batch_class = _Race
     _batched_params = frozenset({"groups"})

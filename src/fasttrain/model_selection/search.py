@@ -89,6 +89,13 @@ class BatchSearch:
     given beside the data for a batch.
     """
 
+    progress: bool
+    cv_results_: dict[str, Any]
+    best_estimator_: Any
+    best_score_: float
+    scorer_: Any
+    refit_time_: float
+
     _batch_class = Batch
     _batched_params = frozenset({"groups", "sample_weight"})
 

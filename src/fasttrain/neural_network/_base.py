@@ -7,7 +7,8 @@ import warnings
 from contextlib import contextmanager
 from itertools import pairwise
 from weakref import WeakKeyDictionary
-from typing import Any
+from typing import Any, Literal
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -15,6 +16,9 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fasttrain._core.checks import check_rows
+from fasttrain._core.types import (
+    ActivationName, Array, LossName, OptimizerName, PenaltyName, RandomStateLike, ScheduleName,
+)
 from fasttrain._estimators.conversion import Convertible
 from fasttrain._estimators.data import check_validation_data, dense, hold_out, random_states, validated, weights_of
 from fasttrain._estimators.fitted import KeepsEngine, all_or_nothing, set_fitted
@@ -24,9 +28,14 @@ from fasttrain._estimators.rows import RowsOf, bind
 from fasttrain._kernels.network import Network
 from fasttrain._kernels.primitives import finite
 from fasttrain._kernels.threads import get_num_threads
-from fasttrain.callbacks import ProgressBar, as_callbacks
+from fasttrain.activations import Activation
+from fasttrain.callbacks import Callback, ProgressBar, as_callbacks
+from fasttrain.losses import Loss
 from fasttrain.neural_network._progress import Account, Progress
 from fasttrain.neural_network._settings import NORMALIZATION_EPSILON, is_lbfgs, settings_of
+from fasttrain.optimizers import Optimizer
+from fasttrain.penalties import Penalty
+from fasttrain.schedules import Schedule
 from fasttrain.training import Plan, Reshuffling, train, train_lbfgs
 from fasttrain.training.engine import mean_loss, raw_predict
 
@@ -65,6 +74,64 @@ def folded_layers(model):
 
 class MultilayerPerceptron(KeepsEngine, Convertible, BaseEstimator):
     """What the classifier and the regressor share: everything but the meaning of y."""
+
+    hidden_layer_sizes: int | Sequence[int] | Array
+    activation: ActivationName | Activation | Sequence[ActivationName | Activation]
+    solver: Literal["lbfgs", "sgd", "adam"]
+    alpha: float
+    batch_size: Literal["auto"] | int
+    learning_rate: Literal["constant", "invscaling", "adaptive"]
+    learning_rate_init: float
+    power_t: float
+    max_iter: int
+    shuffle: bool
+    random_state: RandomStateLike
+    tol: float
+    verbose: bool | int
+    warm_start: bool
+    momentum: float
+    nesterovs_momentum: bool
+    early_stopping: bool
+    validation_fraction: float
+    beta_1: float
+    beta_2: float
+    epsilon: float
+    n_iter_no_change: float
+    max_fun: int
+    loss: LossName | Loss
+    optimizer: OptimizerName | Optimizer | None
+    schedule: ScheduleName | Schedule | None
+    penalties: PenaltyName | Penalty | Sequence[PenaltyName | Penalty | None] | None
+    dropout: float | Sequence[float]
+    input_dropout: float
+    noise: float
+    mixup: float
+    max_norm: float | Sequence[float | None] | None
+    averaging: Literal["ema", "swa"] | None
+    averaging_decay: float
+    averaging_start: int
+    batch_norm: Literal["before", "after"] | Sequence[Literal["before", "after"] | None] | None
+    batch_norm_momentum: float
+    callbacks: Callback | Callable[..., Any] | Sequence[Callback | Callable[..., Any]] | None
+    progress: bool
+    n_threads: int | None
+    dtype: Any
+    coefs_: list[Array]
+    intercepts_: list[Array]
+    batch_norm_: list[Any] | None
+    loss_: float
+    best_loss_: float | None
+    loss_curve_: list[float]
+    validation_scores_: Any
+    best_validation_score_: float | None
+    validation_loss_curve_: list[float] | None
+    n_iter_: Any
+    t_: int
+    n_layers_: int
+    n_outputs_: int
+    n_features_in_: int
+    feature_names_in_: Array
+    out_activation_: str
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -97,6 +97,9 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
     (True, 60)
     """
 
+    class_weight: dict[Any, float] | Literal["balanced"] | None
+    classes_: Any
+
     _y_numeric = False
 
     def __init__(self, hidden_layer_sizes: int | Sequence[int] | Array = (100,),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from fasttrain.optimizers._state import OptimizerState
 class Optimizer(Spec):
     """Base of all optimizers; ``rule`` is the name of the update rule."""
 
-    rule = None
+    rule: ClassVar[Any] = None
 
 
 @spec
@@ -205,9 +205,6 @@ def _matching(values, argument, arrays):
 
 _registry = Registry("optimizer", Optimizer, "an optimizer of fasttrain")
 
-_RATE = {"low": 0, "open_low": True}
-_BELOW_ONE = {"low": 0, "high": 1, "open_high": True}
-_EPSILON = {"low": 0, "open_low": True}
 
 
 @_registry.add("gradient_descent", "gd", "sgd")
@@ -224,13 +221,13 @@ class GradientDescent(StepOptimizer):
     """
 
     rule = "gradient_descent"
-    learning_rate: float = real(default=0.01, **_RATE)
+    learning_rate: float = real(default=0.01, low=0, open_low=True)
 
 
 @spec
 class _WithMomentum(StepOptimizer):
-    learning_rate: float = real(default=0.01, **_RATE)
-    momentum: float = real(default=0.9, **_BELOW_ONE)
+    learning_rate: float = real(default=0.01, low=0, open_low=True)
+    momentum: float = real(default=0.9, low=0, high=1, open_high=True)
 
     def _constants(self):
         return {"momentum": self.momentum}
@@ -300,8 +297,8 @@ class AdaGrad(_WithEpsilonMode):
     """
 
     rule = "adagrad"
-    learning_rate: float = real(default=0.01, **_RATE)
-    epsilon: float = real(default=1e-7, **_EPSILON)
+    learning_rate: float = real(default=0.01, low=0, open_low=True)
+    epsilon: float = real(default=1e-7, low=0, open_low=True)
     initial_accumulator: float = real(default=0.0, low=0)
 
     @property
@@ -333,10 +330,10 @@ class RMSprop(_WithEpsilonMode):
         As for :class:`StepOptimizer`; keyword only.
     """
 
-    learning_rate: float = real(default=0.001, **_RATE)
-    rho: float = real(default=0.9, **_BELOW_ONE)
-    momentum: float = real(default=0.0, **_BELOW_ONE)
-    epsilon: float = real(default=1e-7, **_EPSILON)
+    learning_rate: float = real(default=0.001, low=0, open_low=True)
+    rho: float = real(default=0.9, low=0, high=1, open_high=True)
+    momentum: float = real(default=0.0, low=0, high=1, open_high=True)
+    epsilon: float = real(default=1e-7, low=0, open_low=True)
     centered: bool = boolean(default=False)
 
     @property
@@ -371,9 +368,9 @@ class AdaDelta(StepOptimizer):
     """
 
     rule = "adadelta"
-    learning_rate: float = real(default=1.0, **_RATE)
-    rho: float = real(default=0.95, **_BELOW_ONE)
-    epsilon: float = real(default=1e-7, **_EPSILON)
+    learning_rate: float = real(default=1.0, low=0, open_low=True)
+    rho: float = real(default=0.95, low=0, high=1, open_high=True)
+    epsilon: float = real(default=1e-7, low=0, open_low=True)
 
     def _constants(self):
         return {"beta2": self.rho, "epsilon": self.epsilon}
@@ -381,10 +378,10 @@ class AdaDelta(StepOptimizer):
 
 @spec
 class _AdamLike(StepOptimizer):
-    learning_rate: float = real(default=0.001, **_RATE)
-    beta_1: float = real(default=0.9, **_BELOW_ONE)
-    beta_2: float = real(default=0.999, **_BELOW_ONE)
-    epsilon: float = real(default=1e-8, **_EPSILON)
+    learning_rate: float = real(default=0.001, low=0, open_low=True)
+    beta_1: float = real(default=0.9, low=0, high=1, open_high=True)
+    beta_2: float = real(default=0.999, low=0, high=1, open_high=True)
+    epsilon: float = real(default=1e-8, low=0, open_low=True)
 
     def _constants(self):
         return {"beta1": self.beta_1, "beta2": self.beta_2, "epsilon": self.epsilon}
@@ -478,9 +475,9 @@ class Lion(StepOptimizer):
     """
 
     rule = "lion"
-    learning_rate: float = real(default=1e-4, **_RATE)
-    beta_1: float = real(default=0.9, **_BELOW_ONE)
-    beta_2: float = real(default=0.99, **_BELOW_ONE)
+    learning_rate: float = real(default=1e-4, low=0, open_low=True)
+    beta_1: float = real(default=0.9, low=0, high=1, open_high=True)
+    beta_2: float = real(default=0.99, low=0, high=1, open_high=True)
 
     def _constants(self):
         return {"beta1": self.beta_1, "beta2": self.beta_2}

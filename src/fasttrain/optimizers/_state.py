@@ -28,8 +28,8 @@ class OptimizerState:
         self.rule = rule
         self.keys = keys
         self.slots = slots
-        self.t = 0
-        self.carried = 0.0
+        self.t: int = 0
+        self.carried: float = 0.0
 
     def __repr__(self) -> str:
         slots = ", ".join(self.slots) or "none"

@@ -31,17 +31,17 @@ import threading
 import types
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from typing import Any
 
 # While scikit-learn's names are its own: the packages of all that is replaced.
 from fasttrain import interop  # noqa: F401
-from fasttrain._core.public import publish
 from fasttrain._core.types import PathLike
 from fasttrain._estimators.registry import entries, functions
 from fasttrain.patch._replacements import replacement, replacement_class, replacement_function
 
 __all__ = ["patch_sklearn", "patched", "run_script", "unpatch_sklearn"]
 
-logger = logging.getLogger("fasttrain")
+logger: logging.Logger = logging.getLogger("fasttrain")
 
 
 _lock = threading.RLock()
@@ -221,21 +221,19 @@ def run_script(path: PathLike, arguments: Sequence[str] = ()) -> None:
             sys.path.remove(folder)
 
 
-def pytest_configure(config):
+def pytest_configure(config: Any) -> None:
     """The pytest plugin: everything that is collected runs under the patch."""
     patch_sklearn()
 
 
-def pytest_unconfigure(config):
+def pytest_unconfigure(config: Any) -> None:
     """Undoes what :func:`pytest_configure` did."""
     unpatch_sklearn()
 
 
-def pytest_report_header(config):
+def pytest_report_header(config: Any) -> str:
     """A line in pytest's header."""
     return "scikit-learn patched by fasttrain"
 
 
 _replacements()
-
-publish(globals())

@@ -287,6 +287,19 @@ class OneHotEncoder(CategoryEncoder):
     array(['x0_blue', 'x0_red'], dtype=object)
     """
 
+    categories: Literal["auto"] | Sequence[ArrayLike]
+    drop: Literal["first", "if_binary"] | ArrayLike | None
+    sparse_output: bool
+    dtype: Any
+    handle_unknown: Literal["error", "ignore", "infrequent_if_exist", "warn"]
+    min_frequency: int | float | None
+    max_categories: int | None
+    feature_name_combiner: Literal["concat"] | Callable[..., Any]
+    categories_: list[Array]
+    drop_idx_: Array | None
+    n_features_in_: int
+    feature_names_in_: Array
+
     def __init__(self, *, categories: Literal["auto"] | Sequence[ArrayLike] = "auto",
                  drop: Literal["first", "if_binary"] | ArrayLike | None = None, sparse_output: bool = True,
                  dtype: Any = np.float64,

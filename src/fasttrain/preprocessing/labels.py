@@ -60,6 +60,8 @@ class LabelEncoder(LabelTransformer, auto_wrap_output_keys=None):
     ['b']
     """
 
+    classes_: Any
+
     @restored
     def fit(self, y: ArrayLike) -> Self:
         """Sorted distinct labels of y.
@@ -166,6 +168,13 @@ class LabelBinarizer(LabelTransformer, auto_wrap_output_keys=None):
            [1, 0, 0],
            [0, 0, 1]])
     """
+
+    neg_label: int
+    pos_label: int
+    sparse_output: bool
+    classes_: Any
+    y_type_: str
+    sparse_input_: bool
 
     def __init__(self, *, neg_label: int = 0, pos_label: int = 1, sparse_output: bool = False) -> None:
         keep_parameters(self, locals())

@@ -49,6 +49,17 @@ class OrdinalEncoder(OneToOneFeatureMixin, CategoryEncoder):
     array([1., 0., 1.])
     """
 
+    categories: Literal["auto"] | Sequence[ArrayLike]
+    dtype: Any
+    handle_unknown: Literal["error", "use_encoded_value"]
+    unknown_value: float | None
+    encoded_missing_value: float
+    min_frequency: float | None
+    max_categories: int | None
+    categories_: list[Array]
+    n_features_in_: int
+    feature_names_in_: Array
+
     def __init__(self, *, categories: Literal["auto"] | Sequence[ArrayLike] = "auto", dtype: Any = np.float64,
                  handle_unknown: Literal["error", "use_encoded_value"] = "error", unknown_value: float | None = None,
                  encoded_missing_value: float = np.nan, min_frequency: float | None = None,

@@ -11,7 +11,7 @@ from sklearn.utils.sparsefuncs import min_max_axis
 from sklearn.utils.validation import FLOAT_DTYPES, validate_data
 
 from fasttrain._core.checks import raise_for_status
-from fasttrain._core.types import MatrixLike, Self
+from fasttrain._core.types import Array, MatrixLike, Self
 from fasttrain._estimators.fitted import restored
 from fasttrain._estimators.parameters import keep_parameters
 from fasttrain._kernels import quantiles
@@ -68,6 +68,14 @@ class MaxAbsScaler(ExtremesScaler):
     >>> MaxAbsScaler().fit_transform(np.array([[1.0], [-4.0]])).ravel()
     array([ 0.25, -1.  ])
     """
+
+    copy: bool
+    clip: bool
+    scale_: Array
+    max_abs_: Array
+    n_samples_seen_: int
+    n_features_in_: int
+    feature_names_in_: Array
 
     _sparse_formats = ("csr", "csc")
 
@@ -131,6 +139,16 @@ class RobustScaler(Scaler):
     >>> RobustScaler().fit_transform(np.array([[1.0], [2.0], [3.0], [4.0], [500.0]])).ravel()
     array([ -1. ,  -0.5,   0. ,   0.5, 248.5])
     """
+
+    with_centering: bool
+    with_scaling: bool
+    quantile_range: tuple[float, float]
+    copy: bool
+    unit_variance: bool
+    center_: Array | None
+    scale_: Array | None
+    n_features_in_: int
+    feature_names_in_: Array
 
     _flags = ("with_centering", "with_scaling", "copy", "unit_variance")
     _sparse_formats = ("csr", "csc")

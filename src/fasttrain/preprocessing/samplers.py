@@ -34,7 +34,7 @@ class RowReport:
 
     n_rows: int
     n_dropped: int
-    reasons: dict = field(default_factory=dict)
+    reasons: dict[str, int] = field(default_factory=dict)
 
     @property
     def n_kept(self) -> int:
@@ -67,6 +67,9 @@ class _RowDropper(BaseEstimator):
     """Shared by the samplers. They have no ``transform``: pipelines would take a change of rows for one of
     columns.
     """
+
+    report_: RowReport
+    sample_indices_: Array
 
     @restored
     def fit(self, X: TableLike, y: Any = None) -> Self:
@@ -180,6 +183,16 @@ class DropMissing(_RowDropper):
     1 of 2 rows dropped (0: 1)
     """
 
+    subset: Sequence[Any] | None
+    how: Literal["any", "all"]
+    min_present: int | None
+    missing_values: Any
+    include_y: bool
+    report_: RowReport
+    sample_indices_: Array
+    n_features_in_: int
+    feature_names_in_: Array
+
     def __init__(self, *, subset: Sequence[Any] | None = None, how: Literal["any", "all"] = "any",
                  min_present: int | None = None, missing_values: Any = (), include_y: bool = True) -> None:
         keep_parameters(self, locals())
@@ -212,6 +225,14 @@ class DropDuplicates(_RowDropper):
     array([0, 2])
     """
 
+    subset: Sequence[Any] | None
+    keep: Literal["first", "last", "none", False]
+    include_y: bool
+    report_: RowReport
+    sample_indices_: Array
+    n_features_in_: int
+    feature_names_in_: Array
+
     def __init__(self, *, subset: Sequence[Any] | None = None, keep: Literal["first", "last", "none", False] = "first",
                  include_y: bool = True) -> None:
         keep_parameters(self, locals())
@@ -243,6 +264,16 @@ class DropOutliers(_RowDropper):
     >>> sampler.mask(np.array([[0.5], [7.0]]))
     array([ True, False])
     """
+
+    method: Literal["absolute", "zscore", "iqr", "mad"]
+    threshold: Any
+    subset: Sequence[Any] | None
+    lower_: Array
+    upper_: Array
+    report_: RowReport
+    sample_indices_: Array
+    n_features_in_: int
+    feature_names_in_: Array
 
     def __init__(self, *, method: Literal["absolute", "zscore", "iqr", "mad"] = "iqr", threshold: Any = None,
                  subset: Sequence[Any] | None = None) -> None:

@@ -17,7 +17,7 @@ from sklearn.utils.sparsefuncs import (
 from sklearn.utils.validation import FLOAT_DTYPES, check_array, check_is_fitted, validate_data
 
 from fasttrain._core.checks import check_flag, raise_for_status, row_weights
-from fasttrain._core.types import ArrayLike, Matrix, MatrixLike, Self
+from fasttrain._core.types import Array, ArrayLike, Matrix, MatrixLike, Self
 from fasttrain._estimators.conversion import Convertible
 from fasttrain._estimators.fitted import restored
 from fasttrain._estimators.parameters import keep_parameters
@@ -274,6 +274,16 @@ class StandardScaler(CallbackSupportMixin, Scaler):
            [ 1.,  0.]])
     """
 
+    copy: bool
+    with_mean: bool
+    with_std: bool
+    scale_: Array | None
+    mean_: Array | None
+    var_: Array | None
+    n_samples_seen_: float | Array
+    n_features_in_: int
+    feature_names_in_: Array
+
     _flags = ("copy", "with_mean", "with_std")
     _sparse_formats = "csr"
 
@@ -521,6 +531,18 @@ class MinMaxScaler(ExtremesScaler):
     >>> MinMaxScaler().fit_transform(np.array([[1.0], [2.0], [5.0]])).ravel()
     array([0.  , 0.25, 1.  ])
     """
+
+    feature_range: tuple[float, float]
+    copy: bool
+    clip: bool
+    min_: Array
+    scale_: Array
+    data_min_: Array
+    data_max_: Array
+    data_range_: Array
+    n_samples_seen_: int
+    n_features_in_: int
+    feature_names_in_: Array
 
     def __init__(self, feature_range: tuple[float, float] = (0, 1), *, copy: bool = True, clip: bool = False) -> None:
         keep_parameters(self, locals())

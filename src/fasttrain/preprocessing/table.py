@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from fasttrain._estimators.fitted import restored
 from fasttrain._core.checks import check_choice, check_integer
-from fasttrain._core.types import Array, ArrayLike, Matrix, Self, TableLike
+from fasttrain._core.types import EstimatorLike, Array, ArrayLike, Matrix, Self, TableLike
 from fasttrain._estimators.parameters import keep_parameters
 from fasttrain._tables.categories import encode
 from fasttrain._tables.frames import Table, refuse_empty, take_rows
@@ -138,6 +138,29 @@ class TablePreprocessor(TableColumns, TransformerMixin, BaseEstimator):
     day     date             3  dates written as text (day before month)
     2 columns in, 4 out, dense
     """
+
+    target: str | None
+    types: dict[str, Any] | None
+    missing: Literal["mean", "median", "most_frequent", "drop", "error"]
+    scale: Literal["standard", "minmax", "maxabs", "robust"] | None
+    encode: Literal["onehot", "ordinal"]
+    handle_unknown: Literal["ignore", "error"]
+    min_frequency: float | None
+    max_categories: int | None
+    dtype: Any
+    cardinality_threshold: int
+    high_cardinality: Literal["target", "hash", "onehot"]
+    hash_features: int
+    sparse_output: Literal["auto", True, False]
+    memory_limit: int | str | None
+    types_: dict[str, Any]
+    fill_: dict[str, Any]
+    scaler_: EstimatorLike | None
+    encoder_: EstimatorLike | None
+    sparse_output_: bool
+    classes_: Any
+    n_features_in_: int
+    feature_names_in_: Array
 
     def __init__(self, *, target: str | None = None, types: dict[str, Any] | None = None,
                  missing: Literal["mean", "median", "most_frequent", "drop", "error"] = "median",

@@ -35,7 +35,7 @@ from typing import Any
 import numpy as np
 
 from fasttrain._core.checks import are_numbers
-from fasttrain._core.types import PathLike
+from fasttrain._core.types import Array, PathLike
 from fasttrain._files.archive import ArchiveKind
 from fasttrain._files.plain import DECODING_ERRORS, Decoder, Encoder
 from fasttrain.training.engine import STATISTICS, TRAINED
@@ -67,13 +67,14 @@ class Checkpoint:
     """
 
     def __init__(self, path: PathLike, facts: dict[str, Any], state: dict[str, Any]) -> None:
-        self.path = os.fspath(path)
+        self.path: str = os.fspath(path)
         self.facts = facts
         self.state = state
-        self.epoch = state["epoch"]
-        self.history = state["history"]
+        self.epoch: int = state["epoch"]
+        self.history: dict[str, list[float]] = state["history"]
         parameters = state["network"]["trained"]["parameters"]
-        self.coefs, self.intercepts = parameters["coefs"], parameters["intercepts"]
+        self.coefs: list[Array] = parameters["coefs"]
+        self.intercepts: list[Array] = parameters["intercepts"]
 
     def start_random_state(self) -> Any:
         """A RandomState as the fit found it, to draw initial weights and held-out rows from as it did."""

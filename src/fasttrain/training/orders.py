@@ -27,7 +27,7 @@ class Reshuffling:
     """
 
     def __init__(self, rows: int | Array, random_state: np.random.RandomState) -> None:
-        self.order = rows if isinstance(rows, np.ndarray) else np.arange(rows, dtype=np.intp)
+        self.order: Array = rows if isinstance(rows, np.ndarray) else np.arange(rows, dtype=np.intp)
         self.random_state = random_state
 
     def __call__(self) -> Array:

@@ -43,16 +43,16 @@ class Training:
         self.n_threads = n_threads
         self.epoch = 0
         self.stop = False
-        self.steps = plan.first_step
-        self.schedule = plan.schedule
-        self.steps_per_epoch = -(-plan.n_samples // plan.batch_size)
+        self.steps: int = plan.first_step
+        self.schedule: schedules.Schedule | None = plan.schedule
+        self.steps_per_epoch: int = -(-plan.n_samples // plan.batch_size)
         n_epochs = plan.n_epochs if plan.schedule_epochs is None else plan.schedule_epochs
         self._total_steps = n_epochs * self.steps_per_epoch
         self._kept = None
         # a quotient of two rates, so that a constant schedule gives exactly the rate that was asked for
         self._asked, self._scheduled = 1.0, 1.0
-        self.pending = []
-        self.plateau = None
+        self.pending: list[Any] = []
+        self.plateau: schedules.PlateauState | None = None
         if isinstance(self.schedule, schedules.ReduceOnPlateau):
             self.plateau = self.schedule.start(plan.learning_rate)
             if plan.schedule_state is not None:
