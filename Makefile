@@ -77,8 +77,9 @@ lint: $(VENV)/.lint
 types: $(WHEEL_VENV)/.types
 	cd $(OUTSIDE) && ../bin/python $(abspath tests/typing/check.py)
 
-docs: $(VENV)/.docs
-	$(BIN)/mkdocs build --strict --quiet
+# The reference is made of the docstrings of the package that is there: built in place, or the wheel's.
+docs: $(DEMO_READY) $(DEMO_VENV)/.docs
+	NO_MKDOCS_2_WARNING=1 $(DEMO_VENV)/bin/mkdocs build --strict --quiet
 
 wheel: $(DIST)/.built
 
@@ -166,8 +167,9 @@ $(VENV)/.lint: | $(BIN)/python
 	@touch $@
 
 # The docs extra, without the package that has it.
-$(VENV)/.docs: pyproject.toml | $(BIN)/python
-	$(PIP) install 'mkdocs>=1.6,<2' 'mkdocs-material>=9.5,<10'
+$(DEMO_VENV)/.docs: pyproject.toml $(DEMO_READY)
+	$(DEMO_VENV)/bin/python -m pip --disable-pip-version-check --quiet install \
+	    'mkdocs>=1.6,<2' 'mkdocs-material>=9.5,<10' 'mkdocstrings[python]>=1'
 	@touch $@
 
 # An sdist and a wheel for this interpreter that are newer than every source, as a CI job may hand them over, are taken.

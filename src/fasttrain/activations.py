@@ -53,7 +53,16 @@ class Activation(Spec):
         return out
 
     def derivative(self, z: ArrayLike) -> Array:
-        """``f'(z)`` as a new array of ``z``'s shape."""
+        """The derivative ``f'(z)``.
+
+        Parameters
+        ----------
+        z : array of any shape, float32 or float64
+
+        Returns
+        -------
+        ndarray of its shape
+        """
         z = real_array(z, "z")
         out = np.ones_like(z)
         flat = z.reshape(-1)
@@ -96,6 +105,7 @@ class LeakyRelu(Activation):
 
     @property
     def parameter(self) -> float:
+        """``negative_slope``, as the kernels take it."""
         return self.negative_slope
 
 
@@ -115,6 +125,7 @@ class Elu(Activation):
 
     @property
     def parameter(self) -> float:
+        """``alpha``, as the kernels take it."""
         return self.alpha
 
 
@@ -199,6 +210,13 @@ class Softmax(Activation):
         return out
 
     def derivative(self, z: ArrayLike) -> Array:
+        """Not to be had elementwise: each output depends on every input of its row.
+
+        Raises
+        ------
+        TypeError
+            Always.
+        """
         raise TypeError(
             "softmax couples the elements of a row, so it has no elementwise derivative; "
             "SoftmaxCrossentropy has the gradient of both together"
@@ -208,10 +226,25 @@ class Softmax(Activation):
 def get(activation: ActivationName | Activation | type[Activation]) -> Activation:
     """The activation that ``activation`` stands for: a spec as it is, a class or a name its default.
 
+    Parameters
+    ----------
+    activation : str, Activation or subclass of it
+        Names are those of :func:`names`, and their aliases.
+
+    Returns
+    -------
+    Activation
+
     Raises
     ------
     ValueError, TypeError
         For anything else; the message lists the names.
+
+    Examples
+    --------
+    >>> from fasttrain import activations
+    >>> activations.get("relu")
+    Relu()
     """
     return _registry.get(activation)
 

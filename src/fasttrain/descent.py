@@ -218,9 +218,35 @@ def stochastic_gradient_descent(X: MatrixLike, y: ArrayLike, learning_rate: floa
                                 **options: Any) -> Array:
     """Least squares on random samples of ``sample_size`` rows, the gradient divided by the sample's own size.
 
-    ``num_iterations`` counts steps. Samples are drawn without replacement until the rows are used up, then anew, so
-    that every row is seen equally often; the last sample of a pass may be smaller. Other parameters and the result are
-    those of :func:`gradient_descent`.
+    Samples are drawn without replacement until the rows are used up, then anew, so that every row is seen equally
+    often; the last sample of a pass may be smaller.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, n_features)
+    y : array-like of shape (n_samples,)
+    learning_rate : float
+        Greater than 0.
+    num_iterations : int
+        Steps, one for each sample.
+    sample_size : int
+        Rows of a sample, from 1 to n_samples.
+    random_state : int, numpy.random.Generator or None, default=None
+        Draws the samples.
+    **options
+        Any other argument of :func:`minimize`: ``penalty``, ``sample_weight``, ``x0``, ``tol`` ...
+
+    Returns
+    -------
+    theta : array of shape (n_features,)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fasttrain.descent import stochastic_gradient_descent
+    >>> X, y = np.array([[1.0], [2.0]]), np.array([3.0, 6.0])
+    >>> stochastic_gradient_descent(X, y, 0.1, 200, 1, random_state=0).round(2)
+    array([3.])
     """
     check_integer(num_iterations, "num_iterations", low=1)
     check_integer(sample_size, "sample_size", low=1)
@@ -234,8 +260,30 @@ def momentum(X: MatrixLike, y: ArrayLike, learning_rate: float, momentum: float,
              **options: Any) -> Array:
     """Least squares with momentum: ``v = momentum * v - learning_rate * g; theta += v`` (Polyak 1964).
 
-    ``momentum`` is from 0 up to, not including, 1. Other parameters and the result are those of
-    :func:`gradient_descent`.
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, n_features)
+    y : array-like of shape (n_samples,)
+    learning_rate : float
+        Greater than 0.
+    momentum : float
+        From 0 up to, not including, 1.
+    num_iterations : int
+        Steps.
+    **options
+        Any other argument of :func:`minimize`: ``penalty``, ``sample_weight``, ``x0``, ``tol`` ...
+
+    Returns
+    -------
+    theta : array of shape (n_features,)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fasttrain.descent import momentum
+    >>> X, y = np.array([[1.0], [2.0]]), np.array([3.0, 6.0])
+    >>> momentum(X, y, 0.05, 0.5, 200).round(2)
+    array([3.])
     """
     return _descend(X, y, optimizers.Momentum(learning_rate, momentum), num_iterations, **options)
 
@@ -244,13 +292,62 @@ def nesterov(X: MatrixLike, y: ArrayLike, learning_rate: float, momentum: float,
              **options: Any) -> Array:
     """Least squares with Nesterov's momentum.
 
-    ``v`` is that of :func:`momentum`; ``theta += momentum * v - learning_rate * g``.
+    ``v = momentum * v - learning_rate * g; theta += momentum * v - learning_rate * g`` (Sutskever et al. 2013).
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, n_features)
+    y : array-like of shape (n_samples,)
+    learning_rate : float
+        Greater than 0.
+    momentum : float
+        From 0 up to, not including, 1.
+    num_iterations : int
+        Steps.
+    **options
+        Any other argument of :func:`minimize`: ``penalty``, ``sample_weight``, ``x0``, ``tol`` ...
+
+    Returns
+    -------
+    theta : array of shape (n_features,)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fasttrain.descent import nesterov
+    >>> X, y = np.array([[1.0], [2.0]]), np.array([3.0, 6.0])
+    >>> nesterov(X, y, 0.05, 0.5, 200).round(2)
+    array([3.])
     """
     return _descend(X, y, optimizers.Nesterov(learning_rate, momentum), num_iterations, **options)
 
 
 def adagrad(X: MatrixLike, y: ArrayLike, learning_rate: float, num_iterations: int, **options: Any) -> Array:
-    """Least squares with AdaGrad: ``s += g^2; theta -= learning_rate * g / (sqrt(s) + 1e-7)`` (Duchi et al. 2011)."""
+    """Least squares with AdaGrad: ``s += g^2; theta -= learning_rate * g / (sqrt(s) + 1e-7)`` (Duchi et al. 2011).
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, n_features)
+    y : array-like of shape (n_samples,)
+    learning_rate : float
+        Greater than 0.
+    num_iterations : int
+        Steps.
+    **options
+        Any other argument of :func:`minimize`: ``penalty``, ``sample_weight``, ``x0``, ``tol`` ...
+
+    Returns
+    -------
+    theta : array of shape (n_features,)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fasttrain.descent import adagrad
+    >>> X, y = np.array([[1.0], [2.0]]), np.array([3.0, 6.0])
+    >>> adagrad(X, y, 1.0, 500).round(2)
+    array([3.])
+    """
     return _descend(X, y, optimizers.AdaGrad(learning_rate), num_iterations, **options)
 
 
@@ -259,13 +356,67 @@ def rmsprop(X: MatrixLike, y: ArrayLike, learning_rate: float, decay: float, num
     """Least squares with RMSprop (Tieleman and Hinton 2012).
 
     ``s = decay * s + (1 - decay) * g^2; theta -= learning_rate * g / (sqrt(s) + 1e-7)``.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, n_features)
+    y : array-like of shape (n_samples,)
+    learning_rate : float
+        Greater than 0.
+    decay : float
+        Of the mean of squares ``s``, from 0 up to, not including, 1.
+    num_iterations : int
+        Steps.
+    **options
+        Any other argument of :func:`minimize`: ``penalty``, ``sample_weight``, ``x0``, ``tol`` ...
+
+    Returns
+    -------
+    theta : array of shape (n_features,)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fasttrain.descent import rmsprop
+    >>> X, y = np.array([[1.0], [2.0]]), np.array([3.0, 6.0])
+    >>> rmsprop(X, y, 0.001, 0.9, 5000).round(2)
+    array([3.])
     """
     return _descend(X, y, optimizers.RMSprop(learning_rate, decay), num_iterations, **options)
 
 
 def adam(X: MatrixLike, y: ArrayLike, learning_rate: float, num_iterations: int, beta_1: float = 0.9,
          beta_2: float = 0.999, **options: Any) -> Array:
-    """Least squares with Adam (Kingma and Ba 2015)."""
+    """Least squares with Adam (Kingma and Ba 2015).
+
+    ``m = beta_1 m + (1 - beta_1) g;  v = beta_2 v + (1 - beta_2) g^2``;
+    ``theta -= learning_rate * (m / (1 - beta_1^t)) / (sqrt(v / (1 - beta_2^t)) + 1e-8)``.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, n_features)
+    y : array-like of shape (n_samples,)
+    learning_rate : float
+        Greater than 0.
+    num_iterations : int
+        Steps.
+    beta_1, beta_2 : float, default=0.9 and 0.999
+        From 0 up to, not including, 1.
+    **options
+        Any other argument of :func:`minimize`: ``penalty``, ``sample_weight``, ``x0``, ``tol`` ...
+
+    Returns
+    -------
+    theta : array of shape (n_features,)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fasttrain.descent import adam
+    >>> X, y = np.array([[1.0], [2.0]]), np.array([3.0, 6.0])
+    >>> adam(X, y, 0.05, 1000).round(2)
+    array([3.])
+    """
     return _descend(X, y, optimizers.Adam(learning_rate, beta_1, beta_2), num_iterations, **options)
 
 publish(globals())

@@ -89,16 +89,52 @@ class Loss(Spec):
         return self._evaluate(y, raw_prediction, sample_weight, want_value=True, want_gradient=False)[0]
 
     def gradient(self, y: ArrayLike, raw_prediction: ArrayLike, sample_weight: ArrayLike | None = None) -> Array:
-        """Gradient of :meth:`loss` with respect to ``raw_prediction``, in an array of its shape and dtype."""
+        """Gradient of :meth:`loss` with respect to ``raw_prediction``.
+
+        Parameters
+        ----------
+        y : array of shape (n,) or (n, k)
+        raw_prediction : array of shape (n, k) or (n,)
+            float32 or float64.
+        sample_weight : array of shape (n,), default=None
+
+        Returns
+        -------
+        ndarray of the shape and dtype of ``raw_prediction``
+        """
         return self._evaluate(y, raw_prediction, sample_weight, want_value=False, want_gradient=True)[1]
 
     def value_and_gradient(self, y: ArrayLike, raw_prediction: ArrayLike,
                            sample_weight: ArrayLike | None = None) -> tuple[float, Array]:
-        """:meth:`loss` and :meth:`gradient` in one pass."""
+        """:meth:`loss` and :meth:`gradient` in one pass.
+
+        Parameters
+        ----------
+        y : array of shape (n,) or (n, k)
+        raw_prediction : array of shape (n, k) or (n,)
+            float32 or float64.
+        sample_weight : array of shape (n,), default=None
+
+        Returns
+        -------
+        value : float
+            As :meth:`loss` returns it.
+        gradient : ndarray
+            As :meth:`gradient` returns it.
+        """
         return self._evaluate(y, raw_prediction, sample_weight, want_value=True, want_gradient=True)
 
     def predict(self, raw_prediction: ArrayLike) -> Array:
-        """The inverse link of ``raw_prediction``, as a new array of its shape."""
+        """The inverse link of raw predictions: what the model predicts.
+
+        Parameters
+        ----------
+        raw_prediction : array of shape (n, k) or (n,)
+
+        Returns
+        -------
+        ndarray of its shape
+        """
         raw = real_array(raw_prediction, "raw_prediction")
         out = np.array(raw)
         if self.inverse_link != "identity":
@@ -107,7 +143,17 @@ class Loss(Spec):
         return out
 
     def check_targets(self, y: ArrayLike) -> None:
-        """Raise ValueError unless the array y holds what ``targets`` says."""
+        """Raise unless y holds what ``targets`` says.
+
+        Parameters
+        ----------
+        y : ndarray
+
+        Raises
+        ------
+        ValueError
+            With the smallest number that does not fit.
+        """
         accepted, holds = _TARGETS[self.targets]
         good = holds(y)
         if not good.all():
@@ -192,6 +238,7 @@ class Huber(Loss):
 
     @property
     def parameter(self) -> float:
+        """``delta``, as the kernels take it."""
         return self.delta
 
 
@@ -211,6 +258,7 @@ class Quantile(Loss):
 
     @property
     def parameter(self) -> float:
+        """``quantile``, as the kernels take it."""
         return self.quantile
 
 
@@ -240,10 +288,12 @@ class _WithPower(Loss):
 
     @property
     def parameter(self) -> float:
+        """``power``, as the kernels take it."""
         return self.power
 
     @property
     def targets(self) -> str:
+        """What targets may be, which depends on the power."""
         if self.power <= 0:
             return "real"
         return "non_negative" if self.power < 2 else "positive"
@@ -315,6 +365,16 @@ class SoftmaxCrossentropy(Loss):
     is_regression = False
 
     def predict(self, raw_prediction: ArrayLike) -> Array:
+        """Probabilities ``exp(z_c) / sum_k exp(z_k)`` of raw predictions.
+
+        Parameters
+        ----------
+        raw_prediction : array of shape (n, k)
+
+        Returns
+        -------
+        ndarray of its shape
+        """
         raw = real_array(raw_prediction, "raw_prediction")
         if raw.ndim != 2:
             raise ValueError(f"raw_prediction must have shape (n, k), got {raw.shape}")
@@ -348,6 +408,7 @@ class _WithThreshold(_Margin):
 
     @property
     def parameter(self) -> float:
+        """``threshold``, as the kernels take it."""
         return self.threshold
 
 
@@ -393,6 +454,7 @@ class _Insensitive(Loss):
 
     @property
     def parameter(self) -> float:
+        """``epsilon``, as the kernels take it."""
         return self.epsilon
 
 
@@ -430,10 +492,25 @@ _registry.alias(lambda: Hinge(threshold=0.0), "perceptron")
 def get(loss: LossName | Loss | type[Loss]) -> Loss:
     """The loss that ``loss`` stands for: a spec as it is, a class or a name its default.
 
+    Parameters
+    ----------
+    loss : str, Loss or subclass of it
+        Names are those of :func:`names`, and their aliases.
+
+    Returns
+    -------
+    Loss
+
     Raises
     ------
     ValueError, TypeError
         For anything else; the message lists the names.
+
+    Examples
+    --------
+    >>> from fasttrain import losses
+    >>> losses.get("huber")
+    Huber(delta=1.0)
     """
     return _registry.get(loss)
 

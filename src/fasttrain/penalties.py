@@ -41,7 +41,16 @@ class Penalty(Spec):
         return kernel.value(real_array(w, "w").reshape(-1), self.l1, self.l2)
 
     def gradient(self, w: ArrayLike) -> Array:
-        """``l1 * sign(w) + l2 * w`` in an array of ``w``'s shape; where a weight is 0, the subgradient 0."""
+        """``l1 * sign(w) + l2 * w``; where a weight is 0, the subgradient 0 of its L1 part.
+
+        Parameters
+        ----------
+        w : array of any shape, float32 or float64
+
+        Returns
+        -------
+        ndarray of its shape
+        """
         w = real_array(w, "w")
         out = np.zeros_like(w)
         kernel.gradient(w.reshape(-1), out.reshape(-1), self.l1, self.l2)
@@ -91,10 +100,12 @@ class _Mixture(Penalty):
 
     @property
     def l1(self) -> float:
+        """``alpha * l1_ratio``."""
         return self.alpha * self.l1_ratio
 
     @property
     def l2(self) -> float:
+        """``alpha * (1 - l1_ratio)``."""
         return self.alpha * (1.0 - self.l1_ratio)
 
 
@@ -154,10 +165,25 @@ class ElasticNet(_Mixture):
 def get(penalty: PenaltyName | Penalty | type[Penalty] | None) -> Penalty:
     """The penalty that ``penalty`` stands for: a spec as it is, a class or name its default, None no penalty.
 
+    Parameters
+    ----------
+    penalty : str, Penalty or subclass of it, or None
+        Names are those of :func:`names`, and their aliases.
+
+    Returns
+    -------
+    Penalty
+
     Raises
     ------
     ValueError, TypeError
         For anything else; the message lists the names.
+
+    Examples
+    --------
+    >>> from fasttrain import penalties
+    >>> penalties.get("l1")
+    L1(alpha=0.0001)
     """
     return _registry.get(penalty)
 

@@ -256,7 +256,17 @@ class PlateauState:
         self.waited: int = 0
 
     def update(self, metric: float) -> float:
-        """Take the metric of one more epoch; return the factor from there on. NaN is no improvement."""
+        """Take the metric of one more epoch; NaN is no improvement.
+
+        Parameters
+        ----------
+        metric : float
+
+        Returns
+        -------
+        float
+            The factor of the learning rates from there on.
+        """
         schedule = self.schedule
         metric = float(metric)
         if metric == metric and self._improves(metric):
@@ -281,7 +291,17 @@ class PlateauState:
         return {"factor": self.factor, "best": self.best, "waited": self.waited}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over what :meth:`state_dict` gave; nothing is changed when it does not fit."""
+        """Take over what :meth:`state_dict` gave; nothing is changed when it does not fit.
+
+        Parameters
+        ----------
+        state : dict
+
+        Raises
+        ------
+        ValueError, TypeError, KeyError
+            When it is not such a state.
+        """
         missing = {"factor", "best", "waited"} - set(state)
         if missing:
             raise ValueError(f"state lacks {', '.join(sorted(missing))}")
@@ -328,10 +348,16 @@ class ReduceOnPlateau(Schedule):
     mode: str = choice(default="min", accepted=("min", "max"), kw_only=True)
 
     def start(self, base: float | None = None) -> PlateauState:
-        """State of a new training whose learning rate is ``base``.
+        """State of a new training.
 
-        Without ``base`` the factor knows no lower bound; :meth:`rates` still holds ``min_learning_rate``
-        when it is given the base that was cut.
+        Parameters
+        ----------
+        base : float or None, default=None
+            Its learning rate, of which ``min_learning_rate`` makes the smallest factor.
+
+        Returns
+        -------
+        PlateauState
         """
         if base is None:
             return PlateauState(self)
@@ -345,10 +371,25 @@ class ReduceOnPlateau(Schedule):
 def get(schedule: ScheduleName | Schedule | type[Schedule] | None) -> Schedule:
     """The schedule that ``schedule`` stands for: a spec as it is, a class or name its default, None Constant.
 
+    Parameters
+    ----------
+    schedule : str, Schedule or subclass of it, or None
+        Names are those of :func:`names`, and their aliases.
+
+    Returns
+    -------
+    Schedule
+
     Raises
     ------
     ValueError, TypeError
         For anything else; the message lists the names.
+
+    Examples
+    --------
+    >>> from fasttrain import schedules
+    >>> schedules.get("step_decay")
+    StepDecay(step_size=10, gamma=0.1)
     """
     return _registry.get(schedule)
 

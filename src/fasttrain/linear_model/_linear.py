@@ -210,7 +210,18 @@ class LinearRegressor(RegressorMixin, LinearModel):
     def partial_fit(self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """One epoch on this data, going on from the last call, the optimizer's memory included.
 
-        Parameters are those of :meth:`fit`. Returns self.
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The features of the first call.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            The outputs of the first call.
+        sample_weight : array-like of shape (n_samples,), default=None
+            At least 0, not all 0; None for 1.
+
+        Returns
+        -------
+        self
         """
         with all_or_nothing(self):
             keep = "partial" if hasattr(self, "coef_") else None
@@ -223,7 +234,17 @@ class LinearRegressor(RegressorMixin, LinearModel):
         return {"coef_": coef, "intercept_": intercept}
 
     def predict(self, X: MatrixLike) -> Array:
-        """Predictions of shape (n_samples,) or (n_samples, n_outputs), in the dtype of the fit."""
+        """The inverse link of the raw predictions ``X @ coef_.T + intercept_``.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            In the dtype of the fit.
+        """
         raw = losses.get(self.loss).predict(self._raw_predict(X))
         return raw[:, 0] if np.ndim(self.coef_) == 1 else raw
 
@@ -424,12 +445,31 @@ stop_reason_, advice_, n_features_in_, feature_names_in_
             raise ValueError(f"y must hold at least 2 classes, got 1 class: {self.classes_[0]!r}")
 
     def decision_function(self, X: MatrixLike) -> Array:
-        """Raw predictions of shape (n_samples,) for two classes, else (n_samples, n_classes)."""
+        """Raw predictions, ``X @ coef_.T + intercept_``.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) for two classes, else (n_samples, n_classes)
+            In the dtype of the fit; above 0 means ``classes_[1]``.
+        """
         raw = self._raw_predict(X)
         return raw[:, 0] if raw.shape[1] == 1 and not self._multilabel else raw
 
     def predict(self, X: MatrixLike) -> Array:
-        """Classes of shape (n_samples,), or 0 and 1 of shape (n_samples, n_labels)."""
+        """The class of each row, by the largest raw prediction.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples,), or (n_samples, n_labels) of 0 and 1 after a fit to several labels
+        """
         raw = self._raw_predict(X)
         if self._multilabel:
             return (raw > 0).astype(np.intp)
@@ -444,9 +484,17 @@ stop_reason_, advice_, n_features_in_, feature_names_in_
 
     @available_if(_has_probabilities)
     def predict_proba(self, X: MatrixLike) -> Any:
-        """Probabilities of shape (n_samples, n_classes); of each label being 1 for multilabel y.
+        """Probabilities of the classes; of each label being 1 after a fit to several labels.
 
         From the cross-entropies only; with a margin loss there is no such method.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes) or (n_samples, n_labels)
         """
         raw = self._raw_predict(X)
         if self._multilabel:
@@ -457,7 +505,16 @@ stop_reason_, advice_, n_features_in_, feature_names_in_
 
     @available_if(_has_probabilities)
     def predict_log_proba(self, X: MatrixLike) -> Any:
-        """Logarithm of :meth:`predict_proba`, from the logits: finite also where a probability rounds to 0."""
+        """Logarithm of :meth:`predict_proba`, from the logits: finite also where a probability rounds to 0.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes) or (n_samples, n_labels)
+        """
         raw = self._raw_predict(X)
         if self._multilabel:
             return -np.logaddexp(0, -raw)

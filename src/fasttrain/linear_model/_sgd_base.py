@@ -72,6 +72,7 @@ class StochasticLinear(Convertible):
             raise ValueError("l1_ratio must be a number in [0, 1] with penalty='elasticnet', got None")
 
     def descent_options(self, X: MatrixLike, t: Any, has_score: bool = False, own_score: bool = False) -> Any:
+        """What the kernel of per-sample descent is told, from the checked parameters."""
         return {
             "t": t,
             "fit_intercept": bool(self.fit_intercept),
@@ -101,6 +102,7 @@ class StochasticLinear(Convertible):
         )
 
     def warn_at_end(self, n_iter: Any) -> None:
+        """Warn where ``max_iter`` ended the fit before its stopping rule."""
         if self.tol is not None and n_iter == self.max_iter:
             warnings.warn(
                 "Maximum number of iteration reached before convergence. Consider increasing max_iter to "

@@ -36,8 +36,36 @@ def validation_curve(estimator: EstimatorLike, X: MatrixLike, y: ArrayLike, *, p
                      progress: bool = False) -> tuple[Array, Array]:
     """Training and test scores for each value of one parameter.
 
-    Parameters, results and errors are those of :func:`sklearn.model_selection.validation_curve`; ``n_jobs`` are threads
-    and ``progress=True`` shows a bar where the fits run as a batch: see :class:`GridSearchCV`.
+    Parameters, results and errors are those of :func:`sklearn.model_selection.validation_curve`.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Cloned for each fit.
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+    groups : array-like of shape (n_samples,), default=None
+        For splitters that keep groups together.
+    param_name : str
+        Of the estimator, as of its ``set_params``.
+    param_range : array-like of shape (n_values,)
+        Its values.
+    cv : int, splitter or iterable of (train, test), default=None
+        None is 5 folds, stratified for classifiers.
+    scoring : str, callable, or None, default=None
+        Names of metrics or functions of (estimator, X, y); None is the estimator's own ``score``.
+    n_jobs : int or None, default=None
+        Threads where the fits run as a batch (see :class:`GridSearchCV`), None for all that the process may use.
+    verbose : int, default=0
+        Above 0, prints what is done.
+    pre_dispatch : int or str, default='all'
+        Only where the fits are scikit-learn's.
+    error_score : 'raise' or number, default=numpy.nan
+        Score of a fit that fails, with a warning; 'raise' raises its error.
+    params : dict or None, default=None
+        For ``fit`` and the scorer.
+    progress : bool, default=False
+        Show a bar where the fits run as a batch.
 
     Returns
     -------
@@ -83,9 +111,42 @@ def learning_curve(estimator: EstimatorLike, X: MatrixLike, y: ArrayLike, *, gro
                    progress: bool = False) -> tuple[Array, ...]:
     """Training and test scores for growing numbers of training rows.
 
-    Parameters, results and errors are those of :func:`sklearn.model_selection.learning_curve`; ``n_jobs`` are threads
-    and ``progress=True`` shows a bar where the fits run as a batch: see :class:`GridSearchCV`.
-    ``exploit_incremental_learning`` goes to scikit-learn.
+    Parameters, results and errors are those of :func:`sklearn.model_selection.learning_curve`.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Cloned for each fit.
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+    groups : array-like of shape (n_samples,), default=None
+        For splitters that keep groups together.
+    train_sizes : array-like of shape (n_sizes,), default=numpy.linspace(0.1, 1.0, 5)
+        Shares of the largest training part, or numbers of rows.
+    cv : int, splitter or iterable of (train, test), default=None
+        None is 5 folds, stratified for classifiers.
+    scoring : str, callable, or None, default=None
+        Names of metrics or functions of (estimator, X, y); None is the estimator's own ``score``.
+    exploit_incremental_learning : bool, default=False
+        Grow the same model by ``partial_fit``; such curves are scikit-learn's own.
+    n_jobs : int or None, default=None
+        Threads where the fits run as a batch (see :class:`GridSearchCV`), None for all that the process may use.
+    verbose : int, default=0
+        Above 0, prints what is done.
+    pre_dispatch : int or str, default='all'
+        Only where the fits are scikit-learn's.
+    shuffle : bool, default=False
+        Shuffle the training rows before the first of them are taken.
+    random_state : int, RandomState instance or None, default=None
+        Draws that order.
+    error_score : 'raise' or number, default=numpy.nan
+        Score of a fit that fails, with a warning; 'raise' raises its error.
+    return_times : bool, default=False
+        Return the times as well.
+    params : dict or None, default=None
+        For ``fit`` and the scorer.
+    progress : bool, default=False
+        Show a bar where the fits run as a batch.
 
     Returns
     -------

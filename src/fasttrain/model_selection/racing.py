@@ -238,8 +238,19 @@ class RacingSearchCV(BatchSearch, model_selection.GridSearchCV):
             f"n_jobs={self.n_jobs!r}, error_score={self.error_score!r}"
         )
 
-    def rungs(self, n_candidates: int) -> Any:
-        """(candidates, epochs in all) of each rung."""
+    def rungs(self, n_candidates: int) -> list[tuple[int, int]]:
+        """The rungs of a race: how many candidates run, and to which epoch.
+
+        Parameters
+        ----------
+        n_candidates : int
+            With which it begins.
+
+        Returns
+        -------
+        list of (int, int)
+            Candidates and epochs in all, of each rung.
+        """
         last = self.max_epochs
         if last is None:
             last = int(parts_of(self.estimator)[1].max_iter)

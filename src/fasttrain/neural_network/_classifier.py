@@ -358,7 +358,16 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
 
     @available_if(lambda self: self._check_loss("predict_log_proba", margins=False))
     def predict_log_proba(self, X: MatrixLike) -> Any:
-        """Logarithm of :meth:`predict_proba`; where a probability is 0 or nearly so, from the logits: it is finite."""
+        """Logarithm of :meth:`predict_proba`; where a probability is 0 or nearly so, from the logits: it is finite.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes), or (n_samples, n_labels) after a fit to several labels
+        """
         raw = self._raw_predict(X)
         proba = self._probabilities(raw)
         with np.errstate(divide="ignore"):

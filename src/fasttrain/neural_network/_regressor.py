@@ -199,7 +199,18 @@ class MLPRegressor(RegressorMixin, MultilayerPerceptron):
     def partial_fit(self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """One epoch on this data, going on from the last call, the optimizer's memory included.
 
-        Parameters are those of :meth:`fit`. Returns self.
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The features of the first call.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            The outputs of the first call.
+        sample_weight : array-like of shape (n_samples,), default=None
+            At least 0, not all 0; None for 1.
+
+        Returns
+        -------
+        self
         """
         return self._fit(X, y, sample_weight, incremental=True)
 

@@ -303,6 +303,7 @@ class AdaGrad(_WithEpsilonMode):
 
     @property
     def initial_state(self) -> dict[str, float]:
+        """``initial_accumulator`` in the sum of squares."""
         return {"s1": self.initial_accumulator}
 
 
@@ -338,10 +339,12 @@ class RMSprop(_WithEpsilonMode):
 
     @property
     def rule(self) -> str:
+        """The update rule, which depends on ``centered``."""
         return "rmsprop_centered" if self.centered else "rmsprop"
 
     @property
     def slots(self) -> tuple[str, ...]:
+        """Names of the state arrays, by the same."""
         if self.centered:
             return ("s1", "s2", "s3")
         return ("s1", "s3") if self.momentum else ("s1",)
@@ -511,10 +514,25 @@ class LBFGS(Optimizer):
 def get(optimizer: OptimizerName | Optimizer | type[Optimizer]) -> Optimizer:
     """The optimizer that ``optimizer`` stands for: a spec as it is, a class or a name its default.
 
+    Parameters
+    ----------
+    optimizer : str, Optimizer or subclass of it
+        Names are those of :func:`names`, and their aliases.
+
+    Returns
+    -------
+    Optimizer
+
     Raises
     ------
     ValueError, TypeError
         For anything else; the message lists the names.
+
+    Examples
+    --------
+    >>> from fasttrain import optimizers
+    >>> optimizers.get("momentum")
+    Momentum(learning_rate=0.01, momentum=0.9)
     """
     return _registry.get(optimizer)
 

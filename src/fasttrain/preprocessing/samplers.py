@@ -38,6 +38,7 @@ class RowReport:
 
     @property
     def n_kept(self) -> int:
+        """Rows that are left."""
         return self.n_rows - self.n_dropped
 
     def __str__(self) -> str:

@@ -60,18 +60,22 @@ class Training:
 
     @property
     def n_epochs(self) -> int:
+        """Epochs at most."""
         return self.plan.n_epochs
 
     @property
     def n_samples(self) -> int:
+        """Rows of an epoch."""
         return self.plan.n_samples
 
     @property
     def batch_size(self) -> int:
+        """Rows of a step."""
         return self.plan.batch_size
 
     @property
     def draw_order(self) -> Any:
+        """What gives the order of the next epoch's rows; None when rows are taken as they stand."""
         return self.plan.draw_order
 
     # ---- callbacks ----
@@ -105,7 +109,16 @@ class Training:
     # ---- learning rate ----
 
     def rates(self, count: int) -> Array:
-        """Rates of the next ``count`` steps, a float64 array."""
+        """Learning rates of the next steps.
+
+        Parameters
+        ----------
+        count : int
+
+        Returns
+        -------
+        ndarray of shape (count,), float64
+        """
         # a constant rate is asked for once: on little data the schedule would cost more than the epoch
         kept = self._kept
         if kept is None or len(kept) != count or not isinstance(self.schedule, schedules.Constant):
@@ -166,7 +179,13 @@ class Training:
             raise ValueError(f"{what} needs an optimizer that makes steps, got LBFGS")
 
     def save_checkpoint(self, path: PathLike) -> None:
-        """Write a checkpoint once this epoch is over: when every callback has been told of it."""
+        """Write a checkpoint once this epoch is over: when every callback has been told of it.
+
+        Parameters
+        ----------
+        path : path
+            Of the file.
+        """
         self.require_steps("a checkpoint")
         self.pending.append(path)
 
@@ -177,7 +196,12 @@ class Training:
         return snapshot(self.network)
 
     def set_parameters(self, parameters: Array) -> None:
-        """Put back what :meth:`get_parameters` gave; the optimizer's memory stays."""
+        """Put back what :meth:`get_parameters` gave; the optimizer's memory stays.
+
+        Parameters
+        ----------
+        parameters : ndarray
+        """
         restore(self.network, parameters)
 
     def get_layers(self) -> Any:
@@ -185,7 +209,13 @@ class Training:
         return self.network.unpack_layers(self.network.parameters)
 
     def set_layers(self, coefs: Sequence[Array], intercepts: Sequence[Array]) -> None:
-        """Give the network weights and biases as :meth:`get_layers` lists them."""
+        """Give the network weights and biases as :meth:`get_layers` lists them.
+
+        Parameters
+        ----------
+        coefs : list of arrays of shape (n_in, n_out)
+        intercepts : list of arrays of shape (n_out,)
+        """
         now = self.get_layers()
         for name, given, known in (("coefs", coefs, now[0]), ("intercepts", intercepts, now[1])):
             shapes, wanted = [np.shape(a) for a in given], [a.shape for a in known]
