@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import os
+import threading
 import warnings
+from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
-from weakref import WeakKeyDictionary
 from typing import Any, Literal
-from collections.abc import Callable, Sequence
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -42,7 +44,18 @@ from fasttrain.training.engine import mean_loss, raw_predict
 # The engines of estimators that have predicted, to which each prediction gives the weights anew: what takes long for
 # a single row is to make one. Larger ones are not kept.
 _PREDICTORS = WeakKeyDictionary()
+_PREDICTORS_LOCK = threading.Lock()
 _MOST_KEPT = 1 << 20
+
+
+def _after_fork():
+    # a thread that the child does not have may hold it
+    global _PREDICTORS_LOCK
+    _PREDICTORS_LOCK = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 # SciPy's own default; scikit-learn leaves it there, and n_iter_ hangs on it.
 _FTOL = 2.220446049250313e-09
@@ -400,7 +413,8 @@ class MultilayerPerceptron(KeepsEngine, Convertible, BaseEstimator):
         places = _places(self.batch_norm_)
         key = (dtype, *[c.shape for c in coefs], *self._hidden, *places)
         # taken out, so that another thread that predicts at the same time makes one of its own
-        kept_key, network = _PREDICTORS.pop(self, (None, None))
+        with _PREDICTORS_LOCK:
+            kept_key, network = _PREDICTORS.pop(self, (None, None))
         if kept_key == key and type(X) is np.ndarray and len(X) == 1 and self._unpacked():
             raw = network.predict_row(coefs, self.intercepts_, X[0])
         else:
@@ -410,7 +424,8 @@ class MultilayerPerceptron(KeepsEngine, Convertible, BaseEstimator):
                 network = _new_network(self._layers(), self._hidden, places)
             raw = raw_predict(network, X, get_num_threads(self.n_threads))
         if network.parameters.size <= _MOST_KEPT:
-            _PREDICTORS[self] = key, network
+            with _PREDICTORS_LOCK:
+                _PREDICTORS[self] = key, network
         return raw
 
     def _unpacked(self):
