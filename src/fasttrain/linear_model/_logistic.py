@@ -52,6 +52,9 @@ def check_strength(C):
 class LogisticBase(Convertible):
     """What the estimator with one C and the one that chooses it share: checks, and one fit."""
 
+    # what scikit-learn before 1.8 asks of a model that predicts probabilities
+    multi_class = "deprecated"
+
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.array_api_support = False
