@@ -146,7 +146,7 @@ class Training:
         return float(self._scheduled_rates(1)[0] / self._scheduled * self._asked)
 
     @learning_rate.setter
-    def learning_rate(self, rate: float) -> float:
+    def learning_rate(self, rate: float) -> None:
         rate = check_real(rate, "learning_rate", low=0)
         if self.schedule is None:
             raise ValueError("the optimizer LBFGS has no learning rate to set")
