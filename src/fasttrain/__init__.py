@@ -3,7 +3,10 @@
 Submodules are loaded when they are first used; scikit-learn only with an estimator.
 """
 
+from __future__ import annotations
+
 import importlib
+from typing import Any, Literal
 
 __version__ = "0.1.0"
 
@@ -51,28 +54,28 @@ def __dir__():
     return sorted(__all__)
 
 
-def load_ipython_extension(ipython):
+def load_ipython_extension(ipython: object) -> None:
     """``%load_ext fasttrain``: scikit-learn patched, and ``%fasttrain`` to see what became of its calls."""
     from fasttrain.patch import _notebook
 
     _notebook.load(ipython)
 
 
-def unload_ipython_extension(ipython):
+def unload_ipython_extension(ipython: object) -> None:
     """``%unload_ext fasttrain``."""
     from fasttrain.patch import _notebook
 
     _notebook.unload(ipython)
 
 
-def get_include():
+def get_include() -> str:
     """Folder of the public C headers, for a C or Cython extension that includes them."""
     import os
 
     return os.path.join(os.path.dirname(__file__), "_kernels", "csrc")
 
 
-def show_config(mode="stdout"):
+def show_config(mode: Literal["stdout", "dicts"] = "stdout") -> dict[str, Any] | None:
     """What this build and this machine give: version, instruction set, OpenMP, threads.
 
     Parameters

@@ -1,6 +1,10 @@
 """What the linear estimators share: parameters, data, the fit itself and what outlives it."""
 
+from __future__ import annotations
+
 import math
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -9,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fasttrain import penalties, schedules
 from fasttrain._core.checks import check_batch_size, check_flag, check_integer, check_real, check_rows
+from fasttrain._core.types import Array, LossName, OptimizerName, RandomStateLike, ScheduleName
 from fasttrain._core.warned import warn
 from fasttrain._estimators.blocks import CheckedBlocks
 from fasttrain._estimators.conversion import Convertible
@@ -19,11 +24,15 @@ from fasttrain._estimators.parameters import dtypes_of
 from fasttrain._estimators.rows import RowsOf
 from fasttrain._kernels.network import Network
 from fasttrain._kernels.threads import get_num_threads
-from fasttrain.callbacks import ProgressBar, as_callbacks
+from fasttrain.callbacks import Callback, ProgressBar, as_callbacks
 from fasttrain.data import Blocks
 from fasttrain.data._use import predicts
 from fasttrain.linear_model._automatic import AUTOMATIC, AutomaticPenalty, chosen, measures_steps, needs_steps
 from fasttrain.linear_model._data import ArrayRows, BlockRows
+from fasttrain.losses import Loss
+from fasttrain.optimizers import Optimizer
+from fasttrain.penalties import Penalty
+from fasttrain.schedules import Schedule
 from fasttrain.training import Plan, Stopping, configure, train, train_lbfgs
 from fasttrain.training.engine import raw_predict
 
@@ -38,6 +47,41 @@ def most_epochs(estimator):
 
 class LinearModel(KeepsEngine, Convertible, CallbackSupportMixin, BaseEstimator):
     """What the classifier and the regressor share: everything but the meaning of y."""
+
+    loss: LossName | Loss
+    penalty: Literal["auto", "l1", "l2", "elasticnet"] | Penalty | None
+    alpha: float
+    l1_ratio: float
+    fit_intercept: bool
+    optimizer: OptimizerName | Literal["auto"] | Optimizer
+    learning_rate: float | None
+    schedule: ScheduleName | Schedule
+    batch_size: int | Literal["auto", "full"]
+    max_iter: int
+    n_iter_no_change: int
+    shuffle: bool
+    random_state: RandomStateLike
+    early_stopping: bool
+    validation_fraction: float
+    warm_start: bool
+    callbacks: Callback | Callable[..., Any] | Sequence[Callback | Callable[..., Any]] | None
+    n_threads: int | None
+    dtype: Any
+    verbose: int
+    coef_: Any
+    intercept_: Any
+    n_iter_: Any
+    t_: int
+    loss_: float
+    best_loss_: float | None
+    loss_curve_: list[float]
+    validation_loss_curve_: list[float] | None
+    history_: dict[str, list[float]]
+    converged_: bool
+    stop_reason_: str
+    advice_: Any
+    n_features_in_: int
+    feature_names_in_: Array
 
     # ---- parameters as specs ----
 

@@ -1,11 +1,17 @@
 """SGDRegressor, and the training of several of them over one row order."""
 
+from __future__ import annotations
+
+from typing import Any, Literal
+
 import numpy as np
 from sklearn import linear_model
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
 from fasttrain._core.checks import check_real, row_weights
 from fasttrain._core.random_states import check_random_state
+from fasttrain._core.types import Array, ArrayLike, MatrixLike, RandomStateLike, Self
+from fasttrain.data import Blocks
 from fasttrain._estimators.blocks import ScoresBlocks, learns
 from fasttrain._estimators.fitted import restored
 from fasttrain._estimators.following import followed
@@ -116,14 +122,25 @@ default='squared_error'
     array([ 1.,  2., -1.])
     """
 
+    quantile: float
+    loss_curve_: list[float]
+    validation_scores_: Any
+
     _losses = (*REGRESSION_LOSSES, "quantile", "poisson")
     _aggressive_loss = "epsilon_insensitive"
     _is_flat = True
 
-    def __init__(self, loss="squared_error", *, penalty="l2", alpha=0.0001, l1_ratio=0.15, fit_intercept=True,
-                 max_iter=1000, tol=1e-3, shuffle=True, verbose=0, epsilon=0.1, random_state=None,
-                 learning_rate="invscaling", eta0=0.01, power_t=0.25, early_stopping=False, validation_fraction=0.1,
-                 n_iter_no_change=5, warm_start=False, average=False, quantile=0.5):
+    def __init__(
+            self,
+            loss: Literal["squared_error", "huber", "epsilon_insensitive", "squared_epsilon_insensitive", "quantile",
+                          "poisson"] = "squared_error",
+            *, penalty: Literal["l2", "l1", "elasticnet"] | None = "l2", alpha: float = 0.0001,
+            l1_ratio: float | None = 0.15, fit_intercept: bool = True, max_iter: int = 1000, tol: float | None = 1e-3,
+            shuffle: bool = True, verbose: int = 0, epsilon: float = 0.1, random_state: RandomStateLike = None,
+            learning_rate: Literal["constant", "optimal", "invscaling", "adaptive", "pa1", "pa2"] = "invscaling",
+            eta0: float = 0.01, power_t: float = 0.25, early_stopping: bool = False, validation_fraction: float = 0.1,
+            n_iter_no_change: int = 5, warm_start: bool = False, average: bool | int = False,
+            quantile: float = 0.5) -> None:
         keep_parameters(self, locals())
 
     def _check_parameters(self, for_partial_fit=False):
@@ -133,7 +150,9 @@ default='squared_error'
     @followed(epochs=lambda self: None)
     @learns
     @restored
-    def fit(self, X, y=None, coef_init=None, intercept_init=None, sample_weight=None, *, X_val=None, y_val=None):
+    def fit(self, X: MatrixLike | Blocks, y: ArrayLike | None = None, coef_init: ArrayLike | None = None,
+            intercept_init: ArrayLike | None = None, sample_weight: ArrayLike | float | None = None, *,
+            X_val: MatrixLike | None = None, y_val: MatrixLike | None = None) -> Self:
         """Fit from scratch, or from the last solution under ``warm_start``.
 
         Parameters
@@ -188,7 +207,8 @@ default='squared_error'
     @followed(epochs=lambda self: None)
     @learns
     @restored
-    def partial_fit(self, X, y=None, sample_weight=None):
+    def partial_fit(self, X: MatrixLike | Blocks, y: ArrayLike | None = None,
+                    sample_weight: ArrayLike | float | None = None) -> Self:
         """Train one epoch on these samples, from where the last call ended.
 
         Parameters
@@ -280,7 +300,7 @@ default='squared_error'
         return start
 
     @predicts
-    def predict(self, X):
+    def predict(self, X: MatrixLike | Blocks) -> Array:
         """Predictions: ``w . x + b``, and its exponential for the Poisson loss.
 
         Parameters

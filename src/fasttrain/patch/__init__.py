@@ -21,14 +21,20 @@ Examples
 (array([2.]), True)
 """
 
+from __future__ import annotations
+
 import contextlib
 import logging
 import os
 import sys
 import threading
 import types
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import Any
 
 # While scikit-learn's names are its own: the packages of all that is replaced.
+from fasttrain._core.types import PathLike
 from fasttrain.interop import _mlflow, _onnx
 from fasttrain._estimators.registry import entries, functions
 from fasttrain.patch import _account
@@ -36,7 +42,7 @@ from fasttrain.patch._replacements import replacement, replacement_class, replac
 
 __all__ = ["patch_sklearn", "patched", "replaced_names", "run_script", "start_account", "unpatch_sklearn"]
 
-logger = logging.getLogger("fasttrain")
+logger: logging.Logger = logging.getLogger("fasttrain")
 
 
 _lock = threading.RLock()
@@ -104,7 +110,7 @@ def _swap(table, allowed):
     return {name: sorted(names) for name, names in sorted(changed.items())}
 
 
-def patch_sklearn(names=None):
+def patch_sklearn(names: Sequence[str] | None = None) -> dict[str, list[str]]:
     """Put fasttrain's estimators and functions in the place of scikit-learn's.
 
     In scikit-learn's packages and in every loaded module that had imported one of them, under whatever name; modules
@@ -156,7 +162,7 @@ def _exported():
     return own + [new for _, new in _made.values() if isinstance(new, type)]
 
 
-def unpatch_sklearn():
+def unpatch_sklearn() -> dict[str, list[str]]:
     """Put scikit-learn's own classes and functions back, also where they were imported under the patch.
 
     Objects made under the patch stay what they are. Does nothing where nothing is patched.
@@ -192,7 +198,7 @@ def _patch_again(before):
 
 
 @contextlib.contextmanager
-def patched(names=None):
+def patched(names: Sequence[str] | None = None) -> AbstractContextManager[None]:
     """scikit-learn patched for the length of a ``with`` block.
 
     Parameters
@@ -212,7 +218,7 @@ def patched(names=None):
                 _patch_again(before)
 
 
-def replaced_names():
+def replaced_names() -> dict[str, list[str]]:
     """What the patch replaces: names of classes and functions, by the package of scikit-learn that offers them.
 
     Returns
@@ -231,7 +237,7 @@ def replaced_names():
     return {package: [name for found, name in made if found == package] for package in packages}
 
 
-def start_account():
+def start_account() -> _account.Account:
     """Keep an account of the calls of replaced classes and functions from now on.
 
     Returns
@@ -253,7 +259,8 @@ def start_account():
     return _account.start()
 
 
-def run_script(path, arguments=(), *, verbose=False, profile=False):
+def run_script(path: PathLike, arguments: Sequence[str] = (), *, verbose: bool = False,
+               profile: bool = False) -> None:
     """Run a script under the patch as ``python path arguments...`` would: as ``__main__``, with its folder first on
     the path.
 
@@ -290,17 +297,17 @@ def run_script(path, arguments=(), *, verbose=False, profile=False):
             sys.path.remove(folder)
 
 
-def pytest_configure(config):
+def pytest_configure(config: Any) -> None:
     """The pytest plugin: everything that is collected runs under the patch."""
     patch_sklearn()
 
 
-def pytest_unconfigure(config):
+def pytest_unconfigure(config: Any) -> None:
     """Undoes what :func:`pytest_configure` did."""
     unpatch_sklearn()
 
 
-def pytest_report_header(config):
+def pytest_report_header(config: Any) -> str:
     """A line in pytest's header."""
     return "scikit-learn patched by fasttrain"
 

@@ -1,6 +1,9 @@
 """Categories of columns: found, stated or counted, their codes, and the grouping of infrequent ones."""
 
+from __future__ import annotations
+
 import numbers
+from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
@@ -224,7 +227,7 @@ class CategoryEncoder(Convertible, TransformerMixin, BaseEstimator):
         return np.flatnonzero(mask) if mask.any() else None
 
     @property
-    def infrequent_categories_(self):
+    def infrequent_categories_(self) -> Any:
         """Infrequent categories of each column; None where there are none."""
         if self.min_frequency is None and self.max_categories is None:
             raise AttributeError(
@@ -253,7 +256,7 @@ class CategoryEncoder(Convertible, TransformerMixin, BaseEstimator):
             take_names(self, X, False)
         return columns, n_samples
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.categorical = True
         tags.input_tags.allow_nan = True

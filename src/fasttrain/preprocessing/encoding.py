@@ -2,6 +2,9 @@
 rows.
 """
 
+from __future__ import annotations
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
 
 import numpy as np
 from scipy import sparse
@@ -10,6 +13,7 @@ from sklearn.utils.validation import check_array, check_is_fitted
 
 from fasttrain._core.checks import check_choice, check_flag
 from fasttrain._core.slices import ones
+from fasttrain._core.types import Array, ArrayLike, Matrix, MatrixLike, Self, TableLike
 from fasttrain._core.warned import warn
 from fasttrain._estimators.blocks import transforms
 from fasttrain._estimators.fitted import restored
@@ -17,6 +21,7 @@ from fasttrain._estimators.parameters import keep_parameters
 from fasttrain._kernels import categories as kernels
 from fasttrain._kernels.threads import get_num_threads
 from fasttrain._tables.categories import SMALL_SPAN, integers, is_nan
+from fasttrain.data import Blocks
 from fasttrain.preprocessing.categories import CategoryEncoder
 
 INFREQUENT = "infrequent_sklearn"
@@ -89,22 +94,29 @@ class OneHotEncoder(CategoryEncoder):
     array(['x0_blue', 'x0_red'], dtype=object)
     """
 
-    def __init__(
-        self,
-        *,
-        categories="auto",
-        drop=None,
-        sparse_output=True,
-        dtype=np.float64,
-        handle_unknown="error",
-        min_frequency=None,
-        max_categories=None,
-        feature_name_combiner="concat",
-    ):
+    categories: Literal["auto"] | Sequence[ArrayLike]
+    drop: Literal["first", "if_binary"] | ArrayLike | None
+    sparse_output: bool
+    dtype: Any
+    handle_unknown: Literal["error", "ignore", "infrequent_if_exist", "warn"]
+    min_frequency: int | float | None
+    max_categories: int | None
+    feature_name_combiner: Literal["concat"] | Callable[..., Any]
+    categories_: list[Array]
+    drop_idx_: Array | None
+    n_features_in_: int
+    feature_names_in_: Array
+
+    def __init__(self, *, categories: Literal["auto"] | Sequence[ArrayLike] = "auto",
+                 drop: Literal["first", "if_binary"] | ArrayLike | None = None, sparse_output: bool = True,
+                 dtype: Any = np.float64,
+                 handle_unknown: Literal["error", "ignore", "infrequent_if_exist", "warn"] = "error",
+                 min_frequency: int | float | None = None, max_categories: int | None = None,
+                 feature_name_combiner: Literal["concat"] | Callable[..., Any] = "concat") -> None:
         keep_parameters(self, locals())
 
     @restored
-    def fit(self, X, y=None):
+    def fit(self, X: TableLike, y: Any = None) -> Self:
         """Categories of each column of X.
 
         Parameters
@@ -208,7 +220,7 @@ class OneHotEncoder(CategoryEncoder):
         self._n_out = start
 
     @transforms
-    def transform(self, X):
+    def transform(self, X: TableLike | Blocks) -> Matrix:
         """One-hot rows of X.
 
         Parameters
@@ -307,7 +319,7 @@ class OneHotEncoder(CategoryEncoder):
         kernels.one_hot_dense(codes, np.zeros(codes.shape[1], dtype=codes.dtype), out)
         return out.astype(kind, copy=False)
 
-    def inverse_transform(self, X):
+    def inverse_transform(self, X: MatrixLike) -> Array:
         """Categories of one-hot rows.
 
         All zeros give the dropped category, else None where unknown categories are let through.
@@ -371,7 +383,7 @@ class OneHotEncoder(CategoryEncoder):
             return categories
         return np.concatenate((categories[mapping < mapping.max()], np.array([INFREQUENT], dtype=object)))
 
-    def get_feature_names_out(self, input_features=None):
+    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> Array:
         """Names of the output columns.
 
         Parameters

@@ -1,6 +1,9 @@
 """TablePreprocessor: from a table of mixed columns to one float matrix."""
 
+from __future__ import annotations
+
 import sys
+from typing import Any, Literal
 
 import numpy as np
 from scipy import sparse
@@ -11,6 +14,7 @@ from fasttrain._estimators.blocks import learns_columns, transforms
 from fasttrain._estimators.data import take_names
 from fasttrain._estimators.fitted import restored
 from fasttrain._core.checks import check_choice, check_integer
+from fasttrain._core.types import Array, ArrayLike, EstimatorLike, Matrix, Self, TableLike
 from fasttrain._estimators.parameters import KeepsParameters, keep_parameters
 from fasttrain._tables.categories import encode
 from fasttrain._tables.frames import Table, named, refuse_empty, take_rows
@@ -139,28 +143,41 @@ class TablePreprocessor(KeepsParameters, BlockColumns, TableColumns, Transformer
     2 columns in, 4 out, dense
     """
 
-    def __init__(
-        self,
-        *,
-        target=None,
-        types=None,
-        missing="median",
-        scale="standard",
-        encode="onehot",
-        handle_unknown="ignore",
-        min_frequency=None,
-        max_categories=None,
-        dtype=np.float64,
-        cardinality_threshold=40,
-        high_cardinality="target",
-        hash_features=256,
-        sparse_output="auto",
-        memory_limit=None,
-    ):
+    target: str | None
+    types: dict[str, Any] | None
+    missing: Literal["mean", "median", "most_frequent", "drop", "error"]
+    scale: Literal["standard", "minmax", "maxabs", "robust"] | None
+    encode: Literal["onehot", "ordinal"]
+    handle_unknown: Literal["ignore", "error"]
+    min_frequency: float | None
+    max_categories: int | None
+    dtype: Any
+    cardinality_threshold: int
+    high_cardinality: Literal["target", "hash", "onehot"]
+    hash_features: int
+    sparse_output: Literal["auto", True, False]
+    memory_limit: int | str | None
+    types_: dict[str, Any]
+    fill_: dict[str, Any]
+    scaler_: EstimatorLike | None
+    encoder_: EstimatorLike | None
+    sparse_output_: bool
+    classes_: Any
+    n_features_in_: int
+    feature_names_in_: Array
+
+    def __init__(self, *, target: str | None = None, types: dict[str, Any] | None = None,
+                 missing: Literal["mean", "median", "most_frequent", "drop", "error"] = "median",
+                 scale: Literal["standard", "minmax", "maxabs", "robust"] | None = "standard",
+                 encode: Literal["onehot", "ordinal"] = "onehot", handle_unknown: Literal["ignore", "error"] = "ignore",
+                 min_frequency: float | None = None, max_categories: int | None = None, dtype: Any = np.float64,
+                 cardinality_threshold: int = 40, high_cardinality: Literal["target", "hash", "onehot"] = "target",
+                 hash_features: int = 256, sparse_output: Literal["auto", True, False] = "auto",
+                 memory_limit: int | str | None = None) -> None:
         keep_parameters(self, locals())
 
     @learns_columns
-    def fit(self, X, y=None):
+    def fit(self, X: TableLike | Blocks, y: ArrayLike | None = None) -> Self:
         """What the columns are, what stands in for missing values, categories and scales.
 
         Parameters
@@ -185,7 +202,7 @@ class TablePreprocessor(KeepsParameters, BlockColumns, TableColumns, Transformer
         self._learn(X, y)
         return self
 
-    def fit_transform(self, X, y=None, **fit_params):
+    def fit_transform(self, X: TableLike, y: ArrayLike | None = None, **fit_params: Any) -> Matrix:
         """``fit(X, y)`` and the matrix of X, in which means of the target are taken from other rows.
 
         Parameters
@@ -284,7 +301,7 @@ class TablePreprocessor(KeepsParameters, BlockColumns, TableColumns, Transformer
         return X
 
     @transforms
-    def transform(self, X):
+    def transform(self, X: TableLike | Blocks) -> Matrix:
         """The matrix of a table; rows are kept. Of a source of blocks a source of matrices, made when asked for.
 
         Parameters
@@ -317,7 +334,7 @@ class TablePreprocessor(KeepsParameters, BlockColumns, TableColumns, Transformer
         table = Table(self._checked(X, False))
         return [ColumnView(table, i) for i in range(len(self._names))]
 
-    def report(self, X):
+    def report(self, X: TableLike) -> dict[str, Any]:
         """What of a table ``fit`` has not seen, and what ``transform`` makes of it.
 
         Parameters
@@ -357,7 +374,7 @@ class TablePreprocessor(KeepsParameters, BlockColumns, TableColumns, Transformer
         return told
 
     @property
-    def columns_(self):
+    def columns_(self) -> Any:
         """What each column was taken for: dicts with "name", "kind", "reason", "columns_out", and "keep": the kind that
         would keep a column that is left out."""
         check_is_fitted(self, "types_")
@@ -370,7 +387,7 @@ class TablePreprocessor(KeepsParameters, BlockColumns, TableColumns, Transformer
             for name, column in zip(self._names, self._columns)
         ]
 
-    def describe(self, file=None):
+    def describe(self, file: Any = None) -> None:
         """Print what each column was taken for, how many columns it became and why.
 
         Parameters
@@ -391,7 +408,7 @@ class TablePreprocessor(KeepsParameters, BlockColumns, TableColumns, Transformer
         kind = "CSR" if self.sparse_output_ else "dense"
         print(f"{len(facts)} columns in, {n_out} out, {kind}", file=file or sys.stdout)
 
-    def split(self, X):
+    def split(self, X: TableLike) -> Matrix:
         """X and y of a table that has the target's column.
 
         Rows whose target is missing go, and with ``missing="drop"`` so do rows with any missing value.
@@ -437,7 +454,7 @@ class TablePreprocessor(KeepsParameters, BlockColumns, TableColumns, Transformer
         encoder.classes_ = self.classes_
         return encoder.transform(known_labels(target))
 
-    def fit_split(self, X):
+    def fit_split(self, X: TableLike) -> Matrix:
         """``fit(X)`` and X and y of the table, means of the target taken from other rows.
 
         Parameters
@@ -460,7 +477,7 @@ class TablePreprocessor(KeepsParameters, BlockColumns, TableColumns, Transformer
         fill_missing(block, self._fill_numbers)
         return plain(self._matrix(views, block)), self._coded_target(target)
 
-    def get_feature_names_out(self, input_features=None):
+    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> Array:
         """Names of the matrix's columns.
 
         Parameters
@@ -480,7 +497,7 @@ class TablePreprocessor(KeepsParameters, BlockColumns, TableColumns, Transformer
         out += [name for i, column in self._of(HashedColumn) for name in column.names(names[i])]
         return np.array(out, dtype=object)
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         tags.input_tags.categorical = True

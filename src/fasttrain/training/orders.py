@@ -1,7 +1,12 @@
 """Orders of rows."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
 
+from fasttrain._core.types import Array
 from fasttrain._kernels import orders as _orders
 
 # To fetch the state of a generator and put it back takes as long as the kernel saves on so many rows.
@@ -25,7 +30,6 @@ def shuffle(order, random_state):
             random_state.set_state(state)
             return
     random_state.shuffle(order)
-
 
 def permutations(rows, random_state):
     """Orders of which each is new, of so many rows or of rows with these numbers."""
@@ -53,20 +57,21 @@ class Reshuffling:
     random_state : numpy.random.RandomState
     """
 
-    def __init__(self, rows, random_state):
-        self.order = np.array(rows, dtype=np.intp) if isinstance(rows, np.ndarray) else np.arange(rows, dtype=np.intp)
+    def __init__(self, rows: int | Array, random_state: np.random.RandomState) -> None:
+        self.order: Array = (
+            np.array(rows, dtype=np.intp) if isinstance(rows, np.ndarray) else np.arange(rows, dtype=np.intp))
         self.random_state = random_state
 
-    def __call__(self):
+    def __call__(self) -> Array:
         """The next order, in the place of the last one."""
         shuffle(self.order, self.random_state)
         return self.order
 
-    def state_dict(self):
+    def state_dict(self) -> dict[str, Any]:
         """The last order; the random state is not part of it."""
         return {"order": self.order.astype(np.int64)}
 
-    def load_state_dict(self, state):
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take over what :meth:`state_dict` gave."""
         order = state["order"]
         if not np.array_equal(np.sort(order), np.sort(self.order)):
