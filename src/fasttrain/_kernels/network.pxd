@@ -13,5 +13,7 @@ cdef class Network(Layout):
     cdef readonly tuple loss
     cdef readonly dict state
     cdef double steps_done
+    cdef object caller
+    cdef object raised
 
     cdef _predict(self, sparse_rows* rows, const real* x, Py_ssize_t ldx, Py_ssize_t n, int n_threads)

@@ -18,13 +18,13 @@ from fasttrain._kernels.layers cimport (
 )
 from fasttrain._kernels.normalization cimport normalization_gradient, normalized_pass
 from fasttrain._kernels.passes cimport (
-    LOSS_ROWS, MAX_CHUNKS, SMALL_BATCH, backward, buffers, buffers_of, change_input, forward, gradient_of, loss_rows,
-    output, point_rows, share, task_group,
+    LOSS_ROWS, MAX_CHUNKS, OVER_NOTHING, OVER_ROWS, SMALL_BATCH, backward, buffers, buffers_of, change_input, forward,
+    gradient_of, loss_block, loss_rows, output, point_rows, share, task_group,
 )
 from fasttrain._kernels.penalties cimport penalty_value
 from fasttrain._kernels.primitives cimport (
-    FT_UPDATE_adam, FT_UPDATE_nadam, approach, axpy, ft_update, penalty_gradient, prefetch_rows, sum_squares,
-    update_and_square, update_span,
+    FT_UPDATE_adam, FT_UPDATE_amsgrad, FT_UPDATE_nadam, approach, axpy, ft_update, penalty_gradient, prefetch_rows,
+    sum_squares, update_and_square, update_span,
 )
 from fasttrain._kernels.threads cimport ft_barrier_init, ft_barrier_wait, ft_team_size
 from fasttrain._kernels.types cimport STATUS_NOT_FINITE, STATUS_OK
@@ -54,7 +54,9 @@ cdef void refresh_transposes(fit_task* task, const real* like) noexcept nogil:
 
 cdef inline double mean_scale(const fit_task* task, Py_ssize_t m, double weight) noexcept nogil:
     """What makes means of the sums over m rows of a batch."""
-    if task.mean_over_rows:
+    if task.reduction == OVER_NOTHING:
+        return task.loss_scale
+    if task.reduction == OVER_ROWS:
         return task.loss_scale / m
     return task.loss_scale / weight if weight > 0.0 else 0.0
 
@@ -68,7 +70,7 @@ cdef void prepare_update(fit_task* task, Py_ssize_t due, ft_update* h, double* c
     h.learning_rate = rate
     h.gradient_scale = scale
     h.keep = 1.0 - rate * task.weight_decay
-    if task.rule == FT_UPDATE_adam:
+    if task.rule == FT_UPDATE_adam or task.rule == FT_UPDATE_amsgrad:
         adam_moments(h, rate, h.beta1, h.beta2, t, task.corrected_root)
     elif task.rule == FT_UPDATE_nadam:
         nadam_moments(h, rate, h.beta1, h.beta2, t, task.momentum_decay, carried)
@@ -126,6 +128,42 @@ cdef inline double trained_norm(fit_task* task, const group* it, const real* g) 
     return sum_squares(g + it.offset, it.size)
 
 
+cdef void part_scales(fit_task* task, const double* norm_sums, int i, double scale, double* scales_out) noexcept nogil:
+    """Gradient scales of the weights, biases, gains and shifts of layer i, each held to a norm of its own.
+
+    norm_sums: the squares of every group's gradient; scale: what makes means of sums.
+    """
+    cdef const layer* shape = &task.layers[i]
+    cdef Py_ssize_t before = 0, number
+    cdef double norm
+    cdef group it
+    cdef int part
+    for part in range(i):
+        before += task.layers[part].n_groups
+    for part in range(4):
+        scales_out[part] = 0.0
+    for number in range(shape.n_groups):
+        it = group_at(shape, number)
+        scales_out[part_of(shape, &it)] += norm_sums[before + number]
+    for part in range(4):
+        norm = sqrt(scales_out[part]) * scale
+        scales_out[part] = scale * task.clip_each_norm / norm if norm > task.clip_each_norm else scale
+
+
+cdef inline int part_of(const layer* shape, const group* it) noexcept nogil:
+    """0 for a group of weights, 1 for biases, 2 for gains, 3 for shifts."""
+    return 0 if it.first < shape.n_in else <int> (1 + it.first - shape.n_in)
+
+
+cdef inline bint overwrites(const fit_task* task, Py_ssize_t due) noexcept nogil:
+    """Whether the parameters become their average after the update of batch `due`."""
+    cdef double periods
+    if task.average == NULL or task.average_overwrite <= 0.0:
+        return False
+    periods = (task.step + due + 1.0) / task.average_overwrite
+    return periods == <Py_ssize_t> periods
+
+
 cdef void constrain_and_average(fit_task* task, int thread, int n_threads, Py_ssize_t group_first,
                                 Py_ssize_t group_last, Py_ssize_t due, real* scratch) noexcept nogil:
     """What follows the update of batch `due`: the largest norms, then the average of the parameters.
@@ -168,11 +206,16 @@ cdef void constrain_and_average(fit_task* task, int thread, int n_threads, Py_ss
         number = task.turns[turn]
         it = task_group(task, number)
         approach(<real> factor, <const real*> task.w + it.offset, <real*> task.average + it.offset, it.size)
+        if overwrites(task, due):
+            memcpy(<real*> task.w + it.offset, <const real*> task.average + it.offset, it.size * sizeof(real))
+            shape = &task.layers[it.number]
+            if shape.back_width:
+                transpose_group(shape, &it, <const real*> task.w, <real*> task.transposed)
 
 
 cdef bint in_two_phases(const fit_task* task, Py_ssize_t batch) noexcept nogil:
-    """Whether a step keeps all rows of its batch; normalization needs them together."""
-    return batch <= SMALL_BATCH or task.n_statistics > 0
+    """Whether a step keeps all rows of its batch; normalization and a caller's loss need them together."""
+    return batch <= SMALL_BATCH or task.n_statistics > 0 or task.caller != NULL
 
 
 cdef void take_turns(fit_task* task, int n_threads, Py_ssize_t* turns_out) noexcept nogil:
@@ -238,7 +281,7 @@ cdef void fetch_rows(const fit_task* task, Py_ssize_t first, Py_ssize_t last, co
 cdef void small_batches(fit_task* task, int thread, int n_threads, const real* like) noexcept nogil:
     """Runs batches whose rows are kept until the run ends or its time is over; called by every thread."""
     cdef Py_ssize_t n_groups = task.n_groups, start, m, first, last, position, b, n_sums, number, turn
-    cdef Py_ssize_t fetched, to_fetch
+    cdef Py_ssize_t fetched, to_fetch, block = loss_block(task)
     cdef Py_ssize_t group_first = first_turn(task, thread, n_threads)
     cdef Py_ssize_t group_last = first_turn(task, thread + 1, n_threads)
     cdef Py_ssize_t due = task.next_batch, begun = due, n_batches = task.n_batches
@@ -253,7 +296,13 @@ cdef void small_batches(fit_task* task, int thread, int n_threads, const real* l
     cdef real* scratch = <real*> task.scratch + thread * SCRATCH
     cdef real* whole_gradient = <real*> task.partial
     cdef real* g
-    cdef bint clips_norm = isfinite(task.clip_norm), stop = False, by_panels = keeps_panels(task, n_threads)
+    cdef bint clips_each = isfinite(task.clip_each_norm)
+    cdef bint clips_norm = clips_each or isfinite(task.clip_norm), stop = False
+    cdef bint by_panels = keeps_panels(task, n_threads)
+    # what the update has made of the weights is not yet what they will be
+    cdef bint changes = task.constrains or task.average_overwrite > 0.0
+    cdef double[4] scales
+    cdef int scaled
     cdef bint fetches = (task.sparse.data == NULL
                          and task.batch * task.layers[0].n_in * <Py_ssize_t> sizeof(real) <= FETCH_BYTES)
     cdef double total, weight, norm, carried = task.carried, scale, penalty_factor
@@ -272,9 +321,9 @@ cdef void small_batches(fit_task* task, int thread, int n_threads, const real* l
         at.due = due
         at.start = start
         at.m = m
-        n_sums = (m + LOSS_ROWS - 1) // LOSS_ROWS
-        first = share(n_sums, thread, n_threads) * LOSS_ROWS
-        last = min(m, share(n_sums, thread + 1, n_threads) * LOSS_ROWS)
+        n_sums = (m + block - 1) // block
+        first = share(n_sums, thread, n_threads) * block
+        last = min(m, share(n_sums, thread + 1, n_threads) * block)
         if by_panels:
             first_layer_by_panels(task, &at, thread, n_threads, like)
         elif first < last:
@@ -285,13 +334,13 @@ cdef void small_batches(fit_task* task, int thread, int n_threads, const real* l
             normalized_pass(task, &at, thread, n_threads, min(first, last), last, gathered, like)
         elif first < last:
             forward(task, &at, first, last - first, <const real* const*> NULL, like)
-            for b in range(first // LOSS_ROWS, (last + LOSS_ROWS - 1) // LOSS_ROWS):
-                position = b * LOSS_ROWS
-                loss_rows(task, &at, position, min(<Py_ssize_t> LOSS_ROWS, last - position), gathered,
+            for b in range(first // block, (last + block - 1) // block):
+                position = b * block
+                loss_rows(task, &at, position, min(block, last - position), gathered,
                           d + position * last_layer.width, &loss_sums[b], &weight_sums[b])
             backward(task, &at, first, last - first, like)
         # the update that made the weights has summed their penalty; other threads still read that of the step before
-        if due == begun or task.constrains:
+        if due == begun or changes:
             for turn in range(group_first, group_last):
                 number = task.turns[turn]
                 it = task_group(task, number)
@@ -331,6 +380,7 @@ cdef void small_batches(fit_task* task, int thread, int n_threads, const real* l
             if norm > task.clip_norm:
                 scale *= task.clip_norm / norm
         prepare_update(task, due, &h, &carried, scale)
+        scaled = -1
         # memory would be idle while the weights are worked on: the next batch's rows are fetched bit by bit
         fetched = min(task.n, start + m + (0 if by_panels else first))
         to_fetch = min(task.n, start + m + (m if by_panels else last)) - fetched
@@ -346,8 +396,13 @@ cdef void small_batches(fit_task* task, int thread, int n_threads, const real* l
             if not clips_norm:
                 g = scratch
                 group_gradient_of(task, &at, thread, &it, m, follows(task, turn, group_first), g)
+            if clips_each:
+                if it.number != scaled:
+                    scaled = it.number
+                    part_scales(task, norm_sums, scaled, scale, scales)
+                h.gradient_scale = scales[part_of(&task.layers[scaled], &it)]
             penalty_sums[(due + 1) % 2 * n_groups + number] = apply_update(
-                task, &h, penalty_factor, &it, <const real*> g, not task.constrains)
+                task, &h, penalty_factor, &it, <const real*> g, not changes)
         if task.constrains or task.average != NULL:
             constrain_and_average(task, thread, n_threads, group_first, group_last, due, scratch)
         due += 1
@@ -476,6 +531,9 @@ cdef void large_batches(fit_task* task, int thread, int n_threads, const real* l
     cdef double* penalty_sums = task.sums + 2 * MAX_CHUNKS
     cdef double* norm_sums = penalty_sums + n_groups
     cdef double total, norm, scale, penalty_factor, carried = task.carried
+    cdef bint clips_each = isfinite(task.clip_each_norm)
+    cdef double[4] scales
+    cdef int scaled
     cdef real* g = <real*> task.partial
     cdef real* scratch = <real*> task.scratch + thread * SCRATCH
     cdef group it
@@ -506,9 +564,15 @@ cdef void large_batches(fit_task* task, int thread, int n_threads, const real* l
         if norm > task.clip_norm:
             scale *= task.clip_norm / norm
         prepare_update(task, due, &h, &carried, scale)
+        scaled = -1
         for turn in range(group_first, group_last):
             number = task.turns[turn]
             it = task_group(task, number)
+            if clips_each:
+                if it.number != scaled:
+                    scaled = it.number
+                    part_scales(task, norm_sums, scaled, scale, scales)
+                h.gradient_scale = scales[part_of(&task.layers[scaled], &it)]
             apply_update(task, &h, penalty_factor, &it, <const real*> g + it.offset, False)
         if task.constrains or task.average != NULL:
             constrain_and_average(task, thread, n_threads, group_first, group_last, due, scratch)

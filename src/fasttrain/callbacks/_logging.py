@@ -5,6 +5,8 @@ import numbers
 import os
 import sys
 
+import numpy as np
+
 from fasttrain.callbacks._base import Callback
 
 
@@ -45,9 +47,12 @@ class CSVLogger(Callback):
             there = False
         self._file = open(self.filename, "a" if there else "w", newline="", encoding="utf-8")  # noqa: SIM115
         if self._columns is None:
-            self._columns = sorted(logs)
+            self._columns = self._names(logs)
         if not there or os.path.getsize(self.filename) == 0:
             self._row(["epoch", *self._columns])
+
+    def _names(self, logs):
+        return sorted(logs)
 
     def _row(self, values):
         csv.writer(self._file, delimiter=self.separator, lineterminator="\n").writerow(values)
@@ -55,7 +60,7 @@ class CSVLogger(Callback):
     def on_epoch_end(self, epoch, logs):
         if self._file is None:
             self._open(logs)
-        self._row([epoch - 1, *(logs.get(name, "NA") for name in self._columns)])
+        self._row([epoch - 1, *(_shown(logs.get(name, "NA")) for name in self._columns)])
         self._file.flush()
         self._end = os.fstat(self._file.fileno()).st_size
 
@@ -69,6 +74,11 @@ class CSVLogger(Callback):
 
     def load_state_dict(self, state):
         self._columns, self._end = state["columns"], state["end"]
+
+
+def _shown(value):
+    """Several numbers as Keras writes them."""
+    return f'"[{", ".join(map(str, value))}]"' if np.ndim(value) else value
 
 
 class ProgressBar(Callback):

@@ -28,6 +28,8 @@ class StepOptimizer(Optimizer):
     ----------
     clip_norm : float, default=None
         Gradients whose Euclidean norm, over all arrays together, is greater are scaled down to it.
+    clip_each_norm : float, default=None
+        The same of each array's own norm; only one of the two may be given.
     clip_value : float, default=None
         After that, each element of the gradient is clipped to ``[-clip_value, clip_value]``.
     weight_decay : float, default=0.0
@@ -36,8 +38,16 @@ class StepOptimizer(Optimizer):
     """
 
     clip_norm: float | None = real(None, low=0, open_low=True, optional=True, kw_only=True)
+    clip_each_norm: float | None = real(None, low=0, open_low=True, optional=True, kw_only=True)
     clip_value: float | None = real(None, low=0, open_low=True, optional=True, kw_only=True)
     weight_decay: float = real(0.0, low=0, kw_only=True)
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.clip_norm is not None and self.clip_each_norm is not None:
+            raise ValueError(
+                f"only one of clip_norm and clip_each_norm may be given, got {self.clip_norm} and "
+                f"{self.clip_each_norm}")
 
     @property
     def slots(self):
@@ -57,6 +67,7 @@ class StepOptimizer(Optimizer):
         return {
             "rule": self.rule,
             "clip_norm": math.inf if self.clip_norm is None else self.clip_norm,
+            "clip_each_norm": math.inf if self.clip_each_norm is None else self.clip_each_norm,
             "clip_value": math.inf if self.clip_value is None else self.clip_value,
             "weight_decay": self.weight_decay,
             **self._constants(),
@@ -153,12 +164,13 @@ class StepOptimizer(Optimizer):
             self.learning_rate if learning_rate is None else check_real(learning_rate, "learning_rate", low=0)
         )
         if self.clip_norm is not None:
-            norm = math.sqrt(sum(sum_of_squares(gradient) for _, gradient in jobs))
-            # Not norm > clip_norm: a NaN must reach the parameters.
-            settings["gradient_scale"] = 1.0 if norm <= self.clip_norm else self.clip_norm / norm
+            settings["gradient_scale"] = _scale_to(
+                self.clip_norm, sum(sum_of_squares(gradient) for _, gradient in jobs))
         n_threads = get_num_threads()
         carried = state.carried
         for i, ((array, gradient), factor) in enumerate(zip(jobs, factors)):
+            if self.clip_each_norm is not None:
+                settings["gradient_scale"] = _scale_to(self.clip_each_norm, sum_of_squares(gradient))
             settings["l1"] = factor.l1
             settings["l2"] = factor.l2
             held = {f"{slot}_io": kept[i].reshape(-1) for slot, kept in state.slots.items()}
@@ -183,6 +195,13 @@ class StepOptimizer(Optimizer):
                 f"got {', '.join(arrays) or 'nothing'}"
             )
         return {key: arrays[key] for key in state.keys}
+
+
+def _scale_to(most, squares):
+    """Factor of gradients whose squares add up to ``squares``, so that their norm is at most ``most``."""
+    norm = math.sqrt(squares)
+    # Not norm > most: a NaN must reach the parameters.
+    return 1.0 if norm <= most else most / norm
 
 
 def _matching(values, argument, arrays):
@@ -212,7 +231,7 @@ class GradientDescent(StepOptimizer):
     ----------
     learning_rate : float, default=0.01
         Greater than 0.
-    clip_norm, clip_value, weight_decay
+    clip_norm, clip_each_norm, clip_value, weight_decay
         As for :class:`StepOptimizer`; keyword only.
     """
 
@@ -240,7 +259,7 @@ class Momentum(_WithMomentum):
         Greater than 0.
     momentum : float, default=0.9
         At least 0 and less than 1.
-    clip_norm, clip_value, weight_decay
+    clip_norm, clip_each_norm, clip_value, weight_decay
         As for :class:`StepOptimizer`; keyword only.
     """
 
@@ -258,7 +277,7 @@ class Nesterov(_WithMomentum):
         Greater than 0.
     momentum : float, default=0.9
         At least 0 and less than 1.
-    clip_norm, clip_value, weight_decay
+    clip_norm, clip_each_norm, clip_value, weight_decay
         As for :class:`StepOptimizer`; keyword only.
     """
 
@@ -288,7 +307,7 @@ class AdaGrad(_WithEpsilonMode):
         What s starts from; at least 0.
     epsilon_mode : {'outside', 'inside'}, default='outside'
         Beside the root, or under it as Keras has it; keyword only.
-    clip_norm, clip_value, weight_decay
+    clip_norm, clip_each_norm, clip_value, weight_decay
         As for :class:`StepOptimizer`; keyword only.
     """
 
@@ -322,7 +341,7 @@ class RMSprop(_WithEpsilonMode):
         Take the square of the gradient's running mean from s (Graves 2013).
     epsilon_mode : {'outside', 'inside'}, default='outside'
         Beside the root, or under it as Keras has it; keyword only.
-    clip_norm, clip_value, weight_decay
+    clip_norm, clip_each_norm, clip_value, weight_decay
         As for :class:`StepOptimizer`; keyword only.
     """
 
@@ -359,7 +378,7 @@ class AdaDelta(StepOptimizer):
         At least 0 and less than 1.
     epsilon : float, default=1e-7
         Greater than 0.
-    clip_norm, clip_value, weight_decay
+    clip_norm, clip_each_norm, clip_value, weight_decay
         As for :class:`StepOptimizer`; keyword only.
     """
 
@@ -401,12 +420,18 @@ class Adam(_AdamLike):
     corrected_root : bool, default=False
         False adds epsilon to sqrt(v) before the correction, as scikit-learn and Keras do; True after it, as
         PyTorch does. Keyword only.
-    clip_norm, clip_value, weight_decay
+    amsgrad : bool, default=False
+        Take the greatest v so far (Reddi, Kale, Kumar 2018), not corrected for its start. Keyword only.
+    clip_norm, clip_each_norm, clip_value, weight_decay
         As for :class:`StepOptimizer`; keyword only.
     """
 
-    rule = "adam"
     corrected_root: bool = boolean(False, kw_only=True)
+    amsgrad: bool = boolean(False, kw_only=True)
+
+    @property
+    def rule(self):
+        return "amsgrad" if self.amsgrad else "adam"
 
     def _constants(self):
         return {**super()._constants(), "corrected_root": self.corrected_root}
@@ -419,7 +444,7 @@ class AdamW(Adam):
 
     Parameters
     ----------
-    learning_rate, beta_1, beta_2, epsilon, corrected_root, clip_norm, clip_value
+    learning_rate, beta_1, beta_2, epsilon, corrected_root, amsgrad, clip_norm, clip_each_norm, clip_value
         As for :class:`Adam`.
     weight_decay : float, default=0.004
         At least 0; keyword only.
@@ -444,7 +469,7 @@ class NAdam(_AdamLike):
     momentum_decay : float, default=1.0
         The momentum of step t is ``beta_1 (1 - 0.96^(t momentum_decay) / 2)``; at least 0. Keras has 1,
         PyTorch 0.004.
-    clip_norm, clip_value, weight_decay
+    clip_norm, clip_each_norm, clip_value, weight_decay
         As for :class:`StepOptimizer`; keyword only.
     """
 
@@ -466,7 +491,7 @@ class Lion(StepOptimizer):
         Greater than 0; the length of every weight's step.
     beta_1, beta_2 : float, default=0.9 and 0.99
         At least 0 and less than 1.
-    clip_norm, clip_value, weight_decay
+    clip_norm, clip_each_norm, clip_value, weight_decay
         As for :class:`StepOptimizer`; keyword only.
     """
 

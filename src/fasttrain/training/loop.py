@@ -2,6 +2,7 @@
 
 from fasttrain._files.plain import DECODING_ERRORS
 from fasttrain._kernels.threads import thread_budget
+from fasttrain.callbacks import StopTraining
 from fasttrain.training import checkpoints
 from fasttrain.training.engine import SLICE_SECONDS, network_state, restore_network
 from fasttrain.training.results import FitResult, diverged
@@ -44,6 +45,7 @@ def train(network, plan, *, validation_loss=None, metrics=None, loss_constant=No
     result = FitResult()
     run = Training(network, plan, n_threads)
     callbacks, stopping, draw_order = plan.callbacks, plan.stopping, plan.draw_order
+    batch_callbacks = [callback for callback in callbacks if callback.wants_batches]
     left = plan.n_epochs * run.steps_per_epoch if plan.max_steps is None else plan.max_steps
     if validation_loss is not None:
         result.history["validation_loss"] = []
@@ -68,27 +70,28 @@ def train(network, plan, *, validation_loss=None, metrics=None, loss_constant=No
             for epoch in range(result.n_iter + 1, plan.n_epochs + 1):
                 if result.converged:
                     break
-                run.epoch = epoch
+                number = run.epoch = plan.epochs_before + epoch
                 for callback in callbacks:
-                    callback.on_epoch_begin(epoch)
-                order = None if draw_order is None else draw_order()
+                    callback.on_epoch_begin(number)
                 count = min(run.steps_per_epoch, left)
-                rates = run.rates(count)
-                network.start_epoch(order, plan.batch_size, rates, threads)
-                while not network.run(SLICE_SECONDS):
-                    pass
+                epoch_run = _Epoch(network, run, batch_callbacks, threads)
+                if plan.pieces is None:
+                    epoch_run.add(None if draw_order is None else draw_order(), plan.batch_size, count)
+                else:
+                    for piece in plan.pieces():
+                        if not epoch_run.add(*piece):
+                            break
                 left -= count
                 result.n_steps = int(network.counters["t"] - before)
-                run.steps = plan.first_step + result.n_steps
                 if network.diverged or not network.all_finite():
-                    if any(callback.on_divergence(epoch) for callback in callbacks) and network.all_finite():
-                        result.converged, result.message = True, f"the loss stopped being finite in epoch {epoch}"
+                    if any(callback.on_divergence(number) for callback in callbacks) and network.all_finite():
+                        result.converged, result.message = True, f"the loss stopped being finite in epoch {number}"
                         break
-                    raise diverged(epoch, rates[-1], network.parameters)
-                loss = network.epoch_loss
+                    raise diverged(number, epoch_run.rate, network.parameters)
+                loss = network.epoch_loss if plan.pieces is None else epoch_run.loss
                 if loss_constant is not None:
-                    loss += loss_constant(order)
-                logs = {"loss": loss, "learning_rate": float(rates[-1])}
+                    loss += loss_constant(run.order)
+                logs = {"loss": loss, "learning_rate": epoch_run.rate}
                 watched = loss
                 if validation_loss is not None:
                     watched = logs["validation_loss"] = validation_loss()
@@ -102,8 +105,8 @@ def train(network, plan, *, validation_loss=None, metrics=None, loss_constant=No
                 stop = None
                 if stopping is not None:
                     stop = stopping.epoch_end(network, loss, logs.get("validation_loss"))
-                if run.tell(epoch, logs):
-                    stop = f"a callback ended the training after epoch {epoch}"
+                if run.tell(number, logs) or epoch_run.ended:
+                    stop = f"a callback ended the training after epoch {number}"
                 if stop is not None:
                     result.converged, result.message = True, stop
                 while run.pending:
@@ -116,7 +119,7 @@ def train(network, plan, *, validation_loss=None, metrics=None, loss_constant=No
         if not catch_interrupt or not network.all_finite():
             raise
         result.n_steps = int(network.counters["t"] - before)
-        result.interrupted, result.message = True, f"interrupted in epoch {result.n_iter + 1}"
+        result.interrupted, result.message = True, f"interrupted in epoch {plan.epochs_before + result.n_iter + 1}"
     finally:
         run.end(result.history)
     if stopping is not None:
@@ -124,6 +127,80 @@ def train(network, plan, *, validation_loss=None, metrics=None, loss_constant=No
     if run.plateau is not None:
         result.schedule_state = run.plateau.state_dict()
     return result
+
+
+class _Epoch:
+    """An epoch, run in one piece or in several.
+
+    Attributes
+    ----------
+    rate : float
+        Of the latest step.
+    ended : bool
+        Whether a callback has ended it with a batch.
+    """
+
+    def __init__(self, network, run, batch_callbacks, threads):
+        self.network = network
+        self.run = run
+        self.batch_callbacks = batch_callbacks
+        self.threads = threads
+        self.rate, self.ended = 0.0, False
+        self._batches, self._rows, self._sum = 0, 0, 0.0
+
+    @property
+    def loss(self):
+        """Mean over the rows of all pieces."""
+        return self._sum / self._rows if self._rows else float("nan")
+
+    def add(self, order, batch_size, count):
+        """Run ``count`` batches of the rows that the engine is bound to; whether more may follow."""
+        network, run = self.network, self.run
+        run.order = order
+        rates = run.rates(count)
+        if self.batch_callbacks:
+            rates = rates.copy()
+        first_step = network.counters["t"]
+        network.start_epoch(order, batch_size, rates, self.threads)
+        if self.batch_callbacks:
+            self._batch_by_batch(rates)
+        else:
+            while not network.run(SLICE_SECONDS):
+                pass
+            run.steps += int(network.counters["t"] - first_step)
+        done = network.batches_done
+        self.rate = float(rates[max(done - 1, 0)])
+        rows = min(done * batch_size, network.n_rows)
+        self._sum += network.epoch_loss * rows
+        self._rows += rows
+        self._batches += done
+        return not (network.diverged or self.ended)
+
+    def _batch_by_batch(self, rates):
+        """Tell callbacks of each batch; what they make of the learning rate goes into ``rates``."""
+        network, run, before = self.network, self.run, self._batches + 1
+        for batch in range(len(rates)):
+            for callback in self.batch_callbacks:
+                callback.on_batch_begin(before + batch)
+            rates[batch] = run.learning_rate
+            while network.batches_done == batch and not network.diverged:
+                network.run(-1.0)
+            if network.diverged:
+                return
+            run.steps += 1
+            loss = network.epoch_loss
+            if self._rows:
+                # of all pieces so far
+                rows = min(network.batches_done * network.batch_size, network.n_rows)
+                loss = (self._sum + loss * rows) / (self._rows + rows)
+            logs = {"loss": loss, "learning_rate": float(rates[batch])}
+            for callback in self.batch_callbacks:
+                try:
+                    self.ended = bool(callback.on_batch_end(before + batch, dict(logs))) or self.ended
+                except StopTraining:
+                    self.ended = True
+            if self.ended:
+                return
 
 
 class _Remembered:
@@ -164,7 +241,7 @@ class _Remembered:
         result.n_iter, result.n_steps, result.history = state["epoch"], state["n_steps"], state["history"]
         result.converged, result.message = state["converged"], state["message"]
         restore_network(network, state["network"])
-        self.run.epoch = result.n_iter
+        self.run.epoch = self.plan.epochs_before + result.n_iter
         self.run.load_state_dict(state["learning_rate"])
         if stopping is not None:
             stopping.load_state_dict(network, state["stopping"])

@@ -19,11 +19,16 @@ class Plan:
     ----------
     n_epochs : int
         Epochs at most.
+    epochs_before : int
+        Epochs of trainings before this one, which callbacks count on from.
     batch_size, n_samples : int
         Rows of a step and of an epoch; ``batch_size`` from 1 to ``n_samples``.
     draw_order : callable, optional
         Without arguments: the order of an epoch's rows, an intp array; None takes rows as they stand. One that
         remembers something has ``state_dict()`` and ``load_state_dict(state)``, as :class:`Reshuffling`.
+    pieces : callable, optional
+        Where an epoch's rows do not come at once: without arguments, an iterator over parts of the epoch. Each binds
+        the engine to its rows and gives (their order or None, batch size, batches); ``draw_order`` is not asked then.
     learning_rate : float
         What the schedule starts from.
     schedule : fasttrain.schedules.Schedule or None
@@ -51,9 +56,11 @@ class Plan:
     """
 
     n_epochs: int
+    epochs_before: int = 0
     batch_size: int = 1
     n_samples: int = 1
     draw_order: Callable | None = None
+    pieces: Callable | None = None
     learning_rate: float = math.nan
     schedule: Schedule | None = None
     first_step: int = 0

@@ -17,7 +17,7 @@ class Training:
     ----------
     network : fasttrain._kernels.network.Network
     n_epochs : int
-        Epochs at most.
+        The number of the last epoch that may run.
     epoch : int
         The epoch that runs or has just ended, from 1.
     stop : bool
@@ -27,6 +27,8 @@ class Training:
         The order of the next epoch's rows; None when rows are taken as they stand.
     n_threads : int or None
         Threads asked for.
+    order : array of int or None
+        The rows of the epoch that runs, in the order in which it takes them; None as they stand.
     plan : Plan
         What it is to do.
     """
@@ -36,6 +38,7 @@ class Training:
         self.plan = plan
         self.n_threads = n_threads
         self.epoch = 0
+        self.order = None
         self.stop = False
         self.steps = plan.first_step
         self.schedule = plan.schedule
@@ -54,7 +57,7 @@ class Training:
 
     @property
     def n_epochs(self):
-        return self.plan.n_epochs
+        return self.plan.epochs_before + self.plan.n_epochs
 
     @property
     def n_samples(self):
@@ -173,6 +176,7 @@ class Training:
     def set_parameters(self, parameters):
         """Put back what :meth:`get_parameters` gave; the optimizer's memory stays."""
         restore(self.network, parameters)
+        self.network.refresh()
 
     def get_layers(self):
         """Lists of each layer's weights (n_in, n_out) and biases (n_out,), copied."""
@@ -186,6 +190,7 @@ class Training:
             if shapes != wanted:
                 raise ValueError(f"{name} must have the shapes {wanted}, got {shapes}")
         self.network.parameters[:] = self.network.pack_layers(coefs, intercepts)
+        self.network.refresh()
 
     def portable(self, parameters):
         """What :meth:`get_parameters` gave in a form that may go into a file: a dict of lists of arrays."""
