@@ -109,6 +109,8 @@ cdef class Network(Layout):
         :meth:`run` raises the same. Steps are made on one thread.
         """
         self.caller = function
+        if function is not None:
+            self.loss = ("caller", 1.0)
         if function is None:
             self.task.caller = NULL
         elif self.is_double:

@@ -39,19 +39,16 @@ class KerasBridge(Callback):
         What they are told to be the model.
     params : dict
         ``epochs``, ``steps`` and ``verbose``.
-    offset : int
-        The number of the first epoch, from 0.
     logs_of : callable
         From the logs of an epoch to those that Keras would give.
     batch_logs_of : callable
         From the number of a batch, from 1, and its logs to those that Keras would give.
     """
 
-    def __init__(self, callbacks, model, params, offset=0, logs_of=dict, batch_logs_of=lambda batch, logs: logs):
+    def __init__(self, callbacks, model, params, logs_of=dict, batch_logs_of=lambda batch, logs: logs):
         self.callbacks = callbacks
         self.model = model
         self.params = params
-        self.offset = offset
         self.logs_of = logs_of
         self.batch_logs_of = batch_logs_of
         self.logs = {}
@@ -88,7 +85,7 @@ class KerasBridge(Callback):
         self.tell("on_train_begin", {})
 
     def on_epoch_begin(self, epoch):
-        self.tell("on_epoch_begin", self.offset + epoch - 1, {})
+        self.tell("on_epoch_begin", epoch - 1, {})
 
     def on_batch_begin(self, batch):
         self.tell_batch("train", "begin", batch - 1, {})
@@ -98,7 +95,7 @@ class KerasBridge(Callback):
 
     def on_epoch_end(self, epoch, logs):
         self.logs = self.logs_of(logs)
-        return self.tell("on_epoch_end", self.offset + epoch - 1, self.logs)
+        return self.tell("on_epoch_end", epoch - 1, self.logs)
 
     def on_train_end(self, history):
         self.tell("on_train_end", self.logs)

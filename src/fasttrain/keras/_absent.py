@@ -30,7 +30,7 @@ _KINDS = {
         (r"Orbax", "a format of JAX's checkpoints", "use ModelCheckpoint or BackupAndRestore"),
     ],
     "losses": [(r"CTC|ctc", "a loss of sequences", _ELSEWHERE), (r"Circle|circle", "a loss of embeddings", _ELSEWHERE)],
-    "metrics": [(r"IoU", "a metric of segmented images", "use scikit-learn's on the predictions")],
+    "metrics": [(r".*IoU", "a metric of segmented images", "use scikit-learn's on the predictions")],
     "utils": [
         (r"image|img|audio|text_dataset|timeseries|pad_sequences|FeatureSpace", "a reader of images, sound or text",
          "read them into arrays first"),

@@ -53,7 +53,8 @@ def _compiled(model):
         raise TypeError(
             "a model whose learning rate is a function cannot be saved; set a number or one of "
             "fasttrain.keras.optimizers.schedules first")
-    if loss is not None and type(loss) is not getattr(losses, type(loss).__name__, None):
+    kind = type(loss)
+    if loss is not None and (kind.__name__ not in losses.__all__ or kind is not getattr(losses, kind.__name__)):
         raise TypeError(f"a model compiled with the loss {loss!r} cannot be saved; compile it with one of fasttrain")
     return {
         "optimizer": serialized(model.optimizer),

@@ -250,7 +250,7 @@ def fit_epochs(model, source, validation, *, epochs, initial_epoch, verbose, cal
     given, bridges = [], []
     for callback in callbacks:
         if not isinstance(callback, Callback):
-            callback = KerasBridge([callback], model, history.params, initial_epoch, keras_logs, batch_logs)
+            callback = KerasBridge([callback], model, history.params, keras_logs, batch_logs)
             bridges.append(callback)
         given.append(callback)
     batches = any(callback.wants_batches for callback in given)

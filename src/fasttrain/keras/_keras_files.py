@@ -328,7 +328,10 @@ def _loaded(archive, kind):
     model = model_of(description, where, kind)
     shape = (description.get("build_config") or {}).get("input_shape") or description["config"].get("build_input_shape")
     if not model.built:
-        model.build(shape)
+        try:
+            model.build(shape)
+        except DECODING_ERRORS as error:
+            raise ValueError(f"{where} describes no model: {error}") from error
     # weights and up to four arrays of memory, float64, and the tree
     data = archive.read(_WEIGHTS, 6 * 8 * (parameters + 4 * sum(map(_width, model.layers))) + _MOST_TREE)
     return model, description, data

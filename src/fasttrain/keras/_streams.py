@@ -87,7 +87,7 @@ def pieces(batches):
         return (*joined(held), size)
 
     for batch in batches:
-        rows = len(batch[0]) if hasattr(batch[0], "__len__") else batch[0].shape[0]
+        rows = batch[0].shape[0] if hasattr(batch[0], "shape") else len(batch[0])
         if rows == 0:
             continue
         if held and rows > size:

@@ -106,9 +106,6 @@ class Traced:
         Each function takes the derivative by this array to that by the parent.
     """
 
-    __array_ufunc__ = None  # NumPy leaves operators with an array on the left to those here
-    __array_priority__ = 100
-
     def __init__(self, value, parents=()):
         self.value = np.asarray(value)
         self.parents = parents
@@ -132,6 +129,13 @@ class Traced:
         raise TypeError(
             "a loss that is trained must be written in operators and fasttrain.keras.ops, through which its gradient "
             "is taken; NumPy's functions, loops over elements and conditions on values lose it")
+
+    def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
+        # an operator with an array on its left, and elementwise functions that there are here too
+        operation = _UFUNCS.get(ufunc)
+        if method != "__call__" or kwargs or operation is None:
+            return self.__array__()
+        return operation(*inputs)
 
     def __bool__(self):
         return self.__array__()
@@ -559,3 +563,12 @@ def one_hot(x, num_classes, axis=-1, dtype="float32"):
     codes = np.asarray(_plain(x)).astype(np.intp)
     found = (codes[..., None] == np.arange(num_classes)).astype(dtype)
     return found if axis == -1 else np.moveaxis(found, -1, axis)
+
+
+_UFUNCS = {
+    np.add: add, np.subtract: subtract, np.multiply: multiply, np.true_divide: divide, np.negative: negative,
+    np.power: power, np.exp: exp, np.expm1: expm1, np.log: log, np.log1p: log1p, np.sqrt: sqrt, np.square: square,
+    np.tanh: tanh, np.absolute: absolute, np.maximum: maximum, np.minimum: minimum, np.matmul: matmul,
+    np.greater: greater, np.greater_equal: greater_equal, np.less: less, np.less_equal: less_equal, np.equal: equal,
+    np.not_equal: not_equal,
+}

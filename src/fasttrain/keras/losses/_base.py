@@ -24,8 +24,11 @@ def reduced(values, weights, reduction):
     reduction : str
         See :class:`Loss`.
     """
-    if weights is not None and np.ndim(values):
-        values = values * np.reshape(weights, (len(weights), *[1] * (len(np.shape(values)) - 1)))
+    if not isinstance(values, ops.Traced):
+        values = np.asarray(values)
+    if weights is not None:
+        # one number of a batch is weighted by each row's weight, as Keras has it
+        values = values * np.reshape(weights, (len(weights), *[1] * (len(values.shape) - 1)))
     if reduction in ("none", None) or not len(values.shape):
         return values
     total = ops.sum(values)

@@ -212,8 +212,9 @@ def dice(y_true, y_pred, axis=None):
 
 
 def tversky(y_true, y_pred, alpha=0.5, beta=0.5, axis=None):
-    """:func:`dice` with weights of false positives and negatives (Salehi et al. 2017); one number of a batch."""
+    """:func:`dice` with weights of what is missed, alpha, and of what is wrong, beta (Salehi et al. 2017, with the two
+    the other way round, as in Keras); one number of a batch."""
     y_true, y_pred = _pair(y_true, y_pred)
     shared = ops.sum(y_true * y_pred, axis=axis)
-    wrong, missed = ops.sum((1 - y_true) * y_pred, axis=axis), ops.sum(y_true * (1 - y_pred), axis=axis)
-    return 1 - shared / (shared + alpha * wrong + beta * missed + EPSILON)
+    missed, wrong = ops.sum(y_true * (1 - y_pred), axis=axis), ops.sum((1 - y_true) * y_pred, axis=axis)
+    return 1 - shared / (shared + alpha * missed + beta * wrong + EPSILON)
