@@ -17,7 +17,7 @@ array([0.5, 0.5])
 from fasttrain import losses as specs
 from fasttrain._core.public import publish
 from fasttrain.keras._absent import absent
-from fasttrain.keras._config import serialized
+from fasttrain.keras._config import deserializer, serialized
 from fasttrain.keras.losses._base import FunctionLoss, Loss, losses_by_name
 from fasttrain.keras.losses._engine import (
     BinaryCrossentropy, CategoricalCrossentropy, Hinge, Huber, MeanAbsoluteError, MeanSquaredError, Poisson,
@@ -73,12 +73,7 @@ def get(identifier):
     return losses_by_name.get(identifier)
 
 
-def deserialize(name, custom_objects=None):
-    """The loss of a name or of what :func:`serialize` gave; ``custom_objects`` must be None."""
-    if custom_objects is not None:
-        raise ValueError(f"custom_objects must be None, got {custom_objects!r}")
-    return get(name)
-
+deserialize = deserializer(get)
 
 __getattr__ = absent(__name__, __all__)
 

@@ -64,8 +64,10 @@ class _Crossentropy(Loss):
 
     _activation = _kernel = None
 
-    def __init__(self, from_logits, reduction, name, **config):
+    def __init__(self, from_logits, reduction, name, axis, **config):
         check_flag(from_logits, "from_logits")
+        if axis not in (-1, 1):
+            raise ValueError(f"axis of {type(self).__name__} must be -1, got {axis!r}")
         if "label_smoothing" in config:
             config["label_smoothing"] = check_real(config["label_smoothing"], "label_smoothing", low=0, high=1)
         super().__init__(reduction, name, from_logits=bool(from_logits), **config)
@@ -82,14 +84,17 @@ class BinaryCrossentropy(_Crossentropy):
         False wants a last layer with activation 'sigmoid', True a linear one.
     label_smoothing : float, default=0.0
         s moves y to ``y (1 - s) + s / 2``.
+    axis : int, default=-1
+        -1 or 1, the outputs.
     """
 
     name = "binary_crossentropy"
     function = staticmethod(functions.binary_crossentropy)
     _activation, _kernel = "logistic", "binary_crossentropy"
 
-    def __init__(self, from_logits=False, label_smoothing=0.0, reduction="sum_over_batch_size", name=None, dtype=None):
-        super().__init__(from_logits, reduction, name, label_smoothing=label_smoothing)
+    def __init__(self, from_logits=False, label_smoothing=0.0, axis=-1, reduction="sum_over_batch_size", name=None,
+                 dtype=None):
+        super().__init__(from_logits, reduction, name, axis, label_smoothing=label_smoothing)
 
     def _encoded(self, y):
         check_held(y, (y >= 0) & (y <= 1), "numbers from 0 to 1", type(self).name)
@@ -106,6 +111,8 @@ class CategoricalCrossentropy(_Crossentropy):
         False wants a last layer with activation 'softmax', True a linear one.
     label_smoothing : float, default=0.0
         s moves y to ``y (1 - s) + s / k``.
+    axis : int, default=-1
+        -1 or 1, the outputs.
     """
 
     name = "categorical_crossentropy"
@@ -113,8 +120,9 @@ class CategoricalCrossentropy(_Crossentropy):
     _activation, _kernel = "softmax", "softmax_crossentropy"
     mean_over_outputs = False
 
-    def __init__(self, from_logits=False, label_smoothing=0.0, reduction="sum_over_batch_size", name=None, dtype=None):
-        super().__init__(from_logits, reduction, name, label_smoothing=label_smoothing)
+    def __init__(self, from_logits=False, label_smoothing=0.0, axis=-1, reduction="sum_over_batch_size", name=None,
+                 dtype=None):
+        super().__init__(from_logits, reduction, name, axis, label_smoothing=label_smoothing)
 
     def encode(self, y, n, k, dtype):
         """Rows of numbers >= 0 as (n, k), or when all are one-hot their codes as (n, 1)."""
@@ -143,6 +151,10 @@ class SparseCategoricalCrossentropy(_Crossentropy):
     ----------
     from_logits : bool, default=False
         False wants a last layer with activation 'softmax', True a linear one.
+    ignore_class : None
+        Others raise ValueError.
+    axis : int, default=-1
+        -1 or 1, the outputs.
     """
 
     name = "sparse_categorical_crossentropy"
@@ -151,8 +163,12 @@ class SparseCategoricalCrossentropy(_Crossentropy):
     one_code = True
     mean_over_outputs = False
 
-    def __init__(self, from_logits=False, reduction="sum_over_batch_size", name=None, dtype=None):
-        super().__init__(from_logits, reduction, name)
+    def __init__(self, from_logits=False, ignore_class=None, reduction="sum_over_batch_size", axis=-1, name=None,
+                 dtype=None):
+        if ignore_class is not None:
+            raise ValueError(
+                f"ignore_class must be None, got {ignore_class!r}; weights of 0 leave rows out")
+        super().__init__(from_logits, reduction, name, axis)
 
     def encode(self, y, n, k, dtype):
         """Class codes as (n, 1)."""

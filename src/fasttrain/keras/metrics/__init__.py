@@ -15,7 +15,7 @@ Examples
 from fasttrain._core.public import publish
 from fasttrain.keras import losses
 from fasttrain.keras._absent import absent
-from fasttrain.keras._config import serialized
+from fasttrain.keras._config import deserializer, serialized
 from fasttrain.keras.losses import (
     binary_crossentropy, binary_focal_crossentropy, categorical_crossentropy, categorical_focal_crossentropy,
     categorical_hinge, hinge, huber, kl_divergence, log_cosh, mean_absolute_error, mean_absolute_percentage_error,
@@ -84,12 +84,7 @@ def get(identifier, one_code=False, n_outputs=1):
     return metrics_by_name.get(identifier)
 
 
-def deserialize(config, custom_objects=None):
-    """The metric of a name or of what :func:`serialize` gave; ``custom_objects`` must be None."""
-    if custom_objects is not None:
-        raise ValueError(f"custom_objects must be None, got {custom_objects!r}")
-    return get(config)
-
+deserialize = deserializer(get)
 
 __getattr__ = absent(__name__, __all__)
 

@@ -184,6 +184,7 @@ def _constrained(class_name, name, argument, given, wanted, what):
         self._config = {argument: self.value, "num_thresholds": n, "class_id": values["class_id"]}
 
     def result(self):
+        """The metric of the rows taken in since the last reset, a float."""
         feasible = given(self) >= self.value
         return float(np.where(feasible, wanted(self), 0.0).max(initial=0.0))
 
@@ -416,8 +417,9 @@ class F1Score(FBetaScore):
     Examples
     --------
     >>> from fasttrain.keras.metrics import F1Score
-    >>> F1Score(threshold=0.5)([[1, 1, 1], [1, 0, 0], [1, 1, 0]], [[0.2, 0.6, 0.7], [0.2, 0.6, 0.6], [0.6, 0.8, 0.0]])
-    array([0.49999995, 0.79999995, 0.66666661])
+    >>> y, p = [[1, 1, 1], [1, 0, 0], [1, 1, 0]], [[0.2, 0.6, 0.7], [0.2, 0.6, 0.6], [0.6, 0.8, 0.0]]
+    >>> F1Score(threshold=0.5)(y, p).round(2)
+    array([0.5, 0.8, 0.67])
     """
 
     def __init__(self, average=None, threshold=None, name="f1_score", dtype=None):

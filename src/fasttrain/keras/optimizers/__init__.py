@@ -19,7 +19,7 @@ Adam(learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-07)
 from fasttrain import optimizers as specs
 from fasttrain._core.public import publish
 from fasttrain.keras._absent import absent
-from fasttrain.keras._config import serialized
+from fasttrain.keras._config import deserializer, serialized
 from fasttrain.keras.optimizers import schedules
 from fasttrain.keras.optimizers._base import Optimizer, optimizers_by_name
 from fasttrain.keras.optimizers._rules import (
@@ -52,12 +52,7 @@ def get(identifier):
     return optimizers_by_name.get(identifier)
 
 
-def deserialize(config, custom_objects=None):
-    """The optimizer that :func:`serialize` described; ``custom_objects`` must be None."""
-    if custom_objects is not None:
-        raise ValueError(f"custom_objects must be None, got {custom_objects!r}")
-    return get(config)
-
+deserialize = deserializer(get)
 
 __getattr__ = absent(__name__, __all__)
 

@@ -16,7 +16,7 @@ Examples
 import numpy as np
 
 from fasttrain._core.checks import check_flag, check_real
-from fasttrain.keras._config import Configured, registry, serialized
+from fasttrain.keras._config import Configured, deserializer, registry, serialized
 
 __all__ = [
     "CosineDecay", "CosineDecayRestarts", "ExponentialDecay", "InverseTimeDecay", "LearningRateSchedule",
@@ -183,8 +183,8 @@ class PolynomialDecay(LearningRateSchedule):
         return (c["initial_learning_rate"] - end) * (1 - step / total) ** c["power"] + end
 
 
-def _half_cosine(progress, alpha):
-    return (1 - alpha) * 0.5 * (1 + np.cos(np.pi * progress)) + alpha
+def _half_cosine(progress, alpha, height=1.0):
+    return (1 - alpha) * height * 0.5 * (1 + np.cos(np.pi * progress)) + alpha
 
 
 @_registry.add("cosine_decay")
@@ -262,14 +262,8 @@ class CosineDecayRestarts(LearningRateSchedule):
             # the halves before the n-th take (1 - t^n) / (1 - t) of the first
             number = np.floor(np.log(1 - progress * (1 - factor)) / np.log(factor))
             progress = (progress - (1 - factor**number) / (1 - factor)) / factor**number
-        return c["initial_learning_rate"] * c["m_mul"] ** number * _half_cosine(progress, c["alpha"])
+        # what is left at the end does not shrink with the heights
+        return c["initial_learning_rate"] * _half_cosine(progress, c["alpha"], c["m_mul"] ** number)
 
 
-serialize = serialized
-
-
-def deserialize(config, custom_objects=None):
-    """The schedule that :func:`serialize` described; ``custom_objects`` must be None."""
-    if custom_objects is not None:
-        raise ValueError(f"custom_objects must be None, got {custom_objects!r}")
-    return _registry.get(config)
+serialize, deserialize = serialized, deserializer(_registry.get)
