@@ -523,7 +523,8 @@ def test_validation_freq_and_functions_as_metrics():
 def test_initializers_with_a_seed_repeat_themselves():
     for name in keras.initializers.__all__:
         kind = getattr(keras.initializers, name)
-        if name in ("Initializer", "get", "Constant", "Ones", "Zeros"):
+        # the older names are the same classes
+        if name in ("Initializer", "Constant", "Ones", "Zeros") or name[0].islower():
             continue
         first, second, other = kind(seed=1), kind(seed=1), kind(seed=2)
         a = first((4, 6), "float64")

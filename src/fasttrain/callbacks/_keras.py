@@ -52,6 +52,7 @@ class KerasBridge(Callback):
         self.logs_of = logs_of
         self.batch_logs_of = batch_logs_of
         self.logs = {}
+        self._hooks = {}
 
     @property
     def wants_batches(self):
@@ -72,11 +73,19 @@ class KerasBridge(Callback):
 
     def tell_batch(self, kind, edge, batch, logs):
         """Call ``on_<kind>_batch_<edge>`` of those that have one of their own, with a batch that counts from 0."""
-        name = f"on_{kind}_batch_{edge}"
-        for callback in self.callbacks:
-            if overrides(callback, (name, f"on_batch_{edge}") if kind == "train" else (name,)):
-                getattr(callback, name if hasattr(callback, name) else f"on_batch_{edge}")(batch, logs)
+        for hook in self._batch_hooks(kind, edge):
+            hook(batch, logs)
         return bool(getattr(self.model, "stop_training", False))
+
+    def _batch_hooks(self, kind, edge):
+        if (kind, edge) not in self._hooks:
+            name = f"on_{kind}_batch_{edge}"
+            names = (name, f"on_batch_{edge}") if kind == "train" else (name,)
+            self._hooks[kind, edge] = [
+                getattr(callback, name if hasattr(callback, name) else names[-1])
+                for callback in self.callbacks if overrides(callback, names)
+            ]
+        return self._hooks[kind, edge]
 
     def on_train_begin(self, n_epochs):
         for callback in self.callbacks:

@@ -179,7 +179,7 @@ LecunUniform = _scaling("lecun_uniform", "LecunUniform", 1.0, "fan_in", "uniform
 LecunNormal = _scaling("lecun_normal", "LecunNormal", 1.0, "fan_in", "truncated_normal", _LECUN)
 
 
-@_registry.add("orthogonal")
+@_registry.add("orthogonal", "OrthogonalInitializer")
 class Orthogonal(_Random):
     """``gain`` (default=1.0) times a random matrix with orthonormal rows or columns (Saxe et al. 2014)."""
 

@@ -118,6 +118,13 @@ class Training:
             base *= self.plateau.factor
         return self.schedule.rates(base, self.steps, count, self.steps_per_epoch, self._total_steps)
 
+    def _scheduled_rate(self):
+        """What the schedule alone gives the next step."""
+        # asked for at every batch that callbacks are told of
+        if isinstance(self.schedule, schedules.Constant):
+            return float(self.plan.learning_rate)
+        return float(self._scheduled_rates(1)[0])
+
     @property
     def learning_rate(self):
         """Rate of the next step: before an epoch its first, after an epoch the next one's first.
@@ -127,14 +134,14 @@ class Training:
         """
         if self.schedule is None:
             return math.nan
-        return float(self._scheduled_rates(1)[0] / self._scheduled * self._asked)
+        return self._scheduled_rate() / self._scheduled * self._asked
 
     @learning_rate.setter
     def learning_rate(self, rate):
         rate = check_real(rate, "learning_rate", low=0)
         if self.schedule is None:
             raise ValueError("the optimizer LBFGS has no learning rate to set")
-        scheduled = float(self._scheduled_rates(1)[0])
+        scheduled = self._scheduled_rate()
         if scheduled == 0.0:
             if rate == 0.0:
                 return

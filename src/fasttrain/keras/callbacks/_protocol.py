@@ -21,7 +21,7 @@ class Callback:
 
     Notes
     -----
-    A class with a batch hook makes ``fit`` run batch by batch, which costs some twenty microseconds a batch, and some
+    A class with a batch hook makes ``fit`` run batch by batch, which costs some ten microseconds a batch, and some
     hundred when there are metrics; so do the hooks of ``evaluate`` and ``predict`` there. Without one an epoch is one
     compiled call.
     """

@@ -419,7 +419,7 @@ class F1Score(FBetaScore):
     >>> from fasttrain.keras.metrics import F1Score
     >>> y, p = [[1, 1, 1], [1, 0, 0], [1, 1, 0]], [[0.2, 0.6, 0.7], [0.2, 0.6, 0.6], [0.6, 0.8, 0.0]]
     >>> F1Score(threshold=0.5)(y, p).round(2)
-    array([0.5, 0.8, 0.67])
+    array([0.5 , 0.8 , 0.67])
     """
 
     def __init__(self, average=None, threshold=None, name="f1_score", dtype=None):
