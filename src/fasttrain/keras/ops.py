@@ -2,7 +2,7 @@
 
 Of arrays they are NumPy's. While a loss of one's own is trained, the predictions come as a :class:`Traced` array, and
 what is computed from it remembers how: :func:`value_and_gradient` then goes back through it (reverse accumulation,
-Linnainmaa 1970). That happens once a batch, in Python: such a loss costs some tens of microseconds an operation and batch.
+Linnainmaa 1970). That happens once a batch, in Python, and costs some tens of microseconds an operation.
 
 Examples
 --------
