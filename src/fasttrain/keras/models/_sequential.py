@@ -2,6 +2,8 @@
 
 import os
 
+import numpy as np
+
 from fasttrain._core.checks import check_flag, check_integer, check_real, validation_parts
 from fasttrain._estimators.networks import DenseNetwork, fold_normalization, normalizations
 from fasttrain._estimators.registry import enter
@@ -276,7 +278,7 @@ class Sequential(Model):
         elif validation_split:
             rows, validation = data.split(rows, validation_split)
         if rows is None and not self.built:
-            raise ValueError("the model must know the shape of its rows before it takes batches: give it an Input")
+            self.build((None, *np.shape(source.first()[0])[1:]))
         self._ready()
         self._check_trainable()
         for callback in callbacks:
