@@ -56,8 +56,8 @@ wheel-test: $(WHEEL_VENV)/.ready
 
 # Beside Keras and PyTorch themselves, in an environment of its own: their threads are no company for tests that fork.
 peers-test: $(PEERS_VENV)/.ready
-	cd $(PEERS_VENV) && bin/python -m pytest $(abspath tests)/parity/test_keras_parity.py $(abspath tests)/interop/test_interop.py \
-	    -q $(PYTEST_ARGS)
+	cd $(PEERS_VENV) && bin/python -m pytest $(abspath tests)/parity/test_keras_parity.py \
+	    $(abspath tests)/parity/test_keras_cases.py $(abspath tests)/interop/test_interop.py -q $(PYTEST_ARGS)
 
 # The tests on the working tree, recompiled where it has changed: for work on it.
 check: $(VENV)/.dev $(VENV)/.built

@@ -61,7 +61,7 @@ def test_every_kernel_name_has_a_spec():
     names = {activations.get(name).name for name in activations.names()}
     assert names == {*activation_kernel.NAMES, "softmax"}
     rules = {optimizers.get(name).rule for name in optimizers.names()} | {
-        optimizers.RMSprop(centered=True).rule
+        optimizers.RMSprop(centered=True).rule, optimizers.Adam(amsgrad=True).rule
     }
     assert rules == {*update_kernel.NAMES, "lbfgs"}
 

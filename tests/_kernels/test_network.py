@@ -40,6 +40,7 @@ OPTIMIZERS = {
     "adamw": optimizers.AdamW(0.01, epsilon=1e-4),
     "nadam": optimizers.NAdam(0.01, epsilon=1e-4),
     "lion": optimizers.Lion(0.01),
+    "amsgrad": optimizers.Adam(0.01, epsilon=1e-4, beta_2=0.9, amsgrad=True),
 }
 
 

@@ -31,6 +31,8 @@ EXTRAS = {
     "max norm": lambda n: {"max_norm": [0.8, 0.7, np.inf][:n]},
     "ema": lambda n: {"average": "ema", "decay": 0.8, "start": 2, "every": 2},
     "swa": lambda n: {"average": "swa", "start": 1},
+    "ema put back": lambda n: {"average": "ema", "decay": 0.7, "start": 1, "overwrite": 2, "l2": 0.05},
+    "each norm": lambda n: {"clip_each": 0.05, "normalize": ["before"] * (n - 1)},
     "normalize before": lambda n: {"normalize": ["before"] * (n - 1)},
     "normalize after": lambda n: {"normalize": ["after", None][:n - 1]},
     "all": lambda n: {
@@ -76,11 +78,13 @@ def network_of(shape, dtype, coefs, intercepts, extras, seed):
     network.set_mixup(extras.get("mixup", 0.0))
     network.set_max_norm(extras.get("max_norm", [np.inf] * n))
     network.set_normalization(0.9, 1e-3)
-    network.set_optimizer("adam", ("s1", "s2"), {"beta1": 0.9, "beta2": 0.999, "epsilon": 1e-3})
+    network.set_optimizer("adam", ("s1", "s2"), {
+        "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-3, "clip_each_norm": extras.get("clip_each", np.inf)})
     network.parameters[:] = network.pack_layers(coefs, intercepts)
     if "average" in extras:
         network.set_averaging(
-            extras["average"], extras.get("decay", 0.0), extras.get("start", 0), extras.get("every", 1))
+            extras["average"], extras.get("decay", 0.0), extras.get("start", 0), extras.get("every", 1),
+            extras.get("overwrite", 0))
     return network
 
 
@@ -303,3 +307,96 @@ def test_a_prediction_drops_nothing_and_copies_what_overflows():
     network.set_dropout([0.5, 0.5])
     network.parameters[:] = network.pack_layers([np.full((2, 4), 1e308), np.ones((4, 1))], [np.zeros(4), np.zeros(1)])
     np.testing.assert_array_equal(network.raw_predict(np.full((1, 2), 10.0)), [[np.inf]])
+
+
+@pytest.mark.parametrize("shape", [SHAPES[1], SHAPES[2], SHAPES[4]], ids=lambda s: f"{s[0]}-{s[1]}-{s[3]}-{s[6]}")
+@pytest.mark.parametrize("normalize", [False, True])
+def test_a_callers_loss_trains_as_the_engines_own(shape, normalize):
+    """The same loss, told by Python once a batch, in place of the compiled one."""
+    X, y, _, coefs, intercepts = problem(shape, False)
+    shape = (*shape[:4], "half_squared_error", *shape[5:])
+    y = np.random.default_rng(2).normal(size=(len(X), shape[3]))
+    order = np.random.default_rng(1).permutation(len(X))
+    extras = {"l2": 0.01, "dropout": [0.1] * (len(shape[1]) + 1)}
+    if normalize:
+        extras["normalize"] = ["after"] * len(shape[1])
+    own = network_of(shape, "float64", coefs, intercepts, extras, seed=3)
+    # sums over outputs of half squares, by the rows of the batch
+    expected = run(own, X, y, None, shape[6], "float64", [order, order], 2)
+
+    asked = []
+
+    def answer(start, raw):
+        asked.append((start, len(raw)))
+        difference = raw - y[order[start:start + len(raw)]]
+        return 0.5 * (difference**2).sum() / len(raw), difference / len(raw)
+
+    other = network_of(shape, "float64", coefs, intercepts, extras, seed=3)
+    other.set_caller_loss(answer)
+    other.set_reduction(1.0, "nothing")
+    curve = run(other, X, np.zeros_like(y), None, shape[6], "float64", [order, order], 2)
+    batches = [(start, min(shape[6], len(X) - start)) for start in range(0, len(X), shape[6])]
+    assert asked == 2 * batches
+    np.testing.assert_allclose(curve, expected, rtol=1e-9)
+    np.testing.assert_allclose(other.parameters, own.parameters, rtol=1e-7, atol=1e-9)
+    # and back
+    for network in (own, other):
+        network.set_caller_loss(None)
+        network.set_reduction(1.0, "weights")
+    again = [run(network, X, y, None, shape[6], "float64", [order], 2) for network in (own, other)]
+    np.testing.assert_allclose(*again, rtol=1e-9)
+
+
+def test_what_a_callers_loss_raises_comes_out_of_run():
+    X, y, _, coefs, intercepts = problem(SHAPES[1], False)
+    network = network_of(SHAPES[1], "float32", coefs, intercepts, {}, seed=3)
+    before = network.parameters.copy()
+    answers = (lambda start, raw: 1 / 0, ZeroDivisionError), (lambda start, raw: (0.0, raw[:3]), ValueError)
+    for answer, kind in answers:
+        network.set_caller_loss(answer)
+        network.bind(X.astype("float32"), np.zeros((len(X), 4), "float32"))
+        network.start_epoch(None, 50, np.full(3, 0.01), 2)
+        with pytest.raises(kind):
+            network.run(1.0)
+        assert (network.parameters == before).all()
+
+
+@pytest.mark.parametrize("batch", [16, 1300])
+@pytest.mark.parametrize("over", ["weights", "rows", "nothing"])
+def test_reductions_of_a_batch(over, batch):
+    """With plain descent a factor of the loss is one of the rate."""
+    rng = np.random.default_rng(0)
+    X, y, weight = rng.normal(size=(2600, 5)), rng.normal(size=(2600, 1)), rng.uniform(0.5, 2, 2600)
+    found = []
+    for reduction in (over, "weights"):
+        network = Network(5, 1, "float64", True)
+        network.set_loss("squared_error")
+        network.set_optimizer("gradient_descent", (), {})
+        network.set_reduction(0.5, reduction)
+        network.bind(X, y, weight)
+        sizes = [min(batch, 2600 - start) for start in range(0, 2600, batch)]
+        totals = np.array([weight[start:start + batch].sum() for start in range(0, 2600, batch)])
+        factor = {"weights": 1.0, "rows": totals / sizes, "nothing": totals}[over]
+        rates = np.full(len(sizes), 1e-5) * (1.0 if reduction == over else factor)
+        network.start_epoch(None, batch, rates, 1)
+        while not network.run(10.0):
+            pass
+        found.append(network.parameters.copy())
+    np.testing.assert_allclose(*found, rtol=1e-9)
+
+
+@pytest.mark.parametrize("batch", [16, 1300])
+def test_batches_one_by_one_are_the_epoch(batch):
+    X, y, weight, coefs, intercepts = problem(SHAPES[2], True)
+    whole = network_of(SHAPES[2], "float32", coefs, intercepts, {"dropout": [0.1, 0.2, 0.0]}, seed=5)
+    curve = run(whole, X, y, weight, batch, "float32", [None], 2)
+    parts = network_of(SHAPES[2], "float32", coefs, intercepts, {"dropout": [0.1, 0.2, 0.0]}, seed=5)
+    parts.bind(X.astype("float32"), y.astype("float32"), weight.astype("float32"))
+    n_batches = -(-len(X) // batch)
+    parts.start_epoch(None, batch, np.full(n_batches, 0.01), 2)
+    for number in range(n_batches):
+        while parts.batches_done == number:
+            parts.run(-1.0)
+        assert parts.batches_done == number + 1
+    assert parts.epoch_loss == curve[0]
+    assert everything(parts) == everything(whole)

@@ -22,6 +22,7 @@ NEEDS = {
     "adam": {"beta1": 0.9, "beta2": 0.99, "epsilon": 1e-3},
     "nadam": {"beta1": 0.9, "beta2": 0.99, "epsilon": 1e-3},
     "lion": {"beta1": 0.9, "beta2": 0.99},
+    "amsgrad": {"beta1": 0.9, "beta2": 0.8, "epsilon": 1e-3},
 }
 EXTRAS = {
     "plain": {},

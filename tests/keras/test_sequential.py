@@ -211,7 +211,8 @@ def test_dropout_and_normalization_are_the_same_for_any_number_of_threads():
     ({"optimizer": 3}, TypeError, "optimizer must be"),
     ({"optimizer": optimizers.LBFGS()}, TypeError, "optimizer must be"),
     ({"loss": "sparse"}, ValueError, "loss must be"),
-    ({"loss": "categorical_hinge"}, ValueError, "loss must be"),
+    ({"loss": "triplet"}, ValueError, "loss must be"),
+    ({"loss": keras.losses.MeanSquaredError(reduction="none")}, ValueError, "must have a reduction to be trained"),
     ({"loss": "mse", "optimizer": "ftrl"}, ValueError, "one of the names sgd, rmsprop"),
     ({"loss": "binary_crossentropy"}, ValueError, "activation 'sigmoid', got Softmax"),
     ({"loss": "mse"}, ValueError, "activation 'linear', got Softmax"),
@@ -229,10 +230,10 @@ def test_bad_compile_changes_nothing(arguments, kind, message):
 
 
 @pytest.mark.parametrize("make, message", [
-    (lambda: keras.optimizers.Adam(clipnorm=1.0), "global_clipnorm"),
-    (lambda: keras.optimizers.Adam(use_ema=True), "use_ema of Adam must be False"),
-    (lambda: keras.optimizers.Adam(amsgrad=True), "amsgrad of Adam must be False, as the engine"),
-    (lambda: keras.optimizers.AdamW(amsgrad=True), "amsgrad of AdamW must be False"),
+    (lambda: keras.optimizers.Adam(gradient_accumulation_steps=2), "as a greater batch_size does the same"),
+    (lambda: keras.optimizers.Adam(ema_momentum=1.5), "ema_momentum must be"),
+    (lambda: keras.optimizers.Adam(use_ema=True, ema_overwrite_frequency=0), "ema_overwrite_frequency must be"),
+    (lambda: keras.optimizers.SGD(clipnorm=1.0, clipvalue=1.0), "only one of clipnorm"),
     (lambda: keras.optimizers.get("adamax"), "one of the names sgd, .*, got 'adamax'"),
     (lambda: keras.optimizers.SGD(global_clipnorm=1.0, clipvalue=1.0), "only one"),
     (lambda: keras.optimizers.SGD(-1.0), "learning_rate must be"),
@@ -246,7 +247,7 @@ def test_bad_compile_changes_nothing(arguments, kind, message):
     (lambda: layers.Input(), "one of shape and batch_shape"),
     (lambda: keras.constraints.MaxNorm(axis=1), "axis"),
     (lambda: keras.losses.Huber(delta=0), "delta"),
-    (lambda: keras.losses.MeanSquaredError(reduction="sum"), "reduction"),
+    (lambda: keras.losses.MeanSquaredError(reduction="total"), "reduction must be one of"),
 ])
 def test_bad_arguments_are_named(make, message):
     with pytest.raises(ValueError, match=message):
@@ -255,31 +256,20 @@ def test_bad_arguments_are_named(make, message):
 
 @pytest.mark.parametrize("name", ["Adamax", "Ftrl"])
 def test_optimizers_of_keras_that_are_not_here(name):
-    with pytest.raises(AttributeError, match=f"no attribute '{name}'; the engine's optimizers are SGD, Adadelta, "):
+    with pytest.raises(AttributeError, match=f"no attribute '{name}'; fasttrain has the parts of Keras for dense"):
         getattr(keras.optimizers, name)
 
 
-class Batches:
-    """What Keras calls a PyDataset: it gives a batch for any number."""
-
-    def __len__(self):
-        return 3
-
-    def __getitem__(self, number):
-        return X[:40], CODES[:40]
-
-
-@pytest.mark.parametrize(
-    "batches", [Batches(), ((X, CODES) for _ in range(3)), {"x": X}, "x"], ids=lambda given: type(given).__name__)
-def test_generators_and_data_sets_are_refused(batches):
+@pytest.mark.parametrize("given", [{"x": X}, "x"], ids=lambda given: type(given).__name__)
+def test_what_is_neither_an_array_nor_batches_is_refused(given):
     model = classifier()
     before = model.get_weights()
     for call in (
         model.fit, model.evaluate, model.predict, lambda b: model.fit(X, b), lambda b: model.train_on_batch(b, CODES),
         lambda b: model.fit(X, CODES, validation_data=(b, CODES)),
     ):
-        with pytest.raises(TypeError, match=r"must be an array, .*train_on_batch takes their batches"):
-            call(batches)
+        with pytest.raises(TypeError, match=r"must be an array, a list, a data frame or a sparse matrix"):
+            call(given)
     assert all((old == new).all() for old, new in zip(before, model.get_weights()))
 
 
@@ -407,7 +397,7 @@ BAD[3, 2] = np.nan
     ({"x": BAD}, ValueError, "x must hold finite"),
     ({"x": X.astype("float64") * 1e300}, ValueError, "x must hold finite numbers of float32"),
     ({"x": X[:0], "y": CODES[:0]}, ValueError, "at least one row"),
-    ({"x": iter([X])}, TypeError, "generators"),
+    ({"x": iter([(X, CODES)])}, ValueError, "y must not be given where x yields batches"),
     ({"x": None}, ValueError, "x must be given"),
     ({"y": None}, ValueError, "y must be given"),
     ({"y": CODES[:50]}, ValueError, "y must have 120 rows"),
@@ -434,7 +424,7 @@ BAD[3, 2] = np.nan
     ({"steps_per_epoch": 3}, ValueError, "steps_per_epoch must be None"),
     ({"validation_steps": 3}, ValueError, "validation_steps must be None"),
     ({"callbacks": ["stop"]}, TypeError, "callbacks must be"),
-    ({"callbacks": [EachBatch()]}, ValueError, "without on_train_batch_end"),
+    ({"callbacks": [EachBatch()]}, ValueError, "on_train_batch_end is a hook of Keras's protocol"),
     ({"resume_from": "nowhere"}, ValueError, "nowhere"),
 ])
 def test_bad_input_to_fit_changes_nothing(arguments, kind, message):
@@ -533,7 +523,8 @@ def test_validation_freq_and_functions_as_metrics():
 def test_initializers_with_a_seed_repeat_themselves():
     for name in keras.initializers.__all__:
         kind = getattr(keras.initializers, name)
-        if name in ("Initializer", "get", "Constant", "Ones", "Zeros"):
+        # the older names are the same classes
+        if name in ("Initializer", "Constant", "Ones", "Zeros") or name[0].islower():
             continue
         first, second, other = kind(seed=1), kind(seed=1), kind(seed=2)
         a = first((4, 6), "float64")
@@ -563,7 +554,8 @@ def test_metrics_by_hand():
     assert metrics.Recall()([1, 0, 1, 1], [0.9, 0.8, 0.3, 0.7]) == pytest.approx(2 / 3)
     assert metrics.AUC()([0, 0, 1, 1], [0, 0.5, 0.3, 0.9]) == pytest.approx(0.75)
     assert metrics.R2Score()([1.0, 2.0, 3.0], [1.0, 2.0, 4.0]) == pytest.approx(0.5)
-    assert metrics.F1Score(threshold=0.5)([1, 0, 1], [0.9, 0.6, 0.2]) == pytest.approx(0.5, abs=1e-6)
+    score = metrics.F1Score(threshold=0.5)([[1], [0], [1]], [[0.9], [0.6], [0.2]])
+    assert score.tolist() == pytest.approx([0.5], abs=1e-6)
     assert metrics.MeanAbsolutePercentageError()([2.0, 4.0], [1.0, 5.0]) == pytest.approx(37.5)
     weighted = metrics.BinaryAccuracy()
     weighted.update_state([1, 1, 0, 0], [0.98, 1, 0, 0.6], sample_weight=[1, 0, 0, 1])

@@ -226,6 +226,6 @@ def test_rows_have_the_compiled_losses(loss, activation, dtype):
     expected = [
         scale * loss_and_gradient(kernel, target[i:i + 1], raw[i:i + 1], None, loss.parameter) for i in range(n)
     ]
-    found = loss.rows(y, activation(z))
+    found = loss.call(y, activation(z))
     assert found.shape == (n,)
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)

@@ -38,6 +38,13 @@ OPTIMIZERS = {
     "adamw": ("AdamW", {"learning_rate": 0.01}),
     "nadam": ("Nadam", {"learning_rate": 0.01}),
     "lion": ("Lion", {}),
+    "clipnorm": ("SGD", {"learning_rate": 0.5, "clipnorm": 0.03}),
+    "amsgrad": ("Adam", {"learning_rate": 0.05, "beta_2": 0.7, "epsilon": 1e-3, "amsgrad": True}),
+    "amsgrad_decay": ("AdamW", {"learning_rate": 0.02, "beta_2": 0.8, "amsgrad": True}),
+    "ema": ("SGD", {"learning_rate": 0.05, "use_ema": True, "ema_momentum": 0.6}),
+    "ema_put_back": ("Adam", {
+        "learning_rate": 0.02, "epsilon": 1e-3, "use_ema": True, "ema_momentum": 0.5, "ema_overwrite_frequency": 3}),
+    "loss_scale": ("SGD", {"loss_scale_factor": 8.0}),
 }
 # loss, its arguments, the last activation, kind of target, metrics
 LOSSES = {
@@ -57,6 +64,23 @@ LOSSES = {
     "hinge": ("Hinge", {}, "tanh", "binary", ["hinge"]),
     "squared_hinge": ("SquaredHinge", {}, None, "binary", ["squared_hinge"]),
     "poisson": ("Poisson", {}, "exponential", "count", ["mse", "poisson"]),
+    # those that the engine asks for
+    "mape": ("MeanAbsolutePercentageError", {}, None, "real", ["mape"]),
+    "msle": ("MeanSquaredLogarithmicError", {}, "softplus", "count", ["msle"]),
+    "log_cosh": ("LogCosh", {}, None, "real", ["mae"]),
+    "kl": ("KLDivergence", {}, "softmax", "one_hot", ["kl_divergence"]),
+    "cosine": ("CosineSimilarity", {}, None, "real", ["cosine_similarity"]),
+    "categorical_hinge": ("CategoricalHinge", {}, None, "one_hot", ["categorical_hinge"]),
+    "focal": ("BinaryFocalCrossentropy", {"gamma": 1.5, "label_smoothing": 0.1}, "sigmoid", "binary", ["mse"]),
+    "focal_balanced": ("BinaryFocalCrossentropy", {"apply_class_balancing": True, "from_logits": True}, None, "binary",
+                       ["mse"]),
+    "categorical_focal": ("CategoricalFocalCrossentropy", {}, "softmax", "one_hot", ["accuracy"]),
+    "dice": ("Dice", {}, "sigmoid", "binary", ["mse"]),
+    "tversky": ("Tversky", {"alpha": 0.3, "beta": 0.7}, "sigmoid", "binary", ["mse"]),
+    "sum": ("MeanSquaredError", {"reduction": "sum"}, None, "real", ["mse"]),
+    "by_weights": ("MeanSquaredError", {"reduction": "mean_with_sample_weight"}, None, "real", ["mse"]),
+    "sum_of_bce": ("BinaryCrossentropy", {"reduction": "sum", "label_smoothing": 0.2}, "sigmoid", "binary", ["mse"]),
+    "sum_of_huber": ("LogCosh", {"reduction": "sum"}, None, "real", ["mse"]),
 }
 
 
@@ -131,6 +155,41 @@ def test_every_optimizer(optimizer):
 def test_every_loss(loss):
     history = Pair(loss, "adam_fast").agree(validation_split=0.2).history
     assert len(history["val_loss"]) == 3
+
+
+@pytest.mark.parametrize("loss", ["sum", "by_weights", "log_cosh", "dice"])
+def test_weights_and_reductions(loss):
+    pair = Pair(loss, "momentum")
+    weights = np.random.default_rng(0).uniform(0, 3, len(pair.x)).astype("float32")
+    pair.agree(sample_weight=weights)
+    theirs, own = (model.evaluate(pair.x, pair.y, sample_weight=weights, batch_size=16, verbose=0, return_dict=True)
+                   for model in pair.models)
+    assert own == pytest.approx(theirs, rel=TOLERANCE)
+
+
+def test_a_loss_of_ones_own():
+    """A function and a class, written alike in both libraries' operations."""
+    def pinball(ops):
+        def loss(y_true, y_pred):
+            difference = y_true - y_pred
+            return ops.mean(ops.maximum(0.8 * difference, -0.2 * difference), axis=-1)
+
+        return loss
+
+    def scaled(library):
+        class Scaled(library.losses.Loss):
+            def call(self, y_true, y_pred):
+                ops = library.ops
+                error = ops.square(y_true - y_pred) * ops.exp(-ops.abs(y_true)) + ops.log1p(ops.square(y_pred))
+                return ops.sum(ops.where(error > 1.0, ops.sqrt(error), error), axis=-1)
+
+        return Scaled(name="scaled")
+
+    for made in (lambda library: pinball(library.ops), scaled):
+        pair = Pair("mse", "momentum")
+        for model, library in zip(pair.models, (real, ours)):
+            model.compile(library.optimizers.SGD(0.02, momentum=0.9), made(library), metrics=["mae"], jit_compile=False)
+        pair.agree(validation_split=0.2)
 
 
 @pytest.mark.parametrize("loss", ["bce", "mse", "poisson"])

@@ -17,6 +17,8 @@ RULES = [
     o.Adam(0.01),
     o.Adam(0.01, corrected_root=True, epsilon=1e-3),
     o.AdamW(0.01, weight_decay=0.1),
+    o.Adam(0.01, amsgrad=True, beta_2=0.9),
+    o.Adam(0.01, amsgrad=True, corrected_root=True, epsilon=1e-3),
     o.NAdam(0.01),
     o.NAdam(0.01, momentum_decay=0.004),
     o.Lion(0.01),

@@ -214,15 +214,21 @@ def _adadelta(g, memory, t, h):
     return h["learning_rate"] * ratio * g, h["learning_rate"] * ratio
 
 
-def _adam(g, memory, t, h):
+def _adam(g, memory, t, h, amsgrad=False):
     m = _mean(memory, "m", g, h["beta1"])
     v = _mean(memory, "v", g**2, h["beta2"])
+    if amsgrad:
+        v = memory["most"] = np.maximum(memory.get("most", 0), v)
     first, second = 1 - h["beta1"] ** t, 1 - h["beta2"] ** t
     if h.get("corrected_root", False):
         rate = h["learning_rate"] / (np.sqrt(v / second) + h["epsilon"]) / first
     else:
         rate = h["learning_rate"] * np.sqrt(second) / first / (np.sqrt(v) + h["epsilon"])
     return rate * m, rate
+
+
+def _amsgrad(g, memory, t, h):
+    return _adam(g, memory, t, h, amsgrad=True)
 
 
 def _nadam(g, memory, t, h):
@@ -256,6 +262,7 @@ UPDATES = {
     "adam": _adam,
     "nadam": _nadam,
     "lion": _lion,
+    "amsgrad": _amsgrad,
 }
 
 

@@ -66,14 +66,15 @@ class Twin:
     """
 
     def __init__(self, coefs, intercepts, activations, loss, *, l1=0.0, l2=0.0, dropout=None, noise=0.0,
-                 mixup=0.0, max_norm=None, average=None, decay=0.9, start=0, every=1, normalize=None, momentum=0.9,
-                 epsilon=1e-3, seed=0, strides=()):
+                 mixup=0.0, max_norm=None, average=None, decay=0.9, start=0, every=1, overwrite=0, clip_each=np.inf,
+                 normalize=None, momentum=0.9, epsilon=1e-3, seed=0, strides=()):
         n = len(coefs)
         self.coefs, self.intercepts = [W.copy() for W in coefs], [b.copy() for b in intercepts]
         self.activations, self.loss, self.seed, self.strides = activations, loss, seed, strides
         self.l1, self.l2 = np.broadcast_to(l1, n), np.broadcast_to(l2, n)
         self.dropout, self.noise, self.mixup, self.max_norm = dropout or [0.0] * n, noise, mixup, max_norm
         self.average, self.decay, self.start, self.every = average, decay, start, every
+        self.overwrite, self.clip_each = overwrite, clip_each
         self.normalize = normalize or [None] * (n - 1)
         self.momentum, self.epsilon = momentum, epsilon
         self.gains = [np.ones(W.shape[1]) for W in coefs[:-1]]
@@ -188,6 +189,7 @@ class Twin:
         places = {"coef": self.coefs, "intercept": self.intercepts, "gain": self.gains, "shift": self.shifts}
         for (kind, i), g in gradients.items():
             p = places[kind][i]
+            g = g * min(1.0, self.clip_each / max(np.sqrt((g**2).sum()), 1e-300))
             m, v = self.moments.setdefault((kind, i), (np.zeros_like(p), np.zeros_like(p)))
             m += 0.1 * (g - m)
             v += 0.001 * (g * g - v)
@@ -208,6 +210,8 @@ class Twin:
             factor = 1 - self.decay if self.average == "ema" else 1 / (count // self.every + 1)
         for mean, p in zip(self.averaged, self.coefs + self.intercepts):
             mean += factor * (p - mean)
+            if self.overwrite and self.step % self.overwrite == 0:
+                p[...] = mean
 
 
 def normal(v):

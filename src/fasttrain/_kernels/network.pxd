@@ -11,6 +11,8 @@ cdef class Network(Predictor):
     cdef readonly tuple loss
     cdef readonly dict state
     cdef double steps_done
+    cdef object caller
+    cdef object raised
     # Of the epoch that runs, before the rows that are bound, and with those of them that are done.
     cdef Py_ssize_t rows_before
     cdef Py_ssize_t rows_done

@@ -4,10 +4,6 @@ import numpy as np
 
 from libc.math cimport INFINITY, isfinite
 
-from fasttrain._kernels.layers cimport layer
-from fasttrain._kernels.passes cimport LOSS_ROWS, MAX_CHUNKS, SMALL_BATCH
-from fasttrain._kernels.prediction cimport STEP_PER_THREAD, point_sparse
-from fasttrain._kernels.primitives cimport FT_LOSS_softmax_crossentropy, all_finite, ft_update
 from fasttrain._kernels.steps cimport (
     SCRATCH, chunk_count, finish_gradient, finish_sums, fit_for, ft_pace_init, gradient_threads, in_two_phases,
     objective_of_sums, step_of_sums,
@@ -58,6 +54,7 @@ cdef class Network(Predictor):
         self.task.statistics_momentum = 0.99
         self.task.statistics_epsilon = 1e-3
         self.task.clip_norm = INFINITY
+        self.task.clip_each_norm = INFINITY
         self.task.loss_parameter = 1.0
         self.task.value_scale = 1.0
         self.task.loss_scale = 1.0
@@ -75,13 +72,33 @@ cdef class Network(Predictor):
         """Factor of the reported loss, the penalty apart; the gradient keeps its size."""
         self.task.value_scale = scale
 
-    def set_reduction(self, double scale=1.0, bint over_rows=False):
-        """How the losses of a batch become one number: their weighted mean times ``scale``.
+    def set_reduction(self, double scale=1.0, over="weights"):
+        """How the losses of a batch become one number: their weighted sum, times ``scale``, divided by ``over``.
 
-        With ``over_rows`` the weighted sum is divided by the number of rows, not by the sum of their weights.
+        over : {'weights', 'rows', 'nothing'}
+            The sum of the rows' weights, their number, or 1.
         """
         self.task.loss_scale = scale
-        self.task.mean_over_rows = over_rows
+        self.task.reduction = {"weights": OVER_WEIGHTS, "rows": OVER_ROWS, "nothing": OVER_NOTHING}[over]
+
+    def set_caller_loss(self, function):
+        """Take losses from a Python function, asked once a batch, in place of :meth:`set_loss`; None for none.
+
+        ``function(start, raw)`` gets the place of the batch's first row in the pass and its raw predictions (m, k), and
+        returns the sum of its losses and the gradient of that sum by them (m, k). It may raise: the epoch then ends and
+        :meth:`run` raises the same. Steps are made on one thread.
+        """
+        self.caller = function
+        if function is not None:
+            self.loss = ("caller", 1.0)
+        if function is None:
+            self.task.caller = NULL
+        elif self.is_double:
+            self.task.caller = ask_float64
+        else:
+            self.task.caller = ask_float32
+        self.task.owner = <void*> self
+        self.hold["workspace"] = None
 
     def set_output_activation(self, name, double parameter=1.0):
         """Apply an activation to the outputs before an elementwise loss; predictions stay raw. 'identity' for none."""
@@ -150,7 +167,7 @@ cdef class Network(Predictor):
             self.layers[i].max_norm = limits[i]
         self.task.constrains = not all(limit == INFINITY for limit in limits)
 
-    def set_averaging(self, kind, double decay=0.999, double start=0, double every=1):
+    def set_averaging(self, kind, double decay=0.999, double start=0, double every=1, double overwrite=0):
         """Keep ``average``, an average of the parameters over the updates, in the layout of ``parameters``.
 
         Parameters
@@ -162,11 +179,14 @@ cdef class Network(Predictor):
             Updates before the first that counts; until then the average is the parameters.
         every : int
             Updates from one that counts to the next.
+        overwrite : int
+            Updates after which the parameters become the average, again and again; 0 for never.
         """
         self.task.average_equally = kind == "swa"
         self.task.average_decay = decay
         self.task.average_start = start
         self.task.average_every = every
+        self.task.average_overwrite = overwrite
         if kind is None:
             self.average = None
         elif self.average is None:
@@ -189,7 +209,7 @@ cdef class Network(Predictor):
             State arrays to keep.
         settings : dict
             momentum, beta1, beta2, epsilon, epsilon_inside, corrected_root, momentum_decay, clip_value, clip_norm,
-            weight_decay, decay_biases; what is absent is neutral.
+            clip_each_norm, weight_decay, decay_biases; what is absent is neutral.
         initial_state : dict, optional
             Slot to the value its array starts with; 0 where absent.
         """
@@ -214,6 +234,7 @@ cdef class Network(Predictor):
         h.epsilon_inside = settings.get("epsilon_inside", 0.0)
         h.clip_value = settings.get("clip_value", INFINITY)
         self.task.clip_norm = settings.get("clip_norm", INFINITY)
+        self.task.clip_each_norm = settings.get("clip_each_norm", INFINITY)
         self.task.weight_decay = settings.get("weight_decay", 0.0)
         self.task.decay_biases = settings.get("decay_biases", False)
         self.task.corrected_root = settings.get("corrected_root", False)
@@ -317,6 +338,8 @@ cdef class Network(Predictor):
         self.hold["rates"] = rates
         self._draw_mixing()
         self.n_threads = threads_for_work(n_threads, <double> batch_size * self.task.n_parameters, STEP_PER_THREAD)
+        if self.task.caller != NULL:
+            self.n_threads = 1
         # what was learnt of the machine in one pass holds for the next
         if self.pace.budget != self.n_threads:
             ft_pace_init(&self.pace, self.n_threads)
@@ -344,7 +367,7 @@ cdef class Network(Predictor):
         mixes = self.task.training and self.task.mix_share != NULL
         wanted = (
             large, threads, self.task.batch, self.task.n_chunks, self.task.y_width, self.task.clip_norm,
-            self.task.sparse.data != NULL, mixes)
+            self.task.clip_each_norm, self.task.sparse.data != NULL, mixes)
         if self.hold.get("workspace") != wanted:
             self.hold["workspace"] = wanted
             self.task.gathered_width = self.task.y_width
@@ -357,7 +380,8 @@ cdef class Network(Predictor):
             else:
                 loss_rows = LOSS_ROWS
                 self._buffers(self.task.batch, 1, threads)
-                partial = self.task.n_parameters if isfinite(self.task.clip_norm) else 0
+                clips = isfinite(self.task.clip_norm) or isfinite(self.task.clip_each_norm)
+                partial = self.task.n_parameters if clips else 0
             self.task.n_loss_sums = (max(self.task.batch, SMALL_BATCH) + LOSS_ROWS - 1) // LOSS_ROWS
             sums = 2 * MAX_CHUNKS + 2 * self.task.n_loss_sums + 3 * self.task.n_groups
             address = self._array("gathered", threads * loss_rows * (self.task.gathered_width + 1), self.dtype)
@@ -378,6 +402,10 @@ cdef class Network(Predictor):
                 self.task.column_sums = <double*> address
                 address = self._array("statistics", 7 * threads * self.task.n_statistics, np.float64)
                 self.task.statistics = <double*> address
+        self.refresh()
+
+    def refresh(self):
+        """Take note that the parameters have been changed in the middle of an epoch."""
         if self.task.n_layers == 1:
             return
         if self.is_double:
@@ -406,7 +434,10 @@ cdef class Network(Predictor):
         self.task.moving_variance = <void*> address
 
     def run(self, double seconds=0.05):
-        """Train for about ``seconds``; True when the epoch is done or the loss is no longer finite."""
+        """Train for about ``seconds``; True when the epoch is done or the loss is no longer finite.
+
+        With ``seconds`` less than 0 it returns after a batch, or a part of one.
+        """
         cdef Py_ssize_t before = self.task.next_batch
         with nogil:
             if self.is_double:
@@ -415,6 +446,9 @@ cdef class Network(Predictor):
                 fit_for(&self.task, &self.pace, seconds, <const float*> NULL)
         self.steps_done += self.task.next_batch - before
         self.rows_done = self.rows_before + min(self.task.next_batch * self.task.batch, self.task.n)
+        if self.raised is not None:
+            raised, self.raised = self.raised, None
+            raise raised
         return self.task.next_batch >= self.task.n_batches or self.task.status != STATUS_OK
 
     @property
@@ -429,7 +463,18 @@ cdef class Network(Predictor):
 
     @property
     def batches_done(self):
+        """Of the epoch that has been started."""
         return self.task.next_batch
+
+    @property
+    def batch_size(self):
+        """Rows of a batch of the epoch that has been started."""
+        return self.task.batch
+
+    @property
+    def n_rows(self):
+        """Rows of the epoch that has been started."""
+        return self.task.n
 
     @property
     def diverged(self):
@@ -528,3 +573,32 @@ cdef class Network(Predictor):
                 step_of_sums(&self.task, loss, weight, &gradient[0], <const float*> NULL)
         self.steps_done += self.task.next_batch
         self.rows_done = rows
+
+
+cdef double ask(Network network, Py_ssize_t start, real[:, ::1] d):
+    """The sum of a batch's losses as the network's caller tells it; NaN when it raised."""
+    cdef real[:, ::1] gradient
+    cdef Py_ssize_t i, c, n_out = network.layers[network.task.n_layers - 1].n_out
+    try:
+        value, given = network.caller(start, np.array(d[:, :n_out]))
+        given = np.ascontiguousarray(given, dtype=network.dtype)
+        if given.shape != (d.shape[0], n_out):
+            raise ValueError(f"the gradient of the loss must have shape {(d.shape[0], n_out)}, got {given.shape}")
+        gradient = given
+        for i in range(d.shape[0]):
+            for c in range(n_out):
+                d[i, c] = gradient[i, c]
+            for c in range(n_out, d.shape[1]):
+                d[i, c] = 0
+        return value
+    except BaseException as error:
+        network.raised = error
+        return float("nan")
+
+
+cdef double ask_float32(void* owner, Py_ssize_t start, Py_ssize_t m, Py_ssize_t width, void* d_io) noexcept with gil:
+    return ask[float](<Network> owner, start, <float[:m, :width]> <float*> d_io)
+
+
+cdef double ask_float64(void* owner, Py_ssize_t start, Py_ssize_t m, Py_ssize_t width, void* d_io) noexcept with gil:
+    return ask[double](<Network> owner, start, <double[:m, :width]> <double*> d_io)

@@ -15,7 +15,7 @@ from libc.string cimport memset
 
 from fasttrain._kernels.layers cimport NORMALIZE_AFTER, NORMALIZE_BEFORE, layer
 from fasttrain._kernels.passes cimport (
-    LOSS_ROWS, activate_rows, activate_rows_backward, drop_rows, input_gradient, linear, loss_rows, output,
+    LOSS_ROWS, activate_rows, activate_rows_backward, drop_rows, input_gradient, linear, loss_block, loss_rows, output,
 )
 from fasttrain._kernels.primitives cimport deviation_sums, normalize_backward, normalize_rows, product_sums
 from fasttrain._kernels.threads cimport ft_barrier_wait
@@ -135,7 +135,7 @@ cdef void unnormalize(fit_task* task, buffers* at, int thread, int n_threads, in
 cdef void normalized_pass(fit_task* task, buffers* at, int thread, int n_threads, Py_ssize_t first, Py_ssize_t last,
                           real* gathered, const real* like) noexcept nogil:
     """Forward, loss and backward of a thread's rows [first, last) of a batch; called by every thread."""
-    cdef Py_ssize_t m = last - first, position, b
+    cdef Py_ssize_t m = last - first, position, b, block = loss_block(task)
     cdef layer* shape
     cdef real* base = <real*> at.base
     cdef real* own
@@ -158,9 +158,9 @@ cdef void normalized_pass(fit_task* task, buffers* at, int thread, int n_threads
                       own + at.capacity * shape.o)
     linear(task, at, task.n_layers - 1, first, m, NULL, like)
     d = base + at.capacity * output(task).d
-    for b in range(first // LOSS_ROWS, (last + LOSS_ROWS - 1) // LOSS_ROWS):
-        position = b * LOSS_ROWS
-        loss_rows(task, at, position, min(<Py_ssize_t> LOSS_ROWS, last - position), gathered,
+    for b in range(first // block, (last + block - 1) // block):
+        position = b * block
+        loss_rows(task, at, position, min(block, last - position), gathered,
                   d + position * output(task).width, &loss_sums[b], &weight_sums[b])
     for i in range(task.n_layers - 1, 0, -1):
         shape = &task.layers[i - 1]

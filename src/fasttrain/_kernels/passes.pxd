@@ -11,6 +11,13 @@ cdef enum:
     SMALL_BATCH = 1024      # rows up to which a batch takes the two-phase step
     LOSS_ROWS = 16          # rows whose losses are summed together
     MAX_CHUNKS = 64
+    OVER_WEIGHTS = 0        # reductions of the losses of a batch
+    OVER_ROWS = 1
+    OVER_NOTHING = 2
+
+# Of a batch whose first row is the start-th of the pass: d (m, width) holds its raw predictions and receives the
+# gradient of the sum of its losses, which is returned; NaN ends the run.
+ctypedef double (*loss_call)(void* owner, Py_ssize_t start, Py_ssize_t m, Py_ssize_t width, void* d_io) noexcept nogil
 
 cdef struct fit_task:
     layer* layers
@@ -37,11 +44,14 @@ cdef struct fit_task:
     bint corrected_root
     double momentum_decay
     double clip_norm        # infinity for none
+    double clip_each_norm   # of each layer's weights, biases, gains and shifts by itself; infinity for none
     double weight_decay
     double value_scale      # of the reported loss, not of its gradient
     double loss_scale       # of the loss and its gradient
-    bint mean_over_rows     # sums over a batch are divided by its rows, not by their weights
+    int reduction           # what sums over a batch are divided by: one of OVER_WEIGHTS, OVER_ROWS, OVER_NOTHING
     bint decay_biases
+    loss_call caller        # computes the loss in place of `loss`, on one thread; NULL for none
+    void* owner             # what it is called with
     void* outputs           # receives the raw predictions of the pass in its order, n_outputs a row; NULL for none
     bint penalty_over_batch # the penalty is divided by the batch's weight, as scikit-learn's MLP does
     void* w
@@ -63,6 +73,7 @@ cdef struct fit_task:
     double average_decay
     double average_start    # updates before the first that counts
     double average_every    # updates from one that counts to the next
+    double average_overwrite    # updates after which the parameters become the average; 0 for never
     # batch normalization: columns of all normalized layers, and what is kept for each
     Py_ssize_t n_statistics
     double statistics_momentum
@@ -121,6 +132,10 @@ cdef inline layer* output(fit_task* task) noexcept nogil:
 
 cdef inline Py_ssize_t share(Py_ssize_t n, int part, int parts) noexcept nogil:
     return n * part // parts
+
+cdef inline Py_ssize_t loss_block(const fit_task* task) noexcept nogil:
+    """Rows whose losses are computed together: a caller is asked once for a batch."""
+    return LOSS_ROWS if task.caller == NULL else max(<Py_ssize_t> 1, task.batch)
 
 cdef void buffers_of(fit_task* task, int thread, buffers* at) noexcept nogil
 cdef void point_layers(fit_task* task, int n_threads, const real* like) noexcept nogil

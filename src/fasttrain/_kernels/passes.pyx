@@ -305,6 +305,10 @@ cdef void loss_rows(fit_task* task, buffers* at, Py_ssize_t first, Py_ssize_t m,
     if task.outputs != NULL and task.training:
         for i in range(m):
             memcpy(<real*> task.outputs + (at.start + first + i) * k, d_io + i * width, k * sizeof(real))
+    if task.caller != NULL:
+        weight_out[0] = <double> m
+        sum_out[0] = task.caller(task.owner, at.start + first, m, width, d_io)
+        return
     if shape.activation:
         z = d_io + at.capacity * (shape.z - shape.d)
         a = d_io + at.capacity * (shape.a - shape.d)

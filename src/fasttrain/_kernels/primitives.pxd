@@ -50,6 +50,7 @@ cdef extern from "ops.h" nogil:
         FT_UPDATE_adam
         FT_UPDATE_nadam
         FT_UPDATE_lion
+        FT_UPDATE_amsgrad
         FT_N_UPDATES
         FT_ISA_BASELINE
         FT_ISA_AVX2

@@ -19,8 +19,8 @@ from libc.string cimport memcpy, memset
 
 from fasttrain._kernels.penalties cimport penalty_value
 from fasttrain._kernels.primitives cimport (
-    FT_LOSS_softmax_crossentropy, FT_UPDATE_adam, FT_UPDATE_nadam, all_finite, axpy, ft_update, lanes, loss_span,
-    panel_width, rows_panel, softmax_loss, sum_squares, update_span,
+    FT_LOSS_softmax_crossentropy, FT_UPDATE_adam, FT_UPDATE_amsgrad, FT_UPDATE_nadam, all_finite, axpy, ft_update,
+    lanes, loss_span, panel_width, rows_panel, softmax_loss, sum_squares, update_span,
 )
 from fasttrain._kernels.signals cimport PyErr_CheckSignals
 from fasttrain._kernels.types cimport real
@@ -192,7 +192,7 @@ cdef void step(stack_task* t, job_state* job, real* g) noexcept nogil:
             h.gradient_scale *= job.clip_norm / norm
     h.learning_rate = rate
     h.keep = 1.0 - rate * job.weight_decay
-    if job.rule == FT_UPDATE_adam:
+    if job.rule == FT_UPDATE_adam or job.rule == FT_UPDATE_amsgrad:
         adam_moments(&h, rate, h.beta1, h.beta2, epoch + 1.0, job.corrected_root)
     elif job.rule == FT_UPDATE_nadam:
         nadam_moments(&h, rate, h.beta1, h.beta2, epoch + 1.0, job.momentum_decay, &job.carried)

@@ -15,15 +15,14 @@ from libc.string cimport memcpy, memset
 from fasttrain._kernels.layers cimport GROUP, forward_panels, forward_rows, group, layer, panel_count
 from fasttrain._kernels.normalization cimport normalization_gradient, normalized_pass
 from fasttrain._kernels.passes cimport (
-    LOSS_ROWS, MAX_CHUNKS, SMALL_BATCH, backward, buffers, buffers_of, change_input, forward, gradient_of, loss_rows,
-    output, point_rows, share, task_group,
+    LOSS_ROWS, MAX_CHUNKS, OVER_NOTHING, OVER_ROWS, SMALL_BATCH, backward, buffers, buffers_of, change_input, forward,
+    gradient_of, loss_block, loss_rows, output, point_rows, share, task_group,
 )
-from fasttrain._kernels.primitives cimport axpy, columns_strip, ft_update, penalty_gradient
 from fasttrain._kernels.threads cimport ft_barrier_init, ft_barrier_wait, ft_team_size
 from fasttrain._kernels.types cimport STATUS_NOT_FINITE, STATUS_OK
 from fasttrain._kernels.updating cimport (
-    apply_update, constrain_and_average, first_turn, follows, group_penalty, prepare_update, strip_of,
-    take_turns, trained_norm,
+    apply_update, constrain_and_average, first_turn, follows, group_penalty, part_of, part_scales, prepare_update,
+    strip_of, take_turns, trained_norm,
 )
 
 cdef extern from "clock.h" nogil:
@@ -43,8 +42,8 @@ cdef enum:
 
 
 cdef bint in_two_phases(const fit_task* task, Py_ssize_t batch) noexcept nogil:
-    """Whether a step keeps all rows of its batch; normalization needs them together."""
-    return batch <= SMALL_BATCH or task.n_statistics > 0
+    """Whether a step keeps all rows of its batch; normalization and a caller's loss need them together."""
+    return batch <= SMALL_BATCH or task.n_statistics > 0 or task.caller != NULL
 
 
 cdef inline bint keeps_panels(const fit_task* task, int n_threads) noexcept nogil:
@@ -72,7 +71,9 @@ cdef void first_layer_by_panels(fit_task* task, buffers* at, int thread, int n_t
 
 cdef inline double mean_scale(const fit_task* task, Py_ssize_t m, double weight) noexcept nogil:
     """What makes means of the sums over m rows of a batch."""
-    if task.mean_over_rows:
+    if task.reduction == OVER_NOTHING:
+        return task.loss_scale
+    if task.reduction == OVER_ROWS:
         return task.loss_scale / m
     return task.loss_scale / weight if weight > 0.0 else 0.0
 
@@ -92,7 +93,7 @@ cdef void fetch_rows(const fit_task* task, Py_ssize_t first, Py_ssize_t last, co
 cdef void small_batches(fit_task* task, int thread, int n_threads, const real* like) noexcept nogil:
     """Runs batches whose rows are kept until the run ends or its time is over; called by every thread."""
     cdef Py_ssize_t n_groups = task.n_groups, start, m, first, last, position, b, n_sums, number, turn
-    cdef Py_ssize_t fetched, to_fetch, ready, strip
+    cdef Py_ssize_t fetched, to_fetch, ready, strip, block = loss_block(task)
     cdef Py_ssize_t look_every = 1 + CLOCK_WORK // (task.batch * task.n_parameters)
     cdef Py_ssize_t group_first = first_turn(task, thread, n_threads)
     cdef Py_ssize_t group_last = first_turn(task, thread + 1, n_threads)
@@ -108,7 +109,13 @@ cdef void small_batches(fit_task* task, int thread, int n_threads, const real* l
     cdef real* scratch = <real*> task.scratch + thread * SCRATCH
     cdef real* whole_gradient = <real*> task.partial
     cdef real* g
-    cdef bint clips_norm = isfinite(task.clip_norm), stop = False, by_panels = keeps_panels(task, n_threads)
+    cdef bint clips_each = isfinite(task.clip_each_norm)
+    cdef bint clips_norm = clips_each or isfinite(task.clip_norm), stop = False
+    cdef bint by_panels = keeps_panels(task, n_threads)
+    # what the update has made of the weights is not yet what they will be
+    cdef bint changes = task.constrains or task.average_overwrite > 0.0
+    cdef double[4] scales
+    cdef int scaled
     cdef bint fetches = (task.sparse.data == NULL
                          and task.batch * task.layers[0].n_in * <Py_ssize_t> sizeof(real) <= FETCH_BYTES)
     cdef double total, weight, norm, carried = task.carried, scale, penalty_factor
@@ -127,9 +134,9 @@ cdef void small_batches(fit_task* task, int thread, int n_threads, const real* l
         at.due = due
         at.start = start
         at.m = m
-        n_sums = (m + LOSS_ROWS - 1) // LOSS_ROWS
-        first = share(n_sums, thread, n_threads) * LOSS_ROWS
-        last = min(m, share(n_sums, thread + 1, n_threads) * LOSS_ROWS)
+        n_sums = (m + block - 1) // block
+        first = share(n_sums, thread, n_threads) * block
+        last = min(m, share(n_sums, thread + 1, n_threads) * block)
         if by_panels:
             first_layer_by_panels(task, &at, thread, n_threads, like)
         elif first < last:
@@ -140,13 +147,13 @@ cdef void small_batches(fit_task* task, int thread, int n_threads, const real* l
             normalized_pass(task, &at, thread, n_threads, min(first, last), last, gathered, like)
         elif first < last:
             forward(task, &at, first, last - first, <const real* const*> NULL, like)
-            for b in range(first // LOSS_ROWS, (last + LOSS_ROWS - 1) // LOSS_ROWS):
-                position = b * LOSS_ROWS
-                loss_rows(task, &at, position, min(<Py_ssize_t> LOSS_ROWS, last - position), gathered,
+            for b in range(first // block, (last + block - 1) // block):
+                position = b * block
+                loss_rows(task, &at, position, min(block, last - position), gathered,
                           d + position * last_layer.width, &loss_sums[b], &weight_sums[b])
             backward(task, &at, first, last - first, like)
         # the update that made the weights has summed their penalty; other threads still read that of the step before
-        if due == begun or task.constrains:
+        if due == begun or changes:
             for turn in range(group_first, group_last):
                 number = task.turns[turn]
                 it = &task.groups[number]
@@ -186,6 +193,7 @@ cdef void small_batches(fit_task* task, int thread, int n_threads, const real* l
             if norm > task.clip_norm:
                 scale *= task.clip_norm / norm
         prepare_update(task, due, &h, &carried, scale)
+        scaled = -1
         # memory would be idle while the weights are worked on: the next batch's rows are fetched bit by bit
         fetched = min(task.n, start + m + (0 if by_panels else first))
         to_fetch = min(task.n, start + m + (m if by_panels else last)) - fetched
@@ -204,8 +212,13 @@ cdef void small_batches(fit_task* task, int thread, int n_threads, const real* l
                     strip = ready
                     ready += strip_gradient_of(task, &at, thread, turn, group_first, group_last, m, scratch)
                 g = scratch + (turn - strip) * GROUP
+            if clips_each:
+                if it.number != scaled:
+                    scaled = it.number
+                    part_scales(task, norm_sums, scaled, scale, scales)
+                h.gradient_scale = scales[part_of(&task.layers[scaled], it)]
             penalty_sums[(due + 1) % 2 * n_groups + number] = apply_update(
-                task, &h, penalty_factor, it, <const real*> g, not task.constrains)
+                task, &h, penalty_factor, it, <const real*> g, not changes)
         if task.constrains or task.average != NULL:
             constrain_and_average(task, thread, n_threads, group_first, group_last, due, scratch)
         due += 1
@@ -362,6 +375,9 @@ cdef void large_batches(fit_task* task, int thread, int n_threads, const real* l
     cdef double* penalty_sums = task.sums + 2 * MAX_CHUNKS
     cdef double* norm_sums = penalty_sums + n_groups
     cdef double total, norm, scale, penalty_factor, carried = task.carried
+    cdef bint clips_each = isfinite(task.clip_each_norm)
+    cdef double[4] scales
+    cdef int scaled
     cdef real* g = <real*> task.partial
     cdef real* scratch = <real*> task.scratch + thread * SCRATCH
     cdef const group* it
@@ -392,9 +408,15 @@ cdef void large_batches(fit_task* task, int thread, int n_threads, const real* l
         if norm > task.clip_norm:
             scale *= task.clip_norm / norm
         prepare_update(task, due, &h, &carried, scale)
+        scaled = -1
         for turn in range(group_first, group_last):
             number = task.turns[turn]
             it = &task.groups[number]
+            if clips_each:
+                if it.number != scaled:
+                    scaled = it.number
+                    part_scales(task, norm_sums, scaled, scale, scales)
+                h.gradient_scale = scales[part_of(&task.layers[scaled], it)]
             apply_update(task, &h, penalty_factor, it, <const real*> g + it.offset, False)
         if task.constrains or task.average != NULL:
             constrain_and_average(task, thread, n_threads, group_first, group_last, due, scratch)

@@ -20,6 +20,7 @@ adam               m = b1 m + (1-b1) g;  v = b2 v + (1-b2) g^2;                 
                    w -= step m / (root_scale sqrt(v) + eps)                     AdamW, Loshchilov and Hutter 2019
 nadam              as adam with step m + step_gradient g                        Dozat 2016
 lion               w -= rate sign(b1 m + (1-b1) g);  m = b2 m + (1-b2) g        Chen et al. 2023
+amsgrad            as adam with the greatest v so far under the root             Reddi, Kale, Kumar 2018
 ================== ============================================================ ======================================
 """
 
@@ -27,8 +28,8 @@ from cython.parallel cimport prange
 from libc.math cimport INFINITY, pow, sqrt
 
 from fasttrain._kernels.primitives cimport (
-    FT_N_UPDATES, FT_UPDATE_adam, FT_UPDATE_momentum, FT_UPDATE_nadam, FT_UPDATE_nesterov, FT_UPDATE_rmsprop,
-    FT_UPDATE_rmsprop_centered, ft_update, ft_update_names, update_and_square, update_span,
+    FT_N_UPDATES, FT_UPDATE_adam, FT_UPDATE_amsgrad, FT_UPDATE_momentum, FT_UPDATE_nadam, FT_UPDATE_nesterov,
+    FT_UPDATE_rmsprop, FT_UPDATE_rmsprop_centered, ft_update, ft_update_names, update_and_square, update_span,
     weight_squares,
 )
 from fasttrain._kernels.threads cimport threads_for_work
@@ -48,6 +49,7 @@ SLOTS = {
     "adam": ("s1", "s2"),
     "nadam": ("s1", "s2"),
     "lion": ("s1",),
+    "amsgrad": ("s1", "s2", "s3"),
 }
 
 cdef enum:
@@ -150,7 +152,7 @@ cdef void _fill(ft_update* h, int kind, settings, double* carried):
     h.beta2 = settings.get("beta2", 0.0)
     h.epsilon = settings.get("epsilon", 0.0)
     h.epsilon_inside = settings.get("epsilon_inside", 0.0)
-    if kind == FT_UPDATE_adam:
+    if kind in (FT_UPDATE_adam, FT_UPDATE_amsgrad):
         adam_moments(h, rate, h.beta1, h.beta2, t, settings.get("corrected_root", False))
     elif kind == FT_UPDATE_nadam:
         nadam_moments(h, rate, h.beta1, h.beta2, t, settings.get("momentum_decay", 1.0), carried)

@@ -30,6 +30,10 @@ cdef inline Py_ssize_t strip_of(const fit_task* task, int number) noexcept nogil
         return 1
     return FT_STRIP_PANELS
 
+cdef inline int part_of(const layer* shape, const group* it) noexcept nogil:
+    """0 for a group of weights, 1 for biases, 2 for gains, 3 for shifts."""
+    return 0 if it.first < shape.n_in else <int> (1 + it.first - shape.n_in)
+
 cdef void take_turns(fit_task* task, int n_threads, Py_ssize_t* turns_out) noexcept nogil
 cdef void refresh_transposes(fit_task* task, const real* like) noexcept nogil
 cdef void prepare_update(fit_task* task, Py_ssize_t due, ft_update* h, double* carried, double scale) noexcept nogil
@@ -37,5 +41,6 @@ cdef double apply_update(fit_task* task, ft_update* h, double penalty_factor, co
                          bint want_penalty) noexcept nogil
 cdef double group_penalty(fit_task* task, const group* it, const real* like) noexcept nogil
 cdef double trained_norm(fit_task* task, const group* it, const real* g) noexcept nogil
+cdef void part_scales(fit_task* task, const double* norm_sums, int i, double scale, double* scales_out) noexcept nogil
 cdef void constrain_and_average(fit_task* task, int thread, int n_threads, Py_ssize_t group_first,
                                 Py_ssize_t group_last, Py_ssize_t due, real* scratch) noexcept nogil

@@ -4,7 +4,8 @@ The parameters are worked on in groups, each contiguous and small enough for the
 layer.
 """
 
-from libc.math cimport isfinite
+from libc.math cimport isfinite, sqrt
+from libc.string cimport memcpy
 
 from fasttrain._kernels.layers cimport (
     GROUP, constrain_panel, group, group_at, groups_of_panel, layer, panel_count, transpose_group,
@@ -12,7 +13,8 @@ from fasttrain._kernels.layers cimport (
 from fasttrain._kernels.passes cimport fit_task, share, task_group
 from fasttrain._kernels.penalties cimport penalty_value
 from fasttrain._kernels.primitives cimport (
-    FT_UPDATE_adam, FT_UPDATE_nadam, approach, ft_update, sum_squares, update_and_square, update_span, weight_squares,
+    FT_UPDATE_adam, FT_UPDATE_amsgrad, FT_UPDATE_nadam, approach, ft_update, sum_squares, update_and_square,
+    update_span, weight_squares,
 )
 from fasttrain._kernels.threads cimport ft_barrier_wait
 from fasttrain._kernels.types cimport real
@@ -38,7 +40,7 @@ cdef void prepare_update(fit_task* task, Py_ssize_t due, ft_update* h, double* c
     h.learning_rate = rate
     h.gradient_scale = scale
     h.keep = 1.0 - rate * task.weight_decay
-    if task.rule == FT_UPDATE_adam:
+    if task.rule == FT_UPDATE_adam or task.rule == FT_UPDATE_amsgrad:
         adam_moments(h, rate, h.beta1, h.beta2, t, task.corrected_root)
     elif task.rule == FT_UPDATE_nadam:
         nadam_moments(h, rate, h.beta1, h.beta2, t, task.momentum_decay, carried)
@@ -98,6 +100,37 @@ cdef double trained_norm(fit_task* task, const group* it, const real* g) noexcep
     return sum_squares(g + it.offset, it.size)
 
 
+cdef void part_scales(fit_task* task, const double* norm_sums, int i, double scale, double* scales_out) noexcept nogil:
+    """Gradient scales of the weights, biases, gains and shifts of layer i, each held to a norm of its own.
+
+    norm_sums: the squares of every group's gradient; scale: what makes means of sums.
+    """
+    cdef const layer* shape = &task.layers[i]
+    cdef Py_ssize_t before = 0, number
+    cdef double norm
+    cdef group it
+    cdef int part
+    for part in range(i):
+        before += task.layers[part].n_groups
+    for part in range(4):
+        scales_out[part] = 0.0
+    for number in range(shape.n_groups):
+        it = group_at(shape, number)
+        scales_out[part_of(shape, &it)] += norm_sums[before + number]
+    for part in range(4):
+        norm = sqrt(scales_out[part]) * scale
+        scales_out[part] = scale * task.clip_each_norm / norm if norm > task.clip_each_norm else scale
+
+
+cdef inline bint overwrites(const fit_task* task, Py_ssize_t due) noexcept nogil:
+    """Whether the parameters become their average after the update of batch `due`."""
+    cdef double periods
+    if task.average == NULL or task.average_overwrite <= 0.0:
+        return False
+    periods = (task.step + due + 1.0) / task.average_overwrite
+    return periods == <Py_ssize_t> periods
+
+
 cdef void constrain_and_average(fit_task* task, int thread, int n_threads, Py_ssize_t group_first,
                                 Py_ssize_t group_last, Py_ssize_t due, real* scratch) noexcept nogil:
     """What follows the update of batch `due`: the largest norms, then the average of the parameters.
@@ -140,6 +173,11 @@ cdef void constrain_and_average(fit_task* task, int thread, int n_threads, Py_ss
         number = task.turns[turn]
         it = task_group(task, number)
         approach(<real> factor, <const real*> task.w + it.offset, <real*> task.average + it.offset, it.size)
+        if overwrites(task, due):
+            memcpy(<real*> task.w + it.offset, <const real*> task.average + it.offset, it.size * sizeof(real))
+            shape = &task.layers[it.number]
+            if shape.back_width:
+                transpose_group(shape, &it, <const real*> task.w, <real*> task.transposed)
 
 
 cdef void take_turns(fit_task* task, int n_threads, Py_ssize_t* turns_out) noexcept nogil:

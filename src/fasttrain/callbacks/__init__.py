@@ -3,9 +3,9 @@
 The names, defaults and rules are those of Keras 3; where they differ the docstring says so. The descent
 functions, the linear models, the multi-layer perceptrons and Sequential take them.
 
-``_base`` is what a callback is; ``_stopping``, ``_rates``, ``_logging`` and ``_checkpoint`` have one concept each. The
-fit loop calls them (:mod:`fasttrain.training`) and knows none by name. scikit-learn's callbacks reach it through one
-(:mod:`fasttrain._estimators.following`).
+``_base`` is what a callback is; ``_stopping``, ``_rates``, ``_logging``, ``_tensorboard`` and ``_checkpoint`` have one
+concept each, ``_keras`` is the bridge to Keras's protocol. The fit loop calls them (:mod:`fasttrain.training`) and
+knows none by name. scikit-learn's callbacks reach it through one (:mod:`fasttrain._estimators.following`).
 
 Examples
 --------
@@ -22,14 +22,15 @@ Examples
 
 from fasttrain._core.public import publish
 from fasttrain.callbacks._base import Callback, StopTraining, as_callbacks
-from fasttrain.callbacks._checkpoint import ModelCheckpoint
+from fasttrain.callbacks._checkpoint import BackupAndRestore, ModelCheckpoint
 from fasttrain.callbacks._logging import CSVLogger, ProgressBar
 from fasttrain.callbacks._rates import LearningRateScheduler, ReduceLROnPlateau
 from fasttrain.callbacks._stopping import EarlyStopping, TerminateOnNaN
+from fasttrain.callbacks._tensorboard import TensorBoard
 
 __all__ = [
-    "CSVLogger", "Callback", "EarlyStopping", "LearningRateScheduler", "ModelCheckpoint", "ProgressBar",
-    "ReduceLROnPlateau", "StopTraining", "TerminateOnNaN", "as_callbacks",
+    "BackupAndRestore", "CSVLogger", "Callback", "EarlyStopping", "LearningRateScheduler", "ModelCheckpoint",
+    "ProgressBar", "ReduceLROnPlateau", "StopTraining", "TensorBoard", "TerminateOnNaN", "as_callbacks",
 ]
 
 publish(globals())

@@ -24,13 +24,22 @@ class Callback:
         The training that runs, from before :meth:`on_train_begin` until after :meth:`on_train_end`.
     needs_steps : bool
         Whether it is of no use to L-BFGS, so that a linear model's ``optimizer="auto"`` is to be one that makes steps.
+    wants_batches : bool
+        Whether :meth:`on_batch_begin` and :meth:`on_batch_end` are called; true of a class that has them. An epoch is
+        then no longer one compiled call but one for each batch, which costs some ten microseconds a batch and what the
+        methods take. L-BFGS has no batches.
     """
 
     training = None
     needs_steps = False
 
+    @property
+    def wants_batches(self):
+        return any(
+            getattr(type(self), name) is not getattr(Callback, name) for name in ("on_batch_begin", "on_batch_end"))
+
     def on_train_begin(self, n_epochs):
-        """Before the first epoch; ``n_epochs`` is the most that will run."""
+        """Before the first epoch; ``n_epochs`` is the number of the last one that may run."""
 
     def on_epoch_begin(self, epoch):
         """Before epoch ``epoch`` (from 1); not called by L-BFGS."""
@@ -51,6 +60,27 @@ class Callback:
         -------
         bool or None
             True ends the training, as :class:`StopTraining` and ``training.stop = True`` do.
+        """
+
+    def on_batch_begin(self, batch):
+        """Before batch ``batch`` of the epoch, from 1.
+
+        The learning rate may be set for it, and the parameters.
+        """
+
+    def on_batch_end(self, batch, logs):
+        """After batch ``batch`` of the epoch, from 1.
+
+        Parameters
+        ----------
+        batch : int
+        logs : dict
+            ``loss``, the mean of the epoch's batches so far, and ``learning_rate``, that of the batch.
+
+        Returns
+        -------
+        bool or None
+            True ends the epoch with this batch, and the training with the epoch.
         """
 
     def on_divergence(self, epoch):

@@ -8,6 +8,8 @@ import os
 import sys
 import time
 
+import numpy as np
+
 from fasttrain.callbacks._base import Callback
 
 
@@ -48,9 +50,12 @@ class CSVLogger(Callback):
             there = False
         self._file = open(self.filename, "a" if there else "w", newline="", encoding="utf-8")  # noqa: SIM115
         if self._columns is None:
-            self._columns = sorted(logs)
+            self._columns = self._names(logs)
         if not there or os.path.getsize(self.filename) == 0:
             self._row(["epoch", *self._columns])
+
+    def _names(self, logs):
+        return sorted(logs)
 
     def _row(self, values):
         csv.writer(self._file, delimiter=self.separator, lineterminator="\n").writerow(values)
@@ -58,7 +63,7 @@ class CSVLogger(Callback):
     def on_epoch_end(self, epoch, logs):
         if self._file is None:
             self._open(logs)
-        self._row([epoch - 1, *(logs.get(name, "NA") for name in self._columns)])
+        self._row([epoch - 1, *(_shown(logs.get(name, "NA")) for name in self._columns)])
         self._file.flush()
         self._end = os.fstat(self._file.fileno()).st_size
 
@@ -72,6 +77,11 @@ class CSVLogger(Callback):
 
     def load_state_dict(self, state):
         self._columns, self._end = state["columns"], state["end"]
+
+
+def _shown(value):
+    """Several numbers as Keras writes them."""
+    return f'"[{", ".join(map(str, value))}]"' if np.ndim(value) else value
 
 
 class _NotebookLine:

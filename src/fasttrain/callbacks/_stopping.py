@@ -51,8 +51,16 @@ class EarlyStopping(Monitor):
         self._reset()
 
     def _reset(self):
-        self.wait, self.stopped_epoch, self.best_epoch = 0, 0, 0
+        self.wait, self._stopped, self._best_epoch = 0, 0, 0
         self.best = self._best_parameters = None
+
+    @property
+    def stopped_epoch(self):
+        return self._stopped
+
+    @property
+    def best_epoch(self):
+        return self._best_epoch
 
     def on_train_begin(self, n_epochs):
         self._reset()
@@ -64,35 +72,37 @@ class EarlyStopping(Monitor):
         better = self.improves(current, self.best)
         if self.restore_best_weights and (better or self._best_parameters is None):
             self._best_parameters = self.training.get_parameters()
-            self.best_epoch = epoch
+            self._best_epoch = epoch
         self.wait += 1
         if better:
-            self.best, self.best_epoch = current, epoch
+            self.best, self._best_epoch = current, epoch
             if self.baseline is None or self.improves(current, self.baseline):
                 self.wait = 0
             return False
         if self.wait < self.patience or epoch == 1:
             return False
-        self.stopped_epoch = epoch
+        self._stopped = epoch
         return True
 
     def on_train_end(self, history):
-        if self.verbose and self.stopped_epoch:
-            print(f"Epoch {self.stopped_epoch}: early stopping")
+        if self.verbose and self._stopped:
+            print(f"Epoch {self._stopped}: early stopping")
         if self._best_parameters is not None:
             self.training.set_parameters(self._best_parameters)
             self._best_parameters = None
 
     def state_dict(self):
-        names = ("wait", "stopped_epoch", "best_epoch", "best")
         parameters = None
         if self._best_parameters is not None:
             parameters = self.training.portable(self._best_parameters)
-        return {**{name: getattr(self, name) for name in names}, "best_parameters": parameters}
+        return {
+            "wait": self.wait, "stopped_epoch": self._stopped, "best_epoch": self._best_epoch, "best": self.best,
+            "best_parameters": parameters,
+        }
 
     def load_state_dict(self, state):
-        for name in ("wait", "stopped_epoch", "best_epoch", "best"):
-            setattr(self, name, state[name])
+        self.wait, self._stopped = state["wait"], state["stopped_epoch"]
+        self._best_epoch, self.best = state["best_epoch"], state["best"]
         if state["best_parameters"] is not None:
             self._best_parameters = self.training.from_portable(state["best_parameters"])
 

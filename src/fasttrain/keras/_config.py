@@ -28,3 +28,14 @@ class Configured:
 def serialized(thing):
     """``thing`` as a name and its configuration, both plain data; None stays None."""
     return None if thing is None else {"class_name": type(thing).__name__, "config": thing.get_config()}
+
+
+def deserializer(get):
+    """A module's ``deserialize``, from its ``get``."""
+    def deserialize(config, custom_objects=None):
+        """The object of a name, or of what ``serialize`` gave; ``custom_objects`` must be None."""
+        if custom_objects:
+            raise ValueError(f"custom_objects must be None, got {custom_objects!r}")
+        return get(config)
+
+    return deserialize

@@ -89,8 +89,7 @@ def _array(value, name):
     # a data set may have a length and items, too, but as many of them as it is asked for
     if not hasattr(value, "__array__") and (isinstance(value, str) or not isinstance(value, Sequence)):
         raise TypeError(
-            f"{name} must be an array, a list, a data frame or a sparse matrix, got {type(value).__name__}; generators "
-            "and data sets are not taken: train_on_batch takes their batches one by one"
+            f"{name} must be an array, a list, a data frame or a sparse matrix, got {type(value).__name__}"
         )
     return real_array(value, name)
 
@@ -174,20 +173,15 @@ def check_verbose(verbose):
     raise ValueError(f"verbose must be 'auto', 0, 1 or 2, got {verbose!r}")
 
 
-def check_callbacks(callbacks):
-    """Refuse what would never be called."""
-    for callback in callbacks:
-        for hook in ("on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end"):
-            if hasattr(callback, hook):
-                raise ValueError(
-                    f"callbacks must do without {hook}, as an epoch is one compiled call, got {type(callback).__name__}"
-                )
-
-
 def line(logs):
     """Numbers as Keras prints them."""
-    return " - ".join(f"{name}: {value:.4f}" if abs(value) > 1e-3 else f"{name}: {value:.4e}"
-                      for name, value in logs.items())
+    return " - ".join(f"{name}: {_shown(value)}" for name, value in logs.items())
+
+
+def _shown(value):
+    if np.ndim(value):
+        return f"[{' '.join(map(_shown, value))}]"
+    return f"{value:.4f}" if abs(value) > 1e-3 else f"{value:.4e}"
 
 
 def print_line(logs):

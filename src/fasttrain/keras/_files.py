@@ -1,5 +1,9 @@
-"""A Sequential as a folder of JSON and raw arrays; loading builds only classes of fasttrain, from checked values."""
+"""A Sequential as a folder of JSON and raw arrays; loading builds only classes of fasttrain, from checked values.
 
+Names that end with ``.keras`` and ``.weights.h5`` are for :mod:`fasttrain.keras._keras_files`.
+"""
+
+import json
 import os
 
 import numpy as np
@@ -7,13 +11,13 @@ import numpy as np
 from fasttrain._core.specs import Spec
 from fasttrain._files.archive import ArchiveKind
 from fasttrain._files.plain import DECODING_ERRORS, Decoder, Encoder
-from fasttrain.keras import layers, losses, metrics, optimizers
+from fasttrain.keras import _keras_files as keras_files, layers, losses, metrics, optimizers
 from fasttrain.keras._config import serialized
+from fasttrain.keras.optimizers.schedules import LearningRateSchedule
 from fasttrain.training.checkpoints import load_checkpoint
 from fasttrain.training.engine import from_layers, restore
 
 _KIND = ArchiveKind("sequential", 1)
-_LAYERS = {name: getattr(layers, name) for name in layers.__all__ if isinstance(getattr(layers, name), type)}
 
 
 def save_model(model, path, overwrite):
@@ -24,13 +28,11 @@ def save_model(model, path, overwrite):
     if not model.built:
         model.build()
     model._engine()
-    given = [] if model._input is None else [model._input]
+    if path.endswith(".keras"):
+        keras_files.save_model(model, path, None if model._compiled is None else _compiled(model))
+        return
     content = {
-        "name": model.name,
-        "layers": [
-            {"class_name": type(layer).__name__, "config": layer.get_config(), "given_shape": layer.given_shape}
-            for layer in [*given, *model.layers]
-        ],
+        **model.get_config(),
         "input_shape": list(model.input_shape[1:]),
         # not get_weights(), which rounds the moving statistics
         "weights": [
@@ -47,8 +49,13 @@ def _compiled(model):
     for thing in (loss, model.optimizer):
         if thing is not None and any(isinstance(value, Spec) for value in thing.get_config().values()):
             raise TypeError(f"a model compiled with {thing!r} cannot be saved; compile it with fasttrain.keras's own")
-    if model.optimizer.schedule is not None:
-        raise TypeError("a model whose learning rate is a function cannot be saved; set a number first")
+    if model.optimizer.schedule is not None and not isinstance(model.optimizer.schedule, LearningRateSchedule):
+        raise TypeError(
+            "a model whose learning rate is a function cannot be saved; set a number or one of "
+            "fasttrain.keras.optimizers.schedules first")
+    kind = type(loss)
+    if loss is not None and (kind.__name__ not in losses.__all__ or kind is not getattr(losses, kind.__name__)):
+        raise TypeError(f"a model compiled with the loss {loss!r} cannot be saved; compile it with one of fasttrain")
     return {
         "optimizer": serialized(model.optimizer),
         "loss": None if loss is None else {**serialized(loss), "name": loss.name},
@@ -72,8 +79,50 @@ def _is_checkpoint(path):
     return os.path.exists(os.path.join(path, "checkpoint.json")) and not os.path.exists(os.path.join(path, _KIND.index))
 
 
+def no_custom_objects(custom_objects):
+    """ValueError where there are any."""
+    if custom_objects:
+        raise ValueError(f"custom_objects must be None: what is loaded is plain data only, got {custom_objects!r}")
+
+
+def layer_from(entry):
+    """The layer of an entry of Sequential.get_config."""
+    name, config, shape = entry["class_name"], entry["config"], entry.get("given_shape")
+    if name == "InputLayer":
+        return layers.Input(shape, name=config["name"], dtype=config["dtype"])
+    layer = layers.deserialize({"class_name": name, "config": config})
+    layer.given_shape = None if shape is None else tuple(shape)
+    return layer
+
+
+def save_weights(model, path, overwrite):
+    """See Sequential.save_weights."""
+    path = os.fspath(path)
+    if not path.endswith(".weights.h5"):
+        raise ValueError(f"filepath must end with '.weights.h5', got {path!r}")
+    if not overwrite and os.path.exists(path):
+        raise ValueError(f"{path} exists and overwrite is False")
+    if not model.built:
+        model.build()
+    model._engine()
+    keras_files.save_weights(model, path)
+
+
+def to_json(model, **kwargs):
+    """See Sequential.to_json."""
+    return json.dumps(keras_files.described(model), **kwargs)
+
+
+def from_json(text, kind):
+    """See :func:`fasttrain.keras.models.model_from_json`; ``kind`` is Sequential."""
+    return keras_files.model_of(keras_files.parsed(text, "json_string"), "json_string", kind)
+
+
 def load_weights(model, path, kind):
     """See Sequential.load_weights; ``kind`` is Sequential."""
+    if os.path.isfile(path):
+        keras_files.load_weights(model, os.fspath(path))
+        return
     if not _is_checkpoint(path):
         model.set_weights(load_model(path, False, kind).get_weights())
         return
@@ -93,7 +142,7 @@ def load_weights(model, path, kind):
 def load_model(path, compile, kind):
     """See :func:`fasttrain.keras.models.load_model`; ``kind`` is Sequential."""
     if os.path.isfile(path):
-        raise ValueError(f"{os.fspath(path)} is a file; a model of fasttrain is a folder, which Sequential.save writes")
+        return keras_files.load_model(os.fspath(path), compile, kind)
     if _is_checkpoint(path):
         raise ValueError(
             f"{os.fspath(path)} is a checkpoint, not a model: load_weights takes its weights, fit(resume_from=) goes "
@@ -111,16 +160,7 @@ def load_model(path, compile, kind):
 
 
 def _model(content, compile, kind):
-    model = kind(name=content["name"])
-    for entry in content["layers"]:
-        kind = _LAYERS.get(entry["class_name"])
-        if kind is None or kind is layers.Layer:
-            raise ValueError(f"{entry['class_name']!r} is not a layer")
-        shape = entry["given_shape"]
-        layer = layers.Input(shape, name=entry["config"]["name"], dtype=entry["config"]["dtype"]) if (
-            kind is layers.InputLayer) else kind.from_config(entry["config"])
-        layer.given_shape = None if shape is None else tuple(shape)
-        model.add(layer)
+    model = kind.from_config(content)
     model.build((None, *content["input_shape"]))
     model.set_weights(content["weights"])
     compiled = content["compiled"]

@@ -1,111 +1,19 @@
-"""The training of a Sequential: what it minimizes, an epoch's numbers, one step by itself."""
+"""The training of a Sequential: an epoch's numbers, callbacks of both protocols, one step by itself."""
 
+import sys
 import time
 
 import numpy as np
 
-from fasttrain._kernels.losses import loss_and_gradient
 from fasttrain._kernels.threads import get_num_threads, thread_budget
-from fasttrain.callbacks import Callback, LearningRateScheduler, ReduceLROnPlateau
-from fasttrain.keras import _data as data, metrics as metric_functions
-from fasttrain.keras._chain import penalty_of
-from fasttrain.keras.activations import linear
+from fasttrain.callbacks import Callback
+from fasttrain.callbacks._keras import KerasBridge
+from fasttrain.keras import _data as data
+from fasttrain.keras._streams import pieces
+from fasttrain.keras.callbacks._counted import changes_rates
 from fasttrain.schedules import Constant, Schedule
 from fasttrain.training import DivergenceError, Plan, train
-from fasttrain.training.engine import raw_predict
 from fasttrain.training.feed import Feed
-from fasttrain.training.sums import SumTree
-
-
-class Objective:
-    """A compiled loss with its metrics, for the layers of one model.
-
-    Parameters
-    ----------
-    chain : fasttrain.keras._chain.Chain
-    loss : fasttrain.keras.losses.Loss
-    metrics, weighted_metrics : list
-        What :func:`fasttrain.keras.metrics.get` takes.
-    """
-
-    def __init__(self, chain, loss, metrics, weighted_metrics):
-        self.chain = chain
-        self.loss = loss
-        self.k = chain.n_outputs
-        self.kernel, self.activation = loss.engine(chain.activation)
-        self.scale = 1.0 / self.k if loss.mean_over_outputs else 1.0
-        self.metrics = []
-        seen = {}
-        for weighted, given in ((False, metrics), (True, weighted_metrics)):
-            for one in given:
-                metric = metric_functions.get(one, loss.one_code, self.k)
-                name = metric.name
-                if weighted and name in seen:
-                    name = f"weighted_{name}"
-                # as Keras: mae, mae_1, mae_2
-                seen[name] = seen.get(name, -1) + 1
-                self.metrics.append((f"{name}_{seen[name]}" if seen[name] else name, metric, weighted))
-        self.names = ["loss", *(name for name, _, _ in self.metrics)]
-
-    def set_on(self, network):
-        """Tell the engine what to minimize."""
-        network.set_loss(self.kernel, self.loss.parameter)
-        network.set_reduction(self.scale, over_rows=True)
-        activation = self.activation or linear
-        network.set_output_activation(activation.name, float(activation.parameter))
-
-    def reset(self):
-        """Forget the rows that metrics have seen."""
-        for _, metric, _ in self.metrics:
-            metric.reset_state()
-
-    def update(self, y, raw, weight):
-        """Bring the metrics up to date with raw outputs of more rows."""
-        if self.metrics:
-            predictions = data.activated(raw, self.chain.activation)
-            for _, metric, weighted in self.metrics:
-                metric.update_state(y, predictions, weight if weighted else None)
-
-    def results(self):
-        """The metrics of all rows since :meth:`reset`, by name."""
-        return {name: float(metric.result()) for name, metric, _ in self.metrics}
-
-    def values(self, y, raw, weight):
-        """The metrics of raw outputs, by name."""
-        self.reset()
-        self.update(y, raw, weight)
-        return self.results()
-
-    def evaluate(self, network, rows, threads):
-        """Loss, regularization included, and metrics of rows or of blocks of them, by name."""
-        self.reset()
-        sums, n_rows = SumTree(), 0
-        for part in rows.parts():
-            total, raw = self._loss_sum(network, part, threads)
-            sums.add(np.float64(total))
-            n_rows += len(part.x)
-            self.update(part.y, raw, part.weight)
-        return {"loss": float(sums.total()) * self.scale / n_rows + penalty_of(self.chain), **self.results()}
-
-    def _loss_sum(self, network, rows, threads):
-        """(weighted sum of the losses of rows, their raw outputs)."""
-        raw = raw_predict(network, rows.x, threads)
-        z = raw if self.activation is None else self.activation(raw)
-        target, weight = rows.target, rows.weight
-        if self.kernel == "softmax_crossentropy" and target.shape[1] > 1:
-            return _crossentropy_of_shares(target, z, weight) / self.scale, raw
-        if self.loss.mean_over_outputs and self.k > 1 and weight is not None:
-            weight = np.repeat(weight, self.k)
-            target, z = target.reshape(-1, 1), z.reshape(-1, 1)
-        return loss_and_gradient(self.kernel, target, z, weight, self.loss.parameter, None, True, threads), raw
-
-
-def _crossentropy_of_shares(target, z, weight):
-    """Weighted sum of the cross-entropies of rows of shares."""
-    top = z.max(axis=1)
-    spread = np.log(np.exp(z - top[:, None]).sum(axis=1, dtype=np.float64))
-    values = target.sum(axis=1, dtype=np.float64) * (top + spread) - np.einsum("ij,ij->i", target, z, dtype=np.float64)
-    return float(values.sum() if weight is None else values @ weight)
 
 
 class _StepRates(Schedule):
@@ -118,18 +26,44 @@ class _StepRates(Schedule):
         return self.optimizer.rates(first_step, count)
 
 
-class _Keeper(Callback):
+class _First(Callback):
+    """Stands before the caller's callbacks: tells the layers that the engine has newer weights."""
+
+    def __init__(self, model, batches):
+        self.model = model
+        self.batches = batches
+
+    @property
+    def wants_batches(self):
+        return self.batches
+
+    def on_batch_end(self, batch, logs):
+        self.model.touch()
+
+    def on_train_end(self, history):
+        network = self.training.network
+        # called on the way out of an error too
+        if self.model.optimizer.use_ema and network.average is not None and sys.exc_info()[0] is None:
+            network.parameters[:] = network.average
+            self.model.touch()
+
+
+class _Last(Callback):
     """Stands after the caller's callbacks: keeps the model, its optimizer and the training in step, and prints.
 
     The rate is the optimizer's and the training's at once: whichever a callback has changed goes to the other.
     """
 
-    def __init__(self, model, offset, epochs, steps, verbose):
+    def __init__(self, model, epochs, steps, verbose, batches):
         self.model = model
-        self.offset = offset
         self.epochs = epochs
         self.steps = steps
         self.verbose = verbose
+        self.batches = batches
+
+    @property
+    def wants_batches(self):
+        return self.batches
 
     def _one_rate(self):
         optimizer = self.model.optimizer
@@ -139,161 +73,269 @@ class _Keeper(Callback):
             self.training.learning_rate = optimizer._learning_rate
         self.known = optimizer._learning_rate = self.training.learning_rate
 
+    def _one_model(self):
+        """Weights that a callback has set on the model go into the engine; whether there were any."""
+        held, pushed = self.model._held_versions, dict(self.model._pushed)
+        if self.model._engine() is not self.training.network or self.model._held_versions is not held:
+            raise ValueError(
+                "callbacks must not add, freeze or free layers, nor change the weights of those that are not trained")
+        return pushed != self.model._pushed
+
     def on_train_begin(self, n_epochs):
         self.known = self.model.optimizer._learning_rate
         self._one_rate()
 
     def on_epoch_begin(self, epoch):
         self._one_rate()
-        # weights that a callback has set on the model
-        held = self.model._held_versions
-        if self.model._engine() is not self.training.network or self.model._held_versions is not held:
-            raise ValueError(
-                "callbacks must not add, freeze or free layers, nor change the weights of those that are not trained")
+        self._one_model()
         self.started = time.perf_counter()
+
+    def on_batch_begin(self, batch):
+        self._one_rate()
+        if self._one_model():
+            self.training.network.refresh()
+
+    def on_batch_end(self, batch, logs):
+        self._one_rate()
 
     def on_epoch_end(self, epoch, logs):
         self._one_rate()
         if self.verbose:
             seconds = time.perf_counter() - self.started
             shown = {name: value for name, value in logs.items() if name != "learning_rate"}
-            print(f"Epoch {epoch + self.offset}/{self.epochs}")
-            print(f"{self.steps}/{self.steps} - {seconds:.0f}s - {1e3 * seconds / self.steps:.2g}ms/step - "
+            steps = self.steps or 1
+            print(f"Epoch {epoch}/{self.epochs}")
+            print(f"{steps}/{steps} - {seconds:.0f}s - {1e3 * seconds / steps:.2g}ms/step - "
                   f"{data.line(dict(sorted(shown.items())))}")
         return self.model.stop_training
 
 
-class _Shifted(Callback):
-    """A caller's callback in a training that does not begin with the first epoch."""
+class ArrayEpochs:
+    """Rows that are there as arrays."""
 
-    def __init__(self, inner, offset):
-        self.inner = inner
-        self.offset = offset
+    def __init__(self, model, rows, batch_size, shuffle):
+        self.model = model
+        self.rows = rows
+        self.n = len(rows.x)
+        self.batch_size = self.size = min(batch_size, self.n)
+        self.steps = -(-self.n // self.batch_size)
+        self.rng = model._generator() if shuffle else None
+        self.order = None
+        self.kept = bound(model, rows)
+
+    def draw_order(self):
+        if self.rng is not None and self.n > self.batch_size:
+            self.order = np.ascontiguousarray(self.rng.permutation(self.n), dtype=np.intp)
+        self.model._objective.answer_for(self.rows, self.order)
+        return self.order
+
+    feed = None
+
+    def part(self, first, last):
+        """Of the rows in the epoch's order: targets, raw outputs and weights."""
+        rows = slice(first, last) if self.order is None else self.order[first:last]
+        weight = self.rows.weight
+        return self.rows.y[rows], self.kept[first:last], None if weight is None else weight[rows]
+
+    def numbers(self, network):
+        """The metrics of the predictions that the epoch's steps were made from."""
+        if self.kept is None:
+            return {}
+        objective = self.model._objective
+        objective.reset()
+        objective.update(*self.part(0, min(self.n, network.batches_done * self.batch_size)))
+        return objective.results()
+
+
+class StreamEpochs:
+    """Rows that come batch by batch, put together to pieces."""
+
+    draw_order = rng = None
+
+    def __init__(self, model, stream):
+        self.model = model
+        self.stream = stream
+        self.batch_size = 1
+        self.steps = self.n = stream.steps or 1
+        # whether a callback has had the metrics of the batches one by one
+        self.counted = self.pending = False
 
     @property
-    def training(self):
-        return self.inner.training
+    def feed(self):
+        """What the plan takes the rows from."""
+        return self
 
-    @training.setter
-    def training(self, run):
-        self.inner.training = run
+    def facts(self):
+        """What a training that goes on must have the same of."""
+        return {}
 
-    def on_train_begin(self, n_epochs):
-        self.inner.on_train_begin(n_epochs)
+    def run_epoch(self, epoch):
+        """As :meth:`fasttrain.training.feed.Feed.run_epoch`; how many steps there are shows in the end."""
+        network, objective = self.model._network, self.model._objective
+        objective.reset()
+        found = 0
+        for x, y, weights, size in pieces(self.stream.epoch()):
+            self.rows, self.size = self.model._rows(x, y, weights), size
+            self.kept = bound(self.model, self.rows)
+            objective.answer_for(self.rows, None)
+            steps = -(-len(self.rows.x) // size)
+            found += steps
+            self.pending = True
+            if not epoch.add(None, size, steps):
+                return 0.0
+            self._count(network)
+        if not found:
+            raise ValueError("x must yield a batch at least in every epoch, got none: a generator that has ended?")
+        self.steps = found
+        if self.stream.ran_out:
+            self.model.stop_training = True
+        return 0.0
 
-    def on_epoch_begin(self, epoch):
-        self.inner.on_epoch_begin(epoch + self.offset)
+    def part(self, first, last):
+        rows, weight = slice(first, last), self.rows.weight
+        return self.rows.y[rows], self.kept[rows], None if weight is None else weight[rows]
 
-    def on_rows(self, n_done, n_rows):
-        self.inner.on_rows(n_done, n_rows)
+    def _count(self, network):
+        """The metrics of the piece that has been run."""
+        if self.pending and self.kept is not None and not self.counted:
+            self.model._objective.update(*self.part(0, min(len(self.rows.x), network.batches_done * self.size)))
+        self.pending = False
 
-    def on_epoch_end(self, epoch, logs):
-        return self.inner.on_epoch_end(epoch + self.offset, logs)
-
-    def on_divergence(self, epoch):
-        return self.inner.on_divergence(epoch + self.offset)
-
-    def on_train_end(self, history):
-        self.inner.on_train_end(history)
-
-    def state_dict(self):
-        return self.inner.state_dict()
-
-    def load_state_dict(self, state):
-        self.inner.load_state_dict(state)
+    def numbers(self, network):
+        self._count(network)
+        return self.model._objective.results()
 
 
-class SequentialFeed(Feed):
-    """Blocks of a source for a Sequential: metrics are brought up to date from part to part of an epoch.
+class BlockEpochs(Feed):
+    """Rows of a source of blocks."""
 
-    Parameters
-    ----------
-    blocks : fasttrain.keras._data.RowBlocks
-    objective : Objective
-    batch_size, shuffle, random_state
-        As for :class:`fasttrain.training.feed.Feed`.
-    """
+    draw_order = None
 
-    def __init__(self, blocks, objective, batch_size, shuffle, random_state):
-        super().__init__(blocks, batch_size, shuffle, random_state)
-        self.objective = objective
-        self._kept = None
+    def __init__(self, model, blocks, batch_size, shuffle):
+        rng = model._generator() if shuffle else None
+        # a source draws as scikit-learn's estimators do
+        self.rng = None if rng is None else np.random.RandomState(int(rng.integers(2**31)))
+        super().__init__(blocks, min(batch_size, blocks.n_rows), shuffle, self.rng)
+        self.model = model
+        self.n = blocks.n_rows
+        self.steps = -(-self.n // self.batch_size)
+        # whether a callback has had the metrics of the batches one by one
+        self.counted = False
+
+    @property
+    def feed(self):
+        """What the plan takes the rows from."""
+        return self
+
+    def run_epoch(self, epoch):
+        self.model._objective.reset()
+        return super().run_epoch(epoch)
 
     def bind(self, network, rows):
-        super().bind(network, rows)
-        if self.objective.metrics:
-            self._kept = np.empty((rows.n_rows, self.objective.k), dtype=network.dtype)
-            network.keep_outputs(self._kept)
-
-    def run_epoch(self, network, rates, threads, tell=None):
-        self.objective.reset()
-        return super().run_epoch(network, rates, threads, tell)
+        x, target, weight, y = rows.arrays
+        self.rows, self.order = data.Rows(x, y, target, weight), rows.order
+        self.size = min(self.batch_size, rows.n_rows)
+        self.kept = bound(self.model, self.rows)
+        self.model._objective.answer_for(self.rows, self.order)
 
     def taken(self, rows):
-        if self.objective.metrics:
-            _, _, weight, y = rows.arrays
-            if rows.order is not None:
-                y, weight = y[rows.order], None if weight is None else weight[rows.order]
-            self.objective.update(y, self._kept, weight)
+        if self.kept is not None and not self.counted:
+            self.model._objective.update(*self.part(0, rows.n_rows))
+
+    def part(self, first, last):
+        rows = slice(first, last) if self.order is None else self.order[first:last]
+        weight = self.rows.weight
+        return self.rows.y[rows], self.kept[first:last], None if weight is None else weight[rows]
+
+    def numbers(self, network):
+        return self.model._objective.results()
 
 
-def fit_epochs(model, rows, validation, *, batch_size, epochs, initial_epoch, verbose, callbacks, shuffle,
-               validation_freq, resume, history):
+def bound(model, rows):
+    """Give the engine rows; the array that receives its raw outputs, None when no metric needs them."""
+    objective, network = model._objective, model._network
+    network.bind(rows.x, objective.engine_target(rows), rows.weight)
+    if not objective.metrics:
+        return None
+    kept = np.empty((len(rows.x), objective.k), dtype=network.dtype)
+    network.keep_outputs(kept)
+    return kept
+
+
+class _BatchLogs:
+    """The loss and the metrics of an epoch so far, once a batch for all callbacks."""
+
+    def __init__(self, model, source):
+        self.model = model
+        self.source = source
+        self.known = None
+        self.logs = {}
+
+    def __call__(self, batch, logs):
+        if self.known != (batch, logs["loss"]):
+            self.known = batch, logs["loss"]
+            self.logs = {"loss": logs["loss"], **self._metrics(batch)}
+        return dict(self.logs)
+
+    def _metrics(self, batch):
+        objective, network = self.model._objective, self.model._network
+        if not objective.metrics:
+            return {}
+        if batch == 1:
+            objective.reset()
+        size, done = self.source.size, network.batches_done
+        self.source.counted = True
+        objective.update(*self.source.part((done - 1) * size, min(done * size, len(self.source.rows.x))))
+        return objective.results()
+
+
+def fit_epochs(model, source, validation, *, epochs, initial_epoch, verbose, callbacks, validation_freq,
+               validation_batch_size, resume, history):
     """Run the epochs from ``initial_epoch`` on and fill ``history``; the arguments are Sequential.fit's, checked."""
-    n, n_epochs = rows.n_rows, epochs - initial_epoch
+    n_epochs = epochs - initial_epoch
     model.stop_training = False
     if n_epochs <= 0:
         return history
     objective, network, optimizer = model._objective, model._engine(), model.optimizer
-    batch_size = min(batch_size, n)
-    rng = model._generator() if shuffle else None
-    kept = feed = None
-    if isinstance(rows, data.RowBlocks):
-        # a source draws as scikit-learn's estimators do
-        drawn = None if rng is None else np.random.RandomState(int(rng.integers(2**31)))
-        feed = SequentialFeed(rows, objective, batch_size, shuffle, drawn)
-    else:
-        network.bind(rows.x, rows.target, rows.weight)
-    if feed is None and objective.metrics:
-        kept = np.empty((n, objective.k), dtype=network.dtype)
-        network.keep_outputs(kept)
-    order = None
+    reports_rate = changes_rates(callbacks)
+    batch_logs = _BatchLogs(model, source)
 
-    def draw_order():
-        nonlocal order
-        if shuffle and n > batch_size:
-            order = np.ascontiguousarray(rng.permutation(n), dtype=np.intp)
-        return order
+    def keras_logs(logs):
+        names = sorted(logs, key=lambda name: (name.startswith("val_"), name))
+        return {name: logs[name] for name in names if reports_rate or name != "learning_rate"}
+
+    given, bridges = [], []
+    for callback in callbacks:
+        if not isinstance(callback, Callback):
+            callback = KerasBridge([callback], model, history.params, keras_logs, batch_logs)
+            bridges.append(callback)
+        given.append(callback)
+    batches = any(callback.wants_batches for callback in given)
+    last = _Last(model, epochs, source.steps, verbose, batches)
 
     def numbers():
         """After an epoch: metrics of the predictions that its steps were made from, then the validation's."""
         model.touch()
-        found = {} if feed is None else objective.results()
-        if kept is not None:
-            y, weight = rows.y, rows.weight
-            if order is not None:
-                y, weight = y[order], None if weight is None else weight[order]
-            found = objective.values(y, kept, weight)
-        if validation is not None and keeper.training.epoch % validation_freq == 0:
-            values = objective.evaluate(network, validation, get_num_threads())
+        last.steps = source.steps
+        found = source.numbers(network)
+        if validation is not None and last.training.epoch % validation_freq == 0:
+            for bridge in bridges:
+                bridge.tell("on_test_begin", {})
+            values = objective.evaluate(
+                network, validation, get_num_threads(), validation_batch_size, bridges=bridges)
+            for bridge in bridges:
+                bridge.tell("on_test_end", values)
             found.update({f"val_{name}": value for name, value in values.items()})
         return found
 
-    given = [_Shifted(callback, initial_epoch) for callback in callbacks] if initial_epoch else list(callbacks)
-    keeper = _Keeper(model, initial_epoch, epochs, history.params["steps"], verbose)
     result = train(network, Plan(
-        n_epochs=n_epochs, batch_size=batch_size, n_samples=n, feed=feed,
-        draw_order=None if feed is not None else draw_order,
-        learning_rate=optimizer._learning_rate,
+        n_epochs=n_epochs, epochs_before=initial_epoch, batch_size=source.batch_size, n_samples=source.n,
+        draw_order=source.draw_order, feed=source.feed, learning_rate=optimizer._learning_rate,
         schedule=Constant() if optimizer.schedule is None else _StepRates(optimizer),
-        first_step=0 if resume is not None else int(network.counters["t"]), callbacks=[*given, keeper],
-        random_state=rng if feed is None else feed.random_state, resume=resume,
+        first_step=0 if resume is not None else int(network.counters["t"]),
+        callbacks=[_First(model, batches), *given, last], random_state=source.rng, resume=resume,
     ), metrics=numbers)
-    numbers_of = result.history
-    rates = numbers_of.pop("learning_rate")
-    history.history = {name: numbers_of[name] for name in sorted(numbers_of, key=lambda n: (n.startswith("val_"), n))}
-    if any(isinstance(callback, (LearningRateScheduler, ReduceLROnPlateau)) for callback in callbacks):
-        history.history["learning_rate"] = rates
+    history.history = keras_logs(result.history)
     history.epoch = list(range(initial_epoch, initial_epoch + len(history.history.get("loss", ()))))
     return history
 
@@ -301,11 +343,8 @@ def fit_epochs(model, rows, validation, *, batch_size, epochs, initial_epoch, ve
 def step_once(model, rows):
     """One step on all rows as one batch; the loss and the metrics from before it, by name."""
     objective, network = model._objective, model._engine()
-    network.bind(rows.x, rows.target, rows.weight)
-    kept = None
-    if objective.metrics:
-        kept = np.empty((len(rows.x), objective.k), dtype=network.dtype)
-        network.keep_outputs(kept)
+    kept = bound(model, rows)
+    objective.answer_for(rows, None)
     rates = model.optimizer.rates(int(network.counters["t"]), 1)
     with thread_budget(None) as threads:
         network.start_epoch(None, len(rows.x), rates, threads)

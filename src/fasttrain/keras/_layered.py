@@ -1,5 +1,7 @@
 """A stack of Keras layers and the engine it becomes: layers, weights, and the optimizer's memory."""
 
+from html import escape
+
 import numpy as np
 
 from fasttrain._core.checks import check_flag, check_integer
@@ -98,6 +100,7 @@ class LayeredModel:
         given = {layer.dtype for layer in self._layers if layer.dtype is not None}
         if self._input is not None and self._input.dtype is not None:
             given.add(self._input.dtype)
+        given |= {layer._values[layer.weight_names[0]].dtype for layer in self._layers if layer._values}
         if len(given) > 1:
             raise ValueError(f"all layers must have one dtype, got {', '.join(sorted(d.name for d in given))}")
         return given.pop() if given else np.dtype(np.float32)
@@ -132,6 +135,13 @@ class LayeredModel:
             return self._layers[0].input_shape
         shape = self._given_shape()
         return None if shape is None else (None, *shape)
+
+    @property
+    def inputs(self):
+        """What layers may be called on, a list of one; None while the shape of the rows is not known."""
+        if self._input is None and self.input_shape is not None:
+            self._input = InputLayer(input_shape=self.input_shape[1:], dtype=self._dtype())
+        return None if self._input is None else [self._input]
 
     @property
     def output_shape(self):
@@ -223,13 +233,18 @@ class LayeredModel:
             layer._values.update(found[layer])
 
     def _set_optimizer(self):
-        """Tell the engine the update rule; its memory starts anew."""
+        """Tell the engine the update rule and what it averages; its memory starts anew."""
         spec = self.optimizer.spec()
         settings = {**spec.settings(), "decay_biases": True}
         self._network.set_optimizer(spec.rule, spec.slots, settings, spec.initial_state)
         for slot, array in self._network.state.items():
             array[:] = spec.initial_state.get(slot, 0.0)
         self._network.counters = {"t": 0.0, "carried": 0.0}
+        self._network.set_averaging(None)
+        if self.optimizer.use_ema:
+            # the first step's weights are the first average
+            self._network.set_averaging(
+                "ema", self.optimizer.ema_momentum, start=1, overwrite=self.optimizer.ema_overwrite_frequency or 0)
         self.optimizer.iterations = 0
 
     def _generator(self):
@@ -261,6 +276,7 @@ class LayeredModel:
         return {
             "rule": network.rule, "counters": dict(network.counters),
             "slots": {slot: array_to_layers(network, array) for slot, array in network.state.items()},
+            "average": None if network.average is None else array_to_layers(network, network.average),
         }
 
     def _set_optimizer_state(self, memory):
@@ -270,6 +286,8 @@ class LayeredModel:
             raise ValueError(f"the optimizer's memory must be of rule {network.rule!r}, got {memory['rule']!r}")
         for slot, layers in memory["slots"].items():
             network.state[slot][:] = array_from_layers(network, layers)
+        if memory.get("average") is not None and network.average is not None:
+            network.average[:] = array_from_layers(network, memory["average"])
         network.counters = memory["counters"]
         self.optimizer.iterations = int(memory["counters"]["t"])
 
@@ -277,8 +295,22 @@ class LayeredModel:
 
     @property
     def weights(self):
-        """Copies of all layers' arrays, as :meth:`get_weights` gives them."""
-        return self.get_weights()
+        """The layers' arrays, to read and to assign to, as :class:`fasttrain.keras.Variable`."""
+        return [variable for layer in self._layers for variable in layer.weights]
+
+    @property
+    def trainable_weights(self):
+        """Those of :attr:`weights` that training changes."""
+        return [variable for layer in self._layers for variable in layer.trainable_weights]
+
+    @property
+    def non_trainable_weights(self):
+        """The others: of layers that are held, and moving statistics."""
+        return [variable for layer in self._layers for variable in layer.non_trainable_weights]
+
+    variables = weights
+    trainable_variables = trainable_weights
+    non_trainable_variables = non_trainable_weights
 
     def get_weights(self):
         """Copies of all layers' arrays, from the first layer on; a Dense has its kernel and its bias."""
@@ -322,23 +354,41 @@ class LayeredModel:
         line_length, positions, expand_nested, show_trainable, layer_range
             Not used.
         """
-        table = [("Layer (type)", "Output Shape", "Param #")]
+        table = [("Layer (type)", "Output Shape", "Param #"), *self._table()]
+        widths = [max(len(row[i]) for row in table) for i in range(3)]
+        lines = [f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]:>{widths[2]}}" for row in table]
+        rule = "-" * len(lines[0])
+        text = [f'Model: "{self.name}"', rule, lines[0], rule, *lines[1:], rule, *self._totals()]
+        (print if print_fn is None else print_fn)("\n".join(text))
+
+    def _table(self):
+        """Of each layer its name and kind, the shape of its output, its number of parameters."""
         for layer in self._layers:
             kind = type(layer).__name__
             activation = getattr(layer, "activation", None)
             if activation is not None and name_of(activation) != "linear":
                 kind += f", {name_of(activation)}"
             shape = str(layer.output_shape) if layer.built else "?"
-            table.append((f"{layer.name} ({kind})", shape, f"{layer.count_params():,}" if layer.built else "0"))
-        widths = [max(len(row[i]) for row in table) for i in range(3)]
-        lines = [f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]:>{widths[2]}}" for row in table]
-        rule = "-" * len(lines[0])
+            yield f"{layer.name} ({kind})", shape, f"{layer.count_params():,}" if layer.built else "0"
+
+    def _totals(self):
         total = sum(layer.count_params() for layer in self._layers) if self.built else 0
-        text = [f'Model: "{self.name}"', rule, lines[0], rule, *lines[1:], rule, f"Total params: {total:,}"]
-        held = sum(layer.count_params() for layer in self._layers if not layer.trainable) if self.built else 0
-        if held:
-            text += [f"Trainable params: {total - held:,}", f"Non-trainable params: {held:,}"]
-        (print if print_fn is None else print_fn)("\n".join(text))
+        held = sum(variable.value.size for variable in self.non_trainable_weights) if self.built else 0
+        text = [f"Total params: {total:,}"]
+        return [*text, f"Trainable params: {total - held:,}", f"Non-trainable params: {held:,}"] if held else text
+
+    def _repr_html_(self):
+        """The table of :meth:`summary`, for notebooks."""
+        head, *rows = [("Layer (type)", "Output Shape", "Param #"), *self._table()]
+        right = 'style="text-align: right"'
+        body = "".join(
+            f"<tr><td>{escape(name)}</td><td>{escape(shape)}</td><td {right}>{count}</td></tr>"
+            for name, shape, count in rows)
+        names = "".join(f"<th>{escape(name)}</th>" for name in head)
+        totals = "<br>".join(map(escape, self._totals()))
+        return (
+            f"<div><strong>Model: {escape(self.name)}</strong><table><thead><tr>{names}</tr></thead>"
+            f"<tbody>{body}</tbody></table><p>{totals}</p></div>")
 
 
 def _new_network(chain):

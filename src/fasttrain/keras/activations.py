@@ -10,10 +10,12 @@ LeakyRelu(negative_slope=0.2)
 """
 
 from fasttrain import activations as specs
+from fasttrain.keras._absent import absent
+from fasttrain.keras._config import deserializer
 
 __all__ = [
-    "elu", "exponential", "gelu", "get", "leaky_relu", "linear", "relu", "selu", "sigmoid", "silu", "softmax",
-    "softplus", "swish", "tanh",
+    "deserialize", "elu", "exponential", "gelu", "get", "leaky_relu", "linear", "relu", "selu", "serialize", "sigmoid",
+    "silu", "softmax", "softplus", "swish", "tanh",
 ]
 
 elu = specs.Elu()
@@ -48,3 +50,9 @@ def get(identifier):
 def name_of(spec):
     """Keras's name of an activation, for summaries; the class's where Keras has none."""
     return next((name for name in __all__ if globals()[name] == spec), type(spec).__name__)
+
+
+serialize = name_of
+deserialize = deserializer(get)
+
+__getattr__ = absent(__name__, __all__)

@@ -1,9 +1,10 @@
 """Keras's constraints, as far as the engine has them: the largest norm of a unit's incoming weights."""
 
 from fasttrain._core.checks import check_real
-from fasttrain.keras._config import Configured, registry
+from fasttrain.keras._absent import absent
+from fasttrain.keras._config import Configured, deserializer, registry, serialized
 
-__all__ = ["Constraint", "MaxNorm", "get", "max_norm"]
+__all__ = ["Constraint", "MaxNorm", "deserialize", "get", "max_norm", "serialize"]
 
 
 class Constraint(Configured):
@@ -38,3 +39,8 @@ max_norm = MaxNorm
 def get(identifier):
     """The constraint that a name or an object stands for; None for None."""
     return None if identifier is None else _registry.get(identifier)
+
+
+serialize, deserialize = serialized, deserializer(get)
+
+__getattr__ = absent(__name__, __all__)

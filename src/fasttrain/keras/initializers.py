@@ -14,12 +14,15 @@ import numpy as np
 
 from fasttrain._core.checks import check_integer, check_real
 from fasttrain.keras import utils
-from fasttrain.keras._config import Configured, registry
+from fasttrain.keras._absent import absent
+from fasttrain.keras._config import Configured, deserializer, registry, serialized
 
 __all__ = [
     "Constant", "GlorotNormal", "GlorotUniform", "HeNormal", "HeUniform", "Initializer", "LecunNormal",
-    "LecunUniform", "Ones", "Orthogonal", "RandomNormal", "RandomUniform", "TruncatedNormal", "VarianceScaling",
-    "Zeros", "get",
+    "LecunUniform", "Ones", "Orthogonal", "OrthogonalInitializer", "RandomNormal", "RandomUniform", "TruncatedNormal",
+    "VarianceScaling", "Zeros", "constant", "deserialize", "get", "glorot_normal", "glorot_uniform", "he_normal",
+    "he_uniform", "lecun_normal", "lecun_uniform", "ones", "orthogonal", "random_normal", "random_uniform", "serialize",
+    "truncated_normal", "variance_scaling", "zeros",
 ]
 
 
@@ -176,7 +179,7 @@ LecunUniform = _scaling("lecun_uniform", "LecunUniform", 1.0, "fan_in", "uniform
 LecunNormal = _scaling("lecun_normal", "LecunNormal", 1.0, "fan_in", "truncated_normal", _LECUN)
 
 
-@_registry.add("orthogonal")
+@_registry.add("orthogonal", "OrthogonalInitializer")
 class Orthogonal(_Random):
     """``gain`` (default=1.0) times a random matrix with orthonormal rows or columns (Saxe et al. 2014)."""
 
@@ -212,3 +215,15 @@ def get(identifier):
     if callable(identifier) and not isinstance(identifier, (Initializer, type)):
         return _Function(identifier)
     return _registry.get(identifier)
+
+
+# Keras's older names of the classes.
+constant, ones, zeros = Constant, Ones, Zeros
+glorot_normal, glorot_uniform, he_normal, he_uniform = GlorotNormal, GlorotUniform, HeNormal, HeUniform
+lecun_normal, lecun_uniform, variance_scaling = LecunNormal, LecunUniform, VarianceScaling
+orthogonal = OrthogonalInitializer = Orthogonal
+random_normal, random_uniform, truncated_normal = RandomNormal, RandomUniform, TruncatedNormal
+
+serialize, deserialize = serialized, deserializer(get)
+
+__getattr__ = absent(__name__, __all__)

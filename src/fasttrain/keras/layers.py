@@ -18,21 +18,21 @@ import numpy as np
 
 from fasttrain import activations as activation_specs
 from fasttrain._core.checks import check_flag, check_integer, check_real, real_array
-from fasttrain.keras import activations, constraints, initializers, regularizers
+from fasttrain.keras import activations, constraints, initializers, regularizers, utils
+from fasttrain.keras._absent import absent
 from fasttrain.keras._config import serialized
+from fasttrain.keras._variables import LayerVariable
 
 __all__ = [
-    "ELU", "Activation", "BatchNormalization", "Dense", "Dropout", "Flatten", "Input", "InputLayer", "Layer",
-    "LeakyReLU", "ReLU", "Softmax",
+    "ELU", "Activation", "BatchNormalization", "Dense", "Dropout", "Flatten", "Input", "InputLayer", "KerasTensor",
+    "Layer", "LeakyReLU", "ReLU", "Softmax", "deserialize", "serialize",
 ]
-
-_counters = {}
 
 
 def _automatic_name(kind):
     """Keras's way: dense, dense_1, dense_2 ... in the order in which the process makes them."""
     base = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", kind).lower()
-    number = next(_counters.setdefault(base, itertools.count()))
+    number = next(utils.counters.setdefault(base, itertools.count()))
     return f"{base}_{number}" if number else base
 
 
@@ -59,13 +59,22 @@ class Layer:
 
     Attributes
     ----------
-    weights : list of arrays
-        Copies of the layer's arrays, as :meth:`get_weights` gives them.
+    weights, trainable_weights, non_trainable_weights : list of fasttrain.keras.Variable
+        The layer's arrays, to read and to assign to.
     input_shape, output_shape : tuple
         (None, ...) once the layer is part of a built model, else None.
     """
 
     weight_names = ()
+    # those that are never trained
+    statistics = ()
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        if not cls.__module__.startswith("fasttrain."):
+            raise TypeError(
+                f"{cls.__name__} is a layer of one's own, with its own computation; fasttrain trains dense networks by "
+                "compiled layers, so build it with Keras or PyTorch")
 
     def __init__(self, *, name=None, dtype=None, trainable=True, input_shape=None, input_dim=None):
         if input_dim is not None:
@@ -120,7 +129,63 @@ class Layer:
 
     @property
     def weights(self):
-        return self.get_weights()
+        return self._variables(self.weight_names)
+
+    @property
+    def trainable_weights(self):
+        return self._variables(name for name in self.weight_names if self.trainable and name not in self.statistics)
+
+    @property
+    def non_trainable_weights(self):
+        return self._variables(name for name in self.weight_names if not self.trainable or name in self.statistics)
+
+    def _variables(self, names):
+        return [
+            LayerVariable(self, name, self._dtype_of_weights(), self.trainable and name not in self.statistics)
+            for name in names if name in self._values
+        ]
+
+    variables = weights
+    trainable_variables = trainable_weights
+    non_trainable_variables = non_trainable_weights
+
+    def _dtype_of_weights(self):
+        return self._values[self.weight_names[0]].dtype
+
+    def __call__(self, inputs, training=False):
+        """What the layer puts out: an array for an array, a :class:`KerasTensor` for another's or an input.
+
+        Parameters
+        ----------
+        inputs : InputLayer, KerasTensor or array of shape (n, ...)
+        training : bool, default=False
+            Must be False: a model's fit trains.
+        """
+        if training:
+            raise ValueError("training must be False: fit and train_on_batch of a model train")
+        if isinstance(inputs, (list, tuple)) and any(isinstance(one, (InputLayer, KerasTensor)) for one in inputs):
+            raise ValueError(
+                f"layer {self.name!r} is called on {len(inputs)} inputs; fasttrain trains chains of dense layers, so "
+                "build a model of several branches with Keras or PyTorch")
+        if isinstance(inputs, (InputLayer, KerasTensor)):
+            dtype = self.dtype or inputs.dtype or np.dtype(np.float32)
+            if not self.built:
+                self.build(inputs.shape[1:], dtype)
+            elif self.input_shape != inputs.shape:
+                raise ValueError(f"layer {self.name!r} takes rows of shape {self.input_shape}, got {inputs.shape}")
+            return KerasTensor(self, inputs)
+        x = real_array(inputs, "inputs")
+        if x.ndim < 2:
+            raise ValueError(f"inputs must have rows and features, got shape {x.shape}")
+        if not self.built:
+            self.build(x.shape[1:], self.dtype or np.dtype(np.float32))
+        if x.shape[1:] != self.input_shape[1:]:
+            raise ValueError(f"layer {self.name!r} takes rows of shape {self.input_shape[1:]}, got {x.shape[1:]}")
+        return self.call(x)
+
+    def call(self, inputs):
+        """The output for rows that fit."""
+        return inputs
 
     def get_weights(self):
         """Copies of the layer's arrays, in the order of ``weight_names``; those that it does not have left out."""
@@ -174,7 +239,50 @@ def checked_weights(weights, layers):
 
 
 class InputLayer(Layer):
-    """What :func:`Input` gives: the shape of a row."""
+    """What :func:`Input` gives: the shape of a row; layers may be called on it."""
+
+    @property
+    def shape(self):
+        """(None, ...), the rows' axis first."""
+        return (None, *self.given_shape)
+
+    def __call__(self, inputs, training=False):
+        raise ValueError(f"layer {self.name!r} is an input, which is not called")
+
+    def get_config(self):
+        """The arguments of :func:`Input` that give the same."""
+        return {"name": self.name, "dtype": None if self.dtype is None else self.dtype.name}
+
+
+class KerasTensor:
+    """What a layer puts out, before there are rows: one step of a chain, for :class:`fasttrain.keras.Model`.
+
+    Attributes
+    ----------
+    layer : Layer
+    parent : KerasTensor or InputLayer
+        What the layer was called on.
+    shape : tuple
+        (None, ...), the rows' axis first.
+    dtype : numpy.dtype or None
+    """
+
+    def __init__(self, layer, parent):
+        self.layer = layer
+        self.parent = parent
+        self.shape = layer.output_shape
+        self.dtype = layer.dtype or parent.dtype
+        self.name = layer.name
+
+    def __repr__(self):
+        return f"<KerasTensor shape={self.shape}, layer={self.layer.name}>"
+
+    def _join(self, *others):
+        raise TypeError(
+            f"the output of layer {self.layer.name!r} goes into arithmetic; fasttrain trains chains of dense layers, "
+            "so build this model with Keras or PyTorch")
+
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __getitem__ = __neg__ = _join
 
 
 def Input(shape=None, batch_size=None, dtype=None, name=None, *, batch_shape=None):
@@ -236,8 +344,8 @@ class Dense(Layer):
 
     Attributes
     ----------
-    kernel : array of shape (n_features, units)
-    bias : array of shape (units,), or None
+    kernel : fasttrain.keras.Variable of shape (n_features, units)
+    bias : fasttrain.keras.Variable of shape (units,), or None
     """
 
     weight_names = ("kernel", "bias")
@@ -263,11 +371,17 @@ class Dense(Layer):
 
     @property
     def kernel(self):
-        return self.value("kernel").copy() if self.built else None
+        return self._variables(["kernel"])[0] if self.built else None
 
     @property
     def bias(self):
-        return self.value("bias").copy() if self.built and self.use_bias else None
+        return self._variables(["bias"])[0] if self.built and self.use_bias else None
+
+    def call(self, inputs):
+        z = inputs @ self.value("kernel")
+        if self.use_bias:
+            z += self.value("bias")
+        return self.activation(z)
 
     def _build(self, shape, dtype):
         if len(shape) != 1:
@@ -305,6 +419,9 @@ class Activation(Layer):
     def __init__(self, activation, **common):
         super().__init__(**common)
         self.activation = _activation(activation)
+
+    def call(self, inputs):
+        return self.activation(inputs)
 
     def _config(self):
         return {"activation": _activation_config(self.activation)}
@@ -413,6 +530,7 @@ class BatchNormalization(Layer):
     """
 
     weight_names = ("gamma", "beta", "moving_mean", "moving_variance")
+    statistics = ("moving_mean", "moving_variance")
 
     def __init__(self, axis=-1, momentum=0.99, epsilon=1e-3, center=True, scale=True, beta_initializer="zeros",
                  gamma_initializer="ones", moving_mean_initializer="zeros", moving_variance_initializer="ones",
@@ -427,6 +545,11 @@ class BatchNormalization(Layer):
         self.epsilon = check_real(epsilon, "epsilon", low=0, open_low=True)
         given = gamma_initializer, beta_initializer, moving_mean_initializer, moving_variance_initializer
         self.initializers = {name: initializers.get(one) for name, one in zip(self.weight_names, given)}
+
+    def call(self, inputs):
+        gain, shift, mean, variance = (self.value(name) for name in self.weight_names)
+        factor = gain / np.sqrt(variance + self.epsilon)
+        return (inputs * factor + (shift - mean * factor)).astype(inputs.dtype)
 
     def _build(self, shape, dtype):
         for name, initializer in self.initializers.items():
@@ -450,5 +573,23 @@ class Flatten(Layer):
     def __init__(self, data_format=None, **common):
         super().__init__(**common)
 
+    def call(self, inputs):
+        return inputs.reshape(len(inputs), -1)
+
     def _build(self, shape, dtype):
         return (math.prod(shape),)
+
+
+def deserialize(config, custom_objects=None):
+    """The layer that :func:`serialize` described, without its weights; ``custom_objects`` must be None."""
+    if custom_objects is not None:
+        raise ValueError(f"custom_objects must be None, got {custom_objects!r}")
+    kind = globals().get(str(config["class_name"]))
+    if str(config["class_name"]) not in __all__ or not isinstance(kind, type):
+        raise ValueError(f"class_name must be a layer of fasttrain, got {config['class_name']!r}")
+    return kind.from_config(config["config"])
+
+
+serialize = serialized
+
+__getattr__ = absent(__name__, __all__)

@@ -9,9 +9,10 @@ import numpy as np
 from fasttrain import penalties
 from fasttrain._core.checks import check_real
 from fasttrain._kernels import penalties as kernel
-from fasttrain.keras._config import Configured, registry
+from fasttrain.keras._absent import absent
+from fasttrain.keras._config import Configured, deserializer, registry, serialized
 
-__all__ = ["L1", "L1L2", "L2", "Regularizer", "get", "l1", "l1_l2", "l2"]
+__all__ = ["L1", "L1L2", "L2", "Regularizer", "deserialize", "get", "l1", "l1_l2", "l2", "serialize"]
 
 
 class Regularizer(Configured):
@@ -98,3 +99,8 @@ def get(identifier):
     if isinstance(identifier, penalties.Penalty):
         return L1L2(identifier.l1, identifier.l2 / 2)
     return _registry.get(identifier)
+
+
+serialize, deserialize = serialized, deserializer(get)
+
+__getattr__ = absent(__name__, __all__)

@@ -4,9 +4,13 @@ import random
 
 import numpy as np
 
-from fasttrain._core.checks import check_integer, real_array
+from fasttrain._core.checks import check_integer, check_real, real_array
+from fasttrain.keras._absent import absent
 
-__all__ = ["set_random_seed", "to_categorical"]
+__all__ = [
+    "PyDataset", "Sequence", "clear_session", "disable_interactive_logging", "enable_interactive_logging", "normalize",
+    "pack_x_y_sample_weight", "set_random_seed", "split_dataset", "to_categorical", "unpack_x_y_sample_weight",
+]
 
 _generator = np.random.default_rng()
 
@@ -62,3 +66,109 @@ def to_categorical(x, num_classes=None):
     if codes.max() >= k:
         raise ValueError(f"x must hold class codes below num_classes={k}, got {codes.max()}")
     return np.eye(k)[codes]
+
+
+class PyDataset:
+    """Base of data that come batch by batch, by number.
+
+    A class of one's own has ``__len__``, the number of batches, and ``__getitem__(index)``, which gives (x, y) or
+    (x, y, sample_weight); ``on_epoch_end`` is called after each epoch.
+
+    Parameters
+    ----------
+    workers, use_multiprocessing, max_queue_size
+        Not used: batches are asked for one after the other.
+    """
+
+    def __init__(self, workers=1, use_multiprocessing=False, max_queue_size=10):
+        self.workers, self.use_multiprocessing, self.max_queue_size = workers, use_multiprocessing, max_queue_size
+
+    @property
+    def num_batches(self):
+        return len(self)
+
+    def __len__(self):
+        raise NotImplementedError(f"{type(self).__name__} must have __len__, the number of batches")
+
+    def __getitem__(self, index):
+        raise NotImplementedError(f"{type(self).__name__} must have __getitem__, which gives a batch")
+
+    def on_epoch_end(self):
+        """Called after each epoch."""
+
+
+Sequence = PyDataset
+
+
+def unpack_x_y_sample_weight(data):
+    """x, y and weights of a batch; None for what it lacks."""
+    if not isinstance(data, (tuple, list)):
+        return data, None, None
+    if not 1 <= len(data) <= 3:
+        raise ValueError(f"data must be x, (x, y) or (x, y, sample_weight), got {len(data)} parts")
+    return (*data, None, None)[:3]
+
+
+def pack_x_y_sample_weight(x, y=None, sample_weight=None):
+    """A batch of these, as :func:`unpack_x_y_sample_weight` takes it."""
+    if y is None:
+        return x
+    return (x, y) if sample_weight is None else (x, y, sample_weight)
+
+
+def normalize(x, axis=-1, order=2):
+    """Rows of ``x`` by their norms of an order; rows of zeros stay."""
+    x = real_array(x, "x")
+    length = np.linalg.norm(x, order, axis, keepdims=True)
+    return x / np.where(length == 0, 1, length)
+
+
+def split_dataset(dataset, left_size=None, right_size=None, shuffle=False, seed=None):
+    """Two parts of arrays.
+
+    Parameters
+    ----------
+    dataset : array, or tuple of arrays of one length
+    left_size, right_size : int or float, default=None
+        Rows, or their share; one may be None, the rest.
+    shuffle : bool, default=False
+    seed : int, default=None
+
+    Returns
+    -------
+    (array or tuple, array or tuple)
+    """
+    arrays = [np.asarray(one) for one in (dataset if isinstance(dataset, (tuple, list)) else (dataset,))]
+    n = len(arrays[0])
+    if left_size is None and right_size is None:
+        raise ValueError("one of left_size and right_size must be given")
+
+    def rows(size, argument):
+        if isinstance(size, float):
+            return round(check_real(size, argument, low=0, high=1) * n)
+        return check_integer(size, argument, low=0)
+
+    left = n - rows(right_size, "right_size") if left_size is None else rows(left_size, "left_size")
+    right = n - left if right_size is None else rows(right_size, "right_size")
+    if left < 0 or left + right > n:
+        raise ValueError(f"left_size and right_size must fit into {n} rows, got {left_size!r} and {right_size!r}")
+    order = np.arange(n) if not shuffle else np.random.default_rng(seed).permutation(n)
+    parts = [tuple(a[rows] for a in arrays) for rows in (order[:left], order[left:left + right])]
+    return tuple(parts) if isinstance(dataset, (tuple, list)) else (parts[0][0], parts[1][0])
+
+
+def clear_session(free_memory=True):
+    """Nothing but that layers' automatic names begin anew: models hold no common state."""
+    counters.clear()
+
+
+def disable_interactive_logging():
+    """Nothing: ``verbose`` says what is printed."""
+
+
+enable_interactive_logging = disable_interactive_logging
+
+# of the layers' automatic names
+counters = {}
+
+__getattr__ = absent(__name__, __all__)

@@ -59,7 +59,7 @@ class ColumnsData:
             whole = check_batch_size(model.batch_size, n_rows) == n_rows
         except (ValueError, TypeError):
             return False
-        if optimizer.rule == "lbfgs" or measures_steps(model, optimizer):
+        if optimizer.rule == "lbfgs" or measures_steps(model, optimizer) or optimizer.clip_each_norm is not None:
             return False
         return whole and not isinstance(schedule, ReduceOnPlateau)
 

@@ -33,6 +33,8 @@ class StepOptimizer(Optimizer):
     ----------
     clip_norm : float, default=None
         Gradients whose Euclidean norm, over all arrays together, is greater are scaled down to it.
+    clip_each_norm : float, default=None
+        The same of each array's own norm; only one of the two may be given.
     clip_value : float, default=None
         After that, each element of the gradient is clipped to ``[-clip_value, clip_value]``.
     weight_decay : float, default=0.0
@@ -41,8 +43,16 @@ class StepOptimizer(Optimizer):
     """
 
     clip_norm: float | None = real(default=None, low=0, open_low=True, optional=True, kw_only=True)
+    clip_each_norm: float | None = real(default=None, low=0, open_low=True, optional=True, kw_only=True)
     clip_value: float | None = real(default=None, low=0, open_low=True, optional=True, kw_only=True)
     weight_decay: float = real(default=0.0, low=0, kw_only=True)
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.clip_norm is not None and self.clip_each_norm is not None:
+            raise ValueError(
+                f"only one of clip_norm and clip_each_norm may be given, got {self.clip_norm} and "
+                f"{self.clip_each_norm}")
 
     @property
     def slots(self) -> tuple[str, ...]:
@@ -62,6 +72,7 @@ class StepOptimizer(Optimizer):
         return {
             "rule": self.rule,
             "clip_norm": math.inf if self.clip_norm is None else self.clip_norm,
+            "clip_each_norm": math.inf if self.clip_each_norm is None else self.clip_each_norm,
             "clip_value": math.inf if self.clip_value is None else self.clip_value,
             "weight_decay": self.weight_decay,
             **self._constants(),
@@ -160,12 +171,13 @@ class StepOptimizer(Optimizer):
             self.learning_rate if learning_rate is None else check_real(learning_rate, "learning_rate", low=0)
         )
         if self.clip_norm is not None:
-            norm = math.sqrt(sum(sum_of_squares(gradient) for _, gradient in jobs))
-            # Not norm > clip_norm: a NaN must reach the parameters.
-            settings["gradient_scale"] = 1.0 if norm <= self.clip_norm else self.clip_norm / norm
+            settings["gradient_scale"] = _scale_to(
+                self.clip_norm, sum(sum_of_squares(gradient) for _, gradient in jobs))
         n_threads = get_num_threads()
         carried = state.carried
         for i, ((array, gradient), factor) in enumerate(zip(jobs, factors)):
+            if self.clip_each_norm is not None:
+                settings["gradient_scale"] = _scale_to(self.clip_each_norm, sum_of_squares(gradient))
             settings["l1"] = factor.l1
             settings["l2"] = factor.l2
             held = {f"{slot}_io": kept[i].reshape(-1) for slot, kept in state.slots.items()}
@@ -192,6 +204,13 @@ class StepOptimizer(Optimizer):
         return {key: arrays[key] for key in state.keys}
 
 
+def _scale_to(most, squares):
+    """Factor of gradients whose squares add up to ``squares``, so that their norm is at most ``most``."""
+    norm = math.sqrt(squares)
+    # Not norm > most: a NaN must reach the parameters.
+    return 1.0 if norm <= most else most / norm
+
+
 def _matching(values, argument, arrays):
     """``values`` by the names of the parameters, after a check that it has the same structure."""
     named = named_arrays(values, "params")
@@ -216,7 +235,7 @@ class GradientDescent(StepOptimizer):
     ----------
     learning_rate : float, default=0.01
         Greater than 0.
-    clip_norm, clip_value, weight_decay
+    clip_norm, clip_each_norm, clip_value, weight_decay
         As for :class:`StepOptimizer`; keyword only.
     """
 
@@ -244,7 +263,7 @@ class Momentum(_WithMomentum):
         Greater than 0.
     momentum : float, default=0.9
         At least 0 and less than 1.
-    clip_norm, clip_value, weight_decay
+    clip_norm, clip_each_norm, clip_value, weight_decay
         As for :class:`StepOptimizer`; keyword only.
     """
 
@@ -262,7 +281,7 @@ class Nesterov(_WithMomentum):
         Greater than 0.
     momentum : float, default=0.9
         At least 0 and less than 1.
-    clip_norm, clip_value, weight_decay
+    clip_norm, clip_each_norm, clip_value, weight_decay
         As for :class:`StepOptimizer`; keyword only.
     """
 
@@ -292,7 +311,7 @@ class AdaGrad(_WithEpsilonMode):
         What s starts from; at least 0.
     epsilon_mode : {'outside', 'inside'}, default='outside'
         Beside the root, or under it as Keras has it; keyword only.
-    clip_norm, clip_value, weight_decay
+    clip_norm, clip_each_norm, clip_value, weight_decay
         As for :class:`StepOptimizer`; keyword only.
     """
 
@@ -327,7 +346,7 @@ class RMSprop(_WithEpsilonMode):
         Take the square of the gradient's running mean from s (Graves 2013).
     epsilon_mode : {'outside', 'inside'}, default='outside'
         Beside the root, or under it as Keras has it; keyword only.
-    clip_norm, clip_value, weight_decay
+    clip_norm, clip_each_norm, clip_value, weight_decay
         As for :class:`StepOptimizer`; keyword only.
     """
 
@@ -366,7 +385,7 @@ class AdaDelta(StepOptimizer):
         At least 0 and less than 1.
     epsilon : float, default=1e-7
         Greater than 0.
-    clip_norm, clip_value, weight_decay
+    clip_norm, clip_each_norm, clip_value, weight_decay
         As for :class:`StepOptimizer`; keyword only.
     """
 
@@ -408,12 +427,18 @@ class Adam(_AdamLike):
     corrected_root : bool, default=False
         False adds epsilon to sqrt(v) before the correction, as scikit-learn and Keras do; True after it, as
         PyTorch does. Keyword only.
-    clip_norm, clip_value, weight_decay
+    amsgrad : bool, default=False
+        Take the greatest v so far (Reddi, Kale, Kumar 2018), not corrected for its start. Keyword only.
+    clip_norm, clip_each_norm, clip_value, weight_decay
         As for :class:`StepOptimizer`; keyword only.
     """
 
-    rule = "adam"
     corrected_root: bool = boolean(default=False, kw_only=True)
+    amsgrad: bool = boolean(default=False, kw_only=True)
+
+    @property
+    def rule(self):
+        return "amsgrad" if self.amsgrad else "adam"
 
     def _constants(self):
         return {**super()._constants(), "corrected_root": self.corrected_root}
@@ -426,7 +451,7 @@ class AdamW(Adam):
 
     Parameters
     ----------
-    learning_rate, beta_1, beta_2, epsilon, corrected_root, clip_norm, clip_value
+    learning_rate, beta_1, beta_2, epsilon, corrected_root, amsgrad, clip_norm, clip_each_norm, clip_value
         As for :class:`Adam`.
     weight_decay : float, default=0.004
         At least 0; keyword only.
@@ -451,7 +476,7 @@ class NAdam(_AdamLike):
     momentum_decay : float, default=1.0
         The momentum of step t is ``beta_1 (1 - 0.96^(t momentum_decay) / 2)``; at least 0. Keras has 1,
         PyTorch 0.004.
-    clip_norm, clip_value, weight_decay
+    clip_norm, clip_each_norm, clip_value, weight_decay
         As for :class:`StepOptimizer`; keyword only.
     """
 
@@ -473,7 +498,7 @@ class Lion(StepOptimizer):
         Greater than 0; the length of every weight's step.
     beta_1, beta_2 : float, default=0.9 and 0.99
         At least 0 and less than 1.
-    clip_norm, clip_value, weight_decay
+    clip_norm, clip_each_norm, clip_value, weight_decay
         As for :class:`StepOptimizer`; keyword only.
     """
 

@@ -34,7 +34,7 @@ from typing import Any
 
 import numpy as np
 
-from fasttrain._core.checks import are_numbers
+from fasttrain._core.checks import is_number
 from fasttrain._core.types import Array, PathLike
 from fasttrain._files.archive import ArchiveKind
 from fasttrain._files.plain import DECODING_ERRORS, Decoder, Encoder
@@ -230,6 +230,12 @@ def load_checkpoint(path: PathLike) -> Checkpoint:
     return checkpoint
 
 
+def _are_of_epochs(values):
+    """Whether there is a number, or an array of them, for each epoch."""
+    return type(values) is list and all(
+        value.dtype.kind == "f" if isinstance(value, np.ndarray) else is_number(value) for value in values)
+
+
 def _check(checkpoint):
     """What the engine takes on trust."""
     state, widths = checkpoint.state, checkpoint.facts["layers"]
@@ -239,7 +245,7 @@ def _check(checkpoint):
     if type(checkpoint.epoch) is not int or checkpoint.epoch < 1:
         raise ValueError(f"the epoch must be at least 1, got {checkpoint.epoch!r}")
     history = checkpoint.history
-    if type(history) is not dict or not all(type(name) is str and are_numbers(history[name]) for name in history):
+    if type(history) is not dict or not all(type(name) is str and _are_of_epochs(history[name]) for name in history):
         raise ValueError("the history must have a list of numbers for each name")
     if len(history.get("loss", ())) != checkpoint.epoch or max(map(len, history.values())) > checkpoint.epoch:
         raise ValueError(f"the history must have {checkpoint.epoch} losses, and no more of any other number")

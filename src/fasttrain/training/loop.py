@@ -9,7 +9,8 @@ from fasttrain._files.plain import DECODING_ERRORS
 from fasttrain._kernels.threads import thread_budget
 from fasttrain.data import BlocksLost
 from fasttrain.training import checkpoints
-from fasttrain.training.engine import SLICE_SECONDS, network_state, restore_network
+from fasttrain.training.engine import network_state, restore_network
+from fasttrain.training.epoch import Epoch
 from fasttrain.training.plan import Plan
 from fasttrain.training.results import FitResult, diverged
 from fasttrain.training.running import Training
@@ -52,6 +53,7 @@ def train(network: Any, plan: Plan, *, validation_loss: Callable[..., Any] | Non
     result = FitResult()
     run = Training(network, plan, n_threads)
     callbacks, stopping, draw_order = plan.callbacks, plan.stopping, plan.draw_order
+    batch_callbacks = [callback for callback in callbacks if callback.wants_batches]
     left = plan.n_epochs * run.steps_per_epoch if plan.max_steps is None else plan.max_steps
     if validation_loss is not None:
         result.history["validation_loss"] = []
@@ -76,31 +78,28 @@ def train(network: Any, plan: Plan, *, validation_loss: Callable[..., Any] | Non
             for epoch in range(result.n_iter + 1, plan.n_epochs + 1):
                 if result.converged:
                     break
-                run.epoch = epoch
+                number = run.epoch = plan.epochs_before + epoch
                 for callback in callbacks:
-                    callback.on_epoch_begin(epoch)
-                order = None if draw_order is None else draw_order()
+                    callback.on_epoch_begin(number)
                 count = min(run.steps_per_epoch, left)
-                rates = run.rates(count)
+                part = Epoch(run, batch_callbacks, count, threads)
                 constant = 0.0
-                if plan.feed is not None:
-                    constant = plan.feed.run_epoch(network, rates, threads, run.tell_rows if callbacks else None)
+                if plan.feed is None:
+                    part.add(None if draw_order is None else draw_order(), plan.batch_size, count)
                 else:
-                    network.start_epoch(order, plan.batch_size, rates, threads)
-                    while not network.run(SLICE_SECONDS):
-                        pass
+                    constant = plan.feed.run_epoch(part)
                 left -= count
                 result.n_steps = int(network.counters["t"] - before)
                 run.steps = plan.first_step + result.n_steps
                 if network.diverged or not network.all_finite():
-                    if any(callback.on_divergence(epoch) for callback in callbacks) and network.all_finite():
-                        result.converged, result.message = True, f"the loss stopped being finite in epoch {epoch}"
+                    if any(callback.on_divergence(number) for callback in callbacks) and network.all_finite():
+                        result.converged, result.message = True, f"the loss stopped being finite in epoch {number}"
                         break
-                    raise diverged(epoch, rates[-1], network.parameters)
-                loss = (network.epoch_loss if plan.feed is None else plan.feed.epoch_loss(network)) + constant
+                    raise diverged(number, part.rate, network.parameters)
+                loss = part.loss + constant
                 if loss_constant is not None:
-                    loss += loss_constant(order)
-                logs = {"loss": loss, "learning_rate": float(rates[-1])}
+                    loss += loss_constant(run.order)
+                logs = {"loss": loss, "learning_rate": part.rate}
                 watched = loss
                 if validation_loss is not None:
                     watched = logs["validation_loss"] = validation_loss()
@@ -114,8 +113,8 @@ def train(network: Any, plan: Plan, *, validation_loss: Callable[..., Any] | Non
                 stop = None
                 if stopping is not None:
                     stop = stopping.epoch_end(network, loss, logs.get("validation_loss"))
-                if run.tell(epoch, logs):
-                    stop = f"a callback ended the training after epoch {epoch}"
+                if run.tell(number, logs) or part.ended:
+                    stop = f"a callback ended the training after epoch {number}"
                 if stop is not None:
                     result.converged, result.message = True, stop
                 while run.pending:
@@ -128,12 +127,13 @@ def train(network: Any, plan: Plan, *, validation_loss: Callable[..., Any] | Non
         if not catch_interrupt or not network.all_finite():
             raise
         result.n_steps = int(network.counters["t"] - before)
-        result.interrupted, result.message = True, f"interrupted in epoch {result.n_iter + 1}"
+        result.interrupted, result.message = True, f"interrupted in epoch {plan.epochs_before + result.n_iter + 1}"
     except BlocksLost as error:
         if not result.n_iter or not network.all_finite():
             raise
         result.n_steps = int(network.counters["t"] - before)
-        result.lost, result.message = error, f"epoch {result.n_iter + 1} was lost: {error}"
+        result.lost = error
+        result.message = f"epoch {plan.epochs_before + result.n_iter + 1} was lost: {error}"
     finally:
         run.end(result.history)
     if stopping is not None:
@@ -181,7 +181,7 @@ class _Remembered:
         result.n_iter, result.n_steps, result.history = state["epoch"], state["n_steps"], state["history"]
         result.converged, result.message = state["converged"], state["message"]
         restore_network(network, state["network"])
-        self.run.epoch = result.n_iter
+        self.run.epoch = self.plan.epochs_before + result.n_iter
         self.run.load_state_dict(state["learning_rate"])
         if stopping is not None:
             stopping.load_state_dict(network, state["stopping"])

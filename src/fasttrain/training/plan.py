@@ -23,6 +23,8 @@ class Plan:
     ----------
     n_epochs : int
         Epochs at most.
+    epochs_before : int
+        Epochs of trainings before this one, which callbacks count on from.
     batch_size, n_samples : int
         Rows of a step and of an epoch; ``batch_size`` from 1 to ``n_samples``.
     draw_order : callable, optional
@@ -57,6 +59,7 @@ class Plan:
     """
 
     n_epochs: int
+    epochs_before: int = 0
     batch_size: int = 1
     n_samples: int = 1
     draw_order: Callable[[], Array] | None = None

@@ -23,7 +23,7 @@ class Training:
     ----------
     network : fasttrain._kernels.network.Network
     n_epochs : int
-        Epochs at most.
+        The number of the last epoch that may run.
     epoch : int
         The epoch that runs or has just ended, from 1.
     stop : bool
@@ -33,6 +33,8 @@ class Training:
         The order of the next epoch's rows; None when rows are taken as they stand.
     n_threads : int or None
         Threads asked for.
+    order : array of int or None
+        The rows of the epoch that runs, in the order in which it takes them; None as they stand.
     plan : Plan
         What it is to do.
     """
@@ -42,6 +44,7 @@ class Training:
         self.plan = plan
         self.n_threads = n_threads
         self.epoch = 0
+        self.order = None
         self.stop = False
         self.steps: int = plan.first_step
         self.schedule: schedules.Schedule | None = plan.schedule
@@ -60,8 +63,8 @@ class Training:
 
     @property
     def n_epochs(self) -> int:
-        """Epochs at most."""
-        return self.plan.n_epochs
+        """The number of the last epoch that may run."""
+        return self.plan.epochs_before + self.plan.n_epochs
 
     @property
     def n_samples(self) -> int:
@@ -139,6 +142,13 @@ class Training:
             base *= self.plateau.factor
         return self.schedule.rates(base, self.steps, count, self.steps_per_epoch, self._total_steps)
 
+    def _scheduled_rate(self):
+        """What the schedule alone gives the next step."""
+        # asked for at every batch that callbacks are told of
+        if isinstance(self.schedule, schedules.Constant):
+            return float(self.plan.learning_rate)
+        return float(self._scheduled_rates(1)[0])
+
     @property
     def learning_rate(self) -> float:
         """Rate of the next step: before an epoch its first, after an epoch the next one's first.
@@ -148,14 +158,14 @@ class Training:
         """
         if self.schedule is None:
             return math.nan
-        return float(self._scheduled_rates(1)[0] / self._scheduled * self._asked)
+        return self._scheduled_rate() / self._scheduled * self._asked
 
     @learning_rate.setter
     def learning_rate(self, rate: float) -> None:
         rate = check_real(rate, "learning_rate", low=0)
         if self.schedule is None:
             raise ValueError("the optimizer LBFGS has no learning rate to set")
-        scheduled = float(self._scheduled_rates(1)[0])
+        scheduled = self._scheduled_rate()
         if scheduled == 0.0:
             if rate == 0.0:
                 return
@@ -208,6 +218,7 @@ class Training:
         parameters : ndarray
         """
         restore(self.network, parameters)
+        self.network.refresh()
 
     def get_layers(self) -> Any:
         """Lists of each layer's weights (n_in, n_out) and biases (n_out,), copied."""
@@ -227,6 +238,7 @@ class Training:
             if shapes != wanted:
                 raise ValueError(f"{name} must have the shapes {wanted}, got {shapes}")
         self.network.parameters[:] = self.network.pack_layers(coefs, intercepts)
+        self.network.refresh()
 
     def portable(self, parameters: Any) -> Any:
         """What :meth:`get_parameters` gave in a form that may go into a file: a dict of lists of arrays."""

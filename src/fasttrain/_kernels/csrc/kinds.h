@@ -43,7 +43,8 @@
     X(adadelta)                                                                                                   \
     X(adam)                                                                                                       \
     X(nadam)                                                                                                      \
-    X(lion)
+    X(lion)                                                                                                       \
+    X(amsgrad)
 
 #define FT_LOSS_NUMBER(name) FT_LOSS_##name,
 #define FT_ACTIVATION_NUMBER(name) FT_ACTIVATION_##name,

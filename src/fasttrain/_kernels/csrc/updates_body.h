@@ -110,6 +110,19 @@ FT_INLINE void FT(update_rule)(int kind, const int plain, const ft_update *hyper
             w_io[i] = FT_PROX(FT_WEIGHT - eta * m, eta * h->l1);
         }
         break;
+    case FT_UPDATE_amsgrad:
+        for (ptrdiff_t i = 0; i < n; i++) {
+            const FT_REAL d = FT_GRADIENT;
+            const FT_REAL m = b1 * s1_io[i] + (1 - b1) * d;
+            const FT_REAL v = b2 * s2_io[i] + (1 - b2) * (d * d);
+            const FT_REAL most = FT(max)(s3_io[i], v);
+            s1_io[i] = m;
+            s2_io[i] = v;
+            s3_io[i] = most;
+            const FT_REAL eta = h->step / (h->root_scale * FT_SQRT(most) + h->epsilon);
+            w_io[i] = FT_PROX(FT_WEIGHT - eta * m, eta * h->l1);
+        }
+        break;
     case FT_UPDATE_nadam:
         for (ptrdiff_t i = 0; i < n; i++) {
             const FT_REAL d = FT_GRADIENT;

@@ -1,60 +1,80 @@
-"""Keras's Sequential on fasttrain's dense engine.
+"""The model: a stack of layers, trained by the engine."""
 
-Examples
---------
->>> import numpy as np
->>> from fasttrain.keras.layers import Dense, Input
->>> from fasttrain.models import Sequential
->>> X = np.linspace(-1, 1, 64).reshape(-1, 1)
->>> model = Sequential([Input(shape=(1,)), Dense(16, activation="tanh"), Dense(1)])
->>> model.compile(optimizer="adam", loss="mse", metrics=["mae"])
->>> history = model.fit(X, X**2, epochs=3, batch_size=16, verbose=0)
->>> sorted(history.history)
-['loss', 'mae']
->>> model.predict(X).shape
-(64, 1)
-"""
+import os
+
+import numpy as np
 
 from fasttrain._core.checks import check_flag, check_integer, check_real, validation_parts
 from fasttrain._estimators.networks import DenseNetwork, fold_normalization, normalizations
 from fasttrain._estimators.registry import enter
 from fasttrain._kernels.threads import get_num_threads
-from fasttrain.callbacks import as_callbacks
+from fasttrain.callbacks import BackupAndRestore, Callback, as_callbacks
+from fasttrain.callbacks._keras import KerasBridge, speaks_keras
 from fasttrain.data import Blocks
 from fasttrain.data._use import predicts, refuse_beside_source
 from fasttrain.keras import _data as data, _files, losses, metrics as metric_functions, optimizers
 from fasttrain.keras._chain import chain_of, pull
-from fasttrain.keras._fit import Objective, fit_epochs, step_once
+from fasttrain.keras._fit import ArrayEpochs, StreamEpochs, fit_epochs, step_once
+from fasttrain.keras._functional import chain_between
 from fasttrain.keras._layered import LayeredModel
+from fasttrain.keras._objective import Objective
+from fasttrain.keras._streams import Stream, is_stream, joined
+from fasttrain.keras.callbacks import History
 from fasttrain.training.checkpoints import load_checkpoint
 from fasttrain.training.engine import raw_predict, restore, snapshot
 
-__all__ = ["History", "Sequential", "load_model"]
+class _ModelType(type):
+    """Calling Model gives the Sequential that its layers are."""
+
+    def __call__(cls, *args, **kwargs):
+        if cls is Model:
+            return _from_tensors(*args, **kwargs)
+        return super().__call__(*args, **kwargs)
 
 
-class History:
-    """What :meth:`Sequential.fit` returns.
+class Model(LayeredModel, metaclass=_ModelType):
+    """The model between an input and what layers make of it: a chain, so a :class:`Sequential`.
 
-    Attributes
+    Parameters
     ----------
-    history : dict of lists
-        One number an epoch: ``loss``, each metric by its name, and the same with ``val_`` of validation data;
-        ``learning_rate`` when a callback changes it.
-    epoch : list of int
-        Epochs run, from ``initial_epoch``.
-    params : dict
-        ``epochs``, ``steps`` (batches an epoch) and ``verbose``.
-    model : Sequential
+    inputs : what :func:`fasttrain.keras.Input` gives, or a list of one
+    outputs : what a layer called on it gives, or a list of one
+    name : str, default=None
+
+    Raises
+    ------
+    ValueError, TypeError
+        For branches, several inputs and layers that are used twice; the message names the layer.
+
+    Examples
+    --------
+    >>> from fasttrain import keras
+    >>> inputs = keras.Input(shape=(4,))
+    >>> hidden = keras.layers.Dense(8, activation="relu")(inputs)
+    >>> model = keras.Model(inputs, keras.layers.Dense(1)(hidden))
+    >>> isinstance(model, keras.Sequential), model.output_shape
+    (True, (None, 1))
     """
 
-    def __init__(self, model, params):
-        self.model = model
-        self.params = params
-        self.history = {}
-        self.epoch = []
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        if "call" in vars(cls) or "train_step" in vars(cls):
+            raise TypeError(
+                f"{cls.__name__} is a model with its own computation; fasttrain trains dense networks by compiled "
+                "layers, so build it with Keras or PyTorch")
 
 
-class Sequential(LayeredModel):
+def _from_tensors(inputs=None, outputs=None, name=None, trainable=True):
+    if inputs is None or outputs is None:
+        raise TypeError("Model must be given inputs and outputs")
+    start, layers = chain_between(inputs, outputs)
+    model = Sequential([start, *layers], name=name)
+    if not trainable:
+        model.trainable = False
+    return model
+
+
+class Sequential(Model):
     """A stack of dense layers, trained by one compiled call an epoch.
 
     Parameters
@@ -101,8 +121,9 @@ class Sequential(LayeredModel):
         optimizer : str or optimizer, default='rmsprop'
             See :mod:`fasttrain.keras.optimizers`; a step optimizer of :mod:`fasttrain.optimizers` keeps its own
             defaults.
-        loss : str or loss
-            See :mod:`fasttrain.keras.losses`; also losses of :mod:`fasttrain.losses`.
+        loss : str, loss or function of (y_true, y_pred)
+            See :mod:`fasttrain.keras.losses`; also losses of :mod:`fasttrain.losses`. A function is made of operators
+            and :mod:`fasttrain.keras.ops`.
         metrics : list of str, metrics or functions, default=None
             See :mod:`fasttrain.keras.metrics`. They do not see sample weights.
         weighted_metrics : the same, default=None
@@ -139,6 +160,13 @@ class Sequential(LayeredModel):
         return self._compiled["loss"] if self._compiled else None
 
     @property
+    def metrics(self):
+        """The metrics that the model was compiled with, once its outputs are known."""
+        if not self.built or self._compiled is None or self._compiled["loss"] is None:
+            return []
+        return [metric for _, metric, _ in self._ready().metrics]
+
+    @property
     def metrics_names(self):
         """Names of what :meth:`evaluate` returns."""
         return self._ready().names
@@ -165,35 +193,41 @@ class Sequential(LayeredModel):
 
         Parameters
         ----------
-        x : array-like of shape (n_samples, n_features), or a source of blocks
+        x : array-like of shape (n_samples, n_features), a source of blocks, or what yields batches
             Finite; an array of the model's dtype in C order is not copied. A source of :mod:`fasttrain.data` has y and
-            the weights, which then are left out.
+            the weights, which then are left out. A generator, an iterator, Keras's PyDataset, and anything else that
+            can be iterated or indexed by batch yields (x, y) or (x, y, sample_weight); batches of one size are trained
+            on by one compiled call of up to 64.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            What the loss takes: see :mod:`fasttrain.keras.losses`.
+            What the loss takes: see :mod:`fasttrain.keras.losses`. None with batches.
         batch_size : int, default=None
-            32 when None.
+            32 when None. Not used with batches.
         epochs : int, default=1
             The number of the last epoch; with ``initial_epoch`` fewer are run.
         verbose : 'auto', 0, 1 or 2, default='auto'
             0 prints nothing, the others one line an epoch.
         callbacks : callbacks or functions of (epoch, logs), default=None
-            See :mod:`fasttrain.callbacks`; in ``logs`` stand the names of History, and ``learning_rate``. Each gets the
-            model as its attribute ``model``.
+            Those of :mod:`fasttrain.keras.callbacks`, of Keras, or any object of Keras's protocol, whose epochs count
+            from 0; and those of :mod:`fasttrain.callbacks`, whose epochs count from 1, as a function's: in their
+            ``logs`` stands ``learning_rate`` too. Each gets the model as its attribute ``model``. One with a hook for
+            batches makes an epoch run batch by batch.
         validation_split : float, default=0.0
             Share of the rows, the last ones, that is not trained on.
         validation_data : (x, y), (x, y, sample_weight) or a source of blocks, default=None
             Comes before ``validation_split``.
         shuffle : bool, default=True
-            A new order of rows each epoch.
+            A new order of rows each epoch; of batches, where they can be asked for by number.
         class_weight : dict, default=None
             From class codes to weights of the rows; 1 for classes that it lacks. Not together with ``sample_weight``.
         sample_weight : array-like of shape (n_samples,), default=None
             At least 0.
         initial_epoch : int, default=0
-        steps_per_epoch, validation_steps : None
-            Others raise ValueError.
-        validation_batch_size : int
-            Not used: validation does not depend on it.
+        steps_per_epoch, validation_steps : int, default=None
+            Batches of an epoch, and of the validation, where they come batch by batch; a generator without end needs
+            them. Must be None with arrays.
+        validation_batch_size : int, default=None
+            Only of use to callbacks with hooks for it, and to losses that are no means over rows; ``batch_size`` when
+            None.
         validation_freq : int, default=1
             Validate after every so many epochs.
         resume_from : path, default=None
@@ -215,46 +249,73 @@ class Sequential(LayeredModel):
         -----
         Ctrl-C is raised and leaves the weights reached so far.
         """
-        for argument, value in (("steps_per_epoch", steps_per_epoch), ("validation_steps", validation_steps)):
-            if value is not None:
-                raise ValueError(
-                    f"{argument} must be None, as an epoch takes every row of the arrays and generators are not taken, "
-                    f"got {value!r}"
-                )
         batch_size = 32 if batch_size is None else check_integer(batch_size, "batch_size", low=1)
+        validation_batch_size = batch_size if validation_batch_size is None else check_integer(
+            validation_batch_size, "validation_batch_size", low=1)
         epochs = check_integer(epochs, "epochs", low=0)
         initial_epoch = check_integer(initial_epoch, "initial_epoch", low=0)
         check_integer(validation_freq, "validation_freq", low=1)
         check_real(validation_split, "validation_split", low=0, high=1, open_high=True)
         check_flag(shuffle, "shuffle")
         data.check_verbose(verbose)
-        callbacks = as_callbacks(callbacks)
-        data.check_callbacks(callbacks)
-        rows = self._rows(x, y, sample_weight, class_weight)
-        self._check_trainable()
+        callbacks = _callbacks(callbacks)
+        if self._compiled is None or self._compiled["loss"] is None:
+            self._ready()
+        if is_stream(x):
+            for value, argument in (
+                (y, "y"), (sample_weight, "sample_weight"), (class_weight, "class_weight"),
+                (validation_split or None, "validation_split"),
+            ):
+                if value is not None:
+                    raise ValueError(f"{argument} must not be given where x yields batches, got {value!r}")
+            source = Stream(x, steps_per_epoch, self._generator() if shuffle else None)
+            rows = None
+        else:
+            _no_steps(steps_per_epoch, "steps_per_epoch")
+            rows = self._rows(x, y, sample_weight, class_weight)
         validation = None
-        if isinstance(validation_data, Blocks):
-            validation = self._rows(validation_data)
-        elif validation_data is not None:
-            validation = self._rows(*validation_parts(validation_data))
+        if validation_data is None:
+            _no_steps(validation_steps, "validation_steps")
+        if validation_data is not None:
+            validation = self._validation_rows(validation_data, validation_steps)
         elif validation_split and isinstance(rows, data.RowBlocks):
             raise ValueError("validation_split must be 0 with a source of blocks: pass another as validation_data")
         elif validation_split:
             rows, validation = data.split(rows, validation_split)
+        if rows is None and not self.built:
+            self.build((None, *np.shape(source.first()[0])[1:]))
+        self._ready()
+        self._check_trainable()
         for callback in callbacks:
-            callback.model = self
+            if isinstance(callback, Callback):
+                callback.model = self
+            if isinstance(callback, BackupAndRestore) and resume_from is None and os.path.exists(callback.path):
+                resume_from = callback.path
         with _Restored(self):
+            epochs_of = (
+                StreamEpochs(self, source) if rows is None else ArrayEpochs(self, rows, batch_size, bool(shuffle)))
             self.history = fit_epochs(
-                self, rows, validation, batch_size=batch_size, epochs=epochs, initial_epoch=initial_epoch,
-                verbose=verbose, callbacks=callbacks, shuffle=bool(shuffle), validation_freq=validation_freq,
+                self, epochs_of, validation, epochs=epochs, initial_epoch=initial_epoch, verbose=verbose,
+                callbacks=callbacks, validation_freq=validation_freq, validation_batch_size=validation_batch_size,
                 resume=None if resume_from is None else load_checkpoint(resume_from),
-                history=History(self, {"epochs": epochs, "steps": -(-rows.n_rows // batch_size), "verbose": verbose}),
+                history=History(self, {"epochs": epochs, "steps": epochs_of.steps, "verbose": verbose}),
             )
         return self.history
 
+    def _validation_rows(self, given, steps):
+        if isinstance(given, Blocks):
+            _no_steps(steps, "validation_steps")
+            return self._rows(given)
+        if is_stream(given):
+            given = joined(Stream(given, steps, argument="validation_steps").epoch())
+        else:
+            _no_steps(steps, "validation_steps")
+            given = validation_parts(given)
+        return self._rows(*given)
+
     def _rows(self, x, y=None, sample_weight=None, class_weight=None):
         """Checked rows for the compiled loss."""
-        if self._compiled is None:
+        if self._compiled is None or self._compiled["loss"] is None:
             self._ready()
         if isinstance(x, Blocks):
             refuse_beside_source("fit and evaluate", y, sample_weight)
@@ -301,12 +362,15 @@ class Sequential(LayeredModel):
         ----------
         x, y, sample_weight
             As for :meth:`fit`.
+        batch_size : int, default=None
+            32 when None; only of use to callbacks with hooks for batches, and to losses that are no means over rows.
         verbose : 'auto', 0, 1 or 2, default='auto'
             0 prints nothing, the others a line.
+        steps : int, default=None
+            Batches to take where x yields them.
+        callbacks : callbacks of Keras's protocol, default=None
         return_dict : bool, default=False
             Whether to return a dict by name.
-        batch_size, steps, callbacks
-            Not used.
 
         Returns
         -------
@@ -314,11 +378,31 @@ class Sequential(LayeredModel):
             The loss alone when there are no metrics; else the loss and the metrics in the order of compile.
         """
         data.check_verbose(verbose)
-        rows = self._rows(x, y, sample_weight)
-        logs = self._objective.evaluate(self._engine(), rows, get_num_threads())
+        batch_size = 32 if batch_size is None else check_integer(batch_size, "batch_size", low=1)
+        if is_stream(x):
+            rows = self._rows(*joined(Stream(x, steps, argument="steps").epoch()))
+        else:
+            _no_steps(steps, "steps")
+            rows = self._rows(x, y, sample_weight)
+        bridges = self._bridges(callbacks, steps=-(-len(rows.x) // batch_size), verbose=verbose)
+        for bridge in bridges:
+            bridge.tell("on_test_begin", {})
+        logs = self._objective.evaluate(self._engine(), rows, get_num_threads(), batch_size, bridges)
+        for bridge in bridges:
+            bridge.tell("on_test_end", dict(logs))
         if verbose:
             data.print_line(logs)
         return data.returned(logs, self._objective.names, return_dict)
+
+    def _bridges(self, callbacks, **params):
+        """Callbacks of an evaluation or a prediction, told the model; a list of one, or of none."""
+        if not callbacks:
+            return []
+        bridge = KerasBridge([one for one in _callbacks(callbacks) if speaks_keras(one)], self, params)
+        for callback in bridge.callbacks:
+            callback.set_model(self)
+            callback.set_params(params)
+        return [bridge]
 
     def test_on_batch(self, x, y=None, sample_weight=None, return_dict=False):
         """:meth:`evaluate` that prints nothing."""
@@ -329,24 +413,44 @@ class Sequential(LayeredModel):
 
         Parameters
         ----------
-        x : array-like of shape (n_samples, n_features)
-        batch_size, verbose, steps, callbacks
+        x : array-like of shape (n_samples, n_features), or what yields batches
+        batch_size : int, default=None
+            32 when None; only of use to callbacks with hooks for batches.
+        verbose
             Not used; nothing is printed.
+        steps : int, default=None
+            Batches to take where x yields them.
+        callbacks : callbacks of Keras's protocol, default=None
 
         Returns
         -------
         array of shape (n_samples, n_outputs), in the model's dtype
         """
-        return self._predict(x)
+        if is_stream(x):
+            x = joined((batch[0], None, None) for batch in Stream(x, steps, argument="steps").epoch())[0]
+        else:
+            _no_steps(steps, "steps")
+        return self._predict(x, batch_size, callbacks)
 
     @predicts
-    def _predict(self, x):
+    def _predict(self, x, batch_size, callbacks):
         x = data.features(x, self.input_shape, self._dtype())
         if self._network is None and not self.built:
             self.build((None, *x.shape[1:]))
         network = self._engine()
+        step = 32 if batch_size is None else check_integer(batch_size, "batch_size", low=1)
+        bridges = self._bridges(callbacks, steps=-(-len(x) // step))
+        for bridge in bridges:
+            bridge.tell("on_predict_begin", {})
         raw = raw_predict(network, data.flat(self._features(x)), get_num_threads())
-        return data.activated(raw, self._chain.activation)
+        found = data.activated(raw, self._chain.activation)
+        for bridge in bridges:
+            if bridge.wants("predict"):
+                for number, start in enumerate(range(0, len(found), step)):
+                    bridge.tell_batch("predict", "begin", number, {})
+                    bridge.tell_batch("predict", "end", number, {"outputs": found[start:start + step]})
+            bridge.tell("on_predict_end", {})
+        return found
 
     def predict_on_batch(self, x):
         """:meth:`predict`."""
@@ -358,31 +462,48 @@ class Sequential(LayeredModel):
             raise ValueError("training must be False: fit and train_on_batch train")
         return self.predict(x)
 
+    # ---- files and configurations ----
+
     def save(self, filepath, overwrite=True):
-        """Write the model to a folder: layers, weights, and if compiled, loss, metrics, optimizer and its memory.
+        """Write the model: layers, weights, and if compiled, loss, metrics, optimizer and its memory.
 
         Parameters
         ----------
         filepath : path
-            The folder, whatever its name ends with; it appears, or changes, only when all of it is on the disk.
+            One that ends with ``.keras`` becomes a file of Keras 3, which needs h5py; any other a folder in the format
+            of :mod:`fasttrain.persistence`. It appears, or changes, only when all of it is on the disk.
         overwrite : bool, default=True
             False refuses a path that exists.
 
         Raises
         ------
         ValueError
-            When the model is not built, or a file is in the way.
+            When the model is not built, or something of another kind is in the way.
         TypeError
             When it was compiled with a function that is not one of fasttrain's.
         """
         _files.save_model(self, filepath, overwrite)
 
-    def load_weights(self, filepath):
-        """Take the weights of a folder that :meth:`save` or a ModelCheckpoint wrote for a model of the same layers.
+    def save_weights(self, filepath, overwrite=True):
+        """Write the weights, and the optimizer's memory, to a file of Keras 3, which needs h5py.
 
         Parameters
         ----------
         filepath : path
+            Ends with ``.weights.h5``; appears, or changes, only when all of it is on the disk.
+        overwrite : bool, default=True
+            False refuses a path that exists.
+        """
+        _files.save_weights(self, filepath, overwrite)
+
+    def load_weights(self, filepath):
+        """Take the weights of another model of the same layers.
+
+        Parameters
+        ----------
+        filepath : path
+            A folder that :meth:`save` or a ModelCheckpoint wrote, or a ``.keras`` or ``.weights.h5`` file, Keras's own
+            among them.
 
         Raises
         ------
@@ -393,26 +514,52 @@ class Sequential(LayeredModel):
             self.build()
         _files.load_weights(self, filepath, Sequential)
 
+    def get_config(self):
+        """The layers and the name, plain data; without weights."""
+        given = [] if self._input is None else [self._input]
+        return {
+            "name": self.name,
+            "layers": [
+                {"class_name": type(layer).__name__, "config": layer.get_config(), "given_shape": layer.given_shape}
+                for layer in [*given, *self._layers]
+            ],
+        }
 
-def load_model(filepath, custom_objects=None, compile=True):
-    """The model of a folder that :meth:`Sequential.save` wrote.
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        """A model of the same layers, with weights of its own; ``custom_objects`` must be None."""
+        _files.no_custom_objects(custom_objects)
+        model = cls(name=config.get("name"))
+        for entry in config["layers"]:
+            model.add(_files.layer_from(entry))
+        return model
 
-    Parameters
-    ----------
-    filepath : path
-    custom_objects : None
-        Others raise ValueError: what is loaded is plain data only.
-    compile : bool, default=True
-        Whether to compile it as it was, the optimizer's memory included.
+    def to_json(self, **kwargs):
+        """The configuration of the layers as Keras writes it, JSON; ``kwargs`` go to :func:`json.dumps`."""
+        return _files.to_json(self, **kwargs)
 
-    Raises
-    ------
-    ValueError
-        When a file is missing, cut short, changed, or does not describe a model; the message names it.
-    """
-    if custom_objects is not None:
-        raise ValueError(f"custom_objects must be None, got {custom_objects!r}")
-    return _files.load_model(filepath, compile, Sequential)
+
+def _callbacks(callbacks):
+    """Callbacks of either protocol as a list; functions become callbacks of ours."""
+    if callbacks is None:
+        return []
+    several = list(callbacks) if isinstance(callbacks, (list, tuple)) else [callbacks]
+    found = [one for given in several for one in ([given] if speaks_keras(given) else as_callbacks(given))]
+    for callback in found:
+        for hook in ("on_train_batch_begin", "on_train_batch_end"):
+            if isinstance(callback, Callback) and hasattr(callback, hook):
+                raise ValueError(
+                    f"{hook} is a hook of Keras's protocol, which {type(callback).__name__} does not speak: derive it "
+                    "from fasttrain.keras.callbacks.Callback, or call it "
+                    f"{hook.replace('train_', '')} (batches count from 1 there)")
+    return found
+
+
+def _no_steps(value, argument):
+    if value is not None:
+        raise ValueError(
+            f"{argument} must be None with arrays, of which every row is taken; it is for what yields batches, got "
+            f"{value!r}")
 
 
 class _Restored:

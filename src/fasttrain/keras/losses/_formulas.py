@@ -1,0 +1,45 @@
+"""The losses that the engine does not have: it asks for their gradients, which come from their formulas."""
+
+from fasttrain.keras.losses import _functions as functions
+from fasttrain.keras.losses._base import Loss, losses_by_name
+
+
+def _formula(class_name, function, *aliases, **arguments):
+    """The class of one of the functions; ``arguments`` are the function's own, with their defaults."""
+    name = function.__name__
+
+    def __init__(self, reduction="sum_over_batch_size", name=None, dtype=None, **given):
+        unknown = set(given) - set(arguments)
+        if unknown:
+            raise TypeError(f"{class_name} has no argument {min(unknown)!r}")
+        Loss.__init__(self, reduction, name, **{**arguments, **given})
+
+    listed = "".join(f"\n    {key} : default={value!r}" for key, value in arguments.items())
+    doc = f"""{function.__doc__.split(";")[0].rstrip(".")}.
+
+    Parameters
+    ----------
+    reduction, name
+        As for :class:`Loss`.{listed}
+    """
+    members = {"__init__": __init__, "__doc__": doc, "__module__": __name__, "name": name,
+               "function": staticmethod(function)}
+    return losses_by_name.add(name, *aliases)(type(class_name, (Loss,), members))
+
+
+MeanAbsolutePercentageError = _formula(
+    "MeanAbsolutePercentageError", functions.mean_absolute_percentage_error, "mape")
+MeanSquaredLogarithmicError = _formula(
+    "MeanSquaredLogarithmicError", functions.mean_squared_logarithmic_error, "msle")
+LogCosh = _formula("LogCosh", functions.log_cosh, "logcosh")
+KLDivergence = _formula("KLDivergence", functions.kl_divergence, "kld", "kullback_leibler_divergence")
+CosineSimilarity = _formula("CosineSimilarity", functions.cosine_similarity, axis=-1)
+CategoricalHinge = _formula("CategoricalHinge", functions.categorical_hinge)
+BinaryFocalCrossentropy = _formula(
+    "BinaryFocalCrossentropy", functions.binary_focal_crossentropy, apply_class_balancing=False, alpha=0.25, gamma=2.0,
+    from_logits=False, label_smoothing=0.0, axis=-1)
+CategoricalFocalCrossentropy = _formula(
+    "CategoricalFocalCrossentropy", functions.categorical_focal_crossentropy, alpha=0.25, gamma=2.0, from_logits=False,
+    label_smoothing=0.0, axis=-1)
+Dice = _formula("Dice", functions.dice, axis=None)
+Tversky = _formula("Tversky", functions.tversky, alpha=0.5, beta=0.5, axis=None)

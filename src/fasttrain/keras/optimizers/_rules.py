@@ -1,0 +1,187 @@
+"""Keras's optimizers, each with the rule of :mod:`fasttrain.optimizers` that it is."""
+
+from fasttrain import optimizers as specs
+from fasttrain._core.checks import check_flag, check_real
+from fasttrain.keras.optimizers._base import Optimizer, optimizers_by_name
+
+@optimizers_by_name.add("sgd")
+class SGD(Optimizer):
+    """``v = momentum v - rate g;  w += v``, or with ``nesterov`` ``w += momentum v - rate g``.
+
+    Parameters
+    ----------
+    learning_rate : float, schedule or function of the step, default=0.01
+        At least 0; a function is called with the number of steps made before.
+    momentum : float, default=0.0
+    nesterov : bool, default=False
+    **common
+        See :mod:`fasttrain.keras.optimizers`.
+    """
+
+    def __init__(self, learning_rate=0.01, momentum=0.0, nesterov=False, **common):
+        check_flag(nesterov, "nesterov")
+        super().__init__(learning_rate, {"momentum": momentum, "nesterov": nesterov}, **common)
+
+    def _rule(self):
+        momentum = self._config["momentum"]
+        if check_real(momentum, "momentum", low=0, high=1) == 0:
+            return specs.GradientDescent, {}
+        return specs.Nesterov if self._config["nesterov"] else specs.Momentum, {"momentum": momentum}
+
+
+@optimizers_by_name.add("rmsprop")
+class RMSprop(Optimizer):
+    """:class:`fasttrain.optimizers.RMSprop` with epsilon under the root.
+
+    Parameters
+    ----------
+    learning_rate : float, schedule or function of the step, default=0.001
+    rho : float, default=0.9
+    momentum : float, default=0.0
+    epsilon : float, default=1e-7
+    centered : bool, default=False
+    **common
+        See :mod:`fasttrain.keras.optimizers`.
+    """
+
+    def __init__(self, learning_rate=0.001, rho=0.9, momentum=0.0, epsilon=1e-7, centered=False, **common):
+        own = {"rho": rho, "momentum": momentum, "epsilon": epsilon, "centered": centered}
+        super().__init__(learning_rate, own, **common)
+
+    def _rule(self):
+        return specs.RMSprop, {**self._config, "epsilon_mode": "inside"}
+
+
+@optimizers_by_name.add("adagrad")
+class Adagrad(Optimizer):
+    """:class:`fasttrain.optimizers.AdaGrad` with epsilon under the root.
+
+    Parameters
+    ----------
+    learning_rate : float, schedule or function of the step, default=0.001
+    initial_accumulator_value : float, default=0.1
+    epsilon : float, default=1e-7
+    **common
+        See :mod:`fasttrain.keras.optimizers`.
+    """
+
+    def __init__(self, learning_rate=0.001, initial_accumulator_value=0.1, epsilon=1e-7, **common):
+        own = {"initial_accumulator_value": initial_accumulator_value, "epsilon": epsilon}
+        super().__init__(learning_rate, own, **common)
+
+    def _rule(self):
+        own = {"initial_accumulator": self._config["initial_accumulator_value"], "epsilon": self._config["epsilon"]}
+        return specs.AdaGrad, {**own, "epsilon_mode": "inside"}
+
+
+@optimizers_by_name.add("adadelta")
+class Adadelta(Optimizer):
+    """:class:`fasttrain.optimizers.AdaDelta`.
+
+    Parameters
+    ----------
+    learning_rate : float, schedule or function of the step, default=0.001
+    rho : float, default=0.95
+    epsilon : float, default=1e-7
+    **common
+        See :mod:`fasttrain.keras.optimizers`.
+    """
+
+    _kind = specs.AdaDelta
+
+    def __init__(self, learning_rate=0.001, rho=0.95, epsilon=1e-7, **common):
+        super().__init__(learning_rate, {"rho": rho, "epsilon": epsilon}, **common)
+
+
+@optimizers_by_name.add("adam")
+class Adam(Optimizer):
+    """:class:`fasttrain.optimizers.Adam` with another epsilon.
+
+    Parameters
+    ----------
+    learning_rate : float, schedule or function of the step, default=0.001
+    beta_1, beta_2 : float, default=0.9 and 0.999
+    epsilon : float, default=1e-7
+    amsgrad : bool, default=False
+        Take the greatest second moment so far.
+    **common
+        See :mod:`fasttrain.keras.optimizers`.
+    """
+
+    _kind = specs.Adam
+
+    def __init__(self, learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-7, amsgrad=False, **common):
+        check_flag(amsgrad, "amsgrad")
+        own = {"beta_1": beta_1, "beta_2": beta_2, "epsilon": epsilon, "amsgrad": bool(amsgrad)}
+        super().__init__(learning_rate, own, **common)
+
+
+@optimizers_by_name.add("adamw")
+class AdamW(Adam):
+    """:class:`Adam` with decoupled weight decay.
+
+    Parameters
+    ----------
+    learning_rate : float, schedule or function of the step, default=0.001
+    weight_decay : float, default=0.004
+        At least 0; None raises.
+    beta_1, beta_2 : float, default=0.9 and 0.999
+    epsilon : float, default=1e-7
+    amsgrad : bool, default=False
+        Take the greatest second moment so far.
+    **common
+        See :mod:`fasttrain.keras.optimizers`.
+    """
+
+    def __init__(self, learning_rate=0.001, weight_decay=0.004, beta_1=0.9, beta_2=0.999, epsilon=1e-7, amsgrad=False,
+                 **common):
+        check_real(weight_decay, "weight_decay", low=0)
+        super().__init__(learning_rate, beta_1, beta_2, epsilon, amsgrad, weight_decay=weight_decay, **common)
+
+
+@optimizers_by_name.add("nadam")
+class Nadam(Optimizer):
+    """:class:`fasttrain.optimizers.NAdam` with Keras's epsilon.
+
+    Parameters
+    ----------
+    learning_rate : float, schedule or function of the step, default=0.001
+    beta_1, beta_2 : float, default=0.9 and 0.999
+    epsilon : float, default=1e-7
+    **common
+        See :mod:`fasttrain.keras.optimizers`.
+    """
+
+    _kind = specs.NAdam
+
+    def __init__(self, learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-7, **common):
+        super().__init__(learning_rate, {"beta_1": beta_1, "beta_2": beta_2, "epsilon": epsilon}, **common)
+
+
+@optimizers_by_name.add("lion")
+class Lion(Optimizer):
+    """:class:`fasttrain.optimizers.Lion` with Keras's learning rate.
+
+    Parameters
+    ----------
+    learning_rate : float, schedule or function of the step, default=0.001
+    beta_1, beta_2 : float, default=0.9 and 0.99
+    **common
+        See :mod:`fasttrain.keras.optimizers`.
+    """
+
+    _kind = specs.Lion
+
+    def __init__(self, learning_rate=0.001, beta_1=0.9, beta_2=0.99, **common):
+        super().__init__(learning_rate, {"beta_1": beta_1, "beta_2": beta_2}, **common)
+
+
+class SpecOptimizer(Optimizer):
+    """A spec of :mod:`fasttrain.optimizers`, whose own conventions hold."""
+
+    def __init__(self, given):
+        self._given = given
+        super().__init__(given.learning_rate, {"spec": given}, name=given.rule)
+
+    def spec(self):
+        return self._given
