@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -145,11 +146,12 @@ class Blocks:
         """
         numbers = range(self.n_blocks) if numbers is None else numbers
         tree = SumTree()
-        loaded = ahead((loader.prepare(i, self.block(i)) for i in numbers), depth=1 if self.read_ahead else 0)
-        for i, block in zip(numbers, loaded):
-            tree.add(function(block))
-            if tell is not None:
-                tell(i)
+        prepared = (loader.prepare(i, self.block(i)) for i in numbers)
+        with closing(ahead(prepared, depth=1 if self.read_ahead else 0)) as loaded:
+            for i, block in zip(numbers, loaded):
+                tree.add(function(block))
+                if tell is not None:
+                    tell(i)
         return tree.total()
 
     def rounds(self, loader: Any, step: Callable, join: Callable, start: Any, rounds: list) -> Any:
