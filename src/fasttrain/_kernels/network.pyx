@@ -4,6 +4,10 @@ import numpy as np
 
 from libc.math cimport INFINITY, isfinite
 
+from fasttrain._kernels.layers cimport layer
+from fasttrain._kernels.passes cimport LOSS_ROWS, MAX_CHUNKS, OVER_NOTHING, OVER_ROWS, OVER_WEIGHTS, SMALL_BATCH
+from fasttrain._kernels.prediction cimport STEP_PER_THREAD, point_sparse
+from fasttrain._kernels.primitives cimport FT_LOSS_softmax_crossentropy, all_finite, ft_update
 from fasttrain._kernels.steps cimport (
     SCRATCH, chunk_count, finish_gradient, finish_sums, fit_for, ft_pace_init, gradient_threads, in_two_phases,
     objective_of_sums, step_of_sums,

@@ -18,6 +18,7 @@ from fasttrain._kernels.passes cimport (
     LOSS_ROWS, MAX_CHUNKS, OVER_NOTHING, OVER_ROWS, SMALL_BATCH, backward, buffers, buffers_of, change_input, forward,
     gradient_of, loss_block, loss_rows, output, point_rows, share, task_group,
 )
+from fasttrain._kernels.primitives cimport axpy, columns_strip, ft_update, penalty_gradient
 from fasttrain._kernels.threads cimport ft_barrier_init, ft_barrier_wait, ft_team_size
 from fasttrain._kernels.types cimport STATUS_NOT_FINITE, STATUS_OK
 from fasttrain._kernels.updating cimport (
