@@ -36,7 +36,7 @@ DEMO_READY := $(if $(filter $(VENV),$(DEMO_VENV)),$(VENV)/.built,$(WHEEL_VENV)/.
 
 # The install compiles; nothing may compile beside it.
 .NOTPARALLEL:
-.PHONY: build-dist demo test peers-test check test-exhaustive bench lint docs wheel wheel-test wheel-check signatures sanitize \
+.PHONY: build-dist demo test peers-test check test-exhaustive bench lint types cross pythons sbom audit docs wheel wheel-test wheel-check signatures sanitize \
         fuzz soak scorecard mallocs leaks tsan ladder interrupts clean
 
 demo: $(DEMO_READY)
@@ -71,10 +71,24 @@ bench: $(VENV)/.bench $(VENV)/.built
 
 lint: $(VENV)/.lint
 	$(BIN)/ruff check .
+	$(BIN)/zizmor --offline --quiet .github/workflows
 	PATH="$(abspath $(BIN)):$$PATH" cython-lint src   # it looks for pycodestyle on the path
 
-docs: $(VENV)/.docs
-	$(BIN)/mkdocs build --strict --quiet
+# The whole suite on every Python that is on the machine, on the oldest NumPy and scikit-learn last.
+pythons: $(VENV)/.nox
+	$(BIN)/nox $(NOX_ARGS)
+
+# What mypy, pyright and jedi make of the installed wheel.
+types: $(WHEEL_VENV)/.types
+	cd $(OUTSIDE) && ../bin/python $(abspath tests/typing/check.py)
+
+# The reference is made of the docstrings of the package that is there: built in place, or the wheel's.
+# The C files compile without a warning for every platform that has wheels.
+cross: $(VENV)/.cross
+	$(BIN)/python tests/platforms/cross.py
+
+docs: $(DEMO_READY) $(DEMO_VENV)/.docs
+	NO_MKDOCS_2_WARNING=1 $(DEMO_VENV)/bin/mkdocs build --strict --quiet
 
 wheel: $(DIST)/.built
 
@@ -136,8 +150,19 @@ tsan: $(VENV)/.dev
 ladder: $(VENV)/.dev $(VENV)/.built
 	$(BIN)/python tests/faults/ladder.py
 
+# What an environment with the wheel holds, as CycloneDX JSON; what is known against it (needs the network).
+SBOM_VENV := $(VENV)-sbom
+sbom: $(SBOM_VENV)/.ready
+	$(BIN)/python -m pip --disable-pip-version-check --quiet install 'cyclonedx-bom>=5'
+	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --of JSON -o $(DIST)/sbom.cdx.json \
+	    $(SBOM_VENV)
+
+audit: $(SBOM_VENV)/.ready
+	$(PIP) install 'pip-audit>=2.7'
+	$(BIN)/pip-audit --path $$($(SBOM_VENV)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') --skip-editable
+
 clean:
-	rm -rf $(VENV) $(WHEEL_VENV) $(PEERS_VENV) build $(DIST) site src/*.egg-info .pytest_cache .ruff_cache .hypothesis .benchmarks $(OUT)
+	rm -rf $(VENV) $(WHEEL_VENV) $(PEERS_VENV) $(SBOM_VENV) build $(DIST) site src/*.egg-info .pytest_cache .ruff_cache .hypothesis .benchmarks $(OUT)
 	find src \( -name '*.so' -o -name '*.html' \) -delete
 	rm -f src/fasttrain/_kernels/*.c
 
@@ -156,14 +181,23 @@ $(VENV)/.dev $(VENV)/.bench: $(VENV)/.%: pyproject.toml | $(BIN)/python
 	    $(PIP) install --no-build-isolation --editable '.[$*]')
 	@touch $@ $(VENV)/.built
 
+$(VENV)/.nox: | $(BIN)/python
+	$(PIP) install 'nox>=2024.10'
+	@touch $@
+
+$(VENV)/.cross: | $(BIN)/python
+	$(PIP) install 'ziglang>=0.13'
+	@touch $@
+
 # The linters need nothing compiled.
 $(VENV)/.lint: | $(BIN)/python
-	$(PIP) install 'ruff>=0.6' 'cython-lint>=0.16'
+	$(PIP) install 'ruff>=0.6' 'cython-lint>=0.16' 'zizmor>=1.5'
 	@touch $@
 
 # The docs extra, without the package that has it.
-$(VENV)/.docs: pyproject.toml | $(BIN)/python
-	$(PIP) install 'mkdocs>=1.6,<2' 'mkdocs-material>=9.5,<10'
+$(DEMO_VENV)/.docs: pyproject.toml $(DEMO_READY)
+	$(DEMO_VENV)/bin/python -m pip --disable-pip-version-check --quiet install \
+	    'mkdocs>=1.6,<2' 'mkdocs-material>=9.5,<10' 'mkdocstrings[python]>=1'
 	@touch $@
 
 # An sdist and a wheel for this interpreter that are newer than every source, as a CI job may hand them over, are taken.
@@ -192,6 +226,17 @@ $(WHEEL_VENV)/.ready: $(WHEEL_VENV)/.demo
 	$(call logged,install-tests,Installing what the tests need: a minute or two,\
 	    $(WHEEL_PIP) "$$(echo $(DIST)/*.whl)[dev]" && mkdir -p $(OUTSIDE) && cd $(OUTSIDE) && ../bin/python -c \
 	    "import fasttrain; assert 'site-packages' in fasttrain.__file__$(COMMA) fasttrain.__file__")
+	@touch $@
+
+$(WHEEL_VENV)/.types: $(WHEEL_VENV)/.ready
+	$(WHEEL_PIP) "$$(echo $(DIST)/*.whl)[types]"
+	@touch $@
+
+# The wheel with its dependencies and nothing else.
+$(SBOM_VENV)/.ready: $(DIST)/.built
+	$(PYTHON) -m venv --clear $(SBOM_VENV)
+	$(SBOM_VENV)/bin/python -m pip --disable-pip-version-check --quiet install $(DIST)/*.whl
+	$(SBOM_VENV)/bin/python -m pip --disable-pip-version-check --quiet uninstall --yes pip
 	@touch $@
 
 $(PEERS_VENV)/.ready: $(DIST)/.built

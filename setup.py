@@ -5,6 +5,8 @@ Environment variables read at build time
 FASTTRAIN_DEBUG=1      bounds checks, no optimisation, symbols
 FASTTRAIN_NO_OPENMP=1  build on one thread even where the compiler has OpenMP
 FASTTRAIN_SANITIZE=1   address and undefined-behaviour sanitizers of gcc or clang; ``make sanitize`` runs such a build
+FASTTRAIN_FREE_THREADING=1
+                       declare the modules ready for an interpreter without the GIL, which else takes it back
 FASTTRAIN_SANITIZE=thread
                        the thread sanitizer of clang; ``make tsan`` runs such a build
 
@@ -25,6 +27,7 @@ CSRC = KERNELS / "csrc"
 # Cython's own runtime, memoryviews above all, which would otherwise be compiled and loaded again with every module.
 SHARED = "fasttrain._kernels._cyutility"
 DEBUG = os.environ.get("FASTTRAIN_DEBUG", "0") not in ("", "0")
+FREE_THREADING = os.environ.get("FASTTRAIN_FREE_THREADING", "0") not in ("", "0")
 SANITIZE = os.environ.get("FASTTRAIN_SANITIZE", "0")
 SANITIZERS = {
     "": [],
@@ -71,7 +74,7 @@ DIRECTIVES = {
     "wraparound": DEBUG,
     "initializedcheck": DEBUG,
     "cdivision": True,
-    "freethreading_compatible": False,
+    "freethreading_compatible": FREE_THREADING,
 }
 
 

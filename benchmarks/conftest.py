@@ -31,14 +31,18 @@ def compare(benchmark):
 
     def run(group, name, functions, *, target=None, ratio_to=None, reached=None, what="", aims=None, per=1, threads=1,
             **options):
-        times = peers.alternate(functions, **options)
-        times = {label: seconds / (per[label] if isinstance(per, dict) else per) for label, seconds in times.items()}
+        spread = {}
+        for label, one in peers.alternate(functions, **options).items():
+            parts = per[label] if isinstance(per, dict) else per
+            spread[label] = {key: value if key == "runs" else value / parts for key, value in one.items()}
+        times = {label: one["median"] for label, one in spread.items()}
         if ratio_to is not None:
             what, reached = f"x {ratio_to}", lambda times: times[ratio_to] / times["fasttrain"]
         for label, aim, of_times in aims or [(what, target, reached)]:
             value = of_times(times) if of_times is not None else None
             label = label(times) if callable(label) else label
-            _rows.append(peers.Row(group, name, threads, times, aim, value, label))
+            _rows.append(peers.Row(group, name, threads, times, spread, aim, value, label))
+            spread = {}  # once in the run's file
             benchmark.extra_info.setdefault("aims", []).append({"what": label, "reached": value, "target": aim})
         benchmark.extra_info["times"] = times
         benchmark.pedantic(functions["fasttrain"], rounds=1)
@@ -50,4 +54,6 @@ def compare(benchmark):
 def pytest_terminal_summary(terminalreporter):
     if _rows:
         terminalreporter.write_line("")
-        terminalreporter.write_line(peers.save(_rows, peers.machine()))
+        about = peers.machine()
+        terminalreporter.write_line(peers.save(_rows, about))
+        terminalreporter.write_line(f"Written to {peers.save_run(_rows, about)}; benchmarks/compare.py compares two")

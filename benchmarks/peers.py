@@ -3,7 +3,7 @@
 import json
 import os
 import platform
-import statistics
+import subprocess
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -14,6 +14,7 @@ from threadpoolctl import threadpool_info
 
 from fasttrain._kernels import primitives
 from fasttrain._kernels.threads import get_num_threads
+from fasttrain.cli.bench._measure import summary
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -26,6 +27,8 @@ class Row:
     name: str
     threads: int
     times: dict = field(default_factory=dict)
+    #: of each label the median, quartiles and runs
+    spread: dict = field(default_factory=dict)
     target: float | None = None
     #: ratio that the target is about: a peer's time over ours, or a share of a limit
     reached: float | None = None
@@ -42,7 +45,9 @@ SETTLE_SECONDS = 0.01
 
 
 def alternate(functions, seconds=2.0, rounds=None, warm=1, settle=False):
-    """Median seconds of each function, called in turn, so that a slow spell of the machine hits all of them.
+    """Seconds of each function, called in turn, so that a slow spell of the machine hits all of them.
+
+    Each is a dict of its 'median', its quartiles 'low' and 'high', and the 'runs'.
 
     Parameters
     ----------
@@ -66,7 +71,7 @@ def alternate(functions, seconds=2.0, rounds=None, warm=1, settle=False):
             function()
             times[name].append(time.perf_counter() - start)
         done += 1
-    return {name: statistics.median(values) for name, values in times.items()}
+    return {name: summary(values, 1) for name, values in times.items()}
 
 
 def read_bandwidth(n_threads, n_bytes=1 << 28):
@@ -96,6 +101,7 @@ def machine():
         "threads": get_num_threads(),
         "blas": blas(),
         "blas_threads": os.environ.get("OPENBLAS_NUM_THREADS", "all"),
+        "cores": os.cpu_count(),
         "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
         "fma_peak_float32_gflops": primitives.fma_peak(4) / 1e9,
         "fma_peak_float64_gflops": primitives.fma_peak(8) / 1e9,
@@ -132,6 +138,32 @@ def table(rows, about):
             f"| {row.group} | {row.name} | {row.threads} | {ours} | {peers} | {reached} | {target} | {row.verdict} |"
         )
     return "\n".join(lines)
+
+
+def commit():
+    """The commit that is checked out, with a plus when files differ from it; None outside a repository."""
+    def git(*words):
+        return subprocess.run(["git", *words], cwd=RESULTS.parent, capture_output=True, text=True, check=True).stdout
+
+    try:
+        return git("rev-parse", "--short=12", "HEAD").strip() + ("+" if git("status", "--porcelain", "-uno") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def save_run(rows, about):
+    """Write a run as one file under ``benchmarks/results``, in the form that ``fasttrain bench`` reads; its path."""
+    RESULTS.mkdir(exist_ok=True)
+    moment = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+    found = {
+        "machine": about, "commit": commit(), "moment": moment, "load": [about["load"], load],
+        "rows": [
+            {"name": f"{row.group}: {row.name}", "unit": "time", "times": row.spread} for row in rows if row.spread],
+    }
+    path = RESULTS / f"run-{moment}-{found['commit'] or 'unknown'}.json"
+    path.write_text(json.dumps(found, indent=1) + "\n")
+    return path
 
 
 def save(rows, about):

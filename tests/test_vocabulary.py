@@ -6,6 +6,7 @@ import pickle
 
 import numpy as np
 import pytest
+from identifiers import without_address
 
 from fasttrain import activations, losses, optimizers, penalties, schedules
 from fasttrain._kernels import activations as activation_kernel
@@ -352,7 +353,7 @@ GRID = {"steps_per_epoch": 5, "total_steps": 40}
         ),
         (schedules.ReduceOnPlateau(), lambda s: 0.5),
     ],
-    ids=repr,
+    ids=without_address,
 )
 def test_rates(schedule, rate):
     expected = [rate(s) for s in range(60)]

@@ -3,7 +3,10 @@
 Submodules are loaded when they are first used; scikit-learn only with an estimator.
 """
 
+from __future__ import annotations
+
 import importlib
+from typing import Any, Literal
 
 __version__ = "0.1.0"
 
@@ -51,14 +54,14 @@ def __dir__():
     return sorted(__all__)
 
 
-def get_include():
+def get_include() -> str:
     """Folder of the public C headers, for a C or Cython extension that includes them."""
     import os
 
     return os.path.join(os.path.dirname(__file__), "_kernels", "csrc")
 
 
-def show_config(mode="stdout"):
+def show_config(mode: Literal["stdout", "dicts"] = "stdout") -> dict[str, Any] | None:
     """What this build and this machine give: version, instruction set, OpenMP, threads.
 
     Parameters

@@ -9,11 +9,17 @@ array([-0.2,  3. ])
 Logistic()
 """
 
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
 import numpy as np
 
 from fasttrain._core.checks import real_array
+from fasttrain._core.public import publish
 from fasttrain._core.registry import Registry
 from fasttrain._core.specs import Spec, real, spec
+from fasttrain._core.types import ActivationName, Array, ArrayLike
 from fasttrain._kernels import activations as kernel
 from fasttrain._kernels.threads import get_num_threads
 
@@ -26,10 +32,10 @@ __all__ = [
 class Activation(Spec):
     """Base of the activations; ``name`` is the kernel's name and ``parameter`` the number it is given."""
 
-    name = None
-    parameter = 1.0
+    name: ClassVar[Any] = None
+    parameter: ClassVar[Any] = 1.0
 
-    def __call__(self, z):
+    def __call__(self, z: ArrayLike) -> Array:
         """``f(z)`` as a new array.
 
         Parameters
@@ -46,8 +52,17 @@ class Activation(Spec):
         kernel.forward(self.name, z.reshape(-1), out.reshape(-1), self.parameter, get_num_threads())
         return out
 
-    def derivative(self, z):
-        """``f'(z)`` as a new array of ``z``'s shape."""
+    def derivative(self, z: ArrayLike) -> Array:
+        """The derivative ``f'(z)``.
+
+        Parameters
+        ----------
+        z : array of any shape, float32 or float64
+
+        Returns
+        -------
+        ndarray of its shape
+        """
         z = real_array(z, "z")
         out = np.ones_like(z)
         flat = z.reshape(-1)
@@ -86,10 +101,11 @@ class LeakyRelu(Activation):
     """
 
     name = "leaky_relu"
-    negative_slope: float = real(0.01, low=0, high=1, open_high=True)
+    negative_slope: float = real(default=0.01, low=0, high=1, open_high=True)
 
     @property
-    def parameter(self):
+    def parameter(self) -> float:
+        """``negative_slope``, as the kernels take it."""
         return self.negative_slope
 
 
@@ -105,10 +121,11 @@ class Elu(Activation):
     """
 
     name = "elu"
-    alpha: float = real(1.0, low=0, open_low=True)
+    alpha: float = real(default=1.0, low=0, open_low=True)
 
     @property
-    def parameter(self):
+    def parameter(self) -> float:
+        """``alpha``, as the kernels take it."""
         return self.alpha
 
 
@@ -183,7 +200,7 @@ class Softmax(Activation):
 
     name = "softmax"
 
-    def __call__(self, z):
+    def __call__(self, z: ArrayLike) -> Array:
         z = real_array(z, "z")
         if z.ndim == 0:
             raise ValueError("z must have at least one axis for softmax, got a single number")
@@ -192,24 +209,48 @@ class Softmax(Activation):
             kernel.softmax(z.reshape(-1, z.shape[-1]), out.reshape(-1, z.shape[-1]))
         return out
 
-    def derivative(self, z):
+    def derivative(self, z: ArrayLike) -> Array:
+        """Not to be had elementwise: each output depends on every input of its row.
+
+        Raises
+        ------
+        TypeError
+            Always.
+        """
         raise TypeError(
             "softmax couples the elements of a row, so it has no elementwise derivative; "
             "SoftmaxCrossentropy has the gradient of both together"
         )
 
 
-def get(activation):
+def get(activation: ActivationName | Activation | type[Activation]) -> Activation:
     """The activation that ``activation`` stands for: a spec as it is, a class or a name its default.
+
+    Parameters
+    ----------
+    activation : str, Activation or subclass of it
+        Names are those of :func:`names`, and their aliases.
+
+    Returns
+    -------
+    Activation
 
     Raises
     ------
     ValueError, TypeError
         For anything else; the message lists the names.
+
+    Examples
+    --------
+    >>> from fasttrain import activations
+    >>> activations.get("relu")
+    Relu()
     """
     return _registry.get(activation)
 
 
-def names():
+def names() -> tuple[str, ...]:
     """Names that :func:`get` takes, aliases left out."""
     return _registry.names
+
+publish(globals())

@@ -4,7 +4,11 @@ Each step goes along the gradient of the mean loss over its batch, b rows long:
 ``(1/b) * sum_i dloss/dz_i * x_i``, for the squared error ``(2/b) * X.T @ (X @ theta - y)``.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +16,15 @@ from fasttrain import losses, optimizers, penalties, schedules
 from fasttrain._core.checks import (
     check_batch_size, check_design, check_flag, check_integer, check_real, check_targets, check_weights, real_array,
 )
+from fasttrain._core.public import publish
+from fasttrain._core.types import (
+    Array, ArrayLike, LossName, MatrixLike, OptimizerName, PathLike, PenaltyName, ScheduleName,
+)
 from fasttrain._kernels.network import Network
+from fasttrain.losses import Loss
+from fasttrain.optimizers import Optimizer
+from fasttrain.penalties import Penalty
+from fasttrain.schedules import Schedule
 from fasttrain.training import Plan, Stopping, configure, train, train_lbfgs
 from fasttrain.training.checkpoints import load_checkpoint
 from fasttrain.training.orders import permutations
@@ -50,9 +62,13 @@ class MinimizeResult:
     message: str
 
 
-def minimize(X, y, loss="half_squared_error", optimizer="gradient_descent", penalty=None, n_iter=1000, batch_size=None,
-             sample_weight=None, fit_intercept=False, x0=None, callback=None, random_state=None, *, learning_rate=None,
-             schedule=None, tol=None, n_threads=None, resume_from=None):
+def minimize(X: ArrayLike, y: ArrayLike, loss: LossName | Loss = "half_squared_error",
+             optimizer: OptimizerName | Optimizer = "gradient_descent", penalty: PenaltyName | Penalty | None = None,
+             n_iter: int = 1000, batch_size: int | None = None, sample_weight: ArrayLike | None = None,
+             fit_intercept: bool = False, x0: ArrayLike | None = None, callback: Callable[..., Any] | None = None,
+             random_state: int | np.random.Generator | None = None, *, learning_rate: float | None = None,
+             schedule: ScheduleName | Schedule | None = None, tol: float | None = None, n_threads: int | None = None,
+             resume_from: PathLike | None = None) -> MinimizeResult:
     """Minimize ``mean_i w_i loss(y_i, x_i . coef + intercept) + penalty(coef)`` by descent.
 
     Parameters
@@ -169,7 +185,7 @@ def _descend(X, y, optimizer, num_iterations, **options):
     return minimize(X, y, "squared_error", optimizer, n_iter=num_iterations, **options).coef
 
 
-def gradient_descent(X, y, learning_rate, num_iterations, **options):
+def gradient_descent(X: ArrayLike, y: ArrayLike, learning_rate: float, num_iterations: int, **options: Any) -> Array:
     """Least squares by gradient descent: ``theta -= learning_rate * (2/n) X.T @ (X @ theta - y)``.
 
     Parameters
@@ -197,12 +213,40 @@ def gradient_descent(X, y, learning_rate, num_iterations, **options):
     return _descend(X, y, optimizers.GradientDescent(learning_rate), num_iterations, **options)
 
 
-def stochastic_gradient_descent(X, y, learning_rate, num_iterations, sample_size, *, random_state=None, **options):
+def stochastic_gradient_descent(X: MatrixLike, y: ArrayLike, learning_rate: float, num_iterations: int,
+                                sample_size: int, *, random_state: int | np.random.Generator | None = None,
+                                **options: Any) -> Array:
     """Least squares on random samples of ``sample_size`` rows, the gradient divided by the sample's own size.
 
-    ``num_iterations`` counts steps. Samples are drawn without replacement until the rows are used up, then anew, so
-    that every row is seen equally often; the last sample of a pass may be smaller. Other parameters and the result are
-    those of :func:`gradient_descent`.
+    Samples are drawn without replacement until the rows are used up, then anew, so that every row is seen equally
+    often; the last sample of a pass may be smaller.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, n_features)
+    y : array-like of shape (n_samples,)
+    learning_rate : float
+        Greater than 0.
+    num_iterations : int
+        Steps, one for each sample.
+    sample_size : int
+        Rows of a sample, from 1 to n_samples.
+    random_state : int, numpy.random.Generator or None, default=None
+        Draws the samples.
+    **options
+        Any other argument of :func:`minimize`: ``penalty``, ``sample_weight``, ``x0``, ``tol`` ...
+
+    Returns
+    -------
+    theta : array of shape (n_features,)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fasttrain.descent import stochastic_gradient_descent
+    >>> X, y = np.array([[1.0], [2.0]]), np.array([3.0, 6.0])
+    >>> stochastic_gradient_descent(X, y, 0.1, 200, 1, random_state=0).round(2)
+    array([3.])
     """
     check_integer(num_iterations, "num_iterations", low=1)
     check_integer(sample_size, "sample_size", low=1)
@@ -212,36 +256,167 @@ def stochastic_gradient_descent(X, y, learning_rate, num_iterations, sample_size
     ).coef
 
 
-def momentum(X, y, learning_rate, momentum, num_iterations, **options):
+def momentum(X: MatrixLike, y: ArrayLike, learning_rate: float, momentum: float, num_iterations: int,
+             **options: Any) -> Array:
     """Least squares with momentum: ``v = momentum * v - learning_rate * g; theta += v`` (Polyak 1964).
 
-    ``momentum`` is from 0 up to, not including, 1. Other parameters and the result are those of
-    :func:`gradient_descent`.
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, n_features)
+    y : array-like of shape (n_samples,)
+    learning_rate : float
+        Greater than 0.
+    momentum : float
+        From 0 up to, not including, 1.
+    num_iterations : int
+        Steps.
+    **options
+        Any other argument of :func:`minimize`: ``penalty``, ``sample_weight``, ``x0``, ``tol`` ...
+
+    Returns
+    -------
+    theta : array of shape (n_features,)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fasttrain.descent import momentum
+    >>> X, y = np.array([[1.0], [2.0]]), np.array([3.0, 6.0])
+    >>> momentum(X, y, 0.05, 0.5, 200).round(2)
+    array([3.])
     """
     return _descend(X, y, optimizers.Momentum(learning_rate, momentum), num_iterations, **options)
 
 
-def nesterov(X, y, learning_rate, momentum, num_iterations, **options):
+def nesterov(X: MatrixLike, y: ArrayLike, learning_rate: float, momentum: float, num_iterations: int,
+             **options: Any) -> Array:
     """Least squares with Nesterov's momentum.
 
-    ``v`` is that of :func:`momentum`; ``theta += momentum * v - learning_rate * g``.
+    ``v = momentum * v - learning_rate * g; theta += momentum * v - learning_rate * g`` (Sutskever et al. 2013).
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, n_features)
+    y : array-like of shape (n_samples,)
+    learning_rate : float
+        Greater than 0.
+    momentum : float
+        From 0 up to, not including, 1.
+    num_iterations : int
+        Steps.
+    **options
+        Any other argument of :func:`minimize`: ``penalty``, ``sample_weight``, ``x0``, ``tol`` ...
+
+    Returns
+    -------
+    theta : array of shape (n_features,)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fasttrain.descent import nesterov
+    >>> X, y = np.array([[1.0], [2.0]]), np.array([3.0, 6.0])
+    >>> nesterov(X, y, 0.05, 0.5, 200).round(2)
+    array([3.])
     """
     return _descend(X, y, optimizers.Nesterov(learning_rate, momentum), num_iterations, **options)
 
 
-def adagrad(X, y, learning_rate, num_iterations, **options):
-    """Least squares with AdaGrad: ``s += g^2; theta -= learning_rate * g / (sqrt(s) + 1e-7)`` (Duchi et al. 2011)."""
+def adagrad(X: MatrixLike, y: ArrayLike, learning_rate: float, num_iterations: int, **options: Any) -> Array:
+    """Least squares with AdaGrad: ``s += g^2; theta -= learning_rate * g / (sqrt(s) + 1e-7)`` (Duchi et al. 2011).
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, n_features)
+    y : array-like of shape (n_samples,)
+    learning_rate : float
+        Greater than 0.
+    num_iterations : int
+        Steps.
+    **options
+        Any other argument of :func:`minimize`: ``penalty``, ``sample_weight``, ``x0``, ``tol`` ...
+
+    Returns
+    -------
+    theta : array of shape (n_features,)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fasttrain.descent import adagrad
+    >>> X, y = np.array([[1.0], [2.0]]), np.array([3.0, 6.0])
+    >>> adagrad(X, y, 1.0, 500).round(2)
+    array([3.])
+    """
     return _descend(X, y, optimizers.AdaGrad(learning_rate), num_iterations, **options)
 
 
-def rmsprop(X, y, learning_rate, decay, num_iterations, **options):
+def rmsprop(X: MatrixLike, y: ArrayLike, learning_rate: float, decay: float, num_iterations: int,
+            **options: Any) -> Array:
     """Least squares with RMSprop (Tieleman and Hinton 2012).
 
     ``s = decay * s + (1 - decay) * g^2; theta -= learning_rate * g / (sqrt(s) + 1e-7)``.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, n_features)
+    y : array-like of shape (n_samples,)
+    learning_rate : float
+        Greater than 0.
+    decay : float
+        Of the mean of squares ``s``, from 0 up to, not including, 1.
+    num_iterations : int
+        Steps.
+    **options
+        Any other argument of :func:`minimize`: ``penalty``, ``sample_weight``, ``x0``, ``tol`` ...
+
+    Returns
+    -------
+    theta : array of shape (n_features,)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fasttrain.descent import rmsprop
+    >>> X, y = np.array([[1.0], [2.0]]), np.array([3.0, 6.0])
+    >>> rmsprop(X, y, 0.001, 0.9, 5000).round(2)
+    array([3.])
     """
     return _descend(X, y, optimizers.RMSprop(learning_rate, decay), num_iterations, **options)
 
 
-def adam(X, y, learning_rate, num_iterations, beta_1=0.9, beta_2=0.999, **options):
-    """Least squares with Adam (Kingma and Ba 2015)."""
+def adam(X: MatrixLike, y: ArrayLike, learning_rate: float, num_iterations: int, beta_1: float = 0.9,
+         beta_2: float = 0.999, **options: Any) -> Array:
+    """Least squares with Adam (Kingma and Ba 2015).
+
+    ``m = beta_1 m + (1 - beta_1) g;  v = beta_2 v + (1 - beta_2) g^2``;
+    ``theta -= learning_rate * (m / (1 - beta_1^t)) / (sqrt(v / (1 - beta_2^t)) + 1e-8)``.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, n_features)
+    y : array-like of shape (n_samples,)
+    learning_rate : float
+        Greater than 0.
+    num_iterations : int
+        Steps.
+    beta_1, beta_2 : float, default=0.9 and 0.999
+        From 0 up to, not including, 1.
+    **options
+        Any other argument of :func:`minimize`: ``penalty``, ``sample_weight``, ``x0``, ``tol`` ...
+
+    Returns
+    -------
+    theta : array of shape (n_features,)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fasttrain.descent import adam
+    >>> X, y = np.array([[1.0], [2.0]]), np.array([3.0, 6.0])
+    >>> adam(X, y, 0.05, 1000).round(2)
+    array([3.])
+    """
     return _descend(X, y, optimizers.Adam(learning_rate, beta_1, beta_2), num_iterations, **options)
+
+publish(globals())

@@ -17,9 +17,14 @@ Examples
 array([ 2.,  0., -1.])
 """
 
+from __future__ import annotations
+
 import ctypes
 import importlib
 import re
+from typing import Any, Literal
+
+from fasttrain._core.public import publish
 
 __all__ = ["INTERFACE_VERSION", "MODULES", "address", "function", "signature", "signatures"]
 
@@ -81,7 +86,7 @@ def _names(capsules):
     return names
 
 
-def signatures(module):
+def signatures(module: str) -> dict[str, str]:
     """C signatures of all functions of a module.
 
     Parameters
@@ -129,7 +134,7 @@ def _capsule(module, name, dtype):
     return capsules[keys[number]], texts[number]
 
 
-def signature(module, name, dtype=None):
+def signature(module: str, name: str, dtype: Literal["float32", "float64", "int32", "int64"] | None = None) -> str:
     """C signature of one function, such as ``'int (double *, Py_ssize_t, double, double)'``.
 
     Parameters
@@ -147,7 +152,7 @@ def signature(module, name, dtype=None):
     return _capsule(module, name, dtype)[1]
 
 
-def address(module, name, dtype=None):
+def address(module: str, name: str, dtype: Any = None) -> int:
     """Address of one function, for instance for ``ctypes.CFUNCTYPE`` or a Numba function type.
 
     The function needs no GIL, raises nothing and answers with a status; 0 is success. The address is good as long as
@@ -171,7 +176,7 @@ def address(module, name, dtype=None):
     return _get_pointer(capsule, _get_name(capsule))
 
 
-def function(module, name, dtype=None):
+def function(module: str, name: str, dtype: Any = None) -> Any:
     """One function as a ctypes function, which lets go of the GIL while it runs.
 
     Arguments are numbers; for a pointer the address of an array (``array.ctypes.data``), or None for NULL. Nothing is
@@ -191,3 +196,5 @@ def function(module, name, dtype=None):
     result, arguments = re.fullmatch(r"(.+?) \((.*)\)", text).groups()
     types = [ctypes.c_void_p if "*" in each else _CTYPES[each.strip()] for each in arguments.split(",")]
     return ctypes.CFUNCTYPE(_CTYPES[result], *types)(address(module, name, dtype))
+
+publish(globals())

@@ -11,6 +11,10 @@ Examples
 array([[ 1., -2.]])
 """
 
+from __future__ import annotations
+
+
+from typing import Any, Literal
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -19,6 +23,7 @@ from sklearn.utils.validation import check_array, validate_data
 from fasttrain import activations as _activations
 from fasttrain._core.checks import check_choice, check_integer, check_real
 from fasttrain._core.public import publish
+from fasttrain._core.types import Array, ArrayLike, EstimatorLike, MatrixLike
 from fasttrain._estimators.networks import DenseNetwork
 from fasttrain._estimators.registry import entry_of_class
 from fasttrain._kernels import activations as kernel
@@ -30,7 +35,7 @@ __all__ = ["DenseNetwork", "activations", "dense_network", "input_gradients", "i
 _BLOCK = 1 << 22
 
 
-def dense_network(model):
+def dense_network(model: EstimatorLike) -> DenseNetwork:
     """The :class:`DenseNetwork` of a fitted model.
 
     Parameters
@@ -150,7 +155,8 @@ def _squeezed(gradients, target):
     return gradients[:, 0] if target is not None or gradients.shape[1] == 1 else gradients
 
 
-def input_gradients(model, X, *, target=None, output="raw"):
+def input_gradients(model: Any, X: ArrayLike, *, target: int | None = None,
+                    output: Literal["raw", "prediction"] = "raw") -> Array:
     """Derivatives of a model's outputs with respect to its input.
 
     Parameters
@@ -193,7 +199,9 @@ def input_gradients(model, X, *, target=None, output="raw"):
     return _squeezed(_gradients(network, _rows_of(model, X, network), target, output), target)
 
 
-def integrated_gradients(model, X, baseline=None, n_steps=50, *, target=None, output="raw", return_delta=False):
+def integrated_gradients(model: Any, X: MatrixLike, baseline: float | ArrayLike | None = None, n_steps: int = 50, *,
+                         target: int | None = None, output: Literal["raw", "prediction"] = "raw",
+                         return_delta: bool = False) -> Array:
     """Shares of the features in what a model's output differs by between a baseline and X.
 
     ``(x_j - b_j) * integral_0^1 dF/dx_j(b + t (x - b)) dt`` (Sundararajan, Taly and Yan, "Axiomatic attribution for
@@ -272,7 +280,7 @@ def _outputs(network, X, target, output):
     return values[:, 0 if target is None else target] if target is not None or values.shape[1] == 1 else values
 
 
-def activations(model, X):
+def activations(model: Any, X: MatrixLike) -> list[Array]:
     """The outputs of every layer of a model.
 
     Parameters

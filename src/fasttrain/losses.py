@@ -16,12 +16,18 @@ array([0.25, 0.  ])
 array([0.5, 1. ])
 """
 
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
 import numpy as np
 
 from fasttrain._core.checks import check_same_shape, check_weights, real_array
+from fasttrain._core.public import publish
 from fasttrain._core.registry import Registry
 from fasttrain._core.slices import slices
 from fasttrain._core.specs import Spec, real, spec
+from fasttrain._core.types import Array, ArrayLike, LossName
 from fasttrain._kernels import activations as activation_kernel, losses as kernel
 from fasttrain._kernels.threads import get_num_threads
 
@@ -58,13 +64,13 @@ class Loss(Spec):
     is_regression : bool
     """
 
-    name = None
-    parameter = 1.0
-    inverse_link = "identity"
-    targets = "real"
-    is_regression = True
+    name: ClassVar[Any] = None
+    parameter: ClassVar[Any] = 1.0
+    inverse_link: ClassVar[str] = "identity"
+    targets: ClassVar[Any] = "real"
+    is_regression: ClassVar[bool] = True
 
-    def loss(self, y, raw_prediction, sample_weight=None):
+    def loss(self, y: Array, raw_prediction: Array, sample_weight: Array | None = None) -> float:
         """Mean loss over samples and outputs.
 
         Parameters
@@ -82,16 +88,53 @@ class Loss(Spec):
         """
         return self._evaluate(y, raw_prediction, sample_weight, want_value=True, want_gradient=False)[0]
 
-    def gradient(self, y, raw_prediction, sample_weight=None):
-        """Gradient of :meth:`loss` with respect to ``raw_prediction``, in an array of its shape and dtype."""
+    def gradient(self, y: ArrayLike, raw_prediction: ArrayLike, sample_weight: ArrayLike | None = None) -> Array:
+        """Gradient of :meth:`loss` with respect to ``raw_prediction``.
+
+        Parameters
+        ----------
+        y : array of shape (n,) or (n, k)
+        raw_prediction : array of shape (n, k) or (n,)
+            float32 or float64.
+        sample_weight : array of shape (n,), default=None
+
+        Returns
+        -------
+        ndarray of the shape and dtype of ``raw_prediction``
+        """
         return self._evaluate(y, raw_prediction, sample_weight, want_value=False, want_gradient=True)[1]
 
-    def value_and_gradient(self, y, raw_prediction, sample_weight=None):
-        """:meth:`loss` and :meth:`gradient` in one pass."""
+    def value_and_gradient(self, y: ArrayLike, raw_prediction: ArrayLike,
+                           sample_weight: ArrayLike | None = None) -> tuple[float, Array]:
+        """:meth:`loss` and :meth:`gradient` in one pass.
+
+        Parameters
+        ----------
+        y : array of shape (n,) or (n, k)
+        raw_prediction : array of shape (n, k) or (n,)
+            float32 or float64.
+        sample_weight : array of shape (n,), default=None
+
+        Returns
+        -------
+        value : float
+            As :meth:`loss` returns it.
+        gradient : ndarray
+            As :meth:`gradient` returns it.
+        """
         return self._evaluate(y, raw_prediction, sample_weight, want_value=True, want_gradient=True)
 
-    def predict(self, raw_prediction):
-        """The inverse link of ``raw_prediction``, as a new array of its shape."""
+    def predict(self, raw_prediction: ArrayLike) -> Array:
+        """The inverse link of raw predictions: what the model predicts.
+
+        Parameters
+        ----------
+        raw_prediction : array of shape (n, k) or (n,)
+
+        Returns
+        -------
+        ndarray of its shape
+        """
         raw = real_array(raw_prediction, "raw_prediction")
         out = np.array(raw)
         if self.inverse_link != "identity":
@@ -99,8 +142,18 @@ class Loss(Spec):
             activation_kernel.forward(self.inverse_link, flat, flat, 1.0, get_num_threads())
         return out
 
-    def check_targets(self, y):
-        """Raise ValueError unless the array y holds what ``targets`` says."""
+    def check_targets(self, y: ArrayLike) -> None:
+        """Raise unless y holds what ``targets`` says.
+
+        Parameters
+        ----------
+        y : ndarray
+
+        Raises
+        ------
+        ValueError
+            With the smallest number that does not fit.
+        """
         accepted, holds = _TARGETS[self.targets]
         good = holds(y)
         if not good.all():
@@ -181,10 +234,11 @@ class Huber(Loss):
     """
 
     name = "huber"
-    delta: float = real(1.0, low=0, open_low=True)
+    delta: float = real(default=1.0, low=0, open_low=True)
 
     @property
-    def parameter(self):
+    def parameter(self) -> float:
+        """``delta``, as the kernels take it."""
         return self.delta
 
 
@@ -200,10 +254,11 @@ class Quantile(Loss):
     """
 
     name = "quantile"
-    quantile: float = real(0.5, low=0, high=1, open_low=True, open_high=True)
+    quantile: float = real(default=0.5, low=0, high=1, open_low=True, open_high=True)
 
     @property
-    def parameter(self):
+    def parameter(self) -> float:
+        """``quantile``, as the kernels take it."""
         return self.quantile
 
 
@@ -229,14 +284,16 @@ class Gamma(Loss):
 
 @spec
 class _WithPower(Loss):
-    power: float = real(1.5)
+    power: float = real(default=1.5)
 
     @property
-    def parameter(self):
+    def parameter(self) -> float:
+        """``power``, as the kernels take it."""
         return self.power
 
     @property
-    def targets(self):
+    def targets(self) -> str:
+        """What targets may be, which depends on the power."""
         if self.power <= 0:
             return "real"
         return "non_negative" if self.power < 2 else "positive"
@@ -276,7 +333,7 @@ class TweedieIdentity(_WithPower):
     """
 
     name = "tweedie_identity"
-    power: float = real(0.0)
+    power: float = real(default=0.0)
 
 
 @_registry.add("binary_crossentropy", "log_loss", "logistic", "bce")
@@ -307,7 +364,17 @@ class SoftmaxCrossentropy(Loss):
     targets = "classes"
     is_regression = False
 
-    def predict(self, raw_prediction):
+    def predict(self, raw_prediction: ArrayLike) -> Array:
+        """Probabilities ``exp(z_c) / sum_k exp(z_k)`` of raw predictions.
+
+        Parameters
+        ----------
+        raw_prediction : array of shape (n, k)
+
+        Returns
+        -------
+        ndarray of its shape
+        """
         raw = real_array(raw_prediction, "raw_prediction")
         if raw.ndim != 2:
             raise ValueError(f"raw_prediction must have shape (n, k), got {raw.shape}")
@@ -337,10 +404,11 @@ class _Margin(Loss):
 
 @spec
 class _WithThreshold(_Margin):
-    threshold: float = real(1.0, low=0)
+    threshold: float = real(default=1.0, low=0)
 
     @property
-    def parameter(self):
+    def parameter(self) -> float:
+        """``threshold``, as the kernels take it."""
         return self.threshold
 
 
@@ -382,10 +450,11 @@ class ModifiedHuber(_Margin):
 
 @spec
 class _Insensitive(Loss):
-    epsilon: float = real(0.1, low=0)
+    epsilon: float = real(default=0.1, low=0)
 
     @property
-    def parameter(self):
+    def parameter(self) -> float:
+        """``epsilon``, as the kernels take it."""
         return self.epsilon
 
 
@@ -420,17 +489,34 @@ class SquaredEpsilonInsensitive(_Insensitive):
 _registry.alias(lambda: Hinge(threshold=0.0), "perceptron")
 
 
-def get(loss):
+def get(loss: LossName | Loss | type[Loss]) -> Loss:
     """The loss that ``loss`` stands for: a spec as it is, a class or a name its default.
+
+    Parameters
+    ----------
+    loss : str, Loss or subclass of it
+        Names are those of :func:`names`, and their aliases.
+
+    Returns
+    -------
+    Loss
 
     Raises
     ------
     ValueError, TypeError
         For anything else; the message lists the names.
+
+    Examples
+    --------
+    >>> from fasttrain import losses
+    >>> losses.get("huber")
+    Huber(delta=1.0)
     """
     return _registry.get(loss)
 
 
-def names():
+def names() -> tuple[str, ...]:
     """Names that :func:`get` takes, aliases left out."""
     return _registry.names
+
+publish(globals())

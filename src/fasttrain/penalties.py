@@ -4,11 +4,17 @@ Factors follow scikit-learn: ``alpha * (l1_ratio * sum|w| + (1 - l1_ratio) / 2 *
 its proximal map wherever fasttrain trains, so weights that it removes are exactly zero.
 """
 
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
 import numpy as np
 
 from fasttrain._core.checks import check_real, real_array
+from fasttrain._core.public import publish
 from fasttrain._core.registry import Registry
 from fasttrain._core.specs import Spec, real, spec
+from fasttrain._core.types import Array, ArrayLike, PenaltyName
 from fasttrain._kernels import penalties as kernel
 
 __all__ = ["L1", "L2", "ElasticNet", "NoPenalty", "Penalty", "get", "names"]
@@ -17,10 +23,10 @@ __all__ = ["L1", "L2", "ElasticNet", "NoPenalty", "Penalty", "get", "names"]
 class Penalty(Spec):
     """Base of the penalties; ``l1`` and ``l2`` are the factors of ``sum|w|`` and ``sum w^2 / 2``."""
 
-    l1 = 0.0
-    l2 = 0.0
+    l1: ClassVar[Any] = 0.0
+    l2: ClassVar[Any] = 0.0
 
-    def value(self, w):
+    def value(self, w: Array) -> float:
         """The penalty of ``w``.
 
         Parameters
@@ -34,14 +40,23 @@ class Penalty(Spec):
         """
         return kernel.value(real_array(w, "w").reshape(-1), self.l1, self.l2)
 
-    def gradient(self, w):
-        """``l1 * sign(w) + l2 * w`` in an array of ``w``'s shape; where a weight is 0, the subgradient 0."""
+    def gradient(self, w: ArrayLike) -> Array:
+        """``l1 * sign(w) + l2 * w``; where a weight is 0, the subgradient 0 of its L1 part.
+
+        Parameters
+        ----------
+        w : array of any shape, float32 or float64
+
+        Returns
+        -------
+        ndarray of its shape
+        """
         w = real_array(w, "w")
         out = np.zeros_like(w)
         kernel.gradient(w.reshape(-1), out.reshape(-1), self.l1, self.l2)
         return out
 
-    def prox(self, w, step=1.0):
+    def prox(self, w: Array, step: float = 1.0) -> Array:
         """Proximal map of ``step`` times the penalty.
 
         Parameters
@@ -80,15 +95,17 @@ class NoPenalty(Penalty):
 
 @spec
 class _Mixture(Penalty):
-    l1_ratio = None
-    alpha: float = real(1e-4, low=0)
+    l1_ratio: ClassVar[Any] = None
+    alpha: float = real(default=1e-4, low=0)
 
     @property
-    def l1(self):
+    def l1(self) -> float:
+        """``alpha * l1_ratio``."""
         return self.alpha * self.l1_ratio
 
     @property
-    def l2(self):
+    def l2(self) -> float:
+        """``alpha * (1 - l1_ratio)``."""
         return self.alpha * (1.0 - self.l1_ratio)
 
 
@@ -103,7 +120,7 @@ class L1(_Mixture):
         At least 0.
     """
 
-    l1_ratio = 1.0
+    l1_ratio: ClassVar[Any] = 1.0
 
 
 @_registry.add("l2", "ridge")
@@ -117,7 +134,7 @@ class L2(_Mixture):
         At least 0.
     """
 
-    l1_ratio = 0.0
+    l1_ratio: ClassVar[Any] = 0.0
 
 
 @_registry.add("elasticnet", "elastic_net", "l1_l2")
@@ -142,20 +159,37 @@ class ElasticNet(_Mixture):
     4.875
     """
 
-    l1_ratio: float = real(0.15, low=0, high=1)
+    l1_ratio: float = real(default=0.15, low=0, high=1)
 
 
-def get(penalty):
+def get(penalty: PenaltyName | Penalty | type[Penalty] | None) -> Penalty:
     """The penalty that ``penalty`` stands for: a spec as it is, a class or name its default, None no penalty.
+
+    Parameters
+    ----------
+    penalty : str, Penalty or subclass of it, or None
+        Names are those of :func:`names`, and their aliases.
+
+    Returns
+    -------
+    Penalty
 
     Raises
     ------
     ValueError, TypeError
         For anything else; the message lists the names.
+
+    Examples
+    --------
+    >>> from fasttrain import penalties
+    >>> penalties.get("l1")
+    L1(alpha=0.0001)
     """
     return _registry.get(penalty)
 
 
-def names():
+def names() -> tuple[str, ...]:
     """Names that :func:`get` takes, aliases left out."""
     return _registry.names
+
+publish(globals())

@@ -16,10 +16,13 @@ Examples
 array([2., 4.])
 """
 
+from __future__ import annotations
+
 import os
 import re
 from dataclasses import fields
 from functools import partial
+from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -29,7 +32,9 @@ from sklearn.utils.validation import check_is_fitted
 
 # Their packages enter the estimators that are saved.
 from fasttrain import activations, linear_model, losses, neural_network, optimizers, penalties, preprocessing, schedules  # noqa: F401
+from fasttrain._core.public import publish
 from fasttrain._core.specs import Spec
+from fasttrain._core.types import EstimatorLike, PathLike
 from fasttrain._estimators.registry import SERVED, entry_of, entry_of_class, own_class, records, saved_classes
 from fasttrain._files.archive import ArchiveKind
 from fasttrain._files.plain import DECODING_ERRORS, Decoder, Encoder
@@ -46,7 +51,8 @@ _VOCABULARY = {
 }
 
 
-def save(model, path, *, notes=None, files=None):
+def save(model: EstimatorLike, path: PathLike, *, notes: dict[Any, Any] | None = None,
+         files: dict[Any, Any] | None = None) -> None:
     """Write a fitted model to a folder.
 
     The folder appears, or changes to the new model, only when every file of it is complete; after an error or
@@ -78,7 +84,7 @@ def save(model, path, *, notes=None, files=None):
     _MODEL.write(path, content, encoder.tensors, notes=notes, files=files)
 
 
-def load(path, *, return_notes=False):
+def load(path: PathLike, *, return_notes: bool = False) -> Any:
     """The model of a folder that :func:`save` wrote.
 
     Parameters
@@ -227,3 +233,5 @@ _MORE = {
     "random state": lambda value, decoder: random_state_from(decoder(value["state"])),
     "csr": _decode_csr,
 }
+
+publish(globals())

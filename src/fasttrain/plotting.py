@@ -7,7 +7,15 @@ Examples
 3
 """
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
+
+from fasttrain._core.public import publish
+from fasttrain._core.types import ArrayLike, Self
 
 __all__ = ["LossCurveDisplay"]
 
@@ -69,18 +77,30 @@ class LossCurveDisplay:
     >>> display = LossCurveDisplay.from_estimator(model)  # doctest: +SKIP
     """
 
-    def __init__(self, loss_curve, validation_curve=None, *, validation_scores=None, estimator_name=None):
+    ax_: Any
+    figure_: Any
+    score_ax_: Any
+    line_: Any
+    lines_: list[Any]
+    validation_lines_: list[Any]
+    score_lines_: list[Any]
+
+    def __init__(self, loss_curve: ArrayLike | Sequence[ArrayLike],
+                 validation_curve: ArrayLike | Sequence[ArrayLike] | None = None, *,
+                 validation_scores: ArrayLike | Sequence[ArrayLike] | None = None,
+                 estimator_name: str | None = None) -> None:
         self.loss_curve = loss_curve
         self.validation_curve = validation_curve
         self.validation_scores = validation_scores
         self.estimator_name = estimator_name
 
     @property
-    def n_epochs(self):
+    def n_epochs(self) -> int:
         """Length of the longest training curve."""
         return max(len(curve) for curve in _curves(self.loss_curve, "loss_curve"))
 
-    def plot(self, ax=None, *, name=None, validation_kwargs=None, score_kwargs=None, **kwargs):
+    def plot(self, ax: Any = None, *, name: str | None = None, validation_kwargs: dict[str, Any] | None = None,
+             score_kwargs: dict[str, Any] | None = None, **kwargs: Any) -> Self:
         """Draw the curves.
 
         Parameters
@@ -135,7 +155,8 @@ class LossCurveDisplay:
         return ", ".join(part for part in parts if part)
 
     @classmethod
-    def from_estimator(cls, estimator, *, ax=None, name=None, **kwargs):
+    def from_estimator(cls, estimator: Any, *, ax: Any = None, name: str | None = None,
+                       **kwargs: Any) -> LossCurveDisplay:
         """Draw the curves that a fit has left.
 
         Parameters
@@ -176,3 +197,5 @@ class LossCurveDisplay:
             estimator_name=type(estimator).__name__ if name is None else name,
         )
         return display.plot(ax=ax, **kwargs)
+
+publish(globals())

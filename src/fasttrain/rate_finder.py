@@ -1,11 +1,16 @@
 """The learning-rate range test: train a little with rates that grow, and look where the loss falls fastest."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from sklearn.base import clone
 
 from fasttrain._core.checks import check_integer, check_real
+from fasttrain._core.public import publish
+from fasttrain._core.types import ArrayLike, EstimatorLike, MatrixLike
 from fasttrain._kernels.threads import thread_budget
 from fasttrain.callbacks import Callback
 from fasttrain.plotting import axes
@@ -41,7 +46,7 @@ class LearningRateRange:
     smoothed_losses: np.ndarray
     suggestion: float | None
 
-    def plot(self, ax=None):
+    def plot(self, ax: Any = None) -> Any:
         """Losses over rates on a logarithmic axis, with the suggestion; returns the matplotlib Axes.
 
         Parameters
@@ -59,8 +64,10 @@ class LearningRateRange:
         return ax
 
 
-def learning_rate_finder(estimator, X, y, *, sample_weight=None, min_learning_rate=1e-6, max_learning_rate=10.0,
-                         n_steps=None, divergence=3.0):
+def learning_rate_finder(estimator: EstimatorLike, X: MatrixLike, y: ArrayLike, *,
+                         sample_weight: ArrayLike | None = None, min_learning_rate: float = 1e-6,
+                         max_learning_rate: float = 10.0, n_steps: int | None = None,
+                         divergence: float = 3.0) -> LearningRateRange:
     """Try learning rates on a clone of ``estimator``: each step takes one that is a constant factor above the last.
 
     The range test of Smith ("Cyclical learning rates for training neural networks", 2017), with rates that grow
@@ -221,3 +228,5 @@ def _smoothed(rates, losses):
     t0, t1 = moment(0, losses), moment(1, losses)
     spread = s0 * s2 - s1**2
     return (s2 * t0 - s1 * t1) / spread, (s0 * t1 - s1 * t0) / spread / spacing
+
+publish(globals())

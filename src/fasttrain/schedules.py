@@ -10,13 +10,18 @@ array([0.5       , 1.        , 1.        , 0.85355339, 0.5       ,
        0.14644661])
 """
 
+from __future__ import annotations
+
 import math
+from typing import Any
 
 import numpy as np
 
 from fasttrain._core.checks import check_integer, check_real
+from fasttrain._core.public import publish
 from fasttrain._core.registry import Registry
 from fasttrain._core.specs import Spec, boolean, choice, integer, real, spec
+from fasttrain._core.types import Array, ScheduleName
 
 __all__ = [
     "Constant", "CosineDecay", "ExponentialDecay", "InverseScaling", "OneCycle", "PlateauState",
@@ -27,7 +32,7 @@ __all__ = [
 class Schedule(Spec):
     """Base of the schedules."""
 
-    def rates(self, base, first_step, count, steps_per_epoch, total_steps):
+    def rates(self, base: float, first_step: int, count: int, steps_per_epoch: int, total_steps: int) -> Array:
         """Learning rates of the steps ``first_step`` to ``first_step + count - 1``.
 
         Parameters
@@ -91,8 +96,8 @@ class StepDecay(Schedule):
         Greater than 0 and at most 1.
     """
 
-    step_size: int = integer(10, low=1)
-    gamma: float = real(0.1, low=0, high=1, open_low=True)
+    step_size: int = integer(default=10, low=1)
+    gamma: float = real(default=0.1, low=0, high=1, open_low=True)
 
     def _rates(self, base, steps, steps_per_epoch, total_steps):
         epoch = np.floor(steps / steps_per_epoch)
@@ -112,8 +117,8 @@ class ExponentialDecay(Schedule):
         Hold the rate within an epoch.
     """
 
-    gamma: float = real(0.95, low=0, high=1, open_low=True)
-    staircase: bool = boolean(False)
+    gamma: float = real(default=0.95, low=0, high=1, open_low=True)
+    staircase: bool = boolean(default=False)
 
     def _rates(self, base, steps, steps_per_epoch, total_steps):
         epoch = steps / steps_per_epoch
@@ -131,7 +136,7 @@ class InverseScaling(Schedule):
         At least 0.
     """
 
-    power_t: float = real(0.5, low=0)
+    power_t: float = real(default=0.5, low=0)
 
     def _rates(self, base, steps, steps_per_epoch, total_steps):
         return base / (steps + 1.0) ** self.power_t
@@ -153,7 +158,7 @@ class CosineDecay(Schedule):
         Fraction of the base, from 0 to 1, that step ``total_steps`` would have.
     """
 
-    final: float = real(0.0, low=0, high=1)
+    final: float = real(default=0.0, low=0, high=1)
 
     def _rates(self, base, steps, steps_per_epoch, total_steps):
         return base * _cosine(1.0, self.final, np.minimum(steps / total_steps, 1.0))
@@ -176,10 +181,10 @@ class OneCycle(Schedule):
         The last rate is the first divided by this; at least 1.
     """
 
-    max_learning_rate: float | None = real(None, low=0, open_low=True, optional=True)
-    pct_start: float = real(0.3, low=0, high=1, open_low=True, open_high=True)
-    div_factor: float = real(25.0, low=1)
-    final_div_factor: float = real(1e4, low=1)
+    max_learning_rate: float | None = real(default=None, low=0, open_low=True, optional=True)
+    pct_start: float = real(default=0.3, low=0, high=1, open_low=True, open_high=True)
+    div_factor: float = real(default=25.0, low=1)
+    final_div_factor: float = real(default=1e4, low=1)
 
     def _rates(self, base, steps, steps_per_epoch, total_steps):
         peak = base if self.max_learning_rate is None else self.max_learning_rate
@@ -207,11 +212,11 @@ class Warmup(Schedule):
         What follows; its step 0 is the first after the line. ReduceOnPlateau is refused: it has a state.
     """
 
-    n_steps: int | None = integer(None, low=1, optional=True)
-    n_epochs: float | None = real(None, low=0, open_low=True, optional=True)
+    n_steps: int | None = integer(default=None, low=1, optional=True)
+    n_epochs: float | None = real(default=None, low=0, open_low=True, optional=True)
     then: Schedule = Constant()
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if self.n_steps is not None and self.n_epochs is not None:
             raise ValueError(f"Warmup takes n_steps or n_epochs, got {self.n_steps} and {self.n_epochs}")
@@ -243,15 +248,25 @@ class PlateauState:
         Epochs without an improvement since the last one, or since the last cut.
     """
 
-    def __init__(self, schedule, floor=0.0):
+    def __init__(self, schedule: ReduceOnPlateau, floor: float = 0.0) -> None:
         self.schedule = schedule
         self.floor = floor
-        self.factor = 1.0
-        self.best = None
-        self.waited = 0
+        self.factor: float = 1.0
+        self.best: float | None = None
+        self.waited: int = 0
 
-    def update(self, metric):
-        """Take the metric of one more epoch; return the factor from there on. NaN is no improvement."""
+    def update(self, metric: float) -> float:
+        """Take the metric of one more epoch; NaN is no improvement.
+
+        Parameters
+        ----------
+        metric : float
+
+        Returns
+        -------
+        float
+            The factor of the learning rates from there on.
+        """
         schedule = self.schedule
         metric = float(metric)
         if metric == metric and self._improves(metric):
@@ -271,12 +286,22 @@ class PlateauState:
             return metric < self.best - self.schedule.tol
         return metric > self.best + self.schedule.tol
 
-    def state_dict(self):
+    def state_dict(self) -> dict[str, Any]:
         """The state as plain numbers, for a checkpoint."""
         return {"factor": self.factor, "best": self.best, "waited": self.waited}
 
-    def load_state_dict(self, state):
-        """Take over what :meth:`state_dict` gave; nothing is changed when it does not fit."""
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over what :meth:`state_dict` gave; nothing is changed when it does not fit.
+
+        Parameters
+        ----------
+        state : dict
+
+        Raises
+        ------
+        ValueError, TypeError, KeyError
+            When it is not such a state.
+        """
         missing = {"factor", "best", "waited"} - set(state)
         if missing:
             raise ValueError(f"state lacks {', '.join(sorted(missing))}")
@@ -316,17 +341,23 @@ class ReduceOnPlateau(Schedule):
     [1.0, 1.0, 1.0, 0.5, 0.5]
     """
 
-    factor: float = real(0.1, low=0, high=1, open_low=True, open_high=True)
-    patience: int = integer(10, low=0)
-    min_learning_rate: float = real(0.0, low=0)
-    tol: float = real(1e-4, low=0)
-    mode: str = choice("min", ("min", "max"), kw_only=True)
+    factor: float = real(default=0.1, low=0, high=1, open_low=True, open_high=True)
+    patience: int = integer(default=10, low=0)
+    min_learning_rate: float = real(default=0.0, low=0)
+    tol: float = real(default=1e-4, low=0)
+    mode: str = choice(default="min", accepted=("min", "max"), kw_only=True)
 
-    def start(self, base=None):
-        """State of a new training whose learning rate is ``base``.
+    def start(self, base: float | None = None) -> PlateauState:
+        """State of a new training.
 
-        Without ``base`` the factor knows no lower bound; :meth:`rates` still holds ``min_learning_rate``
-        when it is given the base that was cut.
+        Parameters
+        ----------
+        base : float or None, default=None
+            Its learning rate, of which ``min_learning_rate`` makes the smallest factor.
+
+        Returns
+        -------
+        PlateauState
         """
         if base is None:
             return PlateauState(self)
@@ -337,17 +368,34 @@ class ReduceOnPlateau(Schedule):
         return np.full(steps.shape, max(base, self.min_learning_rate))
 
 
-def get(schedule):
+def get(schedule: ScheduleName | Schedule | type[Schedule] | None) -> Schedule:
     """The schedule that ``schedule`` stands for: a spec as it is, a class or name its default, None Constant.
+
+    Parameters
+    ----------
+    schedule : str, Schedule or subclass of it, or None
+        Names are those of :func:`names`, and their aliases.
+
+    Returns
+    -------
+    Schedule
 
     Raises
     ------
     ValueError, TypeError
         For anything else; the message lists the names.
+
+    Examples
+    --------
+    >>> from fasttrain import schedules
+    >>> schedules.get("step_decay")
+    StepDecay(step_size=10, gamma=0.1)
     """
     return _registry.get(schedule)
 
 
-def names():
+def names() -> tuple[str, ...]:
     """Names that :func:`get` takes, aliases left out."""
     return _registry.names
+
+publish(globals())

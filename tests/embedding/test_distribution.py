@@ -30,8 +30,11 @@ def test_wheel_holds_what_runs_and_what_others_compile_against(distribution):
     assert any(name.endswith("csrc/ops.h") for name in HEADERS)
     binaries = {name for name in own if name.endswith((".so", ".pyd"))}
     assert {Path(name).name.split(".")[0] for name in binaries} == EXTENSIONS
-    # no sources, tests or anything else but the shell's sample table
-    rest = own - PYTHON_FILES - HEADERS - binaries - {"fasttrain/__init__.pxd", "fasttrain/cli/sample/penguins.csv"}
+    # no sources, tests or anything else but the shell's sample table and what type checkers read
+    typed = {"fasttrain/__init__.pyi", "fasttrain/py.typed"}
+    assert own >= typed
+    sample = {"fasttrain/__init__.pxd", "fasttrain/cli/sample/penguins.csv"}
+    rest = own - PYTHON_FILES - HEADERS - binaries - sample - typed
     assert rest == set()
     assert any(name.endswith("licenses/LICENSE") for name in files)
 

@@ -6,6 +6,7 @@ import warnings
 
 import numpy as np
 import pytest
+from identifiers import without_address
 from sklearn.datasets import load_diabetes, make_classification, make_regression
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import KFold, cross_val_score
@@ -42,7 +43,7 @@ def quiet(model, X, y, *args, **options):
     ({"early_stopping": True}, True), ({"callbacks": [LearningRateScheduler(lambda epoch, rate: rate)]}, True),
     ({"callbacks": ReduceLROnPlateau("loss")}, True), ({"optimizer": "lbfgs", "early_stopping": True}, False),
     ({"optimizer": "adam"}, True),
-], ids=str)
+], ids=without_address)
 def test_the_optimizer(cls, y, options, steps):
     model = quiet(cls(max_iter=5, random_state=0, **options), X, y)
     assert took_steps(model) == steps

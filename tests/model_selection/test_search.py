@@ -5,6 +5,7 @@ import warnings
 
 import numpy as np
 import pytest
+from identifiers import without_address
 from search_cases import IRIS, MLP, NUMBERS, REGRESSOR, SGD, X, outcome, same, y
 from joblib import parallel_config, register_parallel_backend
 from joblib.parallel import SequentialBackend
@@ -101,7 +102,7 @@ def test_grid(case, n_jobs, batches):
     (lambda model, X, y: float(np.mean(model.decision_function(X) * y)), True),
     (lambda model, X, y: {"m": float(model.score(X, y)), "n": 1.0}, "m"),
     (["accuracy"], lambda results: 1),
-], ids=str)
+], ids=without_address)
 def test_scoring(scoring, refit, batches):
     estimator = make_pipeline(StandardScaler(), SGD.__class__(loss="log_loss", max_iter=5, tol=None, random_state=0))
     both("GridSearchCV", estimator, {"sgdclassifier__alpha": [1e-2, 1e-1, 1.0]}, (X, y), scoring=scoring, refit=refit,

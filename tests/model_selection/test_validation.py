@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
+from identifiers import without_address
 from sklearn import model_selection as peer
 from sklearn.base import is_classifier
 from sklearn.exceptions import ConvergenceWarning
@@ -21,7 +22,8 @@ SCALED = make_pipeline(StandardScaler(), SGDClassifier("log_loss", max_iter=8, t
 MODELS = {"sgd": SGD, "full": FULL, "network": MLP, "scaled": SCALED}
 
 
-@pytest.mark.parametrize("scoring", [None, "accuracy", "f1", ["accuracy", "roc_auc"], lambda m, X, y: 0.25], ids=str)
+@pytest.mark.parametrize("scoring", [None, "accuracy", "f1", ["accuracy", "roc_auc"], lambda m, X, y: 0.25],
+                         ids=without_address)
 @pytest.mark.parametrize("name", MODELS)
 def test_cross_validate(name, scoring, batches):
     found, expected = (

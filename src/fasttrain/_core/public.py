@@ -1,21 +1,22 @@
-"""Where a public name is found: on its package, whichever of its files defines it."""
+"""What a public module shows: the names in its ``__all__``, found on it whichever file defines them."""
 
 from types import FunctionType
 
 
 def publish(namespace):
-    """Give what a package lists in ``__all__`` the package as its ``__module__``, so that files may move.
+    """Give what a module lists in ``__all__`` the module as its ``__module__``, so that files may move.
 
-    Classes and functions that are defined in the package's own files or in a private room: pickles, messages and
-    documentation then name the package.
+    Classes and functions that are defined in a package's own files or in a private room: pickles, messages and
+    documentation then name the package. ``dir()``, and with it completion, shows what is listed and nothing else.
 
     Parameters
     ----------
     namespace : dict
-        ``globals()`` of the package.
+        ``globals()`` of the module.
     """
     package = namespace["__name__"]
     for name in namespace["__all__"]:
         thing = namespace[name]
         if isinstance(thing, (type, FunctionType)) and thing.__module__.startswith((f"{package}.", "fasttrain._")):
             thing.__module__ = package
+    namespace["__dir__"] = lambda: sorted(namespace["__all__"])

@@ -1,23 +1,26 @@
 """What the specs share: fields that check themselves, and a repr that can be read back."""
 
+from __future__ import annotations
+
+from __future__ import annotations
+
 from dataclasses import MISSING, dataclass, field, fields
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from fasttrain._core.checks import check_choice, check_flag, check_integer, check_real
-
-spec = dataclass(frozen=True, repr=False)
 
 
 class Spec:
     """A frozen, hashable, picklable value whose fields are checked when it is made."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for f in fields(self):
             check = f.metadata.get("check")
             if check is not None:
                 value = check(getattr(self, f.name), f"{f.name} of {type(self).__name__}")
                 object.__setattr__(self, f.name, value)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         shown = []
         for f in sorted(fields(self), key=lambda f: f.kw_only):
             value = getattr(self, f.name)
@@ -30,12 +33,12 @@ def _field(default, check, kw_only):
     return field(default=default, kw_only=kw_only, metadata={"check": check})
 
 
-def real(default, *, kw_only=False, **interval):
+def real(*, default: Any, kw_only: bool = False, **interval: Any) -> Any:
     """A field that holds a finite float in an interval; ``interval`` as for :func:`check_real`."""
     return _field(default, lambda value, name: check_real(value, name, **interval), kw_only)
 
 
-def integer(default, *, low, optional=False, kw_only=False):
+def integer(*, default: Any, low: int, optional: bool = False, kw_only: bool = False) -> Any:
     """A field that holds an int of at least ``low``."""
 
     def check(value, name):
@@ -44,11 +47,22 @@ def integer(default, *, low, optional=False, kw_only=False):
     return _field(default, check, kw_only)
 
 
-def boolean(default, *, kw_only=False):
+def boolean(*, default: Any, kw_only: bool = False) -> Any:
     """A field that holds True or False."""
     return _field(default, check_flag, kw_only)
 
 
-def choice(default, accepted, *, kw_only=False):
+def choice(*, default: Any, accepted: tuple[str, ...], kw_only: bool = False) -> Any:
     """A field that holds one of some strings."""
     return _field(default, lambda value, name: str(check_choice(value, name, accepted)), kw_only)
+
+
+if TYPE_CHECKING:
+    from typing_extensions import dataclass_transform
+
+    _Class = TypeVar("_Class", bound=type)
+
+    @dataclass_transform(frozen_default=True, field_specifiers=(real, integer, boolean, choice))
+    def spec(cls: _Class) -> _Class: ...
+else:
+    spec = dataclass(frozen=True, repr=False)

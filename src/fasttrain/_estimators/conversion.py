@@ -3,13 +3,17 @@
 What is particular to a class stands beside it, in its entry of the registry.
 """
 
+from __future__ import annotations
+
 import copy
 import inspect
 import warnings
+from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
 
+from fasttrain._core.types import EstimatorLike
 from fasttrain._estimators.registry import SERVED, entries, entry_of_class, own_class
 
 # Of a fitted estimator, with the same meaning in both libraries.
@@ -97,7 +101,7 @@ def fitted_stock_network(new, model, targets, coefs, intercepts, state):
 class Convertible:
     """Mixin of estimators whose entry has conversions."""
 
-    def to_sklearn(self):
+    def to_sklearn(self) -> Any:
         """A stock scikit-learn estimator with the same predictions: :func:`fasttrain.interop.to_sklearn`.
 
         Returns
@@ -108,7 +112,7 @@ class Convertible:
         return to_sklearn(self)
 
     @classmethod
-    def from_sklearn(cls, estimator):
+    def from_sklearn(cls, estimator: Any) -> EstimatorLike:
         """This class's estimator with the predictions of a stock one: :func:`fasttrain.interop.from_sklearn`.
 
         Parameters
@@ -123,7 +127,7 @@ class Convertible:
         return from_sklearn(estimator, cls)
 
 
-def to_sklearn(estimator):
+def to_sklearn(estimator: Any) -> EstimatorLike:
     """A stock scikit-learn estimator with the same predictions.
 
     Parameters
@@ -152,7 +156,7 @@ def to_sklearn(estimator):
     return _Rebuilder(_stock_of).rebuild(estimator)
 
 
-def from_sklearn(estimator, cls=None):
+def from_sklearn(estimator: Any, cls: type[Any] | None = None) -> EstimatorLike:
     """An estimator of fasttrain with the predictions of a stock one.
 
     Parameters

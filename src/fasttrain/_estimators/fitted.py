@@ -1,7 +1,10 @@
 """Fitted state: what a fit leaves on an estimator is put there here, all of it or nothing."""
 
+from __future__ import annotations
+
 from contextlib import contextmanager
 from functools import wraps
+from typing import Any
 
 import numpy as np
 
@@ -54,14 +57,14 @@ def _is_finite(value):
 class KeepsEngine:
     """Mixin of estimators that go on with the engine of the last fit, pickled by what its optimizer remembers."""
 
-    def __getstate__(self):
+    def __getstate__(self) -> Any:
         # the engine holds addresses
         state = dict(super().__getstate__())
         if "_engine" in state:
             state["_memory"] = remembered(state.pop("_engine"), state.get("_hidden", ()))
         return state
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: dict[str, Any]) -> None:
         state = dict(state)
         memory = state.pop("_memory", None)
         super().__setstate__(state)

@@ -1,8 +1,12 @@
 """Fitted networks as plain arrays, and batch normalization as an attribute and as part of the weights."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np
+
+from fasttrain._core.types import Array
 
 
 @dataclass(frozen=True)
@@ -24,9 +28,9 @@ class DenseNetwork:
     Batch normalization is part of the weights: before an activation of that layer's, after it of the next one's.
     """
 
-    coefs: list
-    intercepts: list
-    activations: list
+    coefs: list[Array]
+    intercepts: list[Array]
+    activations: list[tuple[str, float]]
     output: str | None = "identity"
 
 

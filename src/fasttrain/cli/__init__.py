@@ -11,11 +11,14 @@ it in HTML, ``bench`` measures. The console script and ``python -m fasttrain`` c
 rich draws where it is installed, so that the command is there without any extra; tables need pandas.
 """
 
+from __future__ import annotations
+
 import importlib.util
 import os
 import signal
 import sys
 import threading
+from collections.abc import Sequence
 
 __all__ = ["main"]
 
@@ -53,7 +56,7 @@ def complain(message):
     print("fasttrain: " + shortened(" ".join(str(message).split()), 2000), file=sys.stderr)
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code.
 
     Parameters

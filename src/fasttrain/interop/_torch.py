@@ -1,11 +1,17 @@
 """The weights of perceptrons as state dicts of PyTorch, and back."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
+from fasttrain._core.types import ArrayLike, EstimatorLike
 from fasttrain.neural_network._torch import fitted_network
 
 
-def to_torch_state_dict(model):
+def to_torch_state_dict(model: EstimatorLike) -> dict[str, Any]:
     """The weights of a fitted perceptron for a ``torch.nn.Sequential`` of ``Linear`` and activation layers.
 
     Parameters
@@ -33,7 +39,8 @@ def to_torch_state_dict(model):
     return state
 
 
-def from_torch_state_dict(state_dict, estimator, classes=None):
+def from_torch_state_dict(state_dict: Mapping[str, Any], estimator: Any,
+                          classes: ArrayLike | None = None) -> EstimatorLike:
     """A fitted perceptron with the weights of a ``torch.nn.Sequential`` of ``Linear`` and activation layers.
 
     Parameters

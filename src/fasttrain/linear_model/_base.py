@@ -1,7 +1,11 @@
 """What the linear estimators share: parameters, data, the fit itself and what outlives it."""
 
+from __future__ import annotations
+
 import math
 import warnings
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -10,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fasttrain import penalties, schedules
 from fasttrain._core.checks import check_batch_size, check_flag, check_integer, check_real, check_rows
+from fasttrain._core.types import Array, LossName, OptimizerName, RandomStateLike, ScheduleName
 from fasttrain._estimators.conversion import Convertible
 from fasttrain._estimators.data import check_validation_data, dense, hold_out, random_states, validated, weights_of
 from fasttrain._estimators.fitted import KeepsEngine, set_fitted
@@ -17,9 +22,13 @@ from fasttrain._estimators.parameters import dtypes_of
 from fasttrain._estimators.rows import RowsOf, bind
 from fasttrain._kernels.network import Network
 from fasttrain._kernels.threads import get_num_threads
-from fasttrain.callbacks import ProgressBar, as_callbacks
+from fasttrain.callbacks import Callback, ProgressBar, as_callbacks
 from fasttrain.linear_model._automatic import AUTOMATIC, AutomaticPenalty, chosen, measures_steps, needs_steps
 from fasttrain.linear_model._scaled import ScaledObjective, measured_steps
+from fasttrain.losses import Loss
+from fasttrain.optimizers import Optimizer
+from fasttrain.penalties import Penalty
+from fasttrain.schedules import Schedule
 from fasttrain.training import Plan, Stopping, configure, train, train_lbfgs
 from fasttrain.training.engine import mean_loss, raw_predict
 from fasttrain.training.orders import permutations
@@ -30,6 +39,41 @@ _NETWORK_RULES = ("adam", "nadam", "rmsprop")
 
 class LinearModel(KeepsEngine, Convertible, BaseEstimator):
     """What the classifier and the regressor share: everything but the meaning of y."""
+
+    loss: LossName | Loss
+    penalty: Literal["auto", "l1", "l2", "elasticnet"] | Penalty | None
+    alpha: float
+    l1_ratio: float
+    fit_intercept: bool
+    optimizer: OptimizerName | Literal["auto"] | Optimizer
+    learning_rate: float | None
+    schedule: ScheduleName | Schedule
+    batch_size: int | Literal["auto", "full"]
+    max_iter: int
+    n_iter_no_change: int
+    shuffle: bool
+    random_state: RandomStateLike
+    early_stopping: bool
+    validation_fraction: float
+    warm_start: bool
+    callbacks: Callback | Callable[..., Any] | Sequence[Callback | Callable[..., Any]] | None
+    n_threads: int | None
+    dtype: Any
+    verbose: int
+    coef_: Any
+    intercept_: Any
+    n_iter_: Any
+    t_: int
+    loss_: float
+    best_loss_: float | None
+    loss_curve_: list[float]
+    validation_loss_curve_: list[float] | None
+    history_: dict[str, list[float]]
+    converged_: bool
+    stop_reason_: str
+    advice_: Any
+    n_features_in_: int
+    feature_names_in_: Array
 
     # ---- parameters as specs ----
 

@@ -1,5 +1,10 @@
 """Leave-one-out of squared loss with L2, without a single fit left out."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import FLOAT_DTYPES, check_is_fitted, validate_data
@@ -7,6 +12,7 @@ from sklearn.utils.validation import FLOAT_DTYPES, check_is_fitted, validate_dat
 from fasttrain._core.blas import serial_blas
 from fasttrain._core.checks import check_flag, check_real
 from fasttrain._core.slices import by_slices, slices
+from fasttrain._core.types import Array, ArrayLike, MatrixLike, Self
 from fasttrain._estimators.fitted import restored, set_fitted
 from fasttrain._tables.moments import column_moments
 
@@ -93,17 +99,28 @@ class LinearRegressorCV(RegressorMixin, BaseEstimator):
     (1e-05, array([-3000., -3002., -3103.]))
     """
 
-    def __init__(self, alphas=(1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0), *, fit_intercept=True):
+    alphas: Sequence[float] | Array
+    fit_intercept: bool
+    alpha_: float
+    scores_: Array
+    predictions_: Array
+    coef_: Any
+    intercept_: Any
+    n_features_in_: int
+    feature_names_in_: Array
+
+    def __init__(self, alphas: Sequence[float] | Array = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0), *,
+                 fit_intercept: bool = True) -> None:
         self.alphas = alphas
         self.fit_intercept = fit_intercept
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
 
     @restored
-    def fit(self, X, y):
+    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Choose the strength and fit all rows with it.
 
         Parameters
@@ -160,8 +177,17 @@ class LinearRegressorCV(RegressorMixin, BaseEstimator):
         }, {"alpha_": alphas[best]})
         return self
 
-    def predict(self, X):
-        """Predictions of shape (n_samples,) or (n_samples, n_outputs), float64."""
+    def predict(self, X: MatrixLike) -> Array:
+        """Predictions ``X @ coef_.T + intercept_``.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_outputs), float64
+        """
         check_is_fitted(self)
         X = validate_data(self, X, reset=False, dtype=np.float64)
         return X @ self.coef_.T + self.intercept_

@@ -1,7 +1,10 @@
 """ElasticNet and Lasso, for one penalty."""
 
+from __future__ import annotations
+
 import warnings
 from numbers import Real
+from typing import Any, Literal
 
 import numpy as np
 from scipy import sparse
@@ -11,6 +14,7 @@ from sklearn.utils.validation import validate_data
 from fasttrain._core.checks import (
     check_choice, check_flag, check_integer, check_real, check_weights, is_ready,
 )
+from fasttrain._core.types import ArrayLike, MatrixLike, RandomStateLike, Self
 from fasttrain._estimators.conversion import Convertible
 from fasttrain._estimators.fitted import restored, set_fitted
 from fasttrain._estimators.parameters import keep_parameters
@@ -170,10 +174,12 @@ class ElasticNet(Convertible, linear_model.ElasticNet):
     array([18.8382, 64.5597])
     """
 
-    path = staticmethod(enet_path)
+    path: Any = staticmethod(enet_path)
 
-    def __init__(self, alpha=1.0, *, l1_ratio=0.5, fit_intercept=True, precompute=False, max_iter=1000, copy_X=True,
-                 tol=1e-4, warm_start=False, positive=False, random_state=None, selection="cyclic"):
+    def __init__(self, alpha: float = 1.0, *, l1_ratio: float = 0.5, fit_intercept: bool = True,
+                 precompute: bool | ArrayLike = False, max_iter: int = 1000, copy_X: bool = True, tol: float = 1e-4,
+                 warm_start: bool = False, positive: bool = False, random_state: RandomStateLike = None,
+                 selection: Literal["cyclic", "random"] = "cyclic") -> None:
         keep_parameters(self, locals())
 
     def _check_parameters(self):
@@ -186,7 +192,8 @@ class ElasticNet(Convertible, linear_model.ElasticNet):
             raise ValueError(f"precompute must be True, False or a Gram matrix, got {self.precompute!r}")
 
     @restored
-    def fit(self, X, y, sample_weight=None, check_input=True):
+    def fit(self, X: MatrixLike, y: ArrayLike, sample_weight: float | ArrayLike | None = None,
+            check_input: bool = True) -> Self:
         """Fit from scratch, or from the last solution under ``warm_start``.
 
         Parameters
@@ -296,9 +303,11 @@ class Lasso(ElasticNet, linear_model.Lasso):
     (array([0.85, 0.  ]), 0.15)
     """
 
-    path = staticmethod(enet_path)
+    path: Any = staticmethod(enet_path)
 
-    def __init__(self, alpha=1.0, *, fit_intercept=True, precompute=False, copy_X=True, max_iter=1000, tol=1e-4,
-                 warm_start=False, positive=False, random_state=None, selection="cyclic"):
+    def __init__(self, alpha: float = 1.0, *, fit_intercept: bool = True, precompute: bool | ArrayLike = False,
+                 copy_X: bool = True, max_iter: int = 1000, tol: float = 1e-4, warm_start: bool = False,
+                 positive: bool = False, random_state: RandomStateLike = None,
+                 selection: Literal["cyclic", "random"] = "cyclic") -> None:
         keep_parameters(self, locals())
-        self.l1_ratio = 1.0
+        self.l1_ratio: float = 1.0

@@ -1,7 +1,11 @@
 """ElasticNetCV, LassoCV and their multi-task kin: the penalty chosen by cross-validation, folds on threads."""
 
+from __future__ import annotations
+
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from numbers import Integral, Real
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import numpy as np
 from scipy import sparse
@@ -13,6 +17,7 @@ from sklearn.utils.validation import check_consistent_length, column_or_1d, vali
 from fasttrain._core.blas import serial_blas
 from fasttrain._core.checks import check_choice, check_flag, check_integer, check_real, check_weights
 from fasttrain._core.slices import slices
+from fasttrain._core.types import ArrayLike, MatrixLike, RandomStateLike, Self, Splitter
 from fasttrain._estimators.conversion import Convertible
 from fasttrain._estimators.fitted import restored, set_fitted
 from fasttrain._estimators.parameters import keep_parameters
@@ -63,7 +68,7 @@ class CrossValidated(Convertible):
         return np.atleast_1d(getattr(self, "l1_ratio", 1.0))
 
     @restored
-    def fit(self, X, y, sample_weight=None, **params):
+    def fit(self, X: MatrixLike, y: ArrayLike, sample_weight: float | ArrayLike | None = None, **params: Any) -> Self:
         """Find the penalty with the smallest mean squared error over the folds, and fit all rows with it.
 
         Parameters
@@ -340,11 +345,13 @@ class ElasticNetCV(CrossValidated, linear_model.ElasticNetCV):
     (0.9, (2, 20, 5))
     """
 
-    path = staticmethod(enet_path)
+    path: Any = staticmethod(enet_path)
 
-    def __init__(self, *, l1_ratio=0.5, eps=1e-3, alphas=100, fit_intercept=True, precompute="auto", max_iter=1000,
-                 tol=1e-4, cv=None, copy_X=True, verbose=0, n_jobs=None, positive=False, random_state=None,
-                 selection="cyclic"):
+    def __init__(self, *, l1_ratio: float | Sequence[float] = 0.5, eps: float = 1e-3, alphas: int | ArrayLike = 100,
+                 fit_intercept: bool = True, precompute: Literal["auto"] | bool | ArrayLike = "auto",
+                 max_iter: int = 1000, tol: float = 1e-4, cv: Splitter = None, copy_X: bool = True,
+                 verbose: bool | int = 0, n_jobs: int | None = None, positive: bool = False,
+                 random_state: RandomStateLike = None, selection: Literal["cyclic", "random"] = "cyclic") -> None:
         keep_parameters(self, locals())
 
 
@@ -403,11 +410,13 @@ class LassoCV(CrossValidated, linear_model.LassoCV):
     (0.0038, (100, 5))
     """
 
-    path = staticmethod(lasso_path)
+    path: Any = staticmethod(lasso_path)
 
-    def __init__(self, *, eps=1e-3, alphas=100, fit_intercept=True, precompute="auto", max_iter=1000, tol=1e-4,
-                 copy_X=True, cv=None, verbose=False, n_jobs=None, positive=False, random_state=None,
-                 selection="cyclic"):
+    def __init__(self, *, eps: float = 1e-3, alphas: int | ArrayLike = 100, fit_intercept: bool = True,
+                 precompute: Literal["auto"] | bool | ArrayLike = "auto", max_iter: int = 1000, tol: float = 1e-4,
+                 copy_X: bool = True, cv: Splitter = None, verbose: bool | int = False, n_jobs: int | None = None,
+                 positive: bool = False, random_state: RandomStateLike = None,
+                 selection: Literal["cyclic", "random"] = "cyclic") -> None:
         keep_parameters(self, locals())
 
 
@@ -461,11 +470,13 @@ class MultiTaskElasticNetCV(CrossValidated, linear_model.MultiTaskElasticNetCV):
            [0.52, 0.48]])
     """
 
-    path = staticmethod(enet_path)
+    path: Any = staticmethod(enet_path)
     _multi_task = True
 
-    def __init__(self, *, l1_ratio=0.5, eps=1e-3, alphas=100, fit_intercept=True, max_iter=1000, tol=1e-4, cv=None,
-                 copy_X=True, verbose=0, n_jobs=None, random_state=None, selection="cyclic"):
+    def __init__(self, *, l1_ratio: float | Sequence[float] = 0.5, eps: float = 1e-3, alphas: int | ArrayLike = 100,
+                 fit_intercept: bool = True, max_iter: int = 1000, tol: float = 1e-4, cv: Splitter = None,
+                 copy_X: bool = True, verbose: bool | int = 0, n_jobs: int | None = None,
+                 random_state: RandomStateLike = None, selection: Literal["cyclic", "random"] = "cyclic") -> None:
         keep_parameters(self, locals())
 
 
@@ -518,9 +529,11 @@ class MultiTaskLassoCV(CrossValidated, linear_model.MultiTaskLassoCV):
     ((2, 100), (50, 5))
     """
 
-    path = staticmethod(lasso_path)
+    path: Any = staticmethod(lasso_path)
     _multi_task = True
 
-    def __init__(self, *, eps=1e-3, alphas=100, fit_intercept=True, max_iter=1000, tol=1e-4, copy_X=True, cv=None,
-                 verbose=False, n_jobs=None, random_state=None, selection="cyclic"):
+    def __init__(self, *, eps: float = 1e-3, alphas: int | ArrayLike = 100, fit_intercept: bool = True,
+                 max_iter: int = 1000, tol: float = 1e-4, copy_X: bool = True, cv: Splitter = None,
+                 verbose: bool | int = False, n_jobs: int | None = None, random_state: RandomStateLike = None,
+                 selection: Literal["cyclic", "random"] = "cyclic") -> None:
         keep_parameters(self, locals())

@@ -1,10 +1,15 @@
 """Generalized linear models: PoissonRegressor, GammaRegressor, TweedieRegressor."""
 
+from __future__ import annotations
+
+from typing import Any, Literal
+
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
 from fasttrain._core.checks import check_choice, check_flag, check_integer, check_real, check_rows, is_ready
+from fasttrain._core.types import Array, ArrayLike, MatrixLike, Self
 from fasttrain._estimators.conversion import Convertible
 from fasttrain._estimators.data import plain_weights
 from fasttrain._estimators.fitted import restored, set_fitted
@@ -72,10 +77,23 @@ class MeanDeviance:
 class GeneralizedLinear(RegressorMixin, Convertible, BaseEstimator):
     """What the three regressors share: all but the loss."""
 
+    alpha: float
+    fit_intercept: bool
+    solver: Literal["lbfgs", "newton-cholesky"]
+    max_iter: int
+    tol: float
+    warm_start: bool
+    verbose: int
+    coef_: Any
+    intercept_: Any
+    n_iter_: Any
+    n_features_in_: int
+    feature_names_in_: Array
+
     def _loss(self):
         raise NotImplementedError
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         try:
@@ -105,7 +123,7 @@ class GeneralizedLinear(RegressorMixin, Convertible, BaseEstimator):
         return y
 
     @restored
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Fit the model.
 
         Parameters
@@ -174,7 +192,7 @@ class GeneralizedLinear(RegressorMixin, Convertible, BaseEstimator):
             self, X, accept_sparse=["csr", "csc", "coo"], dtype=[np.float64, np.float32], order="C", reset=False)
         return raw_predictions(X.tocsr() if hasattr(X, "tocsr") else X, self.coef_, self.intercept_)
 
-    def predict(self, X):
+    def predict(self, X: MatrixLike) -> Array:
         """Predicted means.
 
         Parameters
@@ -187,7 +205,7 @@ class GeneralizedLinear(RegressorMixin, Convertible, BaseEstimator):
         """
         return inverse_linked(self._loss(), self._raw_predict(X))
 
-    def score(self, X, y, sample_weight=None):
+    def score(self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """D^2, the share of the deviance that is explained: 1 - D(y, prediction) / D(y, mean of y).
 
         Parameters
@@ -284,8 +302,9 @@ class PoissonRegressor(GeneralizedLinear):
     array([10.7, 21.9])
     """
 
-    def __init__(self, *, alpha=1.0, fit_intercept=True, solver="lbfgs", max_iter=100, tol=1e-4, warm_start=False,
-                 verbose=0):
+    def __init__(self, *, alpha: float = 1.0, fit_intercept: bool = True,
+                 solver: Literal["lbfgs", "newton-cholesky"] = "lbfgs", max_iter: int = 100, tol: float = 1e-4,
+                 warm_start: bool = False, verbose: int = 0) -> None:
         keep_parameters(self, locals())
 
     def _loss(self):
@@ -323,8 +342,9 @@ class GammaRegressor(GeneralizedLinear):
     array([19.48, 35.8 ])
     """
 
-    def __init__(self, *, alpha=1.0, fit_intercept=True, solver="lbfgs", max_iter=100, tol=1e-4, warm_start=False,
-                 verbose=0):
+    def __init__(self, *, alpha: float = 1.0, fit_intercept: bool = True,
+                 solver: Literal["lbfgs", "newton-cholesky"] = "lbfgs", max_iter: int = 100, tol: float = 1e-4,
+                 warm_start: bool = False, verbose: int = 0) -> None:
         keep_parameters(self, locals())
 
     def _loss(self):
@@ -368,8 +388,13 @@ class TweedieRegressor(GeneralizedLinear):
     array([2.5, 4.6])
     """
 
-    def __init__(self, *, power=0.0, alpha=1.0, fit_intercept=True, link="auto", solver="lbfgs", max_iter=100,
-                 tol=1e-4, warm_start=False, verbose=0):
+    power: float
+    link: Literal["auto", "identity", "log"]
+
+    def __init__(self, *, power: float = 0.0, alpha: float = 1.0, fit_intercept: bool = True,
+                 link: Literal["auto", "identity", "log"] = "auto",
+                 solver: Literal["lbfgs", "newton-cholesky"] = "lbfgs", max_iter: int = 100, tol: float = 1e-4,
+                 warm_start: bool = False, verbose: int = 0) -> None:
         keep_parameters(self, locals())
 
     def _loss(self):

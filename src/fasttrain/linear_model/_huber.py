@@ -1,11 +1,16 @@
 """HuberRegressor: a linear regression that outliers pull at with bounded force, and its scale."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fasttrain import losses
 from fasttrain._core.checks import check_flag, check_integer, check_real, check_rows, is_ready
+from fasttrain._core.types import Array, ArrayLike, MatrixLike, Self
 from fasttrain._estimators.conversion import Convertible
 from fasttrain._estimators.data import plain_weights
 from fasttrain._estimators.fitted import restored, set_fitted
@@ -106,10 +111,25 @@ class HuberRegressor(RegressorMixin, Convertible, BaseEstimator):
     (array([2.]), array([5]))
     """
 
-    def __init__(self, *, epsilon=1.35, max_iter=100, alpha=0.0001, warm_start=False, fit_intercept=True, tol=1e-05):
+    epsilon: float
+    max_iter: int
+    alpha: float
+    warm_start: bool
+    fit_intercept: bool
+    tol: float
+    coef_: Any
+    intercept_: Any
+    scale_: float
+    n_iter_: Any
+    outliers_: Array
+    n_features_in_: int
+    feature_names_in_: Array
+
+    def __init__(self, *, epsilon: float = 1.35, max_iter: int = 100, alpha: float = 0.0001, warm_start: bool = False,
+                 fit_intercept: bool = True, tol: float = 1e-05) -> None:
         keep_parameters(self, locals())
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
@@ -123,7 +143,7 @@ class HuberRegressor(RegressorMixin, Convertible, BaseEstimator):
         check_real(self.tol, "tol", low=0)
 
     @restored
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Fit the model.
 
         Parameters
@@ -185,7 +205,7 @@ class HuberRegressor(RegressorMixin, Convertible, BaseEstimator):
         start[-1] = 1.0
         return start
 
-    def predict(self, X):
+    def predict(self, X: MatrixLike) -> Array:
         """Predictions.
 
         Parameters

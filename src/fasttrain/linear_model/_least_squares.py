@@ -1,5 +1,9 @@
 """What the estimators of least squares share: checked data, parameters, what a fit leaves, predictions."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin, MultiOutputMixin, RegressorMixin
@@ -8,6 +12,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from sklearn.utils.validation import FLOAT_DTYPES, check_is_fitted, column_or_1d, validate_data
 
 from fasttrain._core.checks import check_rows, check_weights
+from fasttrain._core.types import Array, MatrixLike
 from fasttrain._estimators.conversion import Convertible
 from fasttrain._estimators.data import dense
 from fasttrain._estimators.fitted import set_fitted
@@ -98,7 +103,7 @@ class LeastSquares(Convertible, BaseEstimator):
 
 
 class LeastSquaresRegressor(MultiOutputMixin, RegressorMixin, LeastSquares):
-    def predict(self, X):
+    def predict(self, X: MatrixLike) -> Array:
         """Predict targets.
 
         Parameters
@@ -141,7 +146,7 @@ class LeastSquaresClassifier(ClassifierMixin, LeastSquares):
                     f"class_weight must hold numbers >= 0 that leave a row of weight > 0, got {self.class_weight!r}")
         return targets, y, weights
 
-    def decision_function(self, X):
+    def decision_function(self, X: MatrixLike) -> Array:
         """Raw predictions: above 0 for the second of two classes, the largest for one of more.
 
         Parameters
@@ -155,7 +160,7 @@ class LeastSquaresClassifier(ClassifierMixin, LeastSquares):
         raw = self._raw_predict(X)
         return raw.reshape(-1) if raw.ndim > 1 and raw.shape[1] == 1 else raw
 
-    def predict(self, X):
+    def predict(self, X: MatrixLike) -> Array:
         """Predict classes.
 
         Parameters
@@ -169,7 +174,7 @@ class LeastSquaresClassifier(ClassifierMixin, LeastSquares):
         raw = self.decision_function(X)
         return classes_of(raw, self.classes_, self._multilabel)
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags

@@ -1,5 +1,10 @@
 """Linear models: the dense engine with no hidden layer, as scikit-learn estimators."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
 import numpy as np
 from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.preprocessing import LabelBinarizer
@@ -9,9 +14,17 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from sklearn.utils.validation import column_or_1d
 
 from fasttrain import losses
+from fasttrain._core.types import (
+    Array, ArrayLike, LossName, MatrixLike, OptimizerName, PathLike, RandomStateLike, ScheduleName, Self,
+)
 from fasttrain._estimators.fitted import all_or_nothing
 from fasttrain._estimators.parameters import keep_parameters
+from fasttrain.callbacks import Callback
 from fasttrain.linear_model._base import LinearModel
+from fasttrain.losses import Loss
+from fasttrain.optimizers import Optimizer
+from fasttrain.penalties import Penalty
+from fasttrain.schedules import Schedule
 
 
 
@@ -118,15 +131,23 @@ class LinearRegressor(RegressorMixin, LinearModel):
     'no element of the gradient is above tol=0.0001'
     """
 
+    tol: float | None
+
     _y_numeric = True
 
-    def __init__(self, loss="half_squared_error", *, penalty="auto", alpha=1e-4, l1_ratio=0.15, fit_intercept=True,
-                 optimizer="auto", learning_rate=None, schedule="constant", batch_size="auto", max_iter=200, tol=1e-4,
-                 n_iter_no_change=10, shuffle=True, random_state=None, early_stopping=False, validation_fraction=0.1,
-                 warm_start=False, callbacks=None, n_threads=None, dtype=None, verbose=0):
+    def __init__(self, loss: LossName | Loss = "half_squared_error", *,
+                 penalty: Literal["auto", "l1", "l2", "elasticnet"] | Penalty | None = "auto", alpha: float = 1e-4,
+                 l1_ratio: float = 0.15, fit_intercept: bool = True,
+                 optimizer: OptimizerName | Literal["auto"] | Optimizer = "auto", learning_rate: float | None = None,
+                 schedule: ScheduleName | Schedule = "constant", batch_size: int | Literal["auto", "full"] = "auto",
+                 max_iter: int = 200, tol: float | None = 1e-4, n_iter_no_change: int = 10, shuffle: bool = True,
+                 random_state: RandomStateLike = None, early_stopping: bool = False, validation_fraction: float = 0.1,
+                 warm_start: bool = False,
+                 callbacks: Callback | Callable[..., Any] | Sequence[Callback | Callable[..., Any]] | None = None,
+                 n_threads: int | None = None, dtype: Any = None, verbose: int = 0) -> None:
         keep_parameters(self, locals())
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         tags.input_tags.sparse = True
@@ -153,7 +174,8 @@ class LinearRegressor(RegressorMixin, LinearModel):
         X, y = self._checked(X, y, keep, y_numeric=True)
         return X, column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
 
-    def fit(self, X, y, sample_weight=None, validation_data=None, resume_from=None):
+    def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None,
+            validation_data: tuple[Any, ...] | None = None, resume_from: PathLike | None = None) -> Self:
         """Fit the model.
 
         Parameters
@@ -185,10 +207,21 @@ class LinearRegressor(RegressorMixin, LinearModel):
             X, y = self._check_Xy(X, y, keep)
             return self._fit(X, y, sample_weight, validation_data, keep=keep, resume_from=resume_from)
 
-    def partial_fit(self, X, y, sample_weight=None):
+    def partial_fit(self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """One epoch on this data, going on from the last call, the optimizer's memory included.
 
-        Parameters are those of :meth:`fit`. Returns self.
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The features of the first call.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            The outputs of the first call.
+        sample_weight : array-like of shape (n_samples,), default=None
+            At least 0, not all 0; None for 1.
+
+        Returns
+        -------
+        self
         """
         with all_or_nothing(self):
             keep = "partial" if hasattr(self, "coef_") else None
@@ -200,8 +233,18 @@ class LinearRegressor(RegressorMixin, LinearModel):
             coef, intercept = coef[0], intercept[0]
         return {"coef_": coef, "intercept_": intercept}
 
-    def predict(self, X):
-        """Predictions of shape (n_samples,) or (n_samples, n_outputs), in the dtype of the fit."""
+    def predict(self, X: MatrixLike) -> Array:
+        """The inverse link of the raw predictions ``X @ coef_.T + intercept_``.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            In the dtype of the fit.
+        """
         raw = losses.get(self.loss).predict(self._raw_predict(X))
         return raw[:, 0] if np.ndim(self.coef_) == 1 else raw
 
@@ -243,15 +286,25 @@ stop_reason_, advice_, n_features_in_, feature_names_in_
     True
     """
 
+    tol: float
+    class_weight: dict[Any, float] | Literal["balanced"] | None
+    classes_: Any
+
     _y_numeric = False
 
-    def __init__(self, loss="log_loss", *, penalty="auto", alpha=1e-4, l1_ratio=0.15, fit_intercept=True,
-                 optimizer="auto", learning_rate=None, schedule="constant", batch_size="auto", max_iter=200, tol=1e-4,
-                 n_iter_no_change=10, shuffle=True, random_state=None, early_stopping=False, validation_fraction=0.1,
-                 class_weight=None, warm_start=False, callbacks=None, n_threads=None, dtype=None, verbose=0):
+    def __init__(self, loss: LossName | Loss = "log_loss", *,
+                 penalty: Literal["auto", "l1", "l2", "elasticnet"] | Penalty | None = "auto", alpha: float = 1e-4,
+                 l1_ratio: float = 0.15, fit_intercept: bool = True,
+                 optimizer: OptimizerName | Literal["auto"] | Optimizer = "auto", learning_rate: float | None = None,
+                 schedule: ScheduleName | Schedule = "constant", batch_size: int | Literal["auto", "full"] = "auto",
+                 max_iter: int = 200, tol: float = 1e-4, n_iter_no_change: int = 10, shuffle: bool = True,
+                 random_state: RandomStateLike = None, early_stopping: bool = False, validation_fraction: float = 0.1,
+                 class_weight: dict[Any, float] | Literal["balanced"] | None = None, warm_start: bool = False,
+                 callbacks: Callback | Callable[..., Any] | Sequence[Callback | Callable[..., Any]] | None = None,
+                 n_threads: int | None = None, dtype: Any = None, verbose: int = 0) -> None:
         keep_parameters(self, locals())
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         tags.target_tags.multi_output = True
@@ -314,7 +367,8 @@ stop_reason_, advice_, n_features_in_, feature_names_in_
             raise ValueError("y must hold one class a row, or 0 and 1 in columns (multilabel), got columns of classes")
         return X, y
 
-    def fit(self, X, y, sample_weight=None, validation_data=None, resume_from=None):
+    def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None,
+            validation_data: tuple[Any, ...] | None = None, resume_from: PathLike | None = None) -> Self:
         """Fit the model.
 
         Parameters
@@ -349,7 +403,8 @@ stop_reason_, advice_, n_features_in_, feature_names_in_
             self._check_y(y)
             return self._fit(X, y, sample_weight, validation_data, keep=keep, resume_from=resume_from)
 
-    def partial_fit(self, X, y, classes=None, sample_weight=None):
+    def partial_fit(self, X: MatrixLike, y: ArrayLike, classes: ArrayLike | None = None,
+                    sample_weight: ArrayLike | None = None) -> Self:
         """One epoch on this data, going on from the last call, the optimizer's memory included.
 
         Parameters
@@ -389,13 +444,32 @@ stop_reason_, advice_, n_features_in_, feature_names_in_
         if len(self.classes_) < 2 and not self._multilabel:
             raise ValueError(f"y must hold at least 2 classes, got 1 class: {self.classes_[0]!r}")
 
-    def decision_function(self, X):
-        """Raw predictions of shape (n_samples,) for two classes, else (n_samples, n_classes)."""
+    def decision_function(self, X: MatrixLike) -> Array:
+        """Raw predictions, ``X @ coef_.T + intercept_``.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) for two classes, else (n_samples, n_classes)
+            In the dtype of the fit; above 0 means ``classes_[1]``.
+        """
         raw = self._raw_predict(X)
         return raw[:, 0] if raw.shape[1] == 1 and not self._multilabel else raw
 
-    def predict(self, X):
-        """Classes of shape (n_samples,), or 0 and 1 of shape (n_samples, n_labels)."""
+    def predict(self, X: MatrixLike) -> Array:
+        """The class of each row, by the largest raw prediction.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples,), or (n_samples, n_labels) of 0 and 1 after a fit to several labels
+        """
         raw = self._raw_predict(X)
         if self._multilabel:
             return (raw > 0).astype(np.intp)
@@ -409,10 +483,18 @@ stop_reason_, advice_, n_features_in_, feature_names_in_
         return True
 
     @available_if(_has_probabilities)
-    def predict_proba(self, X):
-        """Probabilities of shape (n_samples, n_classes); of each label being 1 for multilabel y.
+    def predict_proba(self, X: MatrixLike) -> Any:
+        """Probabilities of the classes; of each label being 1 after a fit to several labels.
 
         From the cross-entropies only; with a margin loss there is no such method.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes) or (n_samples, n_labels)
         """
         raw = self._raw_predict(X)
         if self._multilabel:
@@ -422,8 +504,17 @@ stop_reason_, advice_, n_features_in_, feature_names_in_
         return losses.SoftmaxCrossentropy().predict(raw)
 
     @available_if(_has_probabilities)
-    def predict_log_proba(self, X):
-        """Logarithm of :meth:`predict_proba`, from the logits: finite also where a probability rounds to 0."""
+    def predict_log_proba(self, X: MatrixLike) -> Any:
+        """Logarithm of :meth:`predict_proba`, from the logits: finite also where a probability rounds to 0.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes) or (n_samples, n_labels)
+        """
         raw = self._raw_predict(X)
         if self._multilabel:
             return -np.logaddexp(0, -raw)

@@ -1,5 +1,9 @@
 """Ordinary least squares."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
 from scipy import linalg, optimize, sparse
 from scipy.linalg import lapack
@@ -8,6 +12,7 @@ from sklearn.utils import assert_all_finite
 
 from fasttrain._core.blas import serial_blas
 from fasttrain._core.checks import check_flag, check_integer, check_real
+from fasttrain._core.types import Array, ArrayLike, MatrixLike, Self
 from fasttrain._estimators.fitted import restored
 from fasttrain._tables.moments import column_moments
 from fasttrain.linear_model._factors import least_squares_factor, times_transposed, wide_factor
@@ -81,20 +86,33 @@ class LinearRegression(LeastSquaresRegressor):
     (array([1., 2.]), 3.0)
     """
 
-    def __init__(self, *, fit_intercept=True, copy_X=True, tol=1e-6, n_jobs=None, positive=False):
+    fit_intercept: bool
+    copy_X: bool
+    tol: float
+    n_jobs: int | None
+    positive: bool
+    coef_: Any
+    intercept_: Any
+    rank_: int
+    singular_: Array
+    n_features_in_: int
+    feature_names_in_: Array
+
+    def __init__(self, *, fit_intercept: bool = True, copy_X: bool = True, tol: float = 1e-6, n_jobs: int | None = None,
+                 positive: bool = False) -> None:
         self.fit_intercept = fit_intercept
         self.copy_X = copy_X
         self.tol = tol
         self.n_jobs = n_jobs
         self.positive = positive
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = not self.positive
         return tags
 
     @restored
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | float | None = None) -> Self:
         """Fit the coefficients.
 
         Parameters

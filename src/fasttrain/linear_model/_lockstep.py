@@ -1,8 +1,12 @@
 """Several per-sample descents over one reading of the rows: for a list of estimators, and for a batch."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from functools import cached_property
 from numbers import Integral
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from sklearn.base import clone
@@ -10,13 +14,15 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
 from fasttrain._core.checks import row_weights
+from fasttrain._core.types import ArrayLike, MatrixLike
 from fasttrain.linear_model import _descents
 from fasttrain.linear_model._sgd_base import SHARED, StochasticLinear, subset
 from fasttrain.linear_model._sgd_classifier import SGDClassifier, classifier_problems, fit_classifiers, n_classifiers
 from fasttrain.linear_model._sgd_regressor import SGDRegressor, fit_regressors, n_regressors, regressor_problem
 
 
-def fit_lockstep(estimators, X, y, rows=None, sample_weight=None):
+def fit_lockstep(estimators: Sequence[SGDClassifier] | Sequence[SGDRegressor], X: MatrixLike, y: ArrayLike,
+                 rows: ArrayLike | None = None, sample_weight: ArrayLike | float | None = None) -> list[Any]:
     """Fit many estimators over one reading of the rows; each ends as its ``fit`` on ``X[rows]`` would end it.
 
     Parameters

@@ -1,6 +1,9 @@
 """LogisticRegression: scikit-learn's estimator on the kernel of full-batch sums."""
 
+from __future__ import annotations
+
 import warnings
+from typing import Any, Literal
 
 import numpy as np
 from sklearn import linear_model
@@ -11,6 +14,7 @@ from sklearn.utils.validation import validate_data
 from fasttrain._core.checks import (
     check_choice, check_flag, check_integer, check_real, check_rows, check_weights, is_ready,
 )
+from fasttrain._core.types import ArrayLike, MatrixLike, RandomStateLike, Self
 from fasttrain._estimators.conversion import Convertible
 from fasttrain._estimators.fitted import restored, set_fitted
 from fasttrain._estimators.parameters import keep_parameters
@@ -48,7 +52,10 @@ def check_strength(C):
 class LogisticBase(Convertible):
     """What the estimator with one C and the one that chooses it share: checks, and one fit."""
 
-    def __sklearn_tags__(self):
+    # what scikit-learn before 1.8 asks of a model that predicts probabilities
+    multi_class = "deprecated"
+
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.array_api_support = False
         return tags
@@ -216,9 +223,13 @@ class LogisticRegression(LogisticBase, linear_model.LogisticRegression):
     0.97
     """
 
-    def __init__(self, penalty="deprecated", *, C=1.0, l1_ratio=0.0, dual=False, tol=1e-4, fit_intercept=True,
-                 intercept_scaling=1, class_weight=None, random_state=None, solver="lbfgs", max_iter=100, verbose=0,
-                 warm_start=False, n_jobs=None):
+    def __init__(self, penalty: Literal["deprecated", "l1", "l2", "elasticnet"] | None = "deprecated", *,
+                 C: float = 1.0, l1_ratio: float = 0.0, dual: bool = False, tol: float = 1e-4,
+                 fit_intercept: bool = True, intercept_scaling: float = 1,
+                 class_weight: dict[Any, float] | Literal["balanced"] | None = None,
+                 random_state: RandomStateLike = None,
+                 solver: Literal["lbfgs", "newton-cg", "newton-cholesky", "sag", "saga", "liblinear"] = "lbfgs",
+                 max_iter: int = 100, verbose: int = 0, warm_start: bool = False, n_jobs: int | None = None) -> None:
         keep_parameters(self, locals())
 
     def _check_parameters(self, warn=True):
@@ -274,7 +285,7 @@ class LogisticRegression(LogisticBase, linear_model.LogisticRegression):
             raise ValueError("l1_ratio must be specified when penalty is elasticnet.")
 
     @restored
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | float | None = None) -> Self:
         """Fit from scratch, or from the last solution under ``warm_start``.
 
         Parameters

@@ -1,7 +1,11 @@
 """LogisticRegressionCV: all folds and strengths over one reading of X, scored with scikit-learn's scorers."""
 
+from __future__ import annotations
+
 import warnings
 from numbers import Integral, Number
+from collections.abc import Callable
+from typing import Any, Literal
 
 import numpy as np
 from scipy.special import expit, softmax
@@ -14,6 +18,7 @@ from sklearn.utils.metadata_routing import process_routing
 
 from fasttrain._core.blas import serial_blas
 from fasttrain._core.checks import check_choice, check_flag, check_integer
+from fasttrain._core.types import ArrayLike, MatrixLike, RandomStateLike, Self, Splitter
 from fasttrain._estimators.fitted import restored, set_fitted
 from fasttrain._estimators.parameters import keep_parameters
 from fasttrain.linear_model._logistic import (
@@ -76,9 +81,15 @@ class LogisticRegressionCV(LogisticBase, linear_model.LogisticRegressionCV):
     (1.0, (5, 1, 2))
     """
 
-    def __init__(self, *, Cs=10, l1_ratios="warn", fit_intercept=True, cv=None, dual=False, penalty="deprecated",
-                 scoring="warn", solver="lbfgs", tol=1e-4, max_iter=100, class_weight=None, n_jobs=None, verbose=0,
-                 refit=True, intercept_scaling=1.0, random_state=None, use_legacy_attributes="warn"):
+    def __init__(self, *, Cs: int | ArrayLike = 10, l1_ratios: Literal["warn"] | ArrayLike | None = "warn",
+                 fit_intercept: bool = True, cv: Splitter = None, dual: bool = False,
+                 penalty: Literal["l1", "l2", "elasticnet", "deprecated"] = "deprecated",
+                 scoring: str | Callable[..., Any] | None = "warn",
+                 solver: Literal["lbfgs", "newton-cg", "newton-cholesky", "sag", "saga", "liblinear"] = "lbfgs",
+                 tol: float = 1e-4, max_iter: int = 100,
+                 class_weight: dict[Any, float] | Literal["balanced"] | None = None, n_jobs: int | None = None,
+                 verbose: int = 0, refit: bool = True, intercept_scaling: float = 1.0,
+                 random_state: RandomStateLike = None, use_legacy_attributes: Literal["warn"] | bool = "warn") -> None:
         keep_parameters(self, locals())
 
     # ---- parameters ----
@@ -151,7 +162,7 @@ class LogisticRegressionCV(LogisticBase, linear_model.LogisticRegressionCV):
     # ---- fitting ----
 
     @restored
-    def fit(self, X, y, sample_weight=None, **params):
+    def fit(self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | float | None = None, **params: Any) -> Self:
         """Choose C and fit.
 
         Parameters

@@ -1,10 +1,15 @@
 """MultiTaskElasticNet and MultiTaskLasso: several targets that share their features."""
 
+from __future__ import annotations
+
+from typing import Literal
+
 import numpy as np
 from sklearn import linear_model
 from sklearn.utils.validation import check_consistent_length, validate_data
 
 from fasttrain._core.checks import check_flag, check_real
+from fasttrain._core.types import ArrayLike, MatrixLike, RandomStateLike, Self
 from fasttrain._estimators.conversion import Convertible
 from fasttrain._estimators.fitted import restored, set_fitted
 from fasttrain._estimators.parameters import keep_parameters
@@ -74,8 +79,9 @@ class MultiTaskElasticNet(Convertible, linear_model.MultiTaskElasticNet):
            [0.457, 0.456]])
     """
 
-    def __init__(self, alpha=1.0, *, l1_ratio=0.5, fit_intercept=True, copy_X=True, max_iter=1000, tol=1e-4,
-                 warm_start=False, random_state=None, selection="cyclic"):
+    def __init__(self, alpha: float = 1.0, *, l1_ratio: float = 0.5, fit_intercept: bool = True, copy_X: bool = True,
+                 max_iter: int = 1000, tol: float = 1e-4, warm_start: bool = False,
+                 random_state: RandomStateLike = None, selection: Literal["cyclic", "random"] = "cyclic") -> None:
         keep_parameters(self, locals())
 
     def _check_parameters(self):
@@ -85,7 +91,7 @@ class MultiTaskElasticNet(Convertible, linear_model.MultiTaskElasticNet):
         check_flag(self.warm_start, "warm_start")
 
     @restored
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X: MatrixLike, y: ArrayLike, sample_weight: float | ArrayLike | None = None) -> Self:
         """Fit from scratch, or from the last solution under ``warm_start``.
 
         Parameters
@@ -176,7 +182,8 @@ class MultiTaskLasso(MultiTaskElasticNet, linear_model.MultiTaskLasso):
            [0.   , 0.946]])
     """
 
-    def __init__(self, alpha=1.0, *, fit_intercept=True, copy_X=True, max_iter=1000, tol=1e-4, warm_start=False,
-                 random_state=None, selection="cyclic"):
+    def __init__(self, alpha: float = 1.0, *, fit_intercept: bool = True, copy_X: bool = True, max_iter: int = 1000,
+                 tol: float = 1e-4, warm_start: bool = False, random_state: RandomStateLike = None,
+                 selection: Literal["cyclic", "random"] = "cyclic") -> None:
         keep_parameters(self, locals())
-        self.l1_ratio = 1.0
+        self.l1_ratio: float = 1.0

@@ -1,14 +1,18 @@
 """lasso_path and enet_path: coefficients along a list of penalties."""
 
+from __future__ import annotations
+
 import sys
 import warnings
 from numbers import Integral
+from typing import Any, Literal
 
 import numpy as np
 from scipy import sparse
 from sklearn.utils import check_array
 
 from fasttrain._core.checks import check_choice, check_flag, check_integer, check_real
+from fasttrain._core.types import Array, ArrayLike, MatrixLike
 from fasttrain.linear_model import _coordinate as coordinate
 
 _OPTIONS = (
@@ -16,8 +20,11 @@ _OPTIONS = (
 )
 
 
-def lasso_path(X, y, *, eps=1e-3, n_alphas="deprecated", alphas="warn", precompute="auto", Xy=None, copy_X=True,
-               coef_init=None, verbose=False, return_n_iter=False, positive=False, **params):
+def lasso_path(X: MatrixLike, y: ArrayLike, *, eps: float = 1e-3, n_alphas: Literal["deprecated"] | int = "deprecated",
+               alphas: Literal["warn"] | int | ArrayLike = "warn",
+               precompute: Literal["auto"] | bool | ArrayLike = "auto", Xy: ArrayLike | None = None,
+               copy_X: bool = True, coef_init: ArrayLike | None = None, verbose: bool | int = False,
+               return_n_iter: bool = False, positive: bool = False, **params: Any) -> tuple[Array, ...]:
     """Coefficients of the Lasso along a list of penalties: :func:`enet_path` with ``l1_ratio=1``.
 
     Minimizes ``|y - X w|^2 / (2 n) + alpha |w|_1`` for each alpha, from the solution of the one before; for several
@@ -73,9 +80,11 @@ def lasso_path(X, y, *, eps=1e-3, n_alphas="deprecated", alphas="warn", precompu
         copy_X=copy_X, coef_init=coef_init, verbose=verbose, positive=positive, return_n_iter=return_n_iter, **params)
 
 
-def enet_path(X, y, *, l1_ratio=0.5, eps=1e-3, n_alphas="deprecated", alphas="warn", precompute="auto", Xy=None,
-              copy_X=True, coef_init=None, verbose=False, return_n_iter=False, positive=False, check_input=True,
-              **params):
+def enet_path(X: MatrixLike, y: ArrayLike, *, l1_ratio: float = 0.5, eps: float = 1e-3,
+              n_alphas: Literal["deprecated"] | int = "deprecated", alphas: Literal["warn"] | int | ArrayLike = "warn",
+              precompute: Literal["auto"] | bool | ArrayLike = "auto", Xy: ArrayLike | None = None, copy_X: bool = True,
+              coef_init: ArrayLike | None = None, verbose: bool | int = False, return_n_iter: bool = False,
+              positive: bool = False, check_input: bool = True, **params: Any) -> tuple[Array, ...]:
     """Coefficients of the elastic net along a list of penalties, all of them in one compiled call.
 
     Minimizes ``|y - X w|^2 / (2 n) + alpha l1_ratio |w|_1 + alpha (1 - l1_ratio) |w|^2 / 2`` for each alpha, from the

@@ -1,6 +1,9 @@
 """Least squares with an L2 penalty: regression and classification."""
 
+from __future__ import annotations
+
 import warnings
+from typing import Any, Literal
 
 import numpy as np
 from scipy import sparse
@@ -9,6 +12,7 @@ from sklearn.utils import assert_all_finite
 
 from fasttrain._core.blas import serial_blas
 from fasttrain._core.checks import check_choice, check_flag, check_integer, check_real
+from fasttrain._core.types import Array, ArrayLike, MatrixLike, RandomStateLike, Self
 from fasttrain._estimators.fitted import restored
 from fasttrain._tables.moments import column_moments
 from fasttrain.linear_model._factors import least_squares_factor, times_transposed
@@ -195,7 +199,7 @@ class RidgeModel(LeastSquares):
             y_mean = y_mean + np.atleast_1d(found[2])
         return coef, x_mean, found[1], y_mean
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = self.solver != "svd" and (self.solver != "cholesky" or not self.fit_intercept)
         return tags
@@ -259,8 +263,25 @@ class Ridge(LeastSquaresRegressor, RidgeModel):
     (0.513, 'cholesky')
     """
 
-    def __init__(self, alpha=1.0, *, fit_intercept=True, copy_X=True, max_iter=None, tol=1e-4, solver="auto",
-                 positive=False, random_state=None):
+    alpha: ArrayLike
+    fit_intercept: bool
+    copy_X: bool
+    max_iter: int | None
+    tol: float
+    solver: Literal["auto", "svd", "cholesky", "lsqr", "sparse_cg", "sag", "saga", "lbfgs"]
+    positive: bool
+    random_state: RandomStateLike
+    coef_: Any
+    intercept_: Any
+    n_iter_: Any
+    solver_: str
+    n_features_in_: int
+    feature_names_in_: Array
+
+    def __init__(self, alpha: ArrayLike = 1.0, *, fit_intercept: bool = True, copy_X: bool = True,
+                 max_iter: int | None = None, tol: float = 1e-4,
+                 solver: Literal["auto", "svd", "cholesky", "lsqr", "sparse_cg", "sag", "saga", "lbfgs"] = "auto",
+                 positive: bool = False, random_state: RandomStateLike = None) -> None:
         self.alpha = alpha
         self.fit_intercept = fit_intercept
         self.copy_X = copy_X
@@ -271,7 +292,7 @@ class Ridge(LeastSquaresRegressor, RidgeModel):
         self.random_state = random_state
 
     @restored
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | float | None = None) -> Self:
         """Fit the coefficients.
 
         Parameters
@@ -343,8 +364,28 @@ class RidgeClassifier(LeastSquaresClassifier, RidgeModel):
     0.96
     """
 
-    def __init__(self, alpha=1.0, *, fit_intercept=True, copy_X=True, max_iter=None, tol=1e-4, class_weight=None,
-                 solver="auto", positive=False, random_state=None):
+    alpha: float
+    fit_intercept: bool
+    copy_X: bool
+    max_iter: int | None
+    tol: float
+    class_weight: dict[Any, float] | Literal["balanced"] | None
+    solver: Literal["auto", "svd", "cholesky", "lsqr", "sparse_cg", "sag", "saga", "lbfgs"]
+    positive: bool
+    random_state: RandomStateLike
+    coef_: Any
+    intercept_: Any
+    classes_: Any
+    n_iter_: Any
+    solver_: str
+    n_features_in_: int
+    feature_names_in_: Array
+
+    def __init__(self, alpha: float = 1.0, *, fit_intercept: bool = True, copy_X: bool = True,
+                 max_iter: int | None = None, tol: float = 1e-4,
+                 class_weight: dict[Any, float] | Literal["balanced"] | None = None,
+                 solver: Literal["auto", "svd", "cholesky", "lsqr", "sparse_cg", "sag", "saga", "lbfgs"] = "auto",
+                 positive: bool = False, random_state: RandomStateLike = None) -> None:
         self.alpha = alpha
         self.fit_intercept = fit_intercept
         self.copy_X = copy_X
@@ -356,7 +397,7 @@ class RidgeClassifier(LeastSquaresClassifier, RidgeModel):
         self.random_state = random_state
 
     @restored
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | float | None = None) -> Self:
         """Fit the coefficients.
 
         Parameters

@@ -1,7 +1,11 @@
 """Ridge regression and classification that choose their own strength."""
 
+from __future__ import annotations
+
 import numbers
 import warnings
+from collections.abc import Callable
+from typing import Any, Literal
 
 import numpy as np
 from scipy import sparse
@@ -14,6 +18,7 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, proces
 
 from fasttrain._core.blas import serial_blas
 from fasttrain._core.checks import check_choice, check_flag
+from fasttrain._core.types import Array, ArrayLike, MatrixLike, Self, Splitter
 from fasttrain._estimators.fitted import restored
 from fasttrain.linear_model._least_squares import (
     LeastSquares, LeastSquaresClassifier, LeastSquaresRegressor, checked_data, checked_weights, classes_of,
@@ -97,7 +102,7 @@ class RidgeSearch(LeastSquares):
             return get_scorer(name).set_score_request(sample_weight=True)
         return check_scoring(estimator=self, scoring=self.scoring, allow_none=True)
 
-    def get_metadata_routing(self):
+    def get_metadata_routing(self) -> Any:
         """Where scikit-learn's metadata routing sends what ``fit`` is given.
 
         Returns
@@ -262,7 +267,7 @@ class RidgeSearch(LeastSquares):
         vars(self).update(
             coef_=best.coef_, intercept_=best.intercept_, alpha_=best.alpha, best_score_=search.best_score_)
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
@@ -322,8 +327,25 @@ class RidgeCV(LeastSquaresRegressor, RidgeSearch):
     (0.01, 0.517)
     """
 
-    def __init__(self, alphas=(0.1, 1.0, 10.0), *, fit_intercept=True, scoring=None, cv=None, gcv_mode=None,
-                 store_cv_results=False, alpha_per_target=False):
+    alphas: ArrayLike
+    fit_intercept: bool
+    scoring: str | Callable[..., Any] | None
+    cv: Splitter
+    gcv_mode: Literal["auto", "svd", "eigen"] | None
+    store_cv_results: bool
+    alpha_per_target: bool
+    alpha_: float | Array
+    best_score_: float
+    coef_: Any
+    intercept_: Any
+    cv_results_: dict[str, Any]
+    n_features_in_: int
+    feature_names_in_: Array
+
+    def __init__(self, alphas: ArrayLike = (0.1, 1.0, 10.0), *, fit_intercept: bool = True,
+                 scoring: str | Callable[..., Any] | None = None, cv: Splitter = None,
+                 gcv_mode: Literal["auto", "svd", "eigen"] | None = None, store_cv_results: bool = False,
+                 alpha_per_target: bool = False) -> None:
         self.alphas = alphas
         self.fit_intercept = fit_intercept
         self.scoring = scoring
@@ -333,7 +355,7 @@ class RidgeCV(LeastSquaresRegressor, RidgeSearch):
         self.alpha_per_target = alpha_per_target
 
     @restored
-    def fit(self, X, y, sample_weight=None, **params):
+    def fit(self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | float | None = None, **params: Any) -> Self:
         """Choose the strength and fit all rows with it.
 
         Parameters
@@ -412,8 +434,25 @@ class RidgeClassifierCV(LeastSquaresClassifier, RidgeSearch):
     0.963
     """
 
-    def __init__(self, alphas=(0.1, 1.0, 10.0), *, fit_intercept=True, scoring=None, cv=None, class_weight=None,
-                 store_cv_results=False):
+    alphas: ArrayLike
+    fit_intercept: bool
+    scoring: str | Callable[..., Any] | None
+    cv: Splitter
+    class_weight: dict[Any, float] | Literal["balanced"] | None
+    store_cv_results: bool
+    alpha_: float
+    best_score_: float
+    coef_: Any
+    intercept_: Any
+    classes_: Any
+    cv_results_: dict[str, Any]
+    n_features_in_: int
+    feature_names_in_: Array
+
+    def __init__(self, alphas: ArrayLike = (0.1, 1.0, 10.0), *, fit_intercept: bool = True,
+                 scoring: str | Callable[..., Any] | None = None, cv: Splitter = None,
+                 class_weight: dict[Any, float] | Literal["balanced"] | None = None,
+                 store_cv_results: bool = False) -> None:
         self.alphas = alphas
         self.fit_intercept = fit_intercept
         self.scoring = scoring
@@ -422,7 +461,7 @@ class RidgeClassifierCV(LeastSquaresClassifier, RidgeSearch):
         self.store_cv_results = store_cv_results
 
     @restored
-    def fit(self, X, y, sample_weight=None, **params):
+    def fit(self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | float | None = None, **params: Any) -> Self:
         """Choose the strength and fit all rows with it.
 
         Parameters

@@ -1,6 +1,9 @@
 """What SGDClassifier and SGDRegressor share: parameters, checks, and the shape of a fit."""
 
+from __future__ import annotations
+
 import warnings
+from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -10,6 +13,7 @@ from sklearn.utils.validation import validate_data
 
 from fasttrain._core.checks import check_choice, check_flag, check_integer, check_real, is_ready
 from fasttrain._core.slices import by_slices
+from fasttrain._core.types import ArrayLike, MatrixLike
 from fasttrain._estimators.conversion import Convertible
 from fasttrain._estimators.fitted import set_fitted
 from fasttrain.linear_model._descents import SCHEDULES, SPARSE_INTERCEPT_DECAY, validation_mask
@@ -67,7 +71,8 @@ class StochasticLinear(Convertible):
         if self.penalty == "elasticnet" and self.l1_ratio is None:
             raise ValueError("l1_ratio must be a number in [0, 1] with penalty='elasticnet', got None")
 
-    def descent_options(self, X, t, has_score=False, own_score=False):
+    def descent_options(self, X: MatrixLike, t: Any, has_score: bool = False, own_score: bool = False) -> Any:
+        """What the kernel of per-sample descent is told, from the checked parameters."""
         return {
             "t": t,
             "fit_intercept": bool(self.fit_intercept),
@@ -78,7 +83,7 @@ class StochasticLinear(Convertible):
             "pause_each_epoch": self.verbose > 0,
         }
 
-    def check_rows(self, X, y, reset, dtype=None, **options):
+    def check_rows(self, X: MatrixLike, y: ArrayLike, reset: bool, dtype: Any = None, **options: Any) -> Any:
         """X as the kernels take it (C order or CSR, float32 or float64), and y."""
         dtypes = [np.float64, np.float32] if dtype is None else [dtype]
         if is_ready(self, X, y, reset, dtypes):
@@ -96,7 +101,8 @@ class StochasticLinear(Convertible):
             **options,
         )
 
-    def warn_at_end(self, n_iter):
+    def warn_at_end(self, n_iter: Any) -> None:
+        """Warn where ``max_iter`` ended the fit before its stopping rule."""
         if self.tol is not None and n_iter == self.max_iter:
             warnings.warn(
                 "Maximum number of iteration reached before convergence. Consider increasing max_iter to "

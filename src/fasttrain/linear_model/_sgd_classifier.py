@@ -1,6 +1,9 @@
 """SGDClassifier, and the training of several of them over one row order."""
 
+from __future__ import annotations
+
 from numbers import Integral
+from typing import Any, Literal
 
 import numpy as np
 from sklearn import linear_model
@@ -10,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_dat
 
 from fasttrain._core.checks import row_weights
 from fasttrain._core.slices import by_slices
+from fasttrain._core.types import Array, ArrayLike, MatrixLike, RandomStateLike, Self
 from fasttrain._estimators.fitted import restored
 from fasttrain._estimators.parameters import keep_parameters
 from fasttrain._kernels.threads import get_num_threads
@@ -123,13 +127,24 @@ class SGDClassifier(StochasticLinear, linear_model.SGDClassifier):
     True
     """
 
+    loss_curve_: list[float]
+    validation_scores_: Any
+
     _losses = CLASSIFIER_LOSSES
     _aggressive_loss = "hinge"
 
-    def __init__(self, loss="hinge", *, penalty="l2", alpha=0.0001, l1_ratio=0.15, fit_intercept=True, max_iter=1000,
-                 tol=1e-3, shuffle=True, verbose=0, epsilon=0.1, n_jobs=None, random_state=None,
-                 learning_rate="optimal", eta0=0.01, power_t=0.5, early_stopping=False, validation_fraction=0.1,
-                 n_iter_no_change=5, class_weight=None, warm_start=False, average=False):
+    def __init__(
+            self,
+            loss: Literal["hinge", "log_loss", "modified_huber", "squared_hinge", "perceptron", "squared_error",
+                          "huber", "epsilon_insensitive", "squared_epsilon_insensitive"] = "hinge",
+            *, penalty: Literal["l2", "l1", "elasticnet"] | None = "l2", alpha: float = 0.0001,
+            l1_ratio: float | None = 0.15, fit_intercept: bool = True, max_iter: int = 1000, tol: float | None = 1e-3,
+            shuffle: bool = True, verbose: int = 0, epsilon: float = 0.1, n_jobs: int | None = None,
+            random_state: RandomStateLike = None,
+            learning_rate: Literal["constant", "optimal", "invscaling", "adaptive", "pa1", "pa2"] = "optimal",
+            eta0: float = 0.01, power_t: float = 0.5, early_stopping: bool = False, validation_fraction: float = 0.1,
+            n_iter_no_change: int = 5, class_weight: dict[Any, float] | Literal["balanced"] | None = None,
+            warm_start: bool = False, average: bool | int = False) -> None:
         keep_parameters(self, locals())
 
     def _check_parameters(self, for_partial_fit=False):
@@ -148,7 +163,9 @@ class SGDClassifier(StochasticLinear, linear_model.SGDClassifier):
             raise ValueError(f"class_weight must be a dict, 'balanced' or None, got {self.class_weight!r}")
 
     @restored
-    def fit(self, X, y, coef_init=None, intercept_init=None, sample_weight=None, *, X_val=None, y_val=None):
+    def fit(self, X: MatrixLike, y: ArrayLike, coef_init: ArrayLike | None = None,
+            intercept_init: ArrayLike | None = None, sample_weight: ArrayLike | float | None = None, *,
+            X_val: MatrixLike | None = None, y_val: MatrixLike | None = None) -> Self:
         """Fit from scratch, or from the last solution under ``warm_start``.
 
         Parameters
@@ -201,7 +218,8 @@ class SGDClassifier(StochasticLinear, linear_model.SGDClassifier):
         return self
 
     @restored
-    def partial_fit(self, X, y, classes=None, sample_weight=None):
+    def partial_fit(self, X: MatrixLike, y: ArrayLike, classes: ArrayLike | None = None,
+                    sample_weight: ArrayLike | float | None = None) -> Self:
         """Train one epoch on these samples, from where the last call ended.
 
         Parameters
@@ -267,7 +285,7 @@ class SGDClassifier(StochasticLinear, linear_model.SGDClassifier):
             intercept = kept
         return super()._with_averages(coef, intercept, average_coef, average_intercept, averaged, start, several)
 
-    def decision_function(self, X):
+    def decision_function(self, X: MatrixLike) -> Array:
         """Signed distance to each model's hyperplane, up to the norm of its weights: w . x + b.
 
         Parameters
@@ -289,7 +307,7 @@ class SGDClassifier(StochasticLinear, linear_model.SGDClassifier):
         X = validate_data(self, X, accept_sparse="csr", reset=False)
         return raw_predictions(X, self.coef_, self.intercept_)
 
-    def predict(self, X):
+    def predict(self, X: MatrixLike) -> Array:
         """Class of each row.
 
         Parameters

@@ -1,11 +1,16 @@
 """SGDRegressor, and the training of several of them over one row order."""
 
+from __future__ import annotations
+
+from typing import Any, Literal
+
 import numpy as np
 from sklearn import linear_model
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
 from fasttrain._core.checks import check_real, row_weights
+from fasttrain._core.types import Array, ArrayLike, MatrixLike, RandomStateLike, Self
 from fasttrain._estimators.fitted import restored
 from fasttrain._estimators.parameters import keep_parameters
 from fasttrain.linear_model import _descents
@@ -112,14 +117,25 @@ default='squared_error'
     array([ 1.,  2., -1.])
     """
 
+    quantile: float
+    loss_curve_: list[float]
+    validation_scores_: Any
+
     _losses = (*REGRESSION_LOSSES, "quantile", "poisson")
     _aggressive_loss = "epsilon_insensitive"
     _is_flat = True
 
-    def __init__(self, loss="squared_error", *, penalty="l2", alpha=0.0001, l1_ratio=0.15, fit_intercept=True,
-                 max_iter=1000, tol=1e-3, shuffle=True, verbose=0, epsilon=0.1, random_state=None,
-                 learning_rate="invscaling", eta0=0.01, power_t=0.25, early_stopping=False, validation_fraction=0.1,
-                 n_iter_no_change=5, warm_start=False, average=False, quantile=0.5):
+    def __init__(
+            self,
+            loss: Literal["squared_error", "huber", "epsilon_insensitive", "squared_epsilon_insensitive", "quantile",
+                          "poisson"] = "squared_error",
+            *, penalty: Literal["l2", "l1", "elasticnet"] | None = "l2", alpha: float = 0.0001,
+            l1_ratio: float | None = 0.15, fit_intercept: bool = True, max_iter: int = 1000, tol: float | None = 1e-3,
+            shuffle: bool = True, verbose: int = 0, epsilon: float = 0.1, random_state: RandomStateLike = None,
+            learning_rate: Literal["constant", "optimal", "invscaling", "adaptive", "pa1", "pa2"] = "invscaling",
+            eta0: float = 0.01, power_t: float = 0.25, early_stopping: bool = False, validation_fraction: float = 0.1,
+            n_iter_no_change: int = 5, warm_start: bool = False, average: bool | int = False,
+            quantile: float = 0.5) -> None:
         keep_parameters(self, locals())
 
     def _check_parameters(self, for_partial_fit=False):
@@ -127,7 +143,9 @@ default='squared_error'
         check_real(self.quantile, "quantile", low=0, high=1, open_low=True, open_high=True)
 
     @restored
-    def fit(self, X, y, coef_init=None, intercept_init=None, sample_weight=None, *, X_val=None, y_val=None):
+    def fit(self, X: MatrixLike, y: ArrayLike, coef_init: ArrayLike | None = None,
+            intercept_init: ArrayLike | None = None, sample_weight: ArrayLike | float | None = None, *,
+            X_val: MatrixLike | None = None, y_val: MatrixLike | None = None) -> Self:
         """Fit from scratch, or from the last solution under ``warm_start``.
 
         Parameters
@@ -178,7 +196,7 @@ default='squared_error'
         return self
 
     @restored
-    def partial_fit(self, X, y, sample_weight=None):
+    def partial_fit(self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | float | None = None) -> Self:
         """Train one epoch on these samples, from where the last call ended.
 
         Parameters
@@ -222,7 +240,7 @@ default='squared_error'
             raise ValueError(f"y must have {len(start[0])} outputs as in the last call, got {n_regressors(y)}")
         return start
 
-    def predict(self, X):
+    def predict(self, X: MatrixLike) -> Array:
         """Predictions: ``w . x + b``, and its exponential for the Poisson loss.
 
         Parameters

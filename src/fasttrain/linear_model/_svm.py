@@ -1,6 +1,9 @@
 """LinearSVC and LinearSVR: liblinear's objectives, minimized by Newton's method or an interior point over all rows."""
 
+from __future__ import annotations
+
 import warnings
+from typing import Any, Literal
 
 import numpy as np
 from sklearn import svm
@@ -12,6 +15,7 @@ from sklearn.utils.validation import column_or_1d, validate_data
 
 from fasttrain import losses
 from fasttrain._core.checks import check_choice, check_flag, check_integer, check_real, check_rows, is_ready
+from fasttrain._core.types import ArrayLike, MatrixLike, RandomStateLike, Self
 from fasttrain._estimators.conversion import Convertible
 from fasttrain._estimators.data import plain_weights
 from fasttrain._estimators.fitted import restored, set_fitted
@@ -157,9 +161,11 @@ class LinearSVC(LinearMachine, svm.LinearSVC):
     ((3, 4), True)
     """
 
-    def __init__(self, penalty="l2", loss="squared_hinge", *, dual="auto", tol=1e-4, C=1.0, multi_class="ovr",
-                 fit_intercept=True, intercept_scaling=1, class_weight=None, verbose=0, random_state=None,
-                 max_iter=1000):
+    def __init__(self, penalty: Literal["l2"] = "l2", loss: Literal["squared_hinge", "hinge"] = "squared_hinge", *,
+                 dual: Literal["auto"] | bool = "auto", tol: float = 1e-4, C: float = 1.0,
+                 multi_class: Literal["ovr"] = "ovr", fit_intercept: bool = True, intercept_scaling: float = 1,
+                 class_weight: dict[Any, float] | Literal["balanced"] | None = None, verbose: int = 0,
+                 random_state: RandomStateLike = None, max_iter: int = 1000) -> None:
         keep_parameters(self, locals())
 
     def _check_parameters(self):
@@ -176,7 +182,7 @@ class LinearSVC(LinearMachine, svm.LinearSVC):
             raise ValueError("dual must be True or 'auto' with loss='hinge', got False")
 
     @restored
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Fit the model.
 
         Parameters
@@ -294,8 +300,10 @@ class LinearSVR(LinearMachine, svm.LinearSVR):
     array([3.2, 3.8])
     """
 
-    def __init__(self, *, epsilon=0.0, tol=1e-4, C=1.0, loss="epsilon_insensitive", fit_intercept=True,
-                 intercept_scaling=1.0, dual="auto", verbose=0, random_state=None, max_iter=1000):
+    def __init__(self, *, epsilon: float = 0.0, tol: float = 1e-4, C: float = 1.0,
+                 loss: Literal["epsilon_insensitive", "squared_epsilon_insensitive"] = "epsilon_insensitive",
+                 fit_intercept: bool = True, intercept_scaling: float = 1.0, dual: Literal["auto"] | bool = "auto",
+                 verbose: int = 0, random_state: RandomStateLike = None, max_iter: int = 1000) -> None:
         keep_parameters(self, locals())
 
     def _check_parameters(self):
@@ -306,7 +314,7 @@ class LinearSVR(LinearMachine, svm.LinearSVR):
             raise ValueError("dual must be True or 'auto' with loss='epsilon_insensitive', got False")
 
     @restored
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Fit the model.
 
         Parameters

@@ -1,12 +1,16 @@
 """Scores against a parameter and against the number of training rows, all fits in one batch."""
 
+from __future__ import annotations
+
 import copy
+from typing import Any, Literal
 
 import numpy as np
 from sklearn import model_selection
 from sklearn.base import is_classifier
 from sklearn.utils import check_random_state, indexable
 
+from fasttrain._core.types import Array, ArrayLike, EstimatorLike, MatrixLike, RandomStateLike, Scoring, Splitter
 from fasttrain.model_selection._progress import progress_bar
 from fasttrain.model_selection.batch.answers import Answers, FoldNumbers, InOrder, Recorder, StandIn, look_ups
 from fasttrain.model_selection.batch.folds import folds_of
@@ -25,12 +29,43 @@ def _batch(estimator, X, y, groups, cv, scoring, *, params, **options):
     return batch_for(estimator, X, y, folds, scoring, params=params, return_train_score=True, **options), folds
 
 
-def validation_curve(estimator, X, y, *, param_name, param_range, groups=None, cv=None, scoring=None, n_jobs=None,
-                     pre_dispatch="all", verbose=0, error_score=np.nan, params=None, progress=False):
+def validation_curve(estimator: EstimatorLike, X: MatrixLike, y: ArrayLike, *, param_name: str, param_range: ArrayLike,
+                     groups: ArrayLike | None = None, cv: Splitter = None, scoring: Scoring = None,
+                     n_jobs: int | None = None, pre_dispatch: int | str = "all", verbose: int = 0,
+                     error_score: Literal["raise"] | float = np.nan, params: dict[str, Any] | None = None,
+                     progress: bool = False) -> tuple[Array, Array]:
     """Training and test scores for each value of one parameter.
 
-    Parameters, results and errors are those of :func:`sklearn.model_selection.validation_curve`; ``n_jobs`` are threads
-    and ``progress=True`` shows a bar where the fits run as a batch: see :class:`GridSearchCV`.
+    Parameters, results and errors are those of :func:`sklearn.model_selection.validation_curve`.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Cloned for each fit.
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+    groups : array-like of shape (n_samples,), default=None
+        For splitters that keep groups together.
+    param_name : str
+        Of the estimator, as of its ``set_params``.
+    param_range : array-like of shape (n_values,)
+        Its values.
+    cv : int, splitter or iterable of (train, test), default=None
+        None is 5 folds, stratified for classifiers.
+    scoring : str, callable, or None, default=None
+        Names of metrics or functions of (estimator, X, y); None is the estimator's own ``score``.
+    n_jobs : int or None, default=None
+        Threads where the fits run as a batch (see :class:`GridSearchCV`), None for all that the process may use.
+    verbose : int, default=0
+        Above 0, prints what is done.
+    pre_dispatch : int or str, default='all'
+        Only where the fits are scikit-learn's.
+    error_score : 'raise' or number, default=numpy.nan
+        Score of a fit that fails, with a warning; 'raise' raises its error.
+    params : dict or None, default=None
+        For ``fit`` and the scorer.
+    progress : bool, default=False
+        Show a bar where the fits run as a batch.
 
     Returns
     -------
@@ -66,14 +101,52 @@ def validation_curve(estimator, X, y, *, param_name, param_range, groups=None, c
     )
 
 
-def learning_curve(estimator, X, y, *, groups=None, train_sizes=np.linspace(0.1, 1.0, 5), cv=None, scoring=None,  # noqa: B008
-                   exploit_incremental_learning=False, n_jobs=None, pre_dispatch="all", verbose=0, shuffle=False,
-                   random_state=None, error_score=np.nan, return_times=False, params=None, progress=False):
+def learning_curve(estimator: EstimatorLike, X: MatrixLike, y: ArrayLike, *, groups: ArrayLike | None = None,
+                   train_sizes: ArrayLike = np.linspace(0.1, 1.0, 5),  # noqa: B008
+                   cv: Splitter = None, scoring: Scoring = None,
+                   exploit_incremental_learning: bool = False, n_jobs: int | None = None,
+                   pre_dispatch: int | str = "all", verbose: int = 0, shuffle: bool = False,
+                   random_state: RandomStateLike = None, error_score: Literal["raise"] | float = np.nan,
+                   return_times: bool = False, params: dict[str, Any] | None = None,
+                   progress: bool = False) -> tuple[Array, ...]:
     """Training and test scores for growing numbers of training rows.
 
-    Parameters, results and errors are those of :func:`sklearn.model_selection.learning_curve`; ``n_jobs`` are threads
-    and ``progress=True`` shows a bar where the fits run as a batch: see :class:`GridSearchCV`.
-    ``exploit_incremental_learning`` goes to scikit-learn.
+    Parameters, results and errors are those of :func:`sklearn.model_selection.learning_curve`.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Cloned for each fit.
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+    groups : array-like of shape (n_samples,), default=None
+        For splitters that keep groups together.
+    train_sizes : array-like of shape (n_sizes,), default=numpy.linspace(0.1, 1.0, 5)
+        Shares of the largest training part, or numbers of rows.
+    cv : int, splitter or iterable of (train, test), default=None
+        None is 5 folds, stratified for classifiers.
+    scoring : str, callable, or None, default=None
+        Names of metrics or functions of (estimator, X, y); None is the estimator's own ``score``.
+    exploit_incremental_learning : bool, default=False
+        Grow the same model by ``partial_fit``; such curves are scikit-learn's own.
+    n_jobs : int or None, default=None
+        Threads where the fits run as a batch (see :class:`GridSearchCV`), None for all that the process may use.
+    verbose : int, default=0
+        Above 0, prints what is done.
+    pre_dispatch : int or str, default='all'
+        Only where the fits are scikit-learn's.
+    shuffle : bool, default=False
+        Shuffle the training rows before the first of them are taken.
+    random_state : int, RandomState instance or None, default=None
+        Draws that order.
+    error_score : 'raise' or number, default=numpy.nan
+        Score of a fit that fails, with a warning; 'raise' raises its error.
+    return_times : bool, default=False
+        Return the times as well.
+    params : dict or None, default=None
+        For ``fit`` and the scorer.
+    progress : bool, default=False
+        Show a bar where the fits run as a batch.
 
     Returns
     -------

@@ -1,8 +1,12 @@
 """Successive halving over epochs, without training anything anew."""
 
+from __future__ import annotations
+
 import math
 import time
 from numbers import Integral
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
 
 import numpy as np
 from sklearn import model_selection
@@ -11,6 +15,7 @@ from sklearn.model_selection import ParameterGrid
 from sklearn.utils import compute_class_weight
 
 from fasttrain._core.checks import check_integer, check_real
+from fasttrain._core.types import ArrayLike, EstimatorLike, Scoring, Self, Splitter
 from fasttrain._kernels.threads import num_threads
 from fasttrain.model_selection.batch.folds import gathered, sites_of, take_rows, transformed
 from fasttrain.model_selection.batch.planner import Batch, Outcome, parts_of
@@ -163,12 +168,28 @@ class RacingSearchCV(BatchSearch, model_selection.GridSearchCV):
     {'learning_rate_init': 0.01}
     """
 
+    factor: float
+    max_epochs: int | None
+    min_epochs: int | None
+    progress: bool
+    cv_results_: dict[str, Any]
+    n_candidates_: list[int]
+    n_epochs_: list[int]
+    total_epochs_: int
+    best_estimator_: Any
+    best_score_: float
+    scorer_: Any
+    refit_time_: float
+
     _base = model_selection.GridSearchCV
     _batch_class = _Race
     _batched_params = frozenset({"groups"})
 
-    def __init__(self, estimator, param_grid, *, factor=3, max_epochs=None, min_epochs=None, scoring=None, n_jobs=None,
-                 refit=True, cv=None, verbose=0, error_score=np.nan, return_train_score=False, progress=False):
+    def __init__(self, estimator: EstimatorLike, param_grid: Mapping[str, Any] | Sequence[Mapping[str, Any]], *,
+                 factor: float = 3, max_epochs: int | None = None, min_epochs: int | None = None,
+                 scoring: Scoring = None, n_jobs: int | None = None, refit: bool | str | Callable[..., Any] = True,
+                 cv: Splitter = None, verbose: int = 0, error_score: Literal["raise"] | float = np.nan,
+                 return_train_score: bool = False, progress: bool = False) -> None:
         super().__init__(
             estimator, param_grid, scoring=scoring, n_jobs=n_jobs, refit=refit, cv=cv, verbose=verbose,
             error_score=error_score, return_train_score=return_train_score,
@@ -178,7 +199,7 @@ class RacingSearchCV(BatchSearch, model_selection.GridSearchCV):
         self.min_epochs = min_epochs
         self.progress = progress
 
-    def fit(self, X, y=None, **params):
+    def fit(self, X: ArrayLike, y: ArrayLike | None = None, **params: Any) -> Self:
         """Race all candidates, then refit the winner on all of X.
 
         Parameters
@@ -217,8 +238,19 @@ class RacingSearchCV(BatchSearch, model_selection.GridSearchCV):
             f"n_jobs={self.n_jobs!r}, error_score={self.error_score!r}"
         )
 
-    def rungs(self, n_candidates):
-        """(candidates, epochs in all) of each rung."""
+    def rungs(self, n_candidates: int) -> list[tuple[int, int]]:
+        """The rungs of a race: how many candidates run, and to which epoch.
+
+        Parameters
+        ----------
+        n_candidates : int
+            With which it begins.
+
+        Returns
+        -------
+        list of (int, int)
+            Candidates and epochs in all, of each rung.
+        """
         last = self.max_epochs
         if last is None:
             last = int(parts_of(self.estimator)[1].max_iter)

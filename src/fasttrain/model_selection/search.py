@@ -1,8 +1,12 @@
 """Grid and randomized search over whole batches of fits."""
 
+from __future__ import annotations
+
 import time
 from functools import lru_cache
 from inspect import signature
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
 
 import numpy as np
 from sklearn import model_selection
@@ -11,6 +15,7 @@ from sklearn.dummy import DummyRegressor
 from sklearn.model_selection import ParameterGrid, ParameterSampler
 from sklearn.utils import indexable
 
+from fasttrain._core.types import ArrayLike, EstimatorLike, RandomStateLike, Scoring, Self, Splitter
 from fasttrain._estimators.fitted import all_or_nothing
 from fasttrain.model_selection._progress import progress_bar
 from fasttrain.model_selection.batch.answers import Answers, FoldNumbers, StandIn, look_ups
@@ -84,10 +89,17 @@ class BatchSearch:
     given beside the data for a batch.
     """
 
+    progress: bool
+    cv_results_: dict[str, Any]
+    best_estimator_: Any
+    best_score_: float
+    scorer_: Any
+    refit_time_: float
+
     _batch_class = Batch
     _batched_params = frozenset({"groups", "sample_weight"})
 
-    def fit(self, X, y=None, **params):
+    def fit(self, X: ArrayLike, y: ArrayLike | None = None, **params: Any) -> Self:
         """Fit and score all candidates, then refit the best one on all of X.
 
         Parameters
@@ -247,8 +259,11 @@ n_features_in_, feature_names_in_
 
     _base = model_selection.GridSearchCV
 
-    def __init__(self, estimator, param_grid, *, scoring=None, n_jobs=None, refit=True, cv=None, verbose=0,
-                 pre_dispatch="2*n_jobs", error_score=np.nan, return_train_score=False, progress=False):
+    def __init__(self, estimator: EstimatorLike, param_grid: Mapping[str, Any] | Sequence[Mapping[str, Any]], *,
+                 scoring: Scoring = None, n_jobs: int | None = None, refit: bool | str | Callable[..., Any] = True,
+                 cv: Splitter = None, verbose: int = 0, pre_dispatch: int | str = "2*n_jobs",
+                 error_score: Literal["raise"] | float = np.nan, return_train_score: bool = False,
+                 progress: bool = False) -> None:
         super().__init__(
             estimator, param_grid, scoring=scoring, n_jobs=n_jobs, refit=refit, cv=cv, verbose=verbose,
             pre_dispatch=pre_dispatch, error_score=error_score, return_train_score=return_train_score,
@@ -295,9 +310,11 @@ multimetric_, classes_, n_features_in_, feature_names_in_
 
     _base = model_selection.RandomizedSearchCV
 
-    def __init__(self, estimator, param_distributions, *, n_iter=10, scoring=None, n_jobs=None, refit=True, cv=None,
-                 verbose=0, pre_dispatch="2*n_jobs", random_state=None, error_score=np.nan, return_train_score=False,
-                 progress=False):
+    def __init__(self, estimator: EstimatorLike, param_distributions: Mapping[str, Any] | Sequence[Mapping[str, Any]],
+                 *, n_iter: int = 10, scoring: Scoring = None, n_jobs: int | None = None, refit: bool = True,
+                 cv: Splitter = None, verbose: int = 0, pre_dispatch: int | str = "2*n_jobs",
+                 random_state: RandomStateLike = None, error_score: Literal["raise"] | float = np.nan,
+                 return_train_score: bool = False, progress: bool = False) -> None:
         super().__init__(
             estimator, param_distributions, n_iter=n_iter, scoring=scoring, n_jobs=n_jobs, refit=refit, cv=cv,
             verbose=verbose, pre_dispatch=pre_dispatch, random_state=random_state, error_score=error_score,

@@ -1,6 +1,9 @@
 """Cross-validation with a fresh clone for every fold."""
 
+from __future__ import annotations
+
 from functools import partial
+from typing import Any, Literal
 
 import numpy as np
 from sklearn import model_selection
@@ -8,6 +11,7 @@ from sklearn.base import BaseEstimator, clone, is_classifier, is_regressor
 from sklearn.metrics import get_scorer
 from sklearn.utils import indexable
 
+from fasttrain._core.types import Array, ArrayLike, EstimatorLike, MatrixLike, Scoring, Splitter
 from fasttrain.model_selection._progress import progress_bar
 from fasttrain.model_selection.batch.answers import Answers, FoldNumbers, InOrder, PredictionStandIn, StandIn, look_ups
 from fasttrain.model_selection.batch.folds import folds_of, take_rows
@@ -77,16 +81,61 @@ def _pooled_scorers(estimator, scoring):
     return {}
 
 
-def cross_validate(estimator, X, y=None, *, groups=None, scoring=None, cv=None, n_jobs=None, verbose=0, params=None,
-                   pre_dispatch="2*n_jobs", return_train_score=False, return_estimator=False, return_indices=False,
-                   error_score=np.nan, progress=False):
+def cross_validate(estimator: EstimatorLike, X: MatrixLike, y: ArrayLike | None = None, *,
+                   groups: ArrayLike | None = None, scoring: Scoring = None, cv: Splitter = None,
+                   n_jobs: int | None = None, verbose: int = 0, params: dict[str, Any] | None = None,
+                   pre_dispatch: int | str = "2*n_jobs", return_train_score: bool = False,
+                   return_estimator: bool = False, return_indices: bool = False,
+                   error_score: Literal["raise"] | float = np.nan, progress: bool = False) -> dict[str, Any]:
     """Scores and times of an estimator over the folds of ``cv``, each fold with a fresh clone.
 
     Parameters, results and errors are those of :func:`sklearn.model_selection.cross_validate`, with one addition: where
     every test part is one row (leave-one-out) and a metric given by name is not a mean over rows (r2, roc_auc, f1
     ...), it is computed once on the pooled predictions of all folds, and every fold's entry holds that score:
-    ``error_score`` if a fold could not be fitted. ``n_jobs`` are threads and ``progress=True`` shows a bar where the
-    folds are fitted as a batch: see :class:`GridSearchCV`.
+    ``error_score`` if a fold could not be fitted.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Cloned for each fit.
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+    groups : array-like of shape (n_samples,), default=None
+        For splitters that keep groups together.
+    scoring : str, callable, list, tuple, dict or None, default=None
+        Names of metrics or functions of (estimator, X, y); None is the estimator's own ``score``. Several are
+        scored at once.
+    cv : int, splitter or iterable of (train, test), default=None
+        None is 5 folds, stratified for classifiers.
+    n_jobs : int or None, default=None
+        Threads where the fits run as a batch (see :class:`GridSearchCV`), None for all that the process may use.
+    verbose : int, default=0
+        Above 0, prints what is done.
+    params : dict or None, default=None
+        For ``fit``, the scorers and the splitter, by scikit-learn's metadata routing when it is enabled.
+    pre_dispatch : int or str, default='2*n_jobs'
+        Only where the fits are scikit-learn's.
+    return_train_score : bool, default=False
+        Score the training rows as well.
+    return_estimator : bool, default=False
+        Keep the fitted estimators.
+    return_indices : bool, default=False
+        Keep the rows of the folds.
+    error_score : 'raise' or number, default=numpy.nan
+        Score of a fit that fails, with a warning; 'raise' raises its error.
+    progress : bool, default=False
+        Show a bar where the fits run as a batch.
+
+    Returns
+    -------
+    dict of arrays of shape (n_folds,)
+        'test_score' (or 'test_' and the name of each metric), 'fit_time', 'score_time' and, as asked for,
+        'train_score', 'estimator', 'indices'.
+
+    Raises
+    ------
+    ValueError
+        When every fit fails.
 
     Examples
     --------
@@ -196,15 +245,49 @@ def _without(scoring, pooled):
     return {}
 
 
-def cross_val_score(estimator, X, y=None, *, groups=None, scoring=None, cv=None, n_jobs=None, verbose=0, params=None,
-                    pre_dispatch="2*n_jobs", error_score=np.nan):
+def cross_val_score(estimator: EstimatorLike, X: MatrixLike, y: ArrayLike | None = None, *,
+                    groups: ArrayLike | None = None, scoring: Scoring = None, cv: Splitter = None,
+                    n_jobs: int | None = None, verbose: int = 0, params: dict[str, Any] | None = None,
+                    pre_dispatch: int | str = "2*n_jobs", error_score: Literal["raise"] | float = np.nan) -> Array:
     """Scores of an estimator over the folds of ``cv``: ``test_score`` of :func:`cross_validate`.
 
     Parameters are those of :func:`sklearn.model_selection.cross_val_score`.
 
+    Parameters
+    ----------
+    estimator : estimator
+        Cloned for each fit.
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+    groups : array-like of shape (n_samples,), default=None
+        For splitters that keep groups together.
+    scoring : str, callable or None, default=None
+        Name of a metric or a function of (estimator, X, y); None is the estimator's own ``score``.
+    cv : int, splitter or iterable of (train, test), default=None
+        None is 5 folds, stratified for classifiers.
+    n_jobs : int or None, default=None
+        Threads where the fits run as a batch (see :class:`GridSearchCV`), None for all that the process may use.
+    verbose : int, default=0
+        Above 0, prints what is done.
+    params : dict or None, default=None
+        For ``fit``, the scorers and the splitter, by scikit-learn's metadata routing when it is enabled.
+    pre_dispatch : int or str, default='2*n_jobs'
+        Only where the fits are scikit-learn's.
+    error_score : 'raise' or number, default=numpy.nan
+        Score of a fit that fails, with a warning; 'raise' raises its error.
+
     Returns
     -------
-    array of shape (n_folds,), float64
+    ndarray of shape (n_folds,), float64
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from fasttrain.linear_model import LinearClassifier
+    >>> from fasttrain.model_selection import cross_val_score
+    >>> X, y = load_iris(return_X_y=True)
+    >>> cross_val_score(LinearClassifier(), X, y, cv=3).shape
+    (3,)
     """
     if isinstance(scoring, (list, tuple, set, dict)):
         raise ValueError(f"scoring must be one metric for cross_val_score, got {scoring!r}; use cross_validate")
@@ -217,12 +300,41 @@ def cross_val_score(estimator, X, y=None, *, groups=None, scoring=None, cv=None,
     return results["test_score"]
 
 
-def cross_val_predict(estimator, X, y=None, *, groups=None, cv=None, n_jobs=None, verbose=0, params=None,
-                      pre_dispatch="2*n_jobs", method="predict", progress=False):
+def cross_val_predict(estimator: EstimatorLike, X: MatrixLike, y: Any = None, *, groups: ArrayLike | None = None,
+                      cv: Splitter = None, n_jobs: int | None = None, verbose: int = 0,
+                      params: dict[str, Any] | None = None, pre_dispatch: int | str = "2*n_jobs",
+                      method: str = "predict", progress: bool = False) -> Any:
     """Prediction for each row from the model of the fold that held it out.
 
-    Parameters, result and errors are those of :func:`sklearn.model_selection.cross_val_predict`; ``n_jobs`` are threads
-    and ``progress=True`` shows a bar where the fits run as a batch: see :class:`GridSearchCV`.
+    Parameters, result and errors are those of :func:`sklearn.model_selection.cross_val_predict`.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Cloned for each fit.
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+    groups : array-like of shape (n_samples,), default=None
+        For splitters that keep groups together.
+    cv : int, splitter or iterable of (train, test), default=None
+        None is 5 folds, stratified for classifiers.
+    n_jobs : int or None, default=None
+        Threads where the fits run as a batch (see :class:`GridSearchCV`), None for all that the process may use.
+    verbose : int, default=0
+        Above 0, prints what is done.
+    params : dict or None, default=None
+        For ``fit``, the scorers and the splitter, by scikit-learn's metadata routing when it is enabled.
+    pre_dispatch : int or str, default='2*n_jobs'
+        Only where the fits are scikit-learn's.
+    method : str, default='predict'
+        Which of the estimator's methods: 'predict_proba', 'decision_function' ...
+    progress : bool, default=False
+        Show a bar where the fits run as a batch.
+
+    Returns
+    -------
+    ndarray of shape (n_samples,), (n_samples, n_outputs) or (n_samples, n_classes)
+        Of a multilabel ``predict_proba`` a list of them.
 
     Examples
     --------

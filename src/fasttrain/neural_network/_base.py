@@ -1,9 +1,15 @@
 """What the multi-layer perceptrons share: their data, initial weights, the fit itself, prediction and state."""
 
+from __future__ import annotations
+
 import math
+import os
+import threading
 import warnings
+from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
+from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -12,6 +18,9 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fasttrain._core.checks import check_rows
+from fasttrain._core.types import (
+    ActivationName, Array, LossName, OptimizerName, PenaltyName, RandomStateLike, ScheduleName,
+)
 from fasttrain._estimators.conversion import Convertible
 from fasttrain._estimators.data import check_validation_data, dense, hold_out, random_states, validated, weights_of
 from fasttrain._estimators.fitted import KeepsEngine, all_or_nothing, set_fitted
@@ -21,16 +30,32 @@ from fasttrain._estimators.rows import RowsOf, bind
 from fasttrain._kernels.network import Network
 from fasttrain._kernels.primitives import finite
 from fasttrain._kernels.threads import get_num_threads
-from fasttrain.callbacks import ProgressBar, as_callbacks
+from fasttrain.activations import Activation
+from fasttrain.callbacks import Callback, ProgressBar, as_callbacks
+from fasttrain.losses import Loss
 from fasttrain.neural_network._progress import Account, Progress
 from fasttrain.neural_network._settings import NORMALIZATION_EPSILON, is_lbfgs, settings_of
+from fasttrain.optimizers import Optimizer
+from fasttrain.penalties import Penalty
+from fasttrain.schedules import Schedule
 from fasttrain.training import Plan, Reshuffling, train, train_lbfgs
 from fasttrain.training.engine import mean_loss, raw_predict
 
 # The engines of estimators that have predicted, to which each prediction gives the weights anew: what takes long for
 # a single row is to make one. Larger ones are not kept.
 _PREDICTORS = WeakKeyDictionary()
+_PREDICTORS_LOCK = threading.Lock()
 _MOST_KEPT = 1 << 20
+
+
+def _after_fork():
+    # a thread that the child does not have may hold it
+    global _PREDICTORS_LOCK
+    _PREDICTORS_LOCK = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 # SciPy's own default; scikit-learn leaves it there, and n_iter_ hangs on it.
 _FTOL = 2.220446049250313e-09
@@ -63,7 +88,65 @@ def folded_layers(model):
 class MultilayerPerceptron(KeepsEngine, Convertible, BaseEstimator):
     """What the classifier and the regressor share: everything but the meaning of y."""
 
-    def __sklearn_tags__(self):
+    hidden_layer_sizes: int | Sequence[int] | Array
+    activation: ActivationName | Activation | Sequence[ActivationName | Activation]
+    solver: Literal["lbfgs", "sgd", "adam"]
+    alpha: float
+    batch_size: Literal["auto"] | int
+    learning_rate: Literal["constant", "invscaling", "adaptive"]
+    learning_rate_init: float
+    power_t: float
+    max_iter: int
+    shuffle: bool
+    random_state: RandomStateLike
+    tol: float
+    verbose: bool | int
+    warm_start: bool
+    momentum: float
+    nesterovs_momentum: bool
+    early_stopping: bool
+    validation_fraction: float
+    beta_1: float
+    beta_2: float
+    epsilon: float
+    n_iter_no_change: float
+    max_fun: int
+    loss: LossName | Loss
+    optimizer: OptimizerName | Optimizer | None
+    schedule: ScheduleName | Schedule | None
+    penalties: PenaltyName | Penalty | Sequence[PenaltyName | Penalty | None] | None
+    dropout: float | Sequence[float]
+    input_dropout: float
+    noise: float
+    mixup: float
+    max_norm: float | Sequence[float | None] | None
+    averaging: Literal["ema", "swa"] | None
+    averaging_decay: float
+    averaging_start: int
+    batch_norm: Literal["before", "after"] | Sequence[Literal["before", "after"] | None] | None
+    batch_norm_momentum: float
+    callbacks: Callback | Callable[..., Any] | Sequence[Callback | Callable[..., Any]] | None
+    progress: bool
+    n_threads: int | None
+    dtype: Any
+    coefs_: list[Array]
+    intercepts_: list[Array]
+    batch_norm_: list[Any] | None
+    loss_: float
+    best_loss_: float | None
+    loss_curve_: list[float]
+    validation_scores_: Any
+    best_validation_score_: float | None
+    validation_loss_curve_: list[float] | None
+    n_iter_: Any
+    t_: int
+    n_layers_: int
+    n_outputs_: int
+    n_features_in_: int
+    feature_names_in_: Array
+    out_activation_: str
+
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
@@ -330,7 +413,8 @@ class MultilayerPerceptron(KeepsEngine, Convertible, BaseEstimator):
         places = _places(self.batch_norm_)
         key = (dtype, *[c.shape for c in coefs], *self._hidden, *places)
         # taken out, so that another thread that predicts at the same time makes one of its own
-        kept_key, network = _PREDICTORS.pop(self, (None, None))
+        with _PREDICTORS_LOCK:
+            kept_key, network = _PREDICTORS.pop(self, (None, None))
         if kept_key == key and type(X) is np.ndarray and len(X) == 1 and self._unpacked():
             raw = network.predict_row(coefs, self.intercepts_, X[0])
         else:
@@ -340,7 +424,8 @@ class MultilayerPerceptron(KeepsEngine, Convertible, BaseEstimator):
                 network = _new_network(self._layers(), self._hidden, places)
             raw = raw_predict(network, X, get_num_threads(self.n_threads))
         if network.parameters.size <= _MOST_KEPT:
-            _PREDICTORS[self] = key, network
+            with _PREDICTORS_LOCK:
+                _PREDICTORS[self] = key, network
         return raw
 
     def _unpacked(self):

@@ -1,5 +1,10 @@
 """MLPClassifier: the dense engine with hidden layers, for classes and labels."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
 import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.preprocessing import LabelBinarizer
@@ -10,9 +15,19 @@ from sklearn.utils.validation import column_or_1d
 
 from fasttrain import losses
 from fasttrain._core.checks import check_real
+from fasttrain._core.types import (
+    ActivationName, Array, ArrayLike, LossName, MatrixLike, OptimizerName, PathLike, PenaltyName, RandomStateLike,
+    ScheduleName, Self,
+)
 from fasttrain._estimators.parameters import keep_parameters
+from fasttrain.activations import Activation
+from fasttrain.callbacks import Callback
+from fasttrain.losses import Loss
 from fasttrain.neural_network._base import MultilayerPerceptron
 from fasttrain.neural_network._docs import document
+from fasttrain.optimizers import Optimizer
+from fasttrain.penalties import Penalty
+from fasttrain.schedules import Schedule
 
 _OWN = """\
 loss : str or fasttrain.losses.Loss, default='log_loss'
@@ -82,20 +97,35 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
     (True, 60)
     """
 
+    class_weight: dict[Any, float] | Literal["balanced"] | None
+    classes_: Any
+
     _y_numeric = False
 
-    def __init__(self, hidden_layer_sizes=(100,), activation="relu", *, solver="adam", alpha=0.0001,
-                 batch_size="auto", learning_rate="constant", learning_rate_init=0.001, power_t=0.5, max_iter=200,
-                 shuffle=True, random_state=None, tol=1e-4, verbose=False, warm_start=False, momentum=0.9,
-                 nesterovs_momentum=True, early_stopping=False, validation_fraction=0.1, beta_1=0.9, beta_2=0.999,
-                 epsilon=1e-8, n_iter_no_change=10, max_fun=15000, loss="log_loss", class_weight=None,
-                 optimizer=None, schedule=None, penalties=None, dropout=0.0, input_dropout=0.0,
-                 noise=0.0, mixup=0.0, max_norm=None, averaging=None, averaging_decay=0.999, averaging_start=1,
-                 batch_norm=None, batch_norm_momentum=0.99, callbacks=None, progress=False, n_threads=None,
-                 dtype=None):
+    def __init__(self, hidden_layer_sizes: int | Sequence[int] | Array = (100,),
+                 activation: ActivationName | Activation | Sequence[ActivationName | Activation] = "relu", *,
+                 solver: Literal["lbfgs", "sgd", "adam"] = "adam", alpha: float = 0.0001,
+                 batch_size: Literal["auto"] | int = "auto",
+                 learning_rate: Literal["constant", "invscaling", "adaptive"] = "constant",
+                 learning_rate_init: float = 0.001, power_t: float = 0.5, max_iter: int = 200, shuffle: bool = True,
+                 random_state: RandomStateLike = None, tol: float = 1e-4, verbose: bool | int = False,
+                 warm_start: bool = False, momentum: float = 0.9, nesterovs_momentum: bool = True,
+                 early_stopping: bool = False, validation_fraction: float = 0.1, beta_1: float = 0.9,
+                 beta_2: float = 0.999, epsilon: float = 1e-8, n_iter_no_change: float = 10, max_fun: int = 15000,
+                 loss: LossName | Loss = "log_loss", class_weight: dict[Any, float] | Literal["balanced"] | None = None,
+                 optimizer: OptimizerName | Optimizer | None = None, schedule: ScheduleName | Schedule | None = None,
+                 penalties: PenaltyName | Penalty | Sequence[PenaltyName | Penalty | None] | None = None,
+                 dropout: float | Sequence[float] = 0.0, input_dropout: float = 0.0, noise: float = 0.0,
+                 mixup: float = 0.0, max_norm: float | Sequence[float | None] | None = None,
+                 averaging: Literal["ema", "swa"] | None = None, averaging_decay: float = 0.999,
+                 averaging_start: int = 1,
+                 batch_norm: Literal["before", "after"] | Sequence[Literal["before", "after"] | None] | None = None,
+                 batch_norm_momentum: float = 0.99,
+                 callbacks: Callback | Callable[..., Any] | Sequence[Callback | Callable[..., Any]] | None = None,
+                 progress: bool = False, n_threads: int | None = None, dtype: Any = None) -> None:
         keep_parameters(self, locals())
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags
@@ -217,7 +247,8 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
             right = raw.argmax(axis=1) == (target[:, 0] if target.shape[1] == 1 else target.argmax(axis=1))
         return float(np.average(right, weights=weights))
 
-    def fit(self, X, y, sample_weight=None, validation_data=None, resume_from=None):
+    def fit(self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None,
+            validation_data: tuple[Any, ...] | None = None, resume_from: PathLike | None = None) -> Self:
         """Fit the model.
 
         Parameters
@@ -248,7 +279,8 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
         return self._fit(X, y, sample_weight, validation_data, resume_from=resume_from)
 
     @available_if(lambda self: self._check_solver())
-    def partial_fit(self, X, y, sample_weight=None, classes=None):
+    def partial_fit(self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None,
+                    classes: ArrayLike | None = None) -> Self:
         """One epoch on this data, going on from the last call, the optimizer's memory included.
 
         Parameters
@@ -285,7 +317,7 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
                 del self._target_kind, self.classes_
             raise
 
-    def predict(self, X):
+    def predict(self, X: MatrixLike) -> Array:
         """Classes, or labels.
 
         Parameters
@@ -304,7 +336,7 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
         return self.classes_[((raw[:, 0] > 0) & (len(self.classes_) > 1)).astype(np.intp)]
 
     @available_if(lambda self: self._check_loss("predict_proba", margins=False))
-    def predict_proba(self, X):
+    def predict_proba(self, X: MatrixLike) -> Any:
         """Probabilities; with the loss 'log_loss' only.
 
         Parameters
@@ -325,8 +357,17 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
         return proba if self.n_outputs_ > 1 else np.hstack([1 - proba, proba])
 
     @available_if(lambda self: self._check_loss("predict_log_proba", margins=False))
-    def predict_log_proba(self, X):
-        """Logarithm of :meth:`predict_proba`; where a probability is 0 or nearly so, from the logits: it is finite."""
+    def predict_log_proba(self, X: MatrixLike) -> Any:
+        """Logarithm of :meth:`predict_proba`; where a probability is 0 or nearly so, from the logits: it is finite.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes), or (n_samples, n_labels) after a fit to several labels
+        """
         raw = self._raw_predict(X)
         proba = self._probabilities(raw)
         with np.errstate(divide="ignore"):
@@ -339,7 +380,7 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
         return np.where(proba < np.finfo(proba.dtype).tiny, exact, log)
 
     @available_if(lambda self: self._check_loss("decision_function", margins=True))
-    def decision_function(self, X):
+    def decision_function(self, X: MatrixLike) -> Array:
         """Raw outputs; with losses of margins only.
 
         Parameters

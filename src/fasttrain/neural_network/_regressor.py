@@ -1,5 +1,10 @@
 """MLPRegressor: the dense engine with hidden layers, for regression."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
 import numpy as np
 from scipy.special import xlogy
 from sklearn.base import RegressorMixin
@@ -8,10 +13,20 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import column_or_1d
 
 from fasttrain import losses
+from fasttrain._core.types import (
+    ActivationName, Array, ArrayLike, LossName, MatrixLike, OptimizerName, PathLike, PenaltyName, RandomStateLike,
+    ScheduleName, Self,
+)
 from fasttrain._estimators.parameters import keep_parameters
 from fasttrain._estimators.rows import RowsOf
+from fasttrain.activations import Activation
+from fasttrain.callbacks import Callback
+from fasttrain.losses import Loss
 from fasttrain.neural_network._base import MultilayerPerceptron
 from fasttrain.neural_network._docs import document
+from fasttrain.optimizers import Optimizer
+from fasttrain.penalties import Penalty
+from fasttrain.schedules import Schedule
 
 
 @document(score="R^2")
@@ -67,15 +82,27 @@ class MLPRegressor(RegressorMixin, MultilayerPerceptron):
 
     _y_numeric = True
 
-    def __init__(self, loss="squared_error", hidden_layer_sizes=(100,), activation="relu", *, solver="adam",
-                 alpha=0.0001, batch_size="auto", learning_rate="constant", learning_rate_init=0.001, power_t=0.5,
-                 max_iter=200, shuffle=True, random_state=None, tol=1e-4, verbose=False, warm_start=False,
-                 momentum=0.9, nesterovs_momentum=True, early_stopping=False, validation_fraction=0.1, beta_1=0.9,
-                 beta_2=0.999, epsilon=1e-8, n_iter_no_change=10, max_fun=15000,
-                 optimizer=None, schedule=None, penalties=None, dropout=0.0, input_dropout=0.0,
-                 noise=0.0, mixup=0.0, max_norm=None, averaging=None, averaging_decay=0.999, averaging_start=1,
-                 batch_norm=None, batch_norm_momentum=0.99, callbacks=None, progress=False, n_threads=None,
-                 dtype=None):
+    def __init__(self, loss: LossName | Loss = "squared_error",
+                 hidden_layer_sizes: int | Sequence[int] | Array = (100,),
+                 activation: ActivationName | Activation | Sequence[ActivationName | Activation] = "relu", *,
+                 solver: Literal["lbfgs", "sgd", "adam"] = "adam", alpha: float = 0.0001,
+                 batch_size: Literal["auto"] | int = "auto",
+                 learning_rate: Literal["constant", "invscaling", "adaptive"] = "constant",
+                 learning_rate_init: float = 0.001, power_t: float = 0.5, max_iter: int = 200, shuffle: bool = True,
+                 random_state: RandomStateLike = None, tol: float = 1e-4, verbose: bool | int = False,
+                 warm_start: bool = False, momentum: float = 0.9, nesterovs_momentum: bool = True,
+                 early_stopping: bool = False, validation_fraction: float = 0.1, beta_1: float = 0.9,
+                 beta_2: float = 0.999, epsilon: float = 1e-8, n_iter_no_change: float = 10, max_fun: int = 15000,
+                 optimizer: OptimizerName | Optimizer | None = None, schedule: ScheduleName | Schedule | None = None,
+                 penalties: PenaltyName | Penalty | Sequence[PenaltyName | Penalty | None] | None = None,
+                 dropout: float | Sequence[float] = 0.0, input_dropout: float = 0.0, noise: float = 0.0,
+                 mixup: float = 0.0, max_norm: float | Sequence[float | None] | None = None,
+                 averaging: Literal["ema", "swa"] | None = None, averaging_decay: float = 0.999,
+                 averaging_start: int = 1,
+                 batch_norm: Literal["before", "after"] | Sequence[Literal["before", "after"] | None] | None = None,
+                 batch_norm_momentum: float = 0.99,
+                 callbacks: Callback | Callable[..., Any] | Sequence[Callback | Callable[..., Any]] | None = None,
+                 progress: bool = False, n_threads: int | None = None, dtype: Any = None) -> None:
         keep_parameters(self, locals())
 
     def _loss_spec(self):
@@ -137,7 +164,8 @@ class MLPRegressor(RegressorMixin, MultilayerPerceptron):
             return np.nan
         return r2_score(target, prediction, sample_weight=weights)
 
-    def fit(self, X, y, sample_weight=None, validation_data=None, resume_from=None):
+    def fit(self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None,
+            validation_data: tuple[Any, ...] | None = None, resume_from: PathLike | None = None) -> Self:
         """Fit the model.
 
         Parameters
@@ -168,14 +196,25 @@ class MLPRegressor(RegressorMixin, MultilayerPerceptron):
         return self._fit(X, y, sample_weight, validation_data, resume_from=resume_from)
 
     @available_if(lambda self: self._check_solver())
-    def partial_fit(self, X, y, sample_weight=None):
+    def partial_fit(self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """One epoch on this data, going on from the last call, the optimizer's memory included.
 
-        Parameters are those of :meth:`fit`. Returns self.
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The features of the first call.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            The outputs of the first call.
+        sample_weight : array-like of shape (n_samples,), default=None
+            At least 0, not all 0; None for 1.
+
+        Returns
+        -------
+        self
         """
         return self._fit(X, y, sample_weight, incremental=True)
 
-    def predict(self, X):
+    def predict(self, X: MatrixLike) -> Array:
         """Predictions, in the dtype of the weights.
 
         Parameters

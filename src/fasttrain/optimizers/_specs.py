@@ -1,6 +1,10 @@
 """The optimizers' specs and the registry that finds them by name."""
 
+from __future__ import annotations
+
 import math
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -8,6 +12,7 @@ from fasttrain import penalties
 from fasttrain._core.checks import check_parameter, check_real, gradient_of, named_arrays
 from fasttrain._core.registry import Registry
 from fasttrain._core.specs import Spec, boolean, choice, integer, real, spec
+from fasttrain._core.types import Array, OptimizerName
 from fasttrain._kernels import updates as kernel
 from fasttrain._kernels.primitives import sum_of_squares
 from fasttrain._kernels.threads import get_num_threads
@@ -17,7 +22,7 @@ from fasttrain.optimizers._state import OptimizerState
 class Optimizer(Spec):
     """Base of all optimizers; ``rule`` is the name of the update rule."""
 
-    rule = None
+    rule: ClassVar[Any] = None
 
 
 @spec
@@ -37,10 +42,10 @@ class StepOptimizer(Optimizer):
         (Loshchilov and Hutter 2019).
     """
 
-    clip_norm: float | None = real(None, low=0, open_low=True, optional=True, kw_only=True)
-    clip_each_norm: float | None = real(None, low=0, open_low=True, optional=True, kw_only=True)
-    clip_value: float | None = real(None, low=0, open_low=True, optional=True, kw_only=True)
-    weight_decay: float = real(0.0, low=0, kw_only=True)
+    clip_norm: float | None = real(default=None, low=0, open_low=True, optional=True, kw_only=True)
+    clip_each_norm: float | None = real(default=None, low=0, open_low=True, optional=True, kw_only=True)
+    clip_value: float | None = real(default=None, low=0, open_low=True, optional=True, kw_only=True)
+    weight_decay: float = real(default=0.0, low=0, kw_only=True)
 
     def __post_init__(self):
         super().__post_init__()
@@ -50,19 +55,19 @@ class StepOptimizer(Optimizer):
                 f"{self.clip_each_norm}")
 
     @property
-    def slots(self):
+    def slots(self) -> tuple[str, ...]:
         """Names of the state arrays that a parameter needs."""
         return kernel.SLOTS[self.rule]
 
     @property
-    def initial_state(self):
+    def initial_state(self) -> dict[str, float]:
         """From the names of the state arrays to the number that fills them at first."""
         return dict.fromkeys(self.slots, 0.0)
 
     def _constants(self):
         return {}
 
-    def settings(self):
+    def settings(self) -> dict[str, Any]:
         """Constants of ``_kernels.updates.step``: all but step number, rate, penalty and gradient scale."""
         return {
             "rule": self.rule,
@@ -73,7 +78,7 @@ class StepOptimizer(Optimizer):
             **self._constants(),
         }
 
-    def init(self, params):
+    def init(self, params: Array | Sequence[Array] | Mapping[str, Array]) -> OptimizerState:
         """State for ``params`` before the first step.
 
         Parameters
@@ -94,7 +99,9 @@ class StepOptimizer(Optimizer):
         }
         return OptimizerState(self.rule, tuple(params), slots)
 
-    def step(self, params, grads, state, *, penalty=None, learning_rate=None):
+    def step(self, params: Array | Sequence[Array] | Mapping[str, Array],
+             grads: Array | Sequence[Array] | Mapping[str, Array], state: OptimizerState, *, penalty: Any = None,
+             learning_rate: float | None = None) -> None:
         """One step, in place: ``params`` and ``state`` are changed, ``grads`` is not.
 
         Everything is checked before anything is written. NaN in a gradient goes on into its parameter.
@@ -217,9 +224,6 @@ def _matching(values, argument, arrays):
 
 _registry = Registry("optimizer", Optimizer, "an optimizer of fasttrain")
 
-_RATE = {"low": 0, "open_low": True}
-_BELOW_ONE = {"low": 0, "high": 1, "open_high": True}
-_EPSILON = {"low": 0, "open_low": True}
 
 
 @_registry.add("gradient_descent", "gd", "sgd")
@@ -236,13 +240,13 @@ class GradientDescent(StepOptimizer):
     """
 
     rule = "gradient_descent"
-    learning_rate: float = real(0.01, **_RATE)
+    learning_rate: float = real(default=0.01, low=0, open_low=True)
 
 
 @spec
 class _WithMomentum(StepOptimizer):
-    learning_rate: float = real(0.01, **_RATE)
-    momentum: float = real(0.9, **_BELOW_ONE)
+    learning_rate: float = real(default=0.01, low=0, open_low=True)
+    momentum: float = real(default=0.9, low=0, high=1, open_high=True)
 
     def _constants(self):
         return {"momentum": self.momentum}
@@ -286,7 +290,7 @@ class Nesterov(_WithMomentum):
 
 @spec
 class _WithEpsilonMode(StepOptimizer):
-    epsilon_mode: str = choice("outside", ("outside", "inside"), kw_only=True)
+    epsilon_mode: str = choice(default="outside", accepted=("outside", "inside"), kw_only=True)
 
     def _constants(self):
         return {"epsilon" if self.epsilon_mode == "outside" else "epsilon_inside": self.epsilon}
@@ -312,12 +316,13 @@ class AdaGrad(_WithEpsilonMode):
     """
 
     rule = "adagrad"
-    learning_rate: float = real(0.01, **_RATE)
-    epsilon: float = real(1e-7, **_EPSILON)
-    initial_accumulator: float = real(0.0, low=0)
+    learning_rate: float = real(default=0.01, low=0, open_low=True)
+    epsilon: float = real(default=1e-7, low=0, open_low=True)
+    initial_accumulator: float = real(default=0.0, low=0)
 
     @property
-    def initial_state(self):
+    def initial_state(self) -> dict[str, float]:
+        """``initial_accumulator`` in the sum of squares."""
         return {"s1": self.initial_accumulator}
 
 
@@ -345,18 +350,20 @@ class RMSprop(_WithEpsilonMode):
         As for :class:`StepOptimizer`; keyword only.
     """
 
-    learning_rate: float = real(0.001, **_RATE)
-    rho: float = real(0.9, **_BELOW_ONE)
-    momentum: float = real(0.0, **_BELOW_ONE)
-    epsilon: float = real(1e-7, **_EPSILON)
-    centered: bool = boolean(False)
+    learning_rate: float = real(default=0.001, low=0, open_low=True)
+    rho: float = real(default=0.9, low=0, high=1, open_high=True)
+    momentum: float = real(default=0.0, low=0, high=1, open_high=True)
+    epsilon: float = real(default=1e-7, low=0, open_low=True)
+    centered: bool = boolean(default=False)
 
     @property
-    def rule(self):
+    def rule(self) -> str:
+        """The update rule, which depends on ``centered``."""
         return "rmsprop_centered" if self.centered else "rmsprop"
 
     @property
-    def slots(self):
+    def slots(self) -> tuple[str, ...]:
+        """Names of the state arrays, by the same."""
         if self.centered:
             return ("s1", "s2", "s3")
         return ("s1", "s3") if self.momentum else ("s1",)
@@ -383,9 +390,9 @@ class AdaDelta(StepOptimizer):
     """
 
     rule = "adadelta"
-    learning_rate: float = real(1.0, **_RATE)
-    rho: float = real(0.95, **_BELOW_ONE)
-    epsilon: float = real(1e-7, **_EPSILON)
+    learning_rate: float = real(default=1.0, low=0, open_low=True)
+    rho: float = real(default=0.95, low=0, high=1, open_high=True)
+    epsilon: float = real(default=1e-7, low=0, open_low=True)
 
     def _constants(self):
         return {"beta2": self.rho, "epsilon": self.epsilon}
@@ -393,10 +400,10 @@ class AdaDelta(StepOptimizer):
 
 @spec
 class _AdamLike(StepOptimizer):
-    learning_rate: float = real(0.001, **_RATE)
-    beta_1: float = real(0.9, **_BELOW_ONE)
-    beta_2: float = real(0.999, **_BELOW_ONE)
-    epsilon: float = real(1e-8, **_EPSILON)
+    learning_rate: float = real(default=0.001, low=0, open_low=True)
+    beta_1: float = real(default=0.9, low=0, high=1, open_high=True)
+    beta_2: float = real(default=0.999, low=0, high=1, open_high=True)
+    epsilon: float = real(default=1e-8, low=0, open_low=True)
 
     def _constants(self):
         return {"beta1": self.beta_1, "beta2": self.beta_2, "epsilon": self.epsilon}
@@ -426,11 +433,12 @@ class Adam(_AdamLike):
         As for :class:`StepOptimizer`; keyword only.
     """
 
-    corrected_root: bool = boolean(False, kw_only=True)
-    amsgrad: bool = boolean(False, kw_only=True)
+    corrected_root: bool = boolean(default=False, kw_only=True)
+    amsgrad: bool = boolean(default=False, kw_only=True)
 
     @property
-    def rule(self):
+    def rule(self) -> str:
+        """The update rule, which depends on ``amsgrad``."""
         return "amsgrad" if self.amsgrad else "adam"
 
     def _constants(self):
@@ -450,7 +458,7 @@ class AdamW(Adam):
         At least 0; keyword only.
     """
 
-    weight_decay: float = real(0.004, low=0, kw_only=True)
+    weight_decay: float = real(default=0.004, low=0, kw_only=True)
 
 
 @_registry.add("nadam")
@@ -474,7 +482,7 @@ class NAdam(_AdamLike):
     """
 
     rule = "nadam"
-    momentum_decay: float = real(1.0, low=0)
+    momentum_decay: float = real(default=1.0, low=0)
 
     def _constants(self):
         return {**super()._constants(), "momentum_decay": self.momentum_decay}
@@ -496,9 +504,9 @@ class Lion(StepOptimizer):
     """
 
     rule = "lion"
-    learning_rate: float = real(1e-4, **_RATE)
-    beta_1: float = real(0.9, **_BELOW_ONE)
-    beta_2: float = real(0.99, **_BELOW_ONE)
+    learning_rate: float = real(default=1e-4, low=0, open_low=True)
+    beta_1: float = real(default=0.9, low=0, high=1, open_high=True)
+    beta_2: float = real(default=0.99, low=0, high=1, open_high=True)
 
     def _constants(self):
         return {"beta1": self.beta_1, "beta2": self.beta_2}
@@ -523,23 +531,38 @@ class LBFGS(Optimizer):
     """
 
     rule = "lbfgs"
-    max_iter: int | None = integer(None, low=1, optional=True)
-    tol: float | None = real(None, low=0, optional=True)
-    history: int = integer(10, low=1)
-    max_fun: int = integer(15000, low=1)
+    max_iter: int | None = integer(default=None, low=1, optional=True)
+    tol: float | None = real(default=None, low=0, optional=True)
+    history: int = integer(default=10, low=1)
+    max_fun: int = integer(default=15000, low=1)
 
 
-def get(optimizer):
+def get(optimizer: OptimizerName | Optimizer | type[Optimizer]) -> Optimizer:
     """The optimizer that ``optimizer`` stands for: a spec as it is, a class or a name its default.
+
+    Parameters
+    ----------
+    optimizer : str, Optimizer or subclass of it
+        Names are those of :func:`names`, and their aliases.
+
+    Returns
+    -------
+    Optimizer
 
     Raises
     ------
     ValueError, TypeError
         For anything else; the message lists the names.
+
+    Examples
+    --------
+    >>> from fasttrain import optimizers
+    >>> optimizers.get("momentum")
+    Momentum(learning_rate=0.01, momentum=0.9)
     """
     return _registry.get(optimizer)
 
 
-def names():
+def names() -> tuple[str, ...]:
     """Names that :func:`get` takes, aliases left out."""
     return _registry.names

@@ -1,8 +1,13 @@
 """What an optimizer remembers between its steps."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
 
 from fasttrain._core.checks import check_integer, check_real
+from fasttrain._core.types import Array
 
 
 class OptimizerState:
@@ -19,18 +24,18 @@ class OptimizerState:
         From a slot's name to a list of arrays, one for each parameter, of its shape and dtype.
     """
 
-    def __init__(self, rule, keys, slots):
+    def __init__(self, rule: str, keys: tuple[str, ...], slots: dict[str, list[Array]]) -> None:
         self.rule = rule
         self.keys = keys
         self.slots = slots
-        self.t = 0
-        self.carried = 0.0
+        self.t: int = 0
+        self.carried: float = 0.0
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         slots = ", ".join(self.slots) or "none"
         return f"<OptimizerState of {self.rule}: t={self.t}, slots: {slots}, arrays: {len(self.keys)}>"
 
-    def state_dict(self):
+    def state_dict(self) -> dict[str, Any]:
         """A copy of the state in plain dicts, lists, numbers and arrays, for a checkpoint."""
         return {
             "rule": self.rule,
@@ -39,7 +44,7 @@ class OptimizerState:
             "slots": {slot: [array.copy() for array in arrays] for slot, arrays in self.slots.items()},
         }
 
-    def load_state_dict(self, state):
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take over a state that :meth:`state_dict` gave; nothing is changed when it does not fit.
 
         Raises

@@ -21,21 +21,27 @@ Examples
 (array([2.]), True)
 """
 
+from __future__ import annotations
+
 import contextlib
 import logging
 import os
 import sys
 import threading
 import types
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import Any
 
 # While scikit-learn's names are its own: the packages of all that is replaced.
 from fasttrain import interop  # noqa: F401
+from fasttrain._core.types import PathLike
 from fasttrain._estimators.registry import entries, functions
 from fasttrain.patch._replacements import replacement, replacement_class, replacement_function
 
 __all__ = ["patch_sklearn", "patched", "run_script", "unpatch_sklearn"]
 
-logger = logging.getLogger("fasttrain")
+logger: logging.Logger = logging.getLogger("fasttrain")
 
 
 _lock = threading.RLock()
@@ -103,7 +109,7 @@ def _swap(table, allowed):
     return {name: sorted(names) for name, names in sorted(changed.items())}
 
 
-def patch_sklearn(names=None):
+def patch_sklearn(names: Sequence[str] | None = None) -> dict[str, list[str]]:
     """Put fasttrain's estimators and functions in the place of scikit-learn's.
 
     In scikit-learn's packages and in every loaded module that had imported one of them, under whatever name; modules
@@ -147,7 +153,7 @@ def patch_sklearn(names=None):
     return changed
 
 
-def unpatch_sklearn():
+def unpatch_sklearn() -> dict[str, list[str]]:
     """Put scikit-learn's own classes and functions back, also where they were imported under the patch.
 
     Objects made under the patch stay what they are. Does nothing where nothing is patched.
@@ -165,7 +171,7 @@ def unpatch_sklearn():
 
 
 @contextlib.contextmanager
-def patched(names=None):
+def patched(names: Sequence[str] | None = None) -> AbstractContextManager[None]:
     """scikit-learn patched for the length of a ``with`` block.
 
     Parameters
@@ -186,7 +192,7 @@ def patched(names=None):
                 _active.update(before)
 
 
-def run_script(path, arguments=()):
+def run_script(path: PathLike, arguments: Sequence[str] = ()) -> None:
     """Run a script under the patch as ``python path arguments...`` would: as ``__main__``, with its folder first on
     the path.
 
@@ -215,17 +221,17 @@ def run_script(path, arguments=()):
             sys.path.remove(folder)
 
 
-def pytest_configure(config):
+def pytest_configure(config: Any) -> None:
     """The pytest plugin: everything that is collected runs under the patch."""
     patch_sklearn()
 
 
-def pytest_unconfigure(config):
+def pytest_unconfigure(config: Any) -> None:
     """Undoes what :func:`pytest_configure` did."""
     unpatch_sklearn()
 
 
-def pytest_report_header(config):
+def pytest_report_header(config: Any) -> str:
     """A line in pytest's header."""
     return "scikit-learn patched by fasttrain"
 

@@ -5,9 +5,15 @@ Arrays of NumPy (numbers, strings, objects), data frames of pandas and of polars
 what they were.
 """
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
 import numpy as np
 
 from fasttrain._core.checks import check_choice, check_flag, check_real, raise_for_status
+from fasttrain._core.types import ArrayLike, TableLike
 from fasttrain._kernels import rows
 from fasttrain._kernels.threads import get_num_threads
 from fasttrain._tables.frames import (
@@ -113,18 +119,10 @@ def duplicate_rows(X, y, subset, keep, include_y):
     return kept, {"duplicate": kept.shape[0] - int(np.count_nonzero(kept))}
 
 
-def drop_missing(
-    X,
-    y=None,
-    sample_weight=None,
-    *,
-    subset=None,
-    how="any",
-    min_present=None,
-    missing_values=(),
-    include_y=True,
-    return_mask=False,
-):
+def drop_missing(X: TableLike, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None, *,
+                 subset: Sequence[Any] | None = None, how: Literal["any", "all"] = "any",
+                 min_present: int | None = None, missing_values: Any | Sequence[Any] = (), include_y: bool = True,
+                 return_mask: bool = False) -> tuple[Any, ...]:
     """Drop the rows that have missing values.
 
     NaN, None, NaT, ``pandas.NA`` and polars' null are missing, and so are ``missing_values``.
@@ -182,9 +180,9 @@ def drop_missing(
     return answer(X, y, sample_weight, mask, return_mask, taken)
 
 
-def drop_duplicates(
-    X, y=None, sample_weight=None, *, subset=None, keep="first", include_y=True, return_mask=False
-):
+def drop_duplicates(X: TableLike, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None, *,
+                    subset: Sequence[Any] | None = None, keep: Literal["first", "last", "none", False] = "first",
+                    include_y: bool = True, return_mask: bool = False) -> tuple[Any, ...]:
     """Drop rows that repeat another row.
 
     Two cells are equal as in pandas: NaN equals NaN, -0.0 equals 0.0. Rows are hashed and then compared, so
@@ -359,9 +357,10 @@ def inside_rows(X, positions, low, high):
     return counts == 0, reasons
 
 
-def drop_outliers(
-    X, y=None, sample_weight=None, *, method="iqr", threshold=None, subset=None, return_mask=False
-):
+def drop_outliers(X: TableLike, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None, *,
+                  method: Literal["absolute", "zscore", "iqr", "mad"] = "iqr",
+                  threshold: float | Sequence[Any] | dict[Any, Any] | None = None, subset: Sequence[Any] | None = None,
+                  return_mask: bool = False) -> tuple[Any, ...]:
     """Drop rows with a value far from its column's others.
 
     With t the threshold, a value x of a column is an outlier when

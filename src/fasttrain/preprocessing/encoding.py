@@ -2,8 +2,12 @@
 rows.
 """
 
+from __future__ import annotations
+
 import numbers
 import warnings
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
 
 import numpy as np
 from scipy import sparse
@@ -13,6 +17,7 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from fasttrain._core.checks import check_choice, check_flag
 from fasttrain._core.slices import ones
+from fasttrain._core.types import Array, ArrayLike, Matrix, MatrixLike, Self, TableLike
 from fasttrain._estimators.conversion import Convertible
 from fasttrain._estimators.fitted import restored
 from fasttrain._estimators.parameters import keep_parameters
@@ -207,7 +212,7 @@ class CategoryEncoder(Convertible, TransformerMixin, BaseEstimator):
         return np.flatnonzero(mask) if mask.any() else None
 
     @property
-    def infrequent_categories_(self):
+    def infrequent_categories_(self) -> Any:
         """Infrequent categories of each column; None where there are none."""
         return [
             None if indices is None else categories[indices]
@@ -232,7 +237,7 @@ class CategoryEncoder(Convertible, TransformerMixin, BaseEstimator):
         validate_data(self, X, reset=False, skip_check_array=True)
         return columns, n_samples
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.categorical = True
         tags.input_tags.allow_nan = True
@@ -282,22 +287,29 @@ class OneHotEncoder(CategoryEncoder):
     array(['x0_blue', 'x0_red'], dtype=object)
     """
 
-    def __init__(
-        self,
-        *,
-        categories="auto",
-        drop=None,
-        sparse_output=True,
-        dtype=np.float64,
-        handle_unknown="error",
-        min_frequency=None,
-        max_categories=None,
-        feature_name_combiner="concat",
-    ):
+    categories: Literal["auto"] | Sequence[ArrayLike]
+    drop: Literal["first", "if_binary"] | ArrayLike | None
+    sparse_output: bool
+    dtype: Any
+    handle_unknown: Literal["error", "ignore", "infrequent_if_exist", "warn"]
+    min_frequency: int | float | None
+    max_categories: int | None
+    feature_name_combiner: Literal["concat"] | Callable[..., Any]
+    categories_: list[Array]
+    drop_idx_: Array | None
+    n_features_in_: int
+    feature_names_in_: Array
+
+    def __init__(self, *, categories: Literal["auto"] | Sequence[ArrayLike] = "auto",
+                 drop: Literal["first", "if_binary"] | ArrayLike | None = None, sparse_output: bool = True,
+                 dtype: Any = np.float64,
+                 handle_unknown: Literal["error", "ignore", "infrequent_if_exist", "warn"] = "error",
+                 min_frequency: int | float | None = None, max_categories: int | None = None,
+                 feature_name_combiner: Literal["concat"] | Callable[..., Any] = "concat") -> None:
         keep_parameters(self, locals())
 
     @restored
-    def fit(self, X, y=None):
+    def fit(self, X: TableLike, y: Any = None) -> Self:
         """Categories of each column of X.
 
         Parameters
@@ -400,7 +412,7 @@ class OneHotEncoder(CategoryEncoder):
             start += n_out
         self._n_out = start
 
-    def transform(self, X):
+    def transform(self, X: TableLike) -> Matrix:
         """One-hot rows of X.
 
         Parameters
@@ -501,7 +513,7 @@ class OneHotEncoder(CategoryEncoder):
         kernels.one_hot_dense(codes, np.zeros(codes.shape[1], dtype=codes.dtype), out)
         return out.astype(kind, copy=False)
 
-    def inverse_transform(self, X):
+    def inverse_transform(self, X: MatrixLike) -> Array:
         """Categories of one-hot rows.
 
         All zeros give the dropped category, else None where unknown categories are let through.
@@ -565,7 +577,7 @@ class OneHotEncoder(CategoryEncoder):
             return categories
         return np.concatenate((categories[mapping < mapping.max()], np.array([INFREQUENT], dtype=object)))
 
-    def get_feature_names_out(self, input_features=None):
+    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> Array:
         """Names of the output columns.
 
         Parameters

@@ -1,6 +1,9 @@
 """Encoders of targets: labels to codes, labels to columns of indicators."""
 
+from __future__ import annotations
+
 import numbers
+from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -10,6 +13,7 @@ from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import type_of_target, unique_labels
 from sklearn.utils.validation import check_is_fitted
 
+from fasttrain._core.types import Array, ArrayLike, Matrix, MatrixLike, Self
 from fasttrain._estimators.conversion import Convertible
 from fasttrain._estimators.fitted import restored
 from fasttrain._estimators.parameters import keep_parameters
@@ -32,7 +36,7 @@ def label_column(y, dtype=None):
 class LabelTransformer(Convertible, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
     """Takes y alone, where other transformers take X; what it gives is never wrapped in a data frame."""
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.two_d_array = False
         tags.target_tags.one_d_labels = True
@@ -56,8 +60,10 @@ class LabelEncoder(LabelTransformer, auto_wrap_output_keys=None):
     ['b']
     """
 
+    classes_: Any
+
     @restored
-    def fit(self, y):
+    def fit(self, y: ArrayLike) -> Self:
         """Sorted distinct labels of y.
 
         Parameters
@@ -72,7 +78,7 @@ class LabelEncoder(LabelTransformer, auto_wrap_output_keys=None):
         return self
 
     @restored
-    def fit_transform(self, y):
+    def fit_transform(self, y: ArrayLike) -> Array:
         """``fit(y).transform(y)`` in one go.
 
         Parameters
@@ -86,7 +92,7 @@ class LabelEncoder(LabelTransformer, auto_wrap_output_keys=None):
         self.classes_, codes = unique(label_column(y), inverse=True)
         return codes
 
-    def transform(self, y):
+    def transform(self, y: ArrayLike) -> Array:
         """Codes of labels.
 
         Parameters
@@ -111,7 +117,7 @@ class LabelEncoder(LabelTransformer, auto_wrap_output_keys=None):
             raise ValueError(f"y contains previously unseen labels: {unknown_values(y, codes)}")
         return codes
 
-    def inverse_transform(self, y):
+    def inverse_transform(self, y: ArrayLike) -> Array:
         """Labels of codes.
 
         Parameters
@@ -163,11 +169,18 @@ class LabelBinarizer(LabelTransformer, auto_wrap_output_keys=None):
            [0, 0, 1]])
     """
 
-    def __init__(self, *, neg_label=0, pos_label=1, sparse_output=False):
+    neg_label: int
+    pos_label: int
+    sparse_output: bool
+    classes_: Any
+    y_type_: str
+    sparse_input_: bool
+
+    def __init__(self, *, neg_label: int = 0, pos_label: int = 1, sparse_output: bool = False) -> None:
         keep_parameters(self, locals())
 
     @restored
-    def fit(self, y):
+    def fit(self, y: MatrixLike) -> Self:
         """Sorted distinct labels of y.
 
         Parameters
@@ -199,7 +212,7 @@ class LabelBinarizer(LabelTransformer, auto_wrap_output_keys=None):
         self.classes_ = unique_labels(y)
         return self
 
-    def transform(self, y):
+    def transform(self, y: MatrixLike) -> Matrix:
         """Indicators of labels; a row without a mark for a label that ``fit`` did not see.
 
         Parameters
@@ -261,7 +274,7 @@ class LabelBinarizer(LabelTransformer, auto_wrap_output_keys=None):
         return out.astype(y.dtype if y.dtype.kind == "i" else np.int64)
 
     @restored
-    def fit_transform(self, y):
+    def fit_transform(self, y: MatrixLike) -> Matrix:
         """``fit(y).transform(y)``.
 
         Parameters
@@ -274,7 +287,7 @@ class LabelBinarizer(LabelTransformer, auto_wrap_output_keys=None):
         """
         return self.fit(y).transform(y)
 
-    def inverse_transform(self, Y, threshold=None):
+    def inverse_transform(self, Y: Matrix, threshold: float | None = None) -> Matrix:
         """Labels of indicators, or of decision values or probabilities.
 
         Parameters

@@ -1,12 +1,17 @@
 """OrdinalEncoder: one number for each category."""
 
+from __future__ import annotations
+
 import numbers
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import numpy as np
 from sklearn.base import OneToOneFeatureMixin
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from fasttrain._core.checks import check_choice
+from fasttrain._core.types import Array, ArrayLike, Self, TableLike
 from fasttrain._estimators.fitted import restored
 from fasttrain._estimators.parameters import keep_parameters
 from fasttrain._tables.categories import is_nan
@@ -44,21 +49,25 @@ class OrdinalEncoder(OneToOneFeatureMixin, CategoryEncoder):
     array([1., 0., 1.])
     """
 
-    def __init__(
-        self,
-        *,
-        categories="auto",
-        dtype=np.float64,
-        handle_unknown="error",
-        unknown_value=None,
-        encoded_missing_value=np.nan,
-        min_frequency=None,
-        max_categories=None,
-    ):
+    categories: Literal["auto"] | Sequence[ArrayLike]
+    dtype: Any
+    handle_unknown: Literal["error", "use_encoded_value"]
+    unknown_value: float | None
+    encoded_missing_value: float
+    min_frequency: float | None
+    max_categories: int | None
+    categories_: list[Array]
+    n_features_in_: int
+    feature_names_in_: Array
+
+    def __init__(self, *, categories: Literal["auto"] | Sequence[ArrayLike] = "auto", dtype: Any = np.float64,
+                 handle_unknown: Literal["error", "use_encoded_value"] = "error", unknown_value: float | None = None,
+                 encoded_missing_value: float = np.nan, min_frequency: float | None = None,
+                 max_categories: int | None = None) -> None:
         keep_parameters(self, locals())
 
     @restored
-    def fit(self, X, y=None):
+    def fit(self, X: TableLike, y: Any = None) -> Self:
         """Categories of each column of X.
 
         Parameters
@@ -136,7 +145,7 @@ class OrdinalEncoder(OneToOneFeatureMixin, CategoryEncoder):
             if self.handle_unknown == "use_encoded_value":
                 values[-1] = self.unknown_value
 
-    def transform(self, X):
+    def transform(self, X: TableLike) -> Array:
         """Codes of X.
 
         Parameters
@@ -153,7 +162,7 @@ class OrdinalEncoder(OneToOneFeatureMixin, CategoryEncoder):
             out[:, i] = self._values[i][codes]
         return out
 
-    def inverse_transform(self, X):
+    def inverse_transform(self, X: ArrayLike) -> Array:
         """Categories of codes; None for ``unknown_value``.
 
         Parameters

@@ -1,5 +1,9 @@
 """Scalers by extremes and by quantiles, and quantiles of columns by selection."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
 from scipy import sparse
 from scipy.stats import norm
@@ -7,6 +11,7 @@ from sklearn.utils.sparsefuncs import min_max_axis
 from sklearn.utils.validation import FLOAT_DTYPES, validate_data
 
 from fasttrain._core.checks import raise_for_status
+from fasttrain._core.types import Array, MatrixLike, Self
 from fasttrain._estimators.fitted import restored
 from fasttrain._estimators.parameters import keep_parameters
 from fasttrain._kernels import quantiles
@@ -64,9 +69,17 @@ class MaxAbsScaler(ExtremesScaler):
     array([ 0.25, -1.  ])
     """
 
+    copy: bool
+    clip: bool
+    scale_: Array
+    max_abs_: Array
+    n_samples_seen_: int
+    n_features_in_: int
+    feature_names_in_: Array
+
     _sparse_formats = ("csr", "csc")
 
-    def __init__(self, *, copy=True, clip=False):
+    def __init__(self, *, copy: bool = True, clip: bool = False) -> None:
         keep_parameters(self, locals())
 
     def _fit_part(self, X, first):
@@ -90,7 +103,7 @@ class MaxAbsScaler(ExtremesScaler):
     def _used(self, X):
         return None, self.scale_
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
@@ -127,22 +140,26 @@ class RobustScaler(Scaler):
     array([ -1. ,  -0.5,   0. ,   0.5, 248.5])
     """
 
+    with_centering: bool
+    with_scaling: bool
+    quantile_range: tuple[float, float]
+    copy: bool
+    unit_variance: bool
+    center_: Array | None
+    scale_: Array | None
+    n_features_in_: int
+    feature_names_in_: Array
+
     _flags = ("with_centering", "with_scaling", "copy", "unit_variance")
     _sparse_formats = ("csr", "csc")
 
-    def __init__(
-        self,
-        *,
-        with_centering=True,
-        with_scaling=True,
-        quantile_range=(25.0, 75.0),
-        copy=True,
-        unit_variance=False,
-    ):
+    def __init__(self, *, with_centering: bool = True, with_scaling: bool = True,
+                 quantile_range: tuple[float, float] = (25.0, 75.0), copy: bool = True,
+                 unit_variance: bool = False) -> None:
         keep_parameters(self, locals())
 
     @restored
-    def fit(self, X, y=None):
+    def fit(self, X: MatrixLike, y: Any = None) -> Self:
         """Median and quantiles of each column.
 
         Parameters
@@ -188,7 +205,7 @@ class RobustScaler(Scaler):
     def _used(self, X):
         return self.center_ if self.with_centering else None, self.scale_ if self.with_scaling else None
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = not self.with_centering
         return tags

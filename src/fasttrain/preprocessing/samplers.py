@@ -1,11 +1,16 @@
 """Dropping rows in pipelines: samplers that learn on training data, report what went, and apply to new data."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from fasttrain._core.types import Array, ArrayLike, Self, TableLike
 from fasttrain._estimators.fitted import restored
 from fasttrain._estimators.parameters import keep_parameters
 from fasttrain._tables.frames import Table, aligned, as_rows, refuse_empty
@@ -29,13 +34,14 @@ class RowReport:
 
     n_rows: int
     n_dropped: int
-    reasons: dict = field(default_factory=dict)
+    reasons: dict[str, int] = field(default_factory=dict)
 
     @property
-    def n_kept(self):
+    def n_kept(self) -> int:
+        """Rows that are left."""
         return self.n_rows - self.n_dropped
 
-    def __str__(self):
+    def __str__(self) -> str:
         told = ", ".join(f"{name}: {count}" for name, count in self.reasons.items() if count)
         return f"{self.n_dropped} of {self.n_rows} rows dropped" + (f" ({told})" if told else "")
 
@@ -63,8 +69,11 @@ class _RowDropper(BaseEstimator):
     columns.
     """
 
+    report_: RowReport
+    sample_indices_: Array
+
     @restored
-    def fit(self, X, y=None):
+    def fit(self, X: TableLike, y: Any = None) -> Self:
         """Learn what :meth:`mask` needs from X.
 
         Parameters
@@ -89,7 +98,7 @@ class _RowDropper(BaseEstimator):
         """(mask of rows kept, how many rows each column was a reason for)."""
         raise NotImplementedError
 
-    def mask(self, X, y=None):
+    def mask(self, X: TableLike, y: ArrayLike | None = None) -> Array:
         """Rows of X to keep.
 
         Parameters
@@ -109,7 +118,7 @@ class _RowDropper(BaseEstimator):
         self.report_ = report_of(mask, reasons)
         return mask
 
-    def drop(self, X, y=None, sample_weight=None):
+    def drop(self, X: TableLike, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None) -> tuple[Any, ...]:
         """Drop rows of new data by what ``fit`` learned.
 
         Parameters
@@ -125,7 +134,8 @@ class _RowDropper(BaseEstimator):
         X, y, sample_weight = aligned(X, y, sample_weight)
         return answer(X, y, sample_weight, self.mask(X, y), False)
 
-    def fit_resample(self, X, y=None, sample_weight=None):
+    def fit_resample(self, X: TableLike, y: ArrayLike | None = None,
+                     sample_weight: ArrayLike | None = None) -> tuple[Any, ...]:
         """``fit`` on X, then drop its rows; what a pipeline of samplers calls.
 
         Parameters
@@ -144,7 +154,7 @@ class _RowDropper(BaseEstimator):
         self.sample_indices_ = np.flatnonzero(mask)
         return answer(X, y, sample_weight, mask, False)
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         tags.input_tags.string = True
@@ -174,7 +184,18 @@ class DropMissing(_RowDropper):
     1 of 2 rows dropped (0: 1)
     """
 
-    def __init__(self, *, subset=None, how="any", min_present=None, missing_values=(), include_y=True):
+    subset: Sequence[Any] | None
+    how: Literal["any", "all"]
+    min_present: int | None
+    missing_values: Any
+    include_y: bool
+    report_: RowReport
+    sample_indices_: Array
+    n_features_in_: int
+    feature_names_in_: Array
+
+    def __init__(self, *, subset: Sequence[Any] | None = None, how: Literal["any", "all"] = "any",
+                 min_present: int | None = None, missing_values: Any = (), include_y: bool = True) -> None:
         keep_parameters(self, locals())
 
     def _rows(self, X, y):
@@ -205,7 +226,16 @@ class DropDuplicates(_RowDropper):
     array([0, 2])
     """
 
-    def __init__(self, *, subset=None, keep="first", include_y=True):
+    subset: Sequence[Any] | None
+    keep: Literal["first", "last", "none", False]
+    include_y: bool
+    report_: RowReport
+    sample_indices_: Array
+    n_features_in_: int
+    feature_names_in_: Array
+
+    def __init__(self, *, subset: Sequence[Any] | None = None, keep: Literal["first", "last", "none", False] = "first",
+                 include_y: bool = True) -> None:
         keep_parameters(self, locals())
 
     def _rows(self, X, y):
@@ -236,7 +266,18 @@ class DropOutliers(_RowDropper):
     array([ True, False])
     """
 
-    def __init__(self, *, method="iqr", threshold=None, subset=None):
+    method: Literal["absolute", "zscore", "iqr", "mad"]
+    threshold: Any
+    subset: Sequence[Any] | None
+    lower_: Array
+    upper_: Array
+    report_: RowReport
+    sample_indices_: Array
+    n_features_in_: int
+    feature_names_in_: Array
+
+    def __init__(self, *, method: Literal["absolute", "zscore", "iqr", "mad"] = "iqr", threshold: Any = None,
+                 subset: Sequence[Any] | None = None) -> None:
         keep_parameters(self, locals())
 
     def _learn(self, X):

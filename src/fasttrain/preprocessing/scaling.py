@@ -1,6 +1,9 @@
 """Scalers with scikit-learn's parameters, attributes and answers, over kernels that read a table once."""
 
+from __future__ import annotations
+
 import numbers
+from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -14,6 +17,7 @@ from sklearn.utils.sparsefuncs import (
 from sklearn.utils.validation import FLOAT_DTYPES, check_array, check_is_fitted, validate_data
 
 from fasttrain._core.checks import check_flag, raise_for_status, row_weights
+from fasttrain._core.types import Array, ArrayLike, Matrix, MatrixLike, Self
 from fasttrain._estimators.conversion import Convertible
 from fasttrain._estimators.fitted import restored
 from fasttrain._estimators.parameters import keep_parameters
@@ -130,7 +134,7 @@ class Scaler(Convertible, OneToOneFeatureMixin, TransformerMixin, BaseEstimator)
     # Formats of sparse matrices that are mapped as they come.
     _sparse_formats = False
 
-    def transform(self, X):
+    def transform(self, X: MatrixLike) -> Matrix:
         """Scale X.
 
         Parameters
@@ -143,7 +147,7 @@ class Scaler(Convertible, OneToOneFeatureMixin, TransformerMixin, BaseEstimator)
         """
         return self._mapped(X, self.copy)
 
-    def inverse_transform(self, X):
+    def inverse_transform(self, X: MatrixLike) -> Matrix:
         """Undo :meth:`transform`.
 
         Parameters
@@ -222,7 +226,7 @@ class Scaler(Convertible, OneToOneFeatureMixin, TransformerMixin, BaseEstimator)
         a, b = (np.full(X.shape[1], n) if v is None else v for v, n in zip((a, b), neutral))
         return scale_columns(self, X, given, copy, a, b, kind, low, high)
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
@@ -270,15 +274,25 @@ class StandardScaler(CallbackSupportMixin, Scaler):
            [ 1.,  0.]])
     """
 
+    copy: bool
+    with_mean: bool
+    with_std: bool
+    scale_: Array | None
+    mean_: Array | None
+    var_: Array | None
+    n_samples_seen_: float | Array
+    n_features_in_: int
+    feature_names_in_: Array
+
     _flags = ("copy", "with_mean", "with_std")
     _sparse_formats = "csr"
 
-    def __init__(self, *, copy=True, with_mean=True, with_std=True):
+    def __init__(self, *, copy: bool = True, with_mean: bool = True, with_std: bool = True) -> None:
         keep_parameters(self, locals())
 
     @restored
     @with_callbacks
-    def fit(self, X, y=None, sample_weight=None):
+    def fit(self, X: MatrixLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
         """Mean and standard deviation of X.
 
         Parameters
@@ -296,7 +310,7 @@ class StandardScaler(CallbackSupportMixin, Scaler):
 
     @restored
     @with_callbacks
-    def partial_fit(self, X, y=None, sample_weight=None):
+    def partial_fit(self, X: MatrixLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
         """Update mean and standard deviation with more rows.
 
         Parameters
@@ -389,7 +403,7 @@ class StandardScaler(CallbackSupportMixin, Scaler):
         self.var_ = var.astype(np.float64, copy=False)
         self.n_samples_seen_ = np.broadcast_to(total, X.shape[1]).astype(np.float64)
 
-    def transform(self, X, copy=None):
+    def transform(self, X: MatrixLike, copy: bool | None = None) -> Matrix:
         """Center and scale X.
 
         Parameters
@@ -409,7 +423,7 @@ class StandardScaler(CallbackSupportMixin, Scaler):
             refuse_centering(X, "with_mean")
         return self.mean_ if self.with_mean else None, self.scale_ if self.with_std else None
 
-    def inverse_transform(self, X, copy=None):
+    def inverse_transform(self, X: MatrixLike, copy: bool | None = None) -> Matrix:
         """Undo :meth:`transform`.
 
         Parameters
@@ -424,7 +438,7 @@ class StandardScaler(CallbackSupportMixin, Scaler):
         """
         return self._mapped(X, self.copy if copy is None else copy, back=True)
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = not self.with_mean
         return tags
@@ -442,7 +456,7 @@ class ExtremesScaler(Scaler):
     _flags = ("copy", "clip")
 
     @restored
-    def fit(self, X, y=None):
+    def fit(self, X: MatrixLike, y: Any = None) -> Self:
         """Extremes of each column.
 
         Parameters
@@ -458,7 +472,7 @@ class ExtremesScaler(Scaler):
         return self.partial_fit(X, y)
 
     @restored
-    def partial_fit(self, X, y=None):
+    def partial_fit(self, X: MatrixLike, y: Any = None) -> Self:
         """Update the extremes with more rows.
 
         Parameters
@@ -518,7 +532,19 @@ class MinMaxScaler(ExtremesScaler):
     array([0.  , 0.25, 1.  ])
     """
 
-    def __init__(self, feature_range=(0, 1), *, copy=True, clip=False):
+    feature_range: tuple[float, float]
+    copy: bool
+    clip: bool
+    min_: Array
+    scale_: Array
+    data_min_: Array
+    data_max_: Array
+    data_range_: Array
+    n_samples_seen_: int
+    n_features_in_: int
+    feature_names_in_: Array
+
+    def __init__(self, feature_range: tuple[float, float] = (0, 1), *, copy: bool = True, clip: bool = False) -> None:
         keep_parameters(self, locals())
 
     def _fit_part(self, X, first):

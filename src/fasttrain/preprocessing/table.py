@@ -1,6 +1,9 @@
 """TablePreprocessor: from a table of mixed columns to one float matrix."""
 
+from __future__ import annotations
+
 import sys
+from typing import Any, Literal
 
 import numpy as np
 from scipy import sparse
@@ -9,6 +12,7 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from fasttrain._estimators.fitted import restored
 from fasttrain._core.checks import check_choice, check_integer
+from fasttrain._core.types import EstimatorLike, Array, ArrayLike, Matrix, Self, TableLike
 from fasttrain._estimators.parameters import keep_parameters
 from fasttrain._tables.categories import encode
 from fasttrain._tables.frames import Table, refuse_empty, take_rows
@@ -135,27 +139,40 @@ class TablePreprocessor(TableColumns, TransformerMixin, BaseEstimator):
     2 columns in, 4 out, dense
     """
 
-    def __init__(
-        self,
-        *,
-        target=None,
-        types=None,
-        missing="median",
-        scale="standard",
-        encode="onehot",
-        handle_unknown="ignore",
-        min_frequency=None,
-        max_categories=None,
-        dtype=np.float64,
-        cardinality_threshold=40,
-        high_cardinality="target",
-        hash_features=256,
-        sparse_output="auto",
-        memory_limit=None,
-    ):
+    target: str | None
+    types: dict[str, Any] | None
+    missing: Literal["mean", "median", "most_frequent", "drop", "error"]
+    scale: Literal["standard", "minmax", "maxabs", "robust"] | None
+    encode: Literal["onehot", "ordinal"]
+    handle_unknown: Literal["ignore", "error"]
+    min_frequency: float | None
+    max_categories: int | None
+    dtype: Any
+    cardinality_threshold: int
+    high_cardinality: Literal["target", "hash", "onehot"]
+    hash_features: int
+    sparse_output: Literal["auto", True, False]
+    memory_limit: int | str | None
+    types_: dict[str, Any]
+    fill_: dict[str, Any]
+    scaler_: EstimatorLike | None
+    encoder_: EstimatorLike | None
+    sparse_output_: bool
+    classes_: Any
+    n_features_in_: int
+    feature_names_in_: Array
+
+    def __init__(self, *, target: str | None = None, types: dict[str, Any] | None = None,
+                 missing: Literal["mean", "median", "most_frequent", "drop", "error"] = "median",
+                 scale: Literal["standard", "minmax", "maxabs", "robust"] | None = "standard",
+                 encode: Literal["onehot", "ordinal"] = "onehot", handle_unknown: Literal["ignore", "error"] = "ignore",
+                 min_frequency: float | None = None, max_categories: int | None = None, dtype: Any = np.float64,
+                 cardinality_threshold: int = 40, high_cardinality: Literal["target", "hash", "onehot"] = "target",
+                 hash_features: int = 256, sparse_output: Literal["auto", True, False] = "auto",
+                 memory_limit: int | str | None = None) -> None:
         keep_parameters(self, locals())
 
-    def fit(self, X, y=None):
+    def fit(self, X: TableLike, y: ArrayLike | None = None) -> Self:
         """What the columns are, what stands in for missing values, categories and scales.
 
         Parameters
@@ -177,7 +194,7 @@ class TablePreprocessor(TableColumns, TransformerMixin, BaseEstimator):
         self._learn(X, y)
         return self
 
-    def fit_transform(self, X, y=None, **fit_params):
+    def fit_transform(self, X: TableLike, y: ArrayLike | None = None, **fit_params: Any) -> Matrix:
         """``fit(X, y)`` and the matrix of X, in which means of the target are taken from other rows.
 
         Parameters
@@ -272,7 +289,7 @@ class TablePreprocessor(TableColumns, TransformerMixin, BaseEstimator):
         validate_data(self, X, reset=reset, skip_check_array=True)
         return X
 
-    def transform(self, X):
+    def transform(self, X: TableLike) -> Matrix:
         """The matrix of a table; rows are kept.
 
         Parameters
@@ -305,7 +322,7 @@ class TablePreprocessor(TableColumns, TransformerMixin, BaseEstimator):
         table = Table(self._checked(X, False))
         return [ColumnView(table, i) for i in range(len(self._names))]
 
-    def report(self, X):
+    def report(self, X: TableLike) -> dict[str, Any]:
         """What of a table ``fit`` has not seen, and what ``transform`` makes of it.
 
         Parameters
@@ -345,7 +362,7 @@ class TablePreprocessor(TableColumns, TransformerMixin, BaseEstimator):
         return told
 
     @property
-    def columns_(self):
+    def columns_(self) -> Any:
         """What each column was taken for: dicts with "name", "kind", "reason", "columns_out", and "keep": the kind that
         would keep a column that is left out."""
         check_is_fitted(self, "types_")
@@ -358,7 +375,7 @@ class TablePreprocessor(TableColumns, TransformerMixin, BaseEstimator):
             for name, column in zip(self._names, self._columns)
         ]
 
-    def describe(self, file=None):
+    def describe(self, file: Any = None) -> None:
         """Print what each column was taken for, how many columns it became and why.
 
         Parameters
@@ -379,7 +396,7 @@ class TablePreprocessor(TableColumns, TransformerMixin, BaseEstimator):
         kind = "CSR" if self.sparse_output_ else "dense"
         print(f"{len(facts)} columns in, {n_out} out, {kind}", file=file or sys.stdout)
 
-    def split(self, X):
+    def split(self, X: TableLike) -> Matrix:
         """X and y of a table that has the target's column.
 
         Rows whose target is missing go, and with ``missing="drop"`` so do rows with any missing value.
@@ -425,7 +442,7 @@ class TablePreprocessor(TableColumns, TransformerMixin, BaseEstimator):
         encoder.classes_ = self.classes_
         return encoder.transform(known_labels(target))
 
-    def fit_split(self, X):
+    def fit_split(self, X: TableLike) -> Matrix:
         """``fit(X)`` and X and y of the table, means of the target taken from other rows.
 
         Parameters
@@ -449,7 +466,7 @@ class TablePreprocessor(TableColumns, TransformerMixin, BaseEstimator):
         fill_missing(block, self._fill_numbers)
         return plain(self._matrix(views, block)), self._coded_target(target)
 
-    def get_feature_names_out(self, input_features=None):
+    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> Array:
         """Names of the matrix's columns.
 
         Parameters
@@ -469,7 +486,7 @@ class TablePreprocessor(TableColumns, TransformerMixin, BaseEstimator):
         out += [name for i, column in self._of(HashedColumn) for name in column.names(names[i])]
         return np.array(out, dtype=object)
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         tags.input_tags.categorical = True

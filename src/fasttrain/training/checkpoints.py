@@ -25,13 +25,17 @@ Examples
 (True, True)
 """
 
+from __future__ import annotations
+
 import os
 import sys
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
 from fasttrain._core.checks import is_number
+from fasttrain._core.types import Array, PathLike
 from fasttrain._files.archive import ArchiveKind
 from fasttrain._files.plain import DECODING_ERRORS, Decoder, Encoder
 from fasttrain.training.engine import STATISTICS, TRAINED
@@ -62,20 +66,21 @@ class Checkpoint:
         All that it remembers.
     """
 
-    def __init__(self, path, facts, state):
-        self.path = os.fspath(path)
+    def __init__(self, path: PathLike, facts: dict[str, Any], state: dict[str, Any]) -> None:
+        self.path: str = os.fspath(path)
         self.facts = facts
         self.state = state
-        self.epoch = state["epoch"]
-        self.history = state["history"]
+        self.epoch: int = state["epoch"]
+        self.history: dict[str, list[float]] = state["history"]
         parameters = state["network"]["trained"]["parameters"]
-        self.coefs, self.intercepts = parameters["coefs"], parameters["intercepts"]
+        self.coefs: list[Array] = parameters["coefs"]
+        self.intercepts: list[Array] = parameters["intercepts"]
 
-    def start_random_state(self):
+    def start_random_state(self) -> Any:
         """A RandomState as the fit found it, to draw initial weights and held-out rows from as it did."""
         return random_state_from(self.state["start_random_state"])
 
-    def require(self, facts):
+    def require(self, facts: dict[str, Any]) -> None:
         """ValueError unless a training of these :func:`facts_of` can go on from here."""
         for name, here in facts.items():
             there = self.facts.get(name)
@@ -195,7 +200,7 @@ def save_checkpoint(path, facts, state):
     _KIND.write(path, content, encoder.tensors)
 
 
-def load_checkpoint(path):
+def load_checkpoint(path: PathLike) -> Checkpoint:
     """The checkpoint in a folder that :class:`fasttrain.callbacks.ModelCheckpoint` wrote.
 
     Parameters

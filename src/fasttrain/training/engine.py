@@ -1,5 +1,9 @@
 """A network seen from Python: what it is told to do, its state in arrays of no special layout, what it predicts."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
 
 from fasttrain._core.slices import slices
@@ -13,7 +17,7 @@ SLICE_MULTIPLY_ADDS = 1 << 29
 SLICE_ROWS = 4096
 
 
-def configure(network, loss, optimizer, penalty):
+def configure(network: Network, loss: Any, optimizer: Any, penalty: Any) -> None:
     """Tell the engine what to minimize and how; the specs are those of losses, optimizers and penalties."""
     network.set_loss(loss.name, loss.parameter)
     network.set_penalty(penalty.l1, penalty.l2)

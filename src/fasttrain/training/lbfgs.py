@@ -1,11 +1,16 @@
 """L-BFGS over all rows: SciPy's minimizer on the engine's objective and gradient."""
 
+from __future__ import annotations
+
 import math
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
 from fasttrain._core.blas import serial_blas
 from fasttrain._kernels.threads import thread_budget
+from fasttrain.callbacks import Callback
 from fasttrain.training.engine import SLICE_SECONDS
 from fasttrain.training.plan import Plan
 from fasttrain.training.results import DivergenceError, FitResult, largest_weight
@@ -80,8 +85,11 @@ def _reason(found, result, n_iter, max_fun, tol):
     return f"stopped after {limit} where an element of the gradient is {result.gradient:.2g}, above tol={tol:g}"
 
 
-def train_lbfgs(network, optimizer, *, n_iter, callbacks=None, n_threads=None, validation_loss=None, metrics=None,
-                tol=1e-4, ftol=None, loss_constant=0.0, objective=None):
+def train_lbfgs(network: Any, optimizer: Any, *, n_iter: int,
+                callbacks: Callback | Callable[..., Any] | Sequence[Callback | Callable[..., Any]] | None = None,
+                n_threads: int | None = None, validation_loss: Callable[..., Any] | None = None,
+                metrics: Callable[..., Any] | None = None, tol: float = 1e-4, ftol: float | None = None,
+                loss_constant: float = 0.0, objective: Any = None) -> FitResult:
     """Minimize an objective over all bound rows with SciPy's L-BFGS-B.
 
     The arguments and the result are those of :func:`train`; ``n_iter`` is the most iterations and ``tol`` the largest

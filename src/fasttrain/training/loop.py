@@ -1,16 +1,23 @@
 """The fit loop: epochs, shuffling, schedules, stopping, callbacks, history. All training by steps goes through here."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
 from fasttrain._files.plain import DECODING_ERRORS
 from fasttrain._kernels.threads import thread_budget
 from fasttrain.callbacks import StopTraining
 from fasttrain.training import checkpoints
 from fasttrain.training.engine import SLICE_SECONDS, network_state, restore_network
+from fasttrain.training.plan import Plan
 from fasttrain.training.results import FitResult, diverged
 from fasttrain.training.running import Training
 
 
-def train(network, plan, *, validation_loss=None, metrics=None, loss_constant=None, n_threads=None,
-          catch_interrupt=False):
+def train(network: Any, plan: Plan, *, validation_loss: Callable[..., Any] | None = None,
+          metrics: Callable[..., Any] | None = None, loss_constant: Callable[..., Any] | None = None,
+          n_threads: int | None = None, catch_interrupt: bool = False) -> FitResult:
     """Run epochs of a bound and configured engine.
 
     Parameters

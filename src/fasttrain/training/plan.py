@@ -1,11 +1,15 @@
 """What a training is to do."""
 
+from __future__ import annotations
+
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from fasttrain._core.types import Array
 from fasttrain.callbacks import Callback, as_callbacks
 from fasttrain.schedules import Schedule
 from fasttrain.training.checkpoints import Checkpoint
@@ -59,19 +63,19 @@ class Plan:
     epochs_before: int = 0
     batch_size: int = 1
     n_samples: int = 1
-    draw_order: Callable | None = None
-    pieces: Callable | None = None
+    draw_order: Callable[[], Array] | None = None
+    pieces: Callable[..., Any] | None = None
     learning_rate: float = math.nan
     schedule: Schedule | None = None
     first_step: int = 0
     schedule_epochs: int | None = None
-    schedule_state: dict | None = None
+    schedule_state: dict[str, Any] | None = None
     max_steps: int | None = None
     stopping: object = None
-    callbacks: list[Callback] | Callback | Callable | None = None
+    callbacks: Callback | Callable[..., Any] | Sequence[Callback | Callable[..., Any]] | None = None
     random_state: np.random.RandomState | np.random.Generator | None = None
-    start_random_state: dict | None = None
+    start_random_state: dict[str, Any] | None = None
     resume: Checkpoint | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         object.__setattr__(self, "callbacks", as_callbacks(self.callbacks))

@@ -1,6 +1,9 @@
 """What a training leaves, and the error of one whose numbers left the finite ones."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -33,14 +36,14 @@ class FitResult:
         What a schedule with a state remembers, for a training that goes on from this one.
     """
 
-    history: dict = field(default_factory=lambda: {"loss": [], "learning_rate": []})
+    history: dict[str, list[float]] = field(default_factory=lambda: {"loss": [], "learning_rate": []})
     n_iter: int = 0
     n_steps: int = 0
     converged: bool = False
     interrupted: bool = False
     message: str = ""
     gradient: float | None = None
-    schedule_state: dict | None = None
+    schedule_state: dict[str, Any] | None = None
 
 
 def largest_weight(parameters):

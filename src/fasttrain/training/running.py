@@ -1,13 +1,19 @@
 """A training while it runs: its learning rate, its callbacks, and what these may ask of it."""
 
+from __future__ import annotations
+
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from fasttrain import schedules
 from fasttrain._core.checks import check_integer, check_real
+from fasttrain._core.types import Array, PathLike
 from fasttrain.callbacks import StopTraining
 from fasttrain.training.engine import from_layers, restore, snapshot, to_layers
+from fasttrain.training.plan import Plan
 
 
 class Training:
@@ -33,54 +39,58 @@ class Training:
         What it is to do.
     """
 
-    def __init__(self, network, plan, n_threads=None):
+    def __init__(self, network: Any, plan: Plan, n_threads: int | None = None) -> None:
         self.network = network
         self.plan = plan
         self.n_threads = n_threads
         self.epoch = 0
         self.order = None
         self.stop = False
-        self.steps = plan.first_step
-        self.schedule = plan.schedule
-        self.steps_per_epoch = -(-plan.n_samples // plan.batch_size)
+        self.steps: int = plan.first_step
+        self.schedule: schedules.Schedule | None = plan.schedule
+        self.steps_per_epoch: int = -(-plan.n_samples // plan.batch_size)
         n_epochs = plan.n_epochs if plan.schedule_epochs is None else plan.schedule_epochs
         self._total_steps = n_epochs * self.steps_per_epoch
         self._kept = None
         # a quotient of two rates, so that a constant schedule gives exactly the rate that was asked for
         self._asked, self._scheduled = 1.0, 1.0
-        self.pending = []
-        self.plateau = None
+        self.pending: list[Any] = []
+        self.plateau: schedules.PlateauState | None = None
         if isinstance(self.schedule, schedules.ReduceOnPlateau):
             self.plateau = self.schedule.start(plan.learning_rate)
             if plan.schedule_state is not None:
                 self.plateau.load_state_dict(plan.schedule_state)
 
     @property
-    def n_epochs(self):
+    def n_epochs(self) -> int:
+        """Epochs at most."""
         return self.plan.epochs_before + self.plan.n_epochs
 
     @property
-    def n_samples(self):
+    def n_samples(self) -> int:
+        """Rows of an epoch."""
         return self.plan.n_samples
 
     @property
-    def batch_size(self):
+    def batch_size(self) -> int:
+        """Rows of a step."""
         return self.plan.batch_size
 
     @property
-    def draw_order(self):
+    def draw_order(self) -> Any:
+        """What gives the order of the next epoch's rows; None when rows are taken as they stand."""
         return self.plan.draw_order
 
     # ---- callbacks ----
 
-    def begin(self):
+    def begin(self) -> None:
         """Before the first epoch."""
         for callback in self.plan.callbacks:
             callback.training = self
         for callback in self.plan.callbacks:
             callback.on_train_begin(self.n_epochs)
 
-    def tell(self, epoch, logs):
+    def tell(self, epoch: int, logs: dict[str, float]) -> Any:
         """After an epoch: call every callback; whether one asked to stop."""
         asked = False
         for callback in self.plan.callbacks:
@@ -90,7 +100,7 @@ class Training:
                 asked = True
         return asked or self.stop
 
-    def end(self, history):
+    def end(self, history: Any) -> None:
         """After the last epoch, whatever ended the training."""
         try:
             for callback in self.plan.callbacks:
@@ -101,8 +111,17 @@ class Training:
 
     # ---- learning rate ----
 
-    def rates(self, count):
-        """Rates of the next ``count`` steps, a float64 array."""
+    def rates(self, count: int) -> Array:
+        """Learning rates of the next steps.
+
+        Parameters
+        ----------
+        count : int
+
+        Returns
+        -------
+        ndarray of shape (count,), float64
+        """
         # a constant rate is asked for once: on little data the schedule would cost more than the epoch
         kept = self._kept
         if kept is None or len(kept) != count or not isinstance(self.schedule, schedules.Constant):
@@ -126,7 +145,7 @@ class Training:
         return float(self._scheduled_rates(1)[0])
 
     @property
-    def learning_rate(self):
+    def learning_rate(self) -> float:
         """Rate of the next step: before an epoch its first, after an epoch the next one's first.
 
         Setting it multiplies all rates to come by the factor that makes the next step's rate the new one.
@@ -137,7 +156,7 @@ class Training:
         return self._scheduled_rate() / self._scheduled * self._asked
 
     @learning_rate.setter
-    def learning_rate(self, rate):
+    def learning_rate(self, rate: float) -> None:
         rate = check_real(rate, "learning_rate", low=0)
         if self.schedule is None:
             raise ValueError("the optimizer LBFGS has no learning rate to set")
@@ -149,12 +168,12 @@ class Training:
         self._asked, self._scheduled = rate, scheduled
         self._kept = None
 
-    def state_dict(self):
+    def state_dict(self) -> dict[str, Any]:
         """What the learning rate hangs on, for a checkpoint."""
         plateau = None if self.plateau is None else self.plateau.state_dict()
         return {"asked": self._asked, "scheduled": self._scheduled, "steps": self.steps, "plateau": plateau}
 
-    def load_state_dict(self, state):
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take over what :meth:`state_dict` gave."""
         self._asked = check_real(state["asked"], "the rate asked for", low=0)
         self._scheduled = check_real(state["scheduled"], "the rate scheduled", low=0)
@@ -164,33 +183,50 @@ class Training:
 
     # ---- checkpoints ----
 
-    def require_steps(self, what):
+    def require_steps(self, what: str) -> None:
         """ValueError, saying that ``what`` needs them, when the training is not made of steps."""
         if self.schedule is None:
             raise ValueError(f"{what} needs an optimizer that makes steps, got LBFGS")
 
-    def save_checkpoint(self, path):
-        """Write a checkpoint once this epoch is over: when every callback has been told of it."""
+    def save_checkpoint(self, path: PathLike) -> None:
+        """Write a checkpoint once this epoch is over: when every callback has been told of it.
+
+        Parameters
+        ----------
+        path : path
+            Of the file.
+        """
         self.require_steps("a checkpoint")
         self.pending.append(path)
 
     # ---- parameters ----
 
-    def get_parameters(self):
+    def get_parameters(self) -> Array:
         """A copy of all that the training changes and a prediction needs, for :meth:`set_parameters`."""
         return snapshot(self.network)
 
-    def set_parameters(self, parameters):
-        """Put back what :meth:`get_parameters` gave; the optimizer's memory stays."""
+    def set_parameters(self, parameters: Array) -> None:
+        """Put back what :meth:`get_parameters` gave; the optimizer's memory stays.
+
+        Parameters
+        ----------
+        parameters : ndarray
+        """
         restore(self.network, parameters)
         self.network.refresh()
 
-    def get_layers(self):
+    def get_layers(self) -> Any:
         """Lists of each layer's weights (n_in, n_out) and biases (n_out,), copied."""
         return self.network.unpack_layers(self.network.parameters)
 
-    def set_layers(self, coefs, intercepts):
-        """Give the network weights and biases as :meth:`get_layers` lists them."""
+    def set_layers(self, coefs: Sequence[Array], intercepts: Sequence[Array]) -> None:
+        """Give the network weights and biases as :meth:`get_layers` lists them.
+
+        Parameters
+        ----------
+        coefs : list of arrays of shape (n_in, n_out)
+        intercepts : list of arrays of shape (n_out,)
+        """
         now = self.get_layers()
         for name, given, known in (("coefs", coefs, now[0]), ("intercepts", intercepts, now[1])):
             shapes, wanted = [np.shape(a) for a in given], [a.shape for a in known]
@@ -199,10 +235,10 @@ class Training:
         self.network.parameters[:] = self.network.pack_layers(coefs, intercepts)
         self.network.refresh()
 
-    def portable(self, parameters):
+    def portable(self, parameters: Any) -> Any:
         """What :meth:`get_parameters` gave in a form that may go into a file: a dict of lists of arrays."""
         return to_layers(self.network, parameters)
 
-    def from_portable(self, layers):
+    def from_portable(self, layers: Any) -> Any:
         """The reverse of :meth:`portable`."""
         return from_layers(self.network, layers)

@@ -1,7 +1,10 @@
 """When to stop before the last epoch."""
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
+from typing import Any
 
 from fasttrain._core.checks import is_number
 from fasttrain.training.engine import from_layers, restore, snapshot, to_layers
@@ -31,11 +34,11 @@ class Stopping:
     patience: int = 10
     restore_best: bool = False
 
-    def start(self, network):
+    def start(self, network: Any) -> None:
         """Before the first epoch."""
         self._best, self._best_parameters, self._waited = math.inf, None, 0
 
-    def epoch_end(self, network, loss, validation_loss):
+    def epoch_end(self, network: Any, loss: float, validation_loss: float | None) -> Any:
         """Take note of an epoch; a message when the training is to end with it, else None.
 
         ``validation_loss`` is None without validation data.
@@ -52,12 +55,12 @@ class Stopping:
             return None
         return self.message(validation_loss is not None)
 
-    def message(self, validated):
+    def message(self, validated: bool) -> str:
         """Why it ends the training."""
         what = "validation loss" if validated else "training loss"
         return f"{what} did not improve by more than tol={self.tol:g} for {self.patience} epochs"
 
-    def state_dict(self, network):
+    def state_dict(self, network: Any) -> dict[str, Any]:
         """What the rule remembers, as plain values for a checkpoint."""
         best = self._best_parameters
         return {
@@ -65,14 +68,14 @@ class Stopping:
             "best_parameters": None if best is None else to_layers(network, best),
         }
 
-    def load_state_dict(self, network, state):
+    def load_state_dict(self, network: Any, state: dict[str, Any]) -> None:
         """Take over what :meth:`state_dict` gave."""
         self._best, self._waited, best = state["best"], state["waited"], state["best_parameters"]
         if not is_number(self._best) or type(self._waited) is not int:
             raise ValueError(f"best and waited must be numbers, got {self._best!r} and {self._waited!r}")
         self._best_parameters = None if best is None else from_layers(network, best)
 
-    def finish(self, network):
+    def finish(self, network: Any) -> None:
         """After the last epoch, also when Ctrl-C ended it."""
         if self._best_parameters is not None:
             restore(network, self._best_parameters)

@@ -59,6 +59,28 @@ def compared(old, new):
     return lines
 
 
+def moved(old, new):
+    """What changed by more than the noise: [(work, how many times as long it takes now, the noise)], worst first.
+
+    Where both runs have the same peer, its own change, which is the machine's, is taken out. The noise is what the
+    quartiles of all the medians involved are apart, relative to them.
+    """
+    before = {row["name"]: row["times"] for row in old["rows"]}
+    found = []
+    for row in new["rows"]:
+        then, now = before.get(row["name"]), row["times"]
+        if then is None:
+            continue
+        labels = [OURS, *[label for label in now if label != OURS and label in then][:1]]
+        change, noise = 1.0, 0.0
+        for sign, label in zip((1, -1), labels, strict=False):
+            change *= (now[label]["median"] / then[label]["median"]) ** sign
+            noise += sum((time["high"] - time["low"]) / time["median"] / 2 for time in (then[label], now[label]))
+        if max(change, 1 / change) > 1 + noise:
+            found.append((row["name"], change, noise))
+    return sorted(found, key=lambda each: -each[1])
+
+
 COMPARED_HEADINGS = ("work", "then", "now", "faster", "x peer then", "x peer now")
 
 
