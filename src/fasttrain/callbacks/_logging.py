@@ -1,12 +1,16 @@
 """Callbacks that show or write what a training reports."""
 
+from __future__ import annotations
+
 import csv
 import numbers
 import os
 import sys
+from typing import Any
 
 import numpy as np
 
+from fasttrain._core.types import PathLike
 from fasttrain.callbacks._base import Callback
 
 
@@ -24,7 +28,7 @@ class CSVLogger(Callback):
         Whether to go on with the file that is there, which has its own head.
     """
 
-    def __init__(self, filename, separator=",", append=False):
+    def __init__(self, filename: PathLike, separator: str = ",", append: bool = False) -> None:
         self.filename = os.fspath(filename)
         if not isinstance(separator, str) or len(separator) != 1:
             raise ValueError(f"separator must be one character, got {separator!r}")
@@ -32,10 +36,10 @@ class CSVLogger(Callback):
         self.append = append
         self._file = self._columns = self._end = None
 
-    def __getstate__(self):
+    def __getstate__(self) -> Any:
         return {**vars(self), "_file": None}
 
-    def on_train_begin(self, n_epochs):
+    def on_train_begin(self, n_epochs: int) -> None:
         self._columns = self._end = None
 
     def _open(self, logs):
@@ -57,22 +61,22 @@ class CSVLogger(Callback):
     def _row(self, values):
         csv.writer(self._file, delimiter=self.separator, lineterminator="\n").writerow(values)
 
-    def on_epoch_end(self, epoch, logs):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any]) -> bool | None:
         if self._file is None:
             self._open(logs)
         self._row([epoch - 1, *(_shown(logs.get(name, "NA")) for name in self._columns)])
         self._file.flush()
         self._end = os.fstat(self._file.fileno()).st_size
 
-    def on_train_end(self, history):
+    def on_train_end(self, history: Any) -> None:
         if self._file is not None:
             self._file.close()
             self._file = None
 
-    def state_dict(self):
+    def state_dict(self) -> dict[str, Any]:
         return {"columns": self._columns, "end": self._end}
 
-    def load_state_dict(self, state):
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         self._columns, self._end = state["columns"], state["end"]
 
 
@@ -84,10 +88,10 @@ def _shown(value):
 class ProgressBar(Callback):
     """A bar of epochs with the latest loss: rich's when it is installed, else one line on standard error."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._progress = None
 
-    def on_train_begin(self, n_epochs):
+    def on_train_begin(self, n_epochs: int) -> None:
         self._n_epochs = n_epochs
         try:
             from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -100,14 +104,14 @@ class ProgressBar(Callback):
         self._progress.start()
         self._task = self._progress.add_task("", total=n_epochs)
 
-    def on_epoch_end(self, epoch, logs):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any]) -> bool | None:
         text = "  ".join(f"{name} {value:.4g}" for name, value in logs.items() if isinstance(value, numbers.Real))
         if self._progress is not None:
             self._progress.update(self._task, completed=epoch, description=text)
         else:
             print(f"\repoch {epoch}/{self._n_epochs}  {text}", end="", file=sys.stderr, flush=True)
 
-    def on_train_end(self, history):
+    def on_train_end(self, history: Any) -> None:
         if self._progress is not None:
             self._progress.stop()
             self._progress = None

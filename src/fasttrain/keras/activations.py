@@ -9,7 +9,12 @@ array([0., 2.])
 LeakyRelu(negative_slope=0.2)
 """
 
+from __future__ import annotations
+
+from typing import Any
+
 from fasttrain import activations as specs
+from fasttrain._core.public import publish
 from fasttrain.keras._absent import absent
 from fasttrain.keras._config import deserializer
 
@@ -32,7 +37,7 @@ softplus = specs.Softplus()
 tanh = specs.Tanh()
 
 
-def get(identifier):
+def get(identifier: Any) -> Any:
     """The activation that ``identifier`` stands for: None is linear, a name Keras's, a spec itself.
 
     Raises
@@ -47,7 +52,7 @@ def get(identifier):
     return specs.get(identifier)
 
 
-def name_of(spec):
+def name_of(spec: Any) -> Any:
     """Keras's name of an activation, for summaries; the class's where Keras has none."""
     return next((name for name in __all__ if globals()[name] == spec), type(spec).__name__)
 
@@ -56,3 +61,5 @@ serialize = name_of
 deserialize = deserializer(get)
 
 __getattr__ = absent(__name__, __all__)
+
+publish(globals())

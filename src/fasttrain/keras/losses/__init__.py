@@ -14,6 +14,10 @@ array([0.5, 0.5])
 0.25
 """
 
+from __future__ import annotations
+
+from typing import Any
+
 from fasttrain import losses as specs
 from fasttrain._core.public import publish
 from fasttrain.keras._absent import absent
@@ -50,7 +54,7 @@ _FUNCTIONS = {name: globals()[name] for name in __all__ if name in losses_by_nam
 serialize = serialized
 
 
-def get(identifier):
+def get(identifier: Any) -> Any:
     """The loss that ``identifier`` stands for.
 
     Parameters

@@ -1,8 +1,13 @@
 """The losses that the engine has."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
 
 from fasttrain._core.checks import check_flag, check_real, real_array
+from fasttrain._core.types import ArrayLike
 from fasttrain.keras.losses import _functions as functions
 from fasttrain.keras.losses._base import Loss, check_held, losses_by_name
 
@@ -38,7 +43,8 @@ class Huber(Loss):
     function = staticmethod(functions.huber)
     fused = {"identity": "huber"}  # noqa: RUF012
 
-    def __init__(self, delta=1.0, reduction="sum_over_batch_size", name=None, dtype=None):
+    def __init__(self, delta: float = 1.0, reduction: str | None = "sum_over_batch_size", name: str | None = None,
+                 dtype: Any = None) -> None:
         self.parameter = check_real(delta, "delta", low=0, open_low=True)
         super().__init__(reduction, name, delta=self.parameter)
 
@@ -64,7 +70,7 @@ class _Crossentropy(Loss):
 
     _activation = _kernel = None
 
-    def __init__(self, from_logits, reduction, name, axis, **config):
+    def __init__(self, from_logits: bool, reduction: str | None, name: str, axis: int, **config: Any) -> None:
         check_flag(from_logits, "from_logits")
         if axis not in (-1, 1):
             raise ValueError(f"axis of {type(self).__name__} must be -1, got {axis!r}")
@@ -92,8 +98,8 @@ class BinaryCrossentropy(_Crossentropy):
     function = staticmethod(functions.binary_crossentropy)
     _activation, _kernel = "logistic", "binary_crossentropy"
 
-    def __init__(self, from_logits=False, label_smoothing=0.0, axis=-1, reduction="sum_over_batch_size", name=None,
-                 dtype=None):
+    def __init__(self, from_logits: bool = False, label_smoothing: float = 0.0, axis: int = -1,
+                 reduction: str | None = "sum_over_batch_size", name: str | None = None, dtype: Any = None) -> None:
         super().__init__(from_logits, reduction, name, axis, label_smoothing=label_smoothing)
 
     def _encoded(self, y):
@@ -120,11 +126,11 @@ class CategoricalCrossentropy(_Crossentropy):
     _activation, _kernel = "softmax", "softmax_crossentropy"
     mean_over_outputs = False
 
-    def __init__(self, from_logits=False, label_smoothing=0.0, axis=-1, reduction="sum_over_batch_size", name=None,
-                 dtype=None):
+    def __init__(self, from_logits: bool = False, label_smoothing: float = 0.0, axis: int = -1,
+                 reduction: str | None = "sum_over_batch_size", name: str | None = None, dtype: Any = None) -> None:
         super().__init__(from_logits, reduction, name, axis, label_smoothing=label_smoothing)
 
-    def encode(self, y, n, k, dtype):
+    def encode(self, y: ArrayLike, n: int, k: int, dtype: Any) -> Any:
         """Rows of numbers >= 0 as (n, k), or when all are one-hot their codes as (n, 1)."""
         y = real_array(y, "y")
         if y.shape != (n, k) or k < 2:
@@ -163,14 +169,15 @@ class SparseCategoricalCrossentropy(_Crossentropy):
     one_code = True
     mean_over_outputs = False
 
-    def __init__(self, from_logits=False, ignore_class=None, reduction="sum_over_batch_size", axis=-1, name=None,
-                 dtype=None):
+    def __init__(self, from_logits: bool = False, ignore_class: None = None,
+                 reduction: str | None = "sum_over_batch_size", axis: int = -1, name: str | None = None,
+                 dtype: Any = None) -> None:
         if ignore_class is not None:
             raise ValueError(
                 f"ignore_class must be None, got {ignore_class!r}; weights of 0 leave rows out")
         super().__init__(from_logits, reduction, name, axis)
 
-    def encode(self, y, n, k, dtype):
+    def encode(self, y: ArrayLike, n: int, k: int, dtype: Any) -> Any:
         """Class codes as (n, 1)."""
         y = real_array(y, "y")
         if y.shape not in ((n,), (n, 1)):

@@ -1,5 +1,9 @@
 """The losses that the engine does not have: it asks for their gradients, which come from their formulas."""
 
+from __future__ import annotations
+
+from typing import Any
+
 from fasttrain.keras.losses import _functions as functions
 from fasttrain.keras.losses._base import Loss, losses_by_name
 
@@ -8,7 +12,8 @@ def _formula(class_name, function, *aliases, **arguments):
     """The class of one of the functions; ``arguments`` are the function's own, with their defaults."""
     name = function.__name__
 
-    def __init__(self, reduction="sum_over_batch_size", name=None, dtype=None, **given):
+    def __init__(self, reduction: str | None = "sum_over_batch_size", name: str | None = None, dtype: Any = None,
+                 **given: Any) -> None:
         unknown = set(given) - set(arguments)
         if unknown:
             raise TypeError(f"{class_name} has no argument {min(unknown)!r}")

@@ -12,6 +12,10 @@ Examples
 0.75
 """
 
+from __future__ import annotations
+
+from typing import Any
+
 from fasttrain._core.public import publish
 from fasttrain.keras import losses
 from fasttrain.keras._absent import absent
@@ -54,7 +58,7 @@ __all__ = [
 serialize = serialized
 
 
-def get(identifier, one_code=False, n_outputs=1):
+def get(identifier: Any, one_code: bool = False, n_outputs: int = 1) -> Any:
     """The metric that ``identifier`` stands for.
 
     Parameters

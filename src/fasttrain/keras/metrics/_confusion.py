@@ -1,8 +1,14 @@
 """Metrics of true and false positives and negatives at thresholds."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
 import numpy as np
 
 from fasttrain._core.checks import check_flag, check_integer, check_real, real_array
+from fasttrain._core.types import Array
 from fasttrain.keras.losses._functions import EPSILON, pair
 from fasttrain.keras.metrics._base import Metric, metrics_by_name, number, row_weights
 
@@ -21,7 +27,8 @@ class Confusion(Metric):
         Only this output is looked at.
     """
 
-    def __init__(self, name, thresholds, separate=False, top_k=None, class_id=None):
+    def __init__(self, name: str, thresholds: Sequence[float], separate: bool = False, top_k: int | None = None,
+                 class_id: int | None = None) -> None:
         super().__init__(None, name)
         self.thresholds_ = np.asarray(thresholds, dtype=np.float64)
         self.separate = separate
@@ -29,10 +36,10 @@ class Confusion(Metric):
         self.class_id = check_integer(class_id, "class_id", low=0, optional=True)
         self.reset_state()
 
-    def reset_state(self):
+    def reset_state(self) -> None:
         self.tp = self.fp = self.fn = self.tn = np.zeros(len(self.thresholds_))
 
-    def update_state(self, y_true, y_pred, sample_weight=None):
+    def update_state(self, y_true: Array, y_pred: Array, sample_weight: Array | None = None) -> None:
         if self.class_id is not None and np.ndim(y_pred) < 2:
             raise ValueError(f"y_pred must have shape (n, k) for class_id, got {np.shape(y_pred)}")
         y_true, y_pred = pair(y_true, y_pred)
@@ -91,11 +98,12 @@ def _checked_thresholds(thresholds, default=0.5):
 class _AtThresholds(Confusion):
     """What is one number at one threshold, and an array at several."""
 
-    def __init__(self, thresholds=None, name=None, dtype=None):
+    def __init__(self, thresholds: float | Sequence[float] | None = None, name: str | None = None,
+                 dtype: Any = None) -> None:
         super().__init__(name, _checked_thresholds(thresholds))
         self._config = {"thresholds": thresholds}
 
-    def result(self):
+    def result(self) -> Any:
         found = self._found()
         return float(found[0]) if len(found) == 1 else found
 
@@ -121,7 +129,8 @@ FalseNegatives = _count("FalseNegatives", "false_negatives", "fn", "positive tar
 
 
 class _Ratio(_AtThresholds):
-    def __init__(self, thresholds=None, top_k=None, class_id=None, name=None, dtype=None):
+    def __init__(self, thresholds: float | Sequence[float] | None = None, top_k: int | None = None,
+                 class_id: int | None = None, name: str | None = None, dtype: Any = None) -> None:
         # with top_k and no threshold all of a row's greatest are positive
         found = _checked_thresholds(thresholds) if top_k is None or thresholds is not None else [-1e10]
         Confusion.__init__(
@@ -171,7 +180,7 @@ def _spaced(n):
 
 def _constrained(class_name, name, argument, given, wanted, what):
     """A metric that is the best of one ratio where another is at least a number."""
-    def __init__(self, *args, **kwargs):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         names = (argument, "num_thresholds", "class_id", "name", "dtype")
         values = {"num_thresholds": 200, "class_id": None, "name": None, **dict(zip(names, args)), **kwargs}
         unknown = set(values) - set(names)
@@ -183,7 +192,7 @@ def _constrained(class_name, name, argument, given, wanted, what):
             self, values["name"], [0.5] if n == 1 else [i / (n - 1) for i in range(n)], class_id=values["class_id"])
         self._config = {argument: self.value, "num_thresholds": n, "class_id": values["class_id"]}
 
-    def result(self):
+    def result(self) -> Any:
         """The metric of the rows taken in since the last reset, a float."""
         feasible = given(self) >= self.value
         return float(np.where(feasible, wanted(self), 0.0).max(initial=0.0))
@@ -256,8 +265,11 @@ class AUC(Confusion):
         Take predictions through the logistic function first.
     """
 
-    def __init__(self, num_thresholds=200, curve="ROC", summation_method="interpolation", name=None, dtype=None,
-                 thresholds=None, multi_label=False, num_labels=None, label_weights=None, from_logits=False):
+    def __init__(self, num_thresholds: int = 200, curve: Literal["ROC", "PR"] = "ROC",
+                 summation_method: Literal["interpolation", "minoring", "majoring"] = "interpolation",
+                 name: str | None = None, dtype: Any = None, thresholds: Sequence[float] | None = None,
+                 multi_label: bool = False, num_labels: int | None = None, label_weights: Sequence[float] | None = None,
+                 from_logits: bool = False) -> None:
         curve, method = str(curve).lower(), str(summation_method).lower()
         for value, argument, accepted in (
             (curve, "curve", ("roc", "pr")),
@@ -284,15 +296,15 @@ class AUC(Confusion):
         }
 
     @property
-    def thresholds(self):
+    def thresholds(self) -> Any:
         """Those that the areas are made of."""
         return self.thresholds_.tolist()
 
     @property
-    def num_thresholds(self):
+    def num_thresholds(self) -> int:
         return len(self.thresholds_)
 
-    def update_state(self, y_true, y_pred, sample_weight=None):
+    def update_state(self, y_true: Array, y_pred: Array, sample_weight: Array | None = None) -> None:
         if self._config["multi_label"]:
             shape = np.shape(y_pred)
             if len(shape) != 2 or self.num_labels not in (None, shape[1]):
@@ -310,7 +322,7 @@ class AUC(Confusion):
             raise ValueError(f"label_weights must have {weights.shape[1]} numbers, got {len(factors)}")
         return weights * np.asarray(factors)
 
-    def result(self):
+    def result(self) -> Any:
         method = self._config["summation_method"]
         if self._config["curve"] == "PR" and method == "interpolation":
             terms = self._interpolated()
@@ -360,7 +372,8 @@ class FBetaScore(Metric):
     name : str, default='fbeta_score'
     """
 
-    def __init__(self, average=None, beta=1.0, threshold=None, name="fbeta_score", dtype=None):
+    def __init__(self, average: Literal["micro", "macro", "weighted"] | None = None, beta: float = 1.0,
+                 threshold: float | None = None, name: str = "fbeta_score", dtype: Any = None) -> None:
         if average not in (None, "micro", "macro", "weighted"):
             raise ValueError(f"average must be None, 'micro', 'macro' or 'weighted', got {average!r}")
         self.beta = check_real(beta, "beta", low=0, open_low=True)
@@ -368,10 +381,10 @@ class FBetaScore(Metric):
         super().__init__(None, name, average=average, beta=self.beta, threshold=threshold)
         self.reset_state()
 
-    def reset_state(self):
+    def reset_state(self) -> None:
         self.tp = self.fp = self.fn = self.support = 0.0
 
-    def update_state(self, y_true, y_pred, sample_weight=None):
+    def update_state(self, y_true: Array, y_pred: Array, sample_weight: Array | None = None) -> None:
         if np.ndim(y_true) != 2 or np.ndim(y_pred) != 2:
             raise ValueError(
                 f"y_true and y_pred must have shape (n, k), got {np.shape(y_true)} and {np.shape(y_pred)}")
@@ -389,7 +402,7 @@ class FBetaScore(Metric):
         self.fn = self.fn + (weights * ~predicted * y_true).sum(axis=axis)
         self.support = self.support + (weights * y_true).sum(axis=axis)
 
-    def result(self):
+    def result(self) -> Any:
         precision = self.tp / (self.tp + self.fp + EPSILON)
         recall = self.tp / (self.tp + self.fn + EPSILON)
         squared = self.beta**2
@@ -422,7 +435,8 @@ class F1Score(FBetaScore):
     array([0.5 , 0.8 , 0.67])
     """
 
-    def __init__(self, average=None, threshold=None, name="f1_score", dtype=None):
+    def __init__(self, average: Literal["micro", "macro", "weighted"] | None = None, threshold: float | None = None,
+                 name: str = "f1_score", dtype: Any = None) -> None:
         super().__init__(average, 1.0, threshold, name)
         del self._config["beta"]
 
@@ -440,7 +454,9 @@ class R2Score(Metric):
     name : str, default='r2_score'
     """
 
-    def __init__(self, class_aggregation="uniform_average", num_regressors=0, name="r2_score", dtype=None):
+    def __init__(self,
+                 class_aggregation: Literal["uniform_average", "variance_weighted_average"] | None = "uniform_average",
+                 num_regressors: int = 0, name: str = "r2_score", dtype: Any = None) -> None:
         if class_aggregation not in ("uniform_average", "variance_weighted_average", None):
             raise ValueError(
                 "class_aggregation must be 'uniform_average', 'variance_weighted_average' or None, got "
@@ -449,11 +465,11 @@ class R2Score(Metric):
         super().__init__(None, name, class_aggregation=class_aggregation, num_regressors=num_regressors)
         self.reset_state()
 
-    def reset_state(self):
+    def reset_state(self) -> None:
         self.weight, self.elements = 0.0, 0
         self.sums = np.zeros(3)
 
-    def update_state(self, y_true, y_pred, sample_weight=None):
+    def update_state(self, y_true: Array, y_pred: Array, sample_weight: Array | None = None) -> None:
         y_true, y_pred = (a.astype(np.float64) for a in pair(y_true, y_pred))
         weights = row_weights(sample_weight, len(y_pred))[:, None]
         terms = y_true, np.square(y_true), np.square(y_true - y_pred)
@@ -463,7 +479,7 @@ class R2Score(Metric):
             self.sums = np.zeros((3, y_pred.shape[1]))
         self.sums += np.array([(weights * term).sum(axis=0) for term in terms])
 
-    def result(self):
+    def result(self) -> Any:
         if not self.weight:
             return 0.0
         total, squares, errors = self.sums

@@ -16,6 +16,10 @@ Nesterov(learning_rate=0.01, momentum=0.9)
 Adam(learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-07)
 """
 
+from __future__ import annotations
+
+from typing import Any
+
 from fasttrain import optimizers as specs
 from fasttrain._core.public import publish
 from fasttrain.keras._absent import absent
@@ -34,7 +38,7 @@ __all__ = [
 serialize = serialized
 
 
-def get(identifier):
+def get(identifier: Any) -> Any:
     """The optimizer that ``identifier`` stands for.
 
     Parameters
