@@ -84,6 +84,20 @@ def test_batches_of_several_sizes_make_a_step_each():
     assert history.history["loss"] == pytest.approx([sum(totals) / len(X)], rel=1e-6)
 
 
+@pytest.mark.parametrize("make, steps", [(Indexed, None), (Again, None), (endless, 6), (batches, None)])
+def test_a_model_learns_the_shape_of_its_rows_from_the_first_batch(make, steps):
+    models = []
+    for given in ((X, CODES), (make(),)):
+        keras.utils.set_random_seed(0)
+        model = keras.Sequential([keras.layers.Dense(8, "relu"), keras.layers.Dense(3, "softmax")])
+        model.compile("sgd", "sparse_categorical_crossentropy")
+        size = {"batch_size": 20} if len(given) == 2 else {"steps_per_epoch": steps}
+        model.fit(*given, shuffle=False, verbose=0, **size)
+        models.append(model)
+    assert same(*models)
+    assert models[1].optimizer.iterations == 6
+
+
 def test_weights_and_sparse_rows_in_batches():
     array, stream = pair()
     weights = np.linspace(0, 2, len(X)).astype("float32")

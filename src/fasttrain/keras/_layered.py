@@ -103,7 +103,7 @@ class LayeredModel:
 
     def _dtype(self):
         given = {layer.dtype for layer in (self._input, *self._layers) if layer is not None and layer.dtype is not None}
-        given |= {layer.value(layer.weight_names[0]).dtype for layer in self._layers if layer._values}
+        given |= {layer._values[layer.weight_names[0]].dtype for layer in self._layers if layer._values}
         if len(given) > 1:
             raise ValueError(f"all layers must have one dtype, got {', '.join(sorted(d.name for d in given))}")
         return given.pop() if given else np.dtype(np.float32)

@@ -1,6 +1,6 @@
 """Data that come batch by batch: generators, Keras's PyDataset and Sequence, and anything else that yields (x, y)."""
 
-from itertools import islice
+from itertools import chain, islice
 
 import numpy as np
 
@@ -44,8 +44,18 @@ class Stream:
         self.indexed = _is_indexed(source)
         if self.steps is None and hasattr(source, "__len__"):
             self.steps = len(source)
-        self._left = None
+        self._left, self._held = None, []
         self.ran_out = False
+
+    def first(self):
+        """A batch, to see the shape of its rows; the first epoch gives it again."""
+        if self.indexed:
+            return unpack_x_y_sample_weight(self.source[0])
+        for batch in self.source:
+            if hasattr(self.source, "__next__"):
+                self._held = [batch]
+            return unpack_x_y_sample_weight(batch)
+        raise ValueError("x must yield a batch at least, got none")
 
     def epoch(self):
         """The batches of the next epoch, each (x, y, weights)."""
@@ -60,6 +70,8 @@ class Stream:
         # an iterator goes on where it stopped; what can be iterated anew begins anew where no steps were asked for
         if self._left is None or self.steps is None or hasattr(self.source, "__len__"):
             self._left = iter(self.source)
+        if self._held:
+            self._left, self._held = chain(self._held, self._left), []
         found = 0
         for batch in islice(self._left, self.steps):
             found += 1

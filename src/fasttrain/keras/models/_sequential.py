@@ -6,6 +6,8 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
+import numpy as np
+
 from fasttrain._core.checks import check_flag, check_integer, check_real, validation_parts
 from fasttrain._core.types import Array, ArrayLike, PathLike
 from fasttrain._estimators.networks import DenseNetwork, fold_normalization, normalizations
@@ -286,7 +288,7 @@ class Sequential(Model):
         elif validation_split:
             rows, validation = data.split(rows, validation_split)
         if rows is None and not self.built:
-            raise ValueError("the model must know the shape of its rows before it takes batches: give it an Input")
+            self.build((None, *np.shape(source.first()[0])[1:]))
         self._ready()
         self._check_trainable()
         for callback in callbacks:
@@ -378,21 +380,25 @@ class Sequential(Model):
         else:
             _no_steps(steps, "steps")
             rows = self._rows(x, y, sample_weight)
-        bridge = self._bridge(callbacks, steps=-(-len(rows.x) // batch_size), verbose=verbose)
-        bridge.tell("on_test_begin", {})
-        logs = self._objective.evaluate(self._engine(), rows, get_num_threads(), batch_size, [bridge])
-        bridge.tell("on_test_end", dict(logs))
+        bridges = self._bridges(callbacks, steps=-(-len(rows.x) // batch_size), verbose=verbose)
+        for bridge in bridges:
+            bridge.tell("on_test_begin", {})
+        logs = self._objective.evaluate(self._engine(), rows, get_num_threads(), batch_size, bridges)
+        for bridge in bridges:
+            bridge.tell("on_test_end", dict(logs))
         if verbose:
             data.print_line(logs)
         return data.returned(logs, self._objective.names, return_dict)
 
-    def _bridge(self, callbacks, **params):
-        """Callbacks of an evaluation or a prediction, told the model."""
+    def _bridges(self, callbacks, **params):
+        """Callbacks of an evaluation or a prediction, told the model; a list of one, or of none."""
+        if not callbacks:
+            return []
         bridge = KerasBridge([one for one in _callbacks(callbacks) if speaks_keras(one)], self, params)
         for callback in bridge.callbacks:
             callback.set_model(self)
             callback.set_params(params)
-        return bridge
+        return [bridge]
 
     def test_on_batch(self, x: Any, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None,
                       return_dict: bool = False) -> Any:
@@ -427,15 +433,17 @@ class Sequential(Model):
             self.build((None, *x.shape[1:]))
         network = self._engine()
         step = 32 if batch_size is None else check_integer(batch_size, "batch_size", low=1)
-        bridge = self._bridge(callbacks, steps=-(-len(x) // step))
-        bridge.tell("on_predict_begin", {})
+        bridges = self._bridges(callbacks, steps=-(-len(x) // step))
+        for bridge in bridges:
+            bridge.tell("on_predict_begin", {})
         raw = raw_predict(network, data.flat(self._features(x)), get_num_threads())
         found = data.activated(raw, self._chain.activation)
-        if bridge.wants("predict"):
-            for number, start in enumerate(range(0, len(found), step)):
-                bridge.tell_batch("predict", "begin", number, {})
-                bridge.tell_batch("predict", "end", number, {"outputs": found[start:start + step]})
-        bridge.tell("on_predict_end", {})
+        for bridge in bridges:
+            if bridge.wants("predict"):
+                for number, start in enumerate(range(0, len(found), step)):
+                    bridge.tell_batch("predict", "begin", number, {})
+                    bridge.tell_batch("predict", "end", number, {"outputs": found[start:start + step]})
+            bridge.tell("on_predict_end", {})
         return found
 
     def predict_on_batch(self, x: Any) -> Array:
