@@ -122,7 +122,7 @@ class Monitor(Callback):
             raise ValueError(f"mode must be 'auto', 'min' or 'max', got {mode!r}")
         self.monitor = monitor
         self.mode = mode
-        self.min_delta = abs(check_real(min_delta, "min_delta"))
+        self.min_delta: float = abs(check_real(min_delta, "min_delta"))
 
     def monitored(self, logs: dict[str, float]) -> float | None:
         """The watched number, by its own or its other name; None, with a warning, when it is absent."""

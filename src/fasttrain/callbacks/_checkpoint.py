@@ -50,17 +50,18 @@ class ModelCheckpoint(Monitor):
                  save_weights_only: bool = False, mode: Literal["auto", "min", "max"] = "auto",
                  save_freq: Literal["epoch"] | int = "epoch", initial_value_threshold: float | None = None) -> None:
         super().__init__(monitor, mode, 0.0)
-        self.filepath = os.fspath(filepath)
+        self.filepath: str = os.fspath(filepath)
         if bool(save_weights_only) != self.filepath.endswith(".weights.h5"):
             raise ValueError(
                 f"filepath must end with '.weights.h5' with save_weights_only, and only then, got {self.filepath!r} "
                 f"and save_weights_only={save_weights_only!r}")
-        self.save_weights_only = bool(save_weights_only)
+        self.save_weights_only: bool = bool(save_weights_only)
         self.verbose = verbose
         self.save_best_only = save_best_only
         self.save_freq = save_freq if save_freq == "epoch" else check_integer(save_freq, "save_freq", low=1)
-        self.initial_value_threshold = check_real(initial_value_threshold, "initial_value_threshold", optional=True)
-        self.best = self.initial_value_threshold
+        self.initial_value_threshold: float | None = check_real(
+            initial_value_threshold, "initial_value_threshold", optional=True)
+        self.best: Any = self.initial_value_threshold
 
     def on_train_begin(self, n_epochs: int) -> None:
         self.best = self.initial_value_threshold
@@ -134,10 +135,10 @@ class BackupAndRestore(Callback):
 
     def __init__(self, backup_dir: PathLike, save_freq: Literal["epoch"] | int = "epoch",
                  double_checkpoint: bool = False, delete_checkpoint: bool = True) -> None:
-        self.backup_dir = os.fspath(backup_dir)
+        self.backup_dir: str = os.fspath(backup_dir)
         if not self.backup_dir:
             raise ValueError("backup_dir must name a folder, got ''")
-        self.save_freq = 1 if save_freq == "epoch" else check_integer(save_freq, "save_freq", low=1)
+        self.save_freq: int | None = 1 if save_freq == "epoch" else check_integer(save_freq, "save_freq", low=1)
         self.delete_checkpoint = delete_checkpoint
 
     @property

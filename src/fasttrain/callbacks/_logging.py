@@ -29,7 +29,7 @@ class CSVLogger(Callback):
     """
 
     def __init__(self, filename: PathLike, separator: str = ",", append: bool = False) -> None:
-        self.filename = os.fspath(filename)
+        self.filename: str = os.fspath(filename)
         if not isinstance(separator, str) or len(separator) != 1:
             raise ValueError(f"separator must be one character, got {separator!r}")
         self.separator = separator

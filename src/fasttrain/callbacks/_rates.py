@@ -39,11 +39,11 @@ class ReduceLROnPlateau(Monitor):
                  mode: Literal["auto", "min", "max"] = "auto", min_delta: float = 1e-4, cooldown: int = 0,
                  min_lr: float = 0.0) -> None:
         super().__init__(monitor, mode, min_delta)
-        self.factor = check_real(factor, "factor", low=0, high=1, open_high=True)
-        self.patience = check_integer(patience, "patience", low=0)
+        self.factor: float | None = check_real(factor, "factor", low=0, high=1, open_high=True)
+        self.patience: int | None = check_integer(patience, "patience", low=0)
         self.verbose = verbose
-        self.cooldown = check_integer(cooldown, "cooldown", low=0)
-        self.min_lr = check_real(min_lr, "min_lr", low=0)
+        self.cooldown: int | None = check_integer(cooldown, "cooldown", low=0)
+        self.min_lr: float | None = check_real(min_lr, "min_lr", low=0)
         self._reset()
 
     def _reset(self):
@@ -58,7 +58,7 @@ class ReduceLROnPlateau(Monitor):
             return
         if self.cooldown_counter > 0:
             self.cooldown_counter -= 1
-            self.wait = 0
+            self.wait: Any = 0
         if self.improves(current, self.best):
             self.best, self.wait = current, 0
         elif self.cooldown_counter == 0:

@@ -47,11 +47,11 @@ class EarlyStopping(Monitor):
                  mode: Literal["auto", "min", "max"] = "auto", baseline: float | None = None,
                  restore_best_weights: bool = False, start_from_epoch: int = 0) -> None:
         super().__init__(monitor, mode, min_delta)
-        self.patience = check_integer(patience, "patience", low=0)
+        self.patience: int | None = check_integer(patience, "patience", low=0)
         self.verbose = verbose
-        self.baseline = check_real(baseline, "baseline", optional=True)
+        self.baseline: float | None = check_real(baseline, "baseline", optional=True)
         self.restore_best_weights = restore_best_weights
-        self.start_from_epoch = check_integer(start_from_epoch, "start_from_epoch", low=0)
+        self.start_from_epoch: int | None = check_integer(start_from_epoch, "start_from_epoch", low=0)
         self._reset()
 
     def _reset(self):
@@ -81,7 +81,7 @@ class EarlyStopping(Monitor):
         if better:
             self.best, self._best_epoch = current, epoch
             if self.baseline is None or self.improves(current, self.baseline):
-                self.wait = 0
+                self.wait: Any = 0
             return False
         if self.wait < self.patience or epoch == 1:
             return False

@@ -39,8 +39,8 @@ class TensorBoard(Callback):
                  write_images: bool = False, write_steps_per_second: bool = False,
                  update_freq: Literal["epoch", "batch"] | int = "epoch", profile_batch: int = 0,
                  embeddings_freq: int = 0, embeddings_metadata: Any = None) -> None:
-        self.log_dir = os.fspath(log_dir)
-        self.histogram_freq = check_integer(histogram_freq, "histogram_freq", low=0)
+        self.log_dir: str = os.fspath(log_dir)
+        self.histogram_freq: int | None = check_integer(histogram_freq, "histogram_freq", low=0)
         if update_freq not in ("epoch", "batch"):
             check_integer(update_freq, "update_freq", low=1)
         self.update_freq = update_freq

@@ -25,7 +25,7 @@ class LayeredModel:
         if trainable is not True:
             raise ValueError(
                 f"trainable must be True; set it on the layers, or on the model once it has them, got {trainable!r}")
-        self.name = _automatic_name(type(self).__name__) if name is None else str(name)
+        self.name: str = _automatic_name(type(self).__name__) if name is None else str(name)
         self._input = None
         self._layers = []
         self.optimizer = self.history = self._objective = None

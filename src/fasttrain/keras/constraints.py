@@ -34,11 +34,11 @@ class MaxNorm(Constraint):
     def __init__(self, max_value: float = 2, axis: int = 0) -> None:
         if axis != 0:
             raise ValueError(f"axis of MaxNorm must be 0, the incoming weights of each unit, got {axis!r}")
-        self.max_value = check_real(max_value, "max_value", low=0, open_low=True)
+        self.max_value: float | None = check_real(max_value, "max_value", low=0, open_low=True)
         self._config = {"max_value": self.max_value, "axis": 0}
 
 
-max_norm = MaxNorm
+max_norm: type[MaxNorm] = MaxNorm
 
 
 def get(identifier: Any) -> Any:

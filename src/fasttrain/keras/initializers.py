@@ -177,12 +177,12 @@ def _scaling(name, class_name, scale, mode, distribution, source):
 
 
 _GLOROT, _HE, _LECUN = "Glorot and Bengio 2010", "He et al. 2015", "LeCun et al. 1998"
-GlorotUniform = _scaling("glorot_uniform", "GlorotUniform", 1.0, "fan_avg", "uniform", _GLOROT)
-GlorotNormal = _scaling("glorot_normal", "GlorotNormal", 1.0, "fan_avg", "truncated_normal", _GLOROT)
-HeUniform = _scaling("he_uniform", "HeUniform", 2.0, "fan_in", "uniform", _HE)
-HeNormal = _scaling("he_normal", "HeNormal", 2.0, "fan_in", "truncated_normal", _HE)
-LecunUniform = _scaling("lecun_uniform", "LecunUniform", 1.0, "fan_in", "uniform", _LECUN)
-LecunNormal = _scaling("lecun_normal", "LecunNormal", 1.0, "fan_in", "truncated_normal", _LECUN)
+GlorotUniform: Any = _scaling("glorot_uniform", "GlorotUniform", 1.0, "fan_avg", "uniform", _GLOROT)
+GlorotNormal: Any = _scaling("glorot_normal", "GlorotNormal", 1.0, "fan_avg", "truncated_normal", _GLOROT)
+HeUniform: Any = _scaling("he_uniform", "HeUniform", 2.0, "fan_in", "uniform", _HE)
+HeNormal: Any = _scaling("he_normal", "HeNormal", 2.0, "fan_in", "truncated_normal", _HE)
+LecunUniform: Any = _scaling("lecun_uniform", "LecunUniform", 1.0, "fan_in", "uniform", _LECUN)
+LecunNormal: Any = _scaling("lecun_normal", "LecunNormal", 1.0, "fan_in", "truncated_normal", _LECUN)
 
 
 @_registry.add("orthogonal", "OrthogonalInitializer")

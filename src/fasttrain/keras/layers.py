@@ -71,9 +71,9 @@ class Layer:
         (None, ...) once the layer is part of a built model, else None.
     """
 
-    weight_names = ()
+    weight_names: Any = ()
     # those that are never trained
-    statistics = ()
+    statistics: Any = ()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -89,8 +89,8 @@ class Layer:
             if input_shape is not None:
                 raise ValueError(f"only one of input_dim and input_shape may be given, got {input_dim}, {input_shape}")
             input_shape = (input_dim,)
-        self.given_shape = None if input_shape is None else _shape(input_shape, "input_shape")
-        self.name = _automatic_name(type(self).__name__) if name is None else str(name)
+        self.given_shape: Any = None if input_shape is None else _shape(input_shape, "input_shape")
+        self.name: str = _automatic_name(type(self).__name__) if name is None else str(name)
         dtype = None if dtype is None else np.dtype(dtype)
         if dtype not in (None, np.float32, np.float64):
             raise ValueError(f"dtype must be 'float32', 'float64' or None, got {dtype}")
@@ -117,8 +117,8 @@ class Layer:
 
     def build(self, input_shape: Any, dtype: Any) -> Any:
         """Make the weights of rows of ``input_shape`` (without the rows' axis); returns the shape of its output."""
-        self.input_shape = (None, *input_shape)
-        self.output_shape = (None, *self._build(tuple(input_shape), dtype))
+        self.input_shape: Any = (None, *input_shape)
+        self.output_shape: Any = (None, *self._build(tuple(input_shape), dtype))
         return self.output_shape[1:]
 
     def _build(self, shape, dtype):
@@ -278,9 +278,9 @@ class KerasTensor:
     def __init__(self, layer: Layer, parent: Any) -> None:
         self.layer = layer
         self.parent = parent
-        self.shape = layer.output_shape
-        self.dtype = layer.dtype or parent.dtype
-        self.name = layer.name
+        self.shape: Any = layer.output_shape
+        self.dtype: Any = layer.dtype or parent.dtype
+        self.name: str = layer.name
 
     def __repr__(self) -> str:
         return f"<KerasTensor shape={self.shape}, layer={self.layer.name}>"
@@ -358,7 +358,7 @@ class Dense(Layer):
     bias : fasttrain.keras.Variable of shape (units,), or None
     """
 
-    weight_names = ("kernel", "bias")
+    weight_names: Any = ("kernel", "bias")
 
     def __init__(self, units: int, activation: str | Callable[..., Any] | None = None, use_bias: bool = True,
                  kernel_initializer: Any = "glorot_uniform", bias_initializer: Any = "zeros",
@@ -371,14 +371,14 @@ class Dense(Layer):
             if value is not None:
                 raise ValueError(f"{argument} of Dense must be None, as the engine has none, got {value!r}")
         super().__init__(**common)
-        self.units = check_integer(units, "units", low=1)
-        self.activation = _activation(activation)
+        self.units: int | None = check_integer(units, "units", low=1)
+        self.activation: Any = _activation(activation)
         check_flag(use_bias, "use_bias")
-        self.use_bias = bool(use_bias)
-        self.kernel_initializer = initializers.get(kernel_initializer)
-        self.bias_initializer = initializers.get(bias_initializer)
-        self.kernel_regularizer = regularizers.get(kernel_regularizer)
-        self.kernel_constraint = constraints.get(kernel_constraint)
+        self.use_bias: bool = bool(use_bias)
+        self.kernel_initializer: Any = initializers.get(kernel_initializer)
+        self.bias_initializer: Any = initializers.get(bias_initializer)
+        self.kernel_regularizer: Any = regularizers.get(kernel_regularizer)
+        self.kernel_constraint: Any = constraints.get(kernel_constraint)
 
     @property
     def kernel(self) -> Array:
@@ -429,7 +429,7 @@ class Activation(Layer):
 
     def __init__(self, activation: str | Callable[..., Any] | None, **common: Any) -> None:
         super().__init__(**common)
-        self.activation = _activation(activation)
+        self.activation: Any = _activation(activation)
 
     def call(self, inputs: Any) -> Any:
         return self.activation(inputs)
@@ -512,8 +512,8 @@ class Dropout(Layer):
         if noise_shape is not None:
             raise ValueError(f"noise_shape of Dropout must be None, got {noise_shape!r}")
         super().__init__(**common)
-        self.rate = check_real(rate, "rate", low=0, high=1, open_high=True)
-        self.seed = check_integer(seed, "seed", low=0, optional=True)
+        self.rate: float | None = check_real(rate, "rate", low=0, high=1, open_high=True)
+        self.seed: int | None = check_integer(seed, "seed", low=0, optional=True)
 
     def _config(self):
         return {"rate": self.rate, "seed": self.seed}
@@ -541,8 +541,8 @@ class BatchNormalization(Layer):
         As for :class:`Layer`.
     """
 
-    weight_names = ("gamma", "beta", "moving_mean", "moving_variance")
-    statistics = ("moving_mean", "moving_variance")
+    weight_names: Any = ("gamma", "beta", "moving_mean", "moving_variance")
+    statistics: Any = ("moving_mean", "moving_variance")
 
     def __init__(self, axis: int = -1, momentum: float = 0.99, epsilon: float = 1e-3, center: bool = True,
                  scale: bool = True, beta_initializer: Any = "zeros", gamma_initializer: Any = "ones",
@@ -554,10 +554,10 @@ class BatchNormalization(Layer):
             if value not in accepted:
                 raise ValueError(f"{argument} of BatchNormalization must be {accepted[0]}, got {value!r}")
         super().__init__(**common)
-        self.momentum = check_real(momentum, "momentum", low=0, high=1, open_high=True)
-        self.epsilon = check_real(epsilon, "epsilon", low=0, open_low=True)
+        self.momentum: float | None = check_real(momentum, "momentum", low=0, high=1, open_high=True)
+        self.epsilon: float | None = check_real(epsilon, "epsilon", low=0, open_low=True)
         given = gamma_initializer, beta_initializer, moving_mean_initializer, moving_variance_initializer
-        self.initializers = {name: initializers.get(one) for name, one in zip(self.weight_names, given)}
+        self.initializers: Any = {name: initializers.get(one) for name, one in zip(self.weight_names, given)}
 
     def call(self, inputs: Any) -> Any:
         gain, shift, mean, variance = (self.value(name) for name in self.weight_names)
@@ -603,7 +603,7 @@ def deserialize(config: dict[str, Any], custom_objects: dict[str, Any] | None = 
     return kind.from_config(config["config"])
 
 
-serialize = serialized
+serialize: Callable[..., Any] = serialized
 
 __getattr__ = absent(__name__, __all__)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 
@@ -102,7 +103,7 @@ class PyDataset:
         """Called after each epoch."""
 
 
-Sequence = PyDataset
+Sequence: type[PyDataset] = PyDataset
 
 
 def unpack_x_y_sample_weight(data: Any) -> Any:
@@ -172,10 +173,10 @@ def disable_interactive_logging() -> None:
     """Nothing: ``verbose`` says what is printed."""
 
 
-enable_interactive_logging = disable_interactive_logging
+enable_interactive_logging: Callable[..., Any] = disable_interactive_logging
 
 # of the layers' automatic names
-counters = {}
+counters: Any = {}
 
 __getattr__ = absent(__name__, __all__)
 

@@ -95,7 +95,7 @@ class CodedColumns:
 
     def __init__(self, columns, n_rows):
         self.columns = columns
-        self.shape = n_rows, len(columns)
+        self.shape: Any = n_rows, len(columns)
 
 
 class CategoryEncoder(Convertible, TransformerMixin, BaseEstimator):
@@ -106,7 +106,7 @@ class CategoryEncoder(Convertible, TransformerMixin, BaseEstimator):
         # before scikit-learn counts the columns, which it does by looking for a first row
         columns, n_samples = column_list(X)
         validate_data(self, X, reset=True, skip_check_array=True)
-        self.n_features_in_ = len(columns)
+        self.n_features_in_: Any = len(columns)
         if not isinstance(self.categories, str) and len(self.categories) != len(columns):
             raise ValueError(
                 "Shape mismatch: if categories is an array, it has to be of shape (n_features,)."

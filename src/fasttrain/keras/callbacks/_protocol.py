@@ -36,11 +36,11 @@ class Callback:
 
     def set_model(self, model: Any) -> None:
         """Called before the training with the model."""
-        self.model = model
+        self.model: Any = model
 
     def set_params(self, params: dict[str, Any] | None) -> None:
         """Called before the training with its parameters."""
-        self.params = params
+        self.params: Any = params
 
     @_default
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
@@ -157,8 +157,8 @@ class History(Callback):
     def __init__(self, model: Any = None, params: dict[str, Any] | None = None) -> None:
         super().__init__()
         self.model, self.params = model, params
-        self.history = {}
-        self.epoch = []
+        self.history: Any = {}
+        self.epoch: Any = []
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
         self.epoch = []
@@ -185,7 +185,7 @@ class CallbackList:
 
     def __init__(self, callbacks: Sequence[Any] | None = None, add_history: bool = False, add_progbar: bool = False,
                  model: Any = None, **params: Any) -> None:
-        self.callbacks = list(callbacks or ())
+        self.callbacks: Any = list(callbacks or ())
         if add_history and not any(isinstance(one, History) for one in self.callbacks):
             self.callbacks.append(History())
         self._bridge = KerasBridge(self.callbacks, model, params)

@@ -17,6 +17,7 @@ array([0.5, 0.5])
 from __future__ import annotations
 
 from typing import Any
+from collections.abc import Callable
 
 from fasttrain import losses as specs
 from fasttrain._core.public import publish
@@ -51,7 +52,7 @@ __all__ = [
 
 _FUNCTIONS = {name: globals()[name] for name in __all__ if name in losses_by_name.names}
 
-serialize = serialized
+serialize: Callable[..., Any] = serialized
 
 
 def get(identifier: Any) -> Any:
@@ -77,7 +78,7 @@ def get(identifier: Any) -> Any:
     return losses_by_name.get(identifier)
 
 
-deserialize = deserializer(get)
+deserialize: Any = deserializer(get)
 
 __getattr__ = absent(__name__, __all__)
 

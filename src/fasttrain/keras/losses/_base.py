@@ -70,9 +70,9 @@ class Loss(Configured):
         From the last layer's activation to the engine's loss that has it in it; empty for a loss that it does not have.
     """
 
-    name = None
-    fused = {}  # noqa: RUF012
-    parameter = 1.0
+    name: Any = None
+    fused: Any = {}  # noqa: RUF012
+    parameter: Any = 1.0
     one_code = False
     mean_over_outputs = True
 

@@ -16,8 +16,8 @@ class MeanSquaredError(Loss):
     """``(y - z)^2``, without a half."""
 
     name = "mean_squared_error"
-    function = staticmethod(functions.mean_squared_error)
-    fused = {"identity": "squared_error"}  # noqa: RUF012
+    function: Any = staticmethod(functions.mean_squared_error)
+    fused: Any = {"identity": "squared_error"}  # noqa: RUF012
 
 
 @losses_by_name.add("mean_absolute_error", "mae")
@@ -25,8 +25,8 @@ class MeanAbsoluteError(Loss):
     """``|y - z|``."""
 
     name = "mean_absolute_error"
-    function = staticmethod(functions.mean_absolute_error)
-    fused = {"identity": "absolute_error"}  # noqa: RUF012
+    function: Any = staticmethod(functions.mean_absolute_error)
+    fused: Any = {"identity": "absolute_error"}  # noqa: RUF012
 
 
 @losses_by_name.add("huber", "huber_loss")
@@ -40,12 +40,12 @@ class Huber(Loss):
     """
 
     name = "huber_loss"
-    function = staticmethod(functions.huber)
-    fused = {"identity": "huber"}  # noqa: RUF012
+    function: Any = staticmethod(functions.huber)
+    fused: Any = {"identity": "huber"}  # noqa: RUF012
 
     def __init__(self, delta: float = 1.0, reduction: str | None = "sum_over_batch_size", name: str | None = None,
                  dtype: Any = None) -> None:
-        self.parameter = check_real(delta, "delta", low=0, open_low=True)
+        self.parameter: float | None = check_real(delta, "delta", low=0, open_low=True)
         super().__init__(reduction, name, delta=self.parameter)
 
 
@@ -57,8 +57,8 @@ class Poisson(Loss):
     """
 
     name = "poisson"
-    function = staticmethod(functions.poisson)
-    fused = {"exponential": "poisson"}  # noqa: RUF012
+    function: Any = staticmethod(functions.poisson)
+    fused: Any = {"exponential": "poisson"}  # noqa: RUF012
 
     def _encoded(self, y):
         check_held(y, y >= 0, "numbers >= 0", type(self).name)
@@ -77,7 +77,7 @@ class _Crossentropy(Loss):
         if "label_smoothing" in config:
             config["label_smoothing"] = check_real(config["label_smoothing"], "label_smoothing", low=0, high=1)
         super().__init__(reduction, name, from_logits=bool(from_logits), **config)
-        self.fused = {"identity" if from_logits else self._activation: self._kernel}
+        self.fused: Any = {"identity" if from_logits else self._activation: self._kernel}
 
 
 @losses_by_name.add("binary_crossentropy", "bce")
@@ -95,7 +95,7 @@ class BinaryCrossentropy(_Crossentropy):
     """
 
     name = "binary_crossentropy"
-    function = staticmethod(functions.binary_crossentropy)
+    function: Any = staticmethod(functions.binary_crossentropy)
     _activation, _kernel = "logistic", "binary_crossentropy"
 
     def __init__(self, from_logits: bool = False, label_smoothing: float = 0.0, axis: int = -1,
@@ -122,7 +122,7 @@ class CategoricalCrossentropy(_Crossentropy):
     """
 
     name = "categorical_crossentropy"
-    function = staticmethod(functions.categorical_crossentropy)
+    function: Any = staticmethod(functions.categorical_crossentropy)
     _activation, _kernel = "softmax", "softmax_crossentropy"
     mean_over_outputs = False
 
@@ -164,7 +164,7 @@ class SparseCategoricalCrossentropy(_Crossentropy):
     """
 
     name = "sparse_categorical_crossentropy"
-    function = staticmethod(functions.sparse_categorical_crossentropy)
+    function: Any = staticmethod(functions.sparse_categorical_crossentropy)
     _activation, _kernel = "softmax", "softmax_crossentropy"
     one_code = True
     mean_over_outputs = False
@@ -201,8 +201,8 @@ class Hinge(_Margin):
     """``max(0, 1 - y z)``, y -1 and 1, or 0 and 1."""
 
     name = "hinge"
-    function = staticmethod(functions.hinge)
-    fused = {"identity": "hinge"}  # noqa: RUF012
+    function: Any = staticmethod(functions.hinge)
+    fused: Any = {"identity": "hinge"}  # noqa: RUF012
 
 
 @losses_by_name.add("squared_hinge")
@@ -210,8 +210,8 @@ class SquaredHinge(_Margin):
     """``max(0, 1 - y z)^2``, y -1 and 1, or 0 and 1."""
 
     name = "squared_hinge"
-    function = staticmethod(functions.squared_hinge)
-    fused = {"identity": "squared_hinge"}  # noqa: RUF012
+    function: Any = staticmethod(functions.squared_hinge)
+    fused: Any = {"identity": "squared_hinge"}  # noqa: RUF012
 
 
 class SpecLoss(Loss):

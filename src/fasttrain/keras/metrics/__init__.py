@@ -15,6 +15,7 @@ Examples
 from __future__ import annotations
 
 from typing import Any
+from collections.abc import Callable
 
 from fasttrain._core.public import publish
 from fasttrain.keras import losses
@@ -55,7 +56,7 @@ __all__ = [
     "top_k_categorical_accuracy",
 ]
 
-serialize = serialized
+serialize: Callable[..., Any] = serialized
 
 
 def get(identifier: Any, one_code: bool = False, n_outputs: int = 1) -> Any:
@@ -88,7 +89,7 @@ def get(identifier: Any, one_code: bool = False, n_outputs: int = 1) -> Any:
     return metrics_by_name.get(identifier)
 
 
-deserialize = deserializer(get)
+deserialize: Any = deserializer(get)
 
 __getattr__ = absent(__name__, __all__)
 

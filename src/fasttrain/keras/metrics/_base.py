@@ -38,7 +38,7 @@ class Metric(Configured):
         Those of :meth:`add_variable`.
     """
 
-    name = None
+    name: Any = None
 
     def __init__(self, dtype: Any = None, name: str | None = None, **config: Any) -> None:
         if isinstance(dtype, str) and name is None and dtype not in ("float16", "bfloat16", "float32", "float64"):
@@ -46,7 +46,7 @@ class Metric(Configured):
             dtype, name = None, dtype
         self.name = type(self).name or type(self).__name__.lower() if name is None else str(name)
         self._config = config
-        self.variables = []
+        self.variables: Any = []
 
     def add_variable(self, shape: Any = (), initializer: Any = "zeros", dtype: Any = None, name: str | None = None,
                      aggregation: Any = None) -> Any:

@@ -30,10 +30,10 @@ class Confusion(Metric):
     def __init__(self, name: str, thresholds: Sequence[float], separate: bool = False, top_k: int | None = None,
                  class_id: int | None = None) -> None:
         super().__init__(None, name)
-        self.thresholds_ = np.asarray(thresholds, dtype=np.float64)
+        self.thresholds_: Any = np.asarray(thresholds, dtype=np.float64)
         self.separate = separate
-        self.top_k = check_integer(top_k, "top_k", low=1, optional=True)
-        self.class_id = check_integer(class_id, "class_id", low=0, optional=True)
+        self.top_k: int | None = check_integer(top_k, "top_k", low=1, optional=True)
+        self.class_id: int | None = check_integer(class_id, "class_id", low=0, optional=True)
         self.reset_state()
 
     def reset_state(self) -> None:
@@ -122,10 +122,14 @@ def _count(class_name, name, attribute, what):
     return metrics_by_name.add(name)(type(class_name, (_AtThresholds,), members))
 
 
-TruePositives = _count("TruePositives", "true_positives", "tp", "positive targets with positive predictions")
-TrueNegatives = _count("TrueNegatives", "true_negatives", "tn", "negative targets with negative predictions")
-FalsePositives = _count("FalsePositives", "false_positives", "fp", "negative targets with positive predictions")
-FalseNegatives = _count("FalseNegatives", "false_negatives", "fn", "positive targets with negative predictions")
+TruePositives: type[_AtThresholds] = _count(
+    "TruePositives", "true_positives", "tp", "positive targets with positive predictions")
+TrueNegatives: type[_AtThresholds] = _count(
+    "TrueNegatives", "true_negatives", "tn", "negative targets with negative predictions")
+FalsePositives: type[_AtThresholds] = _count(
+    "FalsePositives", "false_positives", "fp", "negative targets with positive predictions")
+FalseNegatives: type[_AtThresholds] = _count(
+    "FalseNegatives", "false_negatives", "fn", "positive targets with negative predictions")
 
 
 class _Ratio(_AtThresholds):
@@ -225,16 +229,16 @@ def _precision(metric):
     return ratio(metric.tp, metric.fp)
 
 
-SensitivityAtSpecificity = _constrained(
+SensitivityAtSpecificity: type[Confusion] = _constrained(
     "SensitivityAtSpecificity", "sensitivity_at_specificity", "specificity", _specificity, _sensitivity,
     "sensitivity where the specificity is at least a number")
-SpecificityAtSensitivity = _constrained(
+SpecificityAtSensitivity: type[Confusion] = _constrained(
     "SpecificityAtSensitivity", "specificity_at_sensitivity", "sensitivity", _sensitivity, _specificity,
     "specificity where the sensitivity is at least a number")
-PrecisionAtRecall = _constrained(
+PrecisionAtRecall: type[Confusion] = _constrained(
     "PrecisionAtRecall", "precision_at_recall", "recall", _sensitivity, _precision,
     "precision where the recall is at least a number")
-RecallAtPrecision = _constrained(
+RecallAtPrecision: type[Confusion] = _constrained(
     "RecallAtPrecision", "recall_at_precision", "precision", _precision, _sensitivity,
     "recall where the precision is at least a number")
 
@@ -281,7 +285,7 @@ class AUC(Confusion):
         check_flag(from_logits, "from_logits")
         if num_labels is not None and not multi_label:
             raise ValueError(f"num_labels must be None without multi_label, got {num_labels!r}")
-        self.num_labels = check_integer(num_labels, "num_labels", low=1, optional=True)
+        self.num_labels: int | None = check_integer(num_labels, "num_labels", low=1, optional=True)
         if label_weights is not None:
             label_weights = real_array(label_weights, "label_weights").reshape(-1).tolist()
         if thresholds is None:
@@ -376,7 +380,7 @@ class FBetaScore(Metric):
                  threshold: float | None = None, name: str = "fbeta_score", dtype: Any = None) -> None:
         if average not in (None, "micro", "macro", "weighted"):
             raise ValueError(f"average must be None, 'micro', 'macro' or 'weighted', got {average!r}")
-        self.beta = check_real(beta, "beta", low=0, open_low=True)
+        self.beta: float | None = check_real(beta, "beta", low=0, open_low=True)
         threshold = check_real(threshold, "threshold", low=0, high=1, open_low=True, optional=True)
         super().__init__(None, name, average=average, beta=self.beta, threshold=threshold)
         self.reset_state()
@@ -397,10 +401,10 @@ class FBetaScore(Metric):
         else:
             predicted = y_pred > threshold
         axis = None if self._config["average"] == "micro" else 0
-        self.tp = self.tp + (weights * predicted * y_true).sum(axis=axis)
-        self.fp = self.fp + (weights * predicted * (1 - y_true)).sum(axis=axis)
-        self.fn = self.fn + (weights * ~predicted * y_true).sum(axis=axis)
-        self.support = self.support + (weights * y_true).sum(axis=axis)
+        self.tp: Any = self.tp + (weights * predicted * y_true).sum(axis=axis)
+        self.fp: Any = self.fp + (weights * predicted * (1 - y_true)).sum(axis=axis)
+        self.fn: Any = self.fn + (weights * ~predicted * y_true).sum(axis=axis)
+        self.support: Any = self.support + (weights * y_true).sum(axis=axis)
 
     def result(self) -> Any:
         precision = self.tp / (self.tp + self.fp + EPSILON)
@@ -467,7 +471,7 @@ class R2Score(Metric):
 
     def reset_state(self) -> None:
         self.weight, self.elements = 0.0, 0
-        self.sums = np.zeros(3)
+        self.sums: Any = np.zeros(3)
 
     def update_state(self, y_true: Array, y_pred: Array, sample_weight: Array | None = None) -> None:
         y_true, y_pred = (a.astype(np.float64) for a in pair(y_true, y_pred))

@@ -162,39 +162,44 @@ def _mean_metric(class_name, name, function, aliases=(), **arguments):
     return metrics_by_name.add(name, *aliases)(type(class_name, (MeanMetricWrapper,), members))
 
 
-Accuracy = _mean_metric("Accuracy", "accuracy", accuracy)
-BinaryAccuracy = _mean_metric("BinaryAccuracy", "binary_accuracy", binary_accuracy, threshold=0.5)
-CategoricalAccuracy = _mean_metric("CategoricalAccuracy", "categorical_accuracy", categorical_accuracy)
-SparseCategoricalAccuracy = _mean_metric(
+Accuracy: type[MeanMetricWrapper] = _mean_metric("Accuracy", "accuracy", accuracy)
+BinaryAccuracy: type[MeanMetricWrapper] = _mean_metric(
+    "BinaryAccuracy", "binary_accuracy", binary_accuracy, threshold=0.5)
+CategoricalAccuracy: type[MeanMetricWrapper] = _mean_metric(
+    "CategoricalAccuracy", "categorical_accuracy", categorical_accuracy)
+SparseCategoricalAccuracy: type[MeanMetricWrapper] = _mean_metric(
     "SparseCategoricalAccuracy", "sparse_categorical_accuracy", sparse_categorical_accuracy)
-TopKCategoricalAccuracy = _mean_metric(
+TopKCategoricalAccuracy: type[MeanMetricWrapper] = _mean_metric(
     "TopKCategoricalAccuracy", "top_k_categorical_accuracy", top_k_categorical_accuracy, k=5)
-SparseTopKCategoricalAccuracy = _mean_metric(
+SparseTopKCategoricalAccuracy: type[MeanMetricWrapper] = _mean_metric(
     "SparseTopKCategoricalAccuracy", "sparse_top_k_categorical_accuracy", sparse_top_k_categorical_accuracy, k=5)
-MeanSquaredError = _mean_metric("MeanSquaredError", "mean_squared_error", losses.mean_squared_error, ("mse",))
-MeanAbsoluteError = _mean_metric("MeanAbsoluteError", "mean_absolute_error", losses.mean_absolute_error, ("mae",))
-MeanAbsolutePercentageError = _mean_metric(
+MeanSquaredError: type[MeanMetricWrapper] = _mean_metric(
+    "MeanSquaredError", "mean_squared_error", losses.mean_squared_error, ("mse",))
+MeanAbsoluteError: type[MeanMetricWrapper] = _mean_metric(
+    "MeanAbsoluteError", "mean_absolute_error", losses.mean_absolute_error, ("mae",))
+MeanAbsolutePercentageError: type[MeanMetricWrapper] = _mean_metric(
     "MeanAbsolutePercentageError", "mean_absolute_percentage_error", losses.mean_absolute_percentage_error,
     ("mape",))
-MeanSquaredLogarithmicError = _mean_metric(
+MeanSquaredLogarithmicError: type[MeanMetricWrapper] = _mean_metric(
     "MeanSquaredLogarithmicError", "mean_squared_logarithmic_error", losses.mean_squared_logarithmic_error,
     ("msle",))
-BinaryCrossentropy = _mean_metric(
+BinaryCrossentropy: type[MeanMetricWrapper] = _mean_metric(
     "BinaryCrossentropy", "binary_crossentropy", losses.binary_crossentropy, ("bce",), from_logits=False,
     label_smoothing=0.0)
-CategoricalCrossentropy = _mean_metric(
+CategoricalCrossentropy: type[MeanMetricWrapper] = _mean_metric(
     "CategoricalCrossentropy", "categorical_crossentropy", losses.categorical_crossentropy, from_logits=False,
     label_smoothing=0.0)
-SparseCategoricalCrossentropy = _mean_metric(
+SparseCategoricalCrossentropy: type[MeanMetricWrapper] = _mean_metric(
     "SparseCategoricalCrossentropy", "sparse_categorical_crossentropy", losses.sparse_categorical_crossentropy,
     from_logits=False)
-CategoricalHinge = _mean_metric("CategoricalHinge", "categorical_hinge", losses.categorical_hinge)
-CosineSimilarity = _mean_metric("CosineSimilarity", "cosine_similarity", _cosine, axis=-1)
-KLDivergence = _mean_metric("KLDivergence", "kl_divergence", losses.kl_divergence, ("kld",))
-LogCoshError = _mean_metric("LogCoshError", "logcosh", losses.log_cosh)
-Hinge = _mean_metric("Hinge", "hinge", losses.hinge)
-SquaredHinge = _mean_metric("SquaredHinge", "squared_hinge", losses.squared_hinge)
-Poisson = _mean_metric("Poisson", "poisson", losses.poisson)
+CategoricalHinge: type[MeanMetricWrapper] = _mean_metric(
+    "CategoricalHinge", "categorical_hinge", losses.categorical_hinge)
+CosineSimilarity: type[MeanMetricWrapper] = _mean_metric("CosineSimilarity", "cosine_similarity", _cosine, axis=-1)
+KLDivergence: type[MeanMetricWrapper] = _mean_metric("KLDivergence", "kl_divergence", losses.kl_divergence, ("kld",))
+LogCoshError: type[MeanMetricWrapper] = _mean_metric("LogCoshError", "logcosh", losses.log_cosh)
+Hinge: type[MeanMetricWrapper] = _mean_metric("Hinge", "hinge", losses.hinge)
+SquaredHinge: type[MeanMetricWrapper] = _mean_metric("SquaredHinge", "squared_hinge", losses.squared_hinge)
+Poisson: type[MeanMetricWrapper] = _mean_metric("Poisson", "poisson", losses.poisson)
 
 
 @metrics_by_name.add("root_mean_squared_error", "rmse")

@@ -299,7 +299,7 @@ class Sequential(Model):
         with _Restored(self):
             epochs_of = (
                 StreamEpochs(self, source) if rows is None else ArrayEpochs(self, rows, batch_size, bool(shuffle)))
-            self.history = fit_epochs(
+            self.history: Any = fit_epochs(
                 self, epochs_of, validation, epochs=epochs, initial_epoch=initial_epoch, verbose=verbose,
                 callbacks=callbacks, validation_freq=validation_freq, validation_batch_size=validation_batch_size,
                 resume=None if resume_from is None else load_checkpoint(resume_from),

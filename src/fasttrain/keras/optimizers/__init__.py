@@ -19,6 +19,7 @@ Adam(learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-07)
 from __future__ import annotations
 
 from typing import Any
+from collections.abc import Callable
 
 from fasttrain import optimizers as specs
 from fasttrain._core.public import publish
@@ -35,7 +36,7 @@ __all__ = [
     "schedules", "serialize",
 ]
 
-serialize = serialized
+serialize: Callable[..., Any] = serialized
 
 
 def get(identifier: Any) -> Any:
@@ -56,7 +57,7 @@ def get(identifier: Any) -> Any:
     return optimizers_by_name.get(identifier)
 
 
-deserialize = deserializer(get)
+deserialize: Any = deserializer(get)
 
 __getattr__ = absent(__name__, __all__)
 

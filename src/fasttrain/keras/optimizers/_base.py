@@ -83,13 +83,13 @@ class Optimizer(Configured):
                 + ", ".join(f"{argument}={value!r}" for argument, value in given.items()))
         check_flag(use_ema, "use_ema")
         check_real(loss_scale_factor, "loss_scale_factor", low=0, open_low=True, optional=True)
-        self.use_ema = bool(use_ema)
-        self.ema_momentum = check_real(ema_momentum, "ema_momentum", low=0, high=1)
-        self.ema_overwrite_frequency = check_integer(
+        self.use_ema: bool = bool(use_ema)
+        self.ema_momentum: float | None = check_real(ema_momentum, "ema_momentum", low=0, high=1)
+        self.ema_overwrite_frequency: int | None = check_integer(
             ema_overwrite_frequency, "ema_overwrite_frequency", low=1, optional=True)
-        self.name = type(self).__name__.lower() if name is None else str(name)
+        self.name: str = type(self).__name__.lower() if name is None else str(name)
         self.iterations = 0
-        self.schedule = None
+        self.schedule: Any = None
         self._built = None
         self._common = {
             "weight_decay": weight_decay, **clips, "use_ema": self.use_ema, "ema_momentum": self.ema_momentum,
