@@ -15,7 +15,8 @@ def script():
     from sklearn.linear_model import SGDClassifier
     X, y = make_classification(20000, 50, random_state=0)
     started = perf_counter()
-    model = SGDClassifier(loss="log_loss", max_iter=20, tol=None, random_state=0)
+    model = SGDClassifier(loss="log_loss", max_iter=20, tol=None,
+                          random_state=0)
     model.fit(X, y)
     return model.coef_[0], perf_counter() - started
 
