@@ -6,7 +6,8 @@ from libc.math cimport INFINITY, isfinite
 
 from fasttrain._kernels.layers cimport layer, sparse_rows
 from fasttrain._kernels.passes cimport (
-    LOSS_ROWS, MAX_CHUNKS, OVER_NOTHING, OVER_ROWS, OVER_WEIGHTS, SMALL_BATCH, fit_task, fold_normalization, point_layers,
+    LOSS_ROWS, MAX_CHUNKS, OVER_NOTHING, OVER_ROWS, OVER_WEIGHTS, SMALL_BATCH, fit_task, fold_normalization,
+    point_layers,
 )
 from fasttrain._kernels.primitives cimport (
     FT_LOSS_softmax_crossentropy, activate, all_finite, ft_update, row_times, rows_dot,

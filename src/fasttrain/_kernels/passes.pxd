@@ -15,8 +15,8 @@ cdef enum:
     OVER_ROWS = 1
     OVER_NOTHING = 2
 
-# Of a batch whose first row is the start-th of the pass: d (m, width) holds its raw predictions and receives the gradient
-# of the sum of its losses, which is returned; NaN ends the run.
+# Of a batch whose first row is the start-th of the pass: d (m, width) holds its raw predictions and receives the
+# gradient of the sum of its losses, which is returned; NaN ends the run.
 ctypedef double (*loss_call)(void* owner, Py_ssize_t start, Py_ssize_t m, Py_ssize_t width, void* d_io) noexcept nogil
 
 cdef struct fit_task:

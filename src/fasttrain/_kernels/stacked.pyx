@@ -19,8 +19,8 @@ from libc.string cimport memcpy, memset
 
 from fasttrain._kernels.penalties cimport penalty_value
 from fasttrain._kernels.primitives cimport (
-    FT_LOSS_softmax_crossentropy, FT_UPDATE_adam, FT_UPDATE_amsgrad, FT_UPDATE_nadam, all_finite, axpy, ft_update, lanes, loss_span,
-    panel_width, rows_panel, softmax_loss, sum_squares, update_span,
+    FT_LOSS_softmax_crossentropy, FT_UPDATE_adam, FT_UPDATE_amsgrad, FT_UPDATE_nadam, all_finite, axpy, ft_update,
+    lanes, loss_span, panel_width, rows_panel, softmax_loss, sum_squares, update_span,
 )
 from fasttrain._kernels.signals cimport PyErr_CheckSignals
 from fasttrain._kernels.types cimport real

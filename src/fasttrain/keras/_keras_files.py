@@ -402,6 +402,10 @@ def load_weights(model, path):
             weights.into_optimizer(model, must_fit=False)
 
 
+# What h5py raises of a damaged file, beside ValueError.
+_H5_ERRORS = (OSError, RuntimeError, KeyError, TypeError, OverflowError, MemoryError)
+
+
 class _Weights:
     """An HDF5 file of weights that has been looked at."""
 
@@ -410,7 +414,7 @@ class _Weights:
         self.h5py = _h5py()
         try:
             self.file = self.h5py.File(io.BytesIO(data), "r")
-        except OSError as error:
+        except (ValueError, *_H5_ERRORS) as error:
             raise ValueError(f"{where} is not an HDF5 file: {error}") from error
 
     def __enter__(self):
@@ -418,7 +422,7 @@ class _Weights:
 
     def __exit__(self, kind, error, traceback):
         self.file.close()
-        if isinstance(error, (RuntimeError, OSError, KeyError)):
+        if isinstance(error, _H5_ERRORS):
             raise ValueError(f"{self.where} cannot be read: {error}") from error
 
     def _arrays(self, place):
