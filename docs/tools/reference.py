@@ -56,6 +56,10 @@ GROUPS = {
         "keras.initializers": ("Initial weights", "coming-from-keras.md"),
         "keras.regularizers": ("Penalties of a layer", "coming-from-keras.md"),
         "keras.constraints": ("Limits on weights", "coming-from-keras.md"),
+        "keras.ops": ("Functions on arrays", "coming-from-keras.md"),
+        "keras.saving": ("Files, and classes that they may name", "coming-from-keras.md"),
+        "keras.config": ("Defaults of the process", "coming-from-keras.md"),
+        "keras.backend": ("The same by their older names", "coming-from-keras.md"),
         "keras.utils": ("Helpers", "coming-from-keras.md"),
     },
 }

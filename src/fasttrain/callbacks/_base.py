@@ -1,6 +1,10 @@
 """What a callback is, what those that watch one number share, and how a training takes callbacks."""
 
+from __future__ import annotations
+
 import re
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
 
 from fasttrain._core.checks import check_real
 from fasttrain._core.warned import warn
@@ -34,20 +38,20 @@ class Callback:
     needs_steps = False
 
     @property
-    def wants_batches(self):
+    def wants_batches(self) -> bool:
         return any(
             getattr(type(self), name) is not getattr(Callback, name) for name in ("on_batch_begin", "on_batch_end"))
 
-    def on_train_begin(self, n_epochs):
+    def on_train_begin(self, n_epochs: int) -> None:
         """Before the first epoch; ``n_epochs`` is the number of the last one that may run."""
 
-    def on_epoch_begin(self, epoch):
+    def on_epoch_begin(self, epoch: int) -> None:
         """Before epoch ``epoch`` (from 1); not called by L-BFGS."""
 
-    def on_rows(self, n_done, n_rows):
+    def on_rows(self, n_done: int, n_rows: int) -> None:
         """Where rows come in blocks, after each part of an epoch: rows done of it, and rows that it has."""
 
-    def on_epoch_end(self, epoch, logs):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any]) -> bool | None:
         """After epoch ``epoch`` (from 1).
 
         Parameters
@@ -62,13 +66,13 @@ class Callback:
             True ends the training, as :class:`StopTraining` and ``training.stop = True`` do.
         """
 
-    def on_batch_begin(self, batch):
+    def on_batch_begin(self, batch: int) -> None:
         """Before batch ``batch`` of the epoch, from 1.
 
         The learning rate may be set for it, and the parameters.
         """
 
-    def on_batch_end(self, batch, logs):
+    def on_batch_end(self, batch: int, logs: dict[str, Any]) -> bool | None:
         """After batch ``batch`` of the epoch, from 1.
 
         Parameters
@@ -83,7 +87,7 @@ class Callback:
             True ends the epoch with this batch, and the training with the epoch.
         """
 
-    def on_divergence(self, epoch):
+    def on_divergence(self, epoch: int) -> bool | None:
         """When the loss or a weight left the finite numbers in epoch ``epoch``.
 
         Returns
@@ -92,14 +96,14 @@ class Callback:
             True when the callback has put finite parameters back: the training then ends without an error.
         """
 
-    def on_train_end(self, history):
+    def on_train_end(self, history: Any) -> None:
         """After the last epoch, also when the training was interrupted; ``history`` is a dict of lists."""
 
-    def state_dict(self):
+    def state_dict(self) -> dict[str, Any]:
         """What a checkpoint is to keep of the callback: plain numbers, strings, lists, dicts, arrays."""
         return {}
 
-    def load_state_dict(self, state):
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take over what :meth:`state_dict` gave; called after :meth:`on_train_begin` of a resumed training."""
 
 
@@ -114,16 +118,16 @@ class _FunctionCallback(Callback):
 class Monitor(Callback):
     """What the callbacks that watch one number share."""
 
-    def __init__(self, monitor, mode, min_delta):
+    def __init__(self, monitor: str, mode: Literal["auto", "min", "max"], min_delta: float) -> None:
         if not isinstance(monitor, str):
             raise TypeError(f"monitor must be the name of an entry of logs, got {monitor!r}")
         if mode not in ("auto", "min", "max"):
             raise ValueError(f"mode must be 'auto', 'min' or 'max', got {mode!r}")
         self.monitor = monitor
         self.mode = mode
-        self.min_delta = abs(check_real(min_delta, "min_delta"))
+        self.min_delta: float = abs(check_real(min_delta, "min_delta"))
 
-    def monitored(self, logs):
+    def monitored(self, logs: dict[str, float]) -> float | None:
         """The watched number, by its own or its other name; None, with a warning, when it is absent."""
         names = [self.monitor]
         for short, long in (("val_", "validation_"), ("validation_", "val_")):
@@ -137,7 +141,7 @@ class Monitor(Callback):
             f"{', '.join(logs)}")
         return None
 
-    def improves(self, value, reference):
+    def improves(self, value: Any, reference: float) -> bool:
         """Whether ``value`` is better than ``reference`` by more than ``min_delta``; any number is better than None."""
         if reference is None:
             return value == value
@@ -151,7 +155,8 @@ class Monitor(Callback):
         return self.mode == "max" or (self.mode == "auto" and name.endswith(_HIGHER))
 
 
-def as_callbacks(callbacks):
+def as_callbacks(
+        callbacks: Callback | Callable[..., Any] | Sequence[Callback | Callable[..., Any]] | None) -> list[Any]:
     """``callbacks`` (None, one, or a sequence of callbacks and functions) as a list of :class:`Callback`."""
     if callbacks is None:
         return []

@@ -1,10 +1,14 @@
 """The callbacks that write checkpoints."""
 
+from __future__ import annotations
+
 import os
 import shutil
 import sys
+from typing import Any, Literal
 
 from fasttrain._core.checks import check_integer, check_real
+from fasttrain._core.types import Array, PathLike
 from fasttrain.callbacks._base import Callback, Monitor
 
 
@@ -42,29 +46,31 @@ class ModelCheckpoint(Monitor):
     needs_steps = True
     model = None
 
-    def __init__(self, filepath, monitor="val_loss", verbose=0, save_best_only=False, save_weights_only=False,
-                 mode="auto", save_freq="epoch", initial_value_threshold=None):
+    def __init__(self, filepath: PathLike, monitor: str = "val_loss", verbose: int = 0, save_best_only: bool = False,
+                 save_weights_only: bool = False, mode: Literal["auto", "min", "max"] = "auto",
+                 save_freq: Literal["epoch"] | int = "epoch", initial_value_threshold: float | None = None) -> None:
         super().__init__(monitor, mode, 0.0)
-        self.filepath = os.fspath(filepath)
+        self.filepath: str = os.fspath(filepath)
         if bool(save_weights_only) != self.filepath.endswith(".weights.h5"):
             raise ValueError(
                 f"filepath must end with '.weights.h5' with save_weights_only, and only then, got {self.filepath!r} "
                 f"and save_weights_only={save_weights_only!r}")
-        self.save_weights_only = bool(save_weights_only)
+        self.save_weights_only: bool = bool(save_weights_only)
         self.verbose = verbose
         self.save_best_only = save_best_only
         self.save_freq = save_freq if save_freq == "epoch" else check_integer(save_freq, "save_freq", low=1)
-        self.initial_value_threshold = check_real(initial_value_threshold, "initial_value_threshold", optional=True)
-        self.best = self.initial_value_threshold
+        self.initial_value_threshold: float | None = check_real(
+            initial_value_threshold, "initial_value_threshold", optional=True)
+        self.best: Any = self.initial_value_threshold
 
-    def on_train_begin(self, n_epochs):
+    def on_train_begin(self, n_epochs: int) -> None:
         self.best = self.initial_value_threshold
         self.training.require_steps("a checkpoint")
         if self._writes_model and self.model is None:
             raise ValueError(
                 f"filepath must be a folder, as only a Sequential is written to a file of Keras, got {self.filepath!r}")
 
-    def on_epoch_end(self, epoch, logs):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any]) -> bool | None:
         if self.save_freq != "epoch" and epoch % self.save_freq:
             return
         if self.save_best_only:
@@ -101,10 +107,10 @@ class ModelCheckpoint(Monitor):
                 f"{self.filepath!r}"
             ) from None
 
-    def state_dict(self):
+    def state_dict(self) -> dict[str, Any]:
         return {"best": self.best}
 
-    def load_state_dict(self, state):
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         self.best = state["best"]
 
 
@@ -127,27 +133,28 @@ class BackupAndRestore(Callback):
 
     needs_steps = True
 
-    def __init__(self, backup_dir, save_freq="epoch", double_checkpoint=False, delete_checkpoint=True):
-        self.backup_dir = os.fspath(backup_dir)
+    def __init__(self, backup_dir: PathLike, save_freq: Literal["epoch"] | int = "epoch",
+                 double_checkpoint: bool = False, delete_checkpoint: bool = True) -> None:
+        self.backup_dir: str = os.fspath(backup_dir)
         if not self.backup_dir:
             raise ValueError("backup_dir must name a folder, got ''")
-        self.save_freq = 1 if save_freq == "epoch" else check_integer(save_freq, "save_freq", low=1)
+        self.save_freq: int | None = 1 if save_freq == "epoch" else check_integer(save_freq, "save_freq", low=1)
         self.delete_checkpoint = delete_checkpoint
 
     @property
-    def path(self):
+    def path(self) -> tuple[Array, ...]:
         """The checkpoint."""
         return os.path.join(self.backup_dir, "latest")
 
-    def on_train_begin(self, n_epochs):
+    def on_train_begin(self, n_epochs: int) -> None:
         self.training.require_steps("a checkpoint")
         os.makedirs(self.backup_dir, exist_ok=True)
 
-    def on_epoch_end(self, epoch, logs):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any]) -> bool | None:
         if epoch % self.save_freq == 0:
             self.training.save_checkpoint(self.path)
 
-    def on_train_end(self, history):
+    def on_train_end(self, history: Any) -> None:
         # called on the way out of an error too
         if self.delete_checkpoint and sys.exc_info()[0] is None:
             shutil.rmtree(self.path, ignore_errors=True)

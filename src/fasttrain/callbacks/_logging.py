@@ -1,5 +1,7 @@
 """Callbacks that show or write what a training reports."""
 
+from __future__ import annotations
+
 import csv
 import importlib.util
 import math
@@ -7,9 +9,11 @@ import numbers
 import os
 import sys
 import time
+from typing import Any
 
 import numpy as np
 
+from fasttrain._core.types import PathLike
 from fasttrain.callbacks._base import Callback
 
 
@@ -27,18 +31,18 @@ class CSVLogger(Callback):
         Whether to go on with the file that is there, which has its own head.
     """
 
-    def __init__(self, filename, separator=",", append=False):
-        self.filename = os.fspath(filename)
+    def __init__(self, filename: PathLike, separator: str = ",", append: bool = False) -> None:
+        self.filename: str = os.fspath(filename)
         if not isinstance(separator, str) or len(separator) != 1:
             raise ValueError(f"separator must be one character, got {separator!r}")
         self.separator = separator
         self.append = append
         self._file = self._columns = self._end = None
 
-    def __getstate__(self):
+    def __getstate__(self) -> Any:
         return {**vars(self), "_file": None}
 
-    def on_train_begin(self, n_epochs):
+    def on_train_begin(self, n_epochs: int) -> None:
         self._columns = self._end = None
 
     def _open(self, logs):
@@ -60,22 +64,22 @@ class CSVLogger(Callback):
     def _row(self, values):
         csv.writer(self._file, delimiter=self.separator, lineterminator="\n").writerow(values)
 
-    def on_epoch_end(self, epoch, logs):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any]) -> bool | None:
         if self._file is None:
             self._open(logs)
         self._row([epoch - 1, *(_shown(logs.get(name, "NA")) for name in self._columns)])
         self._file.flush()
         self._end = os.fstat(self._file.fileno()).st_size
 
-    def on_train_end(self, history):
+    def on_train_end(self, history: Any) -> None:
         if self._file is not None:
             self._file.close()
             self._file = None
 
-    def state_dict(self):
+    def state_dict(self) -> dict[str, Any]:
         return {"columns": self._columns, "end": self._end}
 
-    def load_state_dict(self, state):
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         self._columns, self._end = state["columns"], state["end"]
 
 
@@ -116,12 +120,12 @@ class ProgressBar(Callback):
     Jupyter without ipywidgets, which rich needs there, it is a line of output that changes in place.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._progress = self._line = None
         # of L-BFGS, whose epochs are not begun
         self._epoch, self._started = 0, time.perf_counter()
 
-    def on_train_begin(self, n_epochs):
+    def on_train_begin(self, n_epochs: int) -> None:
         self._n_epochs = n_epochs
         self._line = _NotebookLine() if _lacks_widgets() else None
         if self._line is not None:
@@ -137,10 +141,10 @@ class ProgressBar(Callback):
         self._progress.start()
         self._task = self._progress.add_task("", total=n_epochs)
 
-    def on_epoch_begin(self, epoch):
+    def on_epoch_begin(self, epoch: int) -> None:
         self._epoch, self._started = epoch, time.perf_counter()
 
-    def on_rows(self, n_done, n_rows):
+    def on_rows(self, n_done: int, n_rows: int) -> None:
         seconds = time.perf_counter() - self._started
         rate = n_done / seconds if seconds > 0 else 0.0
         left = (n_rows - n_done) / rate if rate else 0.0
@@ -152,7 +156,7 @@ class ProgressBar(Callback):
         else:
             print(f"\repoch {self._epoch}/{self._n_epochs}  {text}", end="", file=sys.stderr, flush=True)
 
-    def on_epoch_end(self, epoch, logs):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any]) -> bool | None:
         text = "  ".join(f"{name} {value:.4g}" for name, value in logs.items() if isinstance(value, numbers.Real))
         if self._line is not None:
             self._line.show(epoch, self._n_epochs, text)
@@ -161,7 +165,7 @@ class ProgressBar(Callback):
         else:
             print(f"\repoch {epoch}/{self._n_epochs}  {text}", end="", file=sys.stderr, flush=True)
 
-    def on_train_end(self, history):
+    def on_train_end(self, history: Any) -> None:
         if self._progress is not None:
             self._progress.stop()
             self._progress = None

@@ -1,6 +1,10 @@
 """Callbacks that change the learning rate."""
 
+from __future__ import annotations
+
 import inspect
+from collections.abc import Callable
+from typing import Any, Literal
 
 from fasttrain._core.checks import check_integer, check_real
 from fasttrain.callbacks._base import Callback, Monitor
@@ -31,29 +35,30 @@ class ReduceLROnPlateau(Monitor):
 
     needs_steps = True
 
-    def __init__(self, monitor="val_loss", factor=0.1, patience=10, verbose=0, mode="auto", min_delta=1e-4, cooldown=0,
-                 min_lr=0.0):
+    def __init__(self, monitor: str = "val_loss", factor: float = 0.1, patience: int = 10, verbose: int = 0,
+                 mode: Literal["auto", "min", "max"] = "auto", min_delta: float = 1e-4, cooldown: int = 0,
+                 min_lr: float = 0.0) -> None:
         super().__init__(monitor, mode, min_delta)
-        self.factor = check_real(factor, "factor", low=0, high=1, open_high=True)
-        self.patience = check_integer(patience, "patience", low=0)
+        self.factor: float | None = check_real(factor, "factor", low=0, high=1, open_high=True)
+        self.patience: int | None = check_integer(patience, "patience", low=0)
         self.verbose = verbose
-        self.cooldown = check_integer(cooldown, "cooldown", low=0)
-        self.min_lr = check_real(min_lr, "min_lr", low=0)
+        self.cooldown: int | None = check_integer(cooldown, "cooldown", low=0)
+        self.min_lr: float | None = check_real(min_lr, "min_lr", low=0)
         self._reset()
 
     def _reset(self):
         self.best, self.wait, self.cooldown_counter = None, 0, 0
 
-    def on_train_begin(self, n_epochs):
+    def on_train_begin(self, n_epochs: int) -> None:
         self._reset()
 
-    def on_epoch_end(self, epoch, logs):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any]) -> bool | None:
         current = self.monitored(logs)
         if current is None:
             return
         if self.cooldown_counter > 0:
             self.cooldown_counter -= 1
-            self.wait = 0
+            self.wait: Any = 0
         if self.improves(current, self.best):
             self.best, self.wait = current, 0
         elif self.cooldown_counter == 0:
@@ -65,10 +70,10 @@ class ReduceLROnPlateau(Monitor):
                     print(f"Epoch {epoch}: the learning rate is reduced to {rate:g}")
                 self.cooldown_counter, self.wait = self.cooldown, 0
 
-    def state_dict(self):
+    def state_dict(self) -> dict[str, Any]:
         return {"best": self.best, "wait": self.wait, "cooldown_counter": self.cooldown_counter}
 
-    def load_state_dict(self, state):
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         self.best, self.wait, self.cooldown_counter = state["best"], state["wait"], state["cooldown_counter"]
 
 
@@ -90,7 +95,7 @@ class LearningRateScheduler(Callback):
 
     needs_steps = True
 
-    def __init__(self, schedule, verbose=0):
+    def __init__(self, schedule: Callable[..., Any], verbose: int = 0) -> None:
         if not callable(schedule):
             raise TypeError(f"schedule must be a function of (epoch, lr), got {schedule!r}")
         self.schedule = schedule
@@ -104,7 +109,7 @@ class LearningRateScheduler(Callback):
             # a compiled function that does not tell its signature
             self._takes_rate = True
 
-    def on_epoch_begin(self, epoch):
+    def on_epoch_begin(self, epoch: int) -> None:
         given = (epoch - 1, self.training.learning_rate) if self._takes_rate else (epoch - 1,)
         rate = check_real(self.schedule(*given), "the learning rate that schedule returned", low=0)
         self.training.learning_rate = rate

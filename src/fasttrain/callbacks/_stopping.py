@@ -1,5 +1,7 @@
 """Callbacks that end a training."""
 
+from __future__ import annotations
+from typing import Any, Literal
 
 from fasttrain._core.checks import check_integer, check_real
 from fasttrain._core.warned import warn
@@ -40,14 +42,15 @@ class EarlyStopping(Monitor):
     wait : int
     """
 
-    def __init__(self, monitor="val_loss", min_delta=0, patience=0, verbose=0, mode="auto", baseline=None,
-                 restore_best_weights=False, start_from_epoch=0):
+    def __init__(self, monitor: str = "val_loss", min_delta: float = 0, patience: int = 0, verbose: int = 0,
+                 mode: Literal["auto", "min", "max"] = "auto", baseline: float | None = None,
+                 restore_best_weights: bool = False, start_from_epoch: int = 0) -> None:
         super().__init__(monitor, mode, min_delta)
-        self.patience = check_integer(patience, "patience", low=0)
+        self.patience: int | None = check_integer(patience, "patience", low=0)
         self.verbose = verbose
-        self.baseline = check_real(baseline, "baseline", optional=True)
+        self.baseline: float | None = check_real(baseline, "baseline", optional=True)
         self.restore_best_weights = restore_best_weights
-        self.start_from_epoch = check_integer(start_from_epoch, "start_from_epoch", low=0)
+        self.start_from_epoch: int | None = check_integer(start_from_epoch, "start_from_epoch", low=0)
         self._reset()
 
     def _reset(self):
@@ -55,17 +58,17 @@ class EarlyStopping(Monitor):
         self.best = self._best_parameters = None
 
     @property
-    def stopped_epoch(self):
+    def stopped_epoch(self) -> int:
         return self._stopped
 
     @property
-    def best_epoch(self):
+    def best_epoch(self) -> int:
         return self._best_epoch
 
-    def on_train_begin(self, n_epochs):
+    def on_train_begin(self, n_epochs: int) -> None:
         self._reset()
 
-    def on_epoch_end(self, epoch, logs):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any]) -> bool | None:
         current = self.monitored(logs)
         if current is None or epoch <= self.start_from_epoch:
             return False
@@ -77,21 +80,21 @@ class EarlyStopping(Monitor):
         if better:
             self.best, self._best_epoch = current, epoch
             if self.baseline is None or self.improves(current, self.baseline):
-                self.wait = 0
+                self.wait: Any = 0
             return False
         if self.wait < self.patience or epoch == 1:
             return False
         self._stopped = epoch
         return True
 
-    def on_train_end(self, history):
+    def on_train_end(self, history: Any) -> None:
         if self.verbose and self._stopped:
             print(f"Epoch {self._stopped}: early stopping")
         if self._best_parameters is not None:
             self.training.set_parameters(self._best_parameters)
             self._best_parameters = None
 
-    def state_dict(self):
+    def state_dict(self) -> dict[str, Any]:
         parameters = None
         if self._best_parameters is not None:
             parameters = self.training.portable(self._best_parameters)
@@ -100,7 +103,7 @@ class EarlyStopping(Monitor):
             "best_parameters": parameters,
         }
 
-    def load_state_dict(self, state):
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         self.wait, self._stopped = state["wait"], state["stopped_epoch"]
         self._best_epoch, self.best = state["best_epoch"], state["best"]
         if state["best_parameters"] is not None:
@@ -114,13 +117,13 @@ class TerminateOnNaN(Callback):
     :class:`fasttrain.training.DivergenceError`. (In Keras the model is left holding NaN.)
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._kept = None
 
-    def on_epoch_begin(self, epoch):
+    def on_epoch_begin(self, epoch: int) -> None:
         self._kept = self.training.get_parameters()
 
-    def on_divergence(self, epoch):
+    def on_divergence(self, epoch: int) -> bool | None:
         if self._kept is None:
             return False
         self.training.set_parameters(self._kept)
@@ -130,5 +133,5 @@ class TerminateOnNaN(Callback):
         )
         return True
 
-    def on_train_end(self, history):
+    def on_train_end(self, history: Any) -> None:
         self._kept = None

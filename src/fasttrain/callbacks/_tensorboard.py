@@ -1,10 +1,14 @@
 """The callback that writes for TensorBoard."""
 
+from __future__ import annotations
+
 import os
+from typing import Any, Literal
 
 import numpy as np
 
 from fasttrain._core.checks import check_integer
+from fasttrain._core.types import PathLike
 from fasttrain.callbacks._base import Callback
 
 
@@ -31,11 +35,12 @@ class TensorBoard(Callback):
         When neither package is installed.
     """
 
-    def __init__(self, log_dir="logs", histogram_freq=0, write_graph=True, write_images=False,
-                 write_steps_per_second=False, update_freq="epoch", profile_batch=0, embeddings_freq=0,
-                 embeddings_metadata=None):
-        self.log_dir = os.fspath(log_dir)
-        self.histogram_freq = check_integer(histogram_freq, "histogram_freq", low=0)
+    def __init__(self, log_dir: Literal["logs"] | PathLike = "logs", histogram_freq: int = 0, write_graph: bool = True,
+                 write_images: bool = False, write_steps_per_second: bool = False,
+                 update_freq: Literal["epoch", "batch"] | int = "epoch", profile_batch: int = 0,
+                 embeddings_freq: int = 0, embeddings_metadata: Any = None) -> None:
+        self.log_dir: str = os.fspath(log_dir)
+        self.histogram_freq: int | None = check_integer(histogram_freq, "histogram_freq", low=0)
         if update_freq not in ("epoch", "batch"):
             check_integer(update_freq, "update_freq", low=1)
         self.update_freq = update_freq
@@ -45,14 +50,14 @@ class TensorBoard(Callback):
         self._writers = {}
         self._batches = 0
 
-    def __getstate__(self):
+    def __getstate__(self) -> Any:
         return {**vars(self), "_writers": {}}
 
     @property
-    def wants_batches(self):
+    def wants_batches(self) -> bool:
         return self.update_freq != "epoch"
 
-    def on_train_begin(self, n_epochs):
+    def on_train_begin(self, n_epochs: int) -> None:
         self._batches = 0
 
     def _add(self, part, name, value, step):
@@ -60,12 +65,12 @@ class TensorBoard(Callback):
             self._writers[part] = self._open(os.path.join(self.log_dir, part))
         self._writers[part].add_scalar(name, float(value), step)
 
-    def on_batch_end(self, batch, logs):
+    def on_batch_end(self, batch: int, logs: dict[str, Any]) -> bool | None:
         self._batches += 1
         if self.update_freq == "batch" or self._batches % self.update_freq == 0:
             self._add("train", "batch_loss", logs["loss"], self._batches - 1)
 
-    def on_epoch_end(self, epoch, logs):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any]) -> bool | None:
         for name, value in logs.items():
             if np.ndim(value):
                 continue
@@ -80,7 +85,7 @@ class TensorBoard(Callback):
         for writer in self._writers.values():
             writer.flush()
 
-    def on_train_end(self, history):
+    def on_train_end(self, history: Any) -> None:
         for writer in self._writers.values():
             writer.close()
         self._writers = {}

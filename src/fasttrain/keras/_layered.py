@@ -1,10 +1,15 @@
 """A stack of Keras layers and the engine it becomes: layers, weights, and the optimizer's memory."""
 
+from __future__ import annotations
+
 from html import escape
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
 from fasttrain._core.checks import check_flag, check_integer
+from fasttrain._core.types import Array, ArrayLike
 from fasttrain._kernels.threads import get_num_threads
 from fasttrain.keras import utils
 from fasttrain.keras._chain import chain_of, features_of, frozen_and_trained, network_of, pull, push
@@ -16,11 +21,11 @@ from fasttrain.training.engine import array_from_layers, array_to_layers
 class LayeredModel:
     """What a Sequential is before it is compiled."""
 
-    def __init__(self, layers=None, trainable=True, name=None):
+    def __init__(self, layers: Any = None, trainable: bool = True, name: str | None = None) -> None:
         if trainable is not True:
             raise ValueError(
                 f"trainable must be True; set it on the layers, or on the model once it has them, got {trainable!r}")
-        self.name = _automatic_name(type(self).__name__) if name is None else str(name)
+        self.name: str = _automatic_name(type(self).__name__) if name is None else str(name)
         self._input = None
         self._layers = []
         self.optimizer = self.history = self._objective = None
@@ -40,10 +45,10 @@ class LayeredModel:
     # ---- layers ----
 
     @property
-    def layers(self):
+    def layers(self) -> Any:
         return list(self._layers)
 
-    def add(self, layer):
+    def add(self, layer: Layer) -> None:
         """Put a layer on top. An optimizer's memory is lost."""
         if not isinstance(layer, Layer):
             raise TypeError(f"layer must be one of fasttrain.layers, got {layer!r}")
@@ -76,7 +81,7 @@ class LayeredModel:
             raise ValueError(f"layer {layer.name!r} was built for rows of shape {layer.input_shape[1:]}, got {shape}")
         return layer.output_shape[1:]
 
-    def pop(self):
+    def pop(self) -> Any:
         """Take the top layer off and return it."""
         if not self._layers:
             raise ValueError("the model has no layers")
@@ -106,10 +111,10 @@ class LayeredModel:
         return given.pop() if given else np.dtype(np.float32)
 
     @property
-    def built(self):
+    def built(self) -> bool:
         return bool(self._layers) and all(layer.built for layer in self._layers)
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: tuple[Any, ...] | None = None) -> None:
         """Make the weights.
 
         Parameters
@@ -129,7 +134,7 @@ class LayeredModel:
             shape = self._build_layer(layer, shape)
 
     @property
-    def input_shape(self):
+    def input_shape(self) -> Any:
         """(None, ...), or None while it is not known."""
         if self._layers and self._layers[0].built:
             return self._layers[0].input_shape
@@ -137,24 +142,24 @@ class LayeredModel:
         return None if shape is None else (None, *shape)
 
     @property
-    def inputs(self):
+    def inputs(self) -> Any:
         """What layers may be called on, a list of one; None while the shape of the rows is not known."""
         if self._input is None and self.input_shape is not None:
             self._input = InputLayer(input_shape=self.input_shape[1:], dtype=self._dtype())
         return None if self._input is None else [self._input]
 
     @property
-    def output_shape(self):
+    def output_shape(self) -> Any:
         """(None, n_outputs), or None while the model is not built."""
         return self._layers[-1].output_shape if self.built else None
 
     @property
-    def trainable(self):
+    def trainable(self) -> bool:
         """Whether any layer with weights is trainable; when set, all layers get the value."""
         return any(layer.trainable for layer in self._layers if layer.weight_names)
 
     @trainable.setter
-    def trainable(self, value):
+    def trainable(self, value: Any) -> None:
         check_flag(value, "trainable")
         for layer in self._layers:
             layer.trainable = value
@@ -215,14 +220,14 @@ class LayeredModel:
         push(chain, network)
         return chain, network
 
-    def touch(self):
+    def touch(self) -> None:
         """Note that the engine's weights are newer than the layers'."""
         for layer in self._pushed:
             layer._newer = self
             layer._version += 1
             self._pushed[layer] = layer._version
 
-    def pull(self):
+    def pull(self) -> None:
         """Give the layers the engine's weights, where these are newer."""
         late = [layer for layer in self._pushed if layer._newer is self]
         if not late:
@@ -253,7 +258,7 @@ class LayeredModel:
             self._rng = np.random.default_rng(utils.generator().integers(2**63))
         return self._rng
 
-    def __getstate__(self):
+    def __getstate__(self) -> Any:
         self._forget_other_choice()
         self.pull()
         state = dict(vars(self))
@@ -262,7 +267,7 @@ class LayeredModel:
         state.update(_network=None, _chain=None, _held=None, _pushed={}, _held_versions=(), history=None)
         return state
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: dict[str, Any]) -> None:
         state = dict(state)
         memory = state.pop("_memory", None)
         vars(self).update(state)
@@ -294,17 +299,17 @@ class LayeredModel:
     # ---- weights ----
 
     @property
-    def weights(self):
+    def weights(self) -> Any:
         """The layers' arrays, to read and to assign to, as :class:`fasttrain.keras.Variable`."""
         return [variable for layer in self._layers for variable in layer.weights]
 
     @property
-    def trainable_weights(self):
+    def trainable_weights(self) -> Any:
         """Those of :attr:`weights` that training changes."""
         return [variable for layer in self._layers for variable in layer.trainable_weights]
 
     @property
-    def non_trainable_weights(self):
+    def non_trainable_weights(self) -> Any:
         """The others: of layers that are held, and moving statistics."""
         return [variable for layer in self._layers for variable in layer.non_trainable_weights]
 
@@ -312,11 +317,11 @@ class LayeredModel:
     trainable_variables = trainable_weights
     non_trainable_variables = non_trainable_weights
 
-    def get_weights(self):
+    def get_weights(self) -> list[Array]:
         """Copies of all layers' arrays, from the first layer on; a Dense has its kernel and its bias."""
         return [array for layer in self._layers for array in layer.get_weights()]
 
-    def set_weights(self, weights):
+    def set_weights(self, weights: Sequence[ArrayLike]) -> None:
         """Change all layers' arrays to those of a list like that of :meth:`get_weights`; none, if one does not fit."""
         if not self.built:
             self.build()
@@ -326,7 +331,7 @@ class LayeredModel:
                 if name in layer._values:
                     layer.set_value(name, next(weights))
 
-    def get_layer(self, name=None, index=None):
+    def get_layer(self, name: str | None = None, index: int | None = None) -> Any:
         """The layer of a name or a number."""
         if (name is None) == (index is None):
             raise ValueError(f"one of name and index must be given, got {name!r} and {index!r}")
@@ -337,14 +342,14 @@ class LayeredModel:
                 return layer
         raise ValueError(f"name must be one of {', '.join(repr(one.name) for one in self._layers)}, got {name!r}")
 
-    def count_params(self):
+    def count_params(self) -> int:
         """Number of elements of all weights."""
         if not self.built:
             self.build()
         return sum(layer.count_params() for layer in self._layers)
 
-    def summary(self, line_length=None, positions=None, print_fn=None, expand_nested=False, show_trainable=False,
-                layer_range=None):
+    def summary(self, line_length: int | None = None, positions: Any = None, print_fn: Callable[..., Any] | None = None,
+                expand_nested: bool = False, show_trainable: bool = False, layer_range: Any = None) -> None:
         """Print the layers with the shapes of their outputs and their numbers of parameters.
 
         Parameters

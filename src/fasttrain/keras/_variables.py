@@ -1,9 +1,14 @@
 """Variables: arrays with a name that can be assigned to."""
 
+from __future__ import annotations
+
+from typing import Any, Literal
+
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from fasttrain._core.checks import real_array
+from fasttrain._core.types import Array, Self
 from fasttrain.keras import initializers
 
 
@@ -29,7 +34,9 @@ class Variable(NDArrayOperatorsMixin):
     (array([1., 2.], dtype=float32), [2.0, 4.0])
     """
 
-    def __init__(self, initializer, shape=None, dtype=None, trainable=True, name=None):
+    def __init__(self, initializer: Any, shape: tuple[int, ...] | None = None,
+                 dtype: Literal["float32", "float64"] | None = None, trainable: bool = True,
+                 name: str | None = None) -> None:
         if isinstance(initializer, (np.ndarray, np.generic, int, float, list, tuple)):
             start = np.array(initializer, dtype=dtype or "float32")
             self._start = lambda: start.copy()
@@ -43,7 +50,7 @@ class Variable(NDArrayOperatorsMixin):
         self.name = self.path = "variable" if name is None else str(name)
         self.reset()
 
-    def reset(self):
+    def reset(self) -> None:
         """Back to what it starts with."""
         self._set(self._start())
 
@@ -54,27 +61,27 @@ class Variable(NDArrayOperatorsMixin):
         self._array = array
 
     @property
-    def value(self):
+    def value(self) -> Any:
         """The array; not a copy."""
         return self._get()
 
     @property
-    def shape(self):
+    def shape(self) -> Any:
         return self._get().shape
 
     @property
-    def dtype(self):
+    def dtype(self) -> Any:
         return self._get().dtype.name
 
     @property
-    def ndim(self):
+    def ndim(self) -> int:
         return self._get().ndim
 
-    def numpy(self):
+    def numpy(self) -> Array:
         """A copy of the array."""
         return self._get().copy()
 
-    def assign(self, value):
+    def assign(self, value: Any) -> Self:
         """Take the elements of an array of the same shape; returns the variable."""
         present = self._get()
         value = real_array(value, f"the value of {self.name!r}")
@@ -83,43 +90,43 @@ class Variable(NDArrayOperatorsMixin):
         self._set(np.array(value, dtype=present.dtype, order="C"))
         return self
 
-    def assign_add(self, value):
+    def assign_add(self, value: Any) -> Any:
         """Add; returns the variable."""
         return self.assign(self._get() + np.asarray(value))
 
-    def assign_sub(self, value):
+    def assign_sub(self, value: Any) -> Any:
         """Subtract; returns the variable."""
         return self.assign(self._get() - np.asarray(value))
 
-    def __array__(self, dtype=None, copy=None):
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
         return np.array(self._get(), dtype=dtype)
 
-    def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         plain = [one._get() if isinstance(one, Variable) else one for one in inputs]
         return getattr(ufunc, method)(*plain, **kwargs)
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Any:
         # what else an array can do: mean(), T, tolist() ...
         if name.startswith("_"):
             raise AttributeError(name)
         return getattr(self.numpy(), name)
 
-    def __getitem__(self, key):
+    def __getitem__(self, key: Any) -> Any:
         return self.numpy()[key]
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._get())
 
-    def __float__(self):
+    def __float__(self) -> float:
         return float(self._get())
 
-    def __int__(self):
+    def __int__(self) -> int:
         return int(self._get())
 
-    def __bool__(self):
+    def __bool__(self) -> bool:
         return bool(self._get())
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"<Variable path={self.path}, shape={self.shape}, dtype={self.dtype}, value={self._get()!r}>"
 
     # NDArrayOperatorsMixin compares elements

@@ -9,7 +9,13 @@ array([0., 2.])
 LeakyRelu(negative_slope=0.2)
 """
 
+from __future__ import annotations
+
+from typing import Any
+from collections.abc import Callable
+
 from fasttrain import activations as specs
+from fasttrain._core.public import publish
 from fasttrain.keras._absent import absent
 from fasttrain.keras._config import deserializer
 
@@ -18,21 +24,21 @@ __all__ = [
     "silu", "softmax", "softplus", "swish", "tanh",
 ]
 
-elu = specs.Elu()
-exponential = specs.Exponential()
-gelu = specs.Gelu()
-leaky_relu = specs.LeakyRelu(negative_slope=0.2)
-linear = specs.Identity()
-relu = specs.Relu()
-selu = specs.Selu()
-sigmoid = specs.Logistic()
+elu: Any = specs.Elu()
+exponential: Any = specs.Exponential()
+gelu: Any = specs.Gelu()
+leaky_relu: Any = specs.LeakyRelu(negative_slope=0.2)
+linear: Any = specs.Identity()
+relu: Any = specs.Relu()
+selu: Any = specs.Selu()
+sigmoid: Any = specs.Logistic()
 silu = swish = specs.Silu()
-softmax = specs.Softmax()
-softplus = specs.Softplus()
-tanh = specs.Tanh()
+softmax: Any = specs.Softmax()
+softplus: Any = specs.Softplus()
+tanh: Any = specs.Tanh()
 
 
-def get(identifier):
+def get(identifier: Any) -> Any:
     """The activation that ``identifier`` stands for: None is linear, a name Keras's, a spec itself.
 
     Raises
@@ -47,12 +53,14 @@ def get(identifier):
     return specs.get(identifier)
 
 
-def name_of(spec):
+def name_of(spec: Any) -> Any:
     """Keras's name of an activation, for summaries; the class's where Keras has none."""
     return next((name for name in __all__ if globals()[name] == spec), type(spec).__name__)
 
 
-serialize = name_of
-deserialize = deserializer(get)
+serialize: Callable[..., Any] = name_of
+deserialize: Callable[..., Any] = deserializer(get)
 
 __getattr__ = absent(__name__, __all__)
+
+publish(globals())

@@ -8,11 +8,15 @@ Examples
 ((100, 50), True)
 """
 
+from __future__ import annotations
+
 import math
+from typing import Any, Literal
 
 import numpy as np
 
 from fasttrain._core.checks import check_integer, check_real
+from fasttrain._core.public import publish
 from fasttrain.keras import utils
 from fasttrain.keras._absent import absent
 from fasttrain.keras._config import Configured, deserializer, registry, serialized
@@ -29,10 +33,10 @@ __all__ = [
 class Initializer(Configured):
     """Base of the initializers: called with a shape and a dtype they give an array."""
 
-    def __init__(self, **config):
+    def __init__(self, **config: Any) -> None:
         self._config = config
 
-    def __call__(self, shape, dtype="float32"):
+    def __call__(self, shape: Any, dtype: Any = "float32") -> Any:
         """A new array of ``shape`` and ``dtype``."""
         return np.ascontiguousarray(self._fill(tuple(shape)), dtype=dtype)
 
@@ -40,7 +44,7 @@ class Initializer(Configured):
 class _Random(Initializer):
     """With a seed every call gives the same array; without, each draws on from the global generator."""
 
-    def __init__(self, seed, **config):
+    def __init__(self, seed: int, **config: Any) -> None:
         check_integer(seed, "seed", low=0, optional=True)
         super().__init__(**config, seed=seed)
 
@@ -56,7 +60,7 @@ _registry = registry("initializer", Initializer)
 class Constant(Initializer):
     """Every element is ``value``, a float, default=0.0."""
 
-    def __init__(self, value=0.0):
+    def __init__(self, value: Any = 0.0) -> None:
         super().__init__(value=check_real(value, "value"))
 
     def _fill(self, shape):
@@ -93,7 +97,7 @@ def _truncated(rng, mean, stddev, shape):
 class RandomNormal(_Random):
     """Normal numbers of ``mean`` (default=0.0) and ``stddev`` (default=0.05)."""
 
-    def __init__(self, mean=0.0, stddev=0.05, seed=None):
+    def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: int | None = None) -> None:
         super().__init__(seed, mean=check_real(mean, "mean"), stddev=check_real(stddev, "stddev", low=0))
 
     def _draw(self, rng, shape):
@@ -112,7 +116,7 @@ class TruncatedNormal(RandomNormal):
 class RandomUniform(_Random):
     """Uniform numbers from ``minval`` (default=-0.05) to ``maxval`` (default=0.05)."""
 
-    def __init__(self, minval=-0.05, maxval=0.05, seed=None):
+    def __init__(self, minval: float = -0.05, maxval: float = 0.05, seed: int | None = None) -> None:
         super().__init__(seed, minval=check_real(minval, "minval"), maxval=check_real(maxval, "maxval"))
 
     def _draw(self, rng, shape):
@@ -132,7 +136,9 @@ class VarianceScaling(_Random):
     seed : int, default=None
     """
 
-    def __init__(self, scale=1.0, mode="fan_in", distribution="truncated_normal", seed=None):
+    def __init__(self, scale: float = 1.0, mode: Literal["fan_in", "fan_out", "fan_avg"] = "fan_in",
+                 distribution: Literal["truncated_normal", "untruncated_normal", "uniform"] = "truncated_normal",
+                 seed: int | None = None) -> None:
         distribution = "truncated_normal" if distribution == "normal" else distribution
         for value, name, accepted in (
             (mode, "mode", ("fan_in", "fan_out", "fan_avg")),
@@ -161,7 +167,7 @@ class VarianceScaling(_Random):
 def _scaling(name, class_name, scale, mode, distribution, source):
     """One of the named cases of :class:`VarianceScaling`, whose only argument is the seed."""
 
-    def __init__(self, seed=None):
+    def __init__(self, seed: int | None = None) -> None:
         VarianceScaling.__init__(self, scale, mode, distribution, seed)
         self._config = {"seed": seed}
 
@@ -171,19 +177,19 @@ def _scaling(name, class_name, scale, mode, distribution, source):
 
 
 _GLOROT, _HE, _LECUN = "Glorot and Bengio 2010", "He et al. 2015", "LeCun et al. 1998"
-GlorotUniform = _scaling("glorot_uniform", "GlorotUniform", 1.0, "fan_avg", "uniform", _GLOROT)
-GlorotNormal = _scaling("glorot_normal", "GlorotNormal", 1.0, "fan_avg", "truncated_normal", _GLOROT)
-HeUniform = _scaling("he_uniform", "HeUniform", 2.0, "fan_in", "uniform", _HE)
-HeNormal = _scaling("he_normal", "HeNormal", 2.0, "fan_in", "truncated_normal", _HE)
-LecunUniform = _scaling("lecun_uniform", "LecunUniform", 1.0, "fan_in", "uniform", _LECUN)
-LecunNormal = _scaling("lecun_normal", "LecunNormal", 1.0, "fan_in", "truncated_normal", _LECUN)
+GlorotUniform: Any = _scaling("glorot_uniform", "GlorotUniform", 1.0, "fan_avg", "uniform", _GLOROT)
+GlorotNormal: Any = _scaling("glorot_normal", "GlorotNormal", 1.0, "fan_avg", "truncated_normal", _GLOROT)
+HeUniform: Any = _scaling("he_uniform", "HeUniform", 2.0, "fan_in", "uniform", _HE)
+HeNormal: Any = _scaling("he_normal", "HeNormal", 2.0, "fan_in", "truncated_normal", _HE)
+LecunUniform: Any = _scaling("lecun_uniform", "LecunUniform", 1.0, "fan_in", "uniform", _LECUN)
+LecunNormal: Any = _scaling("lecun_normal", "LecunNormal", 1.0, "fan_in", "truncated_normal", _LECUN)
 
 
 @_registry.add("orthogonal", "OrthogonalInitializer")
 class Orthogonal(_Random):
     """``gain`` (default=1.0) times a random matrix with orthonormal rows or columns (Saxe et al. 2014)."""
 
-    def __init__(self, gain=1.0, seed=None):
+    def __init__(self, gain: float = 1.0, seed: int | None = None) -> None:
         super().__init__(seed, gain=check_real(gain, "gain"))
 
     def _draw(self, rng, shape):
@@ -208,7 +214,7 @@ class _Function(Initializer):
         return array
 
 
-def get(identifier):
+def get(identifier: Any) -> Any:
     """The initializer that a name, an object or a function of ``(shape, dtype=)`` stands for; None is zeros."""
     if identifier is None:
         return Zeros()
@@ -227,3 +233,5 @@ random_normal, random_uniform, truncated_normal = RandomNormal, RandomUniform, T
 serialize, deserialize = serialized, deserializer(get)
 
 __getattr__ = absent(__name__, __all__)
+
+publish(globals())

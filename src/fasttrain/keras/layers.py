@@ -9,15 +9,21 @@ Examples
 [40, 0, 27]
 """
 
+from __future__ import annotations
+
 import itertools
 import math
 import re
 from dataclasses import fields
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
 
 import numpy as np
 
 from fasttrain import activations as activation_specs
 from fasttrain._core.checks import check_flag, check_integer, check_real, real_array
+from fasttrain._core.public import publish
+from fasttrain._core.types import Array, ArrayLike
 from fasttrain.keras import activations, constraints, initializers, regularizers, utils
 from fasttrain.keras._absent import absent
 from fasttrain.keras._config import serialized
@@ -65,24 +71,26 @@ class Layer:
         (None, ...) once the layer is part of a built model, else None.
     """
 
-    weight_names = ()
+    weight_names: Any = ()
     # those that are never trained
-    statistics = ()
+    statistics: Any = ()
 
-    def __init_subclass__(cls, **kwargs):
+    def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if not cls.__module__.startswith("fasttrain."):
             raise TypeError(
                 f"{cls.__name__} is a layer of one's own, with its own computation; fasttrain trains dense networks by "
                 "compiled layers, so build it with Keras or PyTorch")
 
-    def __init__(self, *, name=None, dtype=None, trainable=True, input_shape=None, input_dim=None):
+    def __init__(self, *, name: str | None = None, dtype: Literal["float32", "float64"] | None = None,
+                 trainable: bool = True, input_shape: tuple[Any, ...] | int | None = None,
+                 input_dim: tuple[Any, ...] | int | None = None) -> None:
         if input_dim is not None:
             if input_shape is not None:
                 raise ValueError(f"only one of input_dim and input_shape may be given, got {input_dim}, {input_shape}")
             input_shape = (input_dim,)
-        self.given_shape = None if input_shape is None else _shape(input_shape, "input_shape")
-        self.name = _automatic_name(type(self).__name__) if name is None else str(name)
+        self.given_shape: Any = None if input_shape is None else _shape(input_shape, "input_shape")
+        self.name: str = _automatic_name(type(self).__name__) if name is None else str(name)
         dtype = None if dtype is None else np.dtype(dtype)
         if dtype not in (None, np.float32, np.float64):
             raise ValueError(f"dtype must be 'float32', 'float64' or None, got {dtype}")
@@ -94,49 +102,49 @@ class Layer:
         self._newer, self._version = None, 0
 
     @property
-    def trainable(self):
+    def trainable(self) -> bool:
         return self._trainable
 
     @trainable.setter
-    def trainable(self, value):
+    def trainable(self, value: Any) -> None:
         check_flag(value, "trainable")
         self._trainable = bool(value)
 
     @property
-    def built(self):
+    def built(self) -> bool:
         """Whether the layer has its weights."""
         return self.output_shape is not None
 
-    def build(self, input_shape, dtype):
+    def build(self, input_shape: Any, dtype: Any) -> Any:
         """Make the weights of rows of ``input_shape`` (without the rows' axis); returns the shape of its output."""
-        self.input_shape = (None, *input_shape)
-        self.output_shape = (None, *self._build(tuple(input_shape), dtype))
+        self.input_shape: Any = (None, *input_shape)
+        self.output_shape: Any = (None, *self._build(tuple(input_shape), dtype))
         return self.output_shape[1:]
 
     def _build(self, shape, dtype):
         return shape
 
-    def value(self, name):
+    def value(self, name: str) -> Any:
         """The present array of a weight; not a copy."""
         if self._newer is not None:
             self._newer.pull()
         return self._values[name]
 
-    def set_value(self, name, array):
+    def set_value(self, name: str, array: ArrayLike) -> None:
         """Change a weight's array."""
         self._values[name] = array
         self._version += 1
 
     @property
-    def weights(self):
+    def weights(self) -> Any:
         return self._variables(self.weight_names)
 
     @property
-    def trainable_weights(self):
+    def trainable_weights(self) -> Any:
         return self._variables(name for name in self.weight_names if self.trainable and name not in self.statistics)
 
     @property
-    def non_trainable_weights(self):
+    def non_trainable_weights(self) -> Any:
         return self._variables(name for name in self.weight_names if not self.trainable or name in self.statistics)
 
     def _variables(self, names):
@@ -152,7 +160,7 @@ class Layer:
     def _dtype_of_weights(self):
         return self._values[self.weight_names[0]].dtype
 
-    def __call__(self, inputs, training=False):
+    def __call__(self, inputs: Any, training: bool = False) -> Any:
         """What the layer puts out: an array for an array, a :class:`KerasTensor` for another's or an input.
 
         Parameters
@@ -183,25 +191,25 @@ class Layer:
             raise ValueError(f"layer {self.name!r} takes rows of shape {self.input_shape[1:]}, got {x.shape[1:]}")
         return self.call(x)
 
-    def call(self, inputs):
+    def call(self, inputs: Any) -> Any:
         """The output for rows that fit."""
         return inputs
 
-    def get_weights(self):
+    def get_weights(self) -> list[Array]:
         """Copies of the layer's arrays, in the order of ``weight_names``; those that it does not have left out."""
         return [self.value(name).copy() for name in self.weight_names if name in self._values]
 
-    def set_weights(self, weights):
+    def set_weights(self, weights: Sequence[ArrayLike]) -> None:
         """Change the layer's arrays to ``weights``, a list like that of :meth:`get_weights`."""
         names = [name for name in self.weight_names if name in self._values]
         for name, array in zip(names, checked_weights(weights, [self])):
             self.set_value(name, array)
 
-    def count_params(self):
+    def count_params(self) -> int:
         """Number of elements of all weights."""
         return sum(array.size for array in self._values.values())
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """The arguments that make the same layer, by their names; plain data."""
         dtype = None if self.dtype is None else self.dtype.name
         return {"name": self.name, "dtype": dtype, "trainable": self.trainable, **self._config()}
@@ -210,11 +218,11 @@ class Layer:
         return {}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> Any:
         """The layer that :meth:`get_config` described, without its weights."""
         return cls(**config)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"
 
 
@@ -242,14 +250,14 @@ class InputLayer(Layer):
     """What :func:`Input` gives: the shape of a row; layers may be called on it."""
 
     @property
-    def shape(self):
+    def shape(self) -> Any:
         """(None, ...), the rows' axis first."""
         return (None, *self.given_shape)
 
-    def __call__(self, inputs, training=False):
+    def __call__(self, inputs: Any, training: bool = False) -> None:
         raise ValueError(f"layer {self.name!r} is an input, which is not called")
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """The arguments of :func:`Input` that give the same."""
         return {"name": self.name, "dtype": None if self.dtype is None else self.dtype.name}
 
@@ -267,17 +275,17 @@ class KerasTensor:
     dtype : numpy.dtype or None
     """
 
-    def __init__(self, layer, parent):
+    def __init__(self, layer: Layer, parent: Any) -> None:
         self.layer = layer
         self.parent = parent
-        self.shape = layer.output_shape
-        self.dtype = layer.dtype or parent.dtype
-        self.name = layer.name
+        self.shape: Any = layer.output_shape
+        self.dtype: Any = layer.dtype or parent.dtype
+        self.name: str = layer.name
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"<KerasTensor shape={self.shape}, layer={self.layer.name}>"
 
-    def _join(self, *others):
+    def _join(self, *others: Any) -> None:
         raise TypeError(
             f"the output of layer {self.layer.name!r} goes into arithmetic; fasttrain trains chains of dense layers, "
             "so build this model with Keras or PyTorch")
@@ -285,7 +293,9 @@ class KerasTensor:
     __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __getitem__ = __neg__ = _join
 
 
-def Input(shape=None, batch_size=None, dtype=None, name=None, *, batch_shape=None):
+def Input(shape: tuple[int, ...] | None = None, batch_size: int | None = None,
+          dtype: Literal["float32", "float64"] | None = None, name: str | None = None, *,
+          batch_shape: tuple[Any, ...] | None = None) -> Any:
     """The shape of a model's rows.
 
     Parameters
@@ -348,11 +358,12 @@ class Dense(Layer):
     bias : fasttrain.keras.Variable of shape (units,), or None
     """
 
-    weight_names = ("kernel", "bias")
+    weight_names: Any = ("kernel", "bias")
 
-    def __init__(self, units, activation=None, use_bias=True, kernel_initializer="glorot_uniform",
-                 bias_initializer="zeros", kernel_regularizer=None, bias_regularizer=None, activity_regularizer=None,
-                 kernel_constraint=None, bias_constraint=None, **common):
+    def __init__(self, units: int, activation: str | Callable[..., Any] | None = None, use_bias: bool = True,
+                 kernel_initializer: Any = "glorot_uniform", bias_initializer: Any = "zeros",
+                 kernel_regularizer: Any = None, bias_regularizer: None = None, activity_regularizer: None = None,
+                 kernel_constraint: Any = None, bias_constraint: None = None, **common: Any) -> None:
         for argument, value in (
             ("bias_regularizer", bias_regularizer), ("activity_regularizer", activity_regularizer),
             ("bias_constraint", bias_constraint),
@@ -360,24 +371,24 @@ class Dense(Layer):
             if value is not None:
                 raise ValueError(f"{argument} of Dense must be None, as the engine has none, got {value!r}")
         super().__init__(**common)
-        self.units = check_integer(units, "units", low=1)
-        self.activation = _activation(activation)
+        self.units: int | None = check_integer(units, "units", low=1)
+        self.activation: Any = _activation(activation)
         check_flag(use_bias, "use_bias")
-        self.use_bias = bool(use_bias)
-        self.kernel_initializer = initializers.get(kernel_initializer)
-        self.bias_initializer = initializers.get(bias_initializer)
-        self.kernel_regularizer = regularizers.get(kernel_regularizer)
-        self.kernel_constraint = constraints.get(kernel_constraint)
+        self.use_bias: bool = bool(use_bias)
+        self.kernel_initializer: Any = initializers.get(kernel_initializer)
+        self.bias_initializer: Any = initializers.get(bias_initializer)
+        self.kernel_regularizer: Any = regularizers.get(kernel_regularizer)
+        self.kernel_constraint: Any = constraints.get(kernel_constraint)
 
     @property
-    def kernel(self):
+    def kernel(self) -> Array:
         return self._variables(["kernel"])[0] if self.built else None
 
     @property
-    def bias(self):
+    def bias(self) -> Array:
         return self._variables(["bias"])[0] if self.built and self.use_bias else None
 
-    def call(self, inputs):
+    def call(self, inputs: Any) -> Any:
         z = inputs @ self.value("kernel")
         if self.use_bias:
             z += self.value("bias")
@@ -416,11 +427,11 @@ class Activation(Layer):
         As for :class:`Layer`.
     """
 
-    def __init__(self, activation, **common):
+    def __init__(self, activation: str | Callable[..., Any] | None, **common: Any) -> None:
         super().__init__(**common)
-        self.activation = _activation(activation)
+        self.activation: Any = _activation(activation)
 
-    def call(self, inputs):
+    def call(self, inputs: Any) -> Any:
         return self.activation(inputs)
 
     def _config(self):
@@ -430,7 +441,7 @@ class Activation(Layer):
 class _NamedActivation(Activation):
     """An activation that is a class of its own in Keras."""
 
-    def __init__(self, spec, config, **common):
+    def __init__(self, spec: Any, config: dict[str, Any], **common: Any) -> None:
         super().__init__(spec, **common)
         self._arguments = config
 
@@ -453,7 +464,8 @@ class ReLU(_NamedActivation):
         As for :class:`Layer`.
     """
 
-    def __init__(self, max_value=None, negative_slope=0.0, threshold=0.0, **common):
+    def __init__(self, max_value: None = None, negative_slope: float = 0.0, threshold: float = 0.0,
+                 **common: Any) -> None:
         if max_value is not None or threshold != 0:
             raise ValueError(f"max_value and threshold must be None and 0, got {max_value!r} and {threshold!r}")
         spec = activation_specs.LeakyRelu(negative_slope) if negative_slope else activation_specs.Relu()
@@ -463,21 +475,21 @@ class ReLU(_NamedActivation):
 class LeakyReLU(_NamedActivation):
     """``z`` for z > 0, ``negative_slope * z`` (default=0.3) below."""
 
-    def __init__(self, negative_slope=0.3, **common):
+    def __init__(self, negative_slope: float = 0.3, **common: Any) -> None:
         super().__init__(activation_specs.LeakyRelu(negative_slope), {"negative_slope": negative_slope}, **common)
 
 
 class ELU(_NamedActivation):
     """``z`` for z > 0, ``alpha * (exp(z) - 1)`` (default=1.0) below."""
 
-    def __init__(self, alpha=1.0, **common):
+    def __init__(self, alpha: float = 1.0, **common: Any) -> None:
         super().__init__(activation_specs.Elu(alpha), {"alpha": alpha}, **common)
 
 
 class Softmax(_NamedActivation):
     """``exp(z_c) / sum_j exp(z_j)``, for the last layer."""
 
-    def __init__(self, axis=-1, **common):
+    def __init__(self, axis: Any = -1, **common: Any) -> None:
         if axis not in (-1, 1):
             raise ValueError(f"axis of Softmax must be -1, got {axis!r}")
         super().__init__(activation_specs.Softmax(), {"axis": -1}, **common)
@@ -496,12 +508,12 @@ class Dropout(Layer):
         As for :class:`Layer`.
     """
 
-    def __init__(self, rate, noise_shape=None, seed=None, **common):
+    def __init__(self, rate: float, noise_shape: Any = None, seed: int | None = None, **common: Any) -> None:
         if noise_shape is not None:
             raise ValueError(f"noise_shape of Dropout must be None, got {noise_shape!r}")
         super().__init__(**common)
-        self.rate = check_real(rate, "rate", low=0, high=1, open_high=True)
-        self.seed = check_integer(seed, "seed", low=0, optional=True)
+        self.rate: float | None = check_real(rate, "rate", low=0, high=1, open_high=True)
+        self.seed: int | None = check_integer(seed, "seed", low=0, optional=True)
 
     def _config(self):
         return {"rate": self.rate, "seed": self.seed}
@@ -529,24 +541,25 @@ class BatchNormalization(Layer):
         As for :class:`Layer`.
     """
 
-    weight_names = ("gamma", "beta", "moving_mean", "moving_variance")
-    statistics = ("moving_mean", "moving_variance")
+    weight_names: Any = ("gamma", "beta", "moving_mean", "moving_variance")
+    statistics: Any = ("moving_mean", "moving_variance")
 
-    def __init__(self, axis=-1, momentum=0.99, epsilon=1e-3, center=True, scale=True, beta_initializer="zeros",
-                 gamma_initializer="ones", moving_mean_initializer="zeros", moving_variance_initializer="ones",
-                 **common):
+    def __init__(self, axis: int = -1, momentum: float = 0.99, epsilon: float = 1e-3, center: bool = True,
+                 scale: bool = True, beta_initializer: Any = "zeros", gamma_initializer: Any = "ones",
+                 moving_mean_initializer: Any = "zeros", moving_variance_initializer: Any = "ones",
+                 **common: Any) -> None:
         for argument, value, accepted in (
             ("axis", axis, (-1, 1)), ("center", center, (True,)), ("scale", scale, (True,)),
         ):
             if value not in accepted:
                 raise ValueError(f"{argument} of BatchNormalization must be {accepted[0]}, got {value!r}")
         super().__init__(**common)
-        self.momentum = check_real(momentum, "momentum", low=0, high=1, open_high=True)
-        self.epsilon = check_real(epsilon, "epsilon", low=0, open_low=True)
+        self.momentum: float | None = check_real(momentum, "momentum", low=0, high=1, open_high=True)
+        self.epsilon: float | None = check_real(epsilon, "epsilon", low=0, open_low=True)
         given = gamma_initializer, beta_initializer, moving_mean_initializer, moving_variance_initializer
-        self.initializers = {name: initializers.get(one) for name, one in zip(self.weight_names, given)}
+        self.initializers: Any = {name: initializers.get(one) for name, one in zip(self.weight_names, given)}
 
-    def call(self, inputs):
+    def call(self, inputs: Any) -> Any:
         gain, shift, mean, variance = (self.value(name) for name in self.weight_names)
         factor = gain / np.sqrt(variance + self.epsilon)
         return (inputs * factor + (shift - mean * factor)).astype(inputs.dtype)
@@ -557,7 +570,7 @@ class BatchNormalization(Layer):
             self.set_value(name, initializer(shape, "float64" if name.startswith("moving") else dtype))
         return shape
 
-    def get_weights(self):
+    def get_weights(self) -> list[Array]:
         """Copies of gamma, beta, moving_mean and moving_variance, in the model's dtype."""
         names = self.weight_names if self._values else ()
         return [self.value(name).astype(self.value("gamma").dtype) for name in names]
@@ -570,17 +583,17 @@ class BatchNormalization(Layer):
 class Flatten(Layer):
     """Rows of several axes as rows of one; for the first layer of a model."""
 
-    def __init__(self, data_format=None, **common):
+    def __init__(self, data_format: Any = None, **common: Any) -> None:
         super().__init__(**common)
 
-    def call(self, inputs):
+    def call(self, inputs: Any) -> Any:
         return inputs.reshape(len(inputs), -1)
 
     def _build(self, shape, dtype):
         return (math.prod(shape),)
 
 
-def deserialize(config, custom_objects=None):
+def deserialize(config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Any:
     """The layer that :func:`serialize` described, without its weights; ``custom_objects`` must be None."""
     if custom_objects is not None:
         raise ValueError(f"custom_objects must be None, got {custom_objects!r}")
@@ -590,6 +603,8 @@ def deserialize(config, custom_objects=None):
     return kind.from_config(config["config"])
 
 
-serialize = serialized
+serialize: Callable[..., Any] = serialized
 
 __getattr__ = absent(__name__, __all__)
+
+publish(globals())

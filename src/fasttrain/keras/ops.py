@@ -19,7 +19,15 @@ array([0.9, 0.1])
        [ 0.1]]))
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
+
+from fasttrain._core.public import publish
+from fasttrain._core.types import ArrayLike
 
 __all__ = [
     "abs",
@@ -208,7 +216,7 @@ class Traced:
     __hash__ = object.__hash__
 
 
-def value_and_gradient(function, y_true, y_pred):
+def value_and_gradient(function: Callable[..., Any], y_true: Any, y_pred: Any) -> Any:
     """What a loss gives, and the derivative of its sum by the predictions.
 
     Parameters
@@ -286,7 +294,7 @@ def _elementwise(function, inputs, derivatives):
 
 def _operation(function, doc, *derivatives):
     """A public elementwise operation."""
-    def operation(*inputs):
+    def operation(*inputs: Any) -> Any:
         return _elementwise(function, inputs, derivatives)
 
     operation.__doc__ = doc
@@ -337,13 +345,13 @@ power = _operation(
     np.power, "``x1 ** x2``.", lambda g, o, a, b: g * b * np.power(a, b - 1), lambda g, o, a, b: g * o * _log_of(a))
 
 
-def clip(x, x_min, x_max):
+def clip(x: Any, x_min: Any, x_max: Any) -> Any:
     """``x`` held between two numbers; derivative 0 beyond them."""
     return _elementwise(
         lambda v: np.clip(v, x_min, x_max), [x], [lambda g, o, v: g * ((v >= x_min) & (v <= x_max))])
 
 
-def where(condition, x1=None, x2=None):
+def where(condition: Any, x1: ArrayLike | None = None, x2: ArrayLike | None = None) -> Any:
     """``x1`` where the condition holds, else ``x2``."""
     condition = _plain(condition)
     if x1 is None and x2 is None:
@@ -353,7 +361,7 @@ def where(condition, x1=None, x2=None):
         [lambda g, o, a, b: np.where(condition, g, 0), lambda g, o, a, b: np.where(condition, 0, g)])
 
 
-def divide_no_nan(x1, x2):
+def divide_no_nan(x1: ArrayLike, x2: ArrayLike) -> Any:
     """``x1 / x2``, 0 where ``x2`` is 0."""
     zero = _plain(x2) == 0
     return where(zero, 0.0, divide(x1, where(zero, 1.0, x2)))
@@ -370,14 +378,14 @@ def _reduction(x, out, back):
     return Traced(out, [(x, back)]) if isinstance(x, Traced) else out
 
 
-def sum(x, axis=None, keepdims=False):
+def sum(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """The sum over axes."""
     value = _plain(x)
     return _reduction(x, np.sum(value, axis=axis, keepdims=keepdims),
                       lambda g: _spread(g, np.shape(value), axis, keepdims))
 
 
-def mean(x, axis=None, keepdims=False):
+def mean(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """The mean over axes."""
     value = np.asarray(_plain(x))
     out = np.mean(value, axis=axis, keepdims=keepdims)
@@ -396,32 +404,32 @@ def _extreme(function, x, axis, keepdims):
     return _reduction(x, whole if keepdims else function(value, axis=axis), back)
 
 
-def max(x, axis=None, keepdims=False, initial=None):
+def max(x: Any, axis: Any = None, keepdims: bool = False, initial: Any = None) -> Any:
     """The greatest over axes; equals share the derivative."""
     found = _extreme(np.max, x, axis, keepdims)
     return found if initial is None else maximum(found, initial)
 
 
-def min(x, axis=None, keepdims=False, initial=None):
+def min(x: Any, axis: Any = None, keepdims: bool = False, initial: Any = None) -> Any:
     """The least over axes; equals share the derivative."""
     found = _extreme(np.min, x, axis, keepdims)
     return found if initial is None else minimum(found, initial)
 
 
-def norm(x, ord=None, axis=None, keepdims=False):
+def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
     """The Euclidean norm over axes; ``ord`` must be None or 2."""
     if ord not in (None, 2):
         raise ValueError(f"ord must be None or 2, got {ord!r}")
     return sqrt(sum(square(x), axis=axis, keepdims=keepdims))
 
 
-def softmax(x, axis=-1):
+def softmax(x: Any, axis: Any = -1) -> Any:
     """``exp(x_c) / sum_j exp(x_j)`` along an axis."""
     e = exp(x - np.max(_plain(x), axis=axis, keepdims=True))
     return e / sum(e, axis=axis, keepdims=True)
 
 
-def matmul(x1, x2):
+def matmul(x1: ArrayLike, x2: ArrayLike) -> Any:
     """The product of two matrices."""
     a, b = _plain(x1), _plain(x2)
     if np.ndim(a) != 2 or np.ndim(b) != 2:
@@ -435,29 +443,29 @@ def _moved(x, forward, back):
     return _reduction(x, forward(value), lambda g: back(g, value))
 
 
-def reshape(x, newshape):
+def reshape(x: Any, newshape: Any) -> Any:
     """The same elements in another shape."""
     return _moved(x, lambda v: v.reshape(newshape), lambda g, v: np.reshape(g, v.shape))
 
 
-def expand_dims(x, axis):
+def expand_dims(x: Any, axis: Any) -> Any:
     """One more axis of length 1."""
     return _moved(x, lambda v: np.expand_dims(v, axis), lambda g, v: np.reshape(g, v.shape))
 
 
-def squeeze(x, axis=None):
+def squeeze(x: Any, axis: Any = None) -> Any:
     """Axes of length 1 left out."""
     return _moved(x, lambda v: np.squeeze(v, axis), lambda g, v: np.reshape(g, v.shape))
 
 
-def transpose(x, axes=None):
+def transpose(x: Any, axes: Any = None) -> Any:
     """The axes in another order, the reverse one when None."""
     return _moved(
         x, lambda v: np.transpose(v, axes),
         lambda g, v: np.transpose(g, None if axes is None else np.argsort(axes)))
 
 
-def take_along_axis(x, indices, axis=None):
+def take_along_axis(x: Any, indices: Any, axis: Any = None) -> Any:
     """Elements by their numbers along an axis."""
     indices = np.asarray(_plain(indices))
 
@@ -472,7 +480,7 @@ def take_along_axis(x, indices, axis=None):
     return _moved(x, lambda v: np.take_along_axis(v, indices, axis), back)
 
 
-def concatenate(xs, axis=0):
+def concatenate(xs: Any, axis: Any = 0) -> Any:
     """Arrays one after the other along an axis."""
     values = [np.asarray(_plain(x)) for x in xs]
     ends = np.cumsum([value.shape[axis] for value in values])
@@ -485,17 +493,17 @@ def concatenate(xs, axis=0):
     return Traced(out, parents) if parents else out
 
 
-def stop_gradient(x):
+def stop_gradient(x: Any) -> Any:
     """The array itself, through which no derivative goes."""
     return _plain(x)
 
 
-def cast(x, dtype):
+def cast(x: Any, dtype: Any) -> Any:
     """The array in another dtype."""
     return _moved(x, lambda v: v.astype(dtype), lambda g, v: np.asarray(g, v.dtype))
 
 
-def convert_to_tensor(x, dtype=None):
+def convert_to_tensor(x: Any, dtype: Any = None) -> Any:
     """The array, traced when it was; in ``dtype`` where one is given."""
     if dtype is not None:
         return cast(x, dtype)
@@ -505,14 +513,14 @@ def convert_to_tensor(x, dtype=None):
 array = convert_to_tensor
 
 
-def convert_to_numpy(x):
+def convert_to_numpy(x: Any) -> Any:
     """The values as an array of NumPy, without a derivative."""
     return np.asarray(_plain(x))
 
 
 def _flat(function, doc):
     """A public operation whose derivative is zero everywhere, and so is not followed."""
-    def operation(*args, **kwargs):
+    def operation(*args: Any, **kwargs: Any) -> Any:
         return function(*map(_plain, args), **kwargs)
 
     operation.__doc__ = doc
@@ -543,22 +551,22 @@ ones_like = _flat(np.ones_like, "Ones of the same shape and dtype.")
 zeros_like = _flat(np.zeros_like, "Zeros of the same shape and dtype.")
 
 
-def ones(shape, dtype="float32"):
+def ones(shape: Any, dtype: Any = "float32") -> Any:
     """Ones."""
     return np.ones(shape, dtype)
 
 
-def zeros(shape, dtype="float32"):
+def zeros(shape: Any, dtype: Any = "float32") -> Any:
     """Zeros."""
     return np.zeros(shape, dtype)
 
 
-def arange(start, stop=None, step=1, dtype=None):
+def arange(start: Any, stop: Any = None, step: int = 1, dtype: Any = None) -> Any:
     """Evenly spaced numbers."""
     return np.arange(0 if stop is None else start, start if stop is None else stop, step, dtype)
 
 
-def one_hot(x, num_classes, axis=-1, dtype="float32"):
+def one_hot(x: Any, num_classes: int, axis: Any = -1, dtype: Any = "float32") -> Any:
     """Rows of zeros with a one at each class code."""
     codes = np.asarray(_plain(x)).astype(np.intp)
     found = (codes[..., None] == np.arange(num_classes)).astype(dtype)
@@ -572,3 +580,5 @@ _UFUNCS = {
     np.greater: greater, np.greater_equal: greater_equal, np.less: less, np.less_equal: less_equal, np.equal: equal,
     np.not_equal: not_equal,
 }
+
+publish(globals())

@@ -4,10 +4,16 @@ L1 is applied by its proximal map, so weights that it removes are exactly zero; 
 they hover around zero.
 """
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
 
 from fasttrain import penalties
 from fasttrain._core.checks import check_real
+from fasttrain._core.public import publish
+from fasttrain._core.types import ArrayLike
 from fasttrain._kernels import penalties as kernel
 from fasttrain.keras._absent import absent
 from fasttrain.keras._config import Configured, deserializer, registry, serialized
@@ -21,12 +27,12 @@ class Regularizer(Configured):
     l1 = 0.0
     l2 = 0.0
 
-    def __call__(self, w):
+    def __call__(self, w: ArrayLike) -> Any:
         """The penalty of ``w``, an array of any shape, as a float."""
         w = np.require(w, dtype=np.float64, requirements="CA")
         return kernel.value(w.reshape(-1), self.l1, 2.0 * self.l2)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """The factors by their names."""
         return {name: getattr(self, name) for name in self._names}
 
@@ -46,7 +52,7 @@ class L1(Regularizer):
 
     _names = ("l1",)
 
-    def __init__(self, l1=0.01):
+    def __init__(self, l1: float = 0.01) -> None:
         self.l1 = check_real(l1, "l1", low=0)
 
 
@@ -68,7 +74,7 @@ class L2(Regularizer):
 
     _names = ("l2",)
 
-    def __init__(self, l2=0.01):
+    def __init__(self, l2: float = 0.01) -> None:
         self.l2 = check_real(l2, "l2", low=0)
 
 
@@ -84,7 +90,7 @@ class L1L2(Regularizer):
 
     _names = ("l1", "l2")
 
-    def __init__(self, l1=0.0, l2=0.0):
+    def __init__(self, l1: float = 0.0, l2: float = 0.0) -> None:
         self.l1 = check_real(l1, "l1", low=0)
         self.l2 = check_real(l2, "l2", low=0)
 
@@ -92,7 +98,7 @@ class L1L2(Regularizer):
 l1, l2, l1_l2 = L1, L2, L1L2
 
 
-def get(identifier):
+def get(identifier: Any) -> Any:
     """The regularizer that a name, an object or a penalty of :mod:`fasttrain.penalties` stands for; None for None."""
     if identifier is None:
         return None
@@ -104,3 +110,5 @@ def get(identifier):
 serialize, deserialize = serialized, deserializer(get)
 
 __getattr__ = absent(__name__, __all__)
+
+publish(globals())

@@ -1,28 +1,36 @@
 """Where Keras has the functions that load and save models; see :mod:`fasttrain.keras.models`."""
 
+from __future__ import annotations
+
+from typing import Any
+
+from fasttrain._core.public import publish
+from fasttrain._core.types import PathLike
 from fasttrain.keras._absent import absent
 from fasttrain.keras.models import load_model, save_model
 
 __all__ = ["load_model", "load_weights", "register_keras_serializable", "save_model", "save_weights"]
 
 
-def save_weights(model, filepath, overwrite=True, **kwargs):
+def save_weights(model: Any, filepath: PathLike, overwrite: bool = True, **kwargs: Any) -> None:
     """``model.save_weights(filepath, overwrite)``."""
     if kwargs:
         raise ValueError(f"only model, filepath and overwrite are taken, got {', '.join(kwargs)}")
     model.save_weights(filepath, overwrite)
 
 
-def load_weights(model, filepath, **kwargs):
+def load_weights(model: Any, filepath: PathLike, **kwargs: Any) -> None:
     """``model.load_weights(filepath)``."""
     if kwargs:
         raise ValueError(f"only model and filepath are taken, got {', '.join(kwargs)}")
     model.load_weights(filepath)
 
 
-def register_keras_serializable(package="Custom", name=None):
+def register_keras_serializable(package: str = "Custom", name: str | None = None) -> Any:
     """A decorator that changes nothing: objects of one's own are not saved."""
     return lambda thing: thing
 
 
 __getattr__ = absent(__name__, __all__)
+
+publish(globals())

@@ -1,10 +1,16 @@
 """The few of Keras's utilities that scripts with dense networks use."""
 
+from __future__ import annotations
+
 import random
+from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 
 from fasttrain._core.checks import check_integer, check_real, real_array
+from fasttrain._core.public import publish
+from fasttrain._core.types import ArrayLike
 from fasttrain.keras._absent import absent
 
 __all__ = [
@@ -15,7 +21,7 @@ __all__ = [
 _generator = np.random.default_rng()
 
 
-def set_random_seed(seed):
+def set_random_seed(seed: int) -> None:
     """Seed Python's, NumPy's and fasttrain's global generators; the last draws initial weights, orders and masks.
 
     Parameters
@@ -35,7 +41,7 @@ def generator():
     return _generator
 
 
-def to_categorical(x, num_classes=None):
+def to_categorical(x: ArrayLike, num_classes: int | None = None) -> Any:
     """One-hot rows of class codes.
 
     Parameters
@@ -80,27 +86,27 @@ class PyDataset:
         Not used: batches are asked for one after the other.
     """
 
-    def __init__(self, workers=1, use_multiprocessing=False, max_queue_size=10):
+    def __init__(self, workers: int = 1, use_multiprocessing: bool = False, max_queue_size: int = 10) -> None:
         self.workers, self.use_multiprocessing, self.max_queue_size = workers, use_multiprocessing, max_queue_size
 
     @property
-    def num_batches(self):
+    def num_batches(self) -> int:
         return len(self)
 
-    def __len__(self):
+    def __len__(self) -> int:
         raise NotImplementedError(f"{type(self).__name__} must have __len__, the number of batches")
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int | None) -> Any:
         raise NotImplementedError(f"{type(self).__name__} must have __getitem__, which gives a batch")
 
-    def on_epoch_end(self):
+    def on_epoch_end(self) -> None:
         """Called after each epoch."""
 
 
-Sequence = PyDataset
+Sequence: type[PyDataset] = PyDataset
 
 
-def unpack_x_y_sample_weight(data):
+def unpack_x_y_sample_weight(data: Any) -> Any:
     """x, y and weights of a batch; None for what it lacks."""
     if not isinstance(data, (tuple, list)):
         return data, None, None
@@ -109,21 +115,22 @@ def unpack_x_y_sample_weight(data):
     return (*data, None, None)[:3]
 
 
-def pack_x_y_sample_weight(x, y=None, sample_weight=None):
+def pack_x_y_sample_weight(x: Any, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None) -> Any:
     """A batch of these, as :func:`unpack_x_y_sample_weight` takes it."""
     if y is None:
         return x
     return (x, y) if sample_weight is None else (x, y, sample_weight)
 
 
-def normalize(x, axis=-1, order=2):
+def normalize(x: Any, axis: Any = -1, order: int = 2) -> Any:
     """Rows of ``x`` by their norms of an order; rows of zeros stay."""
     x = real_array(x, "x")
     length = np.linalg.norm(x, order, axis, keepdims=True)
     return x / np.where(length == 0, 1, length)
 
 
-def split_dataset(dataset, left_size=None, right_size=None, shuffle=False, seed=None):
+def split_dataset(dataset: Any, left_size: int | float | None = None, right_size: int | float | None = None,
+                  shuffle: bool = False, seed: int | None = None) -> Any:
     """Two parts of arrays.
 
     Parameters
@@ -157,18 +164,20 @@ def split_dataset(dataset, left_size=None, right_size=None, shuffle=False, seed=
     return tuple(parts) if isinstance(dataset, (tuple, list)) else (parts[0][0], parts[1][0])
 
 
-def clear_session(free_memory=True):
+def clear_session(free_memory: bool = True) -> None:
     """Nothing but that layers' automatic names begin anew: models hold no common state."""
     counters.clear()
 
 
-def disable_interactive_logging():
+def disable_interactive_logging() -> None:
     """Nothing: ``verbose`` says what is printed."""
 
 
-enable_interactive_logging = disable_interactive_logging
+enable_interactive_logging: Callable[..., Any] = disable_interactive_logging
 
 # of the layers' automatic names
-counters = {}
+counters: Any = {}
 
 __getattr__ = absent(__name__, __all__)
+
+publish(globals())

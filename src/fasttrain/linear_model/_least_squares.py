@@ -133,7 +133,7 @@ class LeastSquaresClassifier(ClassifierMixin, LeastSquares):
         if self._multilabel:
             if type_of_target(y) != "multilabel-indicator":
                 raise ValueError(f"y with several columns must hold 0 and 1, got {type_of_target(y)} targets")
-            self.classes_ = np.arange(y.shape[1])
+            self.classes_: Any = np.arange(y.shape[1])
             targets = np.where(y != 0, 1.0, -1.0)
         else:
             if y.dtype.kind not in "iubUS":

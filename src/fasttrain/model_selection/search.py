@@ -201,7 +201,7 @@ class BatchSearch:
         self.best_estimator_.fit(X, y, **params)
         self.refit_time_ = time.time() - start
         if hasattr(self.best_estimator_, "feature_names_in_"):
-            self.feature_names_in_ = self.best_estimator_.feature_names_in_
+            self.feature_names_in_: Any = self.best_estimator_.feature_names_in_
         else:
             vars(self).pop("feature_names_in_", None)
 

@@ -47,7 +47,7 @@ class StepOptimizer(Optimizer):
     clip_value: float | None = real(default=None, low=0, open_low=True, optional=True, kw_only=True)
     weight_decay: float = real(default=0.0, low=0, kw_only=True)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if self.clip_norm is not None and self.clip_each_norm is not None:
             raise ValueError(
@@ -437,7 +437,8 @@ class Adam(_AdamLike):
     amsgrad: bool = boolean(default=False, kw_only=True)
 
     @property
-    def rule(self):
+    def rule(self) -> str:
+        """The update rule, which depends on ``amsgrad``."""
         return "amsgrad" if self.amsgrad else "adam"
 
     def _constants(self):

@@ -561,7 +561,7 @@ class ExtremesScaler(Scaler):
         self._check_flags()
         first = not hasattr(self, "n_samples_seen_")
         n_samples = self._fit_part(X, first)
-        self.n_samples_seen_ = n_samples if first else self.n_samples_seen_ + n_samples
+        self.n_samples_seen_: Any = n_samples if first else self.n_samples_seen_ + n_samples
         return self
 
     def _fit_part(self, X, first):

@@ -44,7 +44,7 @@ class Training:
         self.plan = plan
         self.n_threads = n_threads
         self.epoch = 0
-        self.order = None
+        self.order: Any = None
         self.stop = False
         self.steps: int = plan.first_step
         self.schedule: schedules.Schedule | None = plan.schedule

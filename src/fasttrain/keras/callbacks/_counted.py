@@ -1,5 +1,7 @@
 """The callbacks of fasttrain whose numbers or columns differ in Keras."""
 
+from __future__ import annotations
+
 from fasttrain import callbacks as ours
 
 
@@ -14,11 +16,11 @@ class EarlyStopping(ours.EarlyStopping):
         "Counted from 1; 0 when there is none.", "Counted from 0; 0 when there is none.")
 
     @property
-    def stopped_epoch(self):
+    def stopped_epoch(self) -> int:
         return max(self._stopped - 1, 0)
 
     @property
-    def best_epoch(self):
+    def best_epoch(self) -> int:
         return max(self._best_epoch - 1, 0)
 
 

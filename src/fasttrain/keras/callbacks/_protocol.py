@@ -1,5 +1,10 @@
 """Keras's protocol."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
 from fasttrain.callbacks._keras import KerasBridge
 
 
@@ -26,81 +31,81 @@ class Callback:
     compiled call.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.model = self.params = None
 
-    def set_model(self, model):
+    def set_model(self, model: Any) -> None:
         """Called before the training with the model."""
-        self.model = model
+        self.model: Any = model
 
-    def set_params(self, params):
+    def set_params(self, params: dict[str, Any] | None) -> None:
         """Called before the training with its parameters."""
-        self.params = params
+        self.params: Any = params
 
     @_default
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
         """Before the first epoch."""
 
     @_default
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict[str, float] | None = None) -> None:
         """After the last epoch, also when the training was interrupted; ``logs`` are those of that epoch."""
 
     @_default
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Before epoch ``epoch``, from 0."""
 
     @_default
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """After epoch ``epoch``, from 0; ``logs`` are the numbers of History."""
 
     @_default
-    def on_train_batch_begin(self, batch, logs=None):
+    def on_train_batch_begin(self, batch: int, logs: dict[str, float] | None = None) -> None:
         """Before batch ``batch`` of the epoch, from 0."""
         self.on_batch_begin(batch, logs)
 
     @_default
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         """After batch ``batch``, from 0; ``logs`` are the means so far."""
         self.on_batch_end(batch, logs)
 
     @_default
-    def on_batch_begin(self, batch, logs=None):
+    def on_batch_begin(self, batch: int, logs: dict[str, float] | None = None) -> None:
         """:meth:`on_train_batch_begin`."""
 
     @_default
-    def on_batch_end(self, batch, logs=None):
+    def on_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         """:meth:`on_train_batch_end`."""
 
     @_default
-    def on_test_begin(self, logs=None):
+    def on_test_begin(self, logs: dict[str, float] | None = None) -> None:
         """Before an evaluation, that of the validation data among them."""
 
     @_default
-    def on_test_end(self, logs=None):
+    def on_test_end(self, logs: dict[str, float] | None = None) -> None:
         """After an evaluation, with its numbers."""
 
     @_default
-    def on_test_batch_begin(self, batch, logs=None):
+    def on_test_batch_begin(self, batch: int, logs: dict[str, float] | None = None) -> None:
         """Before batch ``batch`` of an evaluation, from 0."""
 
     @_default
-    def on_test_batch_end(self, batch, logs=None):
+    def on_test_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         """After batch ``batch`` of an evaluation, from 0; ``logs`` are the means so far."""
 
     @_default
-    def on_predict_begin(self, logs=None):
+    def on_predict_begin(self, logs: dict[str, float] | None = None) -> None:
         """Before a prediction."""
 
     @_default
-    def on_predict_end(self, logs=None):
+    def on_predict_end(self, logs: dict[str, float] | None = None) -> None:
         """After a prediction."""
 
     @_default
-    def on_predict_batch_begin(self, batch, logs=None):
+    def on_predict_batch_begin(self, batch: int, logs: dict[str, float] | None = None) -> None:
         """Before batch ``batch`` of a prediction, from 0."""
 
     @_default
-    def on_predict_batch_end(self, batch, logs=None):
+    def on_predict_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         """After batch ``batch`` of a prediction, from 0; ``logs`` has its ``outputs``."""
 
 
@@ -119,8 +124,10 @@ class LambdaCallback(Callback):
         Other hooks by their names.
     """
 
-    def __init__(self, on_epoch_begin=None, on_epoch_end=None, on_train_begin=None, on_train_end=None,
-                 on_train_batch_begin=None, on_train_batch_end=None, **kwargs):
+    def __init__(self, on_epoch_begin: Callable[..., Any] | None = None, on_epoch_end: Callable[..., Any] | None = None,
+                 on_train_begin: Callable[..., Any] | None = None, on_train_end: Callable[..., Any] | None = None,
+                 on_train_batch_begin: Callable[..., Any] | None = None,
+                 on_train_batch_end: Callable[..., Any] | None = None, **kwargs: Any) -> None:
         super().__init__()
         hooks = {
             "on_epoch_begin": on_epoch_begin, "on_epoch_end": on_epoch_end, "on_train_begin": on_train_begin,
@@ -147,16 +154,16 @@ class History(Callback):
     model : Sequential
     """
 
-    def __init__(self, model=None, params=None):
+    def __init__(self, model: Any = None, params: dict[str, Any] | None = None) -> None:
         super().__init__()
         self.model, self.params = model, params
-        self.history = {}
+        self.history: Any = {}
+        self.epoch: Any = []
+
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
         self.epoch = []
 
-    def on_train_begin(self, logs=None):
-        self.epoch = []
-
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         self.epoch.append(epoch)
         for name, value in (logs or {}).items():
             self.history.setdefault(name, []).append(value)
@@ -176,8 +183,9 @@ class CallbackList:
         The first adds a History; the second is not used.
     """
 
-    def __init__(self, callbacks=None, add_history=False, add_progbar=False, model=None, **params):
-        self.callbacks = list(callbacks or ())
+    def __init__(self, callbacks: Sequence[Any] | None = None, add_history: bool = False, add_progbar: bool = False,
+                 model: Any = None, **params: Any) -> None:
+        self.callbacks: Any = list(callbacks or ())
         if add_history and not any(isinstance(one, History) for one in self.callbacks):
             self.callbacks.append(History())
         self._bridge = KerasBridge(self.callbacks, model, params)
@@ -185,20 +193,20 @@ class CallbackList:
             self.set_model(model)
         self.set_params(params)
 
-    def append(self, callback):
+    def append(self, callback: Any) -> None:
         """One more."""
         self.callbacks.append(callback)
 
-    def set_model(self, model):
+    def set_model(self, model: Any) -> None:
         """Tell all the model."""
         self._bridge.model = model
         self._bridge.tell("set_model", model)
 
-    def set_params(self, params):
+    def set_params(self, params: dict[str, Any] | None) -> None:
         """Tell all the parameters."""
         self._bridge.tell("set_params", params)
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Any:
         if not name.startswith("on_"):
             raise AttributeError(f"CallbackList has no attribute {name!r}")
         return lambda *args: self._bridge.tell(name, *args) and None

@@ -14,6 +14,11 @@ array([0.5, 0.5])
 0.25
 """
 
+from __future__ import annotations
+
+from typing import Any
+from collections.abc import Callable
+
 from fasttrain import losses as specs
 from fasttrain._core.public import publish
 from fasttrain.keras._absent import absent
@@ -47,10 +52,10 @@ __all__ = [
 
 _FUNCTIONS = {name: globals()[name] for name in __all__ if name in losses_by_name.names}
 
-serialize = serialized
+serialize: Callable[..., Any] = serialized
 
 
-def get(identifier):
+def get(identifier: Any) -> Any:
     """The loss that ``identifier`` stands for.
 
     Parameters
@@ -73,7 +78,7 @@ def get(identifier):
     return losses_by_name.get(identifier)
 
 
-deserialize = deserializer(get)
+deserialize: Any = deserializer(get)
 
 __getattr__ = absent(__name__, __all__)
 

@@ -1,8 +1,13 @@
 """What a loss is: how it is computed from predictions, reduced to one number, and what the engine has of it."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
 
 from fasttrain._core.checks import real_array
+from fasttrain._core.types import Array, ArrayLike
 from fasttrain.keras import ops
 from fasttrain.keras._config import Configured, registry
 
@@ -65,13 +70,14 @@ class Loss(Configured):
         From the last layer's activation to the engine's loss that has it in it; empty for a loss that it does not have.
     """
 
-    name = None
-    fused = {}  # noqa: RUF012
-    parameter = 1.0
+    name: Any = None
+    fused: Any = {}  # noqa: RUF012
+    parameter: Any = 1.0
     one_code = False
     mean_over_outputs = True
 
-    def __init__(self, reduction="sum_over_batch_size", name=None, dtype=None, **config):
+    def __init__(self, reduction: str | None = "sum_over_batch_size", name: str | None = None, dtype: Any = None,
+                 **config: Any) -> None:
         if reduction not in REDUCTIONS:
             raise ValueError(f"reduction must be one of {', '.join(map(repr, REDUCTIONS))}, got {reduction!r}")
         self.reduction = reduction
@@ -79,7 +85,7 @@ class Loss(Configured):
         self.name = (type(self).__name__.lower() if own is None else own) if name is None else str(name)
         self._config = config
 
-    def __call__(self, y_true, y_pred, sample_weight=None):
+    def __call__(self, y_true: Array, y_pred: Array, sample_weight: Array | None = None) -> Any:
         """The loss of predictions: a float, or an array when they are not reduced.
 
         Parameters
@@ -92,17 +98,17 @@ class Loss(Configured):
         found = reduced(values, weights, self.reduction)
         return found if found.ndim else float(found)
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: ArrayLike, y_pred: ArrayLike) -> Any:
         """The loss of each row, an array of shape (n,)."""
         if not hasattr(type(self), "function"):
             raise NotImplementedError(f"{type(self).__name__} must have a method call(y_true, y_pred)")
         return type(self).function(y_true, y_pred, **self._config)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """The arguments that make the same loss, by their names."""
         return {"name": self.name, "reduction": self.reduction, **self._config}
 
-    def engine(self, activation):
+    def engine(self, activation: Any) -> Any:
         """The engine's loss, and the activation that it is to apply to the last layer's outputs before it.
 
         Parameters
@@ -138,7 +144,7 @@ class Loss(Configured):
             return ""
         return f" with from_logits={self._config['from_logits']}"
 
-    def encode(self, y, n, k, dtype):
+    def encode(self, y: ArrayLike, n: int, k: int, dtype: Any) -> Any:
         """y for the engine: an array of shape (n, k), or (n, 1) of class codes.
 
         Raises

@@ -1,8 +1,13 @@
 """The losses that the engine has."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
 
 from fasttrain._core.checks import check_flag, check_real, real_array
+from fasttrain._core.types import ArrayLike
 from fasttrain.keras.losses import _functions as functions
 from fasttrain.keras.losses._base import Loss, check_held, losses_by_name
 
@@ -11,8 +16,8 @@ class MeanSquaredError(Loss):
     """``(y - z)^2``, without a half."""
 
     name = "mean_squared_error"
-    function = staticmethod(functions.mean_squared_error)
-    fused = {"identity": "squared_error"}  # noqa: RUF012
+    function: Any = staticmethod(functions.mean_squared_error)
+    fused: Any = {"identity": "squared_error"}  # noqa: RUF012
 
 
 @losses_by_name.add("mean_absolute_error", "mae")
@@ -20,8 +25,8 @@ class MeanAbsoluteError(Loss):
     """``|y - z|``."""
 
     name = "mean_absolute_error"
-    function = staticmethod(functions.mean_absolute_error)
-    fused = {"identity": "absolute_error"}  # noqa: RUF012
+    function: Any = staticmethod(functions.mean_absolute_error)
+    fused: Any = {"identity": "absolute_error"}  # noqa: RUF012
 
 
 @losses_by_name.add("huber", "huber_loss")
@@ -35,11 +40,12 @@ class Huber(Loss):
     """
 
     name = "huber_loss"
-    function = staticmethod(functions.huber)
-    fused = {"identity": "huber"}  # noqa: RUF012
+    function: Any = staticmethod(functions.huber)
+    fused: Any = {"identity": "huber"}  # noqa: RUF012
 
-    def __init__(self, delta=1.0, reduction="sum_over_batch_size", name=None, dtype=None):
-        self.parameter = check_real(delta, "delta", low=0, open_low=True)
+    def __init__(self, delta: float = 1.0, reduction: str | None = "sum_over_batch_size", name: str | None = None,
+                 dtype: Any = None) -> None:
+        self.parameter: float | None = check_real(delta, "delta", low=0, open_low=True)
         super().__init__(reduction, name, delta=self.parameter)
 
 
@@ -51,8 +57,8 @@ class Poisson(Loss):
     """
 
     name = "poisson"
-    function = staticmethod(functions.poisson)
-    fused = {"exponential": "poisson"}  # noqa: RUF012
+    function: Any = staticmethod(functions.poisson)
+    fused: Any = {"exponential": "poisson"}  # noqa: RUF012
 
     def _encoded(self, y):
         check_held(y, y >= 0, "numbers >= 0", type(self).name)
@@ -64,14 +70,14 @@ class _Crossentropy(Loss):
 
     _activation = _kernel = None
 
-    def __init__(self, from_logits, reduction, name, axis, **config):
+    def __init__(self, from_logits: bool, reduction: str | None, name: str, axis: int, **config: Any) -> None:
         check_flag(from_logits, "from_logits")
         if axis not in (-1, 1):
             raise ValueError(f"axis of {type(self).__name__} must be -1, got {axis!r}")
         if "label_smoothing" in config:
             config["label_smoothing"] = check_real(config["label_smoothing"], "label_smoothing", low=0, high=1)
         super().__init__(reduction, name, from_logits=bool(from_logits), **config)
-        self.fused = {"identity" if from_logits else self._activation: self._kernel}
+        self.fused: Any = {"identity" if from_logits else self._activation: self._kernel}
 
 
 @losses_by_name.add("binary_crossentropy", "bce")
@@ -89,11 +95,11 @@ class BinaryCrossentropy(_Crossentropy):
     """
 
     name = "binary_crossentropy"
-    function = staticmethod(functions.binary_crossentropy)
+    function: Any = staticmethod(functions.binary_crossentropy)
     _activation, _kernel = "logistic", "binary_crossentropy"
 
-    def __init__(self, from_logits=False, label_smoothing=0.0, axis=-1, reduction="sum_over_batch_size", name=None,
-                 dtype=None):
+    def __init__(self, from_logits: bool = False, label_smoothing: float = 0.0, axis: int = -1,
+                 reduction: str | None = "sum_over_batch_size", name: str | None = None, dtype: Any = None) -> None:
         super().__init__(from_logits, reduction, name, axis, label_smoothing=label_smoothing)
 
     def _encoded(self, y):
@@ -116,15 +122,15 @@ class CategoricalCrossentropy(_Crossentropy):
     """
 
     name = "categorical_crossentropy"
-    function = staticmethod(functions.categorical_crossentropy)
+    function: Any = staticmethod(functions.categorical_crossentropy)
     _activation, _kernel = "softmax", "softmax_crossentropy"
     mean_over_outputs = False
 
-    def __init__(self, from_logits=False, label_smoothing=0.0, axis=-1, reduction="sum_over_batch_size", name=None,
-                 dtype=None):
+    def __init__(self, from_logits: bool = False, label_smoothing: float = 0.0, axis: int = -1,
+                 reduction: str | None = "sum_over_batch_size", name: str | None = None, dtype: Any = None) -> None:
         super().__init__(from_logits, reduction, name, axis, label_smoothing=label_smoothing)
 
-    def encode(self, y, n, k, dtype):
+    def encode(self, y: ArrayLike, n: int, k: int, dtype: Any) -> Any:
         """Rows of numbers >= 0 as (n, k), or when all are one-hot their codes as (n, 1)."""
         y = real_array(y, "y")
         if y.shape != (n, k) or k < 2:
@@ -158,19 +164,20 @@ class SparseCategoricalCrossentropy(_Crossentropy):
     """
 
     name = "sparse_categorical_crossentropy"
-    function = staticmethod(functions.sparse_categorical_crossentropy)
+    function: Any = staticmethod(functions.sparse_categorical_crossentropy)
     _activation, _kernel = "softmax", "softmax_crossentropy"
     one_code = True
     mean_over_outputs = False
 
-    def __init__(self, from_logits=False, ignore_class=None, reduction="sum_over_batch_size", axis=-1, name=None,
-                 dtype=None):
+    def __init__(self, from_logits: bool = False, ignore_class: None = None,
+                 reduction: str | None = "sum_over_batch_size", axis: int = -1, name: str | None = None,
+                 dtype: Any = None) -> None:
         if ignore_class is not None:
             raise ValueError(
                 f"ignore_class must be None, got {ignore_class!r}; weights of 0 leave rows out")
         super().__init__(from_logits, reduction, name, axis)
 
-    def encode(self, y, n, k, dtype):
+    def encode(self, y: ArrayLike, n: int, k: int, dtype: Any) -> Any:
         """Class codes as (n, 1)."""
         y = real_array(y, "y")
         if y.shape not in ((n,), (n, 1)):
@@ -194,8 +201,8 @@ class Hinge(_Margin):
     """``max(0, 1 - y z)``, y -1 and 1, or 0 and 1."""
 
     name = "hinge"
-    function = staticmethod(functions.hinge)
-    fused = {"identity": "hinge"}  # noqa: RUF012
+    function: Any = staticmethod(functions.hinge)
+    fused: Any = {"identity": "hinge"}  # noqa: RUF012
 
 
 @losses_by_name.add("squared_hinge")
@@ -203,8 +210,8 @@ class SquaredHinge(_Margin):
     """``max(0, 1 - y z)^2``, y -1 and 1, or 0 and 1."""
 
     name = "squared_hinge"
-    function = staticmethod(functions.squared_hinge)
-    fused = {"identity": "squared_hinge"}  # noqa: RUF012
+    function: Any = staticmethod(functions.squared_hinge)
+    fused: Any = {"identity": "squared_hinge"}  # noqa: RUF012
 
 
 class SpecLoss(Loss):

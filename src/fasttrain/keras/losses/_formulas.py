@@ -1,5 +1,9 @@
 """The losses that the engine does not have: it asks for their gradients, which come from their formulas."""
 
+from __future__ import annotations
+
+from typing import Any
+
 from fasttrain.keras.losses import _functions as functions
 from fasttrain.keras.losses._base import Loss, losses_by_name
 
@@ -8,7 +12,8 @@ def _formula(class_name, function, *aliases, **arguments):
     """The class of one of the functions; ``arguments`` are the function's own, with their defaults."""
     name = function.__name__
 
-    def __init__(self, reduction="sum_over_batch_size", name=None, dtype=None, **given):
+    def __init__(self, reduction: str | None = "sum_over_batch_size", name: str | None = None, dtype: Any = None,
+                 **given: Any) -> None:
         unknown = set(given) - set(arguments)
         if unknown:
             raise TypeError(f"{class_name} has no argument {min(unknown)!r}")
@@ -27,19 +32,19 @@ def _formula(class_name, function, *aliases, **arguments):
     return losses_by_name.add(name, *aliases)(type(class_name, (Loss,), members))
 
 
-MeanAbsolutePercentageError = _formula(
+MeanAbsolutePercentageError: type[Loss] = _formula(
     "MeanAbsolutePercentageError", functions.mean_absolute_percentage_error, "mape")
-MeanSquaredLogarithmicError = _formula(
+MeanSquaredLogarithmicError: type[Loss] = _formula(
     "MeanSquaredLogarithmicError", functions.mean_squared_logarithmic_error, "msle")
-LogCosh = _formula("LogCosh", functions.log_cosh, "logcosh")
-KLDivergence = _formula("KLDivergence", functions.kl_divergence, "kld", "kullback_leibler_divergence")
-CosineSimilarity = _formula("CosineSimilarity", functions.cosine_similarity, axis=-1)
-CategoricalHinge = _formula("CategoricalHinge", functions.categorical_hinge)
-BinaryFocalCrossentropy = _formula(
+LogCosh: type[Loss] = _formula("LogCosh", functions.log_cosh, "logcosh")
+KLDivergence: type[Loss] = _formula("KLDivergence", functions.kl_divergence, "kld", "kullback_leibler_divergence")
+CosineSimilarity: type[Loss] = _formula("CosineSimilarity", functions.cosine_similarity, axis=-1)
+CategoricalHinge: type[Loss] = _formula("CategoricalHinge", functions.categorical_hinge)
+BinaryFocalCrossentropy: type[Loss] = _formula(
     "BinaryFocalCrossentropy", functions.binary_focal_crossentropy, apply_class_balancing=False, alpha=0.25, gamma=2.0,
     from_logits=False, label_smoothing=0.0, axis=-1)
-CategoricalFocalCrossentropy = _formula(
+CategoricalFocalCrossentropy: type[Loss] = _formula(
     "CategoricalFocalCrossentropy", functions.categorical_focal_crossentropy, alpha=0.25, gamma=2.0, from_logits=False,
     label_smoothing=0.0, axis=-1)
-Dice = _formula("Dice", functions.dice, axis=None)
-Tversky = _formula("Tversky", functions.tversky, alpha=0.5, beta=0.5, axis=None)
+Dice: type[Loss] = _formula("Dice", functions.dice, axis=None)
+Tversky: type[Loss] = _formula("Tversky", functions.tversky, alpha=0.5, beta=0.5, axis=None)

@@ -12,6 +12,11 @@ Examples
 0.75
 """
 
+from __future__ import annotations
+
+from typing import Any
+from collections.abc import Callable
+
 from fasttrain._core.public import publish
 from fasttrain.keras import losses
 from fasttrain.keras._absent import absent
@@ -51,10 +56,10 @@ __all__ = [
     "top_k_categorical_accuracy",
 ]
 
-serialize = serialized
+serialize: Callable[..., Any] = serialized
 
 
-def get(identifier, one_code=False, n_outputs=1):
+def get(identifier: Any, one_code: bool = False, n_outputs: int = 1) -> Any:
     """The metric that ``identifier`` stands for.
 
     Parameters
@@ -84,7 +89,7 @@ def get(identifier, one_code=False, n_outputs=1):
     return metrics_by_name.get(identifier)
 
 
-deserialize = deserializer(get)
+deserialize: Any = deserializer(get)
 
 __getattr__ = absent(__name__, __all__)
 

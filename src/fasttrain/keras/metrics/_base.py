@@ -1,8 +1,13 @@
 """What a metric is."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
 
 from fasttrain._core.checks import real_array
+from fasttrain._core.types import Array
 from fasttrain.keras._config import Configured, registry
 from fasttrain.keras._variables import Variable
 
@@ -33,35 +38,37 @@ class Metric(Configured):
         Those of :meth:`add_variable`.
     """
 
-    name = None
+    name: Any = None
 
-    def __init__(self, dtype=None, name=None, **config):
+    def __init__(self, dtype: Any = None, name: str | None = None, **config: Any) -> None:
         if isinstance(dtype, str) and name is None and dtype not in ("float16", "bfloat16", "float32", "float64"):
             # once the name stood first
             dtype, name = None, dtype
         self.name = type(self).name or type(self).__name__.lower() if name is None else str(name)
         self._config = config
-        self.variables = []
+        self.variables: Any = []
 
-    def add_variable(self, shape=(), initializer="zeros", dtype=None, name=None, aggregation=None):
+    def add_variable(self, shape: Any = (), initializer: Any = "zeros", dtype: Any = None, name: str | None = None,
+                     aggregation: Any = None) -> Any:
         """A variable that :meth:`reset_state` puts back to what it starts with; ``aggregation`` is not used."""
         variable = Variable(initializer, shape=shape, dtype=dtype or "float64", name=name)
         self.variables.append(variable)
         return variable
 
-    def add_weight(self, shape=(), initializer="zeros", dtype=None, name=None):
+    def add_weight(self, shape: Any = (), initializer: Any = "zeros", dtype: Any = None,
+                   name: str | None = None) -> Any:
         """:meth:`add_variable`."""
         if isinstance(shape, str):
             # once the name stood first
             shape, name = (), shape
         return self.add_variable(shape, initializer, dtype, name)
 
-    def reset_state(self):
+    def reset_state(self) -> None:
         """Forget all rows."""
         for variable in self.variables:
             variable.reset()
 
-    def update_state(self, y_true, y_pred, sample_weight=None):
+    def update_state(self, y_true: Array, y_pred: Array, sample_weight: Array | None = None) -> None:
         """Take in rows.
 
         Parameters
@@ -71,16 +78,16 @@ class Metric(Configured):
         """
         raise NotImplementedError(f"{type(self).__name__} must have a method update_state")
 
-    def result(self):
+    def result(self) -> None:
         """The metric of the rows taken in since the last reset: a number, or an array of them."""
         raise NotImplementedError(f"{type(self).__name__} must have a method result")
 
-    def __call__(self, *args, **kwargs):
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """:meth:`update_state`, then :meth:`result`."""
         self.update_state(*args, **kwargs)
         return self.result()
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """The arguments that make the same metric, by their names."""
         return {"name": self.name, **self._config}
 

@@ -1,8 +1,14 @@
 """Metrics of true and false positives and negatives at thresholds."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
 import numpy as np
 
 from fasttrain._core.checks import check_flag, check_integer, check_real, real_array
+from fasttrain._core.types import Array
 from fasttrain.keras.losses._functions import EPSILON, pair
 from fasttrain.keras.metrics._base import Metric, metrics_by_name, number, row_weights
 
@@ -21,18 +27,19 @@ class Confusion(Metric):
         Only this output is looked at.
     """
 
-    def __init__(self, name, thresholds, separate=False, top_k=None, class_id=None):
+    def __init__(self, name: str, thresholds: Sequence[float], separate: bool = False, top_k: int | None = None,
+                 class_id: int | None = None) -> None:
         super().__init__(None, name)
-        self.thresholds_ = np.asarray(thresholds, dtype=np.float64)
+        self.thresholds_: Any = np.asarray(thresholds, dtype=np.float64)
         self.separate = separate
-        self.top_k = check_integer(top_k, "top_k", low=1, optional=True)
-        self.class_id = check_integer(class_id, "class_id", low=0, optional=True)
+        self.top_k: int | None = check_integer(top_k, "top_k", low=1, optional=True)
+        self.class_id: int | None = check_integer(class_id, "class_id", low=0, optional=True)
         self.reset_state()
 
-    def reset_state(self):
+    def reset_state(self) -> None:
         self.tp = self.fp = self.fn = self.tn = np.zeros(len(self.thresholds_))
 
-    def update_state(self, y_true, y_pred, sample_weight=None):
+    def update_state(self, y_true: Array, y_pred: Array, sample_weight: Array | None = None) -> None:
         if self.class_id is not None and np.ndim(y_pred) < 2:
             raise ValueError(f"y_pred must have shape (n, k) for class_id, got {np.shape(y_pred)}")
         y_true, y_pred = pair(y_true, y_pred)
@@ -91,11 +98,12 @@ def _checked_thresholds(thresholds, default=0.5):
 class _AtThresholds(Confusion):
     """What is one number at one threshold, and an array at several."""
 
-    def __init__(self, thresholds=None, name=None, dtype=None):
+    def __init__(self, thresholds: float | Sequence[float] | None = None, name: str | None = None,
+                 dtype: Any = None) -> None:
         super().__init__(name, _checked_thresholds(thresholds))
         self._config = {"thresholds": thresholds}
 
-    def result(self):
+    def result(self) -> Any:
         found = self._found()
         return float(found[0]) if len(found) == 1 else found
 
@@ -114,14 +122,19 @@ def _count(class_name, name, attribute, what):
     return metrics_by_name.add(name)(type(class_name, (_AtThresholds,), members))
 
 
-TruePositives = _count("TruePositives", "true_positives", "tp", "positive targets with positive predictions")
-TrueNegatives = _count("TrueNegatives", "true_negatives", "tn", "negative targets with negative predictions")
-FalsePositives = _count("FalsePositives", "false_positives", "fp", "negative targets with positive predictions")
-FalseNegatives = _count("FalseNegatives", "false_negatives", "fn", "positive targets with negative predictions")
+TruePositives: type[_AtThresholds] = _count(
+    "TruePositives", "true_positives", "tp", "positive targets with positive predictions")
+TrueNegatives: type[_AtThresholds] = _count(
+    "TrueNegatives", "true_negatives", "tn", "negative targets with negative predictions")
+FalsePositives: type[_AtThresholds] = _count(
+    "FalsePositives", "false_positives", "fp", "negative targets with positive predictions")
+FalseNegatives: type[_AtThresholds] = _count(
+    "FalseNegatives", "false_negatives", "fn", "positive targets with negative predictions")
 
 
 class _Ratio(_AtThresholds):
-    def __init__(self, thresholds=None, top_k=None, class_id=None, name=None, dtype=None):
+    def __init__(self, thresholds: float | Sequence[float] | None = None, top_k: int | None = None,
+                 class_id: int | None = None, name: str | None = None, dtype: Any = None) -> None:
         # with top_k and no threshold all of a row's greatest are positive
         found = _checked_thresholds(thresholds) if top_k is None or thresholds is not None else [-1e10]
         Confusion.__init__(
@@ -171,7 +184,7 @@ def _spaced(n):
 
 def _constrained(class_name, name, argument, given, wanted, what):
     """A metric that is the best of one ratio where another is at least a number."""
-    def __init__(self, *args, **kwargs):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         names = (argument, "num_thresholds", "class_id", "name", "dtype")
         values = {"num_thresholds": 200, "class_id": None, "name": None, **dict(zip(names, args)), **kwargs}
         unknown = set(values) - set(names)
@@ -183,7 +196,7 @@ def _constrained(class_name, name, argument, given, wanted, what):
             self, values["name"], [0.5] if n == 1 else [i / (n - 1) for i in range(n)], class_id=values["class_id"])
         self._config = {argument: self.value, "num_thresholds": n, "class_id": values["class_id"]}
 
-    def result(self):
+    def result(self) -> Any:
         """The metric of the rows taken in since the last reset, a float."""
         feasible = given(self) >= self.value
         return float(np.where(feasible, wanted(self), 0.0).max(initial=0.0))
@@ -216,16 +229,16 @@ def _precision(metric):
     return ratio(metric.tp, metric.fp)
 
 
-SensitivityAtSpecificity = _constrained(
+SensitivityAtSpecificity: type[Confusion] = _constrained(
     "SensitivityAtSpecificity", "sensitivity_at_specificity", "specificity", _specificity, _sensitivity,
     "sensitivity where the specificity is at least a number")
-SpecificityAtSensitivity = _constrained(
+SpecificityAtSensitivity: type[Confusion] = _constrained(
     "SpecificityAtSensitivity", "specificity_at_sensitivity", "sensitivity", _sensitivity, _specificity,
     "specificity where the sensitivity is at least a number")
-PrecisionAtRecall = _constrained(
+PrecisionAtRecall: type[Confusion] = _constrained(
     "PrecisionAtRecall", "precision_at_recall", "recall", _sensitivity, _precision,
     "precision where the recall is at least a number")
-RecallAtPrecision = _constrained(
+RecallAtPrecision: type[Confusion] = _constrained(
     "RecallAtPrecision", "recall_at_precision", "precision", _precision, _sensitivity,
     "recall where the precision is at least a number")
 
@@ -256,8 +269,11 @@ class AUC(Confusion):
         Take predictions through the logistic function first.
     """
 
-    def __init__(self, num_thresholds=200, curve="ROC", summation_method="interpolation", name=None, dtype=None,
-                 thresholds=None, multi_label=False, num_labels=None, label_weights=None, from_logits=False):
+    def __init__(self, num_thresholds: int = 200, curve: Literal["ROC", "PR"] = "ROC",
+                 summation_method: Literal["interpolation", "minoring", "majoring"] = "interpolation",
+                 name: str | None = None, dtype: Any = None, thresholds: Sequence[float] | None = None,
+                 multi_label: bool = False, num_labels: int | None = None, label_weights: Sequence[float] | None = None,
+                 from_logits: bool = False) -> None:
         curve, method = str(curve).lower(), str(summation_method).lower()
         for value, argument, accepted in (
             (curve, "curve", ("roc", "pr")),
@@ -269,7 +285,7 @@ class AUC(Confusion):
         check_flag(from_logits, "from_logits")
         if num_labels is not None and not multi_label:
             raise ValueError(f"num_labels must be None without multi_label, got {num_labels!r}")
-        self.num_labels = check_integer(num_labels, "num_labels", low=1, optional=True)
+        self.num_labels: int | None = check_integer(num_labels, "num_labels", low=1, optional=True)
         if label_weights is not None:
             label_weights = real_array(label_weights, "label_weights").reshape(-1).tolist()
         if thresholds is None:
@@ -284,15 +300,15 @@ class AUC(Confusion):
         }
 
     @property
-    def thresholds(self):
+    def thresholds(self) -> Any:
         """Those that the areas are made of."""
         return self.thresholds_.tolist()
 
     @property
-    def num_thresholds(self):
+    def num_thresholds(self) -> int:
         return len(self.thresholds_)
 
-    def update_state(self, y_true, y_pred, sample_weight=None):
+    def update_state(self, y_true: Array, y_pred: Array, sample_weight: Array | None = None) -> None:
         if self._config["multi_label"]:
             shape = np.shape(y_pred)
             if len(shape) != 2 or self.num_labels not in (None, shape[1]):
@@ -310,7 +326,7 @@ class AUC(Confusion):
             raise ValueError(f"label_weights must have {weights.shape[1]} numbers, got {len(factors)}")
         return weights * np.asarray(factors)
 
-    def result(self):
+    def result(self) -> Any:
         method = self._config["summation_method"]
         if self._config["curve"] == "PR" and method == "interpolation":
             terms = self._interpolated()
@@ -360,18 +376,19 @@ class FBetaScore(Metric):
     name : str, default='fbeta_score'
     """
 
-    def __init__(self, average=None, beta=1.0, threshold=None, name="fbeta_score", dtype=None):
+    def __init__(self, average: Literal["micro", "macro", "weighted"] | None = None, beta: float = 1.0,
+                 threshold: float | None = None, name: str = "fbeta_score", dtype: Any = None) -> None:
         if average not in (None, "micro", "macro", "weighted"):
             raise ValueError(f"average must be None, 'micro', 'macro' or 'weighted', got {average!r}")
-        self.beta = check_real(beta, "beta", low=0, open_low=True)
+        self.beta: float | None = check_real(beta, "beta", low=0, open_low=True)
         threshold = check_real(threshold, "threshold", low=0, high=1, open_low=True, optional=True)
         super().__init__(None, name, average=average, beta=self.beta, threshold=threshold)
         self.reset_state()
 
-    def reset_state(self):
+    def reset_state(self) -> None:
         self.tp = self.fp = self.fn = self.support = 0.0
 
-    def update_state(self, y_true, y_pred, sample_weight=None):
+    def update_state(self, y_true: Array, y_pred: Array, sample_weight: Array | None = None) -> None:
         if np.ndim(y_true) != 2 or np.ndim(y_pred) != 2:
             raise ValueError(
                 f"y_true and y_pred must have shape (n, k), got {np.shape(y_true)} and {np.shape(y_pred)}")
@@ -384,12 +401,12 @@ class FBetaScore(Metric):
         else:
             predicted = y_pred > threshold
         axis = None if self._config["average"] == "micro" else 0
-        self.tp = self.tp + (weights * predicted * y_true).sum(axis=axis)
-        self.fp = self.fp + (weights * predicted * (1 - y_true)).sum(axis=axis)
-        self.fn = self.fn + (weights * ~predicted * y_true).sum(axis=axis)
-        self.support = self.support + (weights * y_true).sum(axis=axis)
+        self.tp: Any = self.tp + (weights * predicted * y_true).sum(axis=axis)
+        self.fp: Any = self.fp + (weights * predicted * (1 - y_true)).sum(axis=axis)
+        self.fn: Any = self.fn + (weights * ~predicted * y_true).sum(axis=axis)
+        self.support: Any = self.support + (weights * y_true).sum(axis=axis)
 
-    def result(self):
+    def result(self) -> Any:
         precision = self.tp / (self.tp + self.fp + EPSILON)
         recall = self.tp / (self.tp + self.fn + EPSILON)
         squared = self.beta**2
@@ -422,7 +439,8 @@ class F1Score(FBetaScore):
     array([0.5 , 0.8 , 0.67])
     """
 
-    def __init__(self, average=None, threshold=None, name="f1_score", dtype=None):
+    def __init__(self, average: Literal["micro", "macro", "weighted"] | None = None, threshold: float | None = None,
+                 name: str = "f1_score", dtype: Any = None) -> None:
         super().__init__(average, 1.0, threshold, name)
         del self._config["beta"]
 
@@ -440,7 +458,9 @@ class R2Score(Metric):
     name : str, default='r2_score'
     """
 
-    def __init__(self, class_aggregation="uniform_average", num_regressors=0, name="r2_score", dtype=None):
+    def __init__(self,
+                 class_aggregation: Literal["uniform_average", "variance_weighted_average"] | None = "uniform_average",
+                 num_regressors: int = 0, name: str = "r2_score", dtype: Any = None) -> None:
         if class_aggregation not in ("uniform_average", "variance_weighted_average", None):
             raise ValueError(
                 "class_aggregation must be 'uniform_average', 'variance_weighted_average' or None, got "
@@ -449,11 +469,11 @@ class R2Score(Metric):
         super().__init__(None, name, class_aggregation=class_aggregation, num_regressors=num_regressors)
         self.reset_state()
 
-    def reset_state(self):
+    def reset_state(self) -> None:
         self.weight, self.elements = 0.0, 0
-        self.sums = np.zeros(3)
+        self.sums: Any = np.zeros(3)
 
-    def update_state(self, y_true, y_pred, sample_weight=None):
+    def update_state(self, y_true: Array, y_pred: Array, sample_weight: Array | None = None) -> None:
         y_true, y_pred = (a.astype(np.float64) for a in pair(y_true, y_pred))
         weights = row_weights(sample_weight, len(y_pred))[:, None]
         terms = y_true, np.square(y_true), np.square(y_true - y_pred)
@@ -463,7 +483,7 @@ class R2Score(Metric):
             self.sums = np.zeros((3, y_pred.shape[1]))
         self.sums += np.array([(weights * term).sum(axis=0) for term in terms])
 
-    def result(self):
+    def result(self) -> Any:
         if not self.weight:
             return 0.0
         total, squares, errors = self.sums

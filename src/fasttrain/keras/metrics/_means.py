@@ -1,8 +1,14 @@
 """Metrics that are means over rows of a function's values, and the plain mean and sum."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from fasttrain._core.checks import check_integer, check_real, real_array
+from fasttrain._core.types import Array, ArrayLike
 from fasttrain.keras import losses
 from fasttrain.keras.losses._functions import codes_and_predictions, pair
 from fasttrain.keras.metrics._base import Metric, metrics_by_name, row_weights
@@ -14,19 +20,19 @@ def accuracy(y_true, y_pred):
     return (y_true == y_pred).mean(axis=1)
 
 
-def binary_accuracy(y_true, y_pred, threshold=0.5):
+def binary_accuracy(y_true: ArrayLike, y_pred: ArrayLike, threshold: float = 0.5) -> Any:
     """Share of a row's outputs on the right side of the threshold; shape (n,)."""
     y_true, y_pred = pair(y_true, y_pred)
     return (y_true == (y_pred > threshold)).mean(axis=1)
 
 
-def categorical_accuracy(y_true, y_pred):
+def categorical_accuracy(y_true: ArrayLike, y_pred: ArrayLike) -> Any:
     """Whether the greatest outputs of one-hot rows and predictions are the same; shape (n,)."""
     y_true, y_pred = pair(y_true, y_pred)
     return (y_true.argmax(axis=1) == y_pred.argmax(axis=1)).astype(np.float64)
 
 
-def sparse_categorical_accuracy(y_true, y_pred):
+def sparse_categorical_accuracy(y_true: ArrayLike, y_pred: ArrayLike) -> Any:
     """Whether the greatest output is that of the class code; shape (n,)."""
     codes, y_pred = codes_and_predictions(y_true, y_pred)
     return (codes == y_pred.argmax(axis=1)).astype(np.float64)
@@ -37,13 +43,13 @@ def _among_first(codes, y_pred, k):
     return ((y_pred > own[:, None]).sum(axis=1) < k).astype(np.float64)
 
 
-def top_k_categorical_accuracy(y_true, y_pred, k=5):
+def top_k_categorical_accuracy(y_true: ArrayLike, y_pred: ArrayLike, k: int = 5) -> Any:
     """Whether fewer than k outputs are greater than the right one's; shape (n,)."""
     y_true, y_pred = pair(y_true, y_pred)
     return _among_first(y_true.argmax(axis=1), y_pred, k)
 
 
-def sparse_top_k_categorical_accuracy(y_true, y_pred, k=5):
+def sparse_top_k_categorical_accuracy(y_true: ArrayLike, y_pred: ArrayLike, k: int = 5) -> Any:
     """Whether fewer than k outputs are greater than that of the class code; shape (n,)."""
     return _among_first(*codes_and_predictions(y_true, y_pred), k)
 
@@ -66,15 +72,15 @@ class MeanMetricWrapper(Metric):
         Given to ``fn``.
     """
 
-    def __init__(self, fn, name=None, dtype=None, **kwargs):
+    def __init__(self, fn: Callable[..., Any], name: str | None = None, dtype: Any = None, **kwargs: Any) -> None:
         self.fn = fn
         super().__init__(None, getattr(fn, "__name__", type(fn).__name__) if name is None else name, **kwargs)
         self.reset_state()
 
-    def reset_state(self):
+    def reset_state(self) -> None:
         self.total = self.count = 0.0
 
-    def update_state(self, y_true, y_pred, sample_weight=None):
+    def update_state(self, y_true: Array, y_pred: Array, sample_weight: Array | None = None) -> None:
         values = np.asarray(self.fn(y_true, y_pred, **self._config), dtype=np.float64)
         n = len(y_pred)
         values = np.full(n, values) if values.ndim == 0 else values.reshape(n, -1).mean(axis=1)
@@ -82,7 +88,7 @@ class MeanMetricWrapper(Metric):
         self.total += float(values @ weights)
         self.count += float(weights.sum())
 
-    def result(self):
+    def result(self) -> Any:
         return self.total / self.count if self.count else 0.0
 
 
@@ -94,14 +100,14 @@ class Sum(Metric):
     name : str, default='sum'
     """
 
-    def __init__(self, name="sum", dtype=None):
+    def __init__(self, name: str = "sum", dtype: Any = None) -> None:
         super().__init__(dtype, name)
         self.reset_state()
 
-    def reset_state(self):
+    def reset_state(self) -> None:
         self.total = self.count = 0.0
 
-    def update_state(self, values, sample_weight=None):
+    def update_state(self, values: Any, sample_weight: ArrayLike | None = None) -> None:
         """Take in numbers, with weights of their shape, of their rows, or one."""
         values = real_array(values, "values").astype(np.float64)
         weights = np.asarray(1.0 if sample_weight is None else sample_weight, dtype=np.float64)
@@ -110,7 +116,7 @@ class Sum(Metric):
         self.total += float((values * weights).sum())
         self.count += float(weights.sum())
 
-    def result(self):
+    def result(self) -> Any:
         return self.total
 
 
@@ -122,10 +128,10 @@ class Mean(Sum):
     name : str, default='mean'
     """
 
-    def __init__(self, name="mean", dtype=None):
+    def __init__(self, name: str = "mean", dtype: Any = None) -> None:
         super().__init__(name, dtype)
 
-    def result(self):
+    def result(self) -> Any:
         return self.total / self.count if self.count else 0.0
 
 
@@ -133,7 +139,7 @@ def _mean_metric(class_name, name, function, aliases=(), **arguments):
     """The class of the mean of one of the functions here, its ``arguments`` those of the function."""
     defaults = arguments
 
-    def __init__(self, name=None, dtype=None, **given):
+    def __init__(self, name: str | None = None, dtype: Any = None, **given: Any) -> None:
         unknown = set(given) - set(defaults)
         if unknown:
             raise TypeError(f"{class_name} has no argument {min(unknown)!r}")
@@ -156,39 +162,44 @@ def _mean_metric(class_name, name, function, aliases=(), **arguments):
     return metrics_by_name.add(name, *aliases)(type(class_name, (MeanMetricWrapper,), members))
 
 
-Accuracy = _mean_metric("Accuracy", "accuracy", accuracy)
-BinaryAccuracy = _mean_metric("BinaryAccuracy", "binary_accuracy", binary_accuracy, threshold=0.5)
-CategoricalAccuracy = _mean_metric("CategoricalAccuracy", "categorical_accuracy", categorical_accuracy)
-SparseCategoricalAccuracy = _mean_metric(
+Accuracy: type[MeanMetricWrapper] = _mean_metric("Accuracy", "accuracy", accuracy)
+BinaryAccuracy: type[MeanMetricWrapper] = _mean_metric(
+    "BinaryAccuracy", "binary_accuracy", binary_accuracy, threshold=0.5)
+CategoricalAccuracy: type[MeanMetricWrapper] = _mean_metric(
+    "CategoricalAccuracy", "categorical_accuracy", categorical_accuracy)
+SparseCategoricalAccuracy: type[MeanMetricWrapper] = _mean_metric(
     "SparseCategoricalAccuracy", "sparse_categorical_accuracy", sparse_categorical_accuracy)
-TopKCategoricalAccuracy = _mean_metric(
+TopKCategoricalAccuracy: type[MeanMetricWrapper] = _mean_metric(
     "TopKCategoricalAccuracy", "top_k_categorical_accuracy", top_k_categorical_accuracy, k=5)
-SparseTopKCategoricalAccuracy = _mean_metric(
+SparseTopKCategoricalAccuracy: type[MeanMetricWrapper] = _mean_metric(
     "SparseTopKCategoricalAccuracy", "sparse_top_k_categorical_accuracy", sparse_top_k_categorical_accuracy, k=5)
-MeanSquaredError = _mean_metric("MeanSquaredError", "mean_squared_error", losses.mean_squared_error, ("mse",))
-MeanAbsoluteError = _mean_metric("MeanAbsoluteError", "mean_absolute_error", losses.mean_absolute_error, ("mae",))
-MeanAbsolutePercentageError = _mean_metric(
+MeanSquaredError: type[MeanMetricWrapper] = _mean_metric(
+    "MeanSquaredError", "mean_squared_error", losses.mean_squared_error, ("mse",))
+MeanAbsoluteError: type[MeanMetricWrapper] = _mean_metric(
+    "MeanAbsoluteError", "mean_absolute_error", losses.mean_absolute_error, ("mae",))
+MeanAbsolutePercentageError: type[MeanMetricWrapper] = _mean_metric(
     "MeanAbsolutePercentageError", "mean_absolute_percentage_error", losses.mean_absolute_percentage_error,
     ("mape",))
-MeanSquaredLogarithmicError = _mean_metric(
+MeanSquaredLogarithmicError: type[MeanMetricWrapper] = _mean_metric(
     "MeanSquaredLogarithmicError", "mean_squared_logarithmic_error", losses.mean_squared_logarithmic_error,
     ("msle",))
-BinaryCrossentropy = _mean_metric(
+BinaryCrossentropy: type[MeanMetricWrapper] = _mean_metric(
     "BinaryCrossentropy", "binary_crossentropy", losses.binary_crossentropy, ("bce",), from_logits=False,
     label_smoothing=0.0)
-CategoricalCrossentropy = _mean_metric(
+CategoricalCrossentropy: type[MeanMetricWrapper] = _mean_metric(
     "CategoricalCrossentropy", "categorical_crossentropy", losses.categorical_crossentropy, from_logits=False,
     label_smoothing=0.0)
-SparseCategoricalCrossentropy = _mean_metric(
+SparseCategoricalCrossentropy: type[MeanMetricWrapper] = _mean_metric(
     "SparseCategoricalCrossentropy", "sparse_categorical_crossentropy", losses.sparse_categorical_crossentropy,
     from_logits=False)
-CategoricalHinge = _mean_metric("CategoricalHinge", "categorical_hinge", losses.categorical_hinge)
-CosineSimilarity = _mean_metric("CosineSimilarity", "cosine_similarity", _cosine, axis=-1)
-KLDivergence = _mean_metric("KLDivergence", "kl_divergence", losses.kl_divergence, ("kld",))
-LogCoshError = _mean_metric("LogCoshError", "logcosh", losses.log_cosh)
-Hinge = _mean_metric("Hinge", "hinge", losses.hinge)
-SquaredHinge = _mean_metric("SquaredHinge", "squared_hinge", losses.squared_hinge)
-Poisson = _mean_metric("Poisson", "poisson", losses.poisson)
+CategoricalHinge: type[MeanMetricWrapper] = _mean_metric(
+    "CategoricalHinge", "categorical_hinge", losses.categorical_hinge)
+CosineSimilarity: type[MeanMetricWrapper] = _mean_metric("CosineSimilarity", "cosine_similarity", _cosine, axis=-1)
+KLDivergence: type[MeanMetricWrapper] = _mean_metric("KLDivergence", "kl_divergence", losses.kl_divergence, ("kld",))
+LogCoshError: type[MeanMetricWrapper] = _mean_metric("LogCoshError", "logcosh", losses.log_cosh)
+Hinge: type[MeanMetricWrapper] = _mean_metric("Hinge", "hinge", losses.hinge)
+SquaredHinge: type[MeanMetricWrapper] = _mean_metric("SquaredHinge", "squared_hinge", losses.squared_hinge)
+Poisson: type[MeanMetricWrapper] = _mean_metric("Poisson", "poisson", losses.poisson)
 
 
 @metrics_by_name.add("root_mean_squared_error", "rmse")
@@ -200,8 +211,8 @@ class RootMeanSquaredError(MeanMetricWrapper):
     name : str, default='root_mean_squared_error'
     """
 
-    def __init__(self, name="root_mean_squared_error", dtype=None):
+    def __init__(self, name: str = "root_mean_squared_error", dtype: Any = None) -> None:
         super().__init__(losses.mean_squared_error, name)
 
-    def result(self):
+    def result(self) -> Any:
         return float(np.sqrt(super().result()))

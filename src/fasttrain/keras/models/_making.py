@@ -1,16 +1,22 @@
 """Models from files, descriptions and other models."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from fasttrain._core.types import PathLike
 from fasttrain.keras import _files
 from fasttrain.keras.layers import Layer, deserialize as layer_of
 from fasttrain.keras.models._sequential import Sequential
 
 
-def save_model(model, filepath, overwrite=True):
+def save_model(model: Any, filepath: PathLike, overwrite: bool = True) -> None:
     """``model.save(filepath, overwrite)``."""
     model.save(filepath, overwrite)
 
 
-def load_model(filepath, custom_objects=None, compile=True, safe_mode=True):
+def load_model(filepath: PathLike, custom_objects: None = None, compile: bool = True, safe_mode: bool = True) -> Any:
     """The model of a folder or file that :meth:`Sequential.save`, or Keras 3, wrote.
 
     Parameters
@@ -33,13 +39,13 @@ def load_model(filepath, custom_objects=None, compile=True, safe_mode=True):
     return _files.load_model(filepath, compile, Sequential)
 
 
-def model_from_json(json_string, custom_objects=None):
+def model_from_json(json_string: Any, custom_objects: dict[str, Any] | None = None) -> Any:
     """A model of the layers that :meth:`Sequential.to_json`, or Keras's, described, with weights of its own."""
     _files.no_custom_objects(custom_objects)
     return _files.from_json(json_string, Sequential)
 
 
-def clone_model(model, input_tensors=None, clone_function=None):
+def clone_model(model: Sequential, input_tensors: None = None, clone_function: Callable[..., Any] | None = None) -> Any:
     """A model of the same layers and name, with weights of its own, not compiled.
 
     Parameters

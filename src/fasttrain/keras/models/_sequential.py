@@ -1,10 +1,15 @@
 """The model: a stack of layers, trained by the engine."""
 
+from __future__ import annotations
+
 import os
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
 
 import numpy as np
 
 from fasttrain._core.checks import check_flag, check_integer, check_real, validation_parts
+from fasttrain._core.types import Array, ArrayLike, PathLike
 from fasttrain._estimators.networks import DenseNetwork, fold_normalization, normalizations
 from fasttrain._estimators.registry import enter
 from fasttrain._kernels.threads import get_num_threads
@@ -56,7 +61,7 @@ class Model(LayeredModel, metaclass=_ModelType):
     (True, (None, 1))
     """
 
-    def __init_subclass__(cls, **kwargs):
+    def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "call" in vars(cls) or "train_step" in vars(cls):
             raise TypeError(
@@ -112,8 +117,9 @@ class Sequential(Model):
 
     # ---- compile ----
 
-    def compile(self, optimizer="rmsprop", loss=None, loss_weights=None, metrics=None, weighted_metrics=None,
-                run_eagerly=False, steps_per_execution=1, jit_compile="auto", auto_scale_loss=True):
+    def compile(self, optimizer: Any = "rmsprop", loss: Any = None, loss_weights: None = None,
+                metrics: Sequence[Any] | None = None, weighted_metrics: Any = None, run_eagerly: bool = False,
+                steps_per_execution: int = 1, jit_compile: bool | str = "auto", auto_scale_loss: bool = True) -> None:
         """Choose what to minimize and how; the optimizer starts without memory.
 
         Parameters
@@ -155,19 +161,19 @@ class Sequential(Model):
             self._set_optimizer()
 
     @property
-    def loss(self):
+    def loss(self) -> Any:
         """The loss that the model was compiled with."""
         return self._compiled["loss"] if self._compiled else None
 
     @property
-    def metrics(self):
+    def metrics(self) -> Any:
         """The metrics that the model was compiled with, once its outputs are known."""
         if not self.built or self._compiled is None or self._compiled["loss"] is None:
             return []
         return [metric for _, metric, _ in self._ready().metrics]
 
     @property
-    def metrics_names(self):
+    def metrics_names(self) -> list[str]:
         """Names of what :meth:`evaluate` returns."""
         return self._ready().names
 
@@ -185,10 +191,14 @@ class Sequential(Model):
 
     # ---- training ----
 
-    def fit(self, x=None, y=None, batch_size=None, epochs=1, verbose="auto", callbacks=None, validation_split=0.0,
-            validation_data=None, shuffle=True, class_weight=None, sample_weight=None, initial_epoch=0,
-            steps_per_epoch=None, validation_steps=None, validation_batch_size=None, validation_freq=1, *,
-            resume_from=None):
+    def fit(self, x: Any = None, y: ArrayLike | None = None, batch_size: int | None = None, epochs: int = 1,
+            verbose: Literal["auto", 0, 1, 2] = "auto",
+            callbacks: Callback | Callable[..., Any] | Sequence[Callback | Callable[..., Any]] | None = None,
+            validation_split: float = 0.0, validation_data: tuple[Any, ...] | None = None, shuffle: bool = True,
+            class_weight: dict[str, Any] | None = None, sample_weight: ArrayLike | None = None, initial_epoch: int = 0,
+            steps_per_epoch: int | None = None, validation_steps: int | None = None,
+            validation_batch_size: int | None = None, validation_freq: int = 1, *,
+            resume_from: PathLike | None = None) -> History:
         """Train.
 
         Parameters
@@ -294,7 +304,7 @@ class Sequential(Model):
         with _Restored(self):
             epochs_of = (
                 StreamEpochs(self, source) if rows is None else ArrayEpochs(self, rows, batch_size, bool(shuffle)))
-            self.history = fit_epochs(
+            self.history: Any = fit_epochs(
                 self, epochs_of, validation, epochs=epochs, initial_epoch=initial_epoch, verbose=verbose,
                 callbacks=callbacks, validation_freq=validation_freq, validation_batch_size=validation_batch_size,
                 resume=None if resume_from is None else load_checkpoint(resume_from),
@@ -336,7 +346,9 @@ class Sequential(Model):
         if self._chain.untrainable is not None:
             raise ValueError(self._chain.untrainable)
 
-    def train_on_batch(self, x, y=None, sample_weight=None, class_weight=None, return_dict=False):
+    def train_on_batch(self, x: Any, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None,
+                       class_weight: dict[Any, float] | Literal["balanced"] | None = None,
+                       return_dict: bool = False) -> Any:
         """One step on these rows as one batch.
 
         Parameters are those of :meth:`fit`.
@@ -354,8 +366,9 @@ class Sequential(Model):
 
     # ---- evaluation and prediction ----
 
-    def evaluate(self, x=None, y=None, batch_size=None, verbose="auto", sample_weight=None, steps=None, callbacks=None,
-                 return_dict=False):
+    def evaluate(self, x: Any = None, y: ArrayLike | None = None, batch_size: int | None = None,
+                 verbose: Literal["auto", 0, 1, 2] = "auto", sample_weight: ArrayLike | None = None,
+                 steps: int | None = None, callbacks: Any = None, return_dict: bool = False) -> Any:
         """The loss, regularization included, and the metrics.
 
         Parameters
@@ -404,11 +417,13 @@ class Sequential(Model):
             callback.set_params(params)
         return [bridge]
 
-    def test_on_batch(self, x, y=None, sample_weight=None, return_dict=False):
+    def test_on_batch(self, x: Any, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None,
+                      return_dict: bool = False) -> Any:
         """:meth:`evaluate` that prints nothing."""
         return self.evaluate(x, y, verbose=0, sample_weight=sample_weight, return_dict=return_dict)
 
-    def predict(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None):
+    def predict(self, x: Any, batch_size: int | None = None, verbose: int | str = "auto", steps: int | None = None,
+                callbacks: Any = None) -> Array:
         """Outputs of the last layer.
 
         Parameters
@@ -452,11 +467,11 @@ class Sequential(Model):
             bridge.tell("on_predict_end", {})
         return found
 
-    def predict_on_batch(self, x):
+    def predict_on_batch(self, x: Any) -> Array:
         """:meth:`predict`."""
         return self.predict(x)
 
-    def __call__(self, x, training=False):
+    def __call__(self, x: Any, training: bool = False) -> Any:
         """:meth:`predict`; ``training`` must be False."""
         if training:
             raise ValueError("training must be False: fit and train_on_batch train")
@@ -464,7 +479,7 @@ class Sequential(Model):
 
     # ---- files and configurations ----
 
-    def save(self, filepath, overwrite=True):
+    def save(self, filepath: PathLike, overwrite: bool = True) -> None:
         """Write the model: layers, weights, and if compiled, loss, metrics, optimizer and its memory.
 
         Parameters
@@ -484,7 +499,7 @@ class Sequential(Model):
         """
         _files.save_model(self, filepath, overwrite)
 
-    def save_weights(self, filepath, overwrite=True):
+    def save_weights(self, filepath: PathLike, overwrite: bool = True) -> None:
         """Write the weights, and the optimizer's memory, to a file of Keras 3, which needs h5py.
 
         Parameters
@@ -496,7 +511,7 @@ class Sequential(Model):
         """
         _files.save_weights(self, filepath, overwrite)
 
-    def load_weights(self, filepath):
+    def load_weights(self, filepath: PathLike) -> None:
         """Take the weights of another model of the same layers.
 
         Parameters
@@ -514,7 +529,7 @@ class Sequential(Model):
             self.build()
         _files.load_weights(self, filepath, Sequential)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """The layers and the name, plain data; without weights."""
         given = [] if self._input is None else [self._input]
         return {
@@ -526,7 +541,7 @@ class Sequential(Model):
         }
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Any:
         """A model of the same layers, with weights of its own; ``custom_objects`` must be None."""
         _files.no_custom_objects(custom_objects)
         model = cls(name=config.get("name"))
@@ -534,7 +549,7 @@ class Sequential(Model):
             model.add(_files.layer_from(entry))
         return model
 
-    def to_json(self, **kwargs):
+    def to_json(self, **kwargs: Any) -> str:
         """The configuration of the layers as Keras writes it, JSON; ``kwargs`` go to :func:`json.dumps`."""
         return _files.to_json(self, **kwargs)
 

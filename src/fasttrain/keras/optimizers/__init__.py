@@ -16,6 +16,11 @@ Nesterov(learning_rate=0.01, momentum=0.9)
 Adam(learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-07)
 """
 
+from __future__ import annotations
+
+from typing import Any
+from collections.abc import Callable
+
 from fasttrain import optimizers as specs
 from fasttrain._core.public import publish
 from fasttrain.keras._absent import absent
@@ -31,10 +36,10 @@ __all__ = [
     "schedules", "serialize",
 ]
 
-serialize = serialized
+serialize: Callable[..., Any] = serialized
 
 
-def get(identifier):
+def get(identifier: Any) -> Any:
     """The optimizer that ``identifier`` stands for.
 
     Parameters
@@ -52,7 +57,7 @@ def get(identifier):
     return optimizers_by_name.get(identifier)
 
 
-deserialize = deserializer(get)
+deserialize: Any = deserializer(get)
 
 __getattr__ = absent(__name__, __all__)
 

@@ -1,5 +1,9 @@
 """What Keras's optimizers share: the learning rate, clipping, decay, averages, and steps on arrays of one's own."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
 
 from fasttrain import schedules as schedule_specs
@@ -60,9 +64,11 @@ class Optimizer(Configured):
 
     _kind = None
 
-    def __init__(self, learning_rate, config, weight_decay=None, clipnorm=None, clipvalue=None, global_clipnorm=None,
-                 use_ema=False, ema_momentum=0.99, ema_overwrite_frequency=None, loss_scale_factor=None,
-                 gradient_accumulation_steps=None, name=None, **unknown):
+    def __init__(self, learning_rate: Any, config: dict[str, Any], weight_decay: float | None = None,
+                 clipnorm: float | None = None, clipvalue: float | None = None, global_clipnorm: float | None = None,
+                 use_ema: bool = False, ema_momentum: float = 0.99, ema_overwrite_frequency: Any = None,
+                 loss_scale_factor: Any = None, gradient_accumulation_steps: Any = None, name: str | None = None,
+                 **unknown: Any) -> None:
         if unknown:
             raise TypeError(f"{type(self).__name__} has no argument {min(unknown)!r}")
         if gradient_accumulation_steps is not None:
@@ -77,13 +83,13 @@ class Optimizer(Configured):
                 + ", ".join(f"{argument}={value!r}" for argument, value in given.items()))
         check_flag(use_ema, "use_ema")
         check_real(loss_scale_factor, "loss_scale_factor", low=0, open_low=True, optional=True)
-        self.use_ema = bool(use_ema)
-        self.ema_momentum = check_real(ema_momentum, "ema_momentum", low=0, high=1)
-        self.ema_overwrite_frequency = check_integer(
+        self.use_ema: bool = bool(use_ema)
+        self.ema_momentum: float | None = check_real(ema_momentum, "ema_momentum", low=0, high=1)
+        self.ema_overwrite_frequency: int | None = check_integer(
             ema_overwrite_frequency, "ema_overwrite_frequency", low=1, optional=True)
-        self.name = type(self).__name__.lower() if name is None else str(name)
+        self.name: str = type(self).__name__.lower() if name is None else str(name)
         self.iterations = 0
-        self.schedule = None
+        self.schedule: Any = None
         self._built = None
         self._common = {
             "weight_decay": weight_decay, **clips, "use_ema": self.use_ema, "ema_momentum": self.ema_momentum,
@@ -95,19 +101,19 @@ class Optimizer(Configured):
         self.spec()
 
     @property
-    def iterations(self):
+    def iterations(self) -> Any:
         return self._iterations
 
     @iterations.setter
-    def iterations(self, value):
+    def iterations(self, value: Any) -> None:
         self._iterations = Count(value)
 
     @property
-    def learning_rate(self):
+    def learning_rate(self) -> Any:
         return Rate(self._learning_rate, self)
 
     @learning_rate.setter
-    def learning_rate(self, value):
+    def learning_rate(self, value: Any) -> None:
         if isinstance(value, schedule_specs.Schedule):
             raise TypeError(
                 "learning_rate must be a number, one of fasttrain.keras.optimizers.schedules or a function of the "
@@ -124,7 +130,7 @@ class Optimizer(Configured):
                 value = float(value)
         self._learning_rate = float(check_real(value, "learning_rate", low=0))
 
-    def rates(self, first_step, count):
+    def rates(self, first_step: int, count: int) -> Any:
         """Learning rates of ``count`` steps after ``first_step`` ones, a float64 array."""
         if self.schedule is None:
             return np.full(count, self._learning_rate)
@@ -142,7 +148,7 @@ class Optimizer(Configured):
         """The class of :mod:`fasttrain.optimizers` and its own arguments."""
         return self._kind, self._config
 
-    def spec(self):
+    def spec(self) -> Any:
         """The same as a spec of :mod:`fasttrain.optimizers`, at the present learning rate."""
         kind, arguments = self._rule()
         common = self._common
@@ -153,7 +159,7 @@ class Optimizer(Configured):
             clip_value=common["clipvalue"] or None, weight_decay=common["weight_decay"] or 0.0,
         )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """The arguments that make the same optimizer, by their names."""
         rate = self._learning_rate
         if isinstance(self.schedule, LearningRateSchedule):
@@ -162,13 +168,13 @@ class Optimizer(Configured):
 
     # ---- steps on variables of one's own ----
 
-    def build(self, variables):
+    def build(self, variables: Any) -> None:
         """Begin a memory for variables, those that :meth:`apply` will change."""
         variables = list(variables)
         arrays = {str(i): _array_of(one) for i, one in enumerate(variables)}
         self._built = variables, self.spec().init(arrays)
 
-    def apply(self, grads, trainable_variables=None):
+    def apply(self, grads: Any, trainable_variables: Any = None) -> None:
         """One step on variables by their gradients.
 
         Parameters
@@ -208,7 +214,7 @@ class Optimizer(Configured):
                 variable.assign(array)
         self.iterations = self.iterations + 1
 
-    def apply_gradients(self, grads_and_vars):
+    def apply_gradients(self, grads_and_vars: Any) -> Any:
         """:meth:`apply` of pairs of a gradient and its variable."""
         pairs = list(grads_and_vars)
         self.apply([gradient for gradient, _ in pairs], [variable for _, variable in pairs])

@@ -1,5 +1,9 @@
 """Keras's optimizers, each with the rule of :mod:`fasttrain.optimizers` that it is."""
 
+from __future__ import annotations
+
+from typing import Any
+
 from fasttrain import optimizers as specs
 from fasttrain._core.checks import check_flag, check_real
 from fasttrain.keras.optimizers._base import Optimizer, optimizers_by_name
@@ -18,7 +22,7 @@ class SGD(Optimizer):
         See :mod:`fasttrain.keras.optimizers`.
     """
 
-    def __init__(self, learning_rate=0.01, momentum=0.0, nesterov=False, **common):
+    def __init__(self, learning_rate: Any = 0.01, momentum: float = 0.0, nesterov: bool = False, **common: Any) -> None:
         check_flag(nesterov, "nesterov")
         super().__init__(learning_rate, {"momentum": momentum, "nesterov": nesterov}, **common)
 
@@ -44,7 +48,8 @@ class RMSprop(Optimizer):
         See :mod:`fasttrain.keras.optimizers`.
     """
 
-    def __init__(self, learning_rate=0.001, rho=0.9, momentum=0.0, epsilon=1e-7, centered=False, **common):
+    def __init__(self, learning_rate: Any = 0.001, rho: float = 0.9, momentum: float = 0.0, epsilon: float = 1e-7,
+                 centered: bool = False, **common: Any) -> None:
         own = {"rho": rho, "momentum": momentum, "epsilon": epsilon, "centered": centered}
         super().__init__(learning_rate, own, **common)
 
@@ -65,7 +70,8 @@ class Adagrad(Optimizer):
         See :mod:`fasttrain.keras.optimizers`.
     """
 
-    def __init__(self, learning_rate=0.001, initial_accumulator_value=0.1, epsilon=1e-7, **common):
+    def __init__(self, learning_rate: Any = 0.001, initial_accumulator_value: float = 0.1, epsilon: float = 1e-7,
+                 **common: Any) -> None:
         own = {"initial_accumulator_value": initial_accumulator_value, "epsilon": epsilon}
         super().__init__(learning_rate, own, **common)
 
@@ -89,7 +95,7 @@ class Adadelta(Optimizer):
 
     _kind = specs.AdaDelta
 
-    def __init__(self, learning_rate=0.001, rho=0.95, epsilon=1e-7, **common):
+    def __init__(self, learning_rate: Any = 0.001, rho: float = 0.95, epsilon: float = 1e-7, **common: Any) -> None:
         super().__init__(learning_rate, {"rho": rho, "epsilon": epsilon}, **common)
 
 
@@ -110,7 +116,8 @@ class Adam(Optimizer):
 
     _kind = specs.Adam
 
-    def __init__(self, learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-7, amsgrad=False, **common):
+    def __init__(self, learning_rate: Any = 0.001, beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-7,
+                 amsgrad: bool = False, **common: Any) -> None:
         check_flag(amsgrad, "amsgrad")
         own = {"beta_1": beta_1, "beta_2": beta_2, "epsilon": epsilon, "amsgrad": bool(amsgrad)}
         super().__init__(learning_rate, own, **common)
@@ -133,8 +140,8 @@ class AdamW(Adam):
         See :mod:`fasttrain.keras.optimizers`.
     """
 
-    def __init__(self, learning_rate=0.001, weight_decay=0.004, beta_1=0.9, beta_2=0.999, epsilon=1e-7, amsgrad=False,
-                 **common):
+    def __init__(self, learning_rate: Any = 0.001, weight_decay: float = 0.004, beta_1: float = 0.9,
+                 beta_2: float = 0.999, epsilon: float = 1e-7, amsgrad: bool = False, **common: Any) -> None:
         check_real(weight_decay, "weight_decay", low=0)
         super().__init__(learning_rate, beta_1, beta_2, epsilon, amsgrad, weight_decay=weight_decay, **common)
 
@@ -154,7 +161,8 @@ class Nadam(Optimizer):
 
     _kind = specs.NAdam
 
-    def __init__(self, learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-7, **common):
+    def __init__(self, learning_rate: Any = 0.001, beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-7,
+                 **common: Any) -> None:
         super().__init__(learning_rate, {"beta_1": beta_1, "beta_2": beta_2, "epsilon": epsilon}, **common)
 
 
@@ -172,7 +180,7 @@ class Lion(Optimizer):
 
     _kind = specs.Lion
 
-    def __init__(self, learning_rate=0.001, beta_1=0.9, beta_2=0.99, **common):
+    def __init__(self, learning_rate: Any = 0.001, beta_1: float = 0.9, beta_2: float = 0.99, **common: Any) -> None:
         super().__init__(learning_rate, {"beta_1": beta_1, "beta_2": beta_2}, **common)
 
 

@@ -13,6 +13,11 @@ Examples
 0.1
 """
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
 from fasttrain._core.checks import check_flag, check_real
@@ -27,7 +32,7 @@ __all__ = [
 class LearningRateSchedule(Configured):
     """Base of the schedules; one of one's own has ``__call__(step)``."""
 
-    def __call__(self, step):
+    def __call__(self, step: Any) -> Any:
         """The rate of the step after ``step`` ones, a float; an array of them for an array."""
         rates = self._rates(np.asarray(step, dtype=np.float64))
         return rates if np.ndim(rates) else float(rates)
@@ -35,14 +40,14 @@ class LearningRateSchedule(Configured):
     def _rates(self, step):
         raise NotImplementedError(f"{type(self).__name__} must have a method __call__(step)")
 
-    def rates(self, first_step, count):
+    def rates(self, first_step: int, count: int) -> Any:
         """The rates of ``count`` steps after ``first_step`` ones, a float64 array."""
         steps = np.arange(first_step, first_step + count)
         if type(self).__call__ is not LearningRateSchedule.__call__:
             return np.array([float(self(step)) for step in steps])
         return np.broadcast_to(self(steps), steps.shape)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """The arguments that make the same schedule, by their names."""
         if not hasattr(self, "_config"):
             raise NotImplementedError(f"{type(self).__name__} must have a method get_config() to be saved")
@@ -76,7 +81,8 @@ class ExponentialDecay(LearningRateSchedule):
         Take the whole part of the power.
     """
 
-    def __init__(self, initial_learning_rate, decay_steps, decay_rate, staircase=False, name="ExponentialDecay"):
+    def __init__(self, initial_learning_rate: float, decay_steps: float, decay_rate: float, staircase: bool = False,
+                 name: str = "ExponentialDecay") -> None:
         check_flag(staircase, "staircase")
         self._config = {
             "initial_learning_rate": check_real(initial_learning_rate, "initial_learning_rate", low=0),
@@ -105,7 +111,8 @@ class InverseTimeDecay(LearningRateSchedule):
         Take the whole part of ``step / decay_steps``.
     """
 
-    def __init__(self, initial_learning_rate, decay_steps, decay_rate, staircase=False, name="InverseTimeDecay"):
+    def __init__(self, initial_learning_rate: float, decay_steps: float, decay_rate: float, staircase: bool = False,
+                 name: str = "InverseTimeDecay") -> None:
         check_flag(staircase, "staircase")
         self._config = {
             "initial_learning_rate": check_real(initial_learning_rate, "initial_learning_rate", low=0),
@@ -131,7 +138,7 @@ class PiecewiseConstantDecay(LearningRateSchedule):
         One more than boundaries; at least 0.
     """
 
-    def __init__(self, boundaries, values, name="PiecewiseConstant"):
+    def __init__(self, boundaries: Sequence[float], values: Sequence[float], name: str = "PiecewiseConstant") -> None:
         boundaries = [check_real(one, "boundaries") for one in boundaries]
         values = [check_real(one, "values", low=0) for one in values]
         if len(boundaries) != len(values) - 1:
@@ -162,8 +169,8 @@ class PolynomialDecay(LearningRateSchedule):
         Once it is down, go on with the least multiple of ``decay_steps`` that is not behind.
     """
 
-    def __init__(self, initial_learning_rate, decay_steps, end_learning_rate=0.0001, power=1.0, cycle=False,
-                 name="PolynomialDecay"):
+    def __init__(self, initial_learning_rate: float, decay_steps: float, end_learning_rate: float = 0.0001,
+                 power: float = 1.0, cycle: bool = False, name: str = "PolynomialDecay") -> None:
         check_flag(cycle, "cycle")
         self._config = {
             "initial_learning_rate": check_real(initial_learning_rate, "initial_learning_rate", low=0),
@@ -205,8 +212,8 @@ class CosineDecay(LearningRateSchedule):
         At least 0.
     """
 
-    def __init__(self, initial_learning_rate, decay_steps, alpha=0.0, name="CosineDecay", warmup_target=None,
-                 warmup_steps=0):
+    def __init__(self, initial_learning_rate: float, decay_steps: float, alpha: float = 0.0, name: str = "CosineDecay",
+                 warmup_target: float | None = None, warmup_steps: float = 0) -> None:
         self._config = {
             "initial_learning_rate": check_real(initial_learning_rate, "initial_learning_rate", low=0),
             "decay_steps": _positive(decay_steps, "decay_steps"), "alpha": check_real(alpha, "alpha", low=0),
@@ -244,7 +251,8 @@ class CosineDecayRestarts(LearningRateSchedule):
         At least 0.
     """
 
-    def __init__(self, initial_learning_rate, first_decay_steps, t_mul=2.0, m_mul=1.0, alpha=0.0, name="SGDRDecay"):
+    def __init__(self, initial_learning_rate: float, first_decay_steps: float, t_mul: float = 2.0, m_mul: float = 1.0,
+                 alpha: float = 0.0, name: str = "SGDRDecay") -> None:
         self._config = {
             "initial_learning_rate": check_real(initial_learning_rate, "initial_learning_rate", low=0),
             "first_decay_steps": _positive(first_decay_steps, "first_decay_steps"),
