@@ -137,24 +137,30 @@ class Objective:
         return total * self.scale / len(rows.x)
 
     def evaluate(self, network, rows, threads, batch_size=32, bridges=()):
-        """Loss, regularization included, and metrics of rows, by name; ``bridges`` are told of its batches."""
+        """Loss, regularization included, and metrics of rows or of blocks of them, by name.
+
+        ``bridges`` are told of the batches.
+        """
         told = [bridge for bridge in bridges if bridge.wants("test")]
-        n, total = len(rows.x), 0.0
-        step = batch_size if told else n
+        total, done, batch = 0.0, 0, 0
         penalty = penalty_of(self.chain)
         logs = {}
         self.reset()
-        for number_of, start in enumerate(range(0, n, step)):
-            for bridge in told:
-                bridge.tell_batch("test", "begin", number_of, {})
-            part = rows.part(start, start + step) if told else rows
-            raw = raw_predict(network, part.x, threads)
-            total += self.mean_loss(part, raw, batch_size, threads) * len(part.x)
-            if self.metrics:
-                self.update(part.y, raw, part.weight)
-            logs = {"loss": total / min(start + step, n) + penalty, **self.results()}
-            for bridge in told:
-                bridge.tell_batch("test", "end", number_of, dict(logs))
+        for whole in rows.parts():
+            step = batch_size if told else max(len(whole.x), 1)
+            for start in range(0, len(whole.x), step):
+                for bridge in told:
+                    bridge.tell_batch("test", "begin", batch, {})
+                part = whole.part(start, start + step) if told else whole
+                raw = raw_predict(network, part.x, threads)
+                total += self.mean_loss(part, raw, batch_size, threads) * len(part.x)
+                done += len(part.x)
+                if self.metrics:
+                    self.update(part.y, raw, part.weight)
+                logs = {"loss": total / done + penalty, **self.results()}
+                for bridge in told:
+                    bridge.tell_batch("test", "end", batch, dict(logs))
+                batch += 1
         return logs
 
 

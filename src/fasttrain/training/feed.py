@@ -3,7 +3,6 @@
 import math
 
 from fasttrain.data._passes import draw_pass, passes
-from fasttrain.training.engine import SLICE_SECONDS
 from fasttrain.training.sums import GradientSums, bind
 
 
@@ -45,10 +44,6 @@ class Feed:
             self.blocks.load, self.blocks.rows, order, buffer_blocks=source.buffer_blocks, batch_size=self.batch_size,
             seed=seed, read_ahead=source.read_ahead)
 
-    def epoch_loss(self, network):
-        """Mean over the rows of the last epoch of the batch objectives."""
-        return network.epoch_loss
-
     def bind(self, network, rows):
         """Give the engine some rows of the epoch."""
         bind(network, *rows.arrays[:3])
@@ -56,37 +51,30 @@ class Feed:
     def taken(self, rows):
         """After the steps on some rows."""
 
-    def run_epoch(self, network, rates, threads, tell=None):
-        """Make the steps of an epoch, as many as there are rates; what its loss gains by ``loss_constant``.
-
-        ``tell``, when given, is called with the number of rows done after each part.
-        """
+    def run_epoch(self, epoch):
+        """Make the steps of a :class:`fasttrain.training.epoch.Epoch`; what its loss gains by ``loss_constant``."""
+        network = epoch.network
         if self.full:
-            sums = sums_over(self.blocks, network, threads, tell)
-            network.step_of_sums(sums.n_rows, sums.loss, sums.weight, sums.gradient, rates)
+            epoch.add_sums(sums_over(self.blocks, network, epoch.threads, epoch.tell_rows))
             return 0.0
-        made = done = 0
-        constant = 0.0
+        done, constant = 0, 0.0
         stream = self.rows()
         try:
             for rows in stream:
-                count = min(math.ceil(rows.n_rows / self.batch_size), len(rates) - made)
+                count = min(math.ceil(rows.n_rows / self.batch_size), epoch.n_steps - epoch.steps_made)
                 if count == 0:
                     break
                 self.bind(network, rows)
-                network.start_epoch(
-                    rows.order, min(self.batch_size, rows.n_rows), rates[made:made + count], threads, made > 0)
-                while not network.run(SLICE_SECONDS):
-                    pass
-                made += count
+                goes_on = epoch.add(rows.order, min(self.batch_size, rows.n_rows), count)
                 done += rows.n_rows
                 if network.diverged:
                     break
                 self.taken(rows)
                 if self.loss_constant is not None:
                     constant += self.loss_constant(rows.arrays, rows.order) * rows.n_rows
-                if tell is not None:
-                    tell(done)
+                epoch.tell_rows(done)
+                if not goes_on:
+                    break
         finally:
             stream.close()
         return constant / done if done else 0.0

@@ -172,7 +172,6 @@ class ReplicaFeed(Feed):
             raise ValueError(
                 f"n_replicas must be at most the number of blocks, {sum(n > 0 for n in blocks.rows)}, got "
                 f"{self.n_replicas}")
-        self._loss = float("nan")
 
     def facts(self):
         return super().facts() | {"replicas": [self.n_replicas, self.sync_rows]}
@@ -197,20 +196,17 @@ class ReplicaFeed(Feed):
                     step += count
         return [[own[k] for own in pieces if k < len(own)] for k in range(max(map(len, pieces)))]
 
-    def run_epoch(self, network, rates, threads, tell=None):
-        steps = ReplicaSteps(self.build, self.batch_size)
-        end = self.blocks.source.rounds(self.blocks, steps, mean_of, Start(network_state(network)), self.rounds(rates))
+    def run_epoch(self, epoch):
+        network, steps = epoch.network, ReplicaSteps(self.build, self.batch_size)
+        rounds = self.rounds(epoch.rates())
+        end = self.blocks.source.rounds(self.blocks, steps, mean_of, Start(network_state(network)), rounds)
         restore_network(network, end.state)
-        self._loss = end.loss / end.n_rows
-        if tell is not None:
-            tell(end.n_rows)
+        epoch.loss = end.loss / end.n_rows
+        epoch.tell_rows(end.n_rows)
         if self.loss_constant is None:
             return 0.0
         total, n_rows = self.blocks.sum_of(_Constant(self.loss_constant))
         return total / n_rows
-
-    def epoch_loss(self, network):
-        return self._loss
 
 
 class _Constant:

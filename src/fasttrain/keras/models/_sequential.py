@@ -19,7 +19,7 @@ from fasttrain.data import Blocks
 from fasttrain.data._use import predicts, refuse_beside_source
 from fasttrain.keras import _data as data, _files, losses, metrics as metric_functions, optimizers
 from fasttrain.keras._chain import chain_of, pull
-from fasttrain.keras._fit import ArrayEpochs, StreamEpochs, fit_epochs, step_once
+from fasttrain.keras._fit import ArrayEpochs, BlockEpochs, StreamEpochs, fit_epochs, step_once
 from fasttrain.keras._functional import chain_between
 from fasttrain.keras._layered import LayeredModel
 from fasttrain.keras._objective import Objective
@@ -302,8 +302,11 @@ class Sequential(Model):
             if isinstance(callback, BackupAndRestore) and resume_from is None and os.path.exists(callback.path):
                 resume_from = callback.path
         with _Restored(self):
-            epochs_of = (
-                StreamEpochs(self, source) if rows is None else ArrayEpochs(self, rows, batch_size, bool(shuffle)))
+            if rows is None:
+                epochs_of = StreamEpochs(self, source)
+            else:
+                kind = BlockEpochs if isinstance(rows, data.RowBlocks) else ArrayEpochs
+                epochs_of = kind(self, rows, batch_size, bool(shuffle))
             self.history: Any = fit_epochs(
                 self, epochs_of, validation, epochs=epochs, initial_epoch=initial_epoch, verbose=verbose,
                 callbacks=callbacks, validation_freq=validation_freq, validation_batch_size=validation_batch_size,
@@ -397,7 +400,7 @@ class Sequential(Model):
         else:
             _no_steps(steps, "steps")
             rows = self._rows(x, y, sample_weight)
-        bridges = self._bridges(callbacks, steps=-(-len(rows.x) // batch_size), verbose=verbose)
+        bridges = self._bridges(callbacks, steps=-(-rows.n_rows // batch_size), verbose=verbose)
         for bridge in bridges:
             bridge.tell("on_test_begin", {})
         logs = self._objective.evaluate(self._engine(), rows, get_num_threads(), batch_size, bridges)
