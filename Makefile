@@ -6,6 +6,8 @@ VENV ?= .venv
 OUT ?= demo-output
 TESTS ?= tests
 PYTEST_ARGS ?=
+# Processes that share the tests; 0 runs them in one.
+WORKERS ?= auto
 
 BIN := $(VENV)/bin
 SOURCES := setup.py $(shell find src \( -name '*.pyx' -o -name '*.pxd' -o -name '*.h' -o -name 'csrc/*.c' \)) \
@@ -46,7 +48,7 @@ demo: $(DEMO_READY)
 test: $(WHEEL_VENV)/.ready
 	@echo "Testing the installed wheel: some ten minutes on two cores"
 	@cd $(OUTSIDE) && FASTTRAIN_DIST=$(abspath $(DIST)) $(abspath $(WHEEL_VENV))/bin/python -m pytest $(abspath $(TESTS)) \
-	    -q -m "not exhaustive" $(PYTEST_ARGS)
+	    -q -m "not exhaustive" -n $(WORKERS) $(PYTEST_ARGS)
 
 # The files of sdist and wheel, and a package that is compiled against the wheel's headers.
 wheel-test: $(WHEEL_VENV)/.ready
@@ -61,14 +63,14 @@ peers-test: $(PEERS_VENV)/.ready
 
 # The tests on the working tree, recompiled where it has changed: for work on it.
 check: $(VENV)/.dev $(VENV)/.built
-	$(BIN)/python -m pytest $(TESTS) -q $(PYTEST_ARGS)
+	$(BIN)/python -m pytest $(TESTS) -q -n $(WORKERS) $(PYTEST_ARGS)
 
 # scikit-learn's examples as they are and under the patch: GALLERY is their folder, or scikit-learn's sdist.
 gallery: $(VENV)/.dev $(VENV)/.built
 	$(BIN)/python tests/parity/gallery.py $(GALLERY)
 
 test-exhaustive: $(VENV)/.dev $(VENV)/.built
-	$(BIN)/python -m pytest $(TESTS) -q -m "not wheel" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest $(TESTS) -q -m "not wheel" -n $(WORKERS) $(PYTEST_ARGS)
 
 bench: $(VENV)/.bench $(VENV)/.built
 	$(BIN)/python -m pytest benchmarks -q --benchmark-only $(PYTEST_ARGS)

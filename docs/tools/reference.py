@@ -20,6 +20,8 @@ GROUPS = {
         "descent": ("Descent as functions of (X, y)", "coming-from-the-tutorial.md"),
     },
     "Data and choosing": {
+        "data": ("Rows that come in blocks: files and arrays larger than memory", "larger-than-memory.md"),
+        "dask": ("Rows on a cluster", "clusters.md"),
         "preprocessing": ("From a raw table to a clean matrix", "preprocessing.md"),
         "model_selection": ("Cross-validation, searches and curves whose fits run as one batch", "model-selection.md"),
     },

@@ -4,12 +4,12 @@ from contextlib import AbstractContextManager
 from typing import Any, Literal, overload
 
 from fasttrain import (
-    activations as activations, callbacks as callbacks, checkpoints as checkpoints, descent as descent,
-    embedding as embedding, inspection as inspection, interop as interop, keras as keras, layers as layers,
-    linear_model as linear_model, losses as losses, model_selection as model_selection, models as models,
-    neural_network as neural_network, optimizers as optimizers, patch as patch, penalties as penalties,
-    persistence as persistence, plotting as plotting, preprocessing as preprocessing, rate_finder as rate_finder,
-    schedules as schedules, training as training,
+    activations as activations, callbacks as callbacks, checkpoints as checkpoints, dask as dask, data as data,
+    descent as descent, embedding as embedding, inspection as inspection, interop as interop, keras as keras,
+    layers as layers, linear_model as linear_model, losses as losses, model_selection as model_selection,
+    models as models, neural_network as neural_network, optimizers as optimizers, patch as patch,
+    penalties as penalties, persistence as persistence, plotting as plotting, preprocessing as preprocessing,
+    rate_finder as rate_finder, schedules as schedules, training as training,
 )
 from fasttrain.descent import minimize as minimize
 from fasttrain.linear_model import (

@@ -95,8 +95,9 @@ class NoPenalty(Penalty):
 
 @spec
 class _Mixture(Penalty):
-    l1_ratio: ClassVar[Any] = None
+    # alpha comes first, also where a mixture makes the ratio a field
     alpha: float = real(default=1e-4, low=0)
+    l1_ratio: ClassVar[Any] = None
 
     @property
     def l1(self) -> float:

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fasttrain.preprocessing import OneHotEncoder, OrdinalEncoder, TablePreprocessor, encoding
+from fasttrain.preprocessing import OneHotEncoder, OrdinalEncoder, TablePreprocessor, categories
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -42,7 +42,7 @@ def test_ctrl_c_between_columns(make, fitted, monkeypatch):
     model = make()
     if fitted:
         model.fit(words)
-    before, calls, unique = state(model), [], encoding.unique
+    before, calls, unique = state(model), [], categories.unique
 
     def interrupted(*args, **kwargs):
         calls.append(args)
@@ -50,7 +50,7 @@ def test_ctrl_c_between_columns(make, fitted, monkeypatch):
             raise KeyboardInterrupt
         return unique(*args, **kwargs)
 
-    monkeypatch.setattr(encoding, "unique", interrupted)
+    monkeypatch.setattr(categories, "unique", interrupted)
     with pytest.raises(KeyboardInterrupt):
         model.fit(np.c_[words, words])
     assert state(model) == before

@@ -38,7 +38,7 @@ class Training:
         network = Network(5, len(self.coef), self.dtype)
         network.parameters[:] = network.pack(self.coef, self.intercept)
         network.set_loss("squared_error")
-        network.set_reduction(scale, over_rows)
+        network.set_reduction(scale, "rows" if over_rows else "weights")
         network.set_optimizer(rule, (), settings or {})
         network.bind(self.X, self.y, self.weight)
         if outputs is not None:

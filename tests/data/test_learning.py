@@ -16,7 +16,8 @@ from sklearn.linear_model import Ridge as StockRidge
 from sklearn.pipeline import make_pipeline
 
 from fasttrain import set_num_threads
-from fasttrain._kernels.network import Network, set_step_per_thread
+from fasttrain._kernels.network import Network
+from fasttrain._kernels.prediction import set_step_per_thread
 from fasttrain._tables.sketch import POINTS, QuantileSketch
 from fasttrain.callbacks import Callback, EarlyStopping, ModelCheckpoint, ProgressBar
 from fasttrain.data import Blocks, from_arrays, from_callable, from_csv, from_parquet

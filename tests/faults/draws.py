@@ -12,8 +12,9 @@ from fasttrain import activations, losses, optimizers, penalties, schedules
 from fasttrain.linear_model import (
     ElasticNet, ElasticNetCV, GammaRegressor, HuberRegressor, Lasso, LassoCV, LinearClassifier, LinearRegression,
     LinearRegressor, LinearRegressorCV, LinearSVC, LinearSVR, LogisticRegression, LogisticRegressionCV,
-    MultiTaskElasticNet, MultiTaskElasticNetCV, MultiTaskLasso, MultiTaskLassoCV, PoissonRegressor, Ridge,
-    RidgeClassifier, RidgeClassifierCV, RidgeCV, SGDClassifier, SGDRegressor, TweedieRegressor,
+    MultiTaskElasticNet, MultiTaskElasticNetCV, MultiTaskLasso, MultiTaskLassoCV, PoissonRegressor,
+    QuantileRegressor, Ridge, RidgeCV, RidgeClassifier, RidgeClassifierCV, SGDClassifier, SGDRegressor,
+    TweedieRegressor,
 )
 from fasttrain.model_selection import GridSearchCV, RacingSearchCV, RandomizedSearchCV
 from fasttrain.neural_network import MLPClassifier, MLPRegressor
@@ -206,6 +207,7 @@ def everyday(rng):
         (GammaRegressor, {"alpha": [0.1], "max_iter": [3]}),
         (TweedieRegressor, {"power": [0, 1, 1.5, 3], "link": ["log"]}),
         (HuberRegressor, {"epsilon": [1.1, 2.0], "alpha": [0.0, 1.0], "max_iter": [5]}),
+        (QuantileRegressor, {"quantile": [0.1, 0.9], "alpha": [0.0, 0.1]}),
         (LinearSVC, {"C": [0.1, 10.0], "loss": ["hinge"], "class_weight": ["balanced"]}),
         (LinearSVR, {"C": [0.1], "loss": ["squared_epsilon_insensitive"], "epsilon": [0.1]}),
     ])

@@ -101,6 +101,8 @@ MODELS = [
     ("TweedieRegressor", {"power": 1.5}, POSITIVE, True),
     ("HuberRegressor", {}, NUMBERS, True),
     ("HuberRegressor", {"fit_intercept": False}, NUMBERS, True),
+    ("QuantileRegressor", {"alpha": 0.01}, NUMBERS, True),
+    ("QuantileRegressor", {"quantile": 0.8, "fit_intercept": False}, NUMBERS, True),
     *(("SGDClassifier", {"loss": loss, "random_state": 0}, CLASSES, True) for loss in ("hinge", "log_loss")),
     ("SGDClassifier", {"average": True, "random_state": 0}, CLASSES, True),
     ("SGDClassifier", {"early_stopping": True, "random_state": 0}, CLASSES, True),

@@ -93,7 +93,7 @@ class Blocks:
     random_access: bool = True
 
     def __init__(self, *, buffer_blocks: int = 4, shuffle: bool = True, read_ahead: bool = True,
-                 replicas: Replicas | None = None):
+                 replicas: Replicas | None = None) -> None:
         self.buffer_blocks = check_integer(buffer_blocks, "buffer_blocks", low=1)
         self.shuffle = check_flag(shuffle, "shuffle")
         self.read_ahead = check_flag(read_ahead, "read_ahead")
@@ -122,7 +122,8 @@ class Blocks:
         """Block ``i`` of this source from that of the source it was mapped from; the same where it was not."""
         return block
 
-    def sum_of(self, loader: Any, function: Callable[[Any], Any], numbers=None, tell=None) -> Any:
+    def sum_of(self, loader: Any, function: Callable[[Any], Any], numbers: Any = None,
+               tell: Callable[[int], None] | None = None) -> Any:
         """The sum over blocks of ``function(loader.prepare(i, block))``, added up by :class:`SumTree`.
 
         It may be computed where the blocks lie, so both are pickled there and no answer may hang on anything else; what
@@ -218,7 +219,7 @@ class MappedBlocks(Blocks):
         From the X of a block to another X of as many rows.
     """
 
-    def __init__(self, source: Blocks, function: Callable[[Any], Any]):
+    def __init__(self, source: Blocks, function: Callable[[Any], Any]) -> None:
         super().__init__(
             buffer_blocks=source.buffer_blocks, shuffle=source.shuffle, read_ahead=source.read_ahead,
             replicas=source.replicas)
@@ -227,25 +228,26 @@ class MappedBlocks(Blocks):
         self.random_access = source.random_access
 
     @property
-    def n_blocks(self):
+    def n_blocks(self) -> int:
         return self.source.n_blocks
 
-    def rows(self, i):
+    def rows(self, i: int) -> int | None:
         return self.source.rows(i)
 
-    def where(self, i, row=None):
+    def where(self, i: int, row: int | None = None) -> str:
         return self.source.where(i, row)
 
-    def block(self, i):
+    def block(self, i: int) -> Block:
         return self._mapped(i, self.source.block(i))
 
-    def applied(self, i, block):
+    def applied(self, i: int, block: Any) -> Any:
         return self._mapped(i, self.source.applied(i, block))
 
-    def sum_of(self, loader, function, numbers=None, tell=None):
+    def sum_of(self, loader: Any, function: Callable[[Any], Any], numbers: Any = None,
+               tell: Callable[[int], None] | None = None) -> Any:
         return self.source.sum_of(loader, function, numbers, tell)
 
-    def rounds(self, loader, step, join, start, rounds):
+    def rounds(self, loader: Any, step: Any, join: Any, start: Any, rounds: Any) -> Any:
         return self.source.rounds(loader, step, join, start, rounds)
 
     def _mapped(self, i, block):
@@ -268,7 +270,7 @@ class PartBlocks(Blocks):
         Whether these rows are the share, or the others.
     """
 
-    def __init__(self, source: Blocks, share: float, seed: int, held: bool):
+    def __init__(self, source: Blocks, share: float, seed: int, held: bool) -> None:
         super().__init__(
             buffer_blocks=source.buffer_blocks, shuffle=source.shuffle, read_ahead=source.read_ahead,
             replicas=source.replicas)
@@ -277,29 +279,30 @@ class PartBlocks(Blocks):
         self.names, self.random_access = source.names, source.random_access
 
     @property
-    def n_blocks(self):
+    def n_blocks(self) -> int:
         return self.whole.n_blocks
 
-    def rows(self, i):
+    def rows(self, i: int) -> int | None:
         n_rows = self.whole.rows(i)
         return None if n_rows is None else len(part_rows(n_rows, i, *self.part))
 
-    def where(self, i, row=None):
+    def where(self, i: int, row: int | None = None) -> str:
         n_rows = self.whole.rows(i)
         if row is None or n_rows is None:
             return self.whole.where(i)
         return self.whole.where(i, int(part_rows(n_rows, i, *self.part)[row]))
 
-    def block(self, i):
+    def block(self, i: int) -> Block:
         return self._taken(i, self.whole.block(i))
 
-    def applied(self, i, block):
+    def applied(self, i: int, block: Any) -> Any:
         return self._taken(i, self.whole.applied(i, block))
 
-    def sum_of(self, loader, function, numbers=None, tell=None):
+    def sum_of(self, loader: Any, function: Callable[[Any], Any], numbers: Any = None,
+               tell: Callable[[int], None] | None = None) -> Any:
         return self.whole.sum_of(loader, function, numbers, tell)
 
-    def rounds(self, loader, step, join, start, rounds):
+    def rounds(self, loader: Any, step: Any, join: Any, start: Any, rounds: Any) -> Any:
         return self.whole.rounds(loader, step, join, start, rounds)
 
     def _taken(self, i, block):

@@ -5,8 +5,11 @@ blocks and numbers; Dask decides where they run, and runs them again elsewhere w
 nothing up but what :class:`SumTree` gives it, so that a sum hangs on the blocks alone.
 """
 
+from __future__ import annotations
+
 import sys
 import time
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -29,8 +32,9 @@ def is_collection(X):
     return dask is not None and type(X).__module__.split(".")[0].startswith("dask") and dask.is_dask_collection(X)
 
 
-def from_dask(X, y=None, sample_weight=None, *, client=None, timeout=300.0, retries=2, n_replicas=None, sync_rows=None,
-              buffer_blocks=4, shuffle=True):
+def from_dask(X: Any, y: Any = None, sample_weight: Any = None, *, client: Any = None, timeout: float = 300.0,
+              retries: int = 2, n_replicas: int | None = None, sync_rows: int | None = None, buffer_blocks: int = 4,
+              shuffle: bool = True) -> Blocks:
     """A source of a Dask array or data frame, whose blocks stay in the workers' memory.
 
     The chunks of rows, or the partitions, are the blocks. They are computed once, here, and kept by the workers as long

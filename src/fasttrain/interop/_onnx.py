@@ -4,8 +4,11 @@ An estimator goes in as scikit-learn's with the same predictions, by its entry's
 activations, losses or outputs that scikit-learn does not have as a graph of its own.
 """
 
+from __future__ import annotations
+
 import importlib.util
 import sys
+from collections.abc import Iterable
 
 import numpy as np
 from sklearn.base import ClassifierMixin, is_classifier, is_regressor
@@ -22,7 +25,7 @@ _OPTIONS = {"zipmap": [True, False, "columns"], "nocl": [True, False], "raw_scor
 _SELU_ALPHA, _SELU_SCALE = 1.6732632423543772, 1.0507009873554805
 
 
-def register_onnx(classes=None):
+def register_onnx(classes: Iterable[type] | None = None) -> None:
     """Register fasttrain's estimators with skl2onnx, so that ``skl2onnx.to_onnx`` takes them, alone and in pipelines,
     searches and ensembles.
 

@@ -1,11 +1,16 @@
 """QuantileRegressor: a linear model of a quantile, by an interior point and the corner that it leads to."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
 from sklearn import linear_model
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import validate_data
 
 from fasttrain._core.checks import check_choice, check_flag, check_real, check_rows, is_ready
+from fasttrain._core.types import ArrayLike, MatrixLike, Self
 from fasttrain._core.warned import warn
 from fasttrain._estimators.conversion import Convertible
 from fasttrain._estimators.data import plain_weights
@@ -72,7 +77,8 @@ class QuantileRegressor(Convertible, linear_model.QuantileRegressor):
     (array([2.]), 1.0)
     """
 
-    def __init__(self, *, quantile=0.5, alpha=1.0, fit_intercept=True, solver="highs", solver_options=None):
+    def __init__(self, *, quantile: float = 0.5, alpha: float = 1.0, fit_intercept: bool = True, solver: str = "highs",
+                 solver_options: dict[str, Any] | None = None) -> None:
         keep_parameters(self, locals())
 
     def _check_parameters(self):
@@ -86,7 +92,7 @@ class QuantileRegressor(Convertible, linear_model.QuantileRegressor):
             raise ValueError(f"solver_options must be None, got {self.solver_options!r}")
 
     @restored
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Fit the model.
 
         Parameters
@@ -131,6 +137,6 @@ class QuantileRegressor(Convertible, linear_model.QuantileRegressor):
                 f"Linear programming for QuantileRegressor did not succeed: the interior point ended after {n_iter} "
                 "steps. Scale the features and the target (StandardScaler).", ConvergenceWarning)
         n_features = self.n_features_in_
-        intercept = float(u[-1]) if self.fit_intercept else 0.0
+        intercept = u[-1] if self.fit_intercept else 0.0
         set_fitted(self, {"coef_": u[:n_features].copy(), "intercept_": intercept}, {"n_iter_": n_iter})
         return self

@@ -85,7 +85,7 @@ def train_blocks(estimator, blocks, models, max_iter, t, n_threads, validation, 
     for epoch in range(max_iter):
         active = [model for model in models if not model.converged]
         done = 0
-        stream = feed.rows()
+        stream = feed.parts()
         try:
             for rows in stream:
                 _train_part(estimator, rows, active, t + epoch * len(blocks) + done, n_threads)

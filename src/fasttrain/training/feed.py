@@ -36,7 +36,7 @@ class Feed:
         digest = [int(n) for n in self.blocks.rows]
         return {"blocks": [len(digest), max(digest)], "buffer_blocks": self.blocks.source.buffer_blocks}
 
-    def rows(self):
+    def parts(self):
         """The :class:`fasttrain.data._passes.Rows` of a new epoch."""
         source = self.blocks.source
         order, seed = draw_pass(len(self.blocks.rows), self.shuffle, source.random_access, self.random_state)
@@ -58,7 +58,7 @@ class Feed:
             epoch.add_sums(sums_over(self.blocks, network, epoch.threads, epoch.tell_rows))
             return 0.0
         done, constant = 0, 0.0
-        stream = self.rows()
+        stream = self.parts()
         try:
             for rows in stream:
                 count = min(math.ceil(rows.n_rows / self.batch_size), epoch.n_steps - epoch.steps_made)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,7 @@ def shuffle(order, random_state):
             return
     random_state.shuffle(order)
 
-def permutations(rows, random_state):
+def permutations(rows: int | Array, random_state: np.random.RandomState | np.random.Generator) -> Callable[[], Array]:
     """Orders of which each is new, of so many rows or of rows with these numbers."""
     if not isinstance(random_state, np.random.RandomState):
         # a Generator draws a permutation otherwise than it shuffles
