@@ -20,7 +20,7 @@ from fasttrain._kernels.network import Network
 from fasttrain._kernels.prediction import set_step_per_thread
 from fasttrain._tables.sketch import POINTS, QuantileSketch
 from fasttrain.callbacks import Callback, EarlyStopping, ModelCheckpoint, ProgressBar
-from fasttrain.data import Blocks, from_arrays, from_callable, from_csv, from_parquet
+from fasttrain.data import Blocks, Replicas, from_arrays, from_callable, from_csv, from_parquet
 from fasttrain.keras import utils
 from fasttrain.layers import Dense, Input
 from fasttrain.linear_model import (
@@ -500,3 +500,14 @@ def test_tables_that_cannot_be_learnt_in_blocks():
         TablePreprocessor(missing="drop").fit(source)
     with pytest.raises(ValueError, match=r"column 'size' has \d+ missing values, which missing='error' refuses"):
         TablePreprocessor(missing="error").fit(source)
+
+
+@pytest.mark.parametrize(("model", "y", "other"), [
+    (SGDClassifier(), CLASSES, "LinearClassifier"), (SGDRegressor(), Y, "LinearRegressor"),
+])
+def test_steps_of_single_rows_have_no_replicas(model, y, other):
+    source = from_arrays(X, y, block_rows=200)
+    source.replicas = Replicas(3, 100)
+    with pytest.raises(ValueError, match=f"n_replicas must be None for SGD.*take {other} with optimizer='sgd'.*got 3"):
+        model.fit(source)
+    assert not hasattr(model, "coef_")

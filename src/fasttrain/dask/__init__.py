@@ -53,7 +53,7 @@ def fit(client: Any, estimator: Any, X: Any, y: Any = None, sample_weight: Any =
     X, y, sample_weight
         As for :func:`fasttrain.data.from_dask`.
     strategy : {'sequential', 'local'}, default='sequential'
-        How to train in steps; no matter to sums. 'local' is for ``Linear*`` and ``MLP*``; others ignore it, SGD* too.
+        How to train in steps; no matter to sums. 'local' is for ``Linear*`` and ``MLP*``; ``SGD*`` refuse it.
     n_replicas : int, default=None
         Needed by 'local'; at most the number of blocks.
     sync_rows : int, default=None
