@@ -1,5 +1,6 @@
 """Workers that die, clusters that are gone, and what of a training is left then."""
 
+import contextlib
 import os
 import signal
 import threading
@@ -26,7 +27,12 @@ class Killer:
             pids = sorted(self.client.run(os.getpid).values())
             pid = pids[len(self.killed) % len(pids)]
             self.killed.append(pid)
-            threading.Timer(self.seconds, os.kill, (pid, signal.SIGKILL)).start()
+            threading.Timer(self.seconds, self.kill, (pid,)).start()
+
+    def kill(self, pid):
+        # one that went with its cluster before its time is dead enough
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def full_batches(**options):
