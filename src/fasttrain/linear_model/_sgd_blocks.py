@@ -82,8 +82,9 @@ def train_blocks(estimator, blocks, models, max_iter, t, n_threads, validation, 
     if blocks.source.replicas is not None:
         kind = type(estimator).__name__
         raise ValueError(
-            f"n_replicas must be None for {kind}, whose steps are of single rows: take {kind.replace('SGD', 'Linear')} with "
-            f"optimizer='sgd', or strategy='sequential'; got {blocks.source.replicas.n}")
+            f"n_replicas must be None for {kind}, whose steps are of single rows: take "
+            f"{kind.replace('SGD', 'Linear')} with optimizer='sgd', or strategy='sequential'; got "
+            f"{blocks.source.replicas.n}")
     feed = Feed(blocks, 1, bool(estimator.shuffle), random_state)
     on_score = bool(estimator.early_stopping) and validation is not None
     began = time.perf_counter()

@@ -423,19 +423,23 @@ class MultilayerPerceptron(KeepsEngine, Convertible, CallbackSupportMixin, BaseE
 
         progress = Progress(
             self, account, rate, settings.solver, n_samples, score, early_stopping, first, ends=not incremental)
-        layers = (*network.unpack_layers(network.parameters), None)
-        scale, steps = self._value_scale(), -(-n_samples // batch_size)
 
-        def build():
-            made = _new_network(layers, settings.activations[:len(settings.hidden)], settings.batch_norm)
-            made.set_loss(loss.name, loss.parameter)
-            made.set_value_scale(scale)
-            settings.configure(made, steps, seed if settings.random else None)
-            return made
+        def builder():
+            layers = (*network.unpack_layers(network.parameters), None)
+            scale, steps = self._value_scale(), -(-n_samples // batch_size)
+
+            def build():
+                made = _new_network(layers, settings.activations[:len(settings.hidden)], settings.batch_norm)
+                made.set_loss(loss.name, loss.parameter)
+                made.set_value_scale(scale)
+                settings.configure(made, steps, seed if settings.random else None)
+                return made
+
+            return build
 
         # every call of partial_fit begins with the rows as they stand
         afresh = incremental and n_epochs > 1
-        orders, constant = rows.steps(network, batch_size, self.shuffle, random_state, build, afresh)
+        orders, constant = rows.steps(network, batch_size, self.shuffle, random_state, builder, afresh)
         result = train(
             network, Plan(
                 n_epochs=n_epochs if incremental else self.max_iter, batch_size=batch_size, n_samples=n_samples,

@@ -47,11 +47,11 @@ class ArrayRows:
         constant = self.estimator._loss_constant(X, self.target, self.weights, self.n_samples)
         return None, 0.0 if constant is None else constant(None)
 
-    def steps(self, network, batch_size, shuffle, random_state, build, afresh=False):
+    def steps(self, network, batch_size, shuffle, random_state, builder, afresh=False):
         """Give the network the rows to make steps on; what the plan has of their order, and the loss's constant.
 
-        ``build`` makes a network that is told the same as this one; ``afresh`` says that an order is drawn from the
-        rows as they stand, and not from the last one.
+        ``builder`` gives what makes a network that is told the same as this one; ``afresh`` says that an order is drawn
+        from the rows as they stand, and not from the last one.
         """
         X = self.X
         bind(network, X, self.target, self.weights)
@@ -108,7 +108,7 @@ class BlockRows:
             constant = float(value / total)
         return BlockObjective(network, self.blocks), constant
 
-    def steps(self, network, batch_size, shuffle, random_state, build, afresh=False):
+    def steps(self, network, batch_size, shuffle, random_state, builder, afresh=False):
         e = detached(self.estimator)
 
         def constant(arrays, order):
@@ -119,7 +119,7 @@ class BlockRows:
         has_constant = e._loss_constant(None, np.ones((1, 1)), None, 1) is not None
         constant = constant if has_constant else None
         if self.blocks.source.replicas is not None and batch_size < self.n_samples:
-            feed = ReplicaFeed(self.blocks, batch_size, bool(shuffle), random_state, build, constant)
+            feed = ReplicaFeed(self.blocks, batch_size, bool(shuffle), random_state, builder(), constant)
         else:
             feed = Feed(self.blocks, batch_size, bool(shuffle), random_state, loss_constant=constant)
         return {"feed": feed}, None
