@@ -26,6 +26,7 @@ SHOWS = {
     "racing_search": lambda x: x["race"].n_candidates_ == [27, 9, 3] and x["race"].best_score_ > 0.9,
     "quantile_bands": lambda x: 0.85 < x["inside"] < 0.95,
     "input_gradients": lambda x: x["model"].score(x["X"], x["y"]) > 0.95 and len(x["figure"].axes) == 10,
+    "larger_than_memory": lambda x: x["scores"][-1] > x["whole"].score(x["X"], x["y"]) - 0.01 and x["blocks"] == 16,
     "patch": lambda x: np.abs(x["before"] - x["after"]).max() < 1e-10,
     "embedding": lambda x: (set(np.flatnonzero(x["truth"])) <= set(np.flatnonzero(x["w"])) and
         np.count_nonzero(x["w"]) < 30),

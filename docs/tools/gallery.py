@@ -14,7 +14,7 @@ from pathlib import Path
 GALLERY = Path(__file__).parents[1] / "gallery"
 # In the order of the page. Colours that can be read on white and on black.
 NAMES = ("learning_rate_finder", "optimizers", "l1_path", "early_stopping", "dropout", "leave_one_out",
-         "racing_search", "quantile_bands", "input_gradients", "patch", "embedding")
+         "racing_search", "quantile_bands", "input_gradients", "larger_than_memory", "patch", "embedding")
 STYLE = {
     "figure.facecolor": "none", "axes.facecolor": "none", "savefig.facecolor": "none", "legend.framealpha": 0.0,
     "text.color": "#7f8891", "axes.labelcolor": "#7f8891", "axes.edgecolor": "#7f8891", "xtick.color": "#7f8891",
