@@ -24,15 +24,18 @@ settings = {"loss": "log_loss", "learning_rate": "constant", "eta0": 0.02,
             "max_iter": 8, "tol": None, "random_state": 0}
 figure, ax = plt.subplots(figsize=(7, 4))
 whole = SGDClassifier(**settings).fit(X, y)
-ax.axhline(whole.score(X, y), color="grey", linestyle=":", label="all rows in memory")
+ax.axhline(whole.score(X, y), color="grey", linestyle=":",
+           label="all rows in memory")
 for blocks in (1, 4, 16):
     source = from_npy(Path(folder.name, "X.npy"), Path(folder.name, "y.npy"),
                       block_rows=500, buffer_blocks=blocks)
     scores = []
     for epochs in range(1, 9):
-        model = SGDClassifier(**{**settings, "max_iter": epochs}).fit(source)
-        scores.append(model.score(X, y))
-    ax.plot(range(1, 9), scores, marker="o", label=f"{blocks} of {source.n_blocks} blocks")
+        now = settings | {"max_iter": epochs}
+        scores.append(SGDClassifier(**now).fit(source).score(X, y))
+    ax.plot(range(1, 9), scores, marker="o",
+            label=f"{blocks} of {source.n_blocks} blocks")
     print(f"buffer of {blocks}: {scores[-1]:.3f}, in memory {whole.score(X, y):.3f}")
-ax.set(xlabel="epochs", ylabel="accuracy", title="A file sorted by label, read in blocks")
+ax.set(xlabel="epochs", ylabel="accuracy",
+       title="A file sorted by label, read in blocks")
 ax.legend(fontsize="small")
