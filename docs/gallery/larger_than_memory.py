@@ -24,6 +24,7 @@ settings = {"loss": "log_loss", "learning_rate": "constant", "eta0": 0.02,
             "max_iter": 8, "tol": None, "random_state": 0}
 figure, ax = plt.subplots(figsize=(7, 4))
 whole = SGDClassifier(**settings).fit(X, y)
+print(f"all rows in memory: {whole.score(X, y):.3f}")
 ax.axhline(whole.score(X, y), color="grey", linestyle=":",
            label="all rows in memory")
 for blocks in (1, 4, 16):
@@ -35,7 +36,7 @@ for blocks in (1, 4, 16):
         scores.append(SGDClassifier(**now).fit(source).score(X, y))
     ax.plot(range(1, 9), scores, marker="o",
             label=f"{blocks} of {source.n_blocks} blocks")
-    print(f"buffer of {blocks}: {scores[-1]:.3f}, in memory {whole.score(X, y):.3f}")
+    print(f"a buffer of {blocks} blocks: {scores[-1]:.3f}")
 ax.set(xlabel="epochs", ylabel="accuracy",
        title="A file sorted by label, read in blocks")
 ax.legend(fontsize="small")
