@@ -1,18 +1,28 @@
-"""One cluster for all tests of the room; how many workers it has is a test's to say."""
+"""One cluster for the tests of a file; how many workers it has is a test's to say."""
 
 import time
+from pathlib import Path
 
 import pytest
 from distributed import Client, LocalCluster
 
+HERE = Path(__file__).parent
 
-@pytest.fixture(scope="session")
+
+def pytest_collection_modifyitems(items):
+    """All in one process of pytest-xdist, one after the other: more clusters would be company for the other tests."""
+    for item in items:
+        if item.path.parent == HERE:
+            item.add_marker(pytest.mark.xdist_group("dask"))
+
+
+@pytest.fixture(scope="module")
 def cluster():
     with LocalCluster(n_workers=1, threads_per_worker=1, processes=True, dashboard_address=None) as cluster:
         yield cluster
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def client(cluster):
     with Client(cluster) as client:
         yield client

@@ -47,7 +47,8 @@ def threads_here(_):
 def test_joblib_on_dask_has_one_thread_a_task(workers, client):
     workers(2)
     with joblib.parallel_config("dask"):
-        found = joblib.Parallel()(joblib.delayed(threads_here)(i) for i in range(4))
+        # tasks of workers that have gone would be waited for without end
+        found = joblib.Parallel(timeout=60)(joblib.delayed(threads_here)(i) for i in range(4))
     assert found == [(1, 1)] * 4
 
 
