@@ -5,7 +5,7 @@ does anything.
 """
 
 import inspect
-from functools import cache, wraps
+from functools import cache, partial, wraps
 from numbers import Integral
 
 from fasttrain.callbacks import Callback
@@ -104,7 +104,7 @@ def followed(method=None, *, epochs=None):
     ``max_iter``, 1 for ``partial_fit``.
     """
     if method is None:
-        return lambda method: followed(method, epochs=epochs)
+        return partial(followed, epochs=epochs)
 
     @with_callbacks
     def told_of(self, args, kwargs):
