@@ -80,7 +80,7 @@ def main():
     parser.add_argument("--repeats", type=int, default=5)
     options = parser.parse_args()
     print("| work a block, ms | two threads, ms | two workers, ms | as fast |\n|---|---|---|---|")
-    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster) as client:
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster, Client(cluster) as client:
         for milliseconds in options.milliseconds:
             block, threads, workers = measured(client, milliseconds, options.blocks, options.repeats)
             print(f"| {block * 1e3:.1f} | {threads * 1e3:.1f} | {workers * 1e3:.1f} | {threads / workers:.2f} |")

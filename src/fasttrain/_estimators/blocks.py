@@ -4,6 +4,8 @@ A block's way to the engine is ``check`` (as one array's: dtype, layout, finiten
 the loss wants them, class weights in the weights). What is wrong with a block is said with the place where it lies.
 """
 
+from __future__ import annotations
+
 import inspect
 from functools import wraps
 
@@ -16,6 +18,7 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.validation import column_or_1d
 
 from fasttrain._core.checks import check_rows, check_weights
+from fasttrain._core.types import ArrayLike, MatrixLike
 from fasttrain._estimators.data import dense, validated
 from fasttrain._estimators.fitted import all_or_nothing
 from fasttrain._tables.frames import named
@@ -405,7 +408,8 @@ def transforms(method):
 class ScoresBlocks:
     """Mixin of estimators, before scikit-learn's own: ``score`` of a source."""
 
-    def score(self, X, y=None, sample_weight=None):
+    def score(self, X: MatrixLike | Blocks, y: ArrayLike | None = None,
+              sample_weight: ArrayLike | None = None) -> float:
         """Accuracy of a classifier, R^2 of a regressor.
 
         Parameters

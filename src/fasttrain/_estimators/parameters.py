@@ -1,5 +1,8 @@
 """Parameters of estimators: kept as they were given, and what several of them mean."""
 
+from __future__ import annotations
+
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -18,7 +21,7 @@ class KeepsParameters:
     scikit-learn does whenever it clones.
     """
 
-    def get_params(self, deep=True):
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Parameters by name.
 
         Parameters

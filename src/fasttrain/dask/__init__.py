@@ -86,7 +86,7 @@ def fit(client: Any, estimator: Any, X: Any, y: Any = None, sample_weight: Any =
     >>> from distributed import Client
     >>> import fasttrain.dask
     >>> from fasttrain.linear_model import LinearRegressor
-    >>> with Client(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None) as client:
+    >>> with Client(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=":0") as client:
     ...     X = da.arange(40.0, chunks=40).reshape(20, 2).rechunk((8, 2)) % 7
     ...     model = fasttrain.dask.fit(client, LinearRegressor(penalty=None), X, X @ [1.0, 2.0] + 3.0)
     >>> model.predict([[0.0, 0.1]]).round(2)

@@ -210,7 +210,7 @@ class NpyBlocks(Blocks):
 
 
 def from_npy(
-    X: str | os.PathLike, y: Any = None, sample_weight: Any = None, *, block_rows: int | None = None,
+    X: str | os.PathLike[str], y: Any = None, sample_weight: Any = None, *, block_rows: int | None = None,
     buffer_blocks: int = 4, shuffle: bool = True, read_ahead: bool = True,
 ) -> Blocks:
     """A source of arrays in .npy files, of which one block at a time is read.

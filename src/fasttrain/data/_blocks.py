@@ -1,5 +1,7 @@
 """What a source of blocks is."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -91,6 +93,11 @@ class Blocks:
     n_blocks: int
     names: list[str] | None = None
     random_access: bool = True
+    buffer_blocks: int
+    shuffle: bool
+    read_ahead: bool
+    replicas: Replicas | None
+    facts: dict[Any, Any]
 
     def __init__(self, *, buffer_blocks: int = 4, shuffle: bool = True, read_ahead: bool = True,
                  replicas: Replicas | None = None) -> None:
@@ -155,7 +162,8 @@ class Blocks:
                     tell(i)
         return tree.total()
 
-    def rounds(self, loader: Any, step: Callable, join: Callable, start: Any, rounds: list) -> Any:
+    def rounds(self, loader: Any, step: Callable[..., Any], join: Callable[..., Any], start: Any,
+               rounds: list[Any]) -> Any:
         """What is left of ``start`` after rounds of steps that do not wait for each other.
 
         A round has ``start = join(start, [step(start, piece, *blocks) for piece in pieces])``, where the blocks are
@@ -178,11 +186,11 @@ class Blocks:
                 step(start, piece, *(loader.prepare(i, self.block(i)) for i in piece.blocks)) for piece in pieces])
         return start
 
-    def map(self, function: Callable[[Any], Any]) -> "MappedBlocks":
+    def map(self, function: Callable[[Any], Any]) -> Blocks:
         """The same rows with ``function`` of X in the place of X, computed whenever a block is asked for."""
         return MappedBlocks(self, function)
 
-    def split(self, share: float, seed: int = 0) -> tuple["PartBlocks", "PartBlocks"]:
+    def split(self, share: float, seed: int = 0) -> tuple[Blocks, Blocks]:
         """Two sources: the rows that are left, and a share of the rows of each block, drawn by the seed."""
         share = check_real(share, "share", low=0, high=1, open_low=True, open_high=True)
         seed = check_integer(seed, "seed", low=0)
@@ -196,15 +204,15 @@ class Blocks:
     def __iter__(self) -> Iterator[Block]:
         return (self.block(i) for i in range(self.n_blocks))
 
-    def __array__(self, *args, **kwargs):
+    def __array__(self, *args: Any, **kwargs: Any) -> Any:
         raise TypeError(
             "X must be an array here, got a source of blocks. Linear*, SGD*, MLP*, Sequential, scalers, encoders and "
             "TablePreprocessor take a source; others need all rows at once: numpy.concatenate([b.X for b in source])")
 
-    def __getstate__(self):
+    def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "facts": {}}
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         n_rows = self.n_rows
         return f"<{type(self).__name__}: {self.n_blocks} blocks, {'?' if n_rows is None else n_rows} rows>"
 
@@ -218,6 +226,9 @@ class MappedBlocks(Blocks):
     function : callable
         From the X of a block to another X of as many rows.
     """
+
+    source: Blocks
+    function: Callable[[Any], Any]
 
     def __init__(self, source: Blocks, function: Callable[[Any], Any]) -> None:
         super().__init__(
@@ -250,7 +261,7 @@ class MappedBlocks(Blocks):
     def rounds(self, loader: Any, step: Any, join: Any, start: Any, rounds: Any) -> Any:
         return self.source.rounds(loader, step, join, start, rounds)
 
-    def _mapped(self, i, block):
+    def _mapped(self, i: int, block: Any) -> Block:
         X, y, sample_weight = block
         try:
             return Block(self.function(X), y, sample_weight)
@@ -269,6 +280,9 @@ class PartBlocks(Blocks):
     held : bool
         Whether these rows are the share, or the others.
     """
+
+    whole: Blocks
+    part: tuple[float, int, bool]
 
     def __init__(self, source: Blocks, share: float, seed: int, held: bool) -> None:
         super().__init__(
@@ -305,7 +319,7 @@ class PartBlocks(Blocks):
     def rounds(self, loader: Any, step: Any, join: Any, start: Any, rounds: Any) -> Any:
         return self.whole.rounds(loader, step, join, start, rounds)
 
-    def _taken(self, i, block):
+    def _taken(self, i: int, block: Any) -> Block:
         taken = part_rows(block.X.shape[0], i, *self.part)
         return Block(*(None if value is None else _rows_of(value, taken) for value in block))
 

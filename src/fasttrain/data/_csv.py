@@ -170,7 +170,8 @@ class _Reading:
 
 
 def from_csv(
-    path: str | os.PathLike | list, *, target: str | list[str] | None = None, columns: list[str] | None = None,
+    path: str | os.PathLike[str] | list[Any], *, target: str | list[str] | None = None,
+    columns: list[str] | None = None,
     sample_weight: str | None = None, dtype: Any = None, separator: str = ",", encoding: str = "utf8",
     types: dict[str, Any] | None = None, block_bytes: int | None = None, buffer_blocks: int = 4, shuffle: bool = True,
     read_ahead: bool = True,

@@ -82,7 +82,7 @@ def from_dask(X: Any, y: Any = None, sample_weight: Any = None, *, client: Any =
     >>> from distributed import Client
     >>> from fasttrain.data import from_dask
     >>> from fasttrain.linear_model import LinearRegressor
-    >>> with Client(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None):
+    >>> with Client(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=":0"):
     ...     X = da.arange(40.0, chunks=40).reshape(20, 2).rechunk((8, 2)) % 7
     ...     source = from_dask(X, X @ [1.0, 2.0] + 3.0)
     ...     model = LinearRegressor(penalty=None).fit(source)

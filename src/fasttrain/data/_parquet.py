@@ -88,7 +88,8 @@ class ParquetBlocks(Blocks):
 
 
 def from_parquet(
-    path: str | os.PathLike | list, *, target: str | list[str] | None = None, columns: list[str] | None = None,
+    path: str | os.PathLike[str] | list[Any], *, target: str | list[str] | None = None,
+    columns: list[str] | None = None,
     sample_weight: str | None = None, dtype: Any = None, block_rows: int | None = None, buffer_blocks: int = 4,
     shuffle: bool = True, read_ahead: bool = True,
 ) -> Blocks:
