@@ -161,6 +161,9 @@ def test_every_loss(loss):
 def test_weights_and_reductions(loss):
     pair = Pair(loss, "momentum")
     weights = np.random.default_rng(0).uniform(0, 3, len(pair.x)).astype("float32")
+    if loss == "sum":
+        # sums over batches of 16 would diverge at the rate of means, and rounding with them
+        weights /= 16
     pair.agree(sample_weight=weights)
     theirs, own = (model.evaluate(pair.x, pair.y, sample_weight=weights, batch_size=16, verbose=0, return_dict=True)
                    for model in pair.models)

@@ -46,7 +46,8 @@ def get(identifier: Any) -> Any:
     return None if identifier is None else _registry.get(identifier)
 
 
-serialize, deserialize = serialized, deserializer(get)
+serialize = serialized
+deserialize = deserializer(get)
 
 __getattr__ = absent(__name__, __all__)
 

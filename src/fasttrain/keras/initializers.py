@@ -230,7 +230,8 @@ lecun_normal, lecun_uniform, variance_scaling = LecunNormal, LecunUniform, Varia
 orthogonal = OrthogonalInitializer = Orthogonal
 random_normal, random_uniform, truncated_normal = RandomNormal, RandomUniform, TruncatedNormal
 
-serialize, deserialize = serialized, deserializer(get)
+serialize = serialized
+deserialize = deserializer(get)
 
 __getattr__ = absent(__name__, __all__)
 

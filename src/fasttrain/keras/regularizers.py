@@ -107,7 +107,8 @@ def get(identifier: Any) -> Any:
     return _registry.get(identifier)
 
 
-serialize, deserialize = serialized, deserializer(get)
+serialize = serialized
+deserialize = deserializer(get)
 
 __getattr__ = absent(__name__, __all__)
 
