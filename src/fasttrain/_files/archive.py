@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from fasttrain import __version__
 from fasttrain._files.atomic import write_folder
 from fasttrain._files.safetensors import decode_tensors, encode_tensors
 
@@ -47,7 +48,7 @@ class ArchiveKind:
         index = {
             "format": self.format,
             "format_version": self.version,
-            "library_version": _library_version(),
+            "library_version": __version__,
             self.what: content,
             "notes": {} if notes is None else notes,
             "files": {
@@ -151,12 +152,6 @@ class ArchiveKind:
         if found != facts["arrays"]:
             raise ValueError(f"{path} holds {found}, {folder / self.index} asks for {facts['arrays']}")
         return tensors
-
-
-def _library_version():
-    from fasttrain import __version__
-
-    return __version__
 
 
 def _digest(index):
