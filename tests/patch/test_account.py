@@ -79,6 +79,14 @@ def test_a_script_that_raises_is_told_of_too(tmp_path):
     assert done.stderr.rstrip().endswith("ZeroDivisionError: division by zero")
 
 
+def test_a_forked_child_tells_nothing(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import os\nfrom sklearn.preprocessing import StandardScaler\nStandardScaler().fit([[1.0]])\n"
+        "if not os.fork():\n    StandardScaler().fit([[1.0]])\n    raise SystemExit\nos.wait()\n")
+    assert patch("-v", script).stderr.count("fasttrain:") == 1
+
+
 def test_help_names_exactly_what_is_replaced():
     done = patch("--help")
     said = done.stdout.partition("Replaced are")[2].partition("What fasttrain refuses")[0]

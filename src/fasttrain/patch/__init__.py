@@ -289,8 +289,8 @@ def run_script(path: PathLike, arguments: Sequence[str] = (), *, verbose: bool =
         with patched():
             exec(code, vars(main))
     finally:
-        if account is not None:
-            _account.stop()
+        # none in a child that the script has forked
+        if account is not None and _account.stop() is not None:
             print(account.summary(by_line=profile), file=sys.stderr)
         sys.argv, sys.modules["__main__"] = argv, before
         if folder in sys.path:

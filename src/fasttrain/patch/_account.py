@@ -3,6 +3,7 @@ long each took."""
 
 import contextlib
 import logging
+import os
 import threading
 import time
 from collections import Counter, defaultdict
@@ -83,6 +84,11 @@ def stop():
     global _current
     account, _current = _current, None
     return account
+
+
+# A child has its parent's account, and perhaps its lock held by a thread that it does not have.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=stop)
 
 
 def current():
