@@ -98,3 +98,10 @@ def test_a_prediction_that_fails_leaves_no_file(shell, folder, flats, tmp_path):
         "predict", tmp_path / "m", tmp_path / "other.parquet", "--stream", "--out", tmp_path / "p.csv")
     assert "Rome" in error
     assert not list(tmp_path.glob("*p.csv*"))
+
+
+def test_text_that_is_no_utf8(shell, flats, tmp_path):
+    flats.assign(town="Köln").drop(columns="dear").to_csv(tmp_path / "flats.csv", index=False, encoding="latin-1")
+    command = ["fit", tmp_path / "flats.csv", "--stream", "--target", "price", "--out", tmp_path / "m"]
+    assert "the column 'town' is not utf8 text: encoding says how" in shell.refused(*command)
+    shell.done(*command, "--encoding", "latin-1")

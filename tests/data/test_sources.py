@@ -462,6 +462,15 @@ def test_csv_files_that_are_wrong(tmp_path):
         from_csv(tmp_path / "v.csv.gz")
 
 
+@pytest.mark.parametrize("text", ["town,y\nKöln,1\nBonn,2\n", "größe,y\n1,1\n2,2\n"], ids=["cells", "header"])
+def test_csv_of_another_encoding(tmp_path, text):
+    path = tmp_path / "t.csv"
+    path.write_bytes(text.encode("latin-1"))
+    with pytest.raises(ValueError, match=r"t.csv: (the column 'town'|its header) is not utf8 text: encoding says how"):
+        from_csv(path, target="y")
+    assert from_csv(path, target="y", encoding="latin-1").names == [text.partition(",")[0]]
+
+
 def test_paths_that_name_nothing(tmp_path):
     with pytest.raises(ValueError, match=r"is a folder without a file that ends with .parquet or .pq"):
         from_parquet(tmp_path)

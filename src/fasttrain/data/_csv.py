@@ -276,7 +276,14 @@ def _header_of(file, reading):
                 continue
         first = opened.tell()
     table = reading.table(line.lstrip(b"\xef\xbb\xbf"), None, f"{file.shown}, its header")
-    return table.column_names, first
+    try:
+        return table.column_names, first
+    except UnicodeDecodeError as error:
+        raise ValueError(_no_text(f"{file.shown}: its header", reading)) from error
+
+
+def _no_text(what, reading):
+    return f"{what} is not {reading.encoding} text: encoding says how it is written, such as latin-1"
 
 
 def _rest_of(parts, first):
@@ -296,6 +303,9 @@ def _kinds_of(files, place, header, reading, types):
     for name, kind in kinds.items():
         if pa.types.is_null(kind):
             kinds[name] = pa.float64()
+        elif pa.types.is_binary(kind):
+            # what Arrow makes of bytes that are no text
+            raise ValueError(_no_text(f"{files[0].shown}: the column {name!r}", reading))
     for name, kind in (types or {}).items():
         if name not in kinds:
             raise ValueError(f"types names the column {name!r}, which {files[0].shown} lacks")
