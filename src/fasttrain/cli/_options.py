@@ -35,10 +35,11 @@ def add_stream(parser):
                              "and with a file that memory would not hold as a whole; needs pyarrow")
 
 
-def add_table(parser):
-    """The table and what is done to it before training."""
+def add_table(parser, folders=False):
+    """The table, with ``folders`` also one in several files, and what is done to it before training."""
+    also = "folder of such files, " if folders else ""
     parser.add_argument("data", type=a_path, metavar="DATA",
-                        help="CSV or TSV file (.gz too), Parquet file, folder of such files, or - for standard input")
+                        help=f"CSV or TSV file (.gz too), Parquet file, {also}or - for standard input")
     parser.add_argument("--target", required=True, metavar="NAME", help="column to predict")
     parser.add_argument("--task", type=one_of("auto", "classification", "regression"), default="auto", metavar="TASK",
                         help="auto (by the target), classification or regression")

@@ -11,7 +11,7 @@ NEEDED = ("pandas",)
 
 def add_options(parser):
     """The command's options."""
-    _options.add_table(parser)
+    _options.add_table(parser, folders=True)
     parser.add_argument("--out", type=path, metavar="DIR",
                         help="folder for the model, results.json and report.html; DATA-model when left out")
     group = _options.add_folds(parser)
