@@ -100,6 +100,25 @@ def test_a_prediction_that_fails_leaves_no_file(shell, folder, flats, tmp_path):
     assert not list(tmp_path.glob("*p.csv*"))
 
 
+def test_a_small_last_block_holds_nothing_out(shell, flats, tmp_path):
+    (tmp_path / "flats").mkdir()
+    flats.iloc[:1200].to_parquet(tmp_path / "flats" / "a.parquet")
+    flats.iloc[1200:1203].to_parquet(tmp_path / "flats" / "b.parquet")
+    for target in ("price", "dear"):
+        out = shell.done("fit", tmp_path / "flats", "--target", target, "--out", tmp_path / target)
+        assert "Held out: 120 rows" in out
+
+
+@pytest.mark.parametrize(("target", "n_rows", "held"), [("price", 4, "none"), ("price", 8, "1"), ("dear", 4, "none")])
+def test_too_few_rows_for_a_score(shell, flats, tmp_path, target, n_rows, held):
+    flats.iloc[:n_rows].assign(dear=["yes", "no"] * (n_rows // 2)).to_csv(tmp_path / "flats.csv", index=False)
+    command = ["fit", tmp_path / "flats.csv", "--stream", "--target", target, "--out", tmp_path / "m"]
+    said = shell.refused(*command)
+    assert f"flats.csv has {n_rows} rows, of which {held} would be held out, too few for a score: pass --cv 0" in said
+    assert not (tmp_path / "m").exists()
+    shell.done(*command, "--cv", "0")
+
+
 def test_text_that_is_no_utf8(shell, flats, tmp_path):
     flats.assign(town="Köln").drop(columns="dear").to_csv(tmp_path / "flats.csv", index=False, encoding="latin-1")
     command = ["fit", tmp_path / "flats.csv", "--stream", "--target", "price", "--out", tmp_path / "m"]

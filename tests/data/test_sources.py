@@ -471,6 +471,19 @@ def test_csv_of_another_encoding(tmp_path, text):
     assert from_csv(path, target="y", encoding="latin-1").names == [text.partition(",")[0]]
 
 
+def test_parts_of_small_blocks_are_predicted_and_scored():
+    ends = [0, 100, 103, 203]
+    source = from_callable(lambda i: (X[ends[i]:ends[i + 1]], Y[ends[i]:ends[i + 1]]), n_blocks=3)
+    train, held = source.split(0.1)
+    model = LinearRegressor().fit(train)
+    kept = np.concatenate([held.block(i).X for i in (0, 2)])
+    assert len(held.block(1).X) == 0
+    np.testing.assert_array_equal(model.predict(held), model.predict(kept))
+    assert model.score(held) == model.score(kept, np.concatenate([held.block(i).y for i in (0, 2)]))
+    with pytest.raises(ValueError, match="0 sample"):
+        model.predict(from_callable(lambda _: (X[:3], Y[:3]), n_blocks=2).split(0.1)[1])
+
+
 def test_paths_that_name_nothing(tmp_path):
     with pytest.raises(ValueError, match=r"is a folder without a file that ends with .parquet or .pq"):
         from_parquet(tmp_path)

@@ -27,7 +27,7 @@ from fasttrain.data import Blocks, from_dask
 from fasttrain.data._blocks import part_rows
 from fasttrain.data._dask import is_collection
 from fasttrain.data._use import (
-    RawBlocks, at_block, block_rows, detached, lazily, refuse_beside_source, stream,
+    RawBlocks, at_block, block_rows, blocks_with_rows, detached, lazily, refuse_beside_source, stream,
 )
 from fasttrain.training.sums import LossSums
 
@@ -429,7 +429,7 @@ class ScoresBlocks:
             return super().score(X, y, sample_weight)
         refuse_beside_source("score", y, sample_weight)
         wanted, weights, answers = [], [], []
-        for i, (features, own, weight) in enumerate(stream(X, X.block)):
+        for i, (features, own, weight) in blocks_with_rows(X):
             if own is None:
                 raise ValueError(f"{X.where(i)}: the block has no y to score by")
             answers.append(self.predict(features))

@@ -26,7 +26,7 @@ from fasttrain.cli._columns import code_columns, left_out
 from fasttrain.cli._fitting import Watch, final_fit, versions
 from fasttrain.cli._job import MOST_CLASSES
 from fasttrain.cli._models import chosen_model, estimator_of, scales_target, with_scaled_target, without_wrapper
-from fasttrain.cli._predicting import predict_table, prepared_model, without_formulas
+from fasttrain.cli._predicting import predict_table, prepared_model, rows_of, without_formulas
 from fasttrain.cli._screen import shortened
 from fasttrain.cli._tables import STDIN
 from fasttrain.data._files import files_of
@@ -237,6 +237,12 @@ def run(job, interrupts=None, update=None, command=None):
 def _fitted(job, source, interrupts, update, command):
     found, task = _target_of(job, source)
     train, held = source.split(_HELD_OUT, job.seed) if job.folds else (source, None)
+    # a pass over the source has counted its rows; R2 takes two
+    n_held = None if held is None else sum(map(held.rows, range(held.n_blocks)))
+    if n_held is not None and n_held < (2 if task == "regression" else 1):
+        raise ValueError(
+            f"{job.data} has {rows_of(found.n_rows)}, of which {n_held or 'none'} would be held out, too few for a "
+            "score: pass --cv 0 to fit all of them without one")
     model = chosen_model(job.model, job.settings)
     watch = Watch(interrupts, update, 1)
     estimator = estimator_of(model, task, job.settings, job.seed, [watch])

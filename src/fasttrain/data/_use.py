@@ -17,6 +17,16 @@ def stream(source, load, numbers=None):
     return ahead(map(load, numbers), depth=1 if source.read_ahead else 0)
 
 
+def blocks_with_rows(source):
+    """(number, block) of the blocks that hold a row, as the part of a small one may not; of the last if none does."""
+    numbers = [i for i in range(source.n_blocks) if source.rows(i) != 0] or [source.n_blocks - 1]
+    none = True
+    for i, block in zip(numbers, stream(source, source.block, numbers)):
+        if block.X.shape[0] or (none and i == numbers[-1]):
+            none = False
+            yield i, block
+
+
 def block_rows(source):
     """Rows of each block; blocks of which they are not known are read once."""
     counts = [source.rows(i) for i in range(source.n_blocks)]
@@ -99,7 +109,7 @@ def predicts(method):
             return method(self, X, *args, **kwargs)
 
         parts = []
-        for i, block in enumerate(stream(X, X.block)):
+        for i, block in blocks_with_rows(X):
             with at_block(X, i, block.X):
                 parts.append(method(self, block.X, *args, **kwargs))
         if not hasattr(parts[0], "indptr"):
