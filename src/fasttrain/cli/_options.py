@@ -37,7 +37,7 @@ def add_stream(parser):
 
 def add_table(parser, folders=False):
     """The table, with ``folders`` also one in several files, and what is done to it before training."""
-    also = "folder of such files, " if folders else ""
+    also = "folder of CSV or Parquet files, " if folders else ""
     parser.add_argument("data", type=a_path, metavar="DATA",
                         help=f"CSV or TSV file (.gz too), Parquet file, {also}or - for standard input")
     parser.add_argument("--target", required=True, metavar="NAME", help="column to predict")
