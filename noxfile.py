@@ -4,8 +4,8 @@
     nox -s suite-3.13
     nox -s oldest -- tests/linear_model
 
-Each session builds a wheel, installs it with what the tests need, and runs them from outside the repository. An
-interpreter that is not on the machine is left out, and nox says so.
+Each session takes a wheel, built anew where a source is newer than the last one, installs it with what the tests need,
+and runs them from outside the repository. An interpreter that is not on the machine is left out, and nox says so.
 """
 
 from pathlib import Path
