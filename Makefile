@@ -52,7 +52,7 @@ test: $(WHEEL_VENV)/.ready
 
 # The files of sdist and wheel, and a package that is compiled against the wheel's headers.
 wheel-test: $(WHEEL_VENV)/.ready
-	@echo "Testing the installed wheel: some ten minutes on two cores"
+	@echo "Testing the files of sdist and wheel"
 	@cd $(OUTSIDE) && FASTTRAIN_DIST=$(abspath $(DIST)) $(abspath $(WHEEL_VENV))/bin/python -m pytest $(abspath tests) \
 	    -q -m wheel $(PYTEST_ARGS)
 
@@ -88,11 +88,11 @@ pythons: $(VENV)/.nox
 types: $(WHEEL_VENV)/.types
 	cd $(OUTSIDE) && ../bin/python $(abspath tests/typing/check.py)
 
-# The reference is made of the docstrings of the package that is there: built in place, or the wheel's.
 # The C files compile without a warning for every platform that has wheels.
 cross: $(VENV)/.cross
 	$(BIN)/python tests/platforms/cross.py
 
+# The reference is made of the docstrings of the package that is there: built in place, or the wheel's.
 docs: $(DEMO_READY) $(DEMO_VENV)/.docs
 	NO_MKDOCS_2_WARNING=1 $(DEMO_VENV)/bin/mkdocs build --strict --quiet
 
