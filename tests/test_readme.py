@@ -55,14 +55,20 @@ def test_commands_run(page, tmp_path, monkeypatch, capsys):
     lines = [line[2:] for code in blocks(page, "console") for line in code.splitlines()]
     commands = [shlex.split(line, comments=True) for line in lines if line.startswith("fasttrain")]
     assert len(commands) >= 2
+    shown = [text for text in blocks(page, "text") if "rows read" in text]
     for command in commands:
         command, out = (command[:-2], command[-1]) if command[-2:-1] == [">"] else (command, None)
         if "--script" in command:
             command[2:2] = ["--rounds", "1"]
         capsys.readouterr()
         assert cli.main(command[1:]) == 0, capsys.readouterr().err
+        printed = capsys.readouterr().out
         if out is not None:
-            (tmp_path / out).write_text(capsys.readouterr().out)
+            (tmp_path / out).write_text(printed)
+        if command[1] == "fit" and shown:
+            # what is said of the rows and columns; scores are the machine's
+            assert printed.splitlines()[:3] == shown.pop(0).splitlines()[:3]
+    assert not shown
     assert (tmp_path / "penguins-model" / "model.json").exists()
 
 
