@@ -73,8 +73,10 @@ def descents() -> NDArray[Any]:
 
 
 def tables(frame: Any) -> None:
-    clean, _, _ = drop_missing(frame)
-    steps = TablePreprocessor(scale="standard", encode="onehot").fit(clean)
+    clean = drop_missing(frame)
+    print(clean.shape)
+    clean, labels = drop_missing(frame, [0, 1])
+    steps = TablePreprocessor(scale="standard", encode="onehot").fit(clean, labels)
     print(steps.transform(clean), steps.n_features_in_)
     print(OneHotEncoder(handle_unknown="ignore").fit_transform([["a"], ["b"]]))
     print(StandardScaler(with_mean=False).fit(X).mean_)

@@ -122,7 +122,7 @@ def duplicate_rows(X, y, subset, keep, include_y):
 def drop_missing(X: TableLike, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None, *,
                  subset: Sequence[Any] | None = None, how: Literal["any", "all"] = "any",
                  min_present: int | None = None, missing_values: Any | Sequence[Any] = (), include_y: bool = True,
-                 return_mask: bool = False) -> tuple[Any, ...]:
+                 return_mask: bool = False) -> Any:
     """Drop the rows that have missing values.
 
     NaN, None, NaT, ``pandas.NA`` and polars' null are missing, and so are ``missing_values``.
@@ -183,7 +183,7 @@ def drop_missing(X: TableLike, y: ArrayLike | None = None, sample_weight: ArrayL
 
 def drop_duplicates(X: TableLike, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None, *,
                     subset: Sequence[Any] | None = None, keep: Literal["first", "last", "none", False] = "first",
-                    include_y: bool = True, return_mask: bool = False) -> tuple[Any, ...]:
+                    include_y: bool = True, return_mask: bool = False) -> Any:
     """Drop rows that repeat another row.
 
     Two cells are equal as in pandas: NaN equals NaN, -0.0 equals 0.0. Rows are hashed and then compared, so
@@ -361,7 +361,7 @@ def inside_rows(X, positions, low, high):
 def drop_outliers(X: TableLike, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None, *,
                   method: Literal["absolute", "zscore", "iqr", "mad"] = "iqr",
                   threshold: float | Sequence[Any] | dict[Any, Any] | None = None, subset: Sequence[Any] | None = None,
-                  return_mask: bool = False) -> tuple[Any, ...]:
+                  return_mask: bool = False) -> Any:
     """Drop rows with a value far from its column's others.
 
     With t the threshold, a value x of a column is an outlier when

@@ -118,7 +118,7 @@ class _RowDropper(BaseEstimator):
         self.report_ = report_of(mask, reasons)
         return mask
 
-    def drop(self, X: TableLike, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None) -> tuple[Any, ...]:
+    def drop(self, X: TableLike, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None) -> Any:
         """Drop rows of new data by what ``fit`` learned.
 
         Parameters
@@ -135,7 +135,7 @@ class _RowDropper(BaseEstimator):
         return answer(X, y, sample_weight, self.mask(X, y), False)
 
     def fit_resample(self, X: TableLike, y: ArrayLike | None = None,
-                     sample_weight: ArrayLike | None = None) -> tuple[Any, ...]:
+                     sample_weight: ArrayLike | None = None) -> Any:
         """``fit`` on X, then drop its rows; what a pipeline of samplers calls.
 
         Parameters
