@@ -233,6 +233,33 @@ def test_the_solver_liblinear(settings, table):
     assert again.n_iter_ >= ours.n_iter_
 
 
+@pytest.mark.parametrize("layout", [np.asarray, sparse.csr_matrix])
+@pytest.mark.parametrize("settings", [{"C": 100.0}, {"intercept_scaling": 5.0}, {"fit_intercept": False}], ids=str)
+def test_the_solver_liblinear_with_more_unknowns_than_a_matrix_is_made_for(settings, layout):
+    """Newton's steps by products arrive, and nearer to the minimum than liblinear's own."""
+    rng = np.random.default_rng(1)
+    table = np.where(rng.random((300, 2500)) < 0.05, rng.standard_normal((300, 2500)), 0.0) / 10
+    y = table @ rng.standard_normal(2500) + 0.1 * rng.standard_normal(300) > 0
+    weight = rng.random(300)
+    settings = {"solver": "liblinear", **settings}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ours = LogisticRegression(**settings).fit(layout(table), y, weight)
+    theirs = stock.LogisticRegression(**settings).fit(layout(table), y, weight)
+
+    def value_and_slopes(model):
+        own = np.append(model.coef_[0], model.intercept_ / ours.intercept_scaling)
+        raw = table @ model.coef_[0] + model.intercept_
+        by_row = ours.C * weight * (expit(raw) - y)
+        value = ours.C * (weight * np.logaddexp(0, np.where(y, -raw, raw))).sum() + 0.5 * own @ own
+        slopes = np.append(table.T @ by_row, ours.intercept_scaling * by_row.sum() * ours.fit_intercept) + own
+        return value, abs(slopes).max() / (ours.C * weight.sum())
+
+    assert value_and_slopes(ours)[0] <= value_and_slopes(theirs)[0]
+    assert value_and_slopes(ours)[1] <= 1e-6
+    assert ours.n_iter_ <= 20
+
+
 def test_what_liblinear_refuses():
     for settings, y, words in (
         ({}, WORDS, "separates two classes, got 3"), ({"dual": True, "l1_ratio": 1.0}, Y, "dual must be False"),

@@ -132,7 +132,8 @@ class LogisticBase(Convertible):
         if l1_ratio and np.isfinite(Cs).all():
             options["tol"] *= OTHER_TOL
             found = minimize_sparse(problem, fits, l1, l2, **options)
-        elif self.solver in ("newton-cholesky", "newton-cg", "liblinear") and problem.size <= NEWTON_UNKNOWNS:
+        elif self.solver == "liblinear" or (
+                self.solver in ("newton-cholesky", "newton-cg") and problem.size <= NEWTON_UNKNOWNS):
             options["tol"] *= OTHER_TOL if self.solver == "liblinear" else 1.0
             found = problem.newton(fits, l2, **options)
         elif self.solver == "lbfgs" and tasks_of(self) is not None:
@@ -140,7 +141,7 @@ class LogisticBase(Convertible):
         elif self.solver == "lbfgs":
             found = problem.lbfgs(fits, l2, **options)
         else:
-            if self.solver in ("sag", "saga", "liblinear"):
+            if self.solver in ("sag", "saga"):
                 options["tol"] *= OTHER_TOL
                 if self.max_iter == 0:
                     return problem.at(start, l2)
@@ -204,10 +205,10 @@ class LogisticRegression(LogisticBase, linear_model.LogisticRegression):
     solver : {'lbfgs', 'newton-cg', 'newton-cholesky', 'sag', 'saga', 'liblinear'}, default='lbfgs'
         'newton-cg' and 'newton-cholesky' are Newton's method with a Hessian matrix up to 2000 unknowns, and L-BFGS
         beyond; 'sag' and 'saga' are L-BFGS to a hundredth of ``tol``. 'liblinear' is for two classes and penalizes the
-        intercept as a coefficient of a column of ``intercept_scaling``; it is Newton's method up to 2000 unknowns, and
-        L-BFGS beyond, to a hundredth of ``tol``. With an l1 part in the penalty 'saga' and 'liblinear' are proximal
-        Newton [2]_, where violations of the conditions of the minimum end no larger than ``10 tol`` of the penalty's
-        strength either; with more than two classes and a hundred unknowns, L-BFGS-B on the two signs of each
+        intercept as a coefficient of a column of ``intercept_scaling``; it is Newton's method, beyond 2000 unknowns by
+        conjugate gradients [3]_, to a hundredth of ``tol``. With an l1 part in the penalty 'saga' and 'liblinear' are
+        proximal Newton [2]_, where violations of the conditions of the minimum end no larger than ``10 tol`` of the
+        penalty's strength either; with more than two classes and a hundred unknowns, L-BFGS-B on the two signs of each
         coefficient.
     max_iter : int, default=100
     verbose : int, default=0
@@ -244,6 +245,7 @@ class LogisticRegression(LogisticBase, linear_model.LogisticRegression):
     ----------
     .. [1] Hastie, Tibshirani, Friedman, "The Elements of Statistical Learning", 2nd ed., section 4.4, 2009.
     .. [2] Yuan, Ho, Lin, "An Improved GLMNET for L1-regularized Logistic Regression", JMLR 13, 2012.
+    .. [3] Lin, Weng, Keerthi, "Trust Region Newton Method for Large-Scale Logistic Regression", JMLR 9, 2008.
 
     Examples
     --------
