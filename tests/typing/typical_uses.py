@@ -15,7 +15,7 @@ from fasttrain import (
 from fasttrain.activations import LeakyRelu
 from fasttrain.callbacks import EarlyStopping
 from fasttrain.inspection import input_gradients
-from fasttrain.linear_model import Lasso, LogisticRegression, Ridge, RidgeCV, enet_path
+from fasttrain.linear_model import Lasso, LinearSVC, LogisticRegression, Ridge, RidgeCV, enet_path
 from fasttrain.losses import Huber, Loss
 from fasttrain.model_selection import GridSearchCV, RacingSearchCV, cross_val_score, learning_curve
 from fasttrain.optimizers import AdamW, Momentum, StepOptimizer
@@ -56,6 +56,7 @@ def linear() -> None:
     for model in (Ridge(alpha=0.5), Lasso(0.1), RidgeCV(alphas=(0.1, 1.0))):
         print(model.fit(X, X[:, 0]).predict(X))
     print(LogisticRegression(C=2.0).fit(X, y, sample_weight=np.ones(100)).coef_)
+    print(LinearSVC(penalty="l1", dual=False).fit(X, y).coef_)
     alphas, coefs, gaps = enet_path(X, X[:, 0], l1_ratio=0.5)[:3]
     print(alphas.shape, coefs.shape, gaps.shape)
 

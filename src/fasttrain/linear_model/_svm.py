@@ -185,7 +185,8 @@ class LinearSVC(LinearMachine, svm.LinearSVC):
     ((3, 4), True)
     """
 
-    def __init__(self, penalty: Literal["l2"] = "l2", loss: Literal["squared_hinge", "hinge"] = "squared_hinge", *,
+    def __init__(self, penalty: Literal["l1", "l2"] = "l2",
+                 loss: Literal["squared_hinge", "hinge"] = "squared_hinge", *,
                  dual: Literal["auto"] | bool = "auto", tol: float = 1e-4, C: float = 1.0,
                  multi_class: Literal["ovr"] = "ovr", fit_intercept: bool = True, intercept_scaling: float = 1,
                  class_weight: dict[Any, float] | Literal["balanced"] | None = None, verbose: int = 0,
