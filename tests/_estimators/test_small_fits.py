@@ -3,6 +3,7 @@
 import copy
 import pickle
 import warnings
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ from sklearn.utils import check_random_state as stock_check_random_state
 
 from fasttrain import losses, penalties
 from fasttrain._core.random_states import check_random_state
-from fasttrain.linear_model import LinearClassifier
+from fasttrain.linear_model import LinearClassifier, LogisticRegression
 from fasttrain.preprocessing import StandardScaler, TablePreprocessor
 
 
@@ -119,6 +120,22 @@ def test_labels_that_look_like_a_quantity_are_told_of():
         for y in (np.arange(30) % 2 * 1000, np.arange(30) % 10, np.array(list("abc"))[np.arange(30) % 3]):
             LinearClassifier(max_iter=1, tol=None).fit(X, y)
         LinearClassifier(optimizer="adam").partial_fit(X, np.arange(30) % 2, classes=np.arange(25))
+
+
+def told_of_a_quantity(fit):
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        fit()
+    return [one for one in told if "greater than 50% of the number" in str(one.message)]
+
+
+@pytest.mark.parametrize("labels", [np.arange(25), np.array([f"c{k:02}" for k in range(25)])], ids=["int", "str"])
+def test_a_fit_tells_once_of_labels_that_look_like_a_quantity(labels):
+    X, y = np.random.default_rng(0).standard_normal((30, 2)), labels[np.arange(30) % 25]
+    for model in (LinearClassifier(max_iter=1, tol=None), LogisticRegression(max_iter=1)):
+        assert len(told_of_a_quantity(partial(model.fit, X, y))) == 1
+    # a part of the rows tells nothing of how many there are to a class
+    assert not told_of_a_quantity(lambda: LinearClassifier(optimizer="adam").partial_fit(X, y, classes=labels))
 
 
 def frame():

@@ -2,6 +2,7 @@
 
 import numpy as np
 from sklearn.model_selection import train_test_split
+from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, validate_data
 
 from fasttrain._core.checks import check_rows, check_weights, is_ready, validation_parts
@@ -47,6 +48,12 @@ def take_names(estimator, X, reset):
 def dense(y):
     """y as an array."""
     return y.toarray() if hasattr(y, "toarray") else y
+
+
+def warn_of_a_quantity(y, classes):
+    """scikit-learn's warning of a target with nearly as many classes as rows, where its checks of y were left out."""
+    if len(classes) > max(10, len(y) // 2):
+        check_classification_targets(y)
 
 
 def weights_of(estimator, sample_weight, y, dtype):

@@ -18,6 +18,7 @@ from fasttrain._core.types import (
     Array, ArrayLike, LossName, MatrixLike, OptimizerName, PathLike, RandomStateLike, ScheduleName, Self,
 )
 from fasttrain._estimators.blocks import Labels, ScoresBlocks, class_weight_factors, labels_of, learns
+from fasttrain._estimators.data import warn_of_a_quantity
 from fasttrain._estimators.fitted import all_or_nothing
 from fasttrain._estimators.following import followed
 from fasttrain.data._use import predicts
@@ -31,14 +32,6 @@ from fasttrain.losses import Loss
 from fasttrain.optimizers import Optimizer
 from fasttrain.penalties import Penalty
 from fasttrain.schedules import Schedule
-
-
-def _looks_like_a_quantity(y):
-    """Whether labels may be so many distinct ones that it takes a closer look."""
-    if len(y) <= 20 or y.dtype.kind == "b":
-        return False
-    distinct = int(y.max()) - int(y.min()) + 1 if y.dtype.kind in "iu" else len(set(y.tolist()))
-    return distinct > len(y) // 2
 
 
 class LinearRegressor(ScoresBlocks, RegressorMixin, LinearModel):
@@ -385,8 +378,7 @@ stop_reason_, advice_, n_features_in_, feature_names_in_
 
     def _check_Xy(self, X, y, keep):
         X, y = self._checked(X, y, keep, labels=True)
-        if not are_labels(y) or _looks_like_a_quantity(y):
-            # also warns of the latter
+        if not are_labels(y):
             check_classification_targets(y)
             if y.ndim == 2 and y.shape[1] == 1:
                 y = column_or_1d(y, warn=True)
@@ -431,9 +423,8 @@ stop_reason_, advice_, n_features_in_, feature_names_in_
             X, y = self._check_Xy(X, y, keep)
             if not keep:
                 self._set_classes(y)
-                if are_labels(y) and len(self.classes_) > max(10, len(y) // 2):
-                    # scikit-learn warns of a target that looks like a quantity
-                    check_classification_targets(y)
+                if are_labels(y):
+                    warn_of_a_quantity(y, self.classes_)
             y = self._check_y(y)
             rows = ArrayRows.of(self, X, y, sample_weight)
             return self._fit(rows, validation_data, keep=keep, resume_from=resume_from)

@@ -18,6 +18,7 @@ from fasttrain._core import warned
 from fasttrain._core.types import ArrayLike, MatrixLike, RandomStateLike, Self
 from fasttrain._estimators.blocks import restored_rows
 from fasttrain._estimators.conversion import Convertible
+from fasttrain._estimators.data import warn_of_a_quantity
 from fasttrain._estimators.fitted import set_fitted
 from fasttrain._estimators.following import followed, tasks_of
 from fasttrain._estimators.parameters import keep_parameters
@@ -91,10 +92,13 @@ class LogisticBase(Convertible):
             if not isinstance(y, np.ndarray) or not (isinstance(X, np.ndarray) or hasattr(X, "indptr")):
                 raise TypeError(f"X must be a NumPy array or a sparse matrix, got {type(X).__name__}")
         # integers are labels whatever they are; for anything else it takes a look at the values
-        if y.dtype.kind not in "iub":
+        integers = y.dtype.kind in "iub"
+        if not integers:
             check_classification_targets(y)
         X = check_rows(X)
         classes, codes = unique(y, inverse=True)
+        if integers:
+            warn_of_a_quantity(y, classes)
         if self.solver == "liblinear":
             if len(classes) > 2:
                 raise ValueError(
