@@ -1,5 +1,8 @@
 """Proximal Newton's parts against their formulas, in every layout and number of threads."""
 
+import _thread
+import threading
+
 import numpy as np
 import pytest
 import reference_proximal as reference
@@ -150,3 +153,18 @@ def test_a_descent_on_a_matrix():
     np.testing.assert_allclose(slopes, start + H @ (new - w), atol=1e-9)
     assert reference.violation(new, start + H @ (new - w), l1) < 1e-9
     assert proximal.descend_matrix(np.empty((0, 0)), np.empty(0), np.empty(0), l1, 1e-8, 10) == (0.0, 0)
+
+
+def test_an_interrupt_ends_a_sweep_before_its_last_column():
+    n, m = 2000, 10_000
+    x, rows = np.random.default_rng(0).standard_normal(n), np.arange(n, dtype=np.int32)
+    # the same column many times
+    columns, starts = np.zeros(m, dtype=np.intp), np.array([0, n])
+    moved = np.empty(m)
+    curvatures, slopes, zeros, raw_step = np.ones(n), np.arange(1.0, m + 1), np.zeros(m), np.empty(n)
+    threading.Timer(0.01, _thread.interrupt_main).start()
+    with pytest.raises(KeyboardInterrupt):
+        proximal.descend_columns(
+            x, rows, starts, columns, curvatures, slopes, 0.0, False, zeros, 0.0, 0.1, 1.0, 0.0, 1e-9, 1, moved,
+            raw_step)
+    assert moved[-1] == 0

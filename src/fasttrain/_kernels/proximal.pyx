@@ -206,7 +206,8 @@ cdef struct column_model:
     double l2
     Py_ssize_t* live            # numbers of columns that a sweep goes over
     Py_ssize_t n_live
-    Py_ssize_t work
+    Py_ssize_t work             # numbers read since the last look at signals
+    bint stopped
 
 
 cdef inline double soft(double value, double threshold) noexcept nogil:
@@ -263,6 +264,14 @@ cdef inline void move(column_model* t, Py_ssize_t k, double step) noexcept nogil
     t.work += length
 
 
+cdef inline bint is_stopped(column_model* t) noexcept nogil:
+    """Whether a signal ends the descent, looked for after so much work."""
+    if t.work > LOOK_WORK:
+        t.work = 0
+        t.stopped = signalled() != 0
+    return t.stopped
+
+
 cdef double sweep(column_model* t) noexcept nogil:
     """Minimize over each of the live coefficients in turn; the largest violation that was met."""
     cdef double worst = 0.0, slope, curvature, target, bias
@@ -272,6 +281,8 @@ cdef double sweep(column_model* t) noexcept nogil:
         slope = slope_at(t, k)
         worst = max(worst, violation_of(t.w[k], slope, t.l1))
         t.work += t.at[k + 1] - t.at[k] + 1
+        if is_stopped(t):
+            break
         curvature = t.squares[k] + t.l2
         if t.w[k] == 0 and fabs(slope) <= t.l1:
             continue
@@ -311,13 +322,11 @@ cdef int settle(column_model* t, double tol, Py_ssize_t max_sweeps, double* wors
         rest(t, of_all)
         worst = sweep(t)
         n_sweeps += 1
+        if t.stopped:
+            return SIGNALLED
         if of_all and worst <= tol:
             break
         of_all = not of_all and worst <= 0.3 * tol
-        if t.work > LOOK_WORK:
-            t.work = 0
-            if signalled():
-                return SIGNALLED
     worst_out[0] = worst
     n_sweeps_out[0] = n_sweeps
     return STATUS_OK
@@ -346,6 +355,9 @@ cdef void scale_columns(
         t.cross[k] = cross if t.has_bias else 0.0
         # by the coefficient alone it would be the square; the intercept follows it
         t.squares[k] = max(squares - t.cross[k] * t.cross[k] / t.total, 1e-10 * squares) if t.has_bias else squares
+        t.work += length
+        if is_stopped(t):
+            return
 
 
 def descend_columns(
@@ -423,7 +435,8 @@ def descend_columns(
         if m:
             scale_columns(
                 &t, &x[0], &columns[0], &starts[0] if starts is not None else NULL, &roots[0], &scaled[0])
-            settle(&t, tol, max_sweeps, &worst, &n_sweeps)
+            if not t.stopped:
+                settle(&t, tol, max_sweeps, &worst, &n_sweeps)
         for i in range(n):
             raw_step_out[i] = (r[i] / roots[i] if roots[i] > 0 else 0.0) + t.bias_step
     raise_signalled()
