@@ -316,6 +316,19 @@ def test_blocks_with_one_class_empty_blocks_and_unknown_numbers_of_rows():
         np.testing.assert_allclose(fit(LinearClassifier(tol=1e-9), source).coef_, plain.coef_, atol=1e-6)
 
 
+@every
+def test_blocks_without_rows_are_passed_over(model, y):
+    """As filters and splits leave them, the first and the last among them."""
+    cuts = [0, 0, 700, 700, N, N]
+    source = from_callable(lambda i: (X[cuts[i]:cuts[i + 1]], y[cuts[i]:cuts[i + 1]]), n_blocks=5)
+    found = fit(model, source)
+    assert np.isfinite(np.concatenate([np.ravel(weights) for weights in learnt(found)[:-1]])).all()
+    if isinstance(model, (Ridge, LinearRegression)):
+        np.testing.assert_allclose(found.coef_, fit(model, X, y).coef_, rtol=1e-9)
+    with pytest.raises(ValueError, match="0 sample"):
+        fit(model, from_callable(lambda i: (X[:0], y[:0]), n_blocks=2))
+
+
 # ---- the engine's sums ----
 
 

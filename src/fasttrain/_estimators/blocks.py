@@ -41,7 +41,7 @@ class CheckedBlocks:
     Parameters
     ----------
     estimator : estimator
-        Told the width of X by the first block when ``reset``.
+        Told the width of X by the first block that has rows when ``reset``.
     source : Blocks
     dtype : dtype or list of dtypes
         What X is left in; of a list the first block's, if it is there, is that of all.
@@ -54,6 +54,8 @@ class CheckedBlocks:
     ----------
     dtype, shape
         Of X; how many rows there are is not known here.
+    first : int
+        The first block that has rows.
     """
 
     def __init__(self, estimator, source, dtype, reset, needs_y=True, **options):
@@ -62,7 +64,8 @@ class CheckedBlocks:
         self.needs_y = needs_y
         self.options = options
         self.dtype = dtype
-        X = self._checked(0, source.block(0), reset)[0]
+        self.first, block = _first_with_rows(source)
+        X = self._checked(self.first, block, reset)[0]
         self.dtype = X.dtype
         self.n_features = X.shape[1]
         self.shape = (None, self.n_features)
@@ -93,6 +96,15 @@ class CheckedBlocks:
 
     def __getstate__(self):
         return {**vars(self), "estimator": detached(self.estimator)}
+
+
+def _first_with_rows(source):
+    """(number, block); of a source without rows the first of all, which is refused."""
+    for i in range(source.n_blocks):
+        block = source.block(i)
+        if block.X.shape[0]:
+            return i, block
+    return 0, source.block(0)
 
 
 class PreparedBlocks:

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fasttrain._estimators.blocks import CheckedBlocks
-from fasttrain.data._use import block_rows
+from fasttrain._estimators.blocks import CheckedBlocks, PreparedBlocks
 from fasttrain.linear_model._sums import WORST_ORIGIN, WORST_SPARSE, NormalEquations, origin_of, sums_of
 
 
@@ -33,7 +32,8 @@ def equations_of_blocks(estimator, source):
     """:class:`BlockEquations` of all rows, from one pass; from two where the first block's means are far from all."""
     checked = CheckedBlocks(
         estimator, source, [np.float64, np.float32], True, y_numeric=True, accept_sparse="csr")
-    X, y, weights = checked.load(0)
+    blocks = PreparedBlocks(checked, lambda y, weights: (y, weights))
+    X, y, weights = checked.load(checked.first)
     is_dense = isinstance(X, np.ndarray)
     p = X.shape[1]
     centred = estimator.fit_intercept
@@ -50,7 +50,7 @@ def equations_of_blocks(estimator, source):
             weights = None if weights is None else weights.astype(np.float64)
             return sums_of(X, targets, weights, origin, y_origin)
 
-        total = source.sum_of(checked, sums)
+        total = blocks.sum_of(sums)
         if not np.isfinite(total.products).all():
             raise ValueError(
                 "X and y must hold numbers whose squares can be summed: scale them, for instance with StandardScaler")
@@ -69,7 +69,7 @@ def equations_of_blocks(estimator, source):
             raise ValueError(
                 "X must have columns whose means are not far beyond their spread, in sparse blocks of a source, as "
                 "they cannot be centred: pass dense blocks")
-    return BlockEquations(equations, checked.dtype, y.ndim == 1, sum(block_rows(source)))
+    return BlockEquations(equations, checked.dtype, y.ndim == 1, len(blocks))
 
 
 def _targets(y, dtype):

@@ -476,7 +476,7 @@ stop_reason_, advice_, n_features_in_, feature_names_in_
         if keep in ("partial", "first"):
             if self._check_classes(classes):
                 self._set_classes(unique_labels(classes))
-        elif (y := checked.load(0)[1]).ndim == 2:
+        elif (y := checked.load(checked.first)[1]).ndim == 2:
             if keep is None:
                 self._set_classes(y)
         else:

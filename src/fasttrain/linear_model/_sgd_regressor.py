@@ -249,7 +249,7 @@ default='squared_error'
 
         random_state = check_random_state(self.random_state)
         blocks, validation = split_source(self, checked, code, X_val, y_val, random_state, partial)
-        y = checked.load(0)[1]
+        y = checked.load(checked.first)[1]
         n_models = y.shape[1] if y.ndim == 2 else 1
         if warm:
             start = self._going_on(y.T)

@@ -188,7 +188,7 @@ class MultilayerPerceptron(KeepsEngine, Convertible, CallbackSupportMixin, BaseE
                 self, validation_data, dtype, False, y_numeric=self._y_numeric, accept_sparse="csr")
             e = detached(self)
             rows = BlockRows(self, checked, lambda y, weights: (e._encode(e._known_target(y), dtype), weights))
-            target = rows.blocks.load(0)[1]
+            target = rows.blocks.load(checked.first)[1]
         else:
             X, y, weights = check_validation_data(self, validation_data, dtype, accept_sparse="csr")
             target = self._encode(self._known_target(y), dtype)
@@ -271,7 +271,7 @@ class MultilayerPerceptron(KeepsEngine, Convertible, CallbackSupportMixin, BaseE
         first = not hasattr(self, "coefs_") or (not self.warm_start and not incremental)
         dtype = self._dtype_of_fit(first, settings)
         checked = CheckedBlocks(self, source, dtype, first, y_numeric=self._y_numeric, accept_sparse="csr")
-        X, y, _ = checked.load(0)
+        X, y, _ = checked.load(checked.first)
         if hasattr(X, "indptr") and settings.of_input:
             raise ValueError(f"X must be dense with {settings.of_input[0]}, which changes zeros, got a sparse matrix")
         factors = self._learn_target(checked, y, incremental, classes)
