@@ -308,6 +308,22 @@ def test_backup_and_restore_goes_on_to_the_same_bytes(tmp_path):
     assert not (tmp_path / "backup").exists()
 
 
+def test_a_fit_of_one_who_handles_an_error_ends_as_any_other(tmp_path):
+    def fit():
+        keras.utils.set_random_seed(0)
+        model = classifier(optimizer=keras.optimizers.Adam(0.01, use_ema=True, ema_momentum=0.9))
+        model.fit(X, CODES, epochs=3, verbose=0, callbacks=[keras.callbacks.BackupAndRestore(tmp_path / "backup")])
+        assert not (tmp_path / "backup").exists()
+        return model
+
+    plain = fit()
+    try:
+        raise FileNotFoundError("no model yet")
+    except FileNotFoundError:
+        handling = fit()
+    assert same(handling, plain)
+
+
 def test_tensorboard_writes_events(tmp_path):
     pytest.importorskip("tensorboardX")
     board = keras.callbacks.TensorBoard(tmp_path / "logs", histogram_freq=1, update_freq=3)

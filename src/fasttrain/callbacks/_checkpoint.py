@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 from typing import Any, Literal
 
 from fasttrain._core.checks import check_integer, check_real
@@ -155,8 +154,7 @@ class BackupAndRestore(Callback):
             self.training.save_checkpoint(self.path)
 
     def on_train_end(self, history: Any) -> None:
-        # called on the way out of an error too
-        if self.delete_checkpoint and sys.exc_info()[0] is None:
+        if self.delete_checkpoint and not self.training.failed:
             shutil.rmtree(self.path, ignore_errors=True)
             try:
                 os.rmdir(self.backup_dir)

@@ -1,6 +1,5 @@
 """The training of a Sequential: an epoch's numbers, callbacks of both protocols, one step by itself."""
 
-import sys
 import time
 
 import numpy as np
@@ -42,8 +41,7 @@ class _First(Callback):
 
     def on_train_end(self, history):
         network = self.training.network
-        # called on the way out of an error too
-        if self.model.optimizer.use_ema and network.average is not None and sys.exc_info()[0] is None:
+        if self.model.optimizer.use_ema and network.average is not None and not self.training.failed:
             network.parameters[:] = network.average
             self.model.touch()
 

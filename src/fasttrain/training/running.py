@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -37,6 +38,8 @@ class Training:
         The rows of the epoch that runs, in the order in which it takes them; None as they stand.
     plan : Plan
         What it is to do.
+    failed : bool
+        While it ends: whether an error, or Ctrl-C, ends it.
     """
 
     def __init__(self, network: Any, plan: Plan, n_threads: int | None = None) -> None:
@@ -52,6 +55,8 @@ class Training:
         n_epochs = plan.n_epochs if plan.schedule_epochs is None else plan.schedule_epochs
         self._total_steps = n_epochs * self.steps_per_epoch
         self._kept = None
+        # who fits may be handling an error of his own
+        self._handled = sys.exc_info()[1]
         # a quotient of two rates, so that a constant schedule gives exactly the rate that was asked for
         self._asked, self._scheduled = 1.0, 1.0
         self.pending: list[Any] = []
@@ -60,6 +65,10 @@ class Training:
             self.plateau = self.schedule.start(plan.learning_rate)
             if plan.schedule_state is not None:
                 self.plateau.load_state_dict(plan.schedule_state)
+
+    @property
+    def failed(self) -> bool:
+        return sys.exc_info()[1] is not self._handled
 
     @property
     def n_epochs(self) -> int:
