@@ -133,6 +133,33 @@ def test_validation_evaluation_and_prediction_of_batches():
     np.testing.assert_array_equal(model.predict((x for x, _ in batches()), steps=2), model.predict(X[:40]))
 
 
+def test_arrays_that_are_filled_again_are_taken_as_they_came():
+    def refilled():
+        x, y = np.empty((20, 6)), np.empty(20)
+        for part, codes in batches():
+            x[:], y[:] = part, codes
+            yield x, y
+
+    class Refilled:
+        def __iter__(self):
+            return refilled()
+
+    first, second = pair()
+    assert first.fit(Refilled(), epochs=2, verbose=0).history == second.fit(Again(), epochs=2, verbose=0).history
+    assert same(first, second)
+    np.testing.assert_array_equal(first.predict(Refilled()), first.predict(X))
+    assert first.evaluate(Refilled(), verbose=0) == first.evaluate(X, CODES, verbose=0)
+
+
+def test_weights_may_come_with_some_batches_only():
+    first, second = pair()
+    held = first.get_weights()
+    first.fit(iter([(X[:20], CODES[:20]), (X[20:40], CODES[20:40], np.zeros(20))]), epochs=1, verbose=0)
+    second.fit(iter([(X[:20], CODES[:20], np.ones(20)), (X[20:40], CODES[20:40], np.zeros(20))]), epochs=1, verbose=0)
+    assert same(first, second)
+    assert not np.array_equal(first.get_weights()[0], held[0])
+
+
 def test_a_generator_that_ends_early_ends_the_training():
     model = classifier()
     history = model.fit((batch for _ in range(2) for batch in batches()), steps_per_epoch=8, epochs=9, verbose=0)
@@ -149,6 +176,16 @@ def test_a_generator_that_ends_early_ends_the_training():
     ({"x": iter([(X, CODES, None, None)])}, "got 4 parts"),
     ({"x": iter([(X[:, :3], CODES)])}, r"rows of shape \(6,\)"),
     ({"x": iter([(X, CODES), (X, CODES + 9)])}, "class codes"),
+    ({"x": iter([(X, CODES), (X[:, :3], CODES)])}, r"x must have rows of shape \(6,\)"),
+    ({"x": iter([(X, CODES), (X, None)])}, "y must be given"),
+    # as many rows of each in all
+    ({"x": iter([(X, CODES[:60]), (X[:60], CODES)])}, r"y of a batch must have 120 rows as x has, got shape \(60,\)"),
+    ({"x": iter([(X, CODES, np.ones(3))])}, "sample_weight of a batch must have 120 rows"),
+    ({"x": iter(["ab"])}, "x of a batch must be an array of rows"),
+    ({"x": iter([(None, CODES)])}, "x of a batch must be an array of rows, got None"),
+    ({"x": X, "y": CODES, "validation_data": iter([(X, CODES), (X[:, :3], CODES)])}, "x must have rows of one shape"),
+    ({"x": X, "y": CODES, "validation_data": iter([(X, CODES), (X, CODES, np.ones(120))])},
+     "sample_weight must have rows of one shape in all batches"),
 ])
 def test_bad_batches_change_nothing(arguments, message):
     model = classifier()

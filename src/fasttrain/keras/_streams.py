@@ -19,6 +19,24 @@ def is_stream(x):
     return hasattr(x, "__next__") or _is_indexed(x) or hasattr(x, "__iter__")
 
 
+def _batch(given):
+    """The x, y and weights of a batch, as arrays of their own: who yields it may fill the same ones again."""
+    x, *others = (None if part is None else _own(part) for part in unpack_x_y_sample_weight(given))
+    if x is None or x.ndim == 0:
+        raise ValueError(f"x of a batch must be an array of rows, got {str(x)[:80]}")
+    for name, part in zip(("y", "sample_weight"), others):
+        if part is not None and (part.ndim == 0 or len(part) != len(x)):
+            raise ValueError(f"{name} of a batch must have {len(x)} rows as x has, got shape {part.shape}")
+    return x, *others
+
+
+def _own(part):
+    if hasattr(part, "toarray"):
+        return part.toarray()
+    array = np.asarray(part)
+    return array if isinstance(part, (list, tuple)) else array.copy()
+
+
 def _is_indexed(x):
     return hasattr(x, "__getitem__") and hasattr(x, "__len__") and not hasattr(x, "__next__")
 
@@ -63,7 +81,7 @@ class Stream:
             count = len(self.source)
             order = np.arange(count) if self.shuffle is None else self.shuffle.permutation(count)
             for number in islice(order, self.steps):
-                yield unpack_x_y_sample_weight(self.source[int(number)])
+                yield _batch(self.source[int(number)])
             if hasattr(self.source, "on_epoch_end"):
                 self.source.on_epoch_end()
             return
@@ -75,40 +93,55 @@ class Stream:
         found = 0
         for batch in islice(self._left, self.steps):
             found += 1
-            yield unpack_x_y_sample_weight(batch)
+            yield _batch(batch)
         self.ran_out = self.steps is not None and found < self.steps
 
 
 def joined(batches):
     """Batches as one x, y and weights; y and weights None where all lack them."""
-    columns = list(zip(*batches))
-    if not columns:
+    batches = list(batches)
+    if not batches:
         raise ValueError("x must yield a batch at least, got none")
-    return [None if column[0] is None else _stacked(column) for column in columns]
+    return [_stacked(name, parts) for name, parts in zip(("x", "y", "sample_weight"), zip(*batches))]
 
 
-def _stacked(parts):
-    return np.concatenate([part.toarray() if hasattr(part, "toarray") else np.asarray(part) for part in parts])
+def _row_shape(part):
+    return None if part is None else part.shape[1:]
+
+
+def _stacked(name, parts):
+    shape = _row_shape(parts[0])
+    for part in parts:
+        if _row_shape(part) != shape:
+            raise ValueError(
+                f"{name} must have rows of one shape in all batches, got {shape} and {_row_shape(part)} (None where a "
+                "batch has none)")
+    if shape is None or len(parts) == 1:
+        return parts[0]
+    return np.concatenate(parts)
 
 
 def pieces(batches):
-    """Batches of one size put together, the last of them perhaps smaller: yields (x, y, weights, batch size)."""
-    held, size, used = [], 0, 0
+    """Batches of one size put together, the last of them perhaps smaller: yields (x, y, weights, batch size).
+
+    Those of one piece have the same parts, of rows of the same shapes.
+    """
+    held, size, used, shapes = [], 0, 0, None
 
     def out():
         return (*joined(held), size)
 
     for batch in batches:
-        rows = batch[0].shape[0] if hasattr(batch[0], "shape") else len(batch[0])
+        rows = len(batch[0])
         if rows == 0:
             continue
-        if held and rows > size:
+        if held and (rows > size or [*map(_row_shape, batch)] != shapes):
             yield out()
             held, used = [], 0
         if not held:
-            size = rows
+            size, shapes = rows, [*map(_row_shape, batch)]
         held.append(batch)
-        used += getattr(batch[0], "nbytes", 0)
+        used += batch[0].nbytes
         if rows < size or len(held) >= MOST_BATCHES or used >= PIECE_BYTES:
             yield out()
             held, used = [], 0
