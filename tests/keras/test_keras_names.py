@@ -283,6 +283,13 @@ OPERATIONS = {
     "parts": lambda o, x: o.concatenate([x[:, :1] * 2, x[:, 2:] ** 2], axis=1) * x[:, :3],
     "along": lambda o, x: o.take_along_axis(x * x, np.array([[0, 0], [2, 1], [1, 1]]), axis=1),
     "matrices": lambda o, x: o.matmul(x, o.transpose(x)) @ np.ones((3, 2)),
+    "axes from the end": lambda o, x: o.transpose(o.reshape(x, (3, 2, 2)), (-1, 0, -2)) * np.arange(12.0).reshape(
+        2, 3, 2),
+    "square axes from the end": lambda o, x: o.transpose(x[:, :3], (-1, 0)) * np.arange(9.0).reshape(3, 3),
+    "one index for all": lambda o, x: o.take_along_axis(x * x, np.array([[3, 1, 3]]), axis=1) * np.arange(
+        9.0).reshape(3, 3),
+    "along all": lambda o, x: o.take_along_axis(x * x, np.array([3, 11, 3, 0])) * np.arange(4.0),
+    "of integers": lambda o, x: x * o.cast(x * 3, "int32"),
     "no derivative": lambda o, x: x * o.stop_gradient(x) + o.cast(x > 0.5, "float64") * x + o.divide_no_nan(x, x - x),
 }
 
@@ -345,6 +352,13 @@ def test_a_loss_of_ones_own_is_the_compiled_one(activation):
         np.testing.assert_allclose(a, b, rtol=1e-8, atol=1e-10)
     for name, values in models[0][1].items():
         assert models[1][1][name] == pytest.approx(values, rel=1e-6)
+
+
+def test_a_power_of_zero_is_flat_at_zero_too():
+    p = np.array([[0.0, 2.0, -1.0]])
+    value, gradient = keras.ops.value_and_gradient(lambda y, p: p**0 + p**np.array([1, 0, 2]), None, p)
+    np.testing.assert_array_equal(value, [[1.0, 2.0, 2.0]])
+    np.testing.assert_array_equal(gradient, [[1.0, 0.0, -2.0]])
 
 
 def test_numpys_elementwise_functions_are_followed():

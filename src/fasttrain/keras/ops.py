@@ -341,8 +341,13 @@ def _log_of(x):
     return np.log(np.where(x > 0, x, 1))
 
 
+def _power_slope(a, b):
+    # 0 by an exponent of 0, at 0 too
+    return b * np.power(a, b - 1 + (b == 0))
+
+
 power = _operation(
-    np.power, "``x1 ** x2``.", lambda g, o, a, b: g * b * np.power(a, b - 1), lambda g, o, a, b: g * o * _log_of(a))
+    np.power, "``x1 ** x2``.", lambda g, o, a, b: g * _power_slope(a, b), lambda g, o, a, b: g * o * _log_of(a))
 
 
 def clip(x: Any, x_min: Any, x_max: Any) -> Any:
@@ -462,17 +467,19 @@ def transpose(x: Any, axes: Any = None) -> Any:
     """The axes in another order, the reverse one when None."""
     return _moved(
         x, lambda v: np.transpose(v, axes),
-        lambda g, v: np.transpose(g, None if axes is None else np.argsort(axes)))
+        lambda g, v: np.transpose(g, None if axes is None else np.argsort(np.mod(axes, v.ndim))))
 
 
 def take_along_axis(x: Any, indices: Any, axis: Any = None) -> Any:
-    """Elements by their numbers along an axis."""
+    """Elements by their numbers along an axis; None takes them of the array with one axis."""
+    if axis is None:
+        x, axis = reshape(x, -1), 0
     indices = np.asarray(_plain(indices))
 
     def back(g, v):
         full = np.zeros_like(v)
-        # numbers may come twice
-        grid = list(np.ogrid[tuple(map(slice, indices.shape))])
+        # numbers may come twice; where the indices have a length of 1 they are those of all
+        grid = list(np.ogrid[tuple(map(slice, v.shape))])
         grid[axis] = indices
         np.add.at(full, tuple(grid), g)
         return full
@@ -499,7 +506,9 @@ def stop_gradient(x: Any) -> Any:
 
 
 def cast(x: Any, dtype: Any) -> Any:
-    """The array in another dtype."""
+    """The array in another dtype; integers and booleans have no derivative."""
+    if np.dtype(dtype).kind not in "fc":
+        return np.asarray(_plain(x)).astype(dtype)
     return _moved(x, lambda v: v.astype(dtype), lambda g, v: np.asarray(g, v.dtype))
 
 
