@@ -322,7 +322,7 @@ def test_derivatives_by_fourth_order_differences(name):
     (lambda y, p: np.mean(np.square(p - y)), "must be written in operators and fasttrain.keras.ops"),
     (lambda y, p: np.arctan(p - y), "must be written in operators and fasttrain.keras.ops"),
     (lambda y, p: y * float(p[0, 0]), "must be written in operators and fasttrain.keras.ops"),
-    (lambda y, p: keras.ops.mean(y), "must be computed from y_pred"),
+    (lambda y, p: keras.ops.mean(y), "'<lambda>' must be computed from y_pred"),
     (lambda y, p: 1.0, "must be computed from y_pred"),
 ])
 def test_a_loss_without_a_gradient_says_so(loss, message):
@@ -332,6 +332,13 @@ def test_a_loss_without_a_gradient_says_so(loss, message):
     with pytest.raises(TypeError, match=message):
         model.fit(X, REAL, verbose=0)
     assert all((a == b).all() for a, b in zip(before, model.get_weights()))
+
+
+def test_a_loss_over_the_rows_has_none_to_weight():
+    model = Sequential([keras.layers.Dense(2, input_dim=6)])
+    model.compile("sgd", lambda y, p: keras.ops.mean(keras.ops.square(y - p), axis=0))
+    with pytest.raises(ValueError, match=r"must give one number a row, or one of all, got shape \(2,\) of 32 rows"):
+        model.fit(X, REAL, sample_weight=np.ones(len(X)), verbose=0)
 
 
 @pytest.mark.parametrize("activation", [None, "sigmoid", "tanh", "softmax"])

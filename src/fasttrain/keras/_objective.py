@@ -78,11 +78,10 @@ class Objective:
         def objective(y_true, y_pred):
             return reduced(self.loss.call(y_true, y_pred), weight, self.loss.reduction)
 
+        objective.__name__ = self.loss.name
         activation = self.chain.activation
         predictions = data.activated(raw.copy(), activation)
         value, gradient = ops.value_and_gradient(objective, target, predictions)
-        if np.ndim(value):
-            raise ValueError(f"loss {self.loss.name!r} must give one number a row, got shape {np.shape(value)}")
         if activation.name == "softmax":
             gradient = predictions * (gradient - (gradient * predictions).sum(axis=1, keepdims=True))
         elif activation.name != "identity":

@@ -32,6 +32,10 @@ def reduced(values, weights, reduction):
     if not isinstance(values, ops.Traced):
         values = np.asarray(values)
     if weights is not None:
+        if len(values.shape) and values.shape[0] != len(weights):
+            raise ValueError(
+                f"a loss that is weighted must give one number a row, or one of all, got shape {values.shape} of "
+                f"{len(weights)} rows")
         # one number of a batch is weighted by each row's weight, as Keras has it
         values = values * np.reshape(weights, (len(weights), *[1] * (len(values.shape) - 1)))
     if reduction in ("none", None) or not len(values.shape):
