@@ -156,6 +156,12 @@ def test_ctrl_c_keeps_the_weights_so_far():
 
 # ---- weights ----
 
+def test_weights_beyond_the_dtype_are_refused():
+    model = classifier()
+    with pytest.raises(ValueError, match=r"kernel must hold finite numbers of float32, got NaN or infinity"):
+        model.set_weights([np.full(w.shape, 1e300) for w in model.get_weights()])
+
+
 def test_set_weights_takes_all_or_nothing():
     model = classifier()
     before = model.get_weights()

@@ -240,9 +240,11 @@ def checked_weights(weights, layers):
         array = real_array(given, f"the array for {name}")
         if array.shape != present.shape:
             raise ValueError(f"the array for {name} must have shape {present.shape}, got {array.shape}")
+        with np.errstate(over="ignore"):
+            array = np.array(array, dtype=present.dtype, order="C")
         if not np.isfinite(array).all():
-            raise ValueError(f"the array for {name} must hold finite numbers, got NaN or infinity")
-        result.append(np.array(array, dtype=present.dtype, order="C"))
+            raise ValueError(f"the array for {name} must hold finite numbers of {array.dtype}, got NaN or infinity")
+        result.append(array)
     return result
 
 
