@@ -225,13 +225,32 @@ CHANGES = {
             metrics=[{"class_name": "Mine", "config": {}, "registered_name": "x>Mine"}]),
         "compile_config: .*object of one's own"),
     "another shape": (of_layer(2, units=4), "must have shape"),
+    "layers of a number": (lambda c: c["config"].update(layers=5), "config.layers must be a list"),
+    "rows without end": (of_layer(0, batch_shape=[None, 10**400]), r"must hold the \d+ parameters"),
+    "rows of many axes": (of_layer(0, batch_shape=[None, *[10**4000] * 9]), r"must hold the \d+ parameters"),
+    "rows without end beside": (
+        lambda c: (c["config"]["layers"].pop(0), c.update(build_config={"input_shape": [None, 10**12]})),
+        r"must hold the \d+ parameters"),
+    "rows without end in a layer": (
+        lambda c: (c["config"]["layers"].pop(0), of_layer(0, input_dim=10**12)(c)), r"layers\[0\]: .* batch_shape"),
+    "a list to build from": (
+        lambda c: (c["config"]["layers"].pop(0), c.update(build_config=[1])), "describes no model"),
+    "normalizations without end": (
+        lambda c: c["config"]["layers"].__setitem__(slice(2, 2), [
+            {"class_name": "BatchNormalization", "config": {"name": f"n{i}"}} for i in range(999)]),
+        r"must hold the \d+ parameters"),
+    "a number of 5000 digits": (None, "is not JSON: .*4300"),
 }
 
 
 @pytest.mark.parametrize("name", CHANGES)
 def test_configurations_are_checked(tmp_path, good, name):
     change, message = CHANGES[name]
-    refused(written(tmp_path / "m.keras", config_with(good, change)), message)
+    if change is None:
+        parts = {**good, "config.json": '{"class_name": ' + "9" * 5000 + "}"}
+    else:
+        parts = config_with(good, change)
+    refused(written(tmp_path / "m.keras", parts), message)
 
 
 @pytest.mark.parametrize("name, change, message", [
@@ -248,11 +267,52 @@ def test_zips_are_checked(tmp_path, good, name, change, message):
     refused(written(tmp_path / "m.keras", change(good)), message)
 
 
+def test_layers_of_a_functional_model_are_counted_in_their_order(tmp_path, good):
+    def functional(config):
+        names = ["rows", "wide", "wider", "last"]
+        layers = [
+            {"class_name": "Dense", "name": name, "config": {"name": name, "units": units},
+             "inbound_nodes": [{"args": [{"config": {"keras_history": [below, 0, 0]}}]}]}
+            for name, units, below in zip(names[1:], (1 << 15, 1 << 15, 1), names)]
+        start = {"class_name": "InputLayer", "name": "rows", "config": {"batch_shape": [None, 1], "name": "rows"}}
+        config.update(class_name="Functional", config={"layers": [start, layers[0], layers[2], layers[1]]})
+
+    parts = config_with(good, functional)
+    refused(written(tmp_path / "m.keras", {**parts, "model.weights.h5": bytes(1 << 20)}),
+            r"must hold the 1073872897 parameters")
+
+
+def test_a_part_may_not_be_much_larger_than_the_file(tmp_path, good):
+    # a layer that the zeros would fill
+    wide = config_with(good, of_layer(1, units=1 << 20))
+    path = written(tmp_path / "m.keras", {**wide, "model.weights.h5": bytes(1 << 26)})
+    refused(path, r"model.weights.h5 of .* must be of at most \d+ bytes in a file of this size, got 67108864")
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_packings_that_keras_does_not_use_are_refused(tmp_path, good, method):
+    with zipfile.ZipFile(tmp_path / "m.keras", "w", method) as file:
+        for name, data in good.items():
+            file.writestr(name, data)
+    refused(tmp_path / "m.keras", f"must be stored or deflated, got method {method}")
+
+
 def h5(good, change):
     data = io.BytesIO(good["model.weights.h5"])
     with h5py.File(data, "r+") as file:
         change(file)
     return {**good, "model.weights.h5": data.getvalue()}
+
+
+def test_weights_that_are_refused_change_nothing(tmp_path, good):
+    parts = h5(good, lambda f: f["optimizer/vars/3"].__setitem__(0, np.inf))
+    (tmp_path / "m.weights.h5").write_bytes(parts["model.weights.h5"])
+    model = classifier()
+    model.fit(X, CODES, verbose=0)
+    before = model.get_weights()
+    with pytest.raises(ValueError, match="finite"):
+        model.load_weights(tmp_path / "m.weights.h5")
+    assert all((a == b).all() for a, b in zip(before, model.get_weights(), strict=True))
 
 
 def replaced(place, make):
@@ -272,6 +332,17 @@ def replaced(place, make):
         p, h5py.ExternalLink("other.h5", "x"))), "must be no link|must hold 2 arrays"),
     ("data elsewhere", replaced("layers/dense/vars/0", lambda f, p: f.create_dataset(
         p, (6, 16), "f4", external=[("/etc/passwd", 0, 384)])), "array of this file"),
+    ("a packed array", replaced("layers/dense/vars/0", lambda f, p: f.create_dataset(
+        p, data=np.ones((6, 16), "f4"), chunks=(64, 64), maxshape=(None, None), compression="gzip")), "in one piece"),
+    ("packed memory", replaced("optimizer/vars/3", lambda f, p: f.create_dataset(
+        p, data=np.ones((6, 16), "f4"), chunks=(6, 16), compression="gzip")), "in one piece"),
+    ("too large for the dtype", replaced("layers/dense/vars/0", lambda f, p: f.__setitem__(
+        p, np.full((6, 16), 1e300))), r"model.weights.h5 of .*: the array for dense.*kernel must hold finite"),
+    ("too large a memory", replaced("optimizer/vars/3", lambda f, p: f.__setitem__(p, np.full((6, 16), 1e300))),
+     "optimizer/vars in .* must hold finite numbers"),
+    ("a negative rate", replaced("optimizer/vars/1", lambda f, p: f.__setitem__(p, np.float32(-1))),
+     "optimizer/vars in .* must begin with"),
+    ("half a step", replaced("optimizer/vars/0", lambda f, p: f.__setitem__(p, 1.5)), "optimizer/vars .* must begin"),
     ("text", replaced("layers/dense/vars/0", lambda f, p: f.create_dataset(p, data="abc")), "must hold numbers"),
     ("a large array", replaced("layers/dense/vars/0", lambda f, p: f.create_dataset(
         p, (1 << 20, 1 << 20), "f4", chunks=True, compression="gzip")), "must have shape"),
@@ -318,6 +389,8 @@ def inputs_of(layer):
     (lambda layers: inputs_of(layers[3])[0]["config"].update(keras_history=["in", 0, 0]), "branches from"),
     (lambda layers: layers.append({**layers[0], "name": "second"}), "must have one input, got 2"),
     (lambda layers: inputs_of(layers[1])[0]["config"].update(keras_history=["x", 0, 0]), "one chain"),
+    (lambda layers: inputs_of(layers[1])[0]["config"].update(keras_history=[["x"], 0, 0]), "must have one input"),
+    (lambda layers: layers[1].update(name=["a"]), r"config.layers\[1\].name must be a string"),
 ])
 def test_functional_descriptions_must_be_chains(change, message):
     def layer(name, kind, config, source):

@@ -8,8 +8,10 @@ have.
 import datetime
 import io
 import json
+import os
 import re
 import zipfile
+import zlib
 
 import numpy as np
 
@@ -25,6 +27,10 @@ _CONFIG, _METADATA, _WEIGHTS = "config.json", "metadata.json", "model.weights.h5
 _MOST_JSON = 1 << 24
 # Of an HDF5 file beyond its arrays: the tree of groups.
 _MOST_TREE = 1 << 22
+# Bytes of a part to one of the zip: weights hardly get smaller, and Keras does not try.
+_MOST_UNPACKED = 100
+# Stands for all that is more: JSON has numbers of thousands of digits.
+_ENDLESS = 1 << 63
 
 
 def _h5py():
@@ -181,10 +187,16 @@ def _memory_arrays(model):
 
 def parsed(text, where):
     """Plain data of JSON text."""
+    if not isinstance(text, (str, bytes, bytearray)):
+        raise TypeError(f"{where} must be JSON text, got {type(text).__name__}")
     try:
-        return json.loads(text, parse_constant=lambda name: _refuse(where, f"has {name}"))
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+        return json.loads(text, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{where} is not JSON: {error}") from error
+
+
+def _no_constant(name):
+    raise ValueError(f"it has {name}")
 
 
 def _refuse(where, what):
@@ -200,6 +212,11 @@ def _is_object(entry, where):
 
 def model_of(description, where, kind):
     """The model that Keras, or :func:`described`, described; with weights of its own, not compiled."""
+    return _of_entries(_entries(description, where), description, where, kind)
+
+
+def _entries(description, where):
+    """What is described of each layer, from the input upwards."""
     _is_object(description, where)
     class_name, config = description["class_name"], description["config"]
     if class_name not in ("Sequential", "Functional"):
@@ -207,24 +224,30 @@ def model_of(description, where, kind):
     entries = config.get("layers")
     if not isinstance(entries, list):
         _refuse(f"{where}: config.layers", f"must be a list, got {str(entries)[:80]}")
-    if class_name == "Functional":
-        entries = _chain(entries, config, where)
-    model = kind(name=config.get("name"))
+    for number, entry in enumerate(entries):
+        _is_object(entry, f"{where}: config.layers[{number}]")
+    return _chain(entries, where) if class_name == "Functional" else entries
+
+
+def _of_entries(entries, description, where, kind):
+    model = kind(name=description["config"].get("name"))
     for number, entry in enumerate(entries):
         place = f"{where}: config.layers[{number}]"
         try:
-            model.add(layer_of(_is_object(entry, place)))
+            model.add(layer_of(entry))
         except DECODING_ERRORS as error:
             raise ValueError(error if str(error).startswith(where) else f"{place}: {error}") from error
     return model
 
 
-def _chain(entries, config, where):
+def _chain(entries, where):
     """The layers of a functional model in their order, where it is a chain."""
     by_name, above = {}, {}
     for number, entry in enumerate(entries):
         place = f"{where}: config.layers[{number}]"
-        name = _is_object(entry, place).get("name", entry["config"].get("name"))
+        name = entry.get("name", entry["config"].get("name"))
+        if not isinstance(name, str):
+            _refuse(f"{place}.name", f"must be a string, got {str(name)[:80]}")
         nodes = entry.get("inbound_nodes", [])
         by_name[name] = entry
         if entry["class_name"] == "InputLayer":
@@ -234,9 +257,10 @@ def _chain(entries, config, where):
         try:
             (tensor,) = nodes[0]["args"]
             source = tensor["config"]["keras_history"][0]
+            branches = source in above
         except DECODING_ERRORS:
             _refuse(f"{place}.inbound_nodes", "must have one input, as models here are chains of layers")
-        if source in above:
+        if branches:
             _refuse(place, f"branches from {source!r}, and models here are chains of layers")
         above[source] = name
     starts = [name for name, entry in by_name.items() if entry["class_name"] == "InputLayer"]
@@ -261,12 +285,34 @@ class _Archive:
             self.file = zipfile.ZipFile(path)
         except (zipfile.BadZipFile, EOFError, ValueError, NotImplementedError, OSError) as error:
             raise ValueError(f"{path} is not a .keras file: {error}; a model of fasttrain is a folder") from error
-        parts = self.file.infolist()
+        try:
+            self._look()
+        except BaseException:
+            self.file.close()
+            raise
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.file.close()
+
+    def _look(self):
+        path, parts = self.path, self.file.infolist()
         names = sorted(part.filename for part in parts)
         if names != sorted([_CONFIG, _METADATA, _WEIGHTS]):
             raise ValueError(
                 f"{path} must hold {_CONFIG}, {_METADATA} and {_WEIGHTS}, got {', '.join(map(repr, names[:8]))}")
+        for part in parts:
+            if part.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                raise ValueError(
+                    f"{part.filename} of {path} must be stored or deflated, got method {part.compress_type}")
         self.sizes = {part.filename: part.file_size for part in parts}
+        most = _MOST_UNPACKED * os.stat(path).st_size + _MOST_TREE
+        if self.sizes[_WEIGHTS] > most:
+            raise ValueError(
+                f"{_WEIGHTS} of {path} must be of at most {most} bytes in a file of this size, got "
+                f"{self.sizes[_WEIGHTS]}")
         for name in (_CONFIG, _METADATA):
             if self.sizes[name] > _MOST_JSON:
                 raise ValueError(f"{name} of {path} must be of at most {_MOST_JSON} bytes, got {self.sizes[name]}")
@@ -278,63 +324,74 @@ class _Archive:
         try:
             with self.file.open(name) as part:
                 data = part.read(most + 1)
-        except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, OSError, *_CODEC_ERRORS) as error:
+        except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, OSError, zlib.error) as error:
             raise ValueError(f"{name} of {self.path} cannot be read: {error}") from error
         if len(data) != self.sizes[name]:
             raise ValueError(f"{name} of {self.path} must have {self.sizes[name]} bytes, got {len(data)} or more")
         return data
 
 
-def _codec_errors():
-    import lzma
-    import zlib
+def _parameters(entries, shape, where):
+    """How many parameters described layers have, before anything is made of them.
 
-    return zlib.error, lzma.LZMAError
-
-
-_CODEC_ERRORS = _codec_errors()
-
-
-def _parameters(description, where):
-    """How many parameters a described model has, before anything is made of them."""
+    ``shape`` is that of the rows where no layer tells it.
+    """
     total, width = 0, None
-    for number, entry in enumerate(description["config"]["layers"]):
+    for number, entry in enumerate(entries):
         config = entry["config"]
-        shape = config.get("batch_shape", config.get("batch_input_shape"))
-        if width is None and isinstance(shape, list) and all(type(n) is int and n > 0 for n in shape[1:]):
-            width = int(np.prod([float(n) for n in shape[1:]]))
+        if number == 0:
+            width = _width_of(config.get("batch_shape", config.get("batch_input_shape"))) or _width_of(shape)
         if entry["class_name"] == "Dense":
             units = config.get("units")
             if type(units) is not int or units < 1:
                 _refuse(f"{where}: config.layers[{number}].config.units", f"must be an integer >= 1, got {units!r}")
+            units = min(units, _ENDLESS)
             total += ((width or 1) + 1) * units
             width = units
+        elif entry["class_name"] == "BatchNormalization":
+            total += 4 * (width or 1)
     return total
+
+
+def _width_of(shape):
+    """Numbers of a row of a described shape; None where it is none."""
+    if not isinstance(shape, list) or not all(type(n) is int and n > 0 for n in shape[1:]):
+        return None
+    width = 1
+    for n in shape[1:]:
+        width = min(width * min(n, _ENDLESS), _ENDLESS)
+    return width
 
 
 def _loaded(archive, kind):
     """The model of an archive without its weights, and the bytes of these."""
     where = f"{_CONFIG} of {archive.path}"
     description = parsed(archive.read(_CONFIG, _MOST_JSON), where)
-    _is_object(description, where)
-    for number, entry in enumerate(description["config"].get("layers") or ()):
-        _is_object(entry, f"{where}: config.layers[{number}]")
-    parameters = _parameters(description, where) if description["config"].get("layers") else 0
+    entries = _entries(description, where)
+    try:
+        shape = (description.get("build_config") or {}).get("input_shape")
+        shape = shape or description["config"].get("build_input_shape")
+        parameters = _parameters(entries, shape, where)
+    except DECODING_ERRORS as error:
+        raise _no_model(where, error) from error
     # a file that says little cannot make this process hold much
     if 2 * parameters > archive.sizes[_WEIGHTS]:
         raise ValueError(
             f"{_WEIGHTS} of {archive.path} must hold the {parameters} parameters that {_CONFIG} describes, got "
             f"{archive.sizes[_WEIGHTS]} bytes")
-    model = model_of(description, where, kind)
-    shape = (description.get("build_config") or {}).get("input_shape") or description["config"].get("build_input_shape")
-    if not model.built:
-        try:
+    try:
+        model = _of_entries(entries, description, where, kind)
+        if not model.built:
             model.build(shape)
-        except DECODING_ERRORS as error:
-            raise ValueError(f"{where} describes no model: {error}") from error
+    except DECODING_ERRORS as error:
+        raise _no_model(where, error) from error
     # weights and up to four arrays of memory, float64, and the tree
     data = archive.read(_WEIGHTS, 6 * 8 * (parameters + 4 * sum(map(_width, model.layers))) + _MOST_TREE)
     return model, description, data
+
+
+def _no_model(where, error):
+    return ValueError(error if where in str(error) else f"{where} describes no model: {error}")
 
 
 def _width(layer):
@@ -343,11 +400,11 @@ def _width(layer):
 
 def load_model(path, compile, kind):
     """The model of a ``.keras`` file; ``kind`` is Sequential."""
-    archive = _Archive(path)
-    model, description, data = _loaded(archive, kind)
+    with _Archive(path) as archive:
+        model, description, data = _loaded(archive, kind)
     where = f"{_WEIGHTS} of {path}"
     with _Weights(data, where) as weights:
-        model.set_weights(weights.of_layers(model.layers))
+        weights.into_layers(model)
         compiled = description.get("compile_config")
         if not compile or not compiled:
             return model
@@ -357,7 +414,7 @@ def load_model(path, compile, kind):
             raise ValueError(f"{_CONFIG} of {path}: compile_config: {error}") from error
         if model.optimizer is not None:
             model._engine()
-            weights.into_optimizer(model)
+            weights.optimizer_memory(model)()
     return model
 
 
@@ -385,7 +442,9 @@ def load_weights(model, path):
     """Weights, and where it fits the optimizer's memory, of a ``.keras`` or ``.weights.h5`` file."""
     most = 6 * 8 * (model.count_params() + 4 * sum(map(_width, model.layers))) + _MOST_TREE
     if path.endswith(".keras"):
-        data, where = _Archive(path).read(_WEIGHTS, most), f"{_WEIGHTS} of {path}"
+        where = f"{_WEIGHTS} of {path}"
+        with _Archive(path) as archive:
+            data = archive.read(_WEIGHTS, most)
     elif path.endswith(".weights.h5"):
         where = path
         with open(path, "rb") as file:
@@ -396,10 +455,14 @@ def load_weights(model, path):
         raise ValueError(
             f"{path} must be a folder of fasttrain, or a file that ends with '.keras' or '.weights.h5'")
     with _Weights(data, where) as weights:
-        model.set_weights(weights.of_layers(model.layers))
+        remember = None
         if model.optimizer is not None:
             model._engine()
-            weights.into_optimizer(model, must_fit=False)
+            remember = weights.optimizer_memory(model, must_fit=False)
+        weights.into_layers(model)
+        if remember is not None:
+            model._engine()
+            remember()
 
 
 # What h5py raises of a damaged file, beside ValueError.
@@ -454,9 +517,20 @@ class _Weights:
     def _read(self, array, shape, name):
         if array.shape != shape:
             _refuse(f"{name} in {self.where}", f"must have shape {shape}, got {array.shape}")
+        # chunks, which may be packed, can be of any size whatever the array's
+        if array.chunks is not None:
+            _refuse(f"{name} in {self.where}", f"must be in one piece, as Keras writes it, got chunks {array.chunks}")
         return array[()]
 
-    def of_layers(self, own):
+    def into_layers(self, model):
+        """The layers' weights."""
+        found = self._of_layers(model.layers)
+        try:
+            model.set_weights(found)
+        except ValueError as error:
+            raise ValueError(f"{self.where}: {error}") from error
+
+    def _of_layers(self, own):
         """The arrays of layers, in the order of their weights."""
         found = []
         for layer, place in zip(own, _groups(type(layer).__name__ for layer in own)):
@@ -471,13 +545,13 @@ class _Weights:
             ]
         return found
 
-    def into_optimizer(self, model, must_fit=True):
-        """The optimizer's memory; nothing is changed where there is none, or where it may be another's and is."""
+    def optimizer_memory(self, model, must_fit=True):
+        """What gives the optimizer its memory; nothing where there is none, or where it may be another's and is."""
         optimizer, network = model.optimizer, model._network
         arrays = self._arrays("optimizer/vars")
         fixed = 1 if isinstance(optimizer.schedule, LearningRateSchedule) else 2
         if arrays is None or (len(arrays) <= fixed and _slots(optimizer)):
-            return
+            return _nothing
         shapes, places = [()] * fixed, []
         layers_of = {slot: array_to_layers(network, array) for slot, array in network.state.items()}
         if optimizer.use_ema:
@@ -493,17 +567,31 @@ class _Weights:
             if must_fit:
                 _refuse(f"optimizer/vars in {self.where}", f"must hold {len(shapes)} arrays of the shapes that "
                         f"{type(optimizer).__name__} remembers, got {len(arrays)}")
-            return
-        values = [array[()] for array in arrays]
-        if not all(np.isfinite(value).all() for value in values) or values[0] < 0:
+            return _nothing
+        with np.errstate(over="ignore"):
+            values = [
+                self._read(array, shape, f"optimizer/vars/{number}").astype(network.dtype if shape else np.float64)
+                for number, (array, shape) in enumerate(zip(arrays, shapes))
+            ]
+        if not all(np.isfinite(value).all() for value in values):
             _refuse(f"optimizer/vars in {self.where}", "must hold finite numbers")
-        for (slot, part, number), value in zip(places, values[fixed:]):
-            layers_of[slot][part][number][...] = value
-        for slot, layered in layers_of.items():
-            target = network.average if slot == "average" else network.state[slot]
-            target[:] = array_from_layers(network, layered)
-        network.counters = {
-            "t": float(values[0]), "carried": 1.0 - float(values[-1]) if network.rule == "nadam" else 0.0}
-        optimizer.iterations = int(values[0])
-        if fixed == 2:
-            optimizer.learning_rate = float(values[1])
+        if not 0 <= values[0] <= 2**53 or values[0] % 1 or (fixed == 2 and values[1] < 0):
+            _refuse(f"optimizer/vars in {self.where}", "must begin with a number of steps and a learning rate >= 0")
+
+        def remember():
+            for (slot, part, number), value in zip(places, values[fixed:]):
+                layers_of[slot][part][number][...] = value
+            for slot, layered in layers_of.items():
+                target = network.average if slot == "average" else network.state[slot]
+                target[:] = array_from_layers(network, layered)
+            network.counters = {
+                "t": float(values[0]), "carried": 1.0 - float(values[-1]) if network.rule == "nadam" else 0.0}
+            optimizer.iterations = int(values[0])
+            if fixed == 2:
+                optimizer.learning_rate = float(values[1])
+
+        return remember
+
+
+def _nothing():
+    pass

@@ -99,6 +99,9 @@ def layer_of(entry):
         raise ValueError(f"registered_name must be None, got {entry['registered_name']!r}")
     dtype = _dtype_of(config.pop("dtype", None))
     shape = config.pop("batch_shape", config.pop("batch_input_shape", None))
+    for key in ("input_shape", "input_dim"):
+        if key in config:
+            raise ValueError(f"a layer of a file has its shape as batch_shape, got {key}={str(config[key])[:80]}")
     for key in list(config):
         if key in _IGNORED or (key in _NOTHING and config[key] == _NOTHING[key]):
             del config[key]
