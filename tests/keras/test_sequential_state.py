@@ -156,6 +156,21 @@ def test_ctrl_c_keeps_the_weights_so_far():
 
 # ---- weights ----
 
+def test_callbacks_see_the_steps_that_are_done():
+    seen = []
+
+    class Batches(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            seen.append(int(self.model.optimizer.iterations))
+
+    model = classifier()
+    model.fit(X, CODES, batch_size=40, epochs=1, verbose=0, callbacks=[Batches()])
+    assert seen == [1, 2, 3]
+    model.fit(X, CODES, batch_size=40, epochs=2, verbose=0, callbacks=[
+        lambda epoch, logs: seen.append(int(model.optimizer.iterations))])
+    assert seen[3:] == [6, 9]
+
+
 def test_weights_beyond_the_dtype_are_refused():
     model = classifier()
     with pytest.raises(ValueError, match=r"kernel must hold finite numbers of float32, got NaN or infinity"):

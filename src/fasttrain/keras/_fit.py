@@ -26,7 +26,7 @@ class _StepRates(Schedule):
 
 
 class _First(Callback):
-    """Stands before the caller's callbacks: tells the layers that the engine has newer weights."""
+    """Stands before the caller's callbacks: tells layers and optimizer that the engine has gone on."""
 
     def __init__(self, model, batches):
         self.model = model
@@ -38,6 +38,7 @@ class _First(Callback):
 
     def on_batch_end(self, batch, logs):
         self.model.touch()
+        self.model.optimizer.iterations = int(self.training.network.counters["t"])
 
     def on_train_end(self, history):
         network = self.training.network
@@ -314,6 +315,7 @@ def fit_epochs(model, source, validation, *, epochs, initial_epoch, verbose, cal
     def numbers():
         """After an epoch: metrics of the predictions that its steps were made from, then the validation's."""
         model.touch()
+        optimizer.iterations = int(network.counters["t"])
         last.steps = source.steps
         found = source.numbers(network)
         if validation is not None and last.training.epoch % validation_freq == 0:
