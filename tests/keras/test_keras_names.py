@@ -334,6 +334,24 @@ def test_a_loss_without_a_gradient_says_so(loss, message):
     assert all((a == b).all() for a, b in zip(before, model.get_weights()))
 
 
+@pytest.mark.parametrize("use", [
+    lambda model: model.predict(X), lambda model: model.fit(X, REAL, verbose=0),
+    lambda model: model.compile("adam", "mse"),
+])
+def test_a_loss_may_not_use_the_model_in_the_middle_of_its_step(use):
+    def loss(y, p):
+        use(model)
+        return keras.ops.square(y - p)
+
+    model = Sequential([keras.layers.Dense(2, input_dim=6)])
+    model.compile("sgd", loss)
+    before = model.get_weights()
+    with pytest.raises(ValueError, match="not by the model 'sequential"):
+        model.fit(X, REAL, verbose=0)
+    assert all((a == b).all() for a, b in zip(before, model.get_weights(), strict=True))
+    assert model.predict(X).shape == (120, 2)
+
+
 def test_a_loss_over_the_rows_has_none_to_weight():
     model = Sequential([keras.layers.Dense(2, input_dim=6)])
     model.compile("sgd", lambda y, p: keras.ops.mean(keras.ops.square(y - p), axis=0))

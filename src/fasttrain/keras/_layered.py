@@ -174,6 +174,7 @@ class LayeredModel:
 
     def _engine(self):
         """The network of the trained layers, and below it ``_held``, that of the others, with their present weights."""
+        self._check_no_step()
         if self._network is None and not self.built:
             self.build()
         self._forget_other_choice()
@@ -204,6 +205,13 @@ class LayeredModel:
                 push(*self._held)
                 self._held_versions = versions
         return self._network
+
+    def _check_no_step(self):
+        """ValueError in the middle of a step: the engine waits with half of it in its buffers."""
+        if self._objective is not None and self._objective.answering:
+            raise ValueError(
+                f"a loss must be computed from y_true and y_pred, not by the model {self.name!r} that it trains; give "
+                "it another model, a clone say")
 
     def _features(self, x):
         """What the trained layers see of rows: themselves, or what the layers that are not trained make of them."""

@@ -33,6 +33,7 @@ class Objective:
         self.scale = 1.0 / self.k if loss.mean_over_outputs else 1.0
         self.metrics = []
         self._rows = self._order = None
+        self.answering = False
         seen = {}
         for weighted, given in ((False, metrics), (True, weighted_metrics)):
             for one in given:
@@ -81,7 +82,11 @@ class Objective:
         objective.__name__ = self.loss.name
         activation = self.chain.activation
         predictions = data.activated(raw.copy(), activation)
-        value, gradient = ops.value_and_gradient(objective, target, predictions)
+        self.answering = True
+        try:
+            value, gradient = ops.value_and_gradient(objective, target, predictions)
+        finally:
+            self.answering = False
         if activation.name == "softmax":
             gradient = predictions * (gradient - (gradient * predictions).sum(axis=1, keepdims=True))
         elif activation.name != "identity":

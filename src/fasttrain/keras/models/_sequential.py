@@ -146,6 +146,7 @@ class Sequential(Model):
         """
         if loss_weights is not None:
             raise ValueError(f"loss_weights must be None, as there is one loss, got {loss_weights!r}")
+        self._check_no_step()
         chosen = optimizers.get(optimizer)
         if loss is not None:
             loss = losses.get(loss)
