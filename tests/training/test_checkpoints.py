@@ -489,9 +489,13 @@ def test_a_failure_while_writing_leaves_the_last_one(saved, monkeypatch, error, 
     assert comparable(load_checkpoint(saved).coefs) == comparable(before.coefs)
 
 
-def test_a_field_that_is_not_logged(tmp_path):
-    with pytest.raises(ValueError, match=r"filepath must have fields of the logs only, epoch and loss.*'auc'"):
-        minimize(X, Y, n_iter=1, callback=ModelCheckpoint(tmp_path / "{auc}"))
+@pytest.mark.parametrize("field, got", [
+    ("{auc}", "'auc'"), ("{}", "index 0"), ("{epoch:zz}", "format code|Invalid format"), ("{loss.mean_of}", "mean_of"),
+    ("{epoch", "expected '}'"),
+])
+def test_a_field_that_is_not_logged(tmp_path, field, got):
+    with pytest.raises(ValueError, match=rf"filepath must have fields of the logs only, epoch and loss.*({got})"):
+        minimize(X, Y, n_iter=1, callback=ModelCheckpoint(tmp_path / field))
 
 
 def test_checkpoints_do_not_hang_on_each_other(saved, tmp_path):

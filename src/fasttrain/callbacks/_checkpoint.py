@@ -100,10 +100,10 @@ class ModelCheckpoint(Monitor):
                 values["val_" + name.removeprefix("validation_")] = value
         try:
             return self.filepath.format(**{**values, "epoch": epoch})
-        except KeyError as error:
+        except (KeyError, IndexError, AttributeError, TypeError, ValueError) as error:
             raise ValueError(
-                f"filepath must have fields of the logs only, epoch and {', '.join(values)}, got {error} in "
-                f"{self.filepath!r}"
+                f"filepath must have fields of the logs only, epoch and {', '.join(values)}, and their formats, got "
+                f"{error} in {self.filepath!r}"
             ) from None
 
     def state_dict(self) -> dict[str, Any]:
