@@ -311,22 +311,72 @@ def test_blocks_with_one_class_empty_blocks_and_unknown_numbers_of_rows():
     parts = [X[:10], X[:0], X[10:11], X[11:]]
     targets = [CLASSES[:10], CLASSES[:0], CLASSES[10:11], CLASSES[11:]]
     plain = fit(LinearClassifier(tol=1e-9), X, CLASSES)
-    for source in (from_arrays([p for p in parts if len(p)], [t for t in targets if len(t)]),
-                   from_callable(lambda: ((p, t) for p, t in zip(parts, targets) if len(p)))):
+    for source in (from_arrays(parts, targets), from_callable(lambda: zip(parts, targets))):
         np.testing.assert_allclose(fit(LinearClassifier(tol=1e-9), source).coef_, plain.coef_, atol=1e-6)
 
 
+def cut(array, *sizes):
+    return np.split(array, np.cumsum(sizes))
+
+
 @every
-def test_blocks_without_rows_are_passed_over(model, y):
-    """As filters and splits leave them, the first and the last among them."""
-    cuts = [0, 0, 700, 700, N, N]
-    source = from_callable(lambda i: (X[cuts[i]:cuts[i + 1]], y[cuts[i]:cuts[i + 1]]), n_blocks=5)
-    found = fit(model, source)
-    assert np.isfinite(np.concatenate([np.ravel(weights) for weights in learnt(found)[:-1]])).all()
-    if isinstance(model, (Ridge, LinearRegression)):
-        np.testing.assert_allclose(found.coef_, fit(model, X, y).coef_, rtol=1e-9)
-    with pytest.raises(ValueError, match="0 sample"):
-        fit(model, from_callable(lambda i: (X[:0], y[:0]), n_blocks=2))
+def test_blocks_without_a_row_are_left_out(model, y):
+    filled = from_arrays(cut(X, 400, 600), cut(y, 400, 600))
+    sizes = (0, 400, 0, 600, 500)
+    for shuffle in (True, False):
+        filled.shuffle = shuffle
+        given = [from_arrays(cut(X, *sizes), cut(y, *sizes)),
+                 from_callable(lambda i: (cut(X, *sizes)[i], cut(y, *sizes)[i]), n_blocks=6)]
+        for source in given:
+            source.shuffle = shuffle
+            found = fit(model, source)
+            assert found.predict(source).shape == y.shape
+            assert found.score(source) == pytest.approx(found.score(X, y))
+    # rows in their order; what is drawn of blocks hangs on their numbers
+    assert model.get_params().get("early_stopping") or same(found, fit(model, filled))
+
+
+def test_parts_and_maps_of_blocks_without_a_row():
+    source = from_arrays(cut(X, 600, 0, 2), cut(Y, 600, 0, 2))
+    train, held = source.split(0.2)
+    assert [held.rows(i) for i in range(4)] == [120, 0, 0, 180]
+    pipeline = make_pipeline(StandardScaler(), LinearRegressor()).fit(train)
+    assert pipeline.score(held) > 0.9
+    assert pipeline.predict(held).shape == (300,)
+    model = network()
+    train, held = (part.map(np.abs) for part in from_arrays(cut(X, 600, 0, 2), cut(Y > 0, 600, 0, 2)).split(0.2))
+    model.fit(train, validation_data=held, epochs=1, verbose=0)
+    assert model.predict(held).shape == (300, 1)
+    for model in (LinearRegressor(optimizer="adam", early_stopping=True), SGDRegressor(early_stopping=True),
+                  MLPRegressor(early_stopping=True)):
+        with pytest.raises(ValueError, match=r"validation_fraction=0.1 .* 6 in all, leaves none to validate with"):
+            model.fit(from_arrays(cut(X[:6], 2, 2), cut(Y[:6], 2, 2)))
+    empty = from_arrays([X[:0], X[:0]], [Y[:0], Y[:0]])
+    for method in (LinearRegressor().fit, StandardScaler().fit, pipeline.predict, pipeline.score):
+        with pytest.raises(ValueError, match="the source must have at least one row, got none"):
+            method(empty)
+
+
+@pytest.mark.parametrize("model", [
+    LinearRegressor(), LinearRegressor(optimizer="sgd"), LinearRegressor(optimizer="sgd", batch_size="full"),
+    SGDRegressor(), MLPRegressor(), MLPRegressor(solver="lbfgs"), Ridge(), "Sequential",
+], ids=lambda value: repr(value)[:60])
+def test_blocks_of_another_kind_than_the_first(model):
+    two = np.clip(np.column_stack([Y, Y]), 0, 1)
+    lists = [cut(array, 500, 500) for array in (X, np.clip(Y, 0, 1), W)]
+
+    def changed(part, value):
+        return [[*lists[k][:1], value, *lists[k][2:]] if k == part else lists[k] for k in range(3)]
+
+    cases = [
+        (changed(1, two[500:1000]), "must have y of 1 column as block 0 of the arrays has, got y of 2 columns"),
+        (changed(2, None), "must have sample_weight as block 0 of the arrays has, got no sample_weight"),
+        (changed(0, sparse.csr_matrix(X[500:1000])), "must have dense X as block 0 of the arrays has, got sparse X")]
+    learn = network().fit if model == "Sequential" else fresh(model).fit
+    for arrays, message in cases:
+        source = from_arrays(*arrays)
+        with pytest.raises(ValueError, match="^block 1 of the arrays: every block " + message):
+            learn(source)
 
 
 # ---- the engine's sums ----

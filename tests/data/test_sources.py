@@ -196,7 +196,7 @@ def test_every_row_is_met_once_and_only_the_last_batch_is_short(batch_size, buff
     numbers = np.arange(1000)[:, None]
     source = from_arrays(numbers, block_rows=90)
     rows = [source.rows(i) for i in range(source.n_blocks)]
-    order, seed = draw_pass(source.n_blocks, shuffle, True, np.random.RandomState(0))
+    order, seed = draw_pass(rows, shuffle, True, np.random.RandomState(0))
     answers = []
     for read_ahead in (False, True):
         met, sizes = [], []
@@ -214,7 +214,7 @@ def test_every_row_is_met_once_and_only_the_last_batch_is_short(batch_size, buff
 
 def test_rows_of_a_buffer_are_shuffled_together():
     source = from_arrays(np.arange(1000)[:, None], block_rows=100)
-    order, seed = draw_pass(10, True, True, np.random.RandomState(0))
+    order, seed = draw_pass([100] * 10, True, True, np.random.RandomState(0))
     first = next(passes(lambda i: (source.block(i).X,), [100] * 10, order, buffer_blocks=4, batch_size=1, seed=seed,
                         read_ahead=False))
     blocks = first.arrays[0][first.order[:50], 0] // 100

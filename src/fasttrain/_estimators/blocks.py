@@ -27,7 +27,7 @@ from fasttrain.data import Blocks, from_dask
 from fasttrain.data._blocks import part_rows
 from fasttrain.data._dask import is_collection
 from fasttrain.data._use import (
-    RawBlocks, at_block, block_rows, blocks_with_rows, detached, lazily, refuse_beside_source, stream,
+    BlockKind, RawBlocks, at_block, block_rows, blocks_with_rows, detached, first_block, lazily, refuse_beside_source,
 )
 from fasttrain.training.sums import LossSums
 
@@ -55,7 +55,7 @@ class CheckedBlocks:
     dtype, shape
         Of X; how many rows there are is not known here.
     first : int
-        The first block that has rows.
+        Number of the first block that has a row.
     """
 
     def __init__(self, estimator, source, dtype, reset, needs_y=True, **options):
@@ -64,8 +64,11 @@ class CheckedBlocks:
         self.needs_y = needs_y
         self.options = options
         self.dtype = dtype
-        self.first, block = _first_with_rows(source)
-        X = self._checked(self.first, block, reset)[0]
+        self.first, block = first_block(source)
+        self._kind = None
+        checked = self._checked(self.first, block, reset)
+        self._kind = BlockKind(source, self.first, checked)
+        X = checked[0]
         self.dtype = X.dtype
         self.n_features = X.shape[1]
         self.shape = (None, self.n_features)
@@ -84,6 +87,8 @@ class CheckedBlocks:
                 y = column_or_1d(y)
             if weights is not None:
                 weights = check_weights(weights, X.shape[0], X.dtype, all_zero=True)
+            if self._kind is not None:
+                self._kind.require((X, y, weights))
         return X, y, weights
 
     def load(self, i):
@@ -96,15 +101,6 @@ class CheckedBlocks:
 
     def __getstate__(self):
         return {**vars(self), "estimator": detached(self.estimator)}
-
-
-def _first_with_rows(source):
-    """(number, block); of a source without rows the first of all, which is refused."""
-    for i in range(source.n_blocks):
-        block = source.block(i)
-        if block.X.shape[0]:
-            return i, block
-    return 0, source.block(0)
 
 
 class PreparedBlocks:
@@ -135,6 +131,11 @@ class PreparedBlocks:
         whole = block_rows(checked.source)
         self.rows = whole if part is None else [len(part_rows(n, i, *part)) for i, n in enumerate(whole)]
         self.shape = (sum(self.rows), checked.n_features)
+        if not self.shape[0]:
+            share, _, held = part
+            raise ValueError(
+                f"validation_fraction={share} of the rows of each block, {sum(whole)} in all, leaves none to "
+                f"{'validate with' if held else 'train on'}")
 
     def __len__(self):
         return self.shape[0]

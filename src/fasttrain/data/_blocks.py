@@ -143,7 +143,7 @@ class Blocks:
         function : callable
             To something with ``+``.
         numbers : list of int, default=None
-            Blocks to take, in this order; None for all.
+            Blocks to take, in this order; None for all that have a row.
         tell : callable, default=None
             Called with the number of each block that is done.
 
@@ -152,11 +152,13 @@ class Blocks:
         object
             None of no blocks.
         """
-        numbers = range(self.n_blocks) if numbers is None else numbers
+        numbers = numbers_with_rows(self) if numbers is None else numbers
         tree = SumTree()
-        prepared = (loader.prepare(i, self.block(i)) for i in numbers)
+        blocks = ((i, self.block(i)) for i in numbers)
+        # of some sources it is known only now how many rows a block has
+        prepared = ((i, loader.prepare(i, block)) for i, block in blocks if block.X.shape[0])
         with closing(ahead(prepared, depth=1 if self.read_ahead else 0)) as loaded:
-            for i, block in zip(numbers, loaded):
+            for i, block in loaded:
                 tree.add(function(block))
                 if tell is not None:
                     tell(i)
@@ -314,7 +316,7 @@ class PartBlocks(Blocks):
 
     def sum_of(self, loader: Any, function: Callable[[Any], Any], numbers: Any = None,
                tell: Callable[[int], None] | None = None) -> Any:
-        return self.whole.sum_of(loader, function, numbers, tell)
+        return self.whole.sum_of(loader, function, numbers_with_rows(self) if numbers is None else numbers, tell)
 
     def rounds(self, loader: Any, step: Any, join: Any, start: Any, rounds: Any) -> Any:
         return self.whole.rounds(loader, step, join, start, rounds)
@@ -335,6 +337,11 @@ def part_rows(n_rows, i, share, seed, held):
     order = np.random.default_rng([seed, i]).permutation(n_rows)
     n_held = int(share * n_rows + 0.5)
     return np.sort(order[:n_held] if held else order[n_held:])
+
+
+def numbers_with_rows(source):
+    """Numbers of the blocks that have a row, as far as that is known without reading them."""
+    return [i for i in range(source.n_blocks) if source.rows(i) != 0]
 
 
 def row_starts(rows, block_rows):

@@ -27,12 +27,15 @@ class Rows:
     n_rows: int
 
 
-def draw_pass(n_blocks, shuffle, random_access, random_state):
-    """(order of the blocks, seed of the orders of rows) of one pass; the seed is None where rows are not shuffled."""
-    if not shuffle:
-        return np.arange(n_blocks), None
-    order = random_state.permutation(n_blocks) if random_access else np.arange(n_blocks)
-    return order, int(random_state.randint(np.iinfo(np.int32).max))
+def draw_pass(rows, shuffle, random_access, random_state):
+    """(order of the blocks, seed of the orders of rows) of one pass; the seed is None where rows are not shuffled.
+
+    ``rows`` are those of each block; blocks without one are left out.
+    """
+    rows = np.asarray(rows)
+    order = random_state.permutation(len(rows)) if shuffle and random_access else np.arange(len(rows))
+    order = order[rows[order] > 0]
+    return order, int(random_state.randint(np.iinfo(np.int32).max)) if shuffle else None
 
 
 def passes(load, rows, blocks, *, buffer_blocks, batch_size, seed, read_ahead):

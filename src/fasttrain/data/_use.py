@@ -6,7 +6,7 @@ from functools import wraps
 import numpy as np
 
 from fasttrain.data._ahead import ahead
-from fasttrain.data._blocks import Blocks
+from fasttrain.data._blocks import Blocks, numbers_with_rows
 from fasttrain.data._dask import is_collection
 from fasttrain.data._lazy import lazy
 
@@ -18,13 +18,16 @@ def stream(source, load, numbers=None):
 
 
 def blocks_with_rows(source):
-    """(number, block) of the blocks that hold a row, as the part of a small one may not; of the last if none does."""
-    numbers = [i for i in range(source.n_blocks) if source.rows(i) != 0] or [source.n_blocks - 1]
+    """(number, block) of the blocks that have a row, as the part of a small one may not; ValueError if none has."""
     none = True
+    numbers = numbers_with_rows(source)
     for i, block in zip(numbers, stream(source, source.block, numbers)):
-        if block.X.shape[0] or (none and i == numbers[-1]):
+        # of some sources it is known only now how many rows a block has
+        if block.X.shape[0]:
             none = False
             yield i, block
+    if none:
+        raise ValueError("the source must have at least one row, got none")
 
 
 def block_rows(source):
@@ -36,6 +39,41 @@ def block_rows(source):
     if not sum(counts):
         raise ValueError("the source must have at least one row, got none")
     return counts
+
+
+def first_block(source):
+    """(number, block) of the first block that has a row."""
+    for i in numbers_with_rows(source):
+        block = source.block(i)
+        if block.X.shape[0]:
+            return i, block
+    raise ValueError("the source must have at least one row, got none")
+
+
+class BlockKind:
+    """What all blocks of a source must have the same of, as the first one that has a row has it.
+
+    A later block is checked as it was read: a buffer of NumPy would take a column for two, and no weights for NaN.
+    """
+
+    def __init__(self, source, number, block):
+        self._place = source.where(number)
+        self._parts = _parts_of(block)
+
+    def require(self, block):
+        """ValueError unless a block that has a row is like the first."""
+        for found, wanted in zip(_parts_of(block), self._parts):
+            if found != wanted:
+                raise ValueError(f"every block must have {wanted} as {self._place} has, got {found}")
+
+
+def _parts_of(block):
+    X, y, sample_weight = block
+    n_outputs = None if y is None else 1 if len(np.shape(y)) == 1 else np.shape(y)[1]
+    return (
+        "sparse X" if hasattr(X, "indptr") else "dense X",
+        "no y" if y is None else f"y of {n_outputs} column{'' if n_outputs == 1 else 's'}",
+        "no sample_weight" if sample_weight is None else "sample_weight")
 
 
 @contextmanager

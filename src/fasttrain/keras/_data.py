@@ -50,6 +50,8 @@ class RowBlocks:
     source : Blocks
     rows : callable
         From the X, y and weights of a block to its :class:`Rows`.
+    kind : BlockKind
+        Of the source's first block.
 
     Attributes
     ----------
@@ -57,9 +59,10 @@ class RowBlocks:
         Of each block.
     """
 
-    def __init__(self, source, rows):
+    def __init__(self, source, rows, kind):
         self.source = source
         self._rows = rows
+        self._kind = kind
         self.rows = block_rows(source)
         self.n_rows = sum(self.rows)
 
@@ -68,6 +71,7 @@ class RowBlocks:
         with at_block(self.source, i, block.X):
             if block.y is None:
                 raise ValueError("the block has no y")
+            self._kind.require(block)
             return self._rows(*block)
 
     def load(self, i):
@@ -77,7 +81,7 @@ class RowBlocks:
 
     def parts(self):
         """:class:`Rows` of each block."""
-        return stream(self.source, self._part)
+        return stream(self.source, self._part, [i for i, n in enumerate(self.rows) if n])
 
 
 def _array(value, name):

@@ -141,12 +141,7 @@ class BlockRows:
 
     def hold_out(self, random_state):
         parts = held_out_parts(self.estimator.validation_fraction, random_state)
-        kept, held = (BlockRows(self.estimator, self.checked, self.factors, part) for part in parts)
-        if not len(held) or not len(kept):
-            raise ValueError(
-                f"validation_fraction={self.estimator.validation_fraction} of {len(self)} rows leaves none to train on "
-                "or none to validate with")
-        return kept, held
+        return tuple(BlockRows(self.estimator, self.checked, self.factors, part) for part in parts)
 
     def _prepared(self, loss, rescaled=None):
         """The blocks with targets as the loss wants them; ``rescaled`` changes the targets once more."""
@@ -163,8 +158,7 @@ class BlockRows:
         return PreparedBlocks(self.checked, code, self.part)
 
     def encode(self, loss):
-        number = next(i for i, n in enumerate(self.blocks.rows) if n)
-        _, y, _ = self.checked.load(number)
+        _, y, _ = self.checked.load(self.checked.first)
         y = self.estimator._check_y(y)
         self._loss = loss
         self.blocks = self._prepared(loss)

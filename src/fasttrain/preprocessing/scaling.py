@@ -29,7 +29,7 @@ from fasttrain._kernels.threads import get_num_threads
 from fasttrain._tables.kinds import element_strided
 from fasttrain._tables.frames import named
 from fasttrain._tables.moments import column_extremes, column_moments, merge_moments
-from fasttrain.data._use import RawBlocks, at_block, detached
+from fasttrain.data._use import RawBlocks, at_block, detached, first_block
 
 
 SUBTRACT_DIVIDE, MULTIPLY_ADD, MULTIPLY_ADD_CLIP = range(3)
@@ -190,9 +190,9 @@ class Scaler(Convertible, OneToOneFeatureMixin, TransformerMixin, BaseEstimator)
         if name == "fit":
             self._reset()
         first = not hasattr(self, "n_samples_seen_")
-        block = named(source.block(0).X)
-        with at_block(source, 0):
-            validate_data(self, block, reset=first, skip_check_array=True)
+        i, block = first_block(source)
+        with at_block(source, i):
+            validate_data(self, named(block.X), reset=first, skip_check_array=True)
         found = source.sum_of(RawBlocks(source), _ScalerOf(self, source)).scaler
         if first:
             vars(self).update(vars(found), **self.get_params(deep=False))

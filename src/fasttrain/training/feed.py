@@ -39,8 +39,7 @@ class Feed:
     def parts(self):
         """The :class:`fasttrain.data._passes.Rows` of a new epoch."""
         source = self.blocks.source
-        order, seed = draw_pass(len(self.blocks.rows), self.shuffle, source.random_access, self.random_state)
-        order = [int(i) for i in order if self.blocks.rows[i]]
+        order, seed = draw_pass(self.blocks.rows, self.shuffle, source.random_access, self.random_state)
         return passes(
             self.blocks.load, self.blocks.rows, order, buffer_blocks=source.buffer_blocks, batch_size=self.batch_size,
             seed=seed, read_ahead=source.read_ahead)

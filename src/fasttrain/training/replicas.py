@@ -179,8 +179,8 @@ class ReplicaFeed(Feed):
     def rounds(self, rates):
         """Pieces of each round of a new epoch, at most one a replica."""
         source, sizes = self.blocks.source, self.blocks.rows
-        order, seed = draw_pass(len(sizes), self.shuffle, source.random_access, self.random_state)
-        order = [int(i) for i in order if sizes[i]]
+        order, seed = draw_pass(sizes, self.shuffle, source.random_access, self.random_state)
+        order = order.tolist()
         pieces = [[] for _ in range(self.n_replicas)]
         for r, own in enumerate(pieces):
             mine, step = order[r::self.n_replicas], 0

@@ -16,7 +16,7 @@ from fasttrain._kernels.threads import get_num_threads
 from fasttrain.callbacks import BackupAndRestore, Callback, as_callbacks
 from fasttrain.callbacks._keras import KerasBridge, speaks_keras
 from fasttrain.data import Blocks
-from fasttrain.data._use import predicts, refuse_beside_source
+from fasttrain.data._use import BlockKind, first_block, predicts, refuse_beside_source
 from fasttrain.keras import _data as data, _files, losses, metrics as metric_functions, optimizers
 from fasttrain.keras._chain import chain_of, pull
 from fasttrain.keras._fit import ArrayEpochs, BlockEpochs, StreamEpochs, fit_epochs, step_once
@@ -335,10 +335,12 @@ class Sequential(Model):
             refuse_beside_source("fit and evaluate", y, sample_weight)
             if x.n_blocks > 1:
                 # the first block builds the model; another thread, which may read ahead, leaves it alone
-                self._rows(*x.block(0), class_weight)
+                first, block = first_block(x)
+                self._rows(*block, class_weight)
                 objective, shape, dtype = self._objective, self.input_shape, self._dtype()
                 return data.RowBlocks(x, lambda x, y, weight: data.rows(
-                    self._features(data.features(x, shape, dtype)), y, weight, class_weight, objective))
+                    self._features(data.features(x, shape, dtype)), y, weight, class_weight, objective),
+                    BlockKind(x, first, block))
             x, y, sample_weight = x.block(0)
         x = data.features(x, self.input_shape, self._dtype())
         if not self.built:
