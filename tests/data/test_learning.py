@@ -226,6 +226,48 @@ def test_a_fit_goes_on_from_a_checkpoint(model, y, tmp_path):
         fit(model, from_arrays(X, y, W, block_rows=200), resume_from=tmp_path / "c")
 
 
+class Rates(Callback):
+    """The rate at the end of each epoch."""
+
+    def __init__(self):
+        self.rates = []
+
+    def on_epoch_end(self, epoch, logs):
+        self.rates.append(logs["learning_rate"])
+
+
+class Outage(Callback):
+    """Ends a fit in its fourth epoch."""
+
+    def on_rows(self, n_done, n_rows):
+        if self.training.epoch == 4:
+            raise OSError("the power is gone")
+
+
+@pytest.mark.parametrize("model", [
+    LinearRegressor(optimizer="sgd", learning_rate=0.01, schedule="cosine", batch_size=50, max_iter=6, tol=None),
+    MLPRegressor(hidden_layer_sizes=(4,), schedule="cosine", batch_size=50, max_iter=6, tol=0.0),
+], ids=lambda model: type(model).__name__)
+def test_schedules_go_with_the_rows_of_an_epoch(model, tmp_path):
+    """However many parts it has, and with replicas, which go through it side by side."""
+    model.set_params(callbacks=Rates())
+    whole = fit(model, X, Y).callbacks.rates
+    assert len(whole) == 6
+    for replicas in (None, Replicas(1, 10**9), Replicas(3, 100)):
+        for buffer_blocks in (1, 2):
+            source = from_arrays(X, Y, block_rows=250, buffer_blocks=buffer_blocks)
+            source.replicas = replicas
+            found = fit(model, source)
+            np.testing.assert_allclose(found.callbacks.rates, whole, rtol=1e-12, atol=1e-12)
+            if isinstance(model, LinearRegressor):
+                assert found.t_ == 6 * N // 50
+            with pytest.raises(OSError, match="the power is gone"):
+                fit(clone(model).set_params(callbacks=[ModelCheckpoint(tmp_path / "c"), Outage()]), source)
+            resumed = fit(model, source, resume_from=tmp_path / "c")
+            np.testing.assert_allclose(resumed.callbacks.rates, whole[3:], rtol=1e-12, atol=1e-12)
+            assert same(found, resumed)
+
+
 class Seen(Callback):
     """Rows told of, and epochs."""
 

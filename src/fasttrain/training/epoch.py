@@ -25,7 +25,7 @@ class Epoch:
     rate : float
         Of the latest step.
     loss : float
-        Mean over the rows so far of the batch objectives; a feed whose steps are not made here sets it.
+        Mean over the rows so far of the batch objectives.
     ended : bool
         Whether a callback has ended it with a batch.
     """
@@ -43,10 +43,6 @@ class Epoch:
     def loss(self):
         return self.network.epoch_loss if self._loss is None else self._loss
 
-    @loss.setter
-    def loss(self, value):
-        self._loss = value
-
     def add(self, order, batch_size, count):
         """Make ``count`` steps on the rows that the engine is bound to; whether more may follow."""
         network, run = self.network, self.run
@@ -54,14 +50,17 @@ class Epoch:
         rates = run.rates(count)
         if self._batch_callbacks:
             rates = rates.copy()
-        first_step = network.counters["t"]
+        steps_before = run.steps - int(network.counters["t"])
         network.start_epoch(order, batch_size, rates, self.threads, self.steps_made > 0)
-        if self._batch_callbacks:
-            self._batch_by_batch(rates)
-        else:
-            while not network.run(SLICE_SECONDS):
-                pass
-            run.steps += int(network.counters["t"] - first_step)
+        try:
+            if self._batch_callbacks:
+                self._batch_by_batch(rates)
+            else:
+                while not network.run(SLICE_SECONDS):
+                    pass
+        finally:
+            # Ctrl-C comes between steps that count
+            run.steps = steps_before + int(network.counters["t"])
         done = network.batches_done
         self.rate = float(rates[max(done - 1, 0)])
         self.steps_made += done
@@ -76,10 +75,16 @@ class Epoch:
         self.steps_made += 1
 
     def rates(self):
-        """Learning rates of all its steps, for a feed that makes them elsewhere."""
+        """Learning rates of all its steps, for a feed that makes them elsewhere and says when :meth:`made`."""
         rates = self.run.rates(self.n_steps)
         self.rate = float(rates[-1])
         return rates
+
+    def made(self, loss):
+        """All its steps have been made elsewhere, with this mean loss."""
+        self.run.steps += self.n_steps
+        self.steps_made = self.n_steps
+        self._loss = loss
 
     def tell_rows(self, n_done):
         """So many rows are done."""

@@ -57,7 +57,7 @@ def train(network: Any, plan: Plan, *, validation_loss: Callable[..., Any] | Non
     left = plan.n_epochs * run.steps_per_epoch if plan.max_steps is None else plan.max_steps
     if validation_loss is not None:
         result.history["validation_loss"] = []
-    before = network.counters["t"]
+    first_step = run.steps
     if stopping is not None:
         stopping.start(network)
     if plan.resume is not None or callbacks:
@@ -73,7 +73,7 @@ def train(network: Any, plan: Plan, *, validation_loss: Callable[..., Any] | Non
             except DECODING_ERRORS as error:
                 raise ValueError(f"{plan.resume.path} does not fit this training: {error!r}") from error
             left -= result.n_steps
-            before = network.counters["t"] - result.n_steps
+            first_step = run.steps - result.n_steps
         with thread_budget(n_threads) as threads:
             for epoch in range(result.n_iter + 1, plan.n_epochs + 1):
                 if result.converged:
@@ -89,8 +89,7 @@ def train(network: Any, plan: Plan, *, validation_loss: Callable[..., Any] | Non
                 else:
                     constant = plan.feed.run_epoch(part)
                 left -= count
-                result.n_steps = int(network.counters["t"] - before)
-                run.steps = plan.first_step + result.n_steps
+                result.n_steps = run.steps - first_step
                 if network.diverged or not network.all_finite():
                     if any(callback.on_divergence(number) for callback in callbacks) and network.all_finite():
                         result.converged, result.message = True, f"the loss stopped being finite in epoch {number}"
@@ -126,12 +125,12 @@ def train(network: Any, plan: Plan, *, validation_loss: Callable[..., Any] | Non
     except KeyboardInterrupt:
         if not catch_interrupt or not network.all_finite():
             raise
-        result.n_steps = int(network.counters["t"] - before)
+        result.n_steps = run.steps - first_step
         result.interrupted, result.message = True, f"interrupted in epoch {plan.epochs_before + result.n_iter + 1}"
     except BlocksLost as error:
         if not result.n_iter or not network.all_finite():
             raise
-        result.n_steps = int(network.counters["t"] - before)
+        result.n_steps = run.steps - first_step
         result.lost = error
         result.message = f"epoch {plan.epochs_before + result.n_iter + 1} was lost: {error}"
     finally:

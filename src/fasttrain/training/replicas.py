@@ -201,7 +201,7 @@ class ReplicaFeed(Feed):
         rounds = self.rounds(epoch.rates())
         end = self.blocks.source.rounds(self.blocks, steps, mean_of, Start(network_state(network)), rounds)
         restore_network(network, end.state)
-        epoch.loss = end.loss / end.n_rows
+        epoch.made(end.loss / end.n_rows)
         epoch.tell_rows(end.n_rows)
         if self.loss_constant is None:
             return 0.0

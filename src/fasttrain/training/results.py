@@ -25,7 +25,8 @@ class FitResult:
     n_iter : int
         Epochs begun and finished (iterations of L-BFGS).
     n_steps : int
-        Updates made (evaluations of the objective for L-BFGS), those of an interrupted epoch included.
+        Updates made (evaluations of the objective for L-BFGS), those of an interrupted epoch and of all replicas
+        included.
     converged : bool
         Whether a stopping rule ended the training before the last epoch.
     interrupted : bool
