@@ -506,6 +506,43 @@ def test_sequential(tmp_path):
         network().fit(source, validation_split=0.1, verbose=0)
 
 
+class StopsAt(Callback):
+    """Ends a training with this batch of its epoch."""
+
+    wants_batches = True
+
+    def __init__(self, batch):
+        self.batch, self.rows = batch, []
+
+    def on_batch_end(self, batch, logs):
+        return batch == self.batch
+
+    def on_rows(self, n_done, n_rows):
+        self.rows.append(n_done)
+
+
+@pytest.mark.parametrize("batch", [1, 4, 6])
+def test_a_callback_may_end_an_epoch_in_the_middle_of_a_block(batch):
+    """What is told then is told of the rows that steps were made on."""
+    x, y = X.astype(np.float32), (Y > 0).astype(np.float32)
+    source = from_arrays(x, y, block_rows=500, buffer_blocks=1, shuffle=False)
+    answers = []
+    for data in ((x, y), (source,)):
+        model, stop = network(), StopsAt(batch)
+        answers.append(model.fit(*data, batch_size=100, epochs=2, verbose=0, shuffle=False, callbacks=stop).history)
+        answers[-1]["weights"] = model.get_weights()
+    assert stop.rows[-1] == 100 * batch
+    for name in ("loss", "accuracy", "mse"):
+        np.testing.assert_allclose(answers[0][name], answers[1][name], rtol=1e-6)
+    assert all((a == b).all() for a, b in zip(*(answer["weights"] for answer in answers)))
+    counts = np.abs(np.round(Y))
+    poisson = MLPRegressor(hidden_layer_sizes=(4,), loss="poisson", batch_size=100, shuffle=False, max_iter=1)
+    stopped = fit(poisson.set_params(callbacks=StopsAt(batch)), from_arrays(X, counts, block_rows=500, buffer_blocks=1))
+    rows = 100 * batch
+    only = fit(poisson.set_params(callbacks=None), X[:rows], counts[:rows])
+    assert stopped.loss_ == pytest.approx(only.loss_)
+
+
 # ---- transformers ----
 
 

@@ -237,9 +237,9 @@ class BlockEpochs(Feed):
         self.kept = bound(self.model, self.rows)
         self.model._objective.answer_for(self.rows, self.order)
 
-    def taken(self, rows):
+    def taken(self, n_rows):
         if self.kept is not None and not self.counted:
-            self.model._objective.update(*self.part(0, rows.n_rows))
+            self.model._objective.update(*self.part(0, n_rows))
 
     def part(self, first, last):
         rows = slice(first, last) if self.order is None else self.order[first:last]

@@ -2,6 +2,8 @@
 
 import math
 
+import numpy as np
+
 from fasttrain.data._passes import draw_pass, passes
 from fasttrain.training.sums import GradientSums, bind
 
@@ -48,8 +50,8 @@ class Feed:
         """Give the engine some rows of the epoch."""
         bind(network, *rows.arrays[:3])
 
-    def taken(self, rows):
-        """After the steps on some rows."""
+    def taken(self, n_rows):
+        """After the steps on so many of the rows that were bound."""
 
     def run_epoch(self, epoch):
         """Make the steps of a :class:`fasttrain.training.epoch.Epoch`; what its loss gains by ``loss_constant``."""
@@ -66,12 +68,15 @@ class Feed:
                     break
                 self.bind(network, rows)
                 goes_on = epoch.add(rows.order, min(self.batch_size, rows.n_rows), count)
-                done += rows.n_rows
+                # fewer than all where a callback has ended the epoch
+                n_rows = min(network.batches_done * self.batch_size, rows.n_rows)
+                done += n_rows
                 if network.diverged:
                     break
-                self.taken(rows)
+                self.taken(n_rows)
                 if self.loss_constant is not None:
-                    constant += self.loss_constant(rows.arrays, rows.order) * rows.n_rows
+                    order = np.arange(n_rows) if rows.order is None else rows.order[:n_rows]
+                    constant += self.loss_constant(rows.arrays, order) * n_rows
                 epoch.tell_rows(done)
                 if not goes_on:
                     break
