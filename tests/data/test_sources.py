@@ -239,20 +239,31 @@ def test_reading_ahead_ends_with_its_reader():
     assert threading.active_count() == before
 
 
-def test_ctrl_c_does_not_wait_for_a_block():
-    """Within 100 ms of it, also while a block takes long to read; the model is as it was."""
+@pytest.mark.parametrize("while_reading", [True, False])
+def test_ctrl_c_does_not_wait_for_a_block(while_reading):
+    """Within 100 ms of it, also while a block takes long to read; the model is as it was.
+
+    It comes while the training waits for the block, or while it makes steps on the one before.
+    """
     program = """
-import os, signal, threading, time
+import os, signal, sys, threading, time
 import numpy as np
+from fasttrain.callbacks import Callback
 from fasttrain.data import from_callable
-from fasttrain.linear_model import SGDRegressor
+from fasttrain.linear_model import LinearRegressor, SGDRegressor
+class Slow(Callback):
+    wants_batches = True
+    def on_batch_end(self, batch, logs):
+        time.sleep(0.1)
 def block(i):
     if i == 3:
         threading.Timer(0.3, lambda: (stamps.append(time.perf_counter()), os.kill(os.getpid(), signal.SIGINT))).start()
         time.sleep(3)
     return np.ones((10, 2)) * i, np.ones(10)
 stamps = []
-model = SGDRegressor().fit(np.eye(2), [0.0, 1.0])
+model = SGDRegressor() if sys.argv[1] == "True" else LinearRegressor(optimizer="sgd", batch_size=1)
+model.fit(np.eye(2), [0.0, 1.0])
+model.callbacks = Slow()
 before = model.coef_.copy()
 source = from_callable(block, n_blocks=8, buffer_blocks=1, shuffle=False)
 for i in range(8):
@@ -265,7 +276,7 @@ except KeyboardInterrupt:
     print("heard", flush=True)
 os._exit(0)
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run([sys.executable, "-c", program, str(while_reading)], capture_output=True, text=True, timeout=120, check=False)
     assert done.stdout == "heard\n", done.stderr
 
 

@@ -12,6 +12,14 @@ class _Failed:
 _END = object()
 
 
+def _has_ctrl_c(error):
+    """Whether an error is Ctrl-C, or came of it: a generator that is closed on its way out sees it as a context, and
+    one that this closes as the context of that."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__context__
+    return error is not None
+
+
 def ahead(items, depth=1):
     """The items of an iterator, which a thread runs up to ``depth`` items ahead.
 
@@ -62,7 +70,7 @@ def ahead(items, depth=1):
             yield item
             del item
     except BaseException as error:
-        interrupted = isinstance(error, KeyboardInterrupt) or isinstance(error.__context__, KeyboardInterrupt)
+        interrupted = _has_ctrl_c(error)
         raise
     finally:
         stop.set()
