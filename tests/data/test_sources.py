@@ -131,6 +131,12 @@ def test_csv_cells_may_hold_line_ends(tmp_path):
     source = from_csv(path, block_bytes=40)
     assert source.n_blocks > 5
     assert [cell for block in source for cell in block.X.column("text").to_pylist()] == texts
+    path.write_text('"size\nin ""m2""",price\n1,2\n3,4\n')
+    source = from_csv(path, target="price", block_bytes=4)
+    assert (source.names, [block.X.tolist() for block in source]) == (['size\nin "m2"'], [[[1.0]], [[3.0]]])
+    path.write_text('"size,price\n1,2\n')
+    with pytest.raises(ValueError, match="t.csv has a header in which a quote is not closed"):
+        from_csv(path)
 
 
 def test_ends_of_rows_are_found_across_reads(tmp_path, monkeypatch):
@@ -276,7 +282,8 @@ except KeyboardInterrupt:
     print("heard", flush=True)
 os._exit(0)
 """
-    done = subprocess.run([sys.executable, "-c", program, str(while_reading)], capture_output=True, text=True, timeout=120, check=False)
+    command = [sys.executable, "-c", program, str(while_reading)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.stdout == "heard\n", done.stderr
 
 

@@ -266,14 +266,15 @@ def from_csv(
 def _header_of(file, reading):
     """(names of the columns, bytes of the line that has them)."""
     with file.stamp.opened() as opened:
-        line = b""
-        while not line.strip():
-            more = opened.readline()
-            if not more:
-                raise ValueError(f"{file.shown} is empty")
-            line += more
-            if line.count(b'"') % 2:
-                continue
+        lines, inside = [], False
+        # a quoted name may hold line ends
+        while inside or not (lines and lines[-1].strip()):
+            lines.append(opened.readline())
+            if not lines[-1]:
+                what = "has a header in which a quote is not closed" if inside else "is empty"
+                raise ValueError(f"{file.shown} {what}")
+            inside ^= lines[-1].count(b'"') % 2 == 1
+        line = b"".join(lines)
         first = opened.tell()
     table = reading.table(line.lstrip(b"\xef\xbb\xbf"), None, f"{file.shown}, its header")
     try:
