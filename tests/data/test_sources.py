@@ -2,6 +2,7 @@
 
 import gzip
 import itertools
+import json
 import os
 import pickle
 import subprocess
@@ -135,7 +136,7 @@ def test_csv_cells_may_hold_line_ends(tmp_path):
     source = from_csv(path, target="price", block_bytes=4)
     assert (source.names, [block.X.tolist() for block in source]) == (['size\nin "m2"'], [[[1.0]], [[3.0]]])
     path.write_text('"size,price\n1,2\n')
-    with pytest.raises(ValueError, match="t.csv has a header in which a quote is not closed"):
+    with pytest.raises(ValueError, match=r"t\.csv has a header in which a quote is not closed"):
         from_csv(path)
 
 
@@ -175,6 +176,18 @@ def test_maps_are_lazy():
     np.testing.assert_array_equal(block.X, 2 * X[300:400])
     np.testing.assert_array_equal(block.y, Y[300:400])
     assert asked == [100]
+    for function, error in ((json.loads, TypeError), (lambda part: json.loads("{"), ValueError),
+                            (lambda part: b"\xff".decode(), ValueError)):
+        with pytest.raises(error, match="^block 3 of the arrays: "):
+            from_arrays(X, block_rows=100).map(function).block(3)
+
+
+def test_a_source_of_ones_own_says_what_it_must_have():
+    class Bare(Blocks):
+        n_blocks = 2
+
+    with pytest.raises(NotImplementedError, match=r"Bare must have block\(i\), which returns .* Block\(X, y"):
+        LinearRegressor().fit(Bare())
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int32, np.int64])

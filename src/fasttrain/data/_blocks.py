@@ -62,7 +62,8 @@ class Block(NamedTuple):
 class Blocks:
     """A source of rows in blocks, which may be read as often as need be, in any order.
 
-    A subclass has :attr:`n_blocks` and :meth:`block`, and where it can :meth:`rows`, :meth:`where` and :attr:`names`.
+    A subclass has :attr:`n_blocks` and :meth:`block`, and where it can :meth:`rows`, :meth:`where` and :attr:`names`;
+    its ``__init__`` calls this one.
     The same number gives the same block each time; a subclass raises where it cannot.
 
     Parameters
@@ -109,7 +110,9 @@ class Blocks:
 
     def block(self, i: int) -> Block:
         """Block number ``i``, from 0."""
-        raise NotImplementedError
+        raise NotImplementedError(
+            f"{type(self).__name__} must have block(i), which returns block number i as a Block(X, y, sample_weight), "
+            "and n_blocks")
 
     def rows(self, i: int) -> int | None:
         """Rows of block ``i``; None as long as that is not known without reading it."""
@@ -268,7 +271,7 @@ class MappedBlocks(Blocks):
         try:
             return Block(self.function(X), y, sample_weight)
         except (TypeError, ValueError) as error:
-            raise type(error)(f"{self.where(i)}: {error}") from error
+            raise placed(error, self.where(i)) from error
 
 
 class PartBlocks(Blocks):
@@ -324,6 +327,18 @@ class PartBlocks(Blocks):
     def _taken(self, i: int, block: Any) -> Block:
         taken = part_rows(block.X.shape[0], i, *self.part)
         return Block(*(None if value is None else _rows_of(value, taken) for value in block))
+
+
+def placed(error, place):
+    """A TypeError or ValueError with the place of what is wrong before its message.
+
+    Of the same class, unless that is made of more than a message, as JSONDecodeError and UnicodeDecodeError are.
+    """
+    message = f"{place}: {error}"
+    try:
+        return type(error)(message)
+    except TypeError:
+        return TypeError(message) if isinstance(error, TypeError) else ValueError(message)
 
 
 def _rows_of(value, taken):

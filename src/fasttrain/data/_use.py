@@ -6,7 +6,7 @@ from functools import wraps
 import numpy as np
 
 from fasttrain.data._ahead import ahead
-from fasttrain.data._blocks import Blocks, numbers_with_rows
+from fasttrain.data._blocks import Blocks, numbers_with_rows, placed
 from fasttrain.data._dask import is_collection
 from fasttrain.data._lazy import lazy
 
@@ -82,7 +82,7 @@ def at_block(source, i, X=None):
     try:
         yield
     except (TypeError, ValueError) as error:
-        raise type(error)(f"{source.where(i, _bad_row(X, str(error)))}: {error}") from error
+        raise placed(error, source.where(i, _bad_row(X, str(error)))) from error
 
 
 def _bad_row(X, message):
