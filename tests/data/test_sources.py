@@ -58,6 +58,21 @@ def test_arrays_are_cut_into_blocks():
         source[3]
 
 
+def test_y_and_weights_may_be_lists_and_series(tmp_path):
+    np.save(tmp_path / "X.npy", X)
+    # an index that is not the rows' numbers
+    y, w = pd.Series(Y, index=RNG.permutation(1000) / 2), W.tolist()
+    lists = [array.tolist() for array in np.split(Y, 4)]
+    wanted = [block.y.tolist() for block in from_arrays(X, Y, block_rows=250).split(0.3)[1]]
+    for source in (from_arrays(X, Y.tolist(), w, block_rows=250), from_arrays(X, y, w, block_rows=250),
+                   from_npy(tmp_path / "X.npy", Y.tolist(), w, block_rows=250), from_arrays(np.split(X, 4), lists),
+                   from_npy(tmp_path / "X.npy", y, w, block_rows=250)):
+        assert [block.y.tolist() for block in source.split(0.3)[1]] == wanted
+    np.save(tmp_path / "y.npy", np.float64(3))
+    with pytest.raises(ValueError, match="y must have a number for each of the 1000 rows of X, got a single one"):
+        from_npy(tmp_path / "X.npy", tmp_path / "y.npy")
+
+
 def test_sparse_arrays_and_frames_are_cut_too():
     matrix = sparse.random(100, 7, 0.2, format="csr", random_state=0)
     source = from_arrays(matrix, block_rows=30)
@@ -178,7 +193,7 @@ def test_maps_are_lazy():
     assert asked == [100]
     for function, error in ((json.loads, TypeError), (lambda part: json.loads("{"), ValueError),
                             (lambda part: b"\xff".decode(), ValueError)):
-        with pytest.raises(error, match="^block 3 of the arrays: "):
+        with pytest.raises(error, match=r"^block 3 of the arrays: "):
             from_arrays(X, block_rows=100).map(function).block(3)
 
 

@@ -88,9 +88,10 @@ def from_arrays(
         if block_rows is not None:
             raise ValueError("block_rows is for one array; a list has one block an item")
         others = [_as_list(value, name, len(X)) for name, value in (("y", y), ("sample_weight", sample_weight))]
-        parts = [Block(*items) for items in zip(X, *others)]
+        parts = [Block(X_part, *map(_as_array, rest)) for X_part, *rest in zip(X, *others)]
     else:
         _require_rows(X, "X")
+        y, sample_weight = _as_array(y), _as_array(sample_weight)
         n_rows = X.shape[0]
         row_bytes = X.shape[1] * getattr(getattr(X, "dtype", None), "itemsize", 8) if len(X.shape) == 2 else 8
         block_rows = check_integer(block_rows, "block_rows", low=1, optional=True) or default_block_rows(row_bytes)
@@ -127,6 +128,11 @@ def _require_rows(value, name):
 def _require_length(value, name, n_rows, other):
     if value is not None and len(value) != n_rows:
         raise ValueError(f"{name} must have {n_rows} rows as {other} has, got {len(value)}")
+
+
+def _as_array(value):
+    """An array-like of a caller as something of which rows can be taken by their numbers."""
+    return value if value is None or hasattr(value, "shape") else np.asarray(value)
 
 
 def _part(value, first, last):
@@ -195,7 +201,8 @@ class NpyBlocks(Blocks):
     def block(self, i):
         first, last = self._starts[i]
         others = [
-            value.read(first, last) if isinstance(value, _NpyFile) else None if value is None else value[first:last]
+            value.read(first, last) if isinstance(value, _NpyFile) else None if value is None
+            else _part(value, first, last)
             for value in self._others
         ]
         return Block(self._X.read(first, last), *others)
@@ -253,7 +260,9 @@ def from_npy(
         raise ValueError(f"{X.path} must hold rows and columns, got shape {X.shape}")
     others = []
     for name, value in (("y", y), ("sample_weight", sample_weight)):
-        value = _NpyFile(value, name) if isinstance(value, (str, os.PathLike)) else value
+        value = _NpyFile(value, name) if isinstance(value, (str, os.PathLike)) else _as_array(value)
+        if value is not None and not value.shape:
+            raise ValueError(f"{name} must have a number for each of the {len(X)} rows of X, got a single one")
         _require_length(value, name, len(X), "X")
         others.append(value)
     block_rows = check_integer(block_rows, "block_rows", low=1, optional=True)
