@@ -224,6 +224,8 @@ def test_a_fit_goes_on_from_a_checkpoint(model, y, tmp_path):
     assert same(whole, fit(model, source, resume_from=tmp_path / "c"))
     with pytest.raises(ValueError, match="checkpoint of another training"):
         fit(model, from_arrays(X, y, W, block_rows=200), resume_from=tmp_path / "c")
+    with pytest.raises(ValueError, match=r"checkpoint of another training: blocks \[.*\] there, none here"):
+        fit(model, X, y, resume_from=tmp_path / "c")
 
 
 class Rates(Callback):

@@ -121,6 +121,8 @@ def facts_of(network, batch_size, n_samples, schedule, stopping, feed=None):
         "batch_size": int(batch_size),
         "schedule": type(schedule).__name__,
         "stopping": None if stopping is None else type(stopping).__name__,
+        # of rows at hand nothing, which is not what a checkpoint of a source says
+        **dict.fromkeys(("blocks", "buffer_blocks", "replicas")),
         **({} if feed is None else feed.facts()),
     }
 

@@ -35,8 +35,8 @@ class Feed:
 
     def facts(self):
         """What a training that goes on must have the same of."""
-        digest = [int(n) for n in self.blocks.rows]
-        return {"blocks": [len(digest), max(digest)], "buffer_blocks": self.blocks.source.buffer_blocks}
+        rows = [int(n) for n in self.blocks.rows]
+        return {"blocks": [len(rows), max(rows)], "buffer_blocks": self.blocks.source.buffer_blocks}
 
     def parts(self):
         """The :class:`fasttrain.data._passes.Rows` of a new epoch."""
