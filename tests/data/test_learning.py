@@ -504,6 +504,10 @@ def test_sequential(tmp_path):
     resumed = network()
     resumed.fit(source, epochs=2, verbose=0, resume_from=tmp_path / "c")
     assert all((a == b).all() for a, b in zip(shuffled[0].get_weights(), resumed.get_weights()))
+    source.replicas = Replicas(2, 90)
+    with pytest.raises(ValueError, match=r"n_replicas must be None for Sequential.*; got 2"):
+        network().fit(source, epochs=1, verbose=0)
+    source.replicas = None
     with pytest.raises(ValueError, match="validation_split must be 0 with a source of blocks"):
         network().fit(source, validation_split=0.1, verbose=0)
 

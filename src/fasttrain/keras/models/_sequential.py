@@ -284,6 +284,10 @@ class Sequential(Model):
         else:
             _no_steps(steps_per_epoch, "steps_per_epoch")
             rows = self._rows(x, y, sample_weight, class_weight)
+            if isinstance(rows, data.RowBlocks) and x.replicas is not None:
+                raise ValueError(
+                    "n_replicas must be None for Sequential, whose steps are made in sequence: leave "
+                    f"strategy='local' out, or take MLPClassifier or MLPRegressor; got {x.replicas.n}")
         validation = None
         if validation_data is None:
             _no_steps(validation_steps, "validation_steps")
