@@ -228,6 +228,15 @@ def test_a_fit_goes_on_from_a_checkpoint(model, y, tmp_path):
         fit(model, X, y, resume_from=tmp_path / "c")
 
 
+@every
+def test_weights_of_zero_are_refused_where_they_are_all(model, y):
+    model = fit(model, from_arrays(X, y, np.where(np.arange(N) < 600, 0.0, W), block_rows=300))
+    before = learnt(model)
+    with pytest.raises(ValueError, match=r"sample_weight must have at least one number > 0, got zeros only"):
+        model.fit(from_arrays(X, y, np.zeros(N), block_rows=300))
+    assert repr(learnt(model)) == repr(before)
+
+
 class Rates(Callback):
     """The rate at the end of each epoch."""
 
@@ -504,6 +513,9 @@ def test_sequential(tmp_path):
     resumed = network()
     resumed.fit(source, epochs=2, verbose=0, resume_from=tmp_path / "c")
     assert all((a == b).all() for a, b in zip(shuffled[0].get_weights(), resumed.get_weights()))
+    nothing = network()
+    nothing.fit(from_arrays(x, y, 0 * w, block_rows=440), epochs=1, verbose=0)
+    assert all((a == b).all() for a, b in zip(network().get_weights(), nothing.get_weights()))
     source.replicas = Replicas(2, 90)
     with pytest.raises(ValueError, match=r"n_replicas must be None for Sequential.*; got 2"):
         network().fit(source, epochs=1, verbose=0)

@@ -209,6 +209,8 @@ class BlockEpochs(Feed):
     """Rows of a source of blocks."""
 
     draw_order = None
+    # as of arrays
+    all_zero = True
 
     def __init__(self, model, blocks, batch_size, shuffle):
         rng = model._generator() if shuffle else None

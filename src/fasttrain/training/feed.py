@@ -1,6 +1,7 @@
 """Rows that come in blocks, as the fit loop takes them."""
 
 import math
+from contextlib import closing
 
 import numpy as np
 
@@ -25,6 +26,9 @@ class Feed:
         From the arrays of some rows and their order (or None) to the mean of what the reported loss gains.
     """
 
+    # Whether the weights of all rows may be 0.
+    all_zero = False
+
     def __init__(self, blocks, batch_size, shuffle, random_state, full=False, loss_constant=None):
         self.blocks = blocks
         self.batch_size = batch_size
@@ -42,9 +46,16 @@ class Feed:
         """The :class:`fasttrain.data._passes.Rows` of a new epoch."""
         source = self.blocks.source
         order, seed = draw_pass(self.blocks.rows, self.shuffle, source.random_access, self.random_state)
-        return passes(
+        weighed = False
+        with closing(passes(
             self.blocks.load, self.blocks.rows, order, buffer_blocks=source.buffer_blocks, batch_size=self.batch_size,
-            seed=seed, read_ahead=source.read_ahead)
+            seed=seed, read_ahead=source.read_ahead)) as stream:
+            for rows in stream:
+                weights = rows.arrays[2]
+                weighed = weighed or weights is None or bool(weights.any())
+                yield rows
+        # a block may have none, and all of them are known only now
+        _require_weight(weighed or self.all_zero)
 
     def bind(self, network, rows):
         """Give the engine some rows of the epoch."""
@@ -87,4 +98,11 @@ class Feed:
 
 def sums_over(blocks, network, threads, tell=None):
     """:class:`fasttrain.training.sums.BlockSums` over all blocks, at the network's parameters."""
-    return blocks.sum_of(GradientSums(network, threads), tell)
+    sums = blocks.sum_of(GradientSums(network, threads), tell)
+    _require_weight(sums.weight > 0)
+    return sums
+
+
+def _require_weight(weighed):
+    if not weighed:
+        raise ValueError("sample_weight must have at least one number > 0, got zeros only")
