@@ -27,7 +27,8 @@ from fasttrain.data import Blocks, from_dask
 from fasttrain.data._blocks import part_rows
 from fasttrain.data._dask import is_collection
 from fasttrain.data._use import (
-    BlockKind, RawBlocks, at_block, block_rows, blocks_with_rows, detached, first_block, lazily, refuse_beside_source,
+    BlockKind, RawBlocks, at_block, block_rows, blocks_with_rows, detached, first_block, lazily,
+    refuse_beside_source, stream,
 )
 from fasttrain.training.sums import LossSums
 
