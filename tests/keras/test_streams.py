@@ -1,5 +1,6 @@
 """Rows that come batch by batch."""
 
+from contextlib import nullcontext
 from itertools import pairwise
 
 import numpy as np
@@ -8,6 +9,7 @@ from sequential_cases import CODES, X, classifier, same
 from scipy import sparse
 
 from fasttrain import keras
+from fasttrain.keras.callbacks import LambdaCallback
 
 
 def batches(size=20, weights=None):
@@ -160,12 +162,25 @@ def test_weights_may_come_with_some_batches_only():
     assert not np.array_equal(first.get_weights()[0], held[0])
 
 
-def test_a_generator_that_ends_early_ends_the_training():
-    model = classifier()
-    history = model.fit((batch for _ in range(2) for batch in batches()), steps_per_epoch=8, epochs=9, verbose=0)
-    # 12 batches: an epoch of 8, one of 4
-    assert history.epoch == [0, 1]
-    assert model.optimizer.iterations == 12
+@pytest.mark.parametrize("passes, steps, epochs, steps_of_epochs", [
+    (2, 8, 9, [8, 4]), (2, 6, 9, [6, 6]), (2, 4, 3, [4, 4, 4]), (1, None, 3, [6]), (1, 5, 2, [5, 1]),
+])
+def test_a_generator_that_ends_ends_the_training(passes, steps, epochs, steps_of_epochs):
+    model, taken = classifier(), []
+    given = (batch for _ in range(passes) for batch in batches())
+    fits_in = steps is not None and steps * epochs <= passes * 6
+    with nullcontext() if fits_in else pytest.warns(UserWarning, match="x ran out of batches"):
+        history = model.fit(given, steps_per_epoch=steps, epochs=epochs, verbose=0, callbacks=[
+            LambdaCallback(on_epoch_end=lambda epoch, logs: taken.append(int(model.optimizer.iterations)))])
+    assert history.epoch == list(range(len(steps_of_epochs)))
+    assert taken == np.cumsum(steps_of_epochs).tolist()
+
+
+def test_batches_past_the_last_epoch_are_left_to_the_generator():
+    given = batches()
+    given = iter(given)
+    classifier().fit(given, steps_per_epoch=2, epochs=2, verbose=0)
+    assert len(list(given)) == 2
 
 
 @pytest.mark.parametrize("arguments, message", [

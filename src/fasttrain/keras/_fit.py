@@ -4,6 +4,7 @@ import time
 
 import numpy as np
 
+from fasttrain._core.warned import warn
 from fasttrain._kernels.threads import get_num_threads, thread_budget
 from fasttrain.callbacks import Callback
 from fasttrain.callbacks._keras import KerasBridge
@@ -151,9 +152,10 @@ class StreamEpochs:
 
     draw_order = rng = None
 
-    def __init__(self, model, stream):
+    def __init__(self, model, stream, epochs):
         self.model = model
         self.stream = stream
+        self.epochs_left = epochs
         self.batch_size = 1
         self.steps = self.n = stream.steps or 1
         # whether a callback has had the metrics of the batches one by one
@@ -186,7 +188,10 @@ class StreamEpochs:
         if not found:
             raise ValueError("x must yield a batch at least in every epoch, got none: a generator that has ended?")
         self.steps = found
-        if self.stream.ran_out:
+        self.epochs_left -= 1
+        if self.stream.ran_out or (self.epochs_left and not self.stream.goes_on()):
+            warn("x ran out of batches: training ends with this epoch. A generator must yield at least steps_per_epoch "
+                 "* epochs batches; what begins anew with each iter(), such as a PyDataset, has no end")
             self.model.stop_training = True
         return 0.0
 

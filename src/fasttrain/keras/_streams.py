@@ -96,6 +96,15 @@ class Stream:
             yield _batch(batch)
         self.ran_out = self.steps is not None and found < self.steps
 
+    def goes_on(self):
+        """Whether another epoch has a batch, which of an iterator is taken here and given by that epoch."""
+        if self.ran_out or self.indexed or not (self.steps is not None or hasattr(self.source, "__next__")):
+            return not self.ran_out
+        if hasattr(self.source, "__len__"):
+            return True
+        self._held = list(islice(self._left, 1))
+        return bool(self._held)
+
 
 def joined(batches):
     """Batches as one x, y and weights; y and weights None where all lack them."""

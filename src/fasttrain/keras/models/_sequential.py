@@ -308,7 +308,7 @@ class Sequential(Model):
                 resume_from = callback.path
         with _Restored(self):
             if rows is None:
-                epochs_of = StreamEpochs(self, source)
+                epochs_of = StreamEpochs(self, source, epochs - initial_epoch)
             else:
                 kind = BlockEpochs if isinstance(rows, data.RowBlocks) else ArrayEpochs
                 epochs_of = kind(self, rows, batch_size, bool(shuffle))
