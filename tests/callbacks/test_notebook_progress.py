@@ -4,8 +4,11 @@ import importlib.util
 import sys
 import types
 
+import numpy as np
 import pytest
 
+from fasttrain.linear_model import SGDClassifier
+from fasttrain.model_selection import GridSearchCV
 from fasttrain.neural_network import MLPClassifier
 
 SHOWN = []
@@ -43,6 +46,13 @@ def notebook(monkeypatch):
 def test_a_line_changes_in_place(notebook, capsys):
     MLPClassifier((2,), max_iter=4, progress=True, random_state=0).fit([[0.0], [1.0], [2.0]], [0, 1, 0])
     assert SHOWN[-1].startswith(f"epoch {'━' * 30} 4/4  loss ")
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_search_shows_its_fits(notebook, capsys):
+    X = np.random.default_rng(0).normal(size=(60, 3))
+    GridSearchCV(SGDClassifier(random_state=0), {"alpha": [1e-3, 1e-2]}, cv=3, progress=True).fit(X, X[:, 0] > 0)
+    assert SHOWN[-1].startswith(f"fit {'━' * 30} ")
     assert capsys.readouterr() == ("", "")
 
 

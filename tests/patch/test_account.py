@@ -143,3 +143,15 @@ def test_the_ipython_extension(capsys):
     from sklearn.preprocessing import StandardScaler
 
     assert StandardScaler.__module__.startswith("sklearn.")
+
+
+def test_calls_that_raise_are_nobodys_gain(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from sklearn.preprocessing import StandardScaler\n"
+        "for X in ([[1.0]], [['a']]):\n"
+        "    try:\n        StandardScaler().fit(X)\n    except ValueError:\n        pass\n")
+    total, *rows = patch("-v", script).stderr.splitlines()
+    assert re.fullmatch(r"fasttrain: 1 call accelerated in .* s, 0 calls served by scikit-learn in 0\.00 s, "
+                        r"1 call ended in an error in .* s", total)
+    assert [row.endswith("ended in an error") for row in rows] == [False, True]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import csv
-import importlib.util
-import math
 import numbers
 import os
 import sys
@@ -15,6 +13,7 @@ import numpy as np
 
 from fasttrain._core.types import PathLike
 from fasttrain.callbacks._base import Callback
+from fasttrain.callbacks._notebook import NotebookLine, lacks_widgets
 
 
 class CSVLogger(Callback):
@@ -88,31 +87,6 @@ def _shown(value):
     return f'"[{", ".join(map(str, value))}]"' if np.ndim(value) else value
 
 
-class _NotebookLine:
-    """A line of output in a Jupyter notebook that changes in place; needs no widgets."""
-
-    def __init__(self):
-        from IPython.display import display
-
-        self._handle = display({"text/plain": ""}, raw=True, display_id=True)
-        self._shown = -math.inf
-
-    def show(self, epoch, n_epochs, text):
-        now = time.monotonic()
-        # each change is a message to the browser
-        if now - self._shown > 0.1 or epoch == n_epochs:
-            self._shown = now
-            done = 30 * epoch // n_epochs
-            bar = "━" * done + " " * (30 - done)
-            self._handle.update({"text/plain": f"epoch {bar} {epoch}/{n_epochs}  {text}"}, raw=True)
-
-
-def _lacks_widgets():
-    """Whether this is a notebook in which rich has nothing to draw with."""
-    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
-    return type(shell).__name__ == "ZMQInteractiveShell" and importlib.util.find_spec("ipywidgets") is None
-
-
 class ProgressBar(Callback):
     """A bar of epochs with the latest loss: rich's when it is installed, else one line on standard error.
 
@@ -127,7 +101,7 @@ class ProgressBar(Callback):
 
     def on_train_begin(self, n_epochs: int) -> None:
         self._n_epochs = n_epochs
-        self._line = _NotebookLine() if _lacks_widgets() else None
+        self._line = NotebookLine("epoch") if lacks_widgets() else None
         if self._line is not None:
             return
         try:

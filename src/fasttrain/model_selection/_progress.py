@@ -3,13 +3,22 @@
 import sys
 from contextlib import contextmanager
 
+from fasttrain.callbacks._notebook import NotebookLine, lacks_widgets
+
 __all__ = ["progress_bar"]
 
 
 @contextmanager
 def progress_bar(wanted, batch):
-    """While the block runs, shows how many of the batch's fits are done: rich's bar, or one line on standard error."""
+    """While the block runs, shows how many of the batch's fits are done: rich's bar, or one line on standard error.
+
+    In Jupyter without ipywidgets it is a line of output that changes in place.
+    """
     if not wanted:
+        yield
+        return
+    if lacks_widgets():
+        batch.progress = NotebookLine("fit").show
         yield
         return
     try:

@@ -16,6 +16,8 @@ logger = logging.getLogger("fasttrain")
 _current = None
 _call = threading.local()
 _told = set()
+# Stands in the place of a reason: what neither class answered is nobody's gain.
+FAILED = "ended in an error"
 
 
 class Account:
@@ -26,7 +28,7 @@ class Account:
 
     def __init__(self):
         self._lock = threading.Lock()
-        #: from (name, why it went to scikit-learn or None, (file, line)) to calls and seconds
+        #: from (name, why it went to scikit-learn, FAILED or None, (file, line)) to calls and seconds
         self.counts, self.seconds = Counter(), defaultdict(float)
 
     def add(self, name, reason, where, seconds):
@@ -49,17 +51,20 @@ class Account:
     def summary(self, by_line=False):
         """The account as lines of text."""
         rows = self.rows(by_line)
-        fast, slow = ([row for row in rows if (row[1] is None) == own] for own in (True, False))
+        failed = [row for row in rows if row[1] == FAILED]
+        fast = [row for row in rows if row[1] is None]
+        slow = [row for row in rows if row[1] not in (None, FAILED)]
         lines = [
             f"fasttrain: {_calls(fast)} accelerated in {_total(fast)}, {_calls(slow)} served by scikit-learn in "
-            f"{_total(slow)}"
+            f"{_total(slow)}" + (f", {_calls(failed)} {FAILED} in {_total(failed)}" if failed else "")
         ]
         width = max((len(row[0]) for row in rows), default=0)
         for name, reason, where, count, seconds in rows:
             line = f"  {name:<{width}} {count:>7} x {seconds:>10.4f} s"
             if where is not None:
                 line += f"  {where[0]}:{where[1]}"
-            lines.append(line + ("" if reason is None else f"  by scikit-learn: {reason}"))
+            lines.append(line + (
+                "" if reason is None else f"  {FAILED}" if reason == FAILED else f"  by scikit-learn: {reason}"))
         return "\n".join(lines)
 
 
@@ -101,6 +106,9 @@ def _measured(account, name):
     begun = time.perf_counter()
     try:
         yield
+    except BaseException:
+        _call.reason = FAILED
+        raise
     finally:
         seconds = time.perf_counter() - begun
         reason, _call.name = _call.reason, None
