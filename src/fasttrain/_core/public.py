@@ -17,6 +17,10 @@ def publish(namespace):
     package = namespace["__name__"]
     for name in namespace["__all__"]:
         thing = namespace[name]
-        if isinstance(thing, (type, FunctionType)) and thing.__module__.startswith((f"{package}.", "fasttrain._")):
+        if isinstance(thing, (type, FunctionType)) and thing.__name__ == name and _is_inner(thing.__module__, package):
             thing.__module__ = package
     namespace["__dir__"] = lambda: sorted(namespace["__all__"])
+
+
+def _is_inner(module, package):
+    return module.startswith(f"{package}.") or (module.startswith("fasttrain.") and "._" in module)

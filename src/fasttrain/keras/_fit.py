@@ -6,13 +6,15 @@ import numpy as np
 
 from fasttrain._core.warned import warn
 from fasttrain._kernels.threads import get_num_threads, thread_budget
-from fasttrain.callbacks import Callback
-from fasttrain.callbacks._keras import KerasBridge
+from fasttrain.callbacks import Callback, as_callbacks
+from fasttrain.callbacks._keras import KerasBridge, speaks_keras
 from fasttrain.keras import _data as data
+from fasttrain.keras._chain import pull
 from fasttrain.keras._streams import pieces
 from fasttrain.keras.callbacks._counted import changes_rates
 from fasttrain.schedules import Constant, Schedule
 from fasttrain.training import DivergenceError, Plan, train
+from fasttrain.training.engine import restore, snapshot
 from fasttrain.training.feed import Feed
 
 
@@ -363,3 +365,54 @@ def step_once(model, rows):
             f"lower the learning rate (now {rates[0]:g})."
         )
     return {"loss": network.epoch_loss, **objective.values(rows.y, kept, rows.weight)}
+
+
+def callback_list(callbacks):
+    """Callbacks of either protocol as a list; functions become callbacks of ours."""
+    if callbacks is None:
+        return []
+    several = list(callbacks) if isinstance(callbacks, (list, tuple)) else [callbacks]
+    found = [one for given in several for one in ([given] if speaks_keras(given) else as_callbacks(given))]
+    for callback in found:
+        for hook in ("on_train_batch_begin", "on_train_batch_end"):
+            if isinstance(callback, Callback) and hasattr(callback, hook):
+                raise ValueError(
+                    f"{hook} is a hook of Keras's protocol, which {type(callback).__name__} does not speak: derive it "
+                    "from fasttrain.keras.callbacks.Callback, or call it "
+                    f"{hook.replace('train_', '')} (batches count from 1 there)")
+    return found
+
+
+class Restored:
+    """Puts weights and optimizer back when the block fails; Ctrl-C is no failure."""
+
+    def __init__(self, model):
+        self.model = model
+
+    def __enter__(self):
+        network = self.network = self.model._engine()
+        self.chain = self.model._chain
+        self.taken = snapshot(network)
+        self.state = {slot: array.copy() for slot, array in network.state.items()}
+        self.counters = dict(network.counters)
+        self.rate = self.model.optimizer._learning_rate
+
+    def __exit__(self, kind, error, traceback):
+        network = self.network
+        network.release()
+        failed = kind is not None and issubclass(kind, Exception)
+        if failed:
+            restore(network, self.taken)
+        if self.model._network is not network:
+            # a callback has changed the layers, which have another engine now, or none
+            for layer, values in (pull(self.chain, network) if failed else {}).items():
+                for name, array in values.items():
+                    layer.set_value(name, array)
+            return
+        if failed:
+            for slot, array in self.state.items():
+                network.state[slot][:] = array
+            network.counters = self.counters
+            self.model.optimizer._learning_rate = self.rate
+        self.model.touch()
+        self.model.optimizer.iterations = int(network.counters["t"])

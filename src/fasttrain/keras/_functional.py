@@ -1,6 +1,6 @@
 """Keras's functional way to write a chain: layers called on what others put out."""
 
-from fasttrain.keras.layers import InputLayer, KerasTensor
+from fasttrain.keras._layer import InputLayer, KerasTensor
 
 
 def chain_between(inputs, outputs):

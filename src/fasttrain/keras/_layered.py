@@ -14,7 +14,7 @@ from fasttrain._kernels.threads import get_num_threads
 from fasttrain.keras import utils
 from fasttrain.keras._chain import chain_of, features_of, frozen_and_trained, network_of, pull, push
 from fasttrain.keras.activations import name_of
-from fasttrain.keras.layers import InputLayer, Layer, _automatic_name, checked_weights
+from fasttrain.keras._layer import InputLayer, Layer, automatic_name, checked_weights
 from fasttrain.training.engine import array_from_layers, array_to_layers
 
 
@@ -25,7 +25,7 @@ class LayeredModel:
         if trainable is not True:
             raise ValueError(
                 f"trainable must be True; set it on the layers, or on the model once it has them, got {trainable!r}")
-        self.name: str = _automatic_name(type(self).__name__) if name is None else str(name)
+        self.name: str = automatic_name(type(self).__name__) if name is None else str(name)
         self._input = None
         self._layers = []
         self.optimizer = self.history = self._objective = None

@@ -21,7 +21,7 @@ from fasttrain._tables.frames import named
 from fasttrain._tables.moments import kernel_view
 from fasttrain._tables.sketch import QuantileSketch
 from fasttrain.data._use import RawBlocks, at_block, detached
-from fasttrain.preprocessing.scaling import (
+from fasttrain.preprocessing._scaler import (
     PLAIN_DTYPES, ExtremesScaler, Scaler, check_pair, refuse_centering, refuse_overflow, without_zeros,
 )
 

@@ -13,20 +13,23 @@ from fasttrain._core.types import Array, ArrayLike, PathLike
 from fasttrain._estimators.networks import DenseNetwork, fold_normalization, normalizations
 from fasttrain._estimators.registry import enter
 from fasttrain._kernels.threads import get_num_threads
-from fasttrain.callbacks import BackupAndRestore, Callback, as_callbacks
+from fasttrain.callbacks import BackupAndRestore, Callback
 from fasttrain.callbacks._keras import KerasBridge, speaks_keras
 from fasttrain.data import Blocks
 from fasttrain.data._use import BlockKind, first_block, predicts, refuse_beside_source
 from fasttrain.keras import _data as data, _files, losses, metrics as metric_functions, optimizers
-from fasttrain.keras._chain import chain_of, pull
-from fasttrain.keras._fit import ArrayEpochs, BlockEpochs, StreamEpochs, fit_epochs, step_once
+from fasttrain.keras._chain import chain_of
+from fasttrain.keras._fit import (
+    ArrayEpochs, BlockEpochs, Restored, StreamEpochs, callback_list, fit_epochs, step_once,
+)
 from fasttrain.keras._functional import chain_between
 from fasttrain.keras._layered import LayeredModel
 from fasttrain.keras._objective import Objective
 from fasttrain.keras._streams import Stream, is_stream, joined
 from fasttrain.keras.callbacks import History
 from fasttrain.training.checkpoints import load_checkpoint
-from fasttrain.training.engine import raw_predict, restore, snapshot
+from fasttrain.training.engine import raw_predict
+
 
 class _ModelType(type):
     """Calling Model gives the Sequential that its layers are."""
@@ -269,7 +272,7 @@ class Sequential(Model):
         check_real(validation_split, "validation_split", low=0, high=1, open_high=True)
         check_flag(shuffle, "shuffle")
         data.check_verbose(verbose)
-        callbacks = _callbacks(callbacks)
+        callbacks = callback_list(callbacks)
         if self._compiled is None or self._compiled["loss"] is None:
             self._ready()
         if is_stream(x):
@@ -306,7 +309,7 @@ class Sequential(Model):
                 callback.model = self
             if isinstance(callback, BackupAndRestore) and resume_from is None and os.path.exists(callback.path):
                 resume_from = callback.path
-        with _Restored(self):
+        with Restored(self):
             if rows is None:
                 epochs_of = StreamEpochs(self, source, epochs - initial_epoch)
             else:
@@ -370,7 +373,7 @@ class Sequential(Model):
         """
         rows = self._rows(x, y, sample_weight, class_weight)
         self._check_trainable()
-        with _Restored(self):
+        with Restored(self):
             logs = step_once(self, rows)
         return data.returned(logs, self._objective.names, return_dict)
 
@@ -421,7 +424,7 @@ class Sequential(Model):
         """Callbacks of an evaluation or a prediction, told the model; a list of one, or of none."""
         if not callbacks:
             return []
-        bridge = KerasBridge([one for one in _callbacks(callbacks) if speaks_keras(one)], self, params)
+        bridge = KerasBridge([one for one in callback_list(callbacks) if speaks_keras(one)], self, params)
         for callback in bridge.callbacks:
             callback.set_model(self)
             callback.set_params(params)
@@ -564,62 +567,11 @@ class Sequential(Model):
         return _files.to_json(self, **kwargs)
 
 
-def _callbacks(callbacks):
-    """Callbacks of either protocol as a list; functions become callbacks of ours."""
-    if callbacks is None:
-        return []
-    several = list(callbacks) if isinstance(callbacks, (list, tuple)) else [callbacks]
-    found = [one for given in several for one in ([given] if speaks_keras(given) else as_callbacks(given))]
-    for callback in found:
-        for hook in ("on_train_batch_begin", "on_train_batch_end"):
-            if isinstance(callback, Callback) and hasattr(callback, hook):
-                raise ValueError(
-                    f"{hook} is a hook of Keras's protocol, which {type(callback).__name__} does not speak: derive it "
-                    "from fasttrain.keras.callbacks.Callback, or call it "
-                    f"{hook.replace('train_', '')} (batches count from 1 there)")
-    return found
-
-
 def _no_steps(value, argument):
     if value is not None:
         raise ValueError(
             f"{argument} must be None with arrays, of which every row is taken; it is for what yields batches, got "
             f"{value!r}")
-
-
-class _Restored:
-    """Puts weights and optimizer back when the block fails; Ctrl-C is no failure."""
-
-    def __init__(self, model):
-        self.model = model
-
-    def __enter__(self):
-        network = self.network = self.model._engine()
-        self.chain = self.model._chain
-        self.taken = snapshot(network)
-        self.state = {slot: array.copy() for slot, array in network.state.items()}
-        self.counters = dict(network.counters)
-        self.rate = self.model.optimizer._learning_rate
-
-    def __exit__(self, kind, error, traceback):
-        network = self.network
-        network.release()
-        failed = kind is not None and issubclass(kind, Exception)
-        if failed:
-            restore(network, self.taken)
-        if self.model._network is not network:
-            # a callback has changed the layers, which have another engine now, or none
-            for layer, values in (pull(self.chain, network) if failed else {}).items():
-                for name, array in values.items():
-                    layer.set_value(name, array)
-            return
-        if failed:
-            for slot, array in self.state.items():
-                network.state[slot][:] = array
-            network.counters = self.counters
-            self.model.optimizer._learning_rate = self.rate
-        self.model.touch()
-        self.model.optimizer.iterations = int(network.counters["t"])
 
 
 def _listed(value, argument):
