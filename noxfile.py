@@ -8,6 +8,9 @@ Each session takes a wheel, built anew where a source is newer than the last one
 and runs them from outside the repository. An interpreter that is not on the machine is left out, and nox says so.
 """
 
+import os
+import shutil
+import subprocess
 from pathlib import Path
 
 import nox
@@ -26,6 +29,10 @@ NEWEST_ONLY = ["--ignore", str(ROOT / "tests/parity")]
 
 nox.options.sessions = ["suite", "oldest"]
 nox.options.error_on_missing_interpreters = False
+# pyenv has a command for each interpreter that it installed, and runs only those of the version that is chosen.
+if shutil.which("pyenv") and "PYENV_VERSION" not in os.environ:
+    installed = subprocess.run(["pyenv", "versions", "--bare"], capture_output=True, text=True, check=True).stdout.split()
+    os.environ["PYENV_VERSION"] = ":".join(name for name in installed if name.rpartition(".")[0] in PYTHONS)
 
 
 def wheel(session):

@@ -1,11 +1,17 @@
-"""Python threads that fit models of their own and ask one model at once get the bytes of one thread alone."""
+"""Python threads that fit, save and load their own models and ask one at once get the bytes of one thread alone."""
 
+import functools
 import sys
 import threading
 
 import every_estimator
 import numpy as np
 import pytest
+import sequential_cases
+
+import fasttrain
+from fasttrain.keras import initializers, layers
+from fasttrain.models import Sequential, load_model
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -81,3 +87,41 @@ def test_all_kinds_at_once():
             assert every_estimator.result(names[step], X) == alone[names[step]]
 
     together(work, 4)
+
+
+def saved(name, folder):
+    """The files of a model of every_estimator's, and what it answers before it is saved and after it is loaded."""
+    X = every_estimator.table(200, 6)
+    model = every_estimator.fit(name, X)
+    fasttrain.save(model, folder)
+    files = {path.name: path.read_bytes() for path in folder.iterdir()}
+    return files, every_estimator.answers(model, X), every_estimator.answers(fasttrain.load(folder), X)
+
+
+def saved_sequential(folder):
+    """The weights of a network of Keras's kind after a fit, and what it and the one of its file predict."""
+    model = Sequential([
+        layers.Input(shape=(6,)), layers.Dense(16, "relu", kernel_initializer=initializers.GlorotUniform(seed=1)),
+        layers.Dense(3, "softmax", kernel_initializer=initializers.GlorotUniform(seed=2))])
+    model.compile("adam", "sparse_categorical_crossentropy")
+    model.fit(sequential_cases.X, sequential_cases.CODES, epochs=3, batch_size=32, shuffle=False, verbose=0)
+    model.save(folder.with_suffix(".keras"))
+    answers = [each.predict(sequential_cases.X, verbose=0)
+               for each in (model, load_model(folder.with_suffix(".keras")))]
+    return [array.tobytes() for array in (*model.get_weights(), *answers)]
+
+
+SAVED = {name: functools.partial(saved, name) for name in (
+    "linear", "linear, L-BFGS", "SGD, averaged", "Lasso", "linear SVM", "network", "network, regularized",
+    "network, L-BFGS", "standard scaler", "one-hot encoder", "table")}
+SAVED["Sequential"] = saved_sequential
+
+
+def test_fits_saves_and_loads_of_eight_threads(tmp_path):
+    alone = {name: run(tmp_path / f"alone {name}") for name, run in SAVED.items()}
+
+    def work(number):
+        for name in np.random.default_rng(number).permutation(list(SAVED)):
+            assert SAVED[name](tmp_path / f"{number} {name}") == alone[name]
+
+    together(work, 8)

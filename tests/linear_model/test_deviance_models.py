@@ -15,6 +15,7 @@ from sklearn import linear_model as stock
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import d2_tweedie_score
 from sklearn.utils.estimator_checks import check_estimator
+from sklearn_release import SKLEARN
 from threadpoolctl import threadpool_limits
 
 import fasttrain
@@ -133,7 +134,8 @@ def test_nothing_is_left_of_the_gradient(name, solver):
 @pytest.mark.parametrize("cls, y", [(PoissonRegressor, COUNTS), (GammaRegressor, AMOUNTS), (TweedieRegressor, AMOUNTS)])
 def test_float32(cls, y):
     ours, theirs = both(cls, {"alpha": 1e-3}, X.astype(np.float32), y.astype(np.float32), WEIGHT)
-    assert ours.coef_.dtype == theirs.coef_.dtype == np.float32
+    assert ours.coef_.dtype == np.float32
+    assert theirs.coef_.dtype == np.float32 or SKLEARN < (1, 9)
     assert ours.predict(X.astype(np.float32)).dtype == np.float32
     np.testing.assert_allclose(ours.coef_, theirs.coef_, atol=2e-4)
 

@@ -87,6 +87,8 @@ def test_every_library_gives_the_same_matrix(shop, form):
     expected = TablePreprocessor(high_cardinality="hash", hash_features=8)
     X = expected.fit_transform(plain.astype(dict.fromkeys(text, object)), y)
     again = clone(expected)
+    if form == "str" and not pd.Series([None]).astype("str").isna().all():
+        form = "string"  # pandas 2 makes the word "None" of what is missing
     if form in ("object", "str", "string"):
         other = plain.astype(dict.fromkeys(text, form))
     elif form == "polars":

@@ -16,16 +16,12 @@ from sklearn.base import BaseEstimator
 from fasttrain._core.types import EstimatorLike
 from fasttrain._estimators.parameters import KeepsParameters
 from fasttrain._estimators.registry import SERVED, entries, entry_of_class, own_class
+from fasttrain._estimators.releases import names_of, translated
 
 # Of a fitted estimator, with the same meaning in both libraries.
 SHARED_STATE = ("n_features_in_", "feature_names_in_", "n_iter_", "t_")
 # What set_output and the requests for metadata leave, which clones keep as well.
 _OPTIONS = ("_sklearn_output_config", "_metadata_request")
-
-
-def names_of(cls):
-    """Parameters of a class, in the order of its constructor."""
-    return [name for name in inspect.signature(cls.__init__).parameters if name != "self"]
 
 
 def added_parameters(estimator, stock):
@@ -41,14 +37,14 @@ def added_parameters(estimator, stock):
 
 def with_parameters(cls, estimator, **changed):
     """A new ``cls`` with those parameters of ``estimator`` that it has; objects are shared, as a clone shares them."""
-    given = {name: getattr(estimator, name) for name in names_of(cls) if hasattr(estimator, name)}
+    given = translated(estimator, own_class(estimator), cls)
     return with_attributes(cls(**{**given, **changed}), estimator, _OPTIONS)
 
 
 def with_attributes(new, old, names):
-    """``new`` with copies of those of these attributes that ``old`` has."""
+    """``new`` with copies of those of these attributes that ``old`` has, but for properties of ``new``."""
     for name in names:
-        if name in vars(old):
+        if name in vars(old) and not isinstance(getattr(type(new), name, None), property):
             setattr(new, name, copy.deepcopy(vars(old)[name]))
     return new
 

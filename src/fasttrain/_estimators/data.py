@@ -1,5 +1,7 @@
 """Checks of X, y, weights and validation data that estimators share, and what a fit that goes on draws from."""
 
+from collections import Counter
+
 import numpy as np
 from sklearn.model_selection import train_test_split
 from sklearn.utils.multiclass import check_classification_targets
@@ -36,7 +38,10 @@ def take_names(estimator, X, reset):
     """
     if is_pandas(X) and X.ndim == 2:
         names = X.columns.tolist()
-        if set(map(type, names)) == {str} and len(set(names)) == len(names):
+        if set(map(type, names)) == {str}:
+            if len(set(names)) < len(names):
+                name, count = Counter(names).most_common(1)[0]
+                raise ValueError(f"X must have a name of its own for each column, got {name!r} {count} times")
             if reset:
                 estimator.n_features_in_, estimator.feature_names_in_ = len(names), np.array(names, dtype=object)
                 return

@@ -7,8 +7,11 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from fasttrain._core.locks import ModuleLock
+
 # Class to the names of its parameters.
 _names = WeakKeyDictionary()
+_names_lock = ModuleLock()
 
 
 def keep_parameters(estimator, given):
@@ -33,9 +36,12 @@ class KeepsParameters:
         -------
         dict
         """
-        names = _names.get(type(self))
+        with _names_lock():
+            names = _names.get(type(self))
         if names is None:
-            names = _names[type(self)] = tuple(super().get_params(deep=False))
+            names = tuple(super().get_params(deep=False))
+            with _names_lock():
+                _names[type(self)] = names
         found = {name: getattr(self, name) for name in names}
         if deep and any(hasattr(value, "get_params") for value in found.values()):
             return super().get_params(deep)

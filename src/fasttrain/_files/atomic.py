@@ -12,6 +12,8 @@ import time
 import weakref
 from pathlib import Path
 
+from fasttrain._core.locks import ModuleLock
+
 try:
     import fcntl
 except ImportError:
@@ -57,13 +59,15 @@ class _Begun:
 # Names of what this process is about to finish. Ctrl-C may come before a call can clean up: then its name goes from
 # here with the call, and the next one cleans up.
 _BEGUN = weakref.WeakValueDictionary()
+_BEGUN_LOCK = ModuleLock()
 
 
 @contextlib.contextmanager
 def _unfinished(folder, name):
     """A new path in ``folder``; whatever is there at the end is removed. Whose it is can be told from it."""
     path = Path(folder, f".{name}.{os.getpid()}-{_host()}-{secrets.token_hex(4)}.partial")
-    begun = _BEGUN[path.name] = _Begun()
+    with _BEGUN_LOCK():
+        begun = _BEGUN[path.name] = _Begun()
     try:
         yield path
     finally:
@@ -87,7 +91,8 @@ def _is_stale(path, process, host):
     if host != _host():
         return False
     if int(process) == os.getpid():
-        return path.name not in _BEGUN
+        with _BEGUN_LOCK():
+            return path.name not in _BEGUN
     try:
         os.kill(int(process), 0)
     except ProcessLookupError:

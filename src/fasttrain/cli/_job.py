@@ -58,8 +58,11 @@ class Job:
         """SHA-256 of the data as they lie on disk; None for standard input."""
         if str(self.data) == STDIN:
             return None
+        digest = hashlib.sha256()
         with open(self.data, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else None
+            for part in iter(lambda: file.read(1 << 20), b""):
+                digest.update(part)
+        return digest.hexdigest()
 
 
 @dataclass

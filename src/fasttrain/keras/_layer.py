@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -18,7 +17,7 @@ from fasttrain.keras._variables import LayerVariable
 def automatic_name(kind):
     """Keras's way: dense, dense_1, dense_2 ... in the order in which the process makes them."""
     base = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", kind).lower()
-    number = next(utils.counters.setdefault(base, itertools.count()))
+    number = utils.next_number(base)
     return f"{base}_{number}" if number else base
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import numpy as np
 
 from fasttrain._core.checks import check_integer, check_real, real_array
+from fasttrain._core.locks import ModuleLock
 from fasttrain._core.public import publish
 from fasttrain._core.types import ArrayLike
 from fasttrain.keras._absent import absent
@@ -166,7 +167,8 @@ def split_dataset(dataset: Any, left_size: int | float | None = None, right_size
 
 def clear_session(free_memory: bool = True) -> None:
     """Nothing but that layers' automatic names begin anew: models hold no common state."""
-    counters.clear()
+    with _counters_lock():
+        _counters.clear()
 
 
 def disable_interactive_logging() -> None:
@@ -176,7 +178,17 @@ def disable_interactive_logging() -> None:
 enable_interactive_logging: Callable[..., Any] = disable_interactive_logging
 
 # of the layers' automatic names
-counters: Any = {}
+_counters: Any = {}
+_counters_lock = ModuleLock()
+
+
+def next_number(kind):
+    """How many layers of a kind have been named automatically before."""
+    with _counters_lock():
+        number = _counters.get(kind, 0)
+        _counters[kind] = number + 1
+    return number
+
 
 __getattr__ = absent(__name__, __all__)
 

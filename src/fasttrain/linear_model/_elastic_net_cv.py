@@ -27,7 +27,7 @@ from fasttrain.linear_model._elastic_net import (
     FLOATS, NOT_FINITE, check_descent_parameters, descent_of, fit_targets,
 )
 from fasttrain.linear_model._in_threads import in_threads
-from fasttrain.linear_model._multi_task import fit_tasks
+from fasttrain.linear_model._multi_task import TakesSparseRows, fit_tasks
 from fasttrain.linear_model._paths import NO_GRID, enet_path, lasso_path
 
 
@@ -399,7 +399,7 @@ class LassoCV(CrossValidated, linear_model.LassoCV):
         keep_parameters(self, locals())
 
 
-class MultiTaskElasticNetCV(CrossValidated, linear_model.MultiTaskElasticNetCV):
+class MultiTaskElasticNetCV(TakesSparseRows, CrossValidated, linear_model.MultiTaskElasticNetCV):
     """:class:`MultiTaskElasticNet` with ``alpha`` and ``l1_ratio`` chosen by cross-validation, folds on threads.
 
     Parameters
@@ -459,7 +459,7 @@ class MultiTaskElasticNetCV(CrossValidated, linear_model.MultiTaskElasticNetCV):
         keep_parameters(self, locals())
 
 
-class MultiTaskLassoCV(CrossValidated, linear_model.MultiTaskLassoCV):
+class MultiTaskLassoCV(TakesSparseRows, CrossValidated, linear_model.MultiTaskLassoCV):
     """:class:`MultiTaskLasso` with ``alpha`` chosen by cross-validation, folds on threads.
 
     Parameters

@@ -31,6 +31,8 @@ def _to_stock(source, target_class):
 def _from_stock(source, target_class):
     new = by_attributes(source, target_class)
     if hasattr(source, "classes_"):
+        # a property of scikit-learn's class until 1.8
+        new.classes_ = source.classes_.copy()
         new._multilabel = source._label_binarizer.y_type_.startswith("multilabel")
     return new
 

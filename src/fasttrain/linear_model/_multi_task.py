@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from sklearn import linear_model
@@ -33,7 +33,16 @@ def fit_tasks(estimator, X, y, weights, *, alpha, l1_ratio, start=None):
     return float(path.bounds[0])
 
 
-class MultiTaskElasticNet(Convertible, linear_model.MultiTaskElasticNet):
+class TakesSparseRows:
+    """Mixin of estimators that take sparse X, which scikit-learn's classes of their names do not in every release."""
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+
+class MultiTaskElasticNet(TakesSparseRows, Convertible, linear_model.MultiTaskElasticNet):
     """Linear regression of several targets that share their features, with an L2 penalty beside the norms of features.
 
     Minimizes, a row of W a feature,

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-import os
-import threading
 from contextlib import contextmanager
 from itertools import pairwise
 from typing import Any, Literal
@@ -17,6 +15,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fasttrain._core.checks import check_rows
+from fasttrain._core.locks import ModuleLock
 from fasttrain._core.types import (
     ActivationName, Array, LossName, OptimizerName, PenaltyName, RandomStateLike, ScheduleName,
 )
@@ -49,18 +48,8 @@ from fasttrain.training.engine import engine_of, raw_predict, remembered
 # The engines of estimators that have predicted, to which each prediction gives the weights anew: what takes long for
 # a single row is to make one. Larger ones are not kept.
 _PREDICTORS = WeakKeyDictionary()
-_PREDICTORS_LOCK = threading.Lock()
+_PREDICTORS_LOCK = ModuleLock()
 _MOST_KEPT = 1 << 20
-
-
-def _after_fork():
-    # a thread that the child does not have may hold it
-    global _PREDICTORS_LOCK
-    _PREDICTORS_LOCK = threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
 
 # SciPy's own default; scikit-learn leaves it there, and n_iter_ hangs on it.
 _FTOL = 2.220446049250313e-09
@@ -505,7 +494,7 @@ class MultilayerPerceptron(KeepsEngine, Convertible, CallbackSupportMixin, BaseE
         places = _places(self.batch_norm_)
         key = (dtype, *[c.shape for c in coefs], *self._hidden, *places)
         # taken out, so that another thread that predicts at the same time makes one of its own
-        with _PREDICTORS_LOCK:
+        with _PREDICTORS_LOCK():
             kept_key, network = _PREDICTORS.pop(self, (None, None))
         if kept_key == key and type(X) is np.ndarray and len(X) == 1 and self._unpacked():
             raw = network.predict_row(coefs, self.intercepts_, X[0])
@@ -516,7 +505,7 @@ class MultilayerPerceptron(KeepsEngine, Convertible, CallbackSupportMixin, BaseE
                 network = _new_network(self._layers(), self._hidden, places)
             raw = raw_predict(network, X, get_num_threads(self.n_threads))
         if network.parameters.size <= _MOST_KEPT:
-            with _PREDICTORS_LOCK:
+            with _PREDICTORS_LOCK():
                 _PREDICTORS[self] = key, network
         return raw
 

@@ -8,6 +8,7 @@ import threading
 import time
 from collections import Counter, defaultdict
 
+from fasttrain._core.locks import ModuleLock
 from fasttrain._core.warned import line_of_user
 
 logger = logging.getLogger("fasttrain")
@@ -16,6 +17,7 @@ logger = logging.getLogger("fasttrain")
 _current = None
 _call = threading.local()
 _told = set()
+_told_lock = ModuleLock()
 # Stands in the place of a reason: what neither class answered is nobody's gain.
 FAILED = "ended in an error"
 
@@ -134,6 +136,7 @@ def served(name, reason):
     if getattr(_call, "name", None) is not None:
         _call.reason = reason
     # what has been shown is told to those only who have asked for it
-    level = logging.INFO if (name, reason) in _told else logging.WARNING
-    _told.add((name, reason))
+    with _told_lock():
+        level = logging.INFO if (name, reason) in _told else logging.WARNING
+        _told.add((name, reason))
     logger.log(level, "%s is served by scikit-learn: %s", name, reason)
