@@ -1,41 +1,222 @@
 """Searches on a cluster give what they give here; other libraries' tasks find one thread each."""
 
+import os
+import signal
+import time
+
 import joblib
 import numpy as np
 import pytest
-from cluster_data import LABELS, X, dask_of
+from cluster_data import LABELS, X, Y, dask_of
+from search_cases import same
+from sklearn.linear_model import LogisticRegression as StockLogistic
 from sklearn.pipeline import make_pipeline
 
 import fasttrain
 import fasttrain.dask
-from fasttrain.linear_model import LinearClassifier, LogisticRegression, SGDClassifier
-from fasttrain.model_selection import GridSearchCV, RandomizedSearchCV
+from fasttrain.data import BlocksLost
+from fasttrain.linear_model import (
+    Lasso, LinearClassifier, LinearRegressor, LogisticRegression, Ridge, SGDClassifier,
+)
+from fasttrain.model_selection import (
+    GridSearchCV, ParameterGrid, RacingSearchCV, RandomizedSearchCV, cross_validate,
+)
+from fasttrain.neural_network import MLPClassifier
 from fasttrain.preprocessing import StandardScaler
 
-SEARCHES = [
-    GridSearchCV(
-        make_pipeline(StandardScaler(), SGDClassifier(max_iter=5, tol=None, random_state=0)),
-        {"sgdclassifier__alpha": [1e-4, 1e-2]}, cv=3, return_train_score=True),
-    GridSearchCV(LogisticRegression(), {"C": [0.1, 1.0]}, cv=3, scoring=["accuracy", "neg_log_loss"], refit="accuracy"),
-    RandomizedSearchCV(LinearClassifier(), {"alpha": [1e-3, 1e-2, 1e-1]}, n_iter=2, cv=3, random_state=0),
+SGD = SGDClassifier(max_iter=5, tol=None, random_state=0)
+ALPHAS = np.logspace(-4, 0, 11)
+SEARCHES = {
+    "lockstep": (GridSearchCV(SGD, {"alpha": ALPHAS}, cv=3, return_train_score=True), LABELS),
+    "lockstep, many": (GridSearchCV(SGD, {"alpha": np.logspace(-4, 0, 40)}, cv=2), LABELS),
+    "pipeline": (GridSearchCV(
+        make_pipeline(StandardScaler(), SGD),
+        {"sgdclassifier__alpha": ALPHAS, "standardscaler__with_mean": [True, False]}, cv=3), LABELS),
+    "logistic": (GridSearchCV(
+        LogisticRegression(), {"C": [0.1, 1.0]}, cv=3, scoring=["accuracy", "neg_log_loss"], refit="accuracy"), LABELS),
+    "logistic pipeline": (GridSearchCV(
+        make_pipeline(StandardScaler(), LogisticRegression()), {"logisticregression__C": [0.1, 1.0]}, cv=3), LABELS),
+    "columns": (GridSearchCV(
+        LinearClassifier(optimizer="adam", batch_size="full", max_iter=20, tol=None), {"alpha": ALPHAS}, cv=3), LABELS),
+    "sums": (GridSearchCV(Ridge(), {"alpha": [0.1, 1.0, 10.0]}, cv=3), Y),
+    "paths": (GridSearchCV(Lasso(), {"alpha": [0.01, 0.1, 1.0]}, cv=3), Y),
+    "alone": (RandomizedSearchCV(LinearClassifier(), {"alpha": ALPHAS}, n_iter=9, cv=3, random_state=0), LABELS),
+    "networks": (GridSearchCV(
+        MLPClassifier((4,), solver="sgd", max_iter=2, random_state=0), {"alpha": [1e-3, 1.0]}, cv=2), LABELS),
+}
+
+
+def bytes_of(found):
+    """Results without times."""
+    return {
+        name: value.tolist() if value.dtype.kind == "O" else value.tobytes()
+        for name, value in found.items() if "time" not in name and name != "params"}
+
+
+FOUND = {}
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("name", SEARCHES)
+@pytest.mark.parametrize("n_workers", [1, 2])
+def test_as_here(workers, client, n_workers, name):
+    workers(n_workers)
+    search, y = SEARCHES[name]
+    here = search.fit(X, y).cv_results_
+    there = fasttrain.dask.fit(client, search, X, y).cv_results_
+    if name == "logistic":
+        # columns of other folds in the same product round its sums
+        same(there, here)
+    else:
+        assert bytes_of(there) == bytes_of(here)
+    assert FOUND.setdefault(name, bytes_of(there)) == bytes_of(there)
+    assert search.best_estimator_.score(X, y) > 0.3
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_what_a_batch_trains_together_is_a_task(client):
+    from fasttrain.model_selection.batch.groups import groups_of
+    from fasttrain.model_selection.batch.planner import Batch
+
+    def sizes(name, most_alone=4):
+        search, y = SEARCHES[name]
+        folds = [(np.arange(0, 400), np.arange(400, 600)), (np.arange(200, 600), np.arange(0, 200))]
+        batch = Batch(search.estimator, X, y, folds, None)
+        candidates = list(ParameterGrid(search.param_grid))
+        jobs = batch.jobs_of(enumerate(candidates))
+        groups = groups_of(batch, jobs, most_alone)
+        assert sorted(map(id, jobs)) == sorted(id(job) for group in groups for job in group.jobs)
+        return sorted(len(group.jobs) for group in groups)
+
+    assert sizes("lockstep") == [11, 11]
+    assert sizes("lockstep, many") == [8, 8, 32, 32]
+    assert sizes("pipeline") == [11] * 4
+    assert sizes("logistic") == [2, 2]
+    assert sizes("columns") == [11, 11]
+    assert sizes("sums") == [6]
+    assert sizes("paths") == [3, 3]
+    assert sizes("networks") == [1, 1, 1, 1]
+    assert sizes("networks", most_alone=3) == [1, 1, 2]
+
+
+RACES = [
+    RacingSearchCV(SGD, {"alpha": ALPHAS}, max_epochs=9, cv=2),
+    RacingSearchCV(
+        make_pipeline(StandardScaler(), MLPClassifier((4,), random_state=0)),
+        {"mlpclassifier__learning_rate_init": [1e-4, 1e-2, 1e-1]}, max_epochs=6, cv=2),
 ]
 
 
-@pytest.mark.parametrize("search", SEARCHES)
-def test_as_here(workers, client, search):
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("race", RACES, ids=["alone", "pipeline"])
+@pytest.mark.parametrize("n_workers", [1, 2])
+def test_a_race_as_here(workers, client, n_workers, race):
+    workers(n_workers)
+    here = race.fit(X, LABELS)
+    known = bytes_of(here.cv_results_), here.n_candidates_, here.total_epochs_
+    there = fasttrain.dask.fit(client, race, X, LABELS)
+    assert (bytes_of(there.cv_results_), there.n_candidates_, there.total_epochs_) == known
+
+
+class Deadly:
+    """A metric whose worker dies of one of its calls, which are counted by files."""
+
+    def __init__(self, folder, call):
+        self.folder, self.call = str(folder), call
+
+    def __call__(self, estimator, X, y):
+        for number in range(1000):
+            try:
+                os.close(os.open(os.path.join(self.folder, str(number)), os.O_CREAT | os.O_EXCL))
+            except FileExistsError:
+                continue
+            if number == self.call:
+                os.kill(os.getpid(), signal.SIGKILL)
+            break
+        return float((estimator.predict(X) == y).mean())
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize(("n_workers", "search", "call"), [
+    # the data die with their only worker, and the models of the first rung
+    (1, RacingSearchCV(SGD, {"alpha": [1e-4, 1e-3, 1e-2, 1e-1]}, max_epochs=9, cv=2, refit=False), 9),
+    (2, GridSearchCV(SGD, {"alpha": ALPHAS}, cv=3, refit=False), 3),
+], ids=["race", "grid"])
+def test_a_killed_worker_costs_time_alone(workers, client, tmp_path, n_workers, search, call):
+    workers(n_workers)
+    here = bytes_of(search.fit(X, LABELS).cv_results_)
+    n_calls = len(search.cv_results_["params"]) * search.n_splits_
+    search.set_params(scoring=Deadly(tmp_path, call))
+    there = fasttrain.dask.fit(client, search, X, LABELS)
+    assert bytes_of(there.cv_results_) == here
+    assert len(list(tmp_path.iterdir())) > n_calls
+
+
+def test_cross_validate_as_here(workers, client):
     workers(2)
-    here = search.fit(X, LABELS).cv_results_
-    there = fasttrain.dask.fit(client, search, X, LABELS).cv_results_
-    assert here["params"] == there["params"]
-    for name in here:
-        if "_test_" in name or "_train_" in name:
-            np.testing.assert_allclose(there[name], here[name], rtol=1e-9, err_msg=name)
-    assert "_batch_class" not in vars(search)
+    for options in ({"cv": 3}, {
+            "cv": 3, "scoring": ["accuracy", "neg_log_loss"], "return_train_score": True, "return_estimator": True,
+            "return_indices": True}):
+        here = cross_validate(LinearClassifier(), X, LABELS, **options)
+        there = fasttrain.dask.cross_validate(client, LinearClassifier(), X, LABELS, **options)
+        assert list(there) == list(here)
+        for name in here:
+            if name == "estimator":
+                assert [m.coef_.tobytes() for m in there[name]] == [m.coef_.tobytes() for m in here[name]]
+            elif name == "indices":
+                np.testing.assert_equal(there[name], here[name])
+            elif "time" not in name:
+                assert there[name].tobytes() == here[name].tobytes()
+    weights = {"sample_weight": np.arange(600.0)}
+    here = cross_validate(LinearRegressor(), X, Y, cv=3, params=weights)
+    there = fasttrain.dask.cross_validate(client, LinearRegressor(), X, Y, cv=3, params=weights)
+    assert there["test_score"].tobytes() == here["test_score"].tobytes()
 
 
-def test_a_collection_is_refused(client):
-    with pytest.raises(TypeError, match=r"X must be an array for a search.*X\.compute\(\)"):
-        fasttrain.dask.fit(client, SEARCHES[1], dask_of(X), dask_of(LABELS))
+def test_errors_of_fits_are_as_here(workers, client):
+    workers(2)
+    search = GridSearchCV(LogisticRegression(), {"C": [1.0, -1.0]}, cv=2, error_score="raise")
+    with pytest.raises(ValueError) as here:
+        search.fit(X, LABELS)
+    with pytest.raises(ValueError) as there:
+        fasttrain.dask.fit(client, search, X, LABELS)
+    assert str(there.value) == str(here.value)
+    search.set_params(error_score=-1.0)
+    with pytest.warns(Warning, match="2 fits failed"):
+        found = fasttrain.dask.fit(client, search, X, LABELS).cv_results_["mean_test_score"]
+    assert (found < 0).tolist() == [False, True]
+
+
+def test_what_is_refused(workers, client):
+    search = SEARCHES["logistic"][0]
+    for call in (fasttrain.dask.fit, fasttrain.dask.cross_validate):
+        with pytest.raises(TypeError, match=r"X must be an array for a search.*X\.compute\(\)"):
+            call(client, search if call is fasttrain.dask.fit else SGD, dask_of(X), dask_of(LABELS))
+    with pytest.raises(TypeError, match="a cluster runs the fits of fasttrain's estimators"):
+        fasttrain.dask.fit(client, GridSearchCV(StockLogistic(), {"C": [1.0]}), X, LABELS)
+    with pytest.raises(TypeError, match="a cluster runs the fits of fasttrain's estimators"):
+        fasttrain.dask.cross_validate(client, StockLogistic(), X, LABELS)
+    # and afterwards batches are of this process again
+    assert GridSearchCV(StockLogistic(), {"C": [1.0]}, cv=2).fit(X, LABELS).best_params_ == {"C": 1.0}
+
+
+def test_no_worker(workers, client):
+    workers(0)
+    with pytest.raises(BlocksLost, match=r"within timeout=0\.5 seconds"):
+        fasttrain.dask.cross_validate(client, SGD, X, LABELS, timeout=0.5)
+    workers(1)
+
+
+def test_nothing_is_left_at_the_workers(workers, client):
+    workers(1)
+    before = set(client.futures)
+    fasttrain.dask.fit(client, RACES[0], X, LABELS)
+    fasttrain.dask.cross_validate(client, SGD, X, LABELS)
+    # a client lets go in its own thread
+    deadline = time.monotonic() + 10
+    while not set(client.futures) <= before and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert set(client.futures) <= before
 
 
 def threads_here(_):

@@ -56,7 +56,7 @@ def test_ctrl_c(case, n_jobs, monkeypatch):
     monkeypatch.setattr(Batch, "tell", watched)
     search = GridSearchCV(estimator, grid, cv=2, n_jobs=n_jobs)
     if case == "network":
-        monkeypatch.setattr(Batch, "_size", lambda self, job: -job.model.max_iter)
+        monkeypatch.setattr(Batch, "size", lambda self, job: -job.model.max_iter)
     thread, sent = interrupted_at(begun)
     with pytest.raises(KeyboardInterrupt):
         search.fit(X, y)

@@ -9,11 +9,12 @@ died.
 
 from typing import Any
 
-from fasttrain._core.checks import check_choice
+from fasttrain._core.checks import check_choice, check_integer, check_real
 from fasttrain._core.public import publish
 from fasttrain.data import BlocksLost, from_dask
 from fasttrain.data._dask import client_of, is_collection
-from fasttrain.model_selection import GridSearchCV, RandomizedSearchCV
+from fasttrain.model_selection import validation
+from fasttrain.model_selection.search import BatchSearch
 
 STRATEGIES = ("sequential", "local")
 
@@ -48,8 +49,8 @@ def fit(client: Any, estimator: Any, X: Any, y: Any = None, sample_weight: Any =
         None is the one that was made last.
     estimator : estimator
         ``Linear*``, ``MLP*``, ``SGD*``, ``Ridge``, ``LinearRegression``, scalers, encoders or TablePreprocessor.
-        Changed in place. GridSearchCV and RandomizedSearchCV take arrays: X is sent to the workers once, the fits of a
-        fold are a task, ``timeout`` is for all of them, and the best candidate is refitted in this process.
+        Changed in place. GridSearchCV, RandomizedSearchCV and RacingSearchCV take arrays: X is sent to the workers
+        once, what a batch trains together of a fold is a task, and the best candidate is refitted in this process.
     X, y, sample_weight
         As for :func:`fasttrain.data.from_dask`.
     strategy : {'sequential', 'local'}, default='sequential'
@@ -97,29 +98,80 @@ def fit(client: Any, estimator: Any, X: Any, y: Any = None, sample_weight: Any =
         raise ValueError("n_replicas must be a number with strategy='local', got None")
     if strategy != "local" and (n_replicas, sync_rows) != (None, None):
         raise ValueError("n_replicas and sync_rows are for strategy='local', got strategy='sequential'")
-    if isinstance(estimator, (GridSearchCV, RandomizedSearchCV)):
-        return _searched(client_of(client), estimator, X, y, sample_weight, timeout, retries, fit_params)
+    if isinstance(estimator, BatchSearch):
+        if sample_weight is not None:
+            fit_params["sample_weight"] = sample_weight
+        with _batches_on(client, X, timeout, retries):
+            return estimator.fit(X, y, **fit_params)
     source = from_dask(
         X, y, sample_weight, client=client, timeout=timeout, retries=retries, n_replicas=n_replicas,
         sync_rows=sync_rows, buffer_blocks=buffer_blocks, shuffle=shuffle)
     return estimator.fit(source, **fit_params)
 
 
-def _searched(client, search, X, y, sample_weight, timeout, retries, fit_params):
+def cross_validate(client: Any, estimator: Any, X: Any, y: Any, *, timeout: float = 300.0, retries: int = 2,
+                   **options: Any) -> dict[str, Any]:
+    """Scores and times of an estimator over folds, whose fits run on a client's cluster.
+
+    X is sent to the workers once. The result is that of :func:`fasttrain.model_selection.cross_validate`, but for the
+    times.
+
+    Parameters
+    ----------
+    client : distributed.Client or None
+        None is the one that was made last.
+    estimator : estimator
+        One of fasttrain, alone or behind its scalers and encoders in a Pipeline.
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        In this process: folds are rows of it.
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+    timeout : float, default=300
+        Seconds without one finished task after which :class:`BlocksLost` is raised.
+    retries : int, default=2
+        How often a task that raises is tried again.
+    **options
+        Those of :func:`fasttrain.model_selection.cross_validate`, such as ``cv`` and ``scoring``.
+
+    Returns
+    -------
+    dict of arrays of shape (n_folds,)
+
+    Raises
+    ------
+    BlocksLost
+        When no task finishes for ``timeout`` seconds, or the workers that had the data died again and again.
+    ValueError, TypeError
+        For bad data, parameters or a client that is none, and for estimators of other libraries.
+
+    Examples
+    --------
+    >>> from distributed import Client
+    >>> from sklearn.datasets import load_iris
+    >>> import fasttrain.dask
+    >>> from fasttrain.linear_model import LogisticRegression
+    >>> X, y = load_iris(return_X_y=True)
+    >>> with Client(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=":0") as client:
+    ...     found = fasttrain.dask.cross_validate(client, LogisticRegression(max_iter=200), X, y, cv=3)
+    >>> found["test_score"].round(2)
+    array([0.98, 0.96, 0.98])
+    """
+    with _batches_on(client, X, timeout, retries):
+        return validation.cross_validate(estimator, X, y, **options)
+
+
+def _batches_on(client, X, timeout, retries):
+    client = client_of(client)
+    timeout = check_real(timeout, "timeout", low=0, open_low=True)
+    retries = check_integer(retries, "retries", low=0)
     if is_collection(X):
         raise TypeError(
             "X must be an array for a search, whose folds are rows of it, got a Dask collection: take X.compute()")
-    from fasttrain.dask._search import batch_on
+    # distributed is imported when it is there to be used
+    from fasttrain.dask._search import batches_on
 
-    if sample_weight is not None:
-        fit_params["sample_weight"] = sample_weight
-    search._batch_class = batch_on(client, timeout, retries)
-    try:
-        return search.fit(X, y, **fit_params)
-    finally:
-        del search._batch_class
+    return batches_on(client, timeout, retries)
 
 
-__all__ = ["BlocksLost", "fit", "from_dask"]
+__all__ = ["BlocksLost", "cross_validate", "fit", "from_dask"]
 
 publish(globals())

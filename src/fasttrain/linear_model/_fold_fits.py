@@ -36,6 +36,9 @@ class SumsData:
         Where the data are wrong, or not what sums are taken of: each fit has to see for itself.
     """
 
+    # Whether what a fold's fits come to hangs on that fold alone.
+    by_fold = False
+
     def __init__(self, model, X, y, weights, folds):
         self.lead, self.folds = clone(model), folds
         self.classifier = is_classifier(model)

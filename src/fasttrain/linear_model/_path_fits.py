@@ -36,6 +36,9 @@ class PathFits:
         Where the data are wrong, or not what this is for: each fit has to see for itself.
     """
 
+    # Whether what a fold's fits come to hangs on that fold alone.
+    by_fold = True
+
     def __init__(self, model, X, y, weights, folds):
         self.lead, self.folds = clone(model), folds
         X, y = validate_data(

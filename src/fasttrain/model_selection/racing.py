@@ -18,14 +18,14 @@ from fasttrain._core.types import ArrayLike, EstimatorLike, Scoring, Self, Split
 from fasttrain._estimators.registry import fit_rules
 from fasttrain._kernels.threads import num_threads
 from fasttrain.model_selection.batch.folds import gathered, sites_of, take_rows, transformed
-from fasttrain.model_selection.batch.planner import Batch, Outcome, parts_of
+from fasttrain.model_selection.batch.planner import Batch, Outcome, parts_of, require_batch
 from fasttrain.model_selection.search import BatchSearch
 from fasttrain.training.engine import SLICE_SECONDS
 
-__all__ = ["RacingSearchCV"]
+__all__ = ["Race", "RacingSearchCV"]
 
 
-class _Race(Batch):
+class Race(Batch):
     """A batch whose models go on where they stopped."""
 
     def enter(self, candidates):
@@ -51,14 +51,22 @@ class _Race(Batch):
 
     def advance(self, numbers, epochs):
         """Train some candidates for more epochs and score them; their outcomes."""
+        self.begin(numbers)
+        plain, changed = sites_of(self.jobs)
+        for site in [*plain, *changed]:
+            self._advance_site(site, epochs)
+        return self.outcomes_of(numbers)
+
+    def begin(self, numbers):
+        """Make the models of some candidates the jobs that are under way."""
         self.jobs = [job for number in numbers for job in self.lanes[number]]
         for job in self.jobs:
             job.done = False
             job.outcome = Outcome(error=job.outcome.error, fit_time=job.outcome.fit_time)
         self.tell()
-        plain, changed = sites_of(self.jobs)
-        for site in [*plain, *changed]:
-            self._advance_site(site, epochs)
+
+    def outcomes_of(self, numbers):
+        """One a fold of each of some candidates."""
         return [[job.outcome for job in self.lanes[number]] for number in numbers]
 
     def _advance_site(self, site, epochs):
@@ -193,7 +201,7 @@ class RacingSearchCV(BatchSearch, model_selection.GridSearchCV):
     refit_time_: float
 
     _base = model_selection.GridSearchCV
-    _batch_class = _Race
+    _batch_class = Race
     _batched_params = frozenset({"groups"})
 
     def __init__(self, estimator: EstimatorLike, param_grid: Mapping[str, Any] | Sequence[Mapping[str, Any]], *,
@@ -243,6 +251,7 @@ class RacingSearchCV(BatchSearch, model_selection.GridSearchCV):
         return super().fit(X, y, **params)
 
     def _elsewhere(self, X, y, params):
+        require_batch()
         raise ValueError(
             "RacingSearchCV takes y, groups, a metric of scikit-learn and threads of this machine; got "
             f"y={'None' if y is None else 'given'}, fit parameters {sorted(params)}, scoring={self.scoring!r}, "

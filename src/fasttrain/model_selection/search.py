@@ -20,7 +20,9 @@ from fasttrain._estimators.fitted import all_or_nothing
 from fasttrain.model_selection._progress import progress_bar
 from fasttrain.model_selection.batch.answers import Answers, FoldNumbers, StandIn, look_ups
 from fasttrain.model_selection.batch.folds import folds_of
-from fasttrain.model_selection.batch.planner import Batch, batch_for, is_followed, is_routed, parts_of
+from fasttrain.model_selection.batch.planner import (
+    Batch, batch_for, is_followed, is_routed, parts_of, require_batch,
+)
 
 __all__ = ["BatchSearch", "GridSearchCV", "RandomizedSearchCV"]
 
@@ -149,6 +151,7 @@ class BatchSearch:
 
     def _elsewhere(self, X, y, params):
         """What becomes of a fit that no batch can be made for."""
+        require_batch()
         return super().fit(X, y, **params)
 
     def _batch(self, X, y, params):

@@ -15,7 +15,7 @@ from fasttrain._core.types import Array, ArrayLike, EstimatorLike, MatrixLike, S
 from fasttrain.model_selection._progress import progress_bar
 from fasttrain.model_selection.batch.answers import Answers, FoldNumbers, InOrder, PredictionStandIn, StandIn, look_ups
 from fasttrain.model_selection.batch.folds import folds_of, take_rows
-from fasttrain.model_selection.batch.planner import batch_for, is_routed
+from fasttrain.model_selection.batch.planner import batch_for, is_routed, require_batch
 
 __all__ = ["cross_val_predict", "cross_val_score", "cross_validate"]
 
@@ -148,6 +148,7 @@ def cross_validate(estimator: EstimatorLike, X: MatrixLike, y: ArrayLike | None 
     0.09
     """
     if is_routed(params, groups):
+        require_batch()
         return model_selection.cross_validate(
             estimator, X, y, groups=groups, scoring=scoring, cv=cv, n_jobs=n_jobs, verbose=verbose, params=params,
             pre_dispatch=pre_dispatch, return_train_score=return_train_score, return_estimator=return_estimator,
@@ -201,6 +202,7 @@ def _validate(estimator, X, y, *, scoring, cv, n_jobs, error_score, params, prog
         return_train_score=return_train_score, keep_models=return_estimator,
     )
     if batch is None:
+        require_batch()
         return model_selection.cross_validate(
             estimator, X, y, scoring=scoring, cv=cv, n_jobs=n_jobs, params=params, return_estimator=return_estimator,
             return_indices=return_indices, **common, **options,

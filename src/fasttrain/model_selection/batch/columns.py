@@ -14,7 +14,7 @@ def run(batch, jobs):
     """Fit and score the full-batch linear models among ``jobs``; the others are returned."""
     left, able = [], []
     for job in jobs:
-        (able if _is_able(batch, job) else left).append(job)
+        (able if is_able(batch, job) else left).append(job)
     plain, changed = sites_of(able)
     found = {}
     for site in plain:
@@ -39,7 +39,8 @@ def run(batch, jobs):
     return left
 
 
-def _is_able(batch, job):
+def is_able(batch, job):
+    """Whether a job is a column."""
     rules = fit_rules(job.model)
     if rules is None or rules.columns is None:
         return False

@@ -47,12 +47,17 @@ def steps_of(job):
     return [step for step in job.whole.steps[:-1] if step[1] is not None and step[1] != "passthrough"]
 
 
+def site_key(fold, steps):
+    """What jobs of a site have in common."""
+    return fold, *((name, type(step), repr(step.get_params())) for name, step in steps)
+
+
 def sites_of(jobs):
     """(sites without preprocessing, sites with), the latter by fold."""
     sites = {}
     for job in jobs:
         steps = steps_of(job)
-        key = (job.fold, *((name, type(step), repr(step.get_params())) for name, step in steps))
+        key = site_key(job.fold, steps)
         if key not in sites:
             sites[key] = Site(job.fold, steps)
         sites[key].jobs.append(job)

@@ -29,7 +29,7 @@ def run(batch, jobs):
     """
     left, able = [], []
     for job in jobs:
-        (able if _is_able(job) else left).append(job)
+        (able if is_able(job) else left).append(job)
     if not able:
         return left
     plain, changed = sites_of(able)
@@ -46,9 +46,21 @@ def run(batch, jobs):
     return left
 
 
-def _is_able(job):
+def is_able(job):
     rules = fit_rules(job.model)
     return rules is not None and rules.lockstep is not None and rules.lockstep.is_able(job)
+
+
+def walk_of(job):
+    """What jobs of a fold that walk together have in common."""
+    data_class = fit_rules(job.model).lockstep
+    walk = job.spec("walk", data_class.walk_of)
+    return (*walk, id(job)) if data_class.draws_alone(job.model) else walk
+
+
+def most_together(X):
+    """How many walk these rows together at most."""
+    return min(MOST_TOGETHER, max(4, CACHE_BYTES // (X.shape[1] * X.dtype.itemsize)))
 
 
 def _data_of(batch, model, X):
@@ -104,11 +116,8 @@ def _groups(jobs, data):
     if len(jobs) == 1:
         return [jobs]
     for job in jobs:
-        key = job.spec("walk", data.walk_of)
-        if data.draws_alone(job.model):
-            key = *key, id(job)
-        groups.setdefault(key, []).append(job)
-    limit = min(MOST_TOGETHER, max(4, CACHE_BYTES // (data.X.shape[1] * data.X.dtype.itemsize)))
+        groups.setdefault(walk_of(job), []).append(job)
+    limit = most_together(data.X)
     parts = [group[i:i + limit] for group in groups.values() for i in range(0, len(group), limit)]
     return [one for part in parts for one in ([part] if len(part) > TOO_FEW else [[job] for job in part])]
 

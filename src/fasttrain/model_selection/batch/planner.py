@@ -9,6 +9,8 @@ import copy
 import threading
 import time
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from numbers import Integral, Number
@@ -35,6 +37,33 @@ LOCAL_BACKENDS = ("LokyBackend", "MultiprocessingBackend", "ThreadingBackend", "
 POLL_SECONDS = 0.05
 # Rows that are copied together to be predicted.
 ROWS_AT_ONCE = 4096
+
+
+def _itself(batch_class):
+    return batch_class
+
+
+# From the class of a batch to one that runs its fits elsewhere.
+_class_for = ContextVar("class_for", default=_itself)
+
+
+@contextmanager
+def batches_by(class_for):
+    """While the block runs, batches are of the class that ``class_for`` makes of theirs."""
+    token = _class_for.set(class_for)
+    try:
+        yield
+    finally:
+        _class_for.reset(token)
+
+
+def require_batch():
+    """Within :func:`batches_by`, TypeError where what is asked for is no batch."""
+    if _class_for.get() is not _itself:
+        raise TypeError(
+            "a cluster runs the fits of fasttrain's estimators, alone or behind its scalers and encoders in a "
+            "Pipeline, with y and metrics of scikit-learn's kind; what was asked for is scikit-learn's to run: "
+            "joblib.parallel_config('dask') brings its fits to the workers")
 
 
 @dataclass(slots=True)
@@ -154,7 +183,7 @@ def batch_for(estimator, X, y, folds, scoring, *, n_jobs, error_score=np.nan, pa
         return None
     if error_score != "raise" and not isinstance(error_score, Number):
         return None
-    return (batch_class or Batch)(
+    return _class_for.get()(batch_class or Batch)(
         estimator, X, y, folds, scoring, n_threads=n_threads, stop_on_error=error_score == "raise", **options)
 
 
@@ -221,12 +250,23 @@ class Batch:
         list of lists of Outcome
             For each candidate, one a fold. Also in :attr:`jobs` when Ctrl-C ends it.
         """
-        self.jobs = [
-            job for number, params in enumerate(candidates) for job in self._jobs_of(number, params)
-        ]
+        self.jobs = self.jobs_of(enumerate(candidates))
         self.tell()
-        self._run_pool(sums.run(self, columns.run(self, lockstep.run(self, self.jobs))))
+        self._fit_and_score()
         return self.outcomes(range(len(candidates)))
+
+    def run_some(self, candidates, wanted):
+        """Outcomes of some (candidate, fold) pairs, in the candidates' order; ``candidates`` are their parameters."""
+        self.jobs = [job for job in self.jobs_of(candidates.items()) if (job.candidate, job.fold) in wanted]
+        self._fit_and_score()
+        return [job.outcome for job in self.jobs]
+
+    def jobs_of(self, candidates):
+        """A job for each fold of each (number, parameters) of ``candidates``."""
+        return [job for number, params in candidates for job in self._jobs_of(number, params)]
+
+    def _fit_and_score(self):
+        self._run_pool(sums.run(self, columns.run(self, lockstep.run(self, self.jobs))))
 
     def outcomes(self, numbers):
         """Those of some candidates."""
@@ -275,7 +315,7 @@ class Batch:
                 with num_threads(1):
                     self.score(job, job.data)
 
-        jobs = sorted(jobs, key=self._size, reverse=True)
+        jobs = sorted(jobs, key=self.size, reverse=True)
         pool = ThreadPoolExecutor(min(self.n_threads, len(jobs)))
         try:
             pending = {pool.submit(work, job): job for job in jobs}
@@ -307,7 +347,7 @@ class Batch:
                 running[future] = job
         return running
 
-    def _size(self, job):
+    def size(self, job):
         """Of a fit, in multiply-adds up to a factor."""
         model = job.model
         hidden = np.atleast_1d(getattr(model, "hidden_layer_sizes", 1))

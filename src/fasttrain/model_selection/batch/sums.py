@@ -13,8 +13,7 @@ def run(batch, jobs):
     """Fit and score the least-squares models among ``jobs``; the others are returned."""
     left, able = [], []
     for job in jobs:
-        rules = fit_rules(job.model)
-        (able if rules is not None and rules.sums is not None and rules.sums.is_able(job) else left).append(job)
+        (able if is_able(job) else left).append(job)
     plain, changed = sites_of(able)
     found = {}
     for site in plain:
@@ -40,6 +39,12 @@ def run(batch, jobs):
                 job.steps = []
             left += rest
     return left
+
+
+def is_able(job):
+    """Whether much of a job's fit is done once for its fold."""
+    rules = fit_rules(job.model)
+    return rules is not None and rules.sums is not None and rules.sums.is_able(job)
 
 
 def _run_jobs(batch, jobs, X, folds, numbers):
