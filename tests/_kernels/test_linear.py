@@ -115,6 +115,13 @@ def test_shapes(n_fits, layout):
             check("softmax_crossentropy", shape, n_fits, layout, dtype, True, 3)
 
 
+@pytest.mark.parametrize("layout", ["csr", "csr64"])
+@pytest.mark.parametrize("shape", [(6000, 40), (300, 1500), (7, 2)])
+def test_sparse_rows_one_by_one(shape, layout):
+    for dtype in DTYPES:
+        check("binary_crossentropy", shape, 1, layout, dtype, True, 1)
+
+
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("layout", ["dense", "csr", "csr64"])
@@ -143,18 +150,21 @@ def test_the_gradient_is_that_of_the_value(layout):
     np.testing.assert_allclose(gradient[0], found, rtol=1e-8, atol=1e-8)
 
 
-def test_some_of_the_fits():
-    X, y = problem(700, 6, "binary_crossentropy", np.float64, 1)
+@pytest.mark.parametrize("layout", ["dense", "csr"])
+def test_some_of_the_fits(layout):
+    X, y = problem(700, 6, "binary_crossentropy", np.float64, 1, layout)
     fits = fits_of(y, 700, 6, np.float64)
-    sums = LinearSums(X, "binary_crossentropy", 1.0, 1, True, fits)
+    sums = LinearSums(given(X, layout), "binary_crossentropy", 1.0, 1, True, fits)
     w = np.random.default_rng(0).standard_normal((6, 7))
     value, gradient = np.empty(6), np.empty((6, 7))
     sums.evaluate(w, value, gradient)
-    active = np.array([4, 1, 5], dtype=np.intp)
-    some = np.empty(3), np.empty((3, 7))
-    sums.evaluate(w[active], *some, active)
-    np.testing.assert_allclose(some[0], value[active], rtol=1e-13)
-    np.testing.assert_allclose(some[1], gradient[active], rtol=1e-11, atol=1e-11)
+    # one, for which sparse rows are read as they are, before and after several
+    for active in ([2], [4, 1, 5], [3]):
+        active = np.array(active, dtype=np.intp)
+        some = np.empty(len(active)), np.empty((len(active), 7))
+        sums.evaluate(w[active], *some, active)
+        np.testing.assert_allclose(some[0], value[active], rtol=1e-13)
+        np.testing.assert_allclose(some[1], gradient[active], rtol=1e-11, atol=1e-11)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -3,9 +3,7 @@
 A *fit* is one model: its coefficients, targets, row weights and held-out rows. One evaluation goes over blocks of rows
 that stay in the cache: raw predictions ``Z = X W^T + b`` of all fits, each fit's losses and their derivatives ``D`` on
 its columns of Z, then ``G += D^T X``. Gradients of chunks of rows, which do not depend on the threads, are added in
-their order. With few columns the vectors run along the features, else along the columns of packed coefficients. Of
-sparse rows D is kept, and G summed feature by feature from a copy of X by columns: D stays in the cache, where G of
-many features would not.
+their order; ``linear_blocks`` has the work on a block.
 
 Compiled minimizers call :meth:`LinearSums.evaluate_fits`; arguments are trusted, as everywhere in this package.
 """
@@ -13,14 +11,12 @@ Compiled minimizers call :meth:`LinearSums.evaluate_fits`; arguments are trusted
 import numpy as np
 
 from cython.parallel cimport parallel, prange, threadid
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int64_t
 from libc.stdlib cimport calloc, free
-from libc.string cimport memcpy, memset
+from libc.string cimport memset
 
-from fasttrain._kernels.primitives cimport (
-    FT_LOSS_softmax_crossentropy, column_sums, columns_panel, lanes, loss_span, panel_width, rows_axpy, rows_dot,
-    rows_panel, softmax_loss, sparse_row, sum as sum_of, transpose,
-)
+from fasttrain._kernels.linear_blocks cimport by_columns, chunk_sums, feature_sums, linear_fit, linear_task
+from fasttrain._kernels.primitives cimport FT_LOSS_softmax_crossentropy, lanes, panel_width
 from fasttrain._kernels.signals cimport PyErr_CheckSignals
 from fasttrain._kernels.threads cimport threads_for_work
 from fasttrain._kernels.types cimport real
@@ -36,11 +32,14 @@ cdef enum:
     BLOCK_BYTES = 131072        # the same in panels, whose gradient tiles pay for themselves over many rows: in L2
     Z_BYTES = 262144            # raw predictions of a block
     MAX_ROWS = 256
-    SPARSE_ROWS = 64
+    SPARSE_ROWS = 64            # of a block of a CSR X by columns
+    SPARSE_BYTES = 65536        # of a block of one row by row: in L2 between its two passes
+    SPARSE_SHARE = 4            # non-zeros for each feature of a chunk's gradient, which is made and read for them
+    SPARSE_CHUNKS = 4           # at least, however few non-zeros: the threads that can share them
+    CHUNK_ENTRIES = 16384       # non-zeros of a chunk at least
     CHUNK_ROWS = 2048           # at least, where there is room for more chunks
     MAX_CHUNKS = 64
     PARTIAL_LIMIT = 1 << 23     # elements of all chunk gradients together
-    FLUSH_ROWS = 1024           # whose gradients are summed in the dtype of X before they go into a double
     FEATURES = 512              # of a CSR X that a thread sums at a time
     COMBINE = 8192              # elements of the gradients that a thread combines at a time
 
@@ -57,8 +56,9 @@ cdef inline Py_ssize_t clamp(Py_ssize_t n, Py_ssize_t low, Py_ssize_t high) noex
 
 cdef void plan(linear_task* t, const real* like) noexcept nogil:
     """How an evaluation of ``t.n_active`` fits goes over the rows: by the sizes alone, never by the threads."""
-    cdef Py_ssize_t lane = lanes(like), size = sizeof(real), elements, most
+    cdef Py_ssize_t lane = lanes(like), size = sizeof(real), elements, most, entries
     t.n_columns = t.n_active * t.n_outputs
+    t.by_rows = t.is_sparse and t.n_columns == 1
     if t.is_sparse:
         t.in_panels = t.n_columns > 1
     else:
@@ -68,14 +68,21 @@ cdef void plan(linear_task* t, const real* like) noexcept nogil:
     if t.n_active > 1 and t.ldz == up(t.n_outputs, lane):
         # rows exactly as far apart as a fit's outputs in whole vectors would be written to their end by its softmax
         t.ldz += lane
-    if t.is_sparse:
+    if t.by_rows:
+        entries = t.indptr[t.n] - t.indptr[0]
+        t.block_rows = clamp(SPARSE_BYTES // ((entries // max(t.n, 1) + 1) * (size + 4)), 8, MAX_ROWS)
+    elif t.is_sparse:
         t.block_rows = SPARSE_ROWS
     else:
         t.block_rows = clamp((BLOCK_BYTES if t.in_panels else FEW_BYTES) // (max(t.k, 1) * size), 8, MAX_ROWS)
     t.block_rows = clamp(Z_BYTES // (t.ldz * size), 8, t.block_rows) // 8 * 8
-    elements = max((1 if t.is_sparse else t.k) * t.padded, 1)
+    elements = max((1 if t.is_sparse and not t.by_rows else t.k) * t.padded, 1)
     most = clamp(PARTIAL_LIMIT // elements, 1, MAX_CHUNKS)
-    t.n_chunks = clamp(t.n // CHUNK_ROWS, 1, most)
+    if t.by_rows:
+        most = min(most, clamp(entries // (SPARSE_SHARE * max(t.k, 1)), SPARSE_CHUNKS, MAX_CHUNKS))
+        t.n_chunks = clamp(entries // CHUNK_ENTRIES, 1, most)
+    else:
+        t.n_chunks = clamp(t.n // CHUNK_ROWS, 1, most)
     t.chunk_rows = up((t.n + t.n_chunks - 1) // t.n_chunks, t.block_rows)
     t.n_chunks = max(<Py_ssize_t> 1, (t.n + t.chunk_rows - 1) // t.chunk_rows)
     # rows and the rows after them, raw predictions both ways round, weights
@@ -104,199 +111,6 @@ cdef void pack_coefficients(linear_task* t, const double* const* w, const real* 
         else:
             for f in range(t.k):
                 out[c * t.k + f] = <real> column[f]
-
-
-cdef const real* weights_of(const linear_task* t, const linear_fit* fit, Py_ssize_t start, Py_ssize_t m,
-                            real* weights_out) noexcept nogil:
-    """Weights of a block's rows for a fit, 0 where it holds a row out; NULL when all are 1."""
-    cdef const real* given = <const real*> fit.weight
-    cdef Py_ssize_t low = 0, high = fit.n_held, middle, i
-    while low < high:
-        middle = (low + high) // 2
-        if fit.held[middle] < start:
-            low = middle + 1
-        else:
-            high = middle
-    if low == fit.n_held or fit.held[low] >= start + m:
-        return given + start if given != NULL else NULL
-    if given != NULL:
-        memcpy(weights_out, given + start, m * sizeof(real))
-    else:
-        for i in range(m):
-            weights_out[i] = 1
-    while low < fit.n_held and fit.held[low] < start + m:
-        weights_out[fit.held[low] - start] = 0
-        low += 1
-    return weights_out
-
-
-cdef inline void forward(const linear_task* t, Py_ssize_t start, Py_ssize_t m, const real** rows, const real** ahead,
-                         real* z_out, const real* like) noexcept nogil:
-    """Raw predictions of a block; points ``rows`` at it and ``ahead`` at what comes after it."""
-    cdef Py_ssize_t k = t.k, panel = panel_width(like), i, first, width
-    cdef const real* x = <const real*> t.x
-    cdef const real* w = <const real*> t.w
-    cdef const real* bias = <const real*> t.bias
-    if t.is_sparse:
-        for i in range(m):
-            first = 0
-            while first < t.padded:
-                width = min(panel, t.padded - first) if t.in_panels else 1
-                sparse_row(x, t.indices, t.wide, t.indptr[start + i], t.indptr[start + i + 1], w + first * k, width,
-                           bias + first, z_out + i * t.ldz + first)
-                first += width
-        return
-    for i in range(m):
-        rows[i] = x + (start + i) * k
-        ahead[i] = x + min(start + m + i, t.n - 1) * k
-    if not t.in_panels:
-        rows_dot(rows, m, k, w, k, t.n_columns, bias, 1, z_out, t.ldz, ahead)
-        return
-    first = 0
-    while first < t.padded:
-        width = min(panel, t.padded - first)
-        rows_panel(rows, m, k, w + first * k, width, bias + first, z_out + first, t.ldz)
-        first += width
-
-
-cdef inline void backward(const linear_task* t, Py_ssize_t m, const real** rows, const real** ahead, const real* d,
-                          real* g_io, const real* like) noexcept nogil:
-    """Adds a block's part of the gradient by the coefficients; X is dense."""
-    cdef Py_ssize_t k = t.k, panel = panel_width(like), first, width
-    if not t.in_panels:
-        rows_axpy(rows, m, 0, k, d, t.ldz, t.n_columns, g_io, k, ahead)
-        return
-    first = 0
-    while first < t.padded:
-        width = min(panel, t.padded - first)
-        columns_panel(rows, m, 0, k, d + first, t.ldz, width, True, g_io + first * k)
-        first += width
-
-
-cdef inline void keep_derivatives(linear_task* t, Py_ssize_t start, Py_ssize_t m, const real* d) noexcept nogil:
-    """A block's derivatives by panels; what is behind the last column is zero."""
-    cdef Py_ssize_t panel = panel_width(d), first = 0, width, count, i, c
-    cdef real* out
-    while first < t.padded:
-        width = min(panel, t.padded - first) if t.in_panels else 1
-        count = min(width, t.n_columns - first)
-        for i in range(m):
-            out = <real*> t.d + first * t.n + (start + i) * width
-            for c in range(count):
-                out[c] = d[i * t.ldz + first + c]
-            for c in range(count, width):
-                out[c] = 0
-        first += width
-
-
-cdef void feature_sums(linear_task* t, Py_ssize_t begin, Py_ssize_t end, double** out, real* spare) noexcept nogil:
-    """Gradient by the coefficients of features [begin, end) of a CSR X; spare has room for a panel's columns."""
-    cdef Py_ssize_t panel = panel_width(<const real*> spare), k1 = t.k + t.has_bias
-    cdef Py_ssize_t f, first, width, count, c, at, until
-    cdef double* column
-    for f in range(begin, end):
-        first = 0
-        while first < t.padded:
-            width = min(panel, t.padded - first) if t.in_panels else 1
-            count = min(width, t.n_columns - first)
-            for c in range(count):
-                out[(first + c) // t.n_outputs][(first + c) % t.n_outputs * k1 + f] = 0.0
-            at = t.column_starts[f]
-            while at < t.column_starts[f + 1]:
-                until = min(at + FLUSH_ROWS, t.column_starts[f + 1])
-                sparse_row(
-                    <const real*> t.column_values, t.column_rows, t.column_wide, at, until,
-                    <const real*> t.d + first * t.n, width, <const real*> NULL, spare)
-                for c in range(count):
-                    column = out[(first + c) // t.n_outputs] + (first + c) % t.n_outputs * k1
-                    column[f] += spare[c]
-                at = until
-            first += width
-
-
-cdef void block_losses(const linear_task* t, Py_ssize_t start, Py_ssize_t m, double* loss_io, double* bias_io,
-                       real* z_io, real* turned, real* weights) noexcept nogil:
-    """Adds each fit's losses on a block to its sum and turns raw predictions into their derivatives."""
-    cdef Py_ssize_t j, c, column
-    cdef const linear_fit* fit
-    cdef const real* weight
-    cdef real* z
-    if t.loss == FT_LOSS_softmax_crossentropy:
-        for j in range(t.n_active):
-            fit = &t.fits[t.active[j]]
-            weight = weights_of(t, fit, start, m, weights)
-            z = z_io + j * t.n_outputs
-            loss_io[j] += softmax_loss(
-                <const real*> fit.y + start, 1, <const real*> z, t.ldz, weight, m, t.n_outputs, True, z, t.ldz)
-        memset(turned, 0, t.n_columns * sizeof(real))
-        column_sums(<const real*> z_io, t.ldz, m, t.n_columns, False, turned)
-        for c in range(t.n_columns):
-            bias_io[c] += turned[c]
-        return
-    z = z_io
-    if t.n_columns > 1:
-        transpose(<const real*> z_io, t.ldz, m, t.n_columns, turned, m)
-        z = turned
-    for j in range(t.n_active):
-        fit = &t.fits[t.active[j]]
-        if t.raw != NULL:
-            for c in range(t.n_outputs):
-                memcpy(<real*> t.raw + (t.active[j] * t.n_outputs + c) * t.n + start,
-                       <const real*> z + (j * t.n_outputs + c) * m, m * sizeof(real))
-        weight = weights_of(t, fit, start, m, weights)
-        for c in range(t.n_outputs):
-            column = j * t.n_outputs + c
-            loss_io[j] += loss_span(
-                t.loss, <real> t.loss_parameter, <const real*> fit.y + c * t.n + start,
-                <const real*> z + column * m, weight, m, True, z + column * m)
-            bias_io[column] += sum_of(<const real*> z + column * m, m)
-    if t.n_columns > 1:
-        transpose(<const real*> turned, m, t.n_columns, m, z_io, t.ldz)
-
-
-cdef void empty_gradient(linear_task* t, Py_ssize_t chunk, const real* like) noexcept nogil:
-    """Moves what a chunk has summed in the dtype of X into its double sums."""
-    cdef Py_ssize_t size = t.k * t.padded, i
-    cdef real* g = <real*> t.g + chunk * size
-    cdef double* total = t.g_sum + chunk * size
-    for i in range(size):
-        total[i] += g[i]
-        g[i] = 0
-
-
-cdef void chunk_sums(linear_task* t, Py_ssize_t chunk, char* scratch, const real* like) noexcept nogil:
-    """Goes on with a chunk until it or the time is over; the clock is looked at after some blocks."""
-    cdef Py_ssize_t k = t.k, ldz = t.ldz, lane = lanes(like), flush = FLUSH_ROWS // t.block_rows * t.block_rows
-    cdef Py_ssize_t last = min((chunk + 1) * t.chunk_rows, t.n), start = t.next_row[chunk], m, work = 0
-    cdef Py_ssize_t since = (start - chunk * t.chunk_rows) % flush
-    cdef const real** rows = <const real**> scratch
-    cdef const real** ahead = rows + t.block_rows
-    cdef real* z = <real*> (ahead + t.block_rows)
-    cdef real* turned = z + t.block_rows * ldz + lane * ldz
-    cdef real* weights = turned + t.block_rows * (ldz + lane) + lane * ldz
-    cdef real* g = <real*> t.g + chunk * k * t.padded
-    while start < last:
-        m = min(t.block_rows, last - start)
-        forward(t, start, m, rows, ahead, z, like)
-        if t.is_sparse:
-            work += (t.indptr[start + m] - t.indptr[start]) * t.padded * 4
-        else:
-            work += m * k * t.padded
-        block_losses(t, start, m, t.loss_sum + chunk * t.n_active, t.bias_sum + chunk * t.padded, z, turned, weights)
-        if t.is_sparse:
-            keep_derivatives(t, start, m, <const real*> z)
-        else:
-            backward(t, m, rows, ahead, <const real*> z, g, like)
-        start += m
-        since += m
-        if not t.is_sparse and (since >= flush or start >= last):
-            empty_gradient(t, chunk, like)
-            since = 0
-        if work > 1 << 20:
-            work = 0
-            if ft_seconds() > t.deadline:
-                break
-    t.next_row[chunk] = start
 
 
 cdef void run_chunks(linear_task* t, int n_threads, const real* like) noexcept nogil:
@@ -352,7 +166,7 @@ cdef void combine(const linear_task* t, double* values_out, double** out, int n_
     cdef Py_ssize_t step = max(<Py_ssize_t> 1, COMBINE // t.n_columns), n_parts = (t.k + step - 1) // step
     cdef Py_ssize_t part, chunk, c, j
     cdef double total
-    if not t.is_sparse:
+    if t.by_rows or not t.is_sparse:
         for part in prange(n_parts, num_threads=n_threads, schedule="dynamic", chunksize=1):
             combine_part(t, part * step, min((part + 1) * step, t.k), out, like)
     if t.has_bias:
@@ -368,29 +182,6 @@ cdef void combine(const linear_task* t, double* values_out, double** out, int n_
         values_out[j] = total
 
 
-cdef void by_columns(linear_task* t, const real* like) noexcept nogil:
-    """Copies a CSR X by columns, the rows of each ascending; ``t.column_starts`` is k + 2 zeros before."""
-    cdef Py_ssize_t* after = <Py_ssize_t*> t.column_starts + 1
-    cdef Py_ssize_t i, at, column, place
-    cdef real* values = <real*> t.column_values
-    for at in range(t.indptr[0], t.indptr[t.n]):
-        column = (<const int64_t*> t.indices)[at] if t.wide else (<const int32_t*> t.indices)[at]
-        after[column + 1] += 1
-    for column in range(t.k):
-        after[column + 1] += after[column]
-    # where the next value of a column goes: in the end each place holds where its column ends
-    for i in range(t.n):
-        for at in range(t.indptr[i], t.indptr[i + 1]):
-            column = (<const int64_t*> t.indices)[at] if t.wide else (<const int32_t*> t.indices)[at]
-            place = after[column]
-            after[column] += 1
-            values[place] = (<const real*> t.x)[at]
-            if t.column_wide:
-                (<int64_t*> t.column_rows)[place] = i
-            else:
-                (<int32_t*> t.column_rows)[place] = <int32_t> i
-
-
 cdef class LinearSums:
     """Sums of the losses of linear models over rows, and the gradients of these sums.
 
@@ -401,7 +192,8 @@ cdef class LinearSums:
     Parameters
     ----------
     X : float32 or float64 array of shape (n, k), C-contiguous, or tuple (data, indices, indptr, k)
-        The tuple is CSR, columns of a row ascending without duplicates, and is copied by columns.
+        The tuple is CSR, columns of a row ascending without duplicates; for several columns of coefficients it is
+        copied by columns.
     loss : str
         One of ``_kernels.losses.NAMES``.
     loss_parameter : float
@@ -444,18 +236,6 @@ cdef class LinearSums:
             t.indptr = &starts[0]
             t.wide = indices.dtype.itemsize == 8
             t.n, t.k = len(indptr) - 1, k
-            t.column_wide = t.n > 0x7FFFFFFF
-            values, numbers = np.empty_like(data), np.empty(len(data), np.int64 if t.column_wide else np.int32)
-            columns = np.zeros(k + 2, np.intp)
-            self.hold += [values, numbers, columns]
-            t.column_values, t.column_rows = address(values), address(numbers)
-            starts = columns
-            t.column_starts = &starts[0]
-            with nogil:
-                if t.is_double:
-                    by_columns(t, <const double*> NULL)
-                else:
-                    by_columns(t, <const float*> NULL)
         else:
             t.x = address(X)
             t.n, t.k = X.shape
@@ -504,6 +284,26 @@ cdef class LinearSums:
         """Outputs of each fit."""
         return self.task.n_outputs
 
+    cdef int _need_columns(self) except -1:
+        """Copies a CSR X by columns, if that is not done."""
+        cdef linear_task* t = &self.task
+        cdef const Py_ssize_t[::1] starts
+        if t.column_starts != NULL:
+            return 0
+        t.column_wide = t.n > 0x7FFFFFFF
+        data = self.hold[0][0]
+        values, numbers = np.empty_like(data), np.empty(len(data), np.int64 if t.column_wide else np.int32)
+        starts = columns = np.zeros(t.k + 2, np.intp)
+        self.hold += [values, numbers, columns]
+        t.column_values, t.column_rows = address(values), address(numbers)
+        t.column_starts = &starts[0]
+        with nogil:
+            if t.is_double:
+                by_columns(t, <const double*> NULL)
+            else:
+                by_columns(t, <const float*> NULL)
+        return 0
+
     cdef void* _room(self, name, Py_ssize_t size) except NULL:
         """Address of a workspace of so many bytes, zero when new."""
         cdef size_t place
@@ -534,12 +334,18 @@ cdef class LinearSums:
         n_threads = threads_for_work(
             n_threads,
             <double> t.n_columns * (4.0 * t.indptr[t.n] if t.is_sparse else <double> t.n * t.k), WORK_PER_THREAD)
-        if not t.is_sparse:
+        if t.by_rows or not t.is_sparse:
             n_threads = min(n_threads, <int> t.n_chunks)
         size = t.n_chunks * t.k * t.padded
         t.w = self._room("w", max(t.k, 1) * t.padded * item)
         t.bias = self._room("bias", t.padded * item)
-        if t.is_sparse:
+        if t.by_rows:
+            # a chunk begins with zeros; X without rows has none that would
+            t.g_sum = <double*> self._room("g_sum", size * 8)
+            if t.n == 0:
+                memset(t.g_sum, 0, size * 8)
+        elif t.is_sparse:
+            self._need_columns()
             t.d = self._room("d", t.n * t.padded * item)
             t.next_part = 0
         else:
@@ -571,7 +377,7 @@ cdef class LinearSums:
                 for j in range(t.n_chunks):
                     unfinished |= t.next_row[j] < min((j + 1) * t.chunk_rows, t.n)
             PyErr_CheckSignals()
-        while t.is_sparse and t.next_part * FEATURES < t.k:
+        while t.is_sparse and not t.by_rows and t.next_part * FEATURES < t.k:
             with nogil:
                 t.deadline = ft_seconds() + SLICE_SECONDS
                 if t.is_double:
