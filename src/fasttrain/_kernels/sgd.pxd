@@ -52,11 +52,13 @@ cdef extern from "sgd.h" nogil:
         Py_ssize_t n_candidates
         Py_ssize_t n_slots
         Py_ssize_t n_padded
+        Py_ssize_t spacing
         int loss
         int aggressive
         int with_l1
         int with_average
         int with_power
+        int with_start
         int fit_intercept
         int shuffle
         int stop_on_score
@@ -136,6 +138,8 @@ cdef class Descent:
     cdef readonly list scores
     cdef void drain(self)
     cdef double* column(self, int number) noexcept
+    cdef Py_ssize_t slot_of(self, Py_ssize_t k) noexcept
+    cdef Py_ssize_t first_of(self, Py_ssize_t k) noexcept
     cdef void* block(self, Py_ssize_t* offset, Py_ssize_t bytes) noexcept
     cdef Py_ssize_t panel_bytes(self, Py_ssize_t n, Py_ssize_t size) noexcept
     cdef carve(self, ft_sgd* s, Py_ssize_t n, Py_ssize_t size, Py_ssize_t* offset)

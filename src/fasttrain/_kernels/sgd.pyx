@@ -10,7 +10,7 @@ caller's to check (:func:`csr_in_range` is there for the last).
 
 from libc.math cimport INFINITY, NAN
 from libc.stdint cimport int32_t, int64_t, uint8_t
-from libc.stdlib cimport free
+from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
 from fasttrain._kernels.primitives cimport (
@@ -180,6 +180,20 @@ cdef const void* pointer(array, bint is_double) except? NULL:
     return &x32[0]
 
 
+cdef void copy_spaced(void* out, Py_ssize_t out_spacing, const void* values, Py_ssize_t spacing, Py_ssize_t n,
+                      Py_ssize_t size) noexcept nogil:
+    """n reals of this size, spacing reals apart, to places out_spacing apart."""
+    cdef Py_ssize_t i
+    if spacing == out_spacing == 1:
+        memcpy(out, values, n * size)
+    elif size == 8:
+        for i in range(n):
+            (<double*> out)[i * out_spacing] = (<const double*> values)[i * spacing]
+    else:
+        for i in range(n):
+            (<float*> out)[i * out_spacing] = (<const float*> values)[i * spacing]
+
+
 cdef class Descent:
     """One row order and the candidates that are trained on it.
 
@@ -296,19 +310,16 @@ cdef class Descent:
         s.history_capacity = <Py_ssize_t> min(longest, 256.0)
         s.n_padded = 1 if n == 1 else padded_length(n, X.is_double)
 
-        # The first pass measures the arena, the second carves it.
+        s.spacing = s.n_padded if X.is_sparse else 1
+        # The first pass measures the arena, the second carves it. It begins as zeros, which the system has ready: where
+        # features are many, most of them may never be touched.
         cdef Py_ssize_t total = 0
         self.carve(s, n, size, &total)
-        if posix_memalign(&self.arena, 64, total) != 0:
-            self.arena = NULL
+        self.arena = calloc(total + 63, 1)
+        if self.arena == NULL:
             raise MemoryError(f"{total} bytes for {n} models of {X.n_features} features")
-        total = 0
+        total = -<Py_ssize_t> self.arena & 63
         self.carve(s, n, size, &total)
-        memset(s.order + s.n_rows, 0, FT_SGD_PADDING * sizeof(int32_t))
-        if shuffle:
-            memset(s.previous + s.n_rows, 0, FT_SGD_PADDING * sizeof(int32_t))
-        if mask is not None:
-            memset(s.training, 0, (s.n_rows + FT_SGD_PADDING) * sizeof(int32_t))
         if rows is None:
             for i in range(s.n_rows):
                 s.order[i] = <int32_t> i
@@ -317,16 +328,7 @@ cdef class Descent:
         if shuffle:
             for i in range(s.n_rows):
                 s.shuffling[i] = <int32_t> i
-        memset(s.columns, 0, FT_SGD_N_COLUMNS * s.n_padded * sizeof(double))
-        memset(s.weights, 0, n * s.stride * size)
-        memset(s.panels, 0, self.panel_bytes(n, size))
-        if s.with_average:
-            memset(s.averages, 0, n * s.stride * size)
-        if s.with_l1:
-            memset(s.q, 0, n * s.stride * size)
         for k in range(n):
-            s.n_iter[k] = s.status[k] = s.converged[k] = 0
-            s.intercepts[k] = s.average_intercepts[k] = 0
             self.set_candidate(k, candidates[k])
 
     cdef void* block(self, Py_ssize_t* offset, Py_ssize_t bytes) noexcept:
@@ -335,7 +337,8 @@ cdef class Descent:
         return at
 
     cdef carve(self, ft_sgd* s, Py_ssize_t n, Py_ssize_t size, Py_ssize_t* offset):
-        cdef Py_ssize_t vectors = n * s.stride * size, order = (s.n_rows + FT_SGD_PADDING) * sizeof(int32_t)
+        cdef Py_ssize_t vectors = (n * s.stride if s.spacing == 1 else s.n_padded * s.n_features) * size
+        cdef Py_ssize_t order = (s.n_rows + FT_SGD_PADDING) * sizeof(int32_t)
         s.columns = <double*> self.block(offset, FT_SGD_N_COLUMNS * s.n_padded * sizeof(double))
         s.weights = self.block(offset, vectors)
         s.panels = self.block(offset, self.panel_bytes(n, size))
@@ -368,6 +371,18 @@ cdef class Descent:
 
     cdef double* column(self, int number) noexcept:
         return self.fit.columns + number * self.fit.n_padded
+
+    cdef Py_ssize_t slot_of(self, Py_ssize_t k) noexcept:
+        """Where candidate k is; one that has ended is behind those in training."""
+        cdef Py_ssize_t slot
+        for slot in range(self.n_candidates):
+            if self.column(FT_SGD_candidate)[slot] == k:
+                return slot
+        return 0
+
+    cdef Py_ssize_t first_of(self, Py_ssize_t k) noexcept:
+        """Where candidate k's weights begin, in reals."""
+        return k * self.fit.stride if self.fit.spacing == 1 else self.slot_of(k)
 
     cdef set_candidate(self, Py_ssize_t k, dict candidate):
         cdef double eta0 = candidate["eta0"]
@@ -402,21 +417,22 @@ cdef class Descent:
     def begin_from(self, Py_ssize_t k, coef, double intercept, average_coef=None,
                    double average_intercept=0.0):
         """Start candidate k from these weights (arrays of X's dtype, contiguous; copied) instead of zeros."""
-        cdef Py_ssize_t size = 8 if self.X.is_double else 4
-        cdef Py_ssize_t offset = k * self.fit.stride * size
-        memcpy(<char*> self.fit.weights + offset, pointer(coef, self.X.is_double), self.fit.n_features * size)
+        cdef Py_ssize_t size = 8 if self.X.is_double else 4, offset = self.first_of(k) * size
+        copy_spaced(<char*> self.fit.weights + offset, self.fit.spacing, pointer(coef, self.X.is_double), 1,
+                    self.fit.n_features, size)
+        self.fit.with_start = 1
         self.column(FT_SGD_intercept)[k] = intercept
         if average_coef is not None and self.fit.with_average:
-            memcpy(<char*> self.fit.averages + offset, pointer(average_coef, self.X.is_double),
-                   self.fit.n_features * size)
+            copy_spaced(<char*> self.fit.averages + offset, self.fit.spacing,
+                        pointer(average_coef, self.X.is_double), 1, self.fit.n_features, size)
             self.column(FT_SGD_average_intercept)[k] = average_intercept
 
     def write_coef(self, Py_ssize_t k, out, bint average=False):
         """Copy candidate k's weights, or their average, into ``out`` (contiguous, X's dtype)."""
         cdef Py_ssize_t size = 8 if self.X.is_double else 4
         cdef const void* source = self.fit.averages if average else self.fit.weights
-        memcpy(<void*> pointer(out, self.X.is_double), <const char*> source + k * self.fit.stride * size,
-               self.fit.n_features * size)
+        copy_spaced(<void*> pointer(out, self.X.is_double), 1, <const char*> source + self.first_of(k) * size,
+                    self.fit.spacing, self.fit.n_features, size)
 
     def intercept(self, Py_ssize_t k, bint average=False):
         return self.fit.average_intercepts[k] if average else self.fit.intercepts[k]
@@ -434,13 +450,12 @@ cdef class Descent:
 
     def snapshot(self, Py_ssize_t k, out):
         """Copy candidate k's weights as they are between two epochs into ``out``; returns the intercept."""
-        cdef Py_ssize_t slot
+        cdef Py_ssize_t slot = self.slot_of(k)
         self.write_coef(k, out)
-        for slot in range(self.fit.n_slots):
-            if self.column(FT_SGD_candidate)[slot] == k:
-                out *= self.column(FT_SGD_wscale)[slot]
-                return self.column(FT_SGD_intercept)[slot]
-        return self.fit.intercepts[k]
+        if slot >= self.fit.n_slots:
+            return self.fit.intercepts[k]
+        out *= self.column(FT_SGD_wscale)[slot]
+        return self.column(FT_SGD_intercept)[slot]
 
     @property
     def has_average(self):

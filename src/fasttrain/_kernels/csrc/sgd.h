@@ -66,8 +66,12 @@ enum { FT_SGD_NO_SCORE = 0, FT_SGD_ACCURACY = 1, FT_SGD_R2 = 2, FT_SGD_R2_EXPONE
     X(gradient)                                                                                                   \
     X(weight)           /* class weight times sample weight */                                                    \
     X(move)             /* stored vector += move * x */                                                           \
+    X(average_move)     /* average += average_move * x */                                                         \
     X(square)           /* squared norm of the stored vector, in lockstep */                                      \
     X(sum_square)                                                                                                 \
+    X(absolute)         /* sum of absolutes of the stored vector, in lockstep */                                  \
+    X(sum_absolute)                                                                                               \
+    X(check)            /* of CSR rows: 0 while every weight that moved is finite */                              \
     X(intercept_move)                                                                                             \
     X(step)             /* step size of this row */                                                               \
     X(update)           /* weights += update * x */
@@ -94,11 +98,13 @@ typedef struct {
     ft_size n_candidates;
     ft_size n_slots; /* candidates that are still in training */
     ft_size n_padded; /* slots rounded up to whole 64 bytes of reals: the length of a column; 1 for one */
+    ft_size spacing; /* reals from a weight to the next one of the same candidate: 1, and n_padded where slots are lanes */
     int loss;
     int aggressive; /* FT_SGD_SINGLE, FT_SGD_PA1, FT_SGD_PA2 */
     int with_l1;
     int with_average;
     int with_power; /* some slot has the invscaling schedule */
+    int with_start; /* some slot begins from weights other than 0 */
     int fit_intercept;
     int shuffle;
     int stop_on_score;  /* early stopping looks at the score instead of the training objective */
@@ -123,10 +129,10 @@ typedef struct {
     const double *score_total; /* by candidate: what the sum over rows is measured against */
 
     double *columns;
-    void *weights; /* by candidate */
+    void *weights; /* by candidate; where slots are lanes, by feature */
     void *panels; /* of dense fits in lockstep: by 64 bytes of slots, a line for each feature; then their workspace */
-    void *averages;
-    void *q;       /* L1 penalty each weight did have */
+    void *averages; /* like weights */
+    void *q;       /* like weights: L1 penalty each weight did have */
     void *lanes;   /* by candidate: 4 x 64 bytes: squares, absolutes, and their sums over steps */
 
     /* each FT_SGD_PADDING longer than the rows, with valid row numbers after the last one */

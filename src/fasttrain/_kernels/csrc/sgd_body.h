@@ -13,6 +13,7 @@
 #include "sgd_single_body.h"
 #include "sgd_many_body.h"
 #include "sgd_sparse_body.h"
+#include "sgd_lines_body.h"
 #include "sgd_run_body.h"
 
 #undef FT_RESET_WSCALE
@@ -24,6 +25,7 @@
 #undef FT_CANDIDATE
 #undef FT_SGD_LOSS
 #undef FT_INDEX
+#undef FT_SGD_FIRST
 #undef FT_SGD_SINGLE_SLOT
 #undef FT_SGD_BLOCK
 #undef FT_SGD_MOST_VECTORS

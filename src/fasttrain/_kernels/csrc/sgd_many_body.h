@@ -343,7 +343,7 @@ static void FT(sgd_take_together)(const ft_sgd *s, ft_size n, double *c, const i
  * begins at a multiple of FT_SGD_TOGETHER rows of the epoch, and ends at one or with the epoch. */
 static __attribute__((noinline)) void FT(sgd_many_loop)(ft_sgd *s, ft_size end)
 {
-    const ft_size n = s->n_padded, slots = s->n_slots, features = s->n_features;
+    const ft_size n = s->n_padded, features = s->n_features;
     double *c = s->columns;
     const FT(tail) tail = FT(tail_of)(features);
     if (s->position == 0)
@@ -351,7 +351,7 @@ static __attribute__((noinline)) void FT(sgd_many_loop)(ft_sgd *s, ft_size end)
     if (s->position % FT_SGD_FLUSH_ROWS == 0)
         FT(sgd_panel_squares)(s, n, c);
     for (ft_size k = 0; k < n; k++)
-        FT_COLUMN(sum_square)[k] = FT_COLUMN(intercept_move)[k] = 0;
+        FT_COLUMN(intercept_move)[k] = 0;
     for (ft_size i = s->position; i < end; i += FT_SGD_TOGETHER) {
         const int count = end - i < FT_SGD_TOGETHER ? (int)(end - i) : FT_SGD_TOGETHER;
         for (int r = 0; r < FT_SGD_TOGETHER; r++)
@@ -361,10 +361,6 @@ static __attribute__((noinline)) void FT(sgd_many_loop)(ft_sgd *s, ft_size end)
     }
     for (ft_size k = 0; k < n; k++)
         FT_COLUMN(intercept)[k] += FT_COLUMN(intercept_move)[k];
-    for (ft_size k = 0; k < slots; k++)
-        if (FT_COLUMN(l2_ratio)[k] > 0)
-            FT_COLUMN(sum_penalty)[k] +=
-                FT_COLUMN(alpha)[k] * FT_COLUMN(l2_ratio)[k] * 0.5 * FT_COLUMN(sum_square)[k];
     if (end == s->n_train)
         FT(sgd_copy_panels)(s, n, c, 0);
     s->position = end;

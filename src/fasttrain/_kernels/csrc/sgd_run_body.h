@@ -20,20 +20,17 @@ FT_SGD_DENSE_LOOP(sgd_dense_l1_average, 1, 1)
 #define FT_SGD_SPARSE_LOOP(name, wide)                                                                            \
     static __attribute__((noinline)) void FT(name)(ft_sgd *s, ft_size end)                                        \
     {                                                                                                             \
-        if (s->n_padded == 1)                                                                                     \
-            FT_SGD_SINGLE_SLOT(FT(sgd_sparse_loop)(s, end, 1, 1, c, wide));                                       \
-        else                                                                                                      \
-            FT(sgd_sparse_loop)(s, end, s->n_slots, s->n_padded, s->columns, wide);                               \
+        FT_SGD_SINGLE_SLOT(FT(sgd_sparse_loop)(s, end, c, wide));                                                 \
     }
 FT_SGD_SPARSE_LOOP(sgd_sparse32, 0)
 FT_SGD_SPARSE_LOOP(sgd_sparse64, 1)
 
 static void FT(sgd_rows)(ft_sgd *s, ft_size end)
 {
-    if (s->X.indptr && s->X.indices64)
-        FT(sgd_sparse64)(s, end);
+    if (s->X.indptr && s->n_padded > 1)
+        s->X.indices64 ? FT(sgd_lines64)(s, end) : FT(sgd_lines32)(s, end);
     else if (s->X.indptr)
-        FT(sgd_sparse32)(s, end);
+        s->X.indices64 ? FT(sgd_sparse64)(s, end) : FT(sgd_sparse32)(s, end);
     else if (s->with_l1 && s->with_average)
         FT(sgd_dense_l1_average)(s, end);
     else if (s->with_l1)
@@ -54,11 +51,15 @@ static void FT(sgd_score)(ft_sgd *s, ft_size end)
     const ft_sgd_rows *rows = &s->X_score;
     for (ft_size row = s->position; row < end; row++) {
         const double weight = s->score_weight ? ((const FT_REAL *)s->score_weight)[row] : 1;
+        if (s->spacing > 1)
+            FT(lines_products)(s, rows, row);
         for (ft_size k = 0; k < s->n_slots; k++) {
             const ft_size candidate = FT_CANDIDATE(k);
             const FT_REAL *w = (const FT_REAL *)s->weights + candidate * s->stride;
             double dot;
-            if (rows->indptr) {
+            if (s->spacing > 1) {
+                dot = FT_COLUMN(prediction)[k];
+            } else if (rows->indptr) {
                 const ft_size start = rows->indptr[row], nnz = rows->indptr[row + 1] - start;
                 const FT_REAL *x = (const FT_REAL *)rows->values + start;
                 dot = rows->indices64 ? FT(sparse_dot)(w, x, NULL, rows->indices64 + start, nnz, 1)
@@ -81,10 +82,12 @@ static void FT(sgd_score)(ft_sgd *s, ft_size end)
 
 static int FT(sgd_finite)(const ft_sgd *s, ft_size n, const double *c, ft_size k)
 {
-    const FT_REAL *w = (const FT_REAL *)s->weights + FT_CANDIDATE(k) * s->stride;
+    const FT_REAL *w = (const FT_REAL *)s->weights + FT_SGD_FIRST(k);
     FT_REAL zero = 0;
-    for (ft_size j = 0; j < s->n_features; j++)
-        zero += w[j] * 0;
+    /* Of CSR rows only the weights that moved can have left the finite numbers, and a sum of squares says when to look. */
+    if (!s->X.indptr || FT_COLUMN(check)[k] != 0)
+        for (ft_size j = 0; j < s->n_features; j++)
+            zero += w[j * s->spacing] * 0;
     return isfinite(FT_COLUMN(intercept)[k]) && zero == 0;
 }
 
@@ -134,28 +137,58 @@ static int FT(sgd_end_epoch)(ft_sgd *s, ft_size n, double *c, ft_size k)
     return (double)(s->epoch + 1) >= FT_COLUMN(max_iter)[k];
 }
 
-/* Hands the candidate in slot k back and gives the slot to the last one. */
+static void FT(sgd_swap_lanes)(const ft_sgd *s, FT_REAL *lines, ft_size a, ft_size b)
+{
+    if (a == b)
+        return;
+    for (ft_size j = 0; j < s->n_features; j++, lines += s->spacing) {
+        const FT_REAL held = lines[a];
+        lines[a] = lines[b];
+        lines[b] = held;
+    }
+}
+
+/* Hands the candidate in slot k back and changes the slot with the last one in use. */
 static void FT(sgd_retire)(ft_sgd *s, ft_size n, double *c, ft_size k)
 {
     const ft_size candidate = FT_CANDIDATE(k);
-    FT(sgd_write_scale)(s, candidate, FT_COLUMN(wscale)[k], FT_COLUMN(average_a)[k], FT_COLUMN(average_b)[k]);
+    FT(sgd_write_scale)(s, FT_SGD_FIRST(k), FT_COLUMN(wscale)[k], FT_COLUMN(average_a)[k], FT_COLUMN(average_b)[k]);
     s->intercepts[candidate] = FT_COLUMN(intercept)[k];
     s->average_intercepts[candidate] = FT_COLUMN(average_intercept)[k];
     s->n_slots -= 1;
-    for (ft_size column = 0; column < FT_SGD_N_COLUMNS; column++)
+    for (ft_size column = 0; column < FT_SGD_N_COLUMNS; column++) {
+        const double held = c[column * n + k];
         c[column * n + k] = c[column * n + s->n_slots];
+        c[column * n + s->n_slots] = held;
+    }
+    if (s->spacing > 1) {
+        FT(sgd_swap_lanes)(s, (FT_REAL *)s->weights, k, s->n_slots);
+        if (s->with_average)
+            FT(sgd_swap_lanes)(s, (FT_REAL *)s->averages, k, s->n_slots);
+        if (s->with_l1)
+            FT(sgd_swap_lanes)(s, (FT_REAL *)s->q, k, s->n_slots);
+    }
 }
 
-/* Prepares the lanes: they hold the norms of the initial weights. */
+/* Prepares the norms of the initial weights; those of one model are spread over its lanes. */
 static void FT(sgd_begin)(ft_sgd *s)
 {
     const ft_size n = s->n_padded;
-    const double *c = s->columns;
+    double *c = s->columns;
+    if (!s->with_start)
+        return;
+    if (s->spacing > 1) {
+        for (ft_size k = 0; k < s->n_slots; k++)
+            for (ft_size j = 0; j < s->n_features; j++) {
+                const double v = ((const FT_REAL *)s->weights)[j * s->spacing + k];
+                FT_COLUMN(square)[k] += v * v;
+                FT_COLUMN(absolute)[k] += v < 0 ? -v : v;
+            }
+        return;
+    }
     for (ft_size k = 0; k < s->n_slots; k++) {
         const FT_REAL *w = (const FT_REAL *)s->weights + FT_CANDIDATE(k) * s->stride;
         FT_REAL *lanes = FT(lanes_of)(s, FT_CANDIDATE(k));
-        for (ft_size i = 0; i < 4 * FT_LANE_BLOCK; i++)
-            lanes[i] = 0;
         for (ft_size j = 0; j < s->n_features; j++) {
             lanes[j % FT_LANES] += w[j] * w[j];
             lanes[FT_LANE_BLOCK + j % FT_LANES] += w[j] < 0 ? -w[j] : w[j];

@@ -49,10 +49,12 @@ FT_INLINE void FT(sparse_move)(FT_REAL *w, FT_REAL *lanes, const FT_REAL *x, con
         lanes[i] = lanes[FT_LANE_BLOCK + i] = 0;
 }
 
-FT_INLINE void FT(sparse_penalty)(FT_REAL *w, FT_REAL *q, const int32_t *i32, const int64_t *i64, ft_size nnz,
-                                  const int wide, double u, double wscale)
+/* Cuts the touched weights down to the L1 penalty that they could have had. Returns 0 when all of them are finite. */
+FT_INLINE double FT(sparse_penalty)(FT_REAL *w, FT_REAL *q, const int32_t *i32, const int64_t *i64, ft_size nnz,
+                                    const int wide, double u, double wscale)
 {
     const double inverse = 1.0 / wscale;
+    double check = 0;
     for (ft_size j = 0; j < nnz; j++) {
         const ft_size at = FT_INDEX(j);
         const double v = w[at], have = q[at];
@@ -63,67 +65,73 @@ FT_INLINE void FT(sparse_penalty)(FT_REAL *w, FT_REAL *q, const int32_t *i32, co
             cut = ft_min_f64(v + (u - have) * inverse, 0);
         w[at] = (FT_REAL)cut;
         q[at] = (FT_REAL)(have + wscale * (w[at] - v));
+        check += w[at] * 0;
     }
+    return check;
 }
 
-FT_INLINE void FT(sgd_sparse_loop)(ft_sgd *s, ft_size end, const ft_size slots, const ft_size n, double *c,
-                                   const int wide)
+FT_INLINE double FT(sparse_square)(const FT_REAL *x, ft_size nnz)
 {
-    const ft_size stride = s->stride;
+    double sum = 0;
+    for (ft_size j = 0; j < nnz; j++)
+        sum += (double)x[j] * x[j];
+    return sum;
+}
+
+/* The row FT_ROWS_AHEAD after row i of the order: its target, its values and its indices. */
+FT_INLINE void FT(prefetch_sparse)(const ft_sgd *s, ft_size i, const int wide)
+{
+    const ft_size row = s->training[i + FT_ROWS_AHEAD];
+    const ft_size start = s->X.indptr[row], end = s->X.indptr[row + 1];
+    const FT_REAL *values = (const FT_REAL *)s->X.values;
+    FT(prefetch_targets)(s, row);
+    for (ft_size j = start; j < end; j += 64 / (ft_size)sizeof(FT_REAL))
+        __builtin_prefetch(values + j);
+    for (ft_size j = start; j < end; j += wide ? 8 : 16)
+        __builtin_prefetch(wide ? (const void *)(s->X.indices64 + j) : (const void *)(s->X.indices32 + j));
+}
+
+/* Rows position .. end of the epoch's order, for one model. */
+FT_INLINE void FT(sgd_sparse_loop)(ft_sgd *s, ft_size end, double *c, const int wide)
+{
+    const ft_size n = 1, k = 0;
     const int32_t *training = s->training;
     const int64_t *indptr = s->X.indptr;
     const FT_REAL *values = (const FT_REAL *)s->X.values;
-    FT_REAL *weights = (FT_REAL *)s->weights;
+    FT_REAL *weights = (FT_REAL *)s->weights, *lanes = (FT_REAL *)s->lanes;
     for (ft_size i = s->position; i < end; i++) {
-        const ft_size row = training[i], ahead = training[i + FT_ROWS_AHEAD < s->n_train ? i + FT_ROWS_AHEAD : i];
-        const ft_size start = indptr[row], nnz = indptr[row + 1] - start;
+        const ft_size row = training[i], start = indptr[row], nnz = indptr[row + 1] - start;
         const FT_REAL *x = values + start;
         const int32_t *i32 = wide ? NULL : s->X.indices32 + start;
         const int64_t *i64 = wide ? s->X.indices64 + start : NULL;
-        FT(prefetch_targets)(s, ahead);
-        for (ft_size j = indptr[ahead]; j < indptr[ahead + 1]; j += 64 / (ft_size)sizeof(FT_REAL))
-            __builtin_prefetch(values + j);
-        for (ft_size j = indptr[ahead]; j < indptr[ahead + 1]; j += wide ? 8 : 16)
-            __builtin_prefetch(wide ? (const void *)(s->X.indices64 + j) : (const void *)(s->X.indices32 + j));
-        for (ft_size k = 0; k < slots; k++) {
-            FT_COLUMN(dot)[k] = (double)FT(sparse_dot)(weights + FT_CANDIDATE(k) * stride, x, i32, i64, nnz, wide);
-            FT_REAL *lanes = FT(lanes_of)(s, FT_CANDIDATE(k));
-            FT(sgd_add_norms)(lanes, FT_COLUMN(square_scale)[k], FT_COLUMN(abs_scale)[k], s->with_l1);
-        }
-        double row_square = 1;
-        if (s->aggressive) {
-            row_square = 0;
-            for (ft_size j = 0; j < nnz; j++)
-                row_square += (double)x[j] * x[j];
-        }
-        if (!(n == 1 ? FT(sgd_scalars)(s, 1, c, row, s->t, row_square)
-                     : FT(sgd_scalars_many)(s, n, c, row, s->t, row_square)))
+        FT(prefetch_sparse)(s, i, wide);
+        FT_COLUMN(dot)[k] = FT(sparse_dot)(weights, x, i32, i64, nnz, wide);
+        FT(sgd_add_norms)(lanes, FT_COLUMN(square_scale)[k], FT_COLUMN(abs_scale)[k], s->with_l1);
+        if (!FT(sgd_scalars)(s, n, c, row, s->t, s->aggressive ? FT(sparse_square)(x, nnz) : 1))
             continue;
-        for (ft_size k = 0; k < slots; k++) {
-            const ft_size offset = FT_CANDIDATE(k) * stride;
-            if (__builtin_expect(FT_COLUMN(wscale)[k] < FT_RESET_WSCALE, 0))
-                FT(sgd_reset_wscale)(s, n, c, k);
-            const double wscale = FT_COLUMN(wscale)[k];
-            if (FT_COLUMN(update)[k] != 0) {
-                const FT_REAL move = (FT_REAL)(FT_COLUMN(update)[k] / wscale);
-                if (s->with_l1)
-                    FT(sparse_move)(weights + offset, FT(lanes_of)(s, FT_CANDIDATE(k)), x, i32, i64, nnz, wide, move, 1);
-                else
-                    FT(sparse_move)(weights + offset, FT(lanes_of)(s, FT_CANDIDATE(k)), x, i32, i64, nnz, wide, move, 0);
-                FT_COLUMN(square_scale)[k] = wscale * wscale;
-                FT_COLUMN(abs_scale)[k] = wscale;
-            }
-            if (s->with_average) {
-                const FT_REAL move = FT(sgd_average_step)(n, c, k, s->t);
-                FT_REAL *averages = (FT_REAL *)s->averages + offset;
-                if (move != 0)
-                    for (ft_size j = 0; j < nnz; j++)
-                        averages[FT_INDEX(j)] += move * x[j];
-            }
-            if (s->with_l1 && FT_COLUMN(l1_ratio)[k] > 0)
-                FT(sparse_penalty)(weights + offset, (FT_REAL *)s->q + offset, i32, i64, nnz, wide, FT_COLUMN(u)[k],
-                                   wscale);
+        if (__builtin_expect(FT_COLUMN(wscale)[k] < FT_RESET_WSCALE, 0))
+            FT(sgd_reset_wscale)(s, n, c, k);
+        const double wscale = FT_COLUMN(wscale)[k];
+        if (FT_COLUMN(update)[k] != 0) {
+            const FT_REAL move = (FT_REAL)(FT_COLUMN(update)[k] / wscale);
+            if (s->with_l1)
+                FT(sparse_move)(weights, lanes, x, i32, i64, nnz, wide, move, 1);
+            else
+                FT(sparse_move)(weights, lanes, x, i32, i64, nnz, wide, move, 0);
+            FT_COLUMN(square_scale)[k] = wscale * wscale;
+            FT_COLUMN(abs_scale)[k] = wscale;
+            FT_COLUMN(check)[k] += lanes[0] * 0;
         }
+        if (s->with_average) {
+            const FT_REAL move = FT(sgd_average_step)(n, c, k, s->t);
+            FT_REAL *averages = (FT_REAL *)s->averages;
+            if (move != 0)
+                for (ft_size j = 0; j < nnz; j++)
+                    averages[FT_INDEX(j)] += move * x[j];
+        }
+        if (s->with_l1)
+            FT_COLUMN(check)[k] += FT(sparse_penalty)(weights, (FT_REAL *)s->q, i32, i64, nnz, wide, FT_COLUMN(u)[k],
+                                                      wscale);
         s->t += 1;
     }
     s->position = end;

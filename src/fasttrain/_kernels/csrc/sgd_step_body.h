@@ -225,25 +225,34 @@ FT_INLINE FT_REAL FT(sgd_average_step)(ft_size n, double *c, ft_size k, double t
     return (FT_REAL)move;
 }
 
-/* Writes wscale into the stored vector, and the average's two scalars into the average. */
-static __attribute__((noinline)) void FT(sgd_write_scale)(const ft_sgd *s, ft_size candidate, double wscale,
-                                                          double average_a, double average_b)
+/* Writes wscale into the stored vector, and the average's two scalars into the average, both at `first`. */
+FT_INLINE void FT(sgd_write_scale_spaced)(const ft_sgd *s, ft_size first, double wscale, double average_a,
+                                          double average_b, const ft_size spacing)
 {
-    FT_REAL *w = (FT_REAL *)s->weights + candidate * s->stride;
+    FT_REAL *w = (FT_REAL *)s->weights + first;
     if (s->with_average) {
-        FT_REAL *aw = (FT_REAL *)s->averages + candidate * s->stride;
+        FT_REAL *aw = (FT_REAL *)s->averages + first;
         const FT_REAL a = (FT_REAL)average_a, inverse = (FT_REAL)(1.0 / average_b);
         for (ft_size j = 0; j < s->n_features; j++)
-            aw[j] = (aw[j] + a * w[j]) * inverse;
+            aw[j * spacing] = (aw[j * spacing] + a * w[j * spacing]) * inverse;
     }
     const FT_REAL scale = (FT_REAL)wscale;
     for (ft_size j = 0; j < s->n_features; j++)
-        w[j] *= scale;
+        w[j * spacing] *= scale;
+}
+
+static __attribute__((noinline)) void FT(sgd_write_scale)(const ft_sgd *s, ft_size first, double wscale,
+                                                          double average_a, double average_b)
+{
+    if (s->spacing == 1)
+        FT(sgd_write_scale_spaced)(s, first, wscale, average_a, average_b, 1);
+    else
+        FT(sgd_write_scale_spaced)(s, first, wscale, average_a, average_b, s->spacing);
 }
 
 FT_INLINE void FT(sgd_reset_wscale)(const ft_sgd *s, ft_size n, double *c, ft_size k)
 {
-    FT(sgd_write_scale)(s, FT_CANDIDATE(k), FT_COLUMN(wscale)[k], FT_COLUMN(average_a)[k], FT_COLUMN(average_b)[k]);
+    FT(sgd_write_scale)(s, FT_SGD_FIRST(k), FT_COLUMN(wscale)[k], FT_COLUMN(average_a)[k], FT_COLUMN(average_b)[k]);
     FT_COLUMN(wscale)[k] = 1;
     FT_COLUMN(average_a)[k] = 0;
     FT_COLUMN(average_b)[k] = 1;
@@ -256,7 +265,8 @@ static void FT(sgd_flush)(const ft_sgd *s, ft_size n, double *c)
         FT_COLUMN(sum_loss)[k] += log(FT_COLUMN(product)[k]);
         FT_COLUMN(product)[k] = 1;
         FT_REAL *sums = FT(lanes_of)(s, FT_CANDIDATE(k)) + 2 * FT_LANE_BLOCK;
-        double square = 0, absolute = 0;
+        double square = FT_COLUMN(sum_square)[k], absolute = FT_COLUMN(sum_absolute)[k];
+        FT_COLUMN(sum_square)[k] = FT_COLUMN(sum_absolute)[k] = 0;
         for (ft_size i = 0; i < FT_LANE_BLOCK; i++) {
             square += sums[i];
             absolute += sums[FT_LANE_BLOCK + i];

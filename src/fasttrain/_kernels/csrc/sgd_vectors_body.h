@@ -116,6 +116,9 @@ FT_INLINE FT_REAL *FT(lanes_of)(const ft_sgd *s, ft_size candidate)
     return (FT_REAL *)s->lanes + candidate * 4 * FT_LANE_BLOCK;
 }
 
+/* Where the weights of slot k begin, its average and penalties as well: spacing reals apart. */
+#define FT_SGD_FIRST(k) (s->spacing == 1 ? FT_CANDIDATE(k) * s->stride : (k))
+
 FT_INLINE const FT_REAL *FT(dense_row)(const ft_sgd_rows *rows, ft_size row, ft_size n_features, ft_size stride)
 {
     if (row < rows->tail_start)
