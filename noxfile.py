@@ -31,8 +31,9 @@ nox.options.sessions = ["suite", "oldest"]
 nox.options.error_on_missing_interpreters = False
 # pyenv has a command for each interpreter that it installed, and runs only those of the version that is chosen.
 if shutil.which("pyenv") and "PYENV_VERSION" not in os.environ:
-    installed = subprocess.run(["pyenv", "versions", "--bare"], capture_output=True, text=True, check=True).stdout.split()
-    os.environ["PYENV_VERSION"] = ":".join(name for name in installed if name.rpartition(".")[0] in PYTHONS)
+    installed = subprocess.run(["pyenv", "versions", "--bare"], capture_output=True, text=True, check=True)
+    os.environ["PYENV_VERSION"] = ":".join(
+        name for name in installed.stdout.split() if name.rpartition(".")[0] in PYTHONS)
 
 
 def wheel(session):

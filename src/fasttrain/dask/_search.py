@@ -66,7 +66,7 @@ class Cluster:
         data = batch.X, batch.y, batch.weights, batch.folds
         try:
             self.data = self.client.scatter(data, broadcast=True, hash=False, timeout=self.timeout)
-        except TimeoutError as error:
+        except distributed.TimeoutError as error:
             raise BlocksLost(
                 f"the data could not be sent within timeout={self.timeout:g} seconds: {error}. Start workers, or raise "
                 "timeout") from error

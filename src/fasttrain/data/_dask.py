@@ -266,7 +266,7 @@ class DaskBlocks(Blocks):
                 try:
                     distributed.wait(futures, timeout=max(0.01, min(POLL_SECONDS, left)))
                     return self.client.gather(futures)
-                except TimeoutError:
+                except distributed.TimeoutError:  # asyncio's own in Python 3.10
                     now = self._finished()
                     if any(future.status in ("error", "cancelled") for future in futures):
                         # which raises; the others are not waited for
