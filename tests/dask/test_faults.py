@@ -11,7 +11,8 @@ from cluster_data import LABELS, X, Y, arrays_of, dask_of, parts
 
 import fasttrain.dask
 from fasttrain.data import BlocksLost, from_arrays, from_dask
-from fasttrain.linear_model import LinearClassifier, LinearRegressor
+from fasttrain.linear_model import LinearClassifier, LinearRegressor, LogisticRegression
+from fasttrain.linear_model._block_losses import BlockLosses
 from fasttrain.neural_network import MLPRegressor
 
 
@@ -121,6 +122,32 @@ def test_lbfgs_keeps_the_last_iteration(workers, client):
     penalty = model.alpha * sum((c ** 2).sum() for c in model.coefs_) / len(X)
     np.testing.assert_allclose((residual @ residual / len(X) + penalty) / 2, losses[-1], rtol=1e-9)
     workers(1)
+
+
+def test_a_logistic_regression_keeps_the_last_iterate(workers, client, monkeypatch):
+    workers(1)
+    source = from_dask(dask_of(X), dask_of(LABELS))
+    n_evaluations, evaluate = 0, BlockLosses.__call__
+
+    def lost_after_five(self, x):
+        nonlocal n_evaluations
+        n_evaluations += 1
+        if n_evaluations == 5:
+            workers(0)
+            source.timeout = 1.0
+        return evaluate(self, x)
+
+    monkeypatch.setattr(BlockLosses, "__call__", lost_after_five)
+    model = LogisticRegression(tol=1e-8, max_iter=1000, warm_start=True)
+    with pytest.raises(BlocksLost) as lost:
+        model.fit(source)
+    assert lost.value.kept
+    assert 1 <= model.n_iter_[0] <= 4
+    monkeypatch.undo()
+    workers(1)
+    model.fit(dask_of(X), dask_of(LABELS))
+    np.testing.assert_allclose(
+        model.coef_, LogisticRegression(tol=1e-8, max_iter=1000).fit(X, LABELS).coef_, atol=1e-4)
 
 
 @pytest.mark.exhaustive

@@ -10,7 +10,10 @@ from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression as StockLogistic, Ridge as StockRidge
 
 from fasttrain.data import from_arrays, from_dask
-from fasttrain.linear_model import LinearClassifier, LinearRegressor, Ridge, SGDClassifier
+from fasttrain.linear_model import (
+    LinearClassifier, LinearRegressor, LinearSVC, LogisticRegression, PoissonRegressor, Ridge, RidgeClassifier,
+    SGDClassifier,
+)
 from fasttrain.neural_network import MLPClassifier, MLPRegressor
 from fasttrain.penalties import L2
 from fasttrain.preprocessing import (
@@ -28,6 +31,10 @@ CASES = {
     "mini-batches": (LinearRegressor(optimizer="adam", max_iter=2, random_state=0, tol=None), Y),
     "sgd": (SGDClassifier(max_iter=2, random_state=0, tol=None), LABELS),
     "ridge": (Ridge(), Y),
+    "ridge classifier": (RidgeClassifier(class_weight="balanced"), LABELS),
+    "logistic": (LogisticRegression(max_iter=3, class_weight="balanced"), LABELS),
+    "poisson": (PoissonRegressor(max_iter=3), np.exp(Y / 40)),
+    "support vectors": (LinearSVC(max_iter=3), LABELS),
 }
 
 
@@ -58,6 +65,17 @@ def test_as_scikit_learn(client):
     stock = StockLogistic(tol=1e-10, max_iter=10_000).fit(X, LABELS)
     # a softmax has one solution once the penalty is there
     np.testing.assert_allclose(logistic.coef_, stock.coef_, atol=1e-6)
+
+
+def test_a_logistic_regression_is_scikit_learns(client):
+    model = LogisticRegression(tol=1e-9, max_iter=3000).fit(dask_of(X), dask_of(LABELS), dask_of(WEIGHTS))
+    stock = StockLogistic(tol=1e-9, max_iter=3000).fit(X, LABELS, WEIGHTS)
+    np.testing.assert_allclose(model.coef_, stock.coef_, atol=1e-6)
+    lazy = model.predict_proba(dask_of(X))
+    assert lazy.shape == (600, 3)
+    np.testing.assert_array_equal(lazy.compute(), model.predict_proba(X))
+    np.testing.assert_array_equal(model.predict(dask_of(X)).compute(), model.predict(X))
+    assert model.score(dask_of(X), dask_of(LABELS)) == model.score(X, LABELS)
 
 
 def test_one_class_a_block(client):

@@ -18,7 +18,7 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.validation import column_or_1d
 
 from fasttrain._core.checks import check_rows, check_weights
-from fasttrain._core.types import ArrayLike, MatrixLike
+from fasttrain._core.types import Array, ArrayLike, MatrixLike
 from fasttrain._estimators.data import dense, validated
 from fasttrain._estimators.fitted import all_or_nothing
 from fasttrain._tables.frames import named
@@ -27,7 +27,7 @@ from fasttrain.data import Blocks, from_dask
 from fasttrain.data._blocks import part_rows
 from fasttrain.data._dask import is_collection
 from fasttrain.data._use import (
-    BlockKind, RawBlocks, at_block, block_rows, blocks_with_rows, detached, first_block, lazily,
+    BlockKind, RawBlocks, at_block, block_rows, blocks_with_rows, detached, first_block, lazily, predicts,
     refuse_beside_source, stream,
 )
 from fasttrain.training.sums import LossSums
@@ -419,6 +419,24 @@ def transforms(method):
     return transforming
 
 
+def answers_and_targets(method, X, y=None, sample_weight=None):
+    """(``method(X)``, y, weights or None); of a source, or a Dask collection, of all its blocks."""
+    if is_collection(X):
+        X, y, sample_weight = from_dask(X, y, sample_weight), None, None
+    if not isinstance(X, Blocks):
+        return method(X), y, sample_weight
+    refuse_beside_source("score", y, sample_weight)
+    answers, wanted, weights = [], [], []
+    for i, (features, own, weight) in blocks_with_rows(X):
+        if own is None:
+            raise ValueError(f"{X.where(i)}: the block has no y to score by")
+        answers.append(method(features))
+        wanted.append(np.asarray(own))
+        weights.append(weight)
+    weights = None if weights[0] is None else np.concatenate(weights)
+    return np.concatenate(answers), np.concatenate(wanted), weights
+
+
 class ScoresBlocks:
     """Mixin of estimators, before scikit-learn's own: ``score`` of a source."""
 
@@ -437,18 +455,40 @@ class ScoresBlocks:
         -------
         float
         """
-        if is_collection(X):
-            X, y, sample_weight = from_dask(X, y, sample_weight), None, None
-        if not isinstance(X, Blocks):
+        if not (isinstance(X, Blocks) or is_collection(X)):
             return super().score(X, y, sample_weight)
-        refuse_beside_source("score", y, sample_weight)
-        wanted, weights, answers = [], [], []
-        for i, (features, own, weight) in blocks_with_rows(X):
-            if own is None:
-                raise ValueError(f"{X.where(i)}: the block has no y to score by")
-            answers.append(self.predict(features))
-            wanted.append(np.asarray(own))
-            weights.append(weight)
-        weights = None if weights[0] is None else np.concatenate(weights)
+        answers, wanted, weights = answers_and_targets(self.predict, X, y, sample_weight)
         score = accuracy_score if is_classifier(self) else r2_score
-        return float(score(np.concatenate(wanted), np.concatenate(answers), sample_weight=weights))
+        return float(score(wanted, answers, sample_weight=weights))
+
+
+class ClassifiesBlocks(ScoresBlocks):
+    """Mixin of classifiers, before scikit-learn's own: their answers for a source, or a Dask collection."""
+
+    @predicts
+    def decision_function(self, X: MatrixLike | Blocks) -> Array:
+        """Raw predictions: above 0 for the second of two classes, the largest for one of more.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), or a source of blocks
+
+        Returns
+        -------
+        array of shape (n_samples,) or (n_samples, n_classes)
+        """
+        return super().decision_function(X)
+
+    @predicts
+    def predict(self, X: MatrixLike | Blocks) -> Array:
+        """Predicted classes.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), or a source of blocks
+
+        Returns
+        -------
+        array of shape (n_samples,)
+        """
+        return super().predict(X)

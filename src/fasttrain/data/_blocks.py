@@ -211,8 +211,9 @@ class Blocks:
 
     def __array__(self, *args: Any, **kwargs: Any) -> Any:
         raise TypeError(
-            "X must be an array here, got a source of blocks. Linear*, SGD*, MLP*, Sequential, scalers, encoders and "
-            "TablePreprocessor take a source; others need all rows at once: numpy.concatenate([b.X for b in source])")
+            "X must be an array here, got a source of blocks. Linear*, LogisticRegression, Ridge, SGD*, MLP*, "
+            "Sequential, scalers, encoders and TablePreprocessor take a source; others need all rows at once: "
+            "numpy.concatenate([b.X for b in source])")
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "facts": {}}

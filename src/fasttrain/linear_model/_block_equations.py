@@ -28,12 +28,17 @@ class BlockEquations:
     n_rows: int
 
 
-def equations_of_blocks(estimator, source):
-    """:class:`BlockEquations` of all rows, from one pass; from two where the first block's means are far from all."""
+def blocks_of_numbers(estimator, source):
+    """The blocks of a source whose targets are numbers, as they are."""
     checked = CheckedBlocks(
         estimator, source, [np.float64, np.float32], True, y_numeric=True, accept_sparse="csr")
-    blocks = PreparedBlocks(checked, lambda y, weights: (y, weights))
-    X, y, weights = checked.load(checked.first)
+    return PreparedBlocks(checked, lambda y, weights: (y, weights))
+
+
+def equations_of_blocks(estimator, blocks):
+    """:class:`BlockEquations` of all rows, from one pass; from two where the first block's means are far from all."""
+    checked = blocks.checked
+    X, y, weights = blocks.load(checked.first)
     is_dense = isinstance(X, np.ndarray)
     p = X.shape[1]
     centred = estimator.fit_intercept
@@ -76,4 +81,4 @@ def _targets(y, dtype):
     return y.reshape(len(y), -1).astype(dtype, copy=False).astype(np.float64, order="C")
 
 
-__all__ = ["BlockEquations", "equations_of_blocks"]
+__all__ = ["BlockEquations", "blocks_of_numbers", "equations_of_blocks"]

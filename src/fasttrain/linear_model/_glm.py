@@ -10,16 +10,18 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_dat
 
 from fasttrain._core.checks import check_choice, check_flag, check_integer, check_real, check_rows, is_ready
 from fasttrain._core.types import Array, ArrayLike, MatrixLike, Self
-from fasttrain._estimators.blocks import restored_rows
+from fasttrain._estimators.blocks import answers_and_targets, restored_learns
 from fasttrain._estimators.conversion import Convertible
 from fasttrain._estimators.data import plain_weights
 from fasttrain._estimators.fitted import set_fitted
 from fasttrain._estimators.parameters import keep_parameters
 from fasttrain._kernels.losses import loss_and_gradient
 from fasttrain._kernels.threads import get_num_threads, thread_budget
+from fasttrain.data._use import predicts
 from fasttrain.linear_model._deviances import (
     inverse_linked, least_values, linked, loss_of, second_derivatives,
 )
+from fasttrain.linear_model._glm_blocks import fit_to_blocks
 from fasttrain.linear_model._newton import newton_cholesky
 from fasttrain.linear_model._row_sums import (
     RowSums, iterations_of, iterations_told, minimize_lbfgs, weighted_products,
@@ -123,14 +125,15 @@ class GeneralizedLinear(RegressorMixin, Convertible, BaseEstimator):
                 f"Some value(s) of y are out of the valid range of the loss {loss.name!r}: {error}") from None
         return y
 
-    @restored_rows("LinearRegressor with loss='poisson', 'gamma' or 'tweedie' takes one")
+    @restored_learns
     def fit(self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Fit the model.
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Finite; float32 and float64 in C order, and CSR, are not copied.
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), or a source of blocks
+            Finite; float32 and float64 in C order, and CSR, are not copied. A source of :mod:`fasttrain.data` is read
+            once an evaluation; there either solver is L-BFGS on sums over the blocks.
         y : array-like of shape (n_samples,)
             In the range of the distribution.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -170,35 +173,44 @@ class GeneralizedLinear(RegressorMixin, Convertible, BaseEstimator):
         set_fitted(self, {"coef_": coef, "intercept_": intercept}, {"n_iter_": n_iter})
         return self
 
+    def _fit_blocks(self, source, name):
+        """Fit to a source of several blocks."""
+        return fit_to_blocks(self, source)
+
     def _start(self, loss, X, y, weights):
-        """Zeros with the intercept at the link of the mean, or the last fit."""
+        return self._start_at(loss, X.shape[1], X.dtype, np.average(y, weights=weights))
+
+    def _start_at(self, loss, n_features, dtype, mean):
+        """Zeros with the intercept at the link of the mean of y, or the last fit."""
         if self.warm_start and hasattr(self, "coef_"):
-            if np.shape(self.coef_) != (X.shape[1],):
-                raise ValueError(f"X must have {len(self.coef_)} features as in the last call, got {X.shape[1]}")
+            if np.shape(self.coef_) != (n_features,):
+                raise ValueError(f"X must have {len(self.coef_)} features as in the last call, got {n_features}")
             parts = [self.coef_, [self.intercept_]] if self.fit_intercept else [self.coef_]
-            return np.concatenate(parts).astype(X.dtype, copy=False)
-        start = np.zeros(X.shape[1] + bool(self.fit_intercept), dtype=X.dtype)
+            return np.concatenate(parts).astype(dtype, copy=False)
+        start = np.zeros(n_features + bool(self.fit_intercept), dtype=dtype)
         if self.fit_intercept:
-            start[-1] = linked(loss, np.average(y, weights=weights))
+            start[-1] = linked(loss, mean)
             if not np.isfinite(start[-1]):
                 raise ValueError(
-                    f"y must have a mean above 0 for the log link of the loss {loss.name!r}, got a mean of "
-                    f"{np.average(y, weights=weights)}: the intercept would be infinite"
+                    f"y must have a mean above 0 for the log link of the loss {loss.name!r}, got a mean of {mean}: the "
+                    "intercept would be infinite"
                 )
         return start
 
+    @predicts
     def _raw_predict(self, X):
         check_is_fitted(self)
         X = validate_data(
             self, X, accept_sparse=["csr", "csc", "coo"], dtype=[np.float64, np.float32], order="C", reset=False)
         return raw_predictions(X.tocsr() if hasattr(X, "tocsr") else X, self.coef_, self.intercept_)
 
+    @predicts
     def predict(self, X: MatrixLike) -> Array:
         """Predicted means.
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), or a source of blocks
 
         Returns
         -------
@@ -206,14 +218,14 @@ class GeneralizedLinear(RegressorMixin, Convertible, BaseEstimator):
         """
         return inverse_linked(self._loss(), self._raw_predict(X))
 
-    def score(self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+    def score(self, X: MatrixLike, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None) -> float:
         """D^2, the share of the deviance that is explained: 1 - D(y, prediction) / D(y, mean of y).
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), or a source of blocks
         y : array-like of shape (n_samples,)
-            In the range of the distribution.
+            In the range of the distribution. None with a source, which has its own, and its weights.
         sample_weight : array-like of shape (n_samples,), default=None
 
         Returns
@@ -221,7 +233,7 @@ class GeneralizedLinear(RegressorMixin, Convertible, BaseEstimator):
         float
             At most 1; that of R^2 for squared error.
         """
-        raw = self._raw_predict(X)
+        raw, y, sample_weight = answers_and_targets(self._raw_predict, X, y, sample_weight)
         loss = self._loss()
         y = self._check_y(loss, column_or_1d(y), raw.dtype)
         if len(y) != len(raw):

@@ -120,7 +120,7 @@ class LeastSquaresRegressor(ScoresBlocks, MultiOutputMixin, RegressorMixin, Leas
         return self._raw_predict(X)
 
 
-class LeastSquaresClassifier(ClassifierMixin, LeastSquares):
+class LeastSquaresClassifier(ScoresBlocks, ClassifierMixin, LeastSquares):
     """Classes as targets -1 and 1: one for two classes, one a class for more, one a label for several labels."""
 
     def _targets_and_weights(self, X, y, sample_weight):
@@ -152,12 +152,13 @@ class LeastSquaresClassifier(ClassifierMixin, LeastSquares):
                     f"class_weight must hold numbers >= 0 that leave a row of weight > 0, got {self.class_weight!r}")
         return targets, y, weights
 
+    @predicts
     def decision_function(self, X: MatrixLike) -> Array:
         """Raw predictions: above 0 for the second of two classes, the largest for one of more.
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), or a source of blocks
 
         Returns
         -------
@@ -166,12 +167,13 @@ class LeastSquaresClassifier(ClassifierMixin, LeastSquares):
         raw = self._raw_predict(X)
         return raw.reshape(-1) if raw.ndim > 1 and raw.shape[1] == 1 else raw
 
+    @predicts
     def predict(self, X: MatrixLike) -> Array:
         """Predict classes.
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), or a source of blocks
 
         Returns
         -------

@@ -16,7 +16,7 @@ from fasttrain._core.types import Array, ArrayLike, MatrixLike, Self
 from fasttrain.data import Blocks
 from fasttrain._estimators.blocks import restored_learns
 from fasttrain._tables.moments import column_moments
-from fasttrain.linear_model._block_equations import equations_of_blocks
+from fasttrain.linear_model._block_equations import blocks_of_numbers, equations_of_blocks
 from fasttrain.linear_model._factors import least_squares_factor, times_transposed, wide_factor
 from fasttrain.linear_model._least_squares import (
     LeastSquaresRegressor, checked_data, checked_weights, roots_of, set_solution,
@@ -168,7 +168,7 @@ class LinearRegression(LeastSquaresRegressor):
         tol = check_real(self.tol, "tol", low=0)
         if self.positive:
             raise ValueError("positive must be False for a source of blocks, got True")
-        found = equations_of_blocks(self, source)
+        found = equations_of_blocks(self, blocks_of_numbers(self, source))
         equations = found.equations
         with serial_blas():
             solution = solution_of(equations, tol)

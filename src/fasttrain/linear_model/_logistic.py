@@ -15,14 +15,16 @@ from fasttrain._core.checks import (
     check_choice, check_flag, check_integer, check_real, check_rows, check_seed, check_weights, is_ready,
 )
 from fasttrain._core import warned
-from fasttrain._core.types import ArrayLike, MatrixLike, RandomStateLike, Self
-from fasttrain._estimators.blocks import restored_rows
+from fasttrain._core.types import Array, ArrayLike, MatrixLike, RandomStateLike, Self
+from fasttrain._estimators.blocks import ClassifiesBlocks, restored_learns
 from fasttrain._estimators.conversion import Convertible
 from fasttrain._estimators.data import warn_of_a_quantity
 from fasttrain._estimators.fitted import set_fitted
 from fasttrain._estimators.following import followed, tasks_of
 from fasttrain._estimators.parameters import keep_parameters
 from fasttrain._tables.categories import unique
+from fasttrain.data._use import predicts
+from fasttrain.linear_model._logistic_blocks import fit_to_blocks
 from fasttrain.linear_model._logistic_problem import NEWTON_UNKNOWNS, Problem, warn_unless_settled
 from fasttrain.linear_model._logistic_sparse import minimize_sparse
 from fasttrain.linear_model._proximal import OTHER_TOL
@@ -175,7 +177,7 @@ class LogisticBase(Convertible):
             "classes_": classes, "n_iter_": np.array([n_iter], dtype=np.int32)})
 
 
-class LogisticRegression(LogisticBase, linear_model.LogisticRegression):
+class LogisticRegression(ClassifiesBlocks, LogisticBase, linear_model.LogisticRegression):
     """Logistic regression: scikit-learn's estimator, on a kernel that reads X once an evaluation.
 
     With row weights s_i (``sample_weight`` times class weights) it minimizes
@@ -322,15 +324,16 @@ class LogisticRegression(LogisticBase, linear_model.LogisticRegression):
             raise ValueError("l1_ratio must be specified when penalty is elasticnet.")
 
     @followed(epochs=lambda self: max(self.max_iter, 1) + 1)
-    @restored_rows("LinearClassifier, the same model, takes one")
+    @restored_learns
     def fit(self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | float | None = None) -> Self:
         """Fit from scratch, or from the last solution under ``warm_start``.
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), or a source of blocks
             float32 and float64 are taken as they are, other dtypes as float64. Sparse formats other than CSR are
-            converted.
+            converted. A source of :mod:`fasttrain.data` is read once an evaluation; there every solver but 'liblinear'
+            is L-BFGS on sums over the blocks, to its ``tol``, and the penalty has no l1 part.
         y : array-like of shape (n_samples,)
             Class labels, at least two different ones.
         sample_weight : array-like of shape (n_samples,) or float, default=None
@@ -365,6 +368,38 @@ class LogisticRegression(LogisticBase, linear_model.LogisticRegression):
         found = self._solve(problem, [C], self._start(problem), l1_ratio=float(l1_ratio))
         self._adopt(found.x[0, 0], X.dtype, found.n_iter[0, 0], classes, problem)
         return self
+
+    def _fit_blocks(self, source, name):
+        """Fit to a source of several blocks."""
+        return fit_to_blocks(self, source)
+
+    @predicts
+    def predict_proba(self, X: MatrixLike) -> Array:
+        """Probabilities of the classes.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), or a source of blocks
+
+        Returns
+        -------
+        array of shape (n_samples, n_classes)
+        """
+        return super().predict_proba(X)
+
+    @predicts
+    def predict_log_proba(self, X: MatrixLike) -> Array:
+        """Logarithms of :meth:`predict_proba`.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), or a source of blocks
+
+        Returns
+        -------
+        array of shape (n_samples, n_classes)
+        """
+        return super().predict_log_proba(X)
 
     def _start(self, problem):
         """Unknowns at the last solution; None for zeros."""

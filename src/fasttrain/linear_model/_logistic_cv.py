@@ -161,7 +161,7 @@ class LogisticRegressionCV(LogisticBase, linear_model.LogisticRegressionCV):
 
     # ---- fitting ----
 
-    @restored_rows("a search goes over rows of one array; LinearClassifier takes one")
+    @restored_rows("a search goes over rows of one array; LogisticRegression takes one")
     def fit(self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | float | None = None, **params: Any) -> Self:
         """Choose C and fit.
 

@@ -13,12 +13,14 @@ from fasttrain._core.checks import check_choice, check_flag, check_integer, chec
 from fasttrain._core.types import Array, ArrayLike, MatrixLike, RandomStateLike, Self
 from fasttrain._core.warned import warn
 from fasttrain.data import Blocks
-from fasttrain._estimators.blocks import restored_learns, restored_rows
+from fasttrain._estimators.blocks import restored_learns
 from fasttrain._tables.moments import column_moments
-from fasttrain.linear_model._block_equations import equations_of_blocks
+from fasttrain.linear_model._block_equations import blocks_of_numbers, equations_of_blocks
+from fasttrain.linear_model._classes_of_blocks import ClassesOfBlocks
 from fasttrain.linear_model._factors import least_squares_factor, times_transposed
 from fasttrain.linear_model._least_squares import (
     LeastSquares, LeastSquaresClassifier, LeastSquaresRegressor, checked_data, checked_weights, roots_of, set_solution,
+    signs_of,
 )
 from fasttrain.linear_model._solvers import (
     by_bounded_lbfgs, by_cholesky, by_conjugate_gradients, by_dual, by_lsqr, by_svd, centred_operator, with_residual,
@@ -79,6 +81,28 @@ class RidgeModel(LeastSquares):
             raise ValueError(
                 f"Number of targets and number of penalties do not correspond: {len(alpha)} != {n_targets}")
         return np.broadcast_to(alpha, n_targets)
+
+    def _check_for_blocks(self):
+        if self._checked_parameters(False) != "cholesky":
+            raise ValueError(
+                f"solver must be 'auto' or 'cholesky' and positive False for a source of blocks, got {self.solver!r} "
+                f"and {self.positive!r}")
+
+    def _fit_sums(self, blocks):
+        """Fit to blocks of numbers y."""
+        found = equations_of_blocks(self, blocks)
+        equations = found.equations
+        alpha = self._alphas(equations.moments.shape[1])
+        with serial_blas():
+            try:
+                coef = by_cholesky(equations.gram, equations.moments, alpha)
+            except np.linalg.LinAlgError:
+                raise ValueError(
+                    f"alpha={self.alpha!r} leaves equations that are singular in double precision: pass alpha > 0, or "
+                    "scale the columns (StandardScaler)") from None
+        set_solution(
+            self, coef, equations.x_mean, equations.y_mean, found.dtype, {"n_iter_": None, "solver_": "cholesky"},
+            flat=len(coef) == 1, scalar=found.flat)
 
     def _fit_targets(self, X, y, weights, solver):
         """Fit to numbers y of shape (n_samples,) or (n_samples, n_targets)."""
@@ -323,23 +347,8 @@ class Ridge(LeastSquaresRegressor, RidgeModel):
 
     def _fit_blocks(self, source, name):
         """Fit to a source of several blocks."""
-        if self._checked_parameters(False) != "cholesky":
-            raise ValueError(
-                f"solver must be 'auto' or 'cholesky' and positive False for a source of blocks, got {self.solver!r} "
-                f"and {self.positive!r}")
-        found = equations_of_blocks(self, source)
-        equations = found.equations
-        alpha = self._alphas(equations.moments.shape[1])
-        with serial_blas():
-            try:
-                coef = by_cholesky(equations.gram, equations.moments, alpha)
-            except np.linalg.LinAlgError:
-                raise ValueError(
-                    f"alpha={self.alpha!r} leaves equations that are singular in double precision: pass alpha > 0, or "
-                    "scale the columns (StandardScaler)") from None
-        set_solution(
-            self, coef, equations.x_mean, equations.y_mean, found.dtype, {"n_iter_": None, "solver_": "cholesky"},
-            flat=len(coef) == 1, scalar=found.flat)
+        self._check_for_blocks()
+        self._fit_sums(blocks_of_numbers(self, source))
         return self
 
 
@@ -421,14 +430,15 @@ class RidgeClassifier(LeastSquaresClassifier, RidgeModel):
         self.positive = positive
         self.random_state = random_state
 
-    @restored_rows("LinearClassifier takes one")
+    @restored_learns
     def fit(self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | float | None = None) -> Self:
         """Fit the coefficients.
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            float32 and float64 in any layout are read as they are; nothing is written.
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), or a source of blocks
+            float32 and float64 in any layout are read as they are; nothing is written. A source of
+            :mod:`fasttrain.data` is read once, for the solvers 'auto' and 'cholesky'.
         y : array-like of shape (n_samples,), or (n_samples, n_labels) of 0 and 1
         sample_weight : array-like of shape (n_samples,) or float, default=None
             Not negative.
@@ -446,4 +456,13 @@ class RidgeClassifier(LeastSquaresClassifier, RidgeModel):
         X, y = checked_data(self, X, y, y_numeric=False)
         targets, _, weights = self._targets_and_weights(X, y, sample_weight)
         self._fit_targets(X, targets, weights, solver)
+        return self
+
+    def _fit_blocks(self, source, name):
+        """Fit to a source of several blocks."""
+        self._check_for_blocks()
+        found = ClassesOfBlocks(self, source, [np.float64, np.float32], weighted=False)
+        n_classes = len(found.classes)
+        self._fit_sums(found.prepared(lambda codes: signs_of(codes, n_classes), found.weigh))
+        self.classes_, self._multilabel = found.classes, False
         return self

@@ -15,7 +15,7 @@ from fasttrain._core.checks import check_choice, check_flag, check_integer, chec
 from fasttrain._core.random_states import check_random_state
 from fasttrain._core.types import ArrayLike, MatrixLike, RandomStateLike, Self
 from fasttrain._core.warned import warn
-from fasttrain._estimators.blocks import restored_rows
+from fasttrain._estimators.blocks import ClassifiesBlocks, restored_learns, restored_rows
 from fasttrain._estimators.conversion import Convertible
 from fasttrain._estimators.data import plain_weights
 from fasttrain._estimators.fitted import set_fitted
@@ -23,6 +23,7 @@ from fasttrain._estimators.parameters import keep_parameters
 from fasttrain._kernels.threads import thread_budget
 from fasttrain.linear_model._interior import minimize
 from fasttrain.linear_model._proximal import OTHER_TOL, OF_STRENGTH, ByColumns, Columns, minimize as minimize_sparse
+from fasttrain.linear_model._svm_blocks import fit_to_blocks
 from fasttrain.linear_model._squared_margins import HESSIAN_FEATURES, SquaredMargins
 
 # Of the gradient at which liblinear ends: as the last Newton step gains most, it is seldom one more.
@@ -113,7 +114,7 @@ class LinearMachine(Convertible):
         return w[:, :-1].copy(), w[:, -1].copy(), n_iter
 
 
-class LinearSVC(LinearMachine, svm.LinearSVC):
+class LinearSVC(ClassifiesBlocks, LinearMachine, svm.LinearSVC):
     """Linear classification by the largest margin, one class against the rest.
 
     Minimizes for each class, with y = 1 for its rows and -1 for the others, s the sample weights times class weights
@@ -207,14 +208,15 @@ class LinearSVC(LinearMachine, svm.LinearSVC):
         if self.loss == "hinge" and self.dual is False:
             raise ValueError("dual must be True or 'auto' with loss='hinge', got False")
 
-    @restored_rows("its dual has an unknown for each row; SGD* and Linear* with the same loss take one")
+    @restored_learns
     def fit(self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Fit the model.
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Finite; float64 in C order, and CSR, are not copied.
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), or a source of blocks
+            Finite; float64 in C order, and CSR, are not copied. A source of :mod:`fasttrain.data` is read once an
+            evaluation of L-BFGS, which goes with the squared hinge and an l2 penalty.
         y : array-like of shape (n_samples,)
             At least two classes.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -252,6 +254,10 @@ class LinearSVC(LinearMachine, svm.LinearSVC):
         set_fitted(self, {"coef_": coef, "intercept_": intercept}, {"classes_": classes, "n_iter_": n_iter})
         return self
 
+
+    def _fit_blocks(self, source, name):
+        """Fit to a source of several blocks."""
+        return fit_to_blocks(self, source)
 
     def _with_class_weights(self, weights, classes, y, codes, targets):
         """Row weights of each problem, or of the only one."""

@@ -1,0 +1,144 @@
+"""Models that are minimized over all rows, on sources of blocks: the minimum of arrays, whatever the blocks."""
+
+import warnings
+
+import numpy as np
+import pytest
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
+
+from fasttrain import set_num_threads
+from fasttrain.data import from_arrays
+from fasttrain.linear_model import (
+    ElasticNet, GammaRegressor, Lasso, LinearSVC, LogisticRegression, PoissonRegressor, RidgeClassifier,
+    TweedieRegressor,
+)
+
+RNG = np.random.default_rng(0)
+N = 1500
+X = RNG.standard_normal((N, 6)) * [1, 2, 3, 0.5, 1, 1] + 1
+RAW = X @ RNG.standard_normal(6)
+RAW += RAW.std() * RNG.standard_normal(N)
+THREE = np.array(["low", "mid", "top"])[np.digitize(RAW, np.quantile(RAW, [0.5, 0.8]))]
+TWO = RAW > 0
+AMOUNTS = np.exp(RAW / 20) * RNG.gamma(2.0, 0.5, N)
+COUNTS = RNG.poisson(np.exp(RAW / 20)).astype(float)
+W = RNG.random(N) * (RNG.random(N) > 0.1)
+
+MODELS = [
+    (LogisticRegression(tol=1e-9, max_iter=3000), THREE),
+    (LogisticRegression(tol=1e-9, C=0.1, class_weight="balanced"), TWO),
+    (LogisticRegression(tol=1e-9, fit_intercept=False, class_weight={"low": 3.0}), THREE),
+    (LogisticRegression(tol=1e-9, C=np.inf, max_iter=3000), TWO),
+    (LogisticRegression(tol=1e-6, solver="sag", max_iter=3000), THREE),
+    (LogisticRegression(tol=1e-9, solver="newton-cholesky"), TWO),
+    (PoissonRegressor(tol=1e-9), COUNTS), (GammaRegressor(tol=1e-9, alpha=0.1), AMOUNTS),
+    (TweedieRegressor(power=1.5, tol=1e-9, fit_intercept=False), COUNTS), (TweedieRegressor(tol=1e-9), RAW),
+    (TweedieRegressor(power=1.9, solver="newton-cholesky", tol=1e-9), COUNTS),
+    (LinearSVC(tol=1e-6), TWO), (LinearSVC(tol=1e-6, class_weight="balanced", max_iter=5000), THREE),
+    (LinearSVC(tol=1e-6, C=0.01, intercept_scaling=3.0), THREE), (LinearSVC(tol=1e-6, fit_intercept=False), TWO),
+    (RidgeClassifier(), TWO), (RidgeClassifier(alpha=3.0, class_weight="balanced"), THREE),
+    (RidgeClassifier(fit_intercept=False), THREE),
+]
+every = pytest.mark.parametrize(
+    "model, y", MODELS, ids=lambda value: "" if hasattr(value, "shape") else repr(value)[:70])
+
+
+def fit(model, *data, **options):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return clone(model).fit(*data, **options)
+
+
+def learnt(model):
+    return np.asarray(model.coef_), np.asarray(model.intercept_)
+
+
+@every
+@pytest.mark.parametrize("weights", [None, W], ids=["", "weights"])
+def test_the_minimum_is_that_of_all_rows(model, y, weights):
+    plain = fit(model, X, y, sample_weight=weights)
+    blocks = fit(model, from_arrays(X, y, weights, block_rows=170))
+    for a, b in zip(learnt(plain), learnt(blocks), strict=True):
+        assert a.shape == b.shape
+        assert a.dtype == b.dtype
+        np.testing.assert_allclose(a, b, rtol=2e-5, atol=2e-5)
+    assert (getattr(plain, "classes_", np.empty(0)) == getattr(blocks, "classes_", np.empty(0))).all()
+
+
+@every
+def test_no_answer_hangs_on_threads_or_reading_ahead(model, y):
+    answers = []
+    try:
+        for threads, read_ahead in ((1, True), (2, False)):
+            set_num_threads(threads)
+            answers.append(fit(model, from_arrays(X, y, W, block_rows=440, read_ahead=read_ahead)))
+    finally:
+        set_num_threads(None)
+    assert [a.tobytes() for a in learnt(answers[0])] == [a.tobytes() for a in learnt(answers[1])]
+    source = from_arrays(X, y, W, block_rows=440)
+    for name in ("predict", "predict_proba", "predict_log_proba", "decision_function"):
+        if hasattr(model, name):
+            np.testing.assert_array_equal(getattr(answers[0], name)(source), getattr(answers[0], name)(X))
+    assert answers[0].score(source) == pytest.approx(answers[0].score(X, y, sample_weight=W), rel=1e-12)
+
+
+@every
+def test_one_block_is_what_its_arrays_are(model, y):
+    plain, block = fit(model, X, y, sample_weight=W), fit(model, from_arrays([X], [y], [W]))
+    assert [a.tobytes() for a in learnt(plain)] == [a.tobytes() for a in learnt(block)]
+
+
+@pytest.mark.parametrize("model, y", [MODELS[0], MODELS[6], MODELS[12]], ids=repr)
+def test_sparse_blocks(model, y):
+    rows = sparse.csr_array(np.where(np.abs(X) > 1.5, X, 0.0))
+    plain = fit(model, rows, y)
+    blocks = fit(model, from_arrays([rows[:700], rows[700:]], [y[:700], y[700:]]))
+    np.testing.assert_allclose(plain.coef_, blocks.coef_, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("model, y", [
+    (LogisticRegression(tol=1e-6, warm_start=True), THREE), (PoissonRegressor(tol=1e-6, warm_start=True), COUNTS)])
+def test_warm_start_begins_at_the_minimum(model, y):
+    source = from_arrays(X, y, block_rows=170)
+    model = clone(model).fit(source)
+    assert model.fit(source).n_iter_ <= 1
+
+
+def test_the_iterates_are_those_of_arrays():
+    plain = LogisticRegression(max_iter=7, tol=0.0)
+    blocks = fit(plain, from_arrays(X, TWO, block_rows=170))
+    with pytest.warns(ConvergenceWarning, match="lbfgs failed to converge after 7 iteration"):
+        plain.fit(X, TWO)
+    np.testing.assert_allclose(blocks.coef_, plain.coef_, rtol=1e-10)
+    with pytest.warns(ConvergenceWarning, match="lbfgs failed to converge after 7 iteration"):
+        clone(plain).fit(from_arrays(X, TWO, block_rows=170))
+
+
+@pytest.mark.parametrize("model, y, message", [
+    (LogisticRegression(solver="saga", l1_ratio=0.5), TWO, r"l1_ratio must be 0 .* got 0\.5.*LinearClassifier"),
+    (LogisticRegression(solver="liblinear"), TWO, "solver must not be 'liblinear'"),
+    (LogisticRegression(), np.ones(N), "needs samples of at least 2 classes"),
+    (LinearSVC(loss="hinge"), TWO, "loss must be 'squared_hinge'.*got 'hinge'.*SGDClassifier"),
+    (LinearSVC(penalty="l1"), TWO, "loss must be 'squared_hinge'.*'l1'"),
+    (RidgeClassifier(solver="lsqr"), TWO, "solver must be 'auto' or 'cholesky'"),
+    (PoissonRegressor(), np.where(np.arange(N) == 800, -1.0, COUNTS),
+     r"block 4 of the arrays.*out of the valid range of the loss 'poisson'"),
+])
+def test_what_is_not_possible_is_said(model, y, message):
+    with pytest.raises(ValueError, match=message):
+        model.fit(from_arrays(X, y, block_rows=170))
+    assert not hasattr(model, "coef_")
+
+
+@pytest.mark.parametrize("model", [Lasso(), ElasticNet()])
+def test_coordinate_descent_says_what_to_take(model):
+    with pytest.raises(TypeError, match=r"got a source of blocks: .*Linear\* with penalty='l1' take a source"):
+        model.fit(from_arrays(X, RAW, block_rows=170))
+
+
+@pytest.mark.parametrize("model, y", [(LogisticRegression(), TWO), (PoissonRegressor(), COUNTS), (LinearSVC(), TWO)])
+def test_weights_of_zero_are_refused_where_they_are_all(model, y):
+    with pytest.raises(ValueError, match="sample_weight must have at least one number > 0, got zeros only"):
+        model.fit(from_arrays(X, y, np.zeros(N), block_rows=170))
