@@ -17,10 +17,12 @@ import pyarrow.parquet as pq
 import pytest
 from scipy import sparse
 
+from fasttrain import set_num_threads
 from fasttrain._kernels.rows import interleave
 from fasttrain.data import Blocks, from_arrays, from_callable, from_csv, from_npy, from_parquet
-from fasttrain.data._ahead import ahead
+from fasttrain.data._ahead import ahead, loads
 from fasttrain.data._csv import _parts_of
+from fasttrain.data._parquet import ParquetBlocks
 from fasttrain.data._passes import draw_pass, passes
 from fasttrain.linear_model import Lasso, LinearRegressor
 
@@ -209,10 +211,12 @@ def test_a_source_of_ones_own_says_what_it_must_have():
 @pytest.mark.parametrize("out_dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("n_threads", [1, 2, 3, 8])
 def test_columns_become_rows(dtype, out_dtype, n_threads):
-    for n_rows, n_columns in ((1, 1), (63, 5), (64, 3), (20_000, 17)):
+    for n_rows, n_columns in itertools.product((1, 63, 257, 5_000), (1, 5, 16, 17, 40)):
         columns = [np.ascontiguousarray(RNG.integers(-9, 9, n_rows).astype(dtype)) for _ in range(n_columns)]
         out = np.full((n_rows, n_columns + 2), 7, dtype=out_dtype)
-        places = RNG.permutation(n_columns + 2)[:n_columns].astype(np.intp)
+        # some go beside their neighbours, some anywhere
+        places = np.arange(1, n_columns + 1, dtype=np.intp)
+        places[n_columns // 2:] = RNG.permutation(places[n_columns // 2:]) + 1
         interleave(columns, columns[0], places, out, n_threads)
         expected = np.full_like(out, 7)
         for place, column in zip(places, columns):
@@ -253,6 +257,63 @@ def test_rows_of_a_buffer_are_shuffled_together():
                         read_ahead=False))
     blocks = first.arrays[0][first.order[:50], 0] // 100
     assert set(blocks) == set(order[:4])
+
+
+@pytest.mark.parametrize("n_threads", [1, 2, 5])
+def test_loads_come_in_their_order_whoever_is_first(n_threads):
+    begun, most = [], 0
+
+    def load(number):
+        begun.append(number)
+        # the later ones are through first
+        time.sleep(0.01 * (number % 3 == 0))
+        if number == 7:
+            raise ValueError("block 7")
+        return number * number
+
+    found = loads(load, range(9), n_threads)
+    for number in range(7):
+        assert next(found) == number * number
+        # no more are asked for than there are threads
+        most = max(most, len(begun) - number)
+    assert most <= n_threads + 1
+    with pytest.raises(ValueError, match="block 7"):
+        next(found)
+    assert list(loads(load, [], n_threads)) == []
+    found = loads(load, range(5), n_threads)
+    next(found)
+    found.close()
+
+
+def test_row_groups_are_decoded_at_once(tmp_path, monkeypatch):
+    table = pd.DataFrame(RNG.standard_normal((3000, 4)), columns=list("abcd")).assign(y=np.arange(3000.0))
+    table.to_parquet(tmp_path / "rows.parquet", row_group_size=100)
+    inside, together = 0, set()
+    block = ParquetBlocks.block
+
+    def counted(self, i):
+        nonlocal inside
+        inside += 1
+        together.add(inside)
+        time.sleep(0.002)
+        try:
+            return block(self, i)
+        finally:
+            inside -= 1
+
+    monkeypatch.setattr(ParquetBlocks, "block", counted)
+    answers = []
+    for n_threads, read_ahead in ((1, True), (2, True), (3, True), (3, False)):
+        together.clear()
+        set_num_threads(n_threads)
+        try:
+            source = from_parquet(tmp_path, target="y", block_rows=100, read_ahead=read_ahead)
+            model = LinearRegressor(optimizer="adam", random_state=0, max_iter=2, tol=None).fit(source)
+        finally:
+            set_num_threads(None)
+        assert max(together) == (n_threads if read_ahead else 1)
+        answers.append(model.coef_.tobytes())
+    assert len(set(answers)) == 1
 
 
 def test_reading_ahead_ends_with_its_reader():

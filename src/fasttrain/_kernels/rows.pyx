@@ -10,7 +10,7 @@ from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 
-from fasttrain._kernels.primitives cimport ops_f32, ops_f64
+from fasttrain._kernels.primitives cimport ops_f32, ops_f64, transpose
 from fasttrain._kernels.signals cimport SLICE_VALUES, PyErr_CheckSignals
 from fasttrain._kernels.threads cimport threads_for_work
 from fasttrain._kernels.types cimport STATUS_NO_MEMORY, STATUS_OK, real
@@ -492,23 +492,36 @@ ctypedef fused number:
     int64_t
 
 cdef enum:
-    TILE_ROWS = 64     # of the matrix, so that a cache line is written to by all of its columns before it leaves
+    TILE_COLUMNS = 16      # a cache line of float32, and a square of the widest vectors
+    TILE_BYTES = 1 << 14   # half of the smallest first-level cache; a column's part is read as a stream
 
 
 cdef void interleave_rows(const void** columns, const number* like, const Py_ssize_t* places, Py_ssize_t n_columns,
                           Py_ssize_t first, Py_ssize_t last, real* out, Py_ssize_t stride) noexcept nogil:
-    cdef Py_ssize_t i, j, start = first, stop
+    """Columns that go to neighbouring places are turned tile by tile: as they lie into a tile in the first-level cache,
+    from there into the rows by squares of a vector's width."""
+    cdef char room[TILE_BYTES]
+    cdef real* tile = <real*> room
+    cdef Py_ssize_t tile_rows = TILE_BYTES // sizeof(real) // TILE_COLUMNS
+    cdef Py_ssize_t i, c, begin, width, rows, start = first
     cdef const number* column
-    cdef real* cell
+    cdef real* line
     while start < last:
-        stop = minimum(start + TILE_ROWS, last)
-        for j in range(n_columns):
-            column = <const number*> columns[j]
-            cell = out + start * stride + places[j]
-            for i in range(start, stop):
-                cell[0] = <real> column[i]
-                cell += stride
-        start = stop
+        rows = minimum(tile_rows, last - start)
+        begin = 0
+        while begin < n_columns:
+            width = 1
+            while width < TILE_COLUMNS and begin + width < n_columns and (
+                    places[begin + width] == places[begin] + width):
+                width += 1
+            for c in range(width):
+                column = <const number*> columns[begin + c] + start
+                line = tile + c * tile_rows
+                for i in range(rows):
+                    line[i] = <real> column[i]
+            transpose(tile, tile_rows, width, rows, out + start * stride + places[begin], stride)
+            begin += width
+        start += rows
 
 
 def interleave(list columns, const number[::1] like, const Py_ssize_t[::1] places, real[:, ::1] out, int n_threads):

@@ -2,6 +2,9 @@
 
 import queue
 import threading
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 
 
 class _Failed:
@@ -18,6 +21,38 @@ def _has_ctrl_c(error):
     while error is not None and not isinstance(error, KeyboardInterrupt):
         error = error.__context__
     return error is not None
+
+
+def loads(load, numbers, n_threads):
+    """``load(number)`` of each number in their order, so many threads at a time, each at one that comes next.
+
+    Parameters
+    ----------
+    load : callable
+        May be called by several threads at once.
+    numbers : iterable
+    n_threads : int
+        Below 2 there is no other thread than the caller's.
+
+    Yields
+    ------
+    What ``load`` gives; what it raises is raised where its item would have come.
+    """
+    if n_threads < 2:
+        yield from map(load, numbers)
+        return
+    numbers, pending = iter(numbers), deque()
+    pool = ThreadPoolExecutor(n_threads, thread_name_prefix="fasttrain-read")
+    try:
+        pending.extend(pool.submit(load, number) for number in islice(numbers, n_threads))
+        while pending:
+            item = pending.popleft().result()
+            pending.extend(pool.submit(load, number) for number in islice(numbers, 1))
+            yield item
+            del item
+    finally:
+        # a block that is being read is read to its end, which nobody waits for
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def ahead(items, depth=1):

@@ -10,8 +10,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fasttrain._core.checks import check_flag, check_integer, check_real
-from fasttrain.data._ahead import ahead
+from fasttrain._kernels.threads import get_num_threads
+from fasttrain.data._ahead import ahead, loads
 from fasttrain.data.sums import SumTree
+
+
+# Each has a block in memory as it is read, decoded and as rows.
+MOST_READERS = 4
 
 
 class BlocksLost(RuntimeError):
@@ -71,7 +76,8 @@ class Blocks:
     buffer_blocks : int, default=4
         Training in steps or by sample shuffles the order of the blocks and then the rows of so many blocks together
         (CorgiPile; Xu et al., "In-database machine learning with CorgiPile", SIGMOD 2022, arXiv 2206.05830). Twice as
-        many blocks are in memory: those that are trained on, and those that are read meanwhile.
+        many blocks are in memory: those that are trained on, and those that are read meanwhile; of Parquet files about
+        three more for each thread that decodes, of which there are as many as threads, four at most.
     shuffle : bool, default=True
         False takes the rows as they stand, whatever the estimator says.
     read_ahead : bool, default=True
@@ -87,6 +93,8 @@ class Blocks:
         Of the columns of X, where they have names.
     random_access : bool
         Whether any block may be had first; where not, blocks are taken in their order.
+    concurrent : bool
+        Whether several threads may ask for blocks at once, as they then do while others are worked on.
     facts : dict
         What a first pass has found, kept for the next fit; see :mod:`fasttrain._estimators.blocks`.
     """
@@ -94,6 +102,7 @@ class Blocks:
     n_blocks: int
     names: list[str] | None = None
     random_access: bool = True
+    concurrent: bool = False
     buffer_blocks: int
     shuffle: bool
     read_ahead: bool
@@ -157,7 +166,7 @@ class Blocks:
         """
         numbers = numbers_with_rows(self) if numbers is None else numbers
         tree = SumTree()
-        blocks = ((i, self.block(i)) for i in numbers)
+        blocks = loads(lambda i: (i, self.block(i)), numbers, n_readers(self))
         # of some sources it is known only now how many rows a block has
         prepared = ((i, loader.prepare(i, block)) for i, block in blocks if block.X.shape[0])
         with closing(ahead(prepared, depth=1 if self.read_ahead else 0)) as loaded:
@@ -297,6 +306,7 @@ class PartBlocks(Blocks):
         self.whole = source
         self.part = share, seed, held
         self.names, self.random_access = source.names, source.random_access
+        self.concurrent = source.concurrent
 
     @property
     def n_blocks(self) -> int:
@@ -353,6 +363,11 @@ def part_rows(n_rows, i, share, seed, held):
     order = np.random.default_rng([seed, i]).permutation(n_rows)
     n_held = int(share * n_rows + 0.5)
     return np.sort(order[:n_held] if held else order[n_held:])
+
+
+def n_readers(source):
+    """Threads that load blocks of a source at once, ahead of those that are worked on."""
+    return min(MOST_READERS, get_num_threads()) if source.concurrent and source.read_ahead else 1
 
 
 def numbers_with_rows(source):

@@ -28,9 +28,13 @@ def dtype_of(kinds):
 
 def fill_rows(batch, names, out):
     """Write columns of a batch, nulls as NaN, to a float matrix of its rows."""
-    groups = {}
+    from pyarrow import types
+
+    groups, columns_of = {}, dict(zip(batch.schema.names, batch.columns))
     for place, name in enumerate(names):
-        values = vector_of(batch.column(name))
+        column = columns_of[name]
+        plain = not column.null_count and types.is_floating(column.type)
+        values = column.to_numpy() if plain else vector_of(column)
         if values.dtype not in _DIRECT:
             values = values.astype(out.dtype)
         values = np.ascontiguousarray(values)

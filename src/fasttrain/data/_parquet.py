@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from fasttrain._core.checks import check_integer
+from fasttrain._kernels.threads import get_num_threads
 from fasttrain.data._arrays import BLOCK_BYTES
 from fasttrain.data._blocks import Block, Blocks
 from fasttrain.data._columns import dtype_of, fill_rows, is_number, target_of, weights_of
@@ -18,6 +19,8 @@ _BATCH_ROWS = 1 << 15
 
 class ParquetBlocks(Blocks):
     """What :func:`from_parquet` makes."""
+
+    concurrent = True
 
     def __init__(self, files, names, target, sample_weight, dtype, places, **options):
         super().__init__(**options)
@@ -65,7 +68,10 @@ class ParquetBlocks(Blocks):
                 wanted = list(dict.fromkeys([*self.names, *others]))
                 X = None if self._dtype is None else np.empty((n_rows, len(self.names)), dtype=self._dtype)
                 kept, at = [], 0
-                for batch in found.iter_batches(_BATCH_ROWS, row_groups=groups, columns=wanted):
+                # where blocks are read ahead a thread reads each: Arrow's own, over its columns, would be beside those
+                threads = not self.read_ahead and get_num_threads() > 1
+                for batch in found.iter_batches(
+                        _BATCH_ROWS, row_groups=groups, columns=wanted, use_threads=threads):
                     if X is not None:
                         fill_rows(batch, self.names, X[at:at + batch.num_rows])
                     at += batch.num_rows

@@ -1,11 +1,11 @@
 """The order of a pass over blocks: blocks in any order, the rows of several shuffled together, no batch cut short."""
 
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 from queue import Queue
 
 import numpy as np
-from fasttrain.data._ahead import ahead
+from fasttrain.data._ahead import ahead, loads
 
 
 @dataclass
@@ -38,7 +38,7 @@ def draw_pass(rows, shuffle, random_access, random_state):
     return order, int(random_state.randint(np.iinfo(np.int32).max)) if shuffle else None
 
 
-def passes(load, rows, blocks, *, buffer_blocks, batch_size, seed, read_ahead):
+def passes(load, rows, blocks, *, buffer_blocks, batch_size, seed, read_ahead, n_readers=1):
     """The rows of one pass, some blocks at a time.
 
     What does not fill a batch at the end of some blocks is put before the next ones, so that every batch but the
@@ -58,6 +58,8 @@ def passes(load, rows, blocks, *, buffer_blocks, batch_size, seed, read_ahead):
     seed : int or None
         Of the orders of rows; None takes them as they stand.
     read_ahead : bool
+    n_readers : int, default=1
+        Threads that load blocks at once.
 
     Yields
     ------
@@ -70,7 +72,7 @@ def passes(load, rows, blocks, *, buffer_blocks, batch_size, seed, read_ahead):
     for _ in range(2 if read_ahead else 1):
         spare.put(_Buffer(min(most, sum(rows))))
     rng = None if seed is None else np.random.default_rng(seed)
-    filled = _filled(groups, load, spare, batch_size, rng)
+    filled = _filled(groups, loads(load, chain(*groups), n_readers), spare, batch_size, rng)
     stream = ahead(filled, depth=1 if read_ahead else 0)
     try:
         for taken, buffer in stream:
@@ -83,13 +85,13 @@ def passes(load, rows, blocks, *, buffer_blocks, batch_size, seed, read_ahead):
         stream.close()
 
 
-def _filled(groups, load, spare, batch_size, rng):
+def _filled(groups, loaded, spare, batch_size, rng):
     left = None
     for number, group in enumerate(groups):
         buffer = spare.get()
         if buffer is None:
             return
-        arrays = buffer.filled(chain([] if left is None else [left], map(load, group)))
+        arrays = buffer.filled(chain([] if left is None else [left], islice(loaded, len(group))))
         total = arrays[0].shape[0]
         order = None if rng is None else rng.permutation(total).astype(np.intp, copy=False)
         taken = total if number == len(groups) - 1 else total - total % batch_size

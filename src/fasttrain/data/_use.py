@@ -5,8 +5,8 @@ from functools import wraps
 
 import numpy as np
 
-from fasttrain.data._ahead import ahead
-from fasttrain.data._blocks import Blocks, numbers_with_rows, placed
+from fasttrain.data._ahead import ahead, loads
+from fasttrain.data._blocks import Blocks, n_readers, numbers_with_rows, placed
 from fasttrain.data._dask import is_collection
 from fasttrain.data._lazy import lazy
 
@@ -14,7 +14,7 @@ from fasttrain.data._lazy import lazy
 def stream(source, load, numbers=None):
     """``load`` of each block's number, a thread ahead where the source lets it."""
     numbers = range(source.n_blocks) if numbers is None else numbers
-    return ahead(map(load, numbers), depth=1 if source.read_ahead else 0)
+    return ahead(loads(load, numbers, n_readers(source)), depth=1 if source.read_ahead else 0)
 
 
 def blocks_with_rows(source):

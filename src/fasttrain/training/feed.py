@@ -5,6 +5,7 @@ from contextlib import closing
 
 import numpy as np
 
+from fasttrain.data._blocks import n_readers
 from fasttrain.data._passes import draw_pass, passes
 from fasttrain.training.sums import GradientSums, bind
 
@@ -49,7 +50,7 @@ class Feed:
         weighed = False
         with closing(passes(
             self.blocks.load, self.blocks.rows, order, buffer_blocks=source.buffer_blocks, batch_size=self.batch_size,
-            seed=seed, read_ahead=source.read_ahead)) as stream:
+            seed=seed, read_ahead=source.read_ahead, n_readers=n_readers(source))) as stream:
             for rows in stream:
                 weights = rows.arrays[2]
                 weighed = weighed or weights is None or bool(weights.any())
