@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -85,10 +86,80 @@ def test_large_files_are_read_in_blocks(shell, flats, tmp_path, monkeypatch):
 
 
 def test_what_needs_the_whole_table_is_refused(shell, folder, tmp_path):
-    for option in ("--drop-missing", "--drop-duplicates", "--leave-one-out"):
+    for option in ("--drop-duplicates", "--leave-one-out"):
         assert f"{option} needs the whole table at once" in shell.refused("fit", folder, "--target", "price", option)
     assert "target names the column 'cost'" in shell.refused("fit", folder, "--target", "cost")
     assert not (tmp_path / "flats-model").exists()
+
+
+@pytest.mark.parametrize("kind", ["parquet", "csv"])
+@pytest.mark.parametrize("target", ["price", "dear"])
+def test_rows_without_a_target_go_and_are_counted(shell, flats, tmp_path, kind, target):
+    rng = np.random.default_rng(1)
+    table = flats.drop(columns="dear" if target == "price" else "price")
+    table["size"] = table["size"].mask(rng.random(len(table)) < 0.1)
+    table[target] = table[target].mask(rng.random(len(table)) < 0.2)
+    # nothing is left of the second file
+    table.loc[800:1199, target] = None
+    path, parts = tmp_path / f"flats.{kind}", tmp_path / "parts"
+    parts.mkdir()
+    for first, last, name in ((0, 2400, None), (0, 800, "a"), (800, 1200, "b"), (1200, 2400, "c")):
+        to = path if name is None else parts / f"{name}.{kind}"
+        rows = table[first:last]
+        rows.to_parquet(to) if kind == "parquet" else rows.to_csv(to, index=False)
+    table.dropna().to_csv(tmp_path / "whole.csv", index=False)
+    whole, blocks = tmp_path / "whole", tmp_path / "blocks"
+    for option, what in (("--impute", "without a target"), ("--drop-missing", "missing")):
+        left = len(table.dropna(subset=[target] if option == "--impute" else None))
+        shell.done("fit", path, "--target", target, option, "--out", whole, "--cv", "0")
+        out = shell.done("fit", parts, "--target", target, option, "--out", blocks, "--cv", "0")
+        assert "in 3 blocks" in out
+        assert f"2400 rows read, {2400 - left} rows dropped ({what}), {left} rows left" in out
+        known, found = (json.loads((folder / "results.json").read_text()) for folder in (whole, blocks))
+        assert found["rows"] == known["rows"] == {
+            "read": 2400, f"dropped ({what})": 2400 - left, "left": left}
+        assert found["task"] == known["task"]
+        # and the models are the same but for rounding
+        said = []
+        for folder in (whole, blocks):
+            shell.done("predict", folder, tmp_path / "whole.csv", "--out", tmp_path / "p.csv")
+            said.append(pd.read_csv(tmp_path / "p.csv")[target])
+        if target == "price":
+            np.testing.assert_allclose(said[0], said[1], rtol=1e-2)
+        else:
+            assert (said[0] == said[1]).mean() > 0.99
+    refused = shell.refused("fit", path, "--target", target, "--out", tmp_path / "n", "--stream")
+    assert f"the target '{target}' is missing" in refused
+    assert not (tmp_path / "n").exists()
+
+
+def test_no_row_is_left(shell, flats, tmp_path):
+    flats.assign(price=np.nan).to_parquet(tmp_path / "flats.parquet")
+    said = shell.refused("fit", tmp_path / "flats.parquet", "--stream", "--target", "price", "--impute")
+    assert "has no row in which nothing is missing" in said
+
+
+@pytest.mark.parametrize(("target", "pictures"), [
+    ("price", ["Residuals"]), ("dear", ["Confusion", "Calibration", "Precision and recall of yes"])])
+def test_the_report_is_of_rows_held_out(shell, folder, tmp_path, target, pictures):
+    other = "dear" if target == "price" else "price"
+    out = shell.done("fit", folder, "--target", target, "--leave-out", other, "--out", tmp_path / "m")
+    assert "model.json, results.json, report.html" in out
+    page = (tmp_path / "m" / "report.html").read_text()
+    for title in ("How good it is", "Rows", *pictures, "Training", "Largest weights", "Columns", "Do it again"):
+        assert f"<h2>{title}</h2>" in page
+    assert page.count("240 rows, a tenth of each block") >= 2
+    held = json.loads((tmp_path / "m" / "results.json").read_text())["held_out"]
+    first = "R2" if target == "price" else "accuracy"
+    assert held["baseline"][first] < 0.6 < held["scores"][first]
+    if target == "dear":
+        # the counts of the confusion are those of the rows held out
+        counts = re.findall(r"<td[^>]*>(\d+)</td>", page[page.index("<h2>Confusion"):page.index("<h2>Calibration")])
+        assert sum(map(int, counts)) == 240
+    shell.done("fit", folder, "--target", target, "--leave-out", other, "--out", tmp_path / "m", "--cv", "0")
+    page = (tmp_path / "m" / "report.html").read_text()
+    assert "No rows were held out" in page
+    assert pictures[0] not in page
 
 
 def test_a_prediction_that_fails_leaves_no_file(shell, folder, flats, tmp_path):

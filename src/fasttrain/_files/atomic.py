@@ -41,11 +41,17 @@ def _sync(path):
             os.close(handle)
 
 
-def _write(path, data):
-    with open(path, "xb") as file:
-        file.write(data)
+@contextlib.contextmanager
+def _synced(path, mode, **options):
+    with open(path, mode, **options) as file:
+        yield file
         file.flush()
         os.fsync(file.fileno())
+
+
+def _write(path, data):
+    with _synced(path, "xb") as file:
+        file.write(data)
 
 
 def _host():
@@ -114,14 +120,24 @@ def remove_stale(folder, name):
                     _remove(path)
 
 
-def write_file(path, data):
-    """Put ``data`` (bytes) at ``path``: what was there stays until the new file is complete."""
+@contextlib.contextmanager
+def file_at(path, mode="xb", **options):
+    """A new file to write to, as of ``open``, which is at ``path`` once the block ends well: what was there stays until
+    then, and stays where the block raises.
+    """
     path = Path(path)
     remove_stale(path.parent, path.name)
     with _unfinished(path.parent, path.name) as staging:
-        _write(staging, data)
+        with _synced(staging, mode, **options) as file:
+            yield file
         os.replace(staging, path)
     _sync(path.parent)
+
+
+def write_file(path, data):
+    """Put ``data`` (bytes) at ``path``: what was there stays until the new file is complete."""
+    with file_at(path) as file:
+        file.write(data)
 
 
 @contextlib.contextmanager

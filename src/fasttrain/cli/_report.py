@@ -28,7 +28,7 @@ def report(outcome):
         f"Not converged: the final fit ended after {final['passes']} passes before it had arrived; {final['hint']}."
     ]
     sections = [
-        _scores(summary), _rows(summary), *_pictures(outcome), _training(outcome), _insight(outcome),
+        _scores(summary), rows_read(summary), *pictures(outcome), training(outcome), _insight(outcome),
         _columns(summary), _repeat(outcome),
     ]
     return page.page(titled, lead, [*map(page.warning, alarms), page.grid(sections)])
@@ -68,14 +68,16 @@ def _scores(summary):
     return page.section("How good it is", "\n".join(parts), wide=True)
 
 
-def _rows(summary):
+def rows_read(summary):
+    """How many rows were read, and how many went for which reason."""
     rows = [[what, str(n)] for what, n in summary["rows"].items()]
     left_out = [page.note(f"Left out: {'; '.join(summary['left_out'])}")] if summary["left_out"] else []
     digest = [page.note(f"SHA-256 of the file: {summary['sha256']}")] if summary["sha256"] else []
     return page.section("Rows", "\n".join([page.table(["rows", "count"], rows), *left_out, *digest]))
 
 
-def _pictures(outcome):
+def pictures(outcome):
+    """What the model says of rows that were held out, drawn."""
     held = outcome.held_out
     if held is None:
         return
@@ -100,7 +102,8 @@ def _pictures(outcome):
         yield page.section(f"Precision and recall of {positive}", body + page.note(f"Average precision {average:.4f}."))
 
 
-def _training(outcome):
+def training(outcome):
+    """The loss by passes, and how training ended."""
     final = outcome.summary["final_fit"]
     curves = [(name, range(1, len(curve) + 1), curve) for name, curve in outcome.curves.items() if len(curve) > 1]
     parts = [charts.lines(curves, "pass over the data", "loss", log=True)] if curves else []
@@ -111,12 +114,16 @@ def _training(outcome):
     return page.section("Training", "\n".join(parts))
 
 
+def weights(entries, scaling):
+    """The largest weights of a linear model."""
+    rows = [(f"{name} → {label}" if label else name, weight, None) for name, label, weight in entries]
+    said = "of columns as they are" if scaling == "none" else f"of columns after {scaling} scaling"
+    return page.section("Largest weights", charts.bars(rows, "largest weights") + page.note(f"Weights {said}."))
+
+
 def _insight(outcome):
     if outcome.weights:
-        rows = [(f"{name} → {label}" if label else name, weight, None) for name, label, weight in outcome.weights]
-        scaling = outcome.problem.job.scaling
-        said = "of columns as they are" if scaling == "none" else f"of columns after {scaling} scaling"
-        return page.section("Largest weights", charts.bars(rows, "largest weights") + page.note(f"Weights {said}."))
+        return weights(outcome.weights, outcome.problem.job.scaling)
     if outcome.importances:
         metric = next(iter(evaluation.METRICS[outcome.summary["task"]].values()))[0]
         where = "rows of the test file" if outcome.summary["test"] else "training rows"

@@ -8,8 +8,8 @@ import tempfile
 import time
 import warnings
 import zlib
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -20,16 +20,22 @@ from sklearn.preprocessing import StandardScaler
 
 from fasttrain import __version__, data, persistence
 from fasttrain._estimators.blocks import Labels, Moments
+from fasttrain._files.atomic import file_at
 from fasttrain._tables.frames import named
-from fasttrain.data._use import stream
+from fasttrain.cli import _evaluation as evaluation
 from fasttrain.cli._columns import code_columns, left_out
-from fasttrain.cli._fitting import Watch, final_fit, versions
+from fasttrain.cli._complete import CompleteRows
+from fasttrain.cli._evaluation import HeldOut
+from fasttrain.cli._fitting import Watch, curve_of, final_fit, versions
 from fasttrain.cli._job import MOST_CLASSES
 from fasttrain.cli._models import chosen_model, estimator_of, scales_target, with_scaled_target, without_wrapper
 from fasttrain.cli._predicting import predict_table, prepared_model, rows_of, without_formulas
 from fasttrain.cli._screen import shortened
+from fasttrain.cli._stream_report import report
 from fasttrain.cli._tables import STDIN
 from fasttrain.data._files import files_of
+from fasttrain.data._options import feature_names
+from fasttrain.data._use import blocks_with_rows, first_block, stream
 from fasttrain.preprocessing import ColumnLeftOutWarning, TablePreprocessor
 from fasttrain.training.sums import SumTree
 
@@ -50,6 +56,11 @@ class Outcome:
     summary: dict
     notes: dict
     messages: list
+    columns: list
+    scaling: str
+    held_out: HeldOut | None = None
+    weights: list | None = None
+    curves: dict = field(default_factory=dict)
 
 
 def is_wanted(options):
@@ -76,7 +87,7 @@ def available_memory():
 
 
 @contextmanager
-def source_of(path, separator, encoding, **options):
+def source_of(path, separator, encoding, *, not_a_code=None, **options):
     """The source of a file, a folder or standard input, which is copied to a temporary file first."""
     copy = None
     try:
@@ -96,7 +107,7 @@ def source_of(path, separator, encoding, **options):
         else:
             tabbed = str(path).removesuffix(".gz").endswith((".tsv", ".tab"))
             separator, encoding = separator or ("\t" if tabbed else ","), encoding or "utf-8"
-            codes = [name for name in code_columns(_Head(path, separator, encoding)) if name != options.get("target")]
+            codes = [name for name in code_columns(_Head(path, separator, encoding)) if name != not_a_code]
             types = dict.fromkeys(codes, "string") | options.pop("types", {})
             yield data.from_csv(
                 path, dtype="table", separator=separator, encoding="utf8" if encoding == "utf-8" else encoding,
@@ -183,8 +194,11 @@ def _target_of(job, source):
     """(what a pass over y has found, the task)."""
     tree = SumTree()
     for _, y, _ in stream(source, source.block):
-        tree.add(_Target.of(np.asarray(y)))
+        if len(y):
+            tree.add(_Target.of(np.asarray(y)))
     found = tree.total()
+    if found is None:
+        raise ValueError(f"{job.data} has no row in which nothing is missing")
     task = job.task
     if task == "auto":
         number = found.moments is not None
@@ -204,8 +218,8 @@ def _target_of(job, source):
 def _refuse_options(job):
     """Name the options that need the whole table."""
     asked = {
-        "--drop-missing": job.drop_missing, "--drop-duplicates": job.drop_duplicates, "--outliers": job.outliers,
-        "--leave-one-out": job.leave_one_out, "--test": job.test,
+        "--drop-duplicates": job.drop_duplicates, "--outliers": job.outliers, "--leave-one-out": job.leave_one_out,
+        "--test": job.test,
     }
     for option, value in asked.items():
         if value:
@@ -225,12 +239,23 @@ def run(job, interrupts=None, update=None, command=None):
     Outcome
     """
     _refuse_options(job)
-    with source_of(job.data, job.separator, job.encoding, target=job.target) as source:
+    # rows can go for want of a target only where it is not taken for one as it is read
+    drops = bool(job.impute or job.drop_missing)
+    target = None if drops else job.target
+    with source_of(job.data, job.separator, job.encoding, target=target, not_a_code=job.target) as source:
+        names = source.names
+        if drops:
+            feature_names(None, job.target, None, names, os.fspath(job.data))
         if job.leave_out:
-            absent = [name for name in job.leave_out if name not in source.names]
+            absent = [name for name in job.leave_out if name not in names]
             if absent:
                 raise ValueError(f"--leave-out names the column {absent[0]!r}, which {job.data} lacks")
+            if job.target in job.leave_out:
+                raise ValueError(
+                    f"the column {job.target!r} is the target, it cannot be a feature or left out as well")
             source = source.map(lambda table: table.drop_columns(list(job.leave_out)))
+        if drops:
+            source = CompleteRows(source, job.target, every_cell=bool(job.drop_missing))
         return _fitted(job, source, interrupts, update, command)
 
 
@@ -271,13 +296,14 @@ def _fitted(job, source, interrupts, update, command):
         wrapper.regressor_, wrapper.transformer_ = fitted, StandardScaler()
         wrapper.transformer_.mean_, wrapper.transformer_.scale_ = np.array([mean]), np.array([scale])
         pipeline = without_wrapper(Pipeline([("table", encoder), ("model", wrapper)]))
-    scores = None if held is None else _scores(pipeline, held, task)
+    held_out = None if held is None else _held_out(pipeline, held, task)
+    scores = None if held is None else _scores(held_out, found, task)
     pipeline.set_params(table__handle_unknown="error")
-    first = named(source.block(0).X)
+    first = named(first_block(source)[1].X)
     texts = [str(name) for name, dtype in first.dtypes.items() if str(dtype).startswith(("string", "large_string"))]
     summary = {
         "fasttrain": __version__, "command": command, "data": str(job.data), "sha256": None,
-        "rows": {"read": found.n_rows, "left": found.n_rows}, "blocks": source.n_blocks, "target": job.target,
+        "rows": _counts(source, found.n_rows), "blocks": source.n_blocks, "target": job.target,
         "left_out": [*(f"{name!r} as asked" for name in job.leave_out), *left_out(encoder.columns_)],
         "numeric": [name for name, kind in encoder.types_.items() if kind == "numeric"],
         "categorical": [name for name, kind in encoder.types_.items() if kind == "categorical"],
@@ -291,33 +317,81 @@ def _fitted(job, source, interrupts, update, command):
     }
     messages = list(dict.fromkeys(
         " ".join(str(item.message).split()) for item in caught if not issubclass(item.category, ColumnLeftOutWarning)))
-    return Outcome(pipeline, summary, notes, messages)
+    curves = {"training": curve_of(fitted, "loss_curve_"), "validation": curve_of(fitted, "validation_loss_curve_")}
+    return Outcome(
+        pipeline, summary, notes, messages, encoder.columns_, job.scaling, held_out,
+        evaluation.top_weights(pipeline) if hasattr(fitted, "coef_") else None,
+        {name: curve for name, curve in curves.items() if curve})
 
 
-def _scores(pipeline, held, task):
-    """Scores of the rows held out."""
-    y = np.concatenate([np.asarray(block.y) for block in stream(held, held.block)])
-    predicted = pipeline.predict(held)
+def _counts(source, left):
+    """Rows that were read, that went for which reason, and that are left."""
+    if not isinstance(source, CompleteRows):
+        return {"read": left, "left": left}
+    gone = sum(source.dropped.values())
+    what = "missing" if source.every_cell else "without a target"
+    return {"read": left + gone, f"dropped ({what})": gone, "left": left}
+
+
+def _held_out(pipeline, held, task):
+    """What the model says of the rows held out, from one pass over them."""
+    wanted, predicted, chances = [], [], []
+    classes = pipeline[-1].classes_ if task == "classification" else None
+    for _, block in blocks_with_rows(held):
+        table = named(block.X)
+        chance = None if classes is None else evaluation.probabilities_of(pipeline, table)
+        predicted.append(pipeline.predict(table) if chance is None else classes[chance.argmax(axis=1)])
+        wanted.append(np.asarray(block.y))
+        chances.append(chance)
+    y = np.concatenate(wanted)
+    if classes is not None and y.dtype.kind not in "iufb":
+        y = y.astype(str)
+    probabilities = None if chances[0] is None else np.concatenate(chances)
+    where = f"{len(y)} rows, a tenth of each block, on which the model was not trained"
+    return HeldOut(where, y, np.concatenate(predicted), probabilities, classes)
+
+
+def _scores(held, found, task):
+    """Scores of the rows held out, beside those of the most frequent class or the mean."""
     if task == "classification":
-        y = y if y.dtype.kind in "iufb" else y.astype(str)
-        found = {
-            "accuracy": metrics.accuracy_score(y, predicted),
-            "balanced accuracy": metrics.balanced_accuracy_score(y, predicted),
-            "F1": metrics.f1_score(y, predicted, average="macro"),
-        }
+        constant = found.labels.values[found.labels.counts.argmax()]
+    else:
+        constant = found.moments.mean[0]
+    return {
+        "rows": len(held.y), "scores": _metrics(held.y, held.predicted, task),
+        "baseline": _metrics(held.y, np.full(len(held.y), constant), task)}
+
+
+def _metrics(y, predicted, task):
+    if task == "classification":
+        with warnings.catch_warnings():
+            # a class that nobody predicts, as the baseline has them
+            warnings.simplefilter("ignore")
+            found = {
+                "accuracy": metrics.accuracy_score(y, predicted),
+                "balanced accuracy": metrics.balanced_accuracy_score(y, predicted),
+                "F1": metrics.f1_score(y, predicted, average="macro"),
+            }
     else:
         found = {
             "R2": metrics.r2_score(y, predicted), "RMSE": metrics.root_mean_squared_error(y, predicted),
             "MAE": metrics.mean_absolute_error(y, predicted),
         }
-    return {"rows": len(y), "scores": {label: float(value) for label, value in found.items()}}
+    return {label: float(value) for label, value in found.items()}
 
 
 def write(outcome, out):
-    """Put the model and results.json into the folder ``out``; the names written."""
-    files = {"results.json": json.dumps(outcome.summary, indent=1, allow_nan=False).encode() + b"\n"}
+    """Put the model, results.json and report.html into the folder ``out``; the names written."""
+    files = {
+        "results.json": json.dumps(outcome.summary, indent=1, allow_nan=False).encode() + b"\n",
+        "report.html": report(outcome).encode(),
+    }
     persistence.save(outcome.model, out, notes=outcome.notes, files=files)
     return ["model.json", *files]
+
+
+def _output(path):
+    return nullcontext(sys.stdout) if path is None else file_at(path, "x", encoding="utf-8", newline="")
 
 
 def predict(options, interrupts):
@@ -334,28 +408,3 @@ def predict(options, interrupts):
                 tell=lambda line, i=i: print(f"note: {source.where(i)}: {shortened(line, 2000)}", file=sys.stderr))
             found = without_formulas(found) if options.safe_csv else found
             file.write(found.to_csv(index=False, header=i == 0))
-
-
-@contextmanager
-def _output(path):
-    if path is None:
-        yield sys.stdout
-        return
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.absolute().parent)
-    try:
-        with open(handle, "w", encoding="utf-8", newline="") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, 0o666 & ~_umask())
-        os.replace(name, path)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(name)
-        raise
-
-
-def _umask():
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -46,13 +46,16 @@ def show_streamed(outcome, out, names):
     """The result on the terminal of a fit in blocks."""
     summary = outcome.summary
     print(f"{summary['rows']['read']} rows in {summary['blocks']} blocks, read one after the other")
+    if len(summary["rows"]) > 2:
+        print(", ".join(f"{n} rows {what}" for what, n in summary["rows"].items()))
     for line in summary["left_out"]:
         print(_screen.printable(line))
     print(f"{summary['model']} {summary['task']} of {_screen.printable(repr(summary['target']))}")
     if summary["held_out"] is not None:
         print(f"Held out: {summary['held_out']['rows']} rows, drawn from each block")
-        _screen.show_table(["metric", "score"], [
-            [label, _screen.score_of(score)] for label, score in summary["held_out"]["scores"].items()
+        _screen.show_table(["metric", "score", "baseline"], [
+            [label, _screen.score_of(score), _screen.score_of(summary["held_out"]["baseline"][label])]
+            for label, score in summary["held_out"]["scores"].items()
         ])
     final = summary["final_fit"]
     loss = "" if final["loss"] is None else f", loss {final['loss']:.6g}"
