@@ -25,6 +25,7 @@
 #undef FT_CANDIDATE
 #undef FT_SGD_LOSS
 #undef FT_INDEX
+#undef FT_SPARSE_ROWS_AHEAD
 #undef FT_SGD_FIRST
 #undef FT_SGD_SINGLE_SLOT
 #undef FT_SGD_BLOCK

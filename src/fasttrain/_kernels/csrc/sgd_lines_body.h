@@ -72,9 +72,20 @@ FT_INLINE void FT(lines_dot)(const FT_REAL *lines, ft_size n, const FT(sgd_spars
         FT(to_columns)(dot_out + u * FT_LANES, (sum[0][u] + sum[1][u]) + (sum[2][u] + sum[3][u]));
 }
 
+/* The lines of the j-th weight of a row that is to come, or of its last one. */
+FT_INLINE void FT(prefetch_line)(const FT_REAL *lines, ft_size n, const FT(sgd_sparse_row) *row, ft_size j, const int wide,
+                                 const int vectors)
+{
+    const int32_t *i32 = row->i32;
+    const int64_t *i64 = row->i64;
+    const char *line = (const char *)(lines + FT_INDEX(j < row->nnz ? j : row->nnz - 1) * n);
+    for (int at = 0; at < vectors * FT_VECTOR_BYTES; at += 64)
+        __builtin_prefetch(line + at);
+}
+
 /* v += move x, and the norms of the touched weights of slots that move. */
 FT_INLINE void FT(lines_move)(FT_REAL *lines, ft_size n, double *c, ft_size first, const FT(sgd_sparse_row) *row,
-                              const int wide, const int vectors, const int l1)
+                              const FT(sgd_sparse_row) *next, const int wide, const int vectors, const int l1)
 {
     const int32_t *i32 = row->i32;
     const int64_t *i64 = row->i64;
@@ -84,6 +95,7 @@ FT_INLINE void FT(lines_move)(FT_REAL *lines, ft_size n, double *c, ft_size firs
 #define FT_MOVE_LINE(at, i)                                                                                       \
     do {                                                                                                          \
         FT_REAL *line = lines + first + FT_INDEX(at) * n;                                                         \
+        FT(prefetch_line)(lines + first, n, next, at, wide, vectors);                                             \
         _Pragma("GCC unroll 2") for (int u = 0; u < vectors; u++)                                                 \
         {                                                                                                         \
             const FT(vector) v = FT(load)(line + u * FT_LANES) + move[u] * row->values[at];                       \
@@ -224,14 +236,17 @@ FT_INLINE int FT(lines_moves)(const ft_sgd *s, ft_size n, double *c)
     return moved;
 }
 
-FT_INLINE void FT(sgd_lines_loop)(ft_sgd *s, ft_size end, const int wide)
+/* Rows position .. end of the epoch's order. The length of a line is a constant where there is a loop for it. */
+FT_INLINE void FT(sgd_lines_loop)(ft_sgd *s, ft_size end, const ft_size n, const int wide)
 {
-    const ft_size n = s->n_padded;
     double *c = s->columns;
     FT_REAL *lines = (FT_REAL *)s->weights;
     for (ft_size i = s->position; i < end; i++) {
         const ft_size number = s->training[i];
         const FT(sgd_sparse_row) row = FT(sparse_row)(&s->X, number, wide);
+        FT(sgd_sparse_row) next = FT(sparse_row)(&s->X, s->training[i + 1], wide);
+        if (next.nnz == 0)
+            next = row;
         FT(prefetch_sparse)(s, i, wide);
 #define FT_DOT_PASS(first, vectors) \
     FT(lines_dot)(lines + (first), n, &row, wide, vectors, &FT_COLUMN(dot)[first])
@@ -241,8 +256,8 @@ FT_INLINE void FT(sgd_lines_loop)(ft_sgd *s, ft_size end, const int wide)
         if (!FT(sgd_scalars_many)(s, n, c, number, s->t, row_square))
             continue;
         if (FT(lines_moves)(s, n, c)) {
-#define FT_MOVE_PASS(first, vectors) FT(lines_move)(lines, n, c, first, &row, wide, vectors, 0)
-#define FT_MOVE_L1_PASS(first, vectors) FT(lines_move)(lines, n, c, first, &row, wide, vectors, 1)
+#define FT_MOVE_PASS(first, vectors) FT(lines_move)(lines, n, c, first, &row, &next, wide, vectors, 0)
+#define FT_MOVE_L1_PASS(first, vectors) FT(lines_move)(lines, n, c, first, &row, &next, wide, vectors, 1)
             if (s->with_l1)
                 FT_LINE_PASSES(s, FT_MOVE_L1_PASS);
             else
@@ -258,9 +273,28 @@ FT_INLINE void FT(sgd_lines_loop)(ft_sgd *s, ft_size end, const int wide)
     s->position = end;
 }
 
-static __attribute__((noinline)) void FT(sgd_lines32)(ft_sgd *s, ft_size end) { FT(sgd_lines_loop)(s, end, 0); }
+#define FT_SGD_LINES(name, n, wide)                                                                               \
+    static __attribute__((noinline)) void FT(name)(ft_sgd *s, ft_size end)                                        \
+    {                                                                                                             \
+        FT(sgd_lines_loop)(s, end, n, wide);                                                                      \
+    }
+FT_SGD_LINES(sgd_lines_of_one_block, FT_LANE_BLOCK, 0)
+FT_SGD_LINES(sgd_lines_of_two_blocks, 2 * FT_LANE_BLOCK, 0)
+FT_SGD_LINES(sgd_lines32, s->n_padded, 0)
+FT_SGD_LINES(sgd_lines64, s->n_padded, 1)
+#undef FT_SGD_LINES
 
-static __attribute__((noinline)) void FT(sgd_lines64)(ft_sgd *s, ft_size end) { FT(sgd_lines_loop)(s, end, 1); }
+static void FT(sgd_lines)(ft_sgd *s, ft_size end)
+{
+    if (s->X.indices64)
+        FT(sgd_lines64)(s, end);
+    else if (s->n_padded == FT_LANE_BLOCK)
+        FT(sgd_lines_of_one_block)(s, end);
+    else if (s->n_padded == 2 * FT_LANE_BLOCK)
+        FT(sgd_lines_of_two_blocks)(s, end);
+    else
+        FT(sgd_lines32)(s, end);
+}
 
 /* The products of one row with the weights of all slots in use, into the column of predictions. */
 static __attribute__((noinline)) void FT(lines_products)(const ft_sgd *s, const ft_sgd_rows *rows, ft_size number)

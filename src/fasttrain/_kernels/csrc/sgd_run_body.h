@@ -28,7 +28,7 @@ FT_SGD_SPARSE_LOOP(sgd_sparse64, 1)
 static void FT(sgd_rows)(ft_sgd *s, ft_size end)
 {
     if (s->X.indptr && s->n_padded > 1)
-        s->X.indices64 ? FT(sgd_lines64)(s, end) : FT(sgd_lines32)(s, end);
+        FT(sgd_lines)(s, end);
     else if (s->X.indptr)
         s->X.indices64 ? FT(sgd_sparse64)(s, end) : FT(sgd_sparse32)(s, end);
     else if (s->with_l1 && s->with_average)

@@ -1,5 +1,7 @@
 /* Steps on CSR rows. */
 
+/* Rows that are asked for ahead, into the second-level cache: the first is for weights. */
+#define FT_SPARSE_ROWS_AHEAD 8
 #define FT_INDEX(j) (wide ? (ft_size)i64[j] : (ft_size)i32[j])
 
 /* Four partial sums, because one would wait four cycles for each product. */
@@ -81,14 +83,14 @@ FT_INLINE double FT(sparse_square)(const FT_REAL *x, ft_size nnz)
 /* The row FT_ROWS_AHEAD after row i of the order: its target, its values and its indices. */
 FT_INLINE void FT(prefetch_sparse)(const ft_sgd *s, ft_size i, const int wide)
 {
-    const ft_size row = s->training[i + FT_ROWS_AHEAD];
+    const ft_size row = s->training[i + FT_SPARSE_ROWS_AHEAD];
     const ft_size start = s->X.indptr[row], end = s->X.indptr[row + 1];
     const FT_REAL *values = (const FT_REAL *)s->X.values;
     FT(prefetch_targets)(s, row);
     for (ft_size j = start; j < end; j += 64 / (ft_size)sizeof(FT_REAL))
-        __builtin_prefetch(values + j);
+        __builtin_prefetch(values + j, 0, 2);
     for (ft_size j = start; j < end; j += wide ? 8 : 16)
-        __builtin_prefetch(wide ? (const void *)(s->X.indices64 + j) : (const void *)(s->X.indices32 + j));
+        __builtin_prefetch(wide ? (const void *)(s->X.indices64 + j) : (const void *)(s->X.indices32 + j), 0, 2);
 }
 
 /* Rows position .. end of the epoch's order, for one model. */

@@ -11,13 +11,16 @@ from fasttrain.model_selection.batch.folds import gathered, sites_of, transforme
 from fasttrain.model_selection.batch.scores import of_predictions
 from fasttrain.training import DivergenceError
 
-# Candidates that share one reading of the rows: their weights have to stay in the fastest cache.
+# Candidates that share one reading of the rows: their weights have to stay in the fastest cache. Of CSR rows their weights
+# are lanes of cache lines, which no cache has to hold all of.
 MOST_TOGETHER = 32
 # A row takes as long for two together as for three, and longer than for each alone.
 TOO_FEW = 2
 CACHE_BYTES = 1 << 15
-# Memory of the row orders of all descents that are prepared at once; each row of each has about four int32.
+# Memory of the row orders of all descents that are prepared at once, each row of each has about four int32, and of their
+# weights.
 ORDER_BYTES = 1 << 24
+WEIGHT_BYTES = 1 << 28
 # Rows of a test part that make no product worth a call of its own.
 FEW_ROWS = 16
 # Products of rows and weights in scoring that are worth starting threads for.
@@ -60,6 +63,8 @@ def walk_of(job):
 
 def most_together(X):
     """How many walk these rows together at most."""
+    if hasattr(X, "indptr"):
+        return MOST_TOGETHER
     return min(MOST_TOGETHER, max(4, CACHE_BYTES // (X.shape[1] * X.dtype.itemsize)))
 
 
@@ -127,7 +132,9 @@ def _waves(units, batch):
     n_threads = batch.n_threads
     site, _, data = units[0]
     bytes_each = 16 * max(1, len(batch.folds[site.fold][0])) * data.n_problems
-    length = max(n_threads, ORDER_BYTES // bytes_each // n_threads * n_threads)
+    most = max(len(group) for _, group, _ in units) * data.n_problems
+    length = min(ORDER_BYTES // bytes_each, WEIGHT_BYTES // (most * data.X.shape[1] * data.X.dtype.itemsize))
+    length = max(n_threads, length // n_threads * n_threads)
     panel = 64 // data.X.dtype.itemsize
     for first in range(0, len(units), length):
         wave = units[first:first + length]
