@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from functools import cached_property, partial
 
 import numpy as np
+from scipy import sparse
 from sklearn.base import clone
 from sklearn.model_selection import LeaveOneOut
 
@@ -129,7 +130,7 @@ class FoldMoments:
 
 def gathered(X):
     """A function from row numbers to these rows of X; it remembers the last ones it was asked for."""
-    if not isinstance(X, np.ndarray):
+    if not isinstance(X, np.ndarray) and not (sparse.issparse(X) and X.format == "csr"):
         return None
     latest = {}
 
@@ -138,7 +139,7 @@ def gathered(X):
             if len(latest) > 1:
                 latest.clear()
             # the numbers are kept with their rows, so that their address stays theirs
-            latest[id(rows)] = rows, np.ascontiguousarray(X[rows])
+            latest[id(rows)] = rows, np.ascontiguousarray(X[rows]) if isinstance(X, np.ndarray) else X[rows]
         return latest[id(rows)][1]
 
     return rows_of
