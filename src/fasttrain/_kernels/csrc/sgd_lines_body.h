@@ -72,24 +72,21 @@ FT_INLINE void FT(lines_dot)(const FT_REAL *lines, ft_size n, const FT(sgd_spars
         FT(to_columns)(dot_out + u * FT_LANES, (sum[0][u] + sum[1][u]) + (sum[2][u] + sum[3][u]));
 }
 
-/* The lines of the j-th weight of a row that is to come, or of its last one. */
+/* Asks for the line of the j-th weight of a row that is to come, or of its last one. Into the second-level cache, as the lines
+ * of the present row fill half of the first. */
 FT_INLINE void FT(prefetch_line)(const FT_REAL *lines, ft_size n, const FT(sgd_sparse_row) *row, ft_size j, const int wide,
-                                 const int vectors, const int first_level)
+                                 const int vectors)
 {
     const int32_t *i32 = row->i32;
     const int64_t *i64 = row->i64;
     const char *line = (const char *)(lines + FT_INDEX(j < row->nnz ? j : row->nnz - 1) * n);
-    for (int at = 0; at < vectors * FT_VECTOR_BYTES; at += 64) {
-        if (first_level)
-            __builtin_prefetch(line + at);
-        else
-            __builtin_prefetch(line + at, 0, 2);
-    }
+    for (int at = 0; at < vectors * FT_VECTOR_BYTES; at += 64)
+        __builtin_prefetch(line + at, 0, 2);
 }
 
 /* v += move x, and the norms of the touched weights of slots that move. */
 FT_INLINE void FT(lines_move)(FT_REAL *lines, ft_size n, double *c, ft_size first, const FT(sgd_sparse_row) *row,
-                              const FT(sgd_sparse_row) *next, const FT(sgd_sparse_row) *later, const int wide, const int vectors, const int l1)
+                              const FT(sgd_sparse_row) *ahead, const int wide, const int vectors, const int l1)
 {
     const int32_t *i32 = row->i32;
     const int64_t *i64 = row->i64;
@@ -99,8 +96,7 @@ FT_INLINE void FT(lines_move)(FT_REAL *lines, ft_size n, double *c, ft_size firs
 #define FT_MOVE_LINE(at, i)                                                                                       \
     do {                                                                                                          \
         FT_REAL *line = lines + first + FT_INDEX(at) * n;                                                         \
-        FT(prefetch_line)(lines + first, n, next, at, wide, vectors, 1);                                             \
-        FT(prefetch_line)(lines + first, n, later, at, wide, vectors, 0);                                             \
+        FT(prefetch_line)(lines + first, n, ahead, at, wide, vectors);                                            \
         _Pragma("GCC unroll 2") for (int u = 0; u < vectors; u++)                                                 \
         {                                                                                                         \
             const FT(vector) v = FT(load)(line + u * FT_LANES) + move[u] * row->values[at];                       \
@@ -249,12 +245,9 @@ FT_INLINE void FT(sgd_lines_loop)(ft_sgd *s, ft_size end, const ft_size n, const
     for (ft_size i = s->position; i < end; i++) {
         const ft_size number = s->training[i];
         const FT(sgd_sparse_row) row = FT(sparse_row)(&s->X, number, wide);
-        FT(sgd_sparse_row) next = FT(sparse_row)(&s->X, s->training[i + 1], wide);
-        if (next.nnz == 0)
-            next = row;
-        FT(sgd_sparse_row) later = FT(sparse_row)(&s->X, s->training[i + 2], wide);
-        if (later.nnz == 0)
-            later = row;
+        FT(sgd_sparse_row) ahead = FT(sparse_row)(&s->X, s->training[i + 2], wide);
+        if (ahead.nnz == 0)
+            ahead = row;
         FT(prefetch_sparse)(s, i, wide);
 #define FT_DOT_PASS(first, vectors) \
     FT(lines_dot)(lines + (first), n, &row, wide, vectors, &FT_COLUMN(dot)[first])
@@ -264,8 +257,8 @@ FT_INLINE void FT(sgd_lines_loop)(ft_sgd *s, ft_size end, const ft_size n, const
         if (!FT(sgd_scalars_many)(s, n, c, number, s->t, row_square))
             continue;
         if (FT(lines_moves)(s, n, c)) {
-#define FT_MOVE_PASS(first, vectors) FT(lines_move)(lines, n, c, first, &row, &next, &later, wide, vectors, 0)
-#define FT_MOVE_L1_PASS(first, vectors) FT(lines_move)(lines, n, c, first, &row, &next, &later, wide, vectors, 1)
+#define FT_MOVE_PASS(first, vectors) FT(lines_move)(lines, n, c, first, &row, &ahead, wide, vectors, 0)
+#define FT_MOVE_L1_PASS(first, vectors) FT(lines_move)(lines, n, c, first, &row, &ahead, wide, vectors, 1)
             if (s->with_l1)
                 FT_LINE_PASSES(s, FT_MOVE_L1_PASS);
             else
