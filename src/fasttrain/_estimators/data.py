@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_consistent_length, validate_data
 from fasttrain._core.checks import check_rows, check_weights, is_ready, validation_parts
 from fasttrain._core.random_states import check_random_state
 from fasttrain._estimators.rows import RowsOf
+from fasttrain._tables.categories import unique
 from fasttrain._tables.kinds import is_pandas
 from fasttrain.training.checkpoints import load_checkpoint, random_state_to
 
@@ -59,6 +60,21 @@ def warn_of_a_quantity(y, classes):
     """scikit-learn's warning of a target with nearly as many classes as rows, where its checks of y were left out."""
     if len(classes) > max(10, len(y) // 2):
         check_classification_targets(y)
+
+
+def classes_of(y):
+    """(classes, number of each row's class) of a vector of labels, checked as scikit-learn does.
+
+    Integers are labels whatever they are; for anything else it takes a look at the values, which costs as much as a
+    small fit.
+    """
+    integers = y.dtype.kind in "iub"
+    if not integers:
+        check_classification_targets(y)
+    classes, codes = unique(y, inverse=True)
+    if integers:
+        warn_of_a_quantity(y, classes)
+    return classes, codes
 
 
 def weights_of(estimator, sample_weight, y, dtype):

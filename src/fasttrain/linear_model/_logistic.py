@@ -8,7 +8,6 @@ from typing import Any, Literal
 import numpy as np
 from sklearn import linear_model
 from sklearn.utils import check_random_state, compute_class_weight
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
 from fasttrain._core.checks import (
@@ -18,11 +17,10 @@ from fasttrain._core import warned
 from fasttrain._core.types import Array, ArrayLike, MatrixLike, RandomStateLike, Self
 from fasttrain._estimators.blocks import ClassifiesBlocks, restored_learns
 from fasttrain._estimators.conversion import Convertible
-from fasttrain._estimators.data import warn_of_a_quantity
+from fasttrain._estimators.data import classes_of
 from fasttrain._estimators.fitted import set_fitted
 from fasttrain._estimators.following import followed, tasks_of
 from fasttrain._estimators.parameters import keep_parameters
-from fasttrain._tables.categories import unique
 from fasttrain.data._use import predicts
 from fasttrain.linear_model._logistic_blocks import fit_to_blocks
 from fasttrain.linear_model._logistic_problem import NEWTON_UNKNOWNS, Problem, warn_unless_settled
@@ -93,14 +91,8 @@ class LogisticBase(Convertible):
                 accept_large_sparse=self.solver not in ("liblinear", "sag", "saga"))
             if not isinstance(y, np.ndarray) or not (isinstance(X, np.ndarray) or hasattr(X, "indptr")):
                 raise TypeError(f"X must be a NumPy array or a sparse matrix, got {type(X).__name__}")
-        # integers are labels whatever they are; for anything else it takes a look at the values
-        integers = y.dtype.kind in "iub"
-        if not integers:
-            check_classification_targets(y)
+        classes, codes = classes_of(y)
         X = check_rows(X)
-        classes, codes = unique(y, inverse=True)
-        if integers:
-            warn_of_a_quantity(y, classes)
         if self.solver == "liblinear":
             if len(classes) > 2:
                 raise ValueError(

@@ -123,7 +123,8 @@ class SquaredMargins:
             good = gains <= SUFFICIENT * share * slopes[todo]
             # where the values are the same but for rounding, the gradients say which is better
             same = np.abs(gains) <= ROUNDING * np.abs(new_values)
-            good |= same & (self._norms(new_gradients) < self._norms(gradients[models[todo]]))
+            if same.any():
+                good |= same & (self._norms(new_gradients) < self._norms(gradients[models[todo]]))
             done = models[todo[good]]
             w[done], values[done], gradients[done] = at[good], new_values[good], new_gradients[good]
             moved[todo[good]] = True

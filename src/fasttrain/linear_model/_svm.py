@@ -7,8 +7,7 @@ import numpy as np
 from sklearn import svm
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.class_weight import compute_class_weight
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import column_or_1d, validate_data
+from sklearn.utils.validation import validate_data
 
 from fasttrain import losses
 from fasttrain._core.checks import check_choice, check_flag, check_integer, check_real, check_rows, is_ready
@@ -17,7 +16,7 @@ from fasttrain._core.types import ArrayLike, MatrixLike, RandomStateLike, Self
 from fasttrain._core.warned import warn
 from fasttrain._estimators.blocks import ClassifiesBlocks, restored_learns, restored_rows
 from fasttrain._estimators.conversion import Convertible
-from fasttrain._estimators.data import plain_weights
+from fasttrain._estimators.data import classes_of, plain_weights
 from fasttrain._estimators.fitted import set_fitted
 from fasttrain._estimators.parameters import keep_parameters
 from fasttrain._kernels.threads import thread_budget
@@ -235,8 +234,7 @@ class LinearSVC(ClassifiesBlocks, LinearMachine, svm.LinearSVC):
         """
         self._check_parameters()
         X, y = self._checked(X, y)
-        check_classification_targets(y)
-        classes, codes = np.unique(column_or_1d(y, warn=True), return_inverse=True)
+        classes, codes = classes_of(y)
         if len(classes) < 2:
             raise ValueError(
                 "This solver needs samples of at least 2 classes in the data, but the data contains only one class: "
