@@ -20,7 +20,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from fasttrain import losses, optimizers, penalties, schedules
 from fasttrain._files import archive, atomic
 from fasttrain._files.safetensors import decode_tensors, encode_tensors
-from fasttrain.linear_model import LinearClassifier, LinearRegressor, SGDClassifier, SGDRegressor
+from fasttrain.linear_model import LinearClassifier, LinearRegressor, MultiTaskLasso, SGDClassifier, SGDRegressor
 from fasttrain.persistence import load, save
 from fasttrain.preprocessing import LabelEncoder, MinMaxScaler, OneHotEncoder, StandardScaler, TablePreprocessor
 
@@ -512,3 +512,23 @@ def test_values_within_values_have_an_end(tmp_path, depth):
     save(LabelEncoder().fit(["elm", "oak"]), tmp_path)
     with pytest.raises(ValueError, match="nested more than 64 deep"):
         load(rewritten(tmp_path, lambda model: model["state"].update(classes_=nested(depth))))
+
+
+def test_arrays_lie_in_memory_as_they_did(tmp_path):
+    """Products with them round as they did only then."""
+    model = MultiTaskLasso(0.01).fit(X, np.column_stack([Y, X[:, 0]]))
+    save(model, tmp_path)
+    loaded = load(tmp_path)
+    assert model.coef_.flags.f_contiguous and loaded.coef_.flags.f_contiguous and not loaded.coef_.flags.c_contiguous
+    assert loaded.predict(X).tobytes() == model.predict(X).tobytes()
+    for order in ("C", 1, None):
+        with pytest.raises(ValueError, match=r"is not an order that arrays are saved in"):
+            load(rewritten(tmp_path, lambda content: content["state"]["coef_"].update(order=order)))
+
+
+def test_labels_of_dates_are_no_text():
+    encoder = LabelEncoder().fit(["elm", "oak"])
+    with pytest.raises(ValueError, match="y must hold labels like those that were seen in fit"):
+        encoder.transform(np.array(["2020-01-01"], dtype="M8[D]"))
+    dates = np.array(["2020-01-01", "2021-01-01"], dtype="M8[D]")
+    assert LabelEncoder().fit(dates).transform(dates).tolist() == [0, 1]

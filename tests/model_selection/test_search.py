@@ -404,3 +404,19 @@ def test_a_model_that_is_not_finite_is_one_failed_fit(estimator, room, batches, 
         search.fit(X, y)
     assert np.isnan(search.cv_results_["mean_test_score"]).tolist() == [False, True, False]
     assert sum(batches) == 9
+
+
+@pytest.mark.parametrize("n_candidates", [9, 10, 11, 17, 33])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_the_number_of_threads_does_not_show(n_candidates, dtype):
+    """Groups are split among threads; a candidate or two that are left over would be trained by another loop."""
+    def bytes_of(n_jobs):
+        search = ours.GridSearchCV(
+            make_pipeline(StandardScaler(), SGDClassifier(random_state=0, max_iter=4)),
+            {"sgdclassifier__alpha": np.logspace(-5, -1, n_candidates)}, cv=3, n_jobs=n_jobs, refit=False,
+            scoring=lambda model, X, y: float(model.decision_function(X).sum()))
+        search.fit(X.astype(dtype), y > 0)
+        return [search.cv_results_[f"split{fold}_test_score"].tobytes() for fold in range(3)]
+
+    alone = bytes_of(1)
+    assert all(bytes_of(n_jobs) == alone for n_jobs in (2, 3, 4))

@@ -72,7 +72,9 @@ class Encoder:
             return {"@": "objects", "dtype": value.dtype.str, "shape": list(value.shape), "values": items}
         if value.dtype.kind not in "biuf" or value.dtype.itemsize > 8:
             raise TypeError(f"{where} cannot be saved: arrays of dtype {value.dtype} are not")
-        return {"@": "array", "name": self._tensor(value, where)}
+        entry = {"@": "array", "name": self._tensor(value, where)}
+        # products with it round as they did only where it lies in memory as it did
+        return entry if value.flags.c_contiguous or not value.flags.f_contiguous else {**entry, "order": "F"}
 
     def _wide_text(self, value, where):
         """An array of text by its code points: a file as large as the array."""
@@ -154,6 +156,10 @@ def _decode_array(value, decoder):
     decoder.unused.discard(value["name"])
     if value["name"] not in decoder.tensors:
         raise ValueError(f"array {value['name']!r} is in none of its files")
+    if value.get("order", "F") != "F":
+        raise ValueError(f"{value['order']!r} is not an order that arrays are saved in")
+    if "order" in value:
+        decoder.tensors[value["name"]] = np.asfortranarray(decoder.tensors[value["name"]])
     return decoder.tensors[value["name"]]
 
 

@@ -143,7 +143,11 @@ def _waves(units, batch):
             split = []
             for site, group, data in wave:
                 step = -(-len(group) // (parts * panel)) * panel
-                split += [(site, group[i:i + step], data) for i in range(0, len(group), step)]
+                starts = list(range(0, len(group), step))
+                # so few walk otherwise, and the number of threads must not show in what comes of them
+                if len(group) - starts[-1] <= TOO_FEW < len(group):
+                    starts.pop()
+                split += [(site, group[i:end], data) for i, end in zip(starts, [*starts[1:], len(group)])]
             wave = split
         yield wave
 
