@@ -147,7 +147,8 @@ def _decode_float(value, decoder):
 
 def _plain_dtype(text, kinds):
     dtype = np.dtype(text) if isinstance(text, str) else None
-    if dtype is None or dtype.kind not in kinds:
+    # NumPy 1 takes text of any length, whose bytes it counts in 32 bits
+    if dtype is None or dtype.kind not in kinds or dtype.itemsize < 0:
         raise ValueError(f"{text!r} is not a dtype that is saved")
     return dtype
 
