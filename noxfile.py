@@ -24,12 +24,12 @@ FAST = [f"tests/{name}" for name in (
     "_kernels/test_primitives.py", "_kernels/test_rows.py", "linear_model/test_linear_fit.py",
     "linear_model/test_logistic.py", "neural_network/test_mlp.py", "preprocessing/test_scaling.py",
     "optimizers/test_optimizers.py", "test_persistence.py", "test_types.py", "test_import.py")]
-# What many threads do at once: fits, predictions, saves and loads of every kind of estimator.
+# What many threads do at once, by tests that have no folder or stream for themselves.
 THREADED = [f"tests/{name}" for name in (
     "linear_model/test_linear_fit.py", "linear_model/test_ridge.py", "neural_network/test_mlp.py",
-    "optimizers/test_optimizers.py", "preprocessing/test_scaling.py", "test_persistence.py")]
+    "optimizers/test_optimizers.py", "preprocessing/test_scaling.py")]
 # Ctrl-C is the main thread's to hear.
-NOT_THREADED = "not ctrl_c and not interrupt and not killed"
+NOT_THREADED = "not ctrl_c and not interrupt"
 # They compare with the parameters and messages of the newest scikit-learn.
 NEWEST_ONLY = ["--ignore", str(ROOT / "tests/parity")]
 
@@ -84,6 +84,6 @@ def fast(session):
 
 @nox.session(python="3.13")
 def threads(session):
-    """Fits, predictions, saves and loads, each test on four Python threads at once."""
+    """Fits and predictions, each test on four Python threads at once."""
     session.install("pytest-run-parallel>=0.6")
     run_tests(session, tests=THREADED, arguments=["--parallel-threads=4", "--iterations=1", "-k", NOT_THREADED])
