@@ -8,9 +8,11 @@ import warnings
 
 import numpy as np
 import pytest
+from scipy import sparse
 from sklearn import linear_model, model_selection as peer, neural_network
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_digits
+from sklearn.feature_extraction.text import TfidfTransformer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler as PeerScaler
 
@@ -62,6 +64,34 @@ def bench_grid_of_alphas(compare):
         "selection", "SGDClassifier 10 alphas x 5 folds, 50k x 100 f32, 20 epochs",
         {"fasttrain": lambda: mine.fit(X, y), "scikit-learn": lambda: theirs.fit(X, y)},
         target=30, ratio_to="scikit-learn", threads=JOBS, rounds=3, warm=0, settle=True)
+
+
+def text():
+    """TF-IDF of 20,000 documents whose words follow Zipf's law, about 100 of 50,000 in each."""
+    rng = np.random.RandomState(0)
+    lengths = np.maximum(5, rng.lognormal(np.log(90), 0.6, 20_000)).astype(int)
+    chances = 1 / (np.arange(50_000) + 10.0)
+    words = rng.permutation(50_000)[rng.choice(50_000, lengths.sum(), p=chances / chances.sum())]
+    starts = np.concatenate(([0], np.cumsum(lengths)))
+    counts = sparse.csr_matrix((np.ones(len(words)), words, starts), (20_000, 50_000))
+    counts.sum_duplicates()
+    X = TfidfTransformer().fit_transform(counts)
+    return X, (X @ rng.standard_normal(50_000) + 0.5 * rng.standard_normal(20_000) > 0).astype(int)
+
+
+@pytest.mark.parametrize("dtype", ["f64", "f32"])
+def bench_grid_of_text(compare, dtype):
+    X, y = text()
+    X = X.astype({"f64": np.float64, "f32": np.float32}[dtype])
+    settings = {"loss": "log_loss", "max_iter": 20, "random_state": 0}
+    grid = {"alpha": np.logspace(-6, -3, 10)}
+    mine = ours.GridSearchCV(SGDClassifier(**settings), grid, n_jobs=JOBS)
+    theirs = peer.GridSearchCV(linear_model.SGDClassifier(**settings), grid, n_jobs=JOBS)
+    same_scores(mine.fit(X, y).cv_results_, theirs.fit(X, y).cv_results_, 4_000, flips=3)
+    compare(
+        "selection", f"SGDClassifier 10 alphas x 5 folds, TF-IDF of 20k documents {dtype}",
+        {"fasttrain": lambda: mine.fit(X, y), "scikit-learn": lambda: theirs.fit(X, y)},
+        target=6, ratio_to="scikit-learn", threads=JOBS, rounds=3, warm=0, settle=True)
 
 
 GRIDS_OF_NETWORKS = {

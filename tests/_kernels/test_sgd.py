@@ -221,6 +221,59 @@ def test_lockstep_in_panels_is_separate_descents(dtype, loss, n_models, features
         np.testing.assert_allclose(together.objectives[k], alone.objectives[0], rtol=tolerance * 10)
 
 
+@pytest.mark.parametrize("changes", [
+    {}, {"l1_ratio": 0.3, "l2_ratio": 0.7}, {"average": 5}, {"l1_ratio": 1.0, "l2_ratio": 0.0, "average": 1},
+    {"schedule": "pa1"}, {"schedule": "pa2", "average": 3},
+], ids=str)
+@pytest.mark.parametrize("n_models", [2, 8, 9, 16, 19])
+@pytest.mark.parametrize("index", [np.int32, np.int64])
+def test_sparse_lockstep_in_lines_is_separate_descents(changes, n_models, index):
+    """Candidates are lanes beside one another; some end early, some shrink so fast that their scale is folded in. A row
+    has no value, another one twice the same index.
+    """
+    X, y = data(70, 37, "hinge")
+    X[5] = 0
+    matrix = sparse.csr_array(X)
+    matrix.indices[matrix.indptr[3]] = matrix.indices[matrix.indptr[3] + 1]
+    rows = sgd.Rows.csr(matrix.data, matrix.indices.astype(index), matrix.indptr.astype(np.int64), X.shape[1])
+    rng = np.random.RandomState(n_models)
+    models = [
+        model(**{
+            "alpha": [1e-4, 1e-2, 60.0][k % 3] * rng.uniform(0.5, 1), "eta0": 10 ** rng.uniform(-2, -1),
+            "max_iter": 2 + k % 7, "schedule": ["constant", "invscaling"][k % 2], "weight_positive": 1 + 0.1 * k,
+            **changes,
+        })
+        for k in range(n_models)
+    ]
+    start = 0.1 * rng.standard_normal((2, n_models, 37))
+    totals = np.full(n_models, 70.0)
+
+    def trained(numbers):
+        descent = sgd.Descent(rows, y, [models[k] for k in numbers], "hinge", seed=3, intercept_decay=0.01,
+                              score=(rows, y, None, totals[:len(numbers)], "accuracy"))
+        for place, k in enumerate(numbers[::2]):
+            descent.begin_from(2 * place, start[0, k], 0.1, start[1, k], 0.2)
+        sgd.run([descent], 1)
+        coef = np.empty((2, len(numbers), 37))
+        for k in range(len(numbers)):
+            descent.write_coef(k, coef[0, k])
+            if descent.has_average:
+                descent.write_coef(k, coef[1, k], True)
+        return descent, coef[:1 + descent.has_average]
+
+    together, found = trained(range(n_models))
+    for k in range(0, n_models, 2):
+        alone, expected = trained([k])
+        np.testing.assert_allclose(found[0, k], expected[0, 0], rtol=1e-10, atol=1e-12)
+        # the average is a difference of two vectors, which grow where the weights shrink fast
+        np.testing.assert_allclose(found[1:, k], expected[1:, 0], rtol=1e-8, atol=1e-9)
+        for average in (False, True):
+            np.testing.assert_allclose(
+                together.intercept(k, average), alone.intercept(0, average), rtol=1e-10, atol=1e-12)
+        np.testing.assert_array_equal(together.scores[k], alone.scores[0])
+        np.testing.assert_allclose(together.objectives[k], alone.objectives[0], rtol=1e-9)
+
+
 def test_lockstep_targets_of_their_own():
     X, _ = data(60, 20, "squared_error")
     y = np.random.RandomState(2).standard_normal((3, 60))
@@ -327,18 +380,32 @@ def test_csr_in_range(indices, indptr, inside):
     assert sgd.csr_in_range(None, wide, pointers, len(wide), 3) is inside
 
 
-def test_weights_that_overflow_are_reported_with_their_epoch():
+@pytest.mark.parametrize("rows_of", [sgd.Rows.dense, lambda X: csr_rows(X, np.int32)], ids=["dense", "csr"])
+@pytest.mark.parametrize("changes", [{}, {"l1_ratio": 0.5, "l2_ratio": 0.5}], ids=["l2", "elasticnet"])
+def test_weights_that_overflow_are_reported_with_their_epoch(rows_of, changes):
     X, y = data(30, 4, "squared_error")
-    descent = sgd.Descent(
-        sgd.Rows.dense(X * 1e160),
-        y,
-        [model(eta0=1e10, max_iter=9), model(eta0=1e-300, alpha=0.0)],
-        "squared_error",
-    )
-    sgd.run([descent], 1)
-    assert not descent.finite(0)
-    assert descent.n_iter(0) == 1
+    models = [model(eta0=1e10, max_iter=9, **changes), model(eta0=1e-300, alpha=0.0)]
+    rows = rows_of(X * 1e160)
+    descent = sgd.Descent(rows, y, models, "squared_error")
+    alone = sgd.Descent(rows, y, models[:1], "squared_error")
+    sgd.run([descent, alone], 1)
+    for fit in (descent, alone):
+        assert not fit.finite(0)
+        assert fit.n_iter(0) == 1
     assert descent.finite(1)
+
+
+def test_large_sparse_weights_are_finite():
+    """Squares that overflow are no reason to refuse weights that do not."""
+    X, y = data(30, 4, "squared_error", np.float32)
+    models = [model(eta0=1e9, max_iter=2, l2_ratio=0.0) for _ in range(3)]
+    for n in (1, 3):
+        descent = sgd.Descent(csr_rows(X, np.int32), y * np.float32(1e26), models[:n], "squared_error")
+        sgd.run([descent], 1)
+        coef = np.empty(4, np.float32)
+        descent.write_coef(0, coef)
+        assert np.abs(coef).max() > 1e19
+        assert all(descent.finite(k) for k in range(n))
 
 
 def test_history_longer_than_its_buffer():

@@ -18,6 +18,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 
 from fasttrain import model_selection as ours
 from fasttrain.linear_model import LinearClassifier, LinearRegressor, SGDClassifier
+from fasttrain.model_selection.batch import planner
 from fasttrain.neural_network import MLPRegressor
 from fasttrain.preprocessing import MinMaxScaler, OneHotEncoder, StandardScaler
 
@@ -136,6 +137,29 @@ def test_tables(kind, batches):
     assert len(batches) == 1
     assert getattr(found, "feature_names_in_", None) is None or (
         found.feature_names_in_.tolist() == expected.feature_names_in_.tolist())
+
+
+SPARSE_CASES = {
+    "binary": (SGD, {"alpha": [1e-2, 3e-2, 1e-1, 1.0, 10.0]}, (X, y)),
+    "log loss": (SGD.__class__(loss="log_loss", max_iter=5, tol=None, random_state=0),
+                 {"alpha": [1e-2, 1e-1, 1.0], "class_weight": [None, "balanced"]}, (X, y)),
+    "multiclass": (SGD, {"alpha": [1e-2, 1e-1, 1.0], "penalty": ["l2", "l1"]}, IRIS),
+    "averaged": (SGD, {"alpha": [1e-2, 1e-1, 1.0], "average": [True, 30]}, (X, y)),
+    "early stopping": (SGD, {"alpha": [1e-2, 1e-1, 1.0], "early_stopping": [True], "tol": [1e-3]}, (X, y)),
+    "regression": (REGRESSOR, {"alpha": [1e-4, 1e-3, 1e-2], "loss": ["squared_error", "huber"]}, NUMBERS),
+}
+
+
+@pytest.mark.parametrize("case", SPARSE_CASES)
+@pytest.mark.parametrize("together", [1, 1 << 22])
+def test_sparse_rows(case, together, batches, monkeypatch):
+    from scipy import sparse
+
+    monkeypatch.setattr(planner, "WEIGHTS_AT_ONCE", together)
+    estimator, grid, (table, targets) = SPARSE_CASES[case]
+    table = sparse.csr_matrix(np.where(np.abs(table) > 0.5, table, 0))
+    both("GridSearchCV", estimator, grid, (table, targets), cv=3, return_train_score=True)
+    assert len(batches) == 1
 
 
 def test_no_warnings_about_names():

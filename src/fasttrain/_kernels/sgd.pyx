@@ -9,7 +9,7 @@ caller's to check (:func:`csr_in_range` is there for the last).
 """
 
 from libc.math cimport INFINITY, NAN
-from libc.stdint cimport int32_t, int64_t, uint8_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
@@ -73,7 +73,8 @@ def csr_in_range(const int32_t[::1] indices32, const int64_t[::1] indices64, con
     bool
     """
     cdef Py_ssize_t i, n = indptr.shape[0], end
-    cdef int64_t low = 0, high = -1
+    cdef uint32_t highest32 = 0
+    cdef uint64_t highest64 = 0
     if n < 1 or indptr[0] != 0:
         return False
     for i in range(1, n):
@@ -85,13 +86,12 @@ def csr_in_range(const int32_t[::1] indices32, const int64_t[::1] indices64, con
     with nogil:
         if indices32 is None:
             for i in range(end):
-                low = min(low, indices64[i])
-                high = max(high, indices64[i])
+                highest64 = max(highest64, <uint64_t> indices64[i])
         else:
+            # a negative number is a large one without its sign, and one maximum is what the compiler makes a vector of
             for i in range(end):
-                low = min(low, <int64_t> indices32[i])
-                high = max(high, <int64_t> indices32[i])
-    return low >= 0 and high < n_features
+                highest32 = max(highest32, <uint32_t> indices32[i])
+    return end == 0 or max(highest64, <uint64_t> highest32) < <uint64_t> n_features
 
 
 cdef Py_ssize_t padded_length(Py_ssize_t n, bint is_double) noexcept:

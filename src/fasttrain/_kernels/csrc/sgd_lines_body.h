@@ -2,7 +2,7 @@
  *
  * The weights are interleaved: a line of memory for each feature, whose lanes are slots. So the indices of a row are read once
  * for all candidates, and what one of them points at is a cache line or two. Lanes are summed as sparse_dot and sparse_move
- * sum one model's weights: in float64 a candidate's descent has the same bytes alone and in lockstep. */
+ * sum one model's weights, float32 in float32. */
 
 #define FT_MOST_LINE_VECTORS 2 /* of a line that are taken together */
 

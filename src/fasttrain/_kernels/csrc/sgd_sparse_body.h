@@ -86,6 +86,7 @@ FT_INLINE void FT(prefetch_sparse)(const ft_sgd *s, ft_size i, const int wide)
     const ft_size row = s->training[i + FT_SPARSE_ROWS_AHEAD];
     const ft_size start = s->X.indptr[row], end = s->X.indptr[row + 1];
     const FT_REAL *values = (const FT_REAL *)s->X.values;
+    __builtin_prefetch(s->X.indptr + s->training[i + 2 * FT_SPARSE_ROWS_AHEAD]);
     FT(prefetch_targets)(s, row);
     for (ft_size j = start; j < end; j += 64 / (ft_size)sizeof(FT_REAL))
         __builtin_prefetch(values + j, 0, 2);

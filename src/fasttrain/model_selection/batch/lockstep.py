@@ -11,14 +11,14 @@ from fasttrain.model_selection.batch.folds import gathered, sites_of, transforme
 from fasttrain.model_selection.batch.scores import of_predictions
 from fasttrain.training import DivergenceError
 
-# Candidates that share one reading of the rows: their weights have to stay in the fastest cache. Of CSR rows their
-# weights are lanes of cache lines, which no cache has to hold all of.
+# Candidates that share one reading of the rows: their weights have to stay in the fastest cache. Those of CSR rows are
+# lanes of cache lines, and of these only a row's are read.
 MOST_TOGETHER = 32
 # A row takes as long for two together as for three, and longer than for each alone.
 TOO_FEW = 2
 CACHE_BYTES = 1 << 15
-# Memory of the row orders of all descents that are prepared at once, each row of each has about four int32, and of
-# their weights.
+# Memory of the row orders of all descents that are prepared at once, where each row of each has about four int32, and
+# of their weights.
 ORDER_BYTES = 1 << 24
 WEIGHT_BYTES = 1 << 28
 # Rows of a test part that make no product worth a call of its own.
