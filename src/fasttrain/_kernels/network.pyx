@@ -93,14 +93,10 @@ cdef class Network(Predictor):
         :meth:`run` raises the same. Steps are made on one thread.
         """
         self.caller = function
+        self.task.caller = NULL
         if function is not None:
             self.loss = ("caller", 1.0)
-        if function is None:
-            self.task.caller = NULL
-        elif self.is_double:
-            self.task.caller = ask_float64
-        else:
-            self.task.caller = ask_float32
+            self.task.caller = ask_float64 if self.is_double else ask_float32
         self.task.owner = <void*> self
         self.hold["workspace"] = None
 
@@ -461,11 +457,6 @@ cdef class Network(Predictor):
         return self.task.loss_sum / self.rows_done if self.rows_done else float("nan")
 
     @property
-    def n_rows(self):
-        """Rows that are bound."""
-        return self.hold.get("n_rows", 0)
-
-    @property
     def batches_done(self):
         """Of the epoch that has been started."""
         return self.task.next_batch
@@ -522,6 +513,7 @@ cdef class Network(Predictor):
     def finish_gradient(self, real[::1] gradient_out):
         """Mean loss plus penalty (returned) and its gradient, in the layout of ``parameters``."""
         return finish_gradient(&self.task, &gradient_out[0])
+
     # ---- rows in blocks ----
 
     def finish_sums(self, double[::1] gradient_out):

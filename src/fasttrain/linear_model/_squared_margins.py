@@ -114,22 +114,22 @@ class SquaredMargins:
     def _search(self, models, w, values, gradients, steps):
         """Take the steps, halved where that is too far; whether each led down. w, values and gradients are updated."""
         slopes = (steps * gradients[models]).sum(axis=1)
-        (moved, ended), share = np.zeros((2, len(models)), dtype=bool), 1.0
+        moved, todo, share = np.zeros(len(models), dtype=bool), np.arange(len(models)), 1.0
         for _ in range(HALVINGS):
-            todo = np.flatnonzero(~(moved | ended))
-            at = w[models[todo]] + share * steps[todo]
-            new_values, new_gradients = self.evaluate(at, models[todo])
-            gains = new_values - values[models[todo]]
+            here = models[todo]
+            at = w[here] + share * steps[todo]
+            new_values, new_gradients = self.evaluate(at, here)
+            gains = new_values - values[here]
             good = gains <= SUFFICIENT * share * slopes[todo]
             # where the values are the same but for rounding, the gradients say which is better
             same = np.abs(gains) <= ROUNDING * np.abs(new_values)
             if same.any():
-                good |= same & (self._norms(new_gradients) < self._norms(gradients[models[todo]]))
-            done = models[todo[good]]
+                good |= same & (self._norms(new_gradients) < self._norms(gradients[here]))
+            done = here[good]
             w[done], values[done], gradients[done] = at[good], new_values[good], new_gradients[good]
             moved[todo[good]] = True
-            ended[todo[same]] = True
-            if (moved | ended).all():
+            todo = todo[~(good | same)]
+            if not len(todo):
                 break
             share /= 2
         return moved
