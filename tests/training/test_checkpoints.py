@@ -449,6 +449,29 @@ def test_an_index_that_does_not_fit_its_arrays(saved, change, match):
         load_checkpoint(saved)
 
 
+def entry_of(items, *names):
+    """The [key, value] of nested dicts as they are written."""
+    for name in names:
+        found = next(item for item in items["items"] if item[0] == name)
+        items = found[1]
+    return found
+
+
+@pytest.mark.parametrize(("names", "value", "match"), [
+    (("network", "counters", "t"), {"@": "float", "value": "inf"}, "counters must be a number of steps and a number"),
+    (("network", "counters", "t"), 10**30, "counters must be a number of steps"),
+    (("network", "counters", "carried"), "a", "counters must be a number of steps"),
+    (("stopping", "best_loss_"), None, "best_loss_ must be numbers, got None"),
+])
+def test_numbers_that_no_training_has(saved, names, value, match):
+    index = json.loads((saved / "checkpoint.json").read_text())
+    entry_of(index["checkpoint"]["state"], *names)[1] = value
+    index["sha256"] = archive._digest(index)
+    (saved / "checkpoint.json").write_text(json.dumps(index))
+    with pytest.raises(ValueError, match=match):
+        MLPRegressor(**MLP).fit(X, Y, resume_from=saved)
+
+
 def test_the_state_of_a_callback_that_does_not_fit(tmp_path):
     class EarlyStopping(Callback):
         def state_dict(self):

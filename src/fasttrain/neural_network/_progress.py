@@ -172,10 +172,12 @@ class Progress:
         }
 
     def load_state_dict(self, network, state):
+        needed = {*_ALWAYS, *(() if self.restore else ["best_loss_"]),
+                  *(() if self.score is None else ["validation_scores_", "best_validation_score_"])}
         for name in _NOTED:
             value = state[name]
             good = are_numbers(value) if name in _CURVES else is_number(value)
-            if not good and (value is not None or name in _ALWAYS):
+            if not good and (value is not None or name in needed):
                 raise ValueError(f"{name} must be numbers, got {value!r}")
             setattr(self.account, name, value)
         self.schedule.rate, best = check_real(state["rate"], "rate", low=0), state["best_parameters"]

@@ -164,6 +164,8 @@ def _kind_of(state):
     return state.get("bit_generator") if isinstance(state, dict) else state
 
 
+# Steps that a float64 tells from one more.
+_MOST_STEPS = 2**53
 # Largest values of the counters that NumPy follows into its arrays without a look.
 _LARGEST = {"pos": 624, "buffer_pos": 4, "has_uint32": 1, "has_gauss": 1, "uinteger": 2**32 - 1}
 
@@ -261,6 +263,9 @@ def _check(checkpoint):
     network = state["network"]
     trained = network["trained"]
     arrays = {**{name: trained[name] for name in TRAINED if name in trained}, **network["slots"]}
+    t, carried = network["counters"]["t"], network["counters"]["carried"]
+    if not is_number(t) or not 0 <= t <= _MOST_STEPS or not is_number(carried):
+        raise ValueError(f"the optimizer's counters must be a number of steps and a number, got {t!r} and {carried!r}")
     places = checkpoint.facts["normalize"]
     normalized = [(width,) for width, where in zip(widths[1:-1], places, strict=True) if where]
     wanted = {
