@@ -1,10 +1,12 @@
 """Losses and gradients of many linear models over the same rows."""
 
 from fasttrain._kernels.linear_blocks cimport linear_task
+from fasttrain._kernels.steps cimport ft_pace
 
 
 cdef class LinearSums:
     cdef linear_task task
+    cdef ft_pace pace
     cdef readonly object dtype
     cdef readonly Py_ssize_t n_fits
     cdef object hold

@@ -18,6 +18,7 @@ from libc.string cimport memset
 from fasttrain._kernels.linear_blocks cimport by_columns, chunk_sums, feature_sums, linear_fit, linear_task
 from fasttrain._kernels.primitives cimport FT_LOSS_softmax_crossentropy, lanes, panel_width
 from fasttrain._kernels.signals cimport PyErr_CheckSignals
+from fasttrain._kernels.steps cimport ft_pace_init, ft_pace_next, ft_pace_note
 from fasttrain._kernels.threads cimport threads_for_work
 from fasttrain._kernels.types cimport real
 
@@ -45,6 +46,8 @@ cdef enum:
 
 cdef double SLICE_SECONDS = 0.04
 cdef double WORK_PER_THREAD = 4e5   # multiply-adds
+# A thread that waits so long for the others at the end, and for so much of the whole, waits for one that has no core.
+cdef double LATE_SECONDS = 1e-3, LATE_SHARE = 0.25
 
 
 cdef inline Py_ssize_t up(Py_ssize_t n, Py_ssize_t multiple) noexcept nogil:
@@ -113,12 +116,22 @@ cdef void pack_coefficients(linear_task* t, const double* const* w, const real* 
                 out[c * t.k + f] = <real> column[f]
 
 
-cdef void run_chunks(linear_task* t, int n_threads, const real* like) noexcept nogil:
+cdef double run_chunks(linear_task* t, int n_threads, const real* like) noexcept nogil:
+    """Goes on with the chunks until the time is over; the seconds that the first thread to end waited for the last."""
     cdef Py_ssize_t chunk
+    cdef int thread
+    cdef double first = ft_seconds()
+    for thread in range(n_threads):
+        t.finished[thread] = first
     with parallel(num_threads=n_threads):
         for chunk in prange(t.n_chunks, schedule="dynamic", chunksize=1):
             if t.next_row[chunk] < min((chunk + 1) * t.chunk_rows, t.n):
                 chunk_sums(t, chunk, t.scratch + threadid() * t.scratch_size, like)
+                t.finished[threadid()] = ft_seconds()
+    first = t.finished[0]
+    for thread in range(1, n_threads):
+        first = min(first, t.finished[thread])
+    return ft_seconds() - first
 
 
 cdef void run_features(linear_task* t, double** out, int n_threads, const real* like) noexcept nogil:
@@ -207,8 +220,9 @@ cdef class LinearSums:
     Notes
     -----
     Coefficients are read as float64, an intercept behind the k of each output, and predictions, losses and
-    derivatives computed in the dtype of X; sums are float64. The bytes do not depend on the number of threads. The
-    arrays are kept alive, never written. One instance is for one thread at a time.
+    derivatives computed in the dtype of X; sums are float64. The bytes do not depend on the number of threads, so an
+    instance goes on with one where several have no cores of their own (``pace.h``). The arrays are kept alive, never
+    written. One instance is for one thread at a time.
     """
 
     def __cinit__(self):
@@ -324,7 +338,9 @@ cdef class LinearSums:
         """
         cdef linear_task* t = &self.task
         cdef Py_ssize_t item = 8 if t.is_double else 4, chunk, size, j
-        cdef bint unfinished = True
+        cdef bint unfinished = True, is_late
+        cdef int budget
+        cdef double started = ft_seconds(), now, until, late = 0.0
         t.active = active
         t.n_active = n_active
         if t.is_double:
@@ -336,6 +352,12 @@ cdef class LinearSums:
             <double> t.n_columns * (4.0 * t.indptr[t.n] if t.is_sparse else <double> t.n * t.k), WORK_PER_THREAD)
         if t.by_rows or not t.is_sparse:
             n_threads = min(n_threads, <int> t.n_chunks)
+        budget = n_threads
+        if budget > 1:
+            if self.pace.budget != budget:
+                ft_pace_init(&self.pace, budget)
+            # an evaluation is a stretch
+            n_threads = ft_pace_next(&self.pace, started, &until)
         size = t.n_chunks * t.k * t.padded
         t.w = self._room("w", max(t.k, 1) * t.padded * item)
         t.bias = self._room("bias", t.padded * item)
@@ -361,6 +383,7 @@ cdef class LinearSums:
         for chunk in range(t.n_chunks):
             t.next_row[chunk] = chunk * t.chunk_rows
         t.scratch = <char*> self._room("scratch", n_threads * t.scratch_size)
+        t.finished = <double*> self._room("finished", n_threads * sizeof(double))
         with nogil:
             if t.is_double:
                 pack_coefficients(t, w, <const double*> NULL)
@@ -370,9 +393,9 @@ cdef class LinearSums:
             with nogil:
                 t.deadline = ft_seconds() + SLICE_SECONDS
                 if t.is_double:
-                    run_chunks(t, n_threads, <const double*> NULL)
+                    late += run_chunks(t, n_threads, <const double*> NULL)
                 else:
-                    run_chunks(t, n_threads, <const float*> NULL)
+                    late += run_chunks(t, n_threads, <const float*> NULL)
                 unfinished = False
                 for j in range(t.n_chunks):
                     unfinished |= t.next_row[j] < min((j + 1) * t.chunk_rows, t.n)
@@ -390,6 +413,10 @@ cdef class LinearSums:
                 combine(t, values_out, gradients_out, n_threads, <const double*> NULL)
             else:
                 combine(t, values_out, gradients_out, n_threads, <const float*> NULL)
+        if budget > 1:
+            now = ft_seconds()
+            is_late = late > LATE_SECONDS and late > LATE_SHARE * (now - started)
+            ft_pace_note(&self.pace, t.n_columns, now - started, t.n_columns if is_late else 0, now)
         return 0
 
     def evaluate(self, const double[:, ::1] w, double[::1] values_out, double[:, ::1] gradients_out,

@@ -56,6 +56,7 @@ cdef struct linear_task:
     double* bias_sum            # of each chunk: of each column
     double* loss_sum            # of each chunk: of each active fit
     Py_ssize_t* next_row        # of each chunk
+    double* finished            # of each thread: when it had done its last chunk
     char* scratch               # of each thread
     Py_ssize_t scratch_size
 

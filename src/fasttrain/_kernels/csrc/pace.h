@@ -1,4 +1,4 @@
-/* How many threads a training in steps goes on with, on a machine that others use too.
+/* How many threads a training goes on with, on a machine that others use too.
  *
  * Threads that meet at a barrier in every step wait for the one that has no core: beside other processes, several threads
  * can be many times slower than one. So a run is cut into stretches, and where threads waited longer than they ever do on
