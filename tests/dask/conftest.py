@@ -33,8 +33,15 @@ def workers(cluster, client):
     """``workers(n)``: give the cluster so many workers."""
 
     def set_workers(n):
-        cluster.scale(n)
-        while len(client.scheduler_info()["workers"]) != n:
-            time.sleep(0.05)
+        # one that has been killed may not come back by itself
+        for _ in range(5):
+            cluster.scale(n)
+            deadline = time.monotonic() + 15
+            while time.monotonic() < deadline:
+                if len(client.scheduler_info()["workers"]) == n:
+                    return
+                time.sleep(0.05)
+            cluster.scale(0)
+        pytest.fail(f"the cluster has not come to {n} workers: {client.scheduler_info()['workers']}")
 
     return set_workers
