@@ -21,17 +21,21 @@ def report(outcome):
     str
     """
     summary = outcome.summary
+    return titled_page(
+        summary, f"{summary['rows']['left']} rows, {len(summary['columns'])} columns",
+        [_scores(summary), rows_read(summary), *pictures(outcome), training(outcome), _insight(outcome),
+         _columns(summary), _repeat(outcome)])
+
+
+def titled_page(summary, size, sections):
+    """The HTML of a report's sections below what was fitted, to which data of what size, and whether it has arrived."""
     final = summary["final_fit"]
-    titled = f"{summary['target']}: {summary['model']} {summary['task']}"
-    lead = f"{summary['data']}, {summary['rows']['left']} rows, {len(summary['columns'])} columns"
     alarms = [] if final["converged"] else [
         f"Not converged: the final fit ended after {final['passes']} passes before it had arrived; {final['hint']}."
     ]
-    sections = [
-        _scores(summary), rows_read(summary), *pictures(outcome), training(outcome), _insight(outcome),
-        _columns(summary), _repeat(outcome),
-    ]
-    return page.page(titled, lead, [*map(page.warning, alarms), page.grid(sections)])
+    return page.page(
+        f"{summary['target']}: {summary['model']} {summary['task']}", f"{summary['data']}, {size}",
+        [*map(page.warning, alarms), page.grid(sections)])
 
 
 def _scores(summary):

@@ -1,7 +1,7 @@
 """The report of a fit in blocks as one HTML file: what a pass over the rows that were held out tells."""
 
 from fasttrain.cli import _page as page
-from fasttrain.cli._report import pictures, rows_read, training, weights
+from fasttrain.cli._report import pictures, rows_read, titled_page, training, weights
 from fasttrain.cli._screen import score_of, shortened
 
 MOST_COLUMNS = 60
@@ -19,18 +19,11 @@ def report(outcome):
     str
     """
     summary = outcome.summary
-    final = summary["final_fit"]
-    titled = f"{summary['target']}: {summary['model']} {summary['task']}"
-    lead = f"{summary['data']}, {summary['rows']['left']} rows in {summary['blocks']} blocks"
-    alarms = [] if final["converged"] else [
-        f"Not converged: the fit ended after {final['passes']} passes before it had arrived; {final['hint']}."
-    ]
-    sections = [
-        _scores(summary), rows_read(summary), *pictures(outcome), training(outcome),
-        weights(outcome.weights, outcome.scaling) if outcome.weights else None, _columns(outcome.columns),
-        _repeat(summary),
-    ]
-    return page.page(titled, lead, [*map(page.warning, alarms), page.grid(sections)])
+    return titled_page(
+        summary, f"{summary['rows']['left']} rows in {summary['blocks']} blocks",
+        [_scores(summary), rows_read(summary), *pictures(outcome), training(outcome),
+         weights(outcome.weights, outcome.scaling) if outcome.weights else None, _columns(outcome.columns),
+         _repeat(summary)])
 
 
 def _scores(summary):
