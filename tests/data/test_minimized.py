@@ -1,6 +1,7 @@
 """Models that are minimized over all rows, on sources of blocks: the minimum of arrays, whatever the blocks."""
 
 import warnings
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 from fasttrain import set_num_threads
-from fasttrain.data import from_arrays
+from fasttrain.data import from_arrays, from_callable
 from fasttrain.linear_model import (
     ElasticNet, GammaRegressor, Lasso, LinearSVC, LogisticRegression, PoissonRegressor, RidgeClassifier,
     TweedieRegressor,
@@ -142,3 +143,16 @@ def test_coordinate_descent_says_what_to_take(model):
 def test_weights_of_zero_are_refused_where_they_are_all(model, y):
     with pytest.raises(ValueError, match="sample_weight must have at least one number > 0, got zeros only"):
         model.fit(from_arrays(X, y, np.zeros(N), block_rows=170))
+
+
+@pytest.mark.parametrize("model", [LogisticRegression(), LinearSVC(), RidgeClassifier()], ids=repr)
+def test_classes_that_come_after_the_pass_that_found_them(model):
+    passes = Counter()
+
+    def block(i):
+        passes[i] += 1
+        return X[:300], np.where(TWO[:300], "yes", "new" if passes[1] > 1 else "no")
+
+    source = from_callable(block, n_blocks=2)
+    with pytest.raises(ValueError, match=r"y must hold the classes of the pass that found them.*got .*'new'"):
+        model.fit(source)

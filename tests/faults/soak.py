@@ -38,8 +38,7 @@ MOST_SECONDS = 180
 MOST_FAULTS = 10
 # Samples before this share of the operations are warm-up: pools of threads, caches of types, arenas of the allocator.
 WARM_UP = 0.4
-# In all, or for each operation after the warm-up, whichever is more.
-MOST_BYTES_GROWN, MOST_BYTES_AN_OPERATION = 24 << 20, 8 << 10
+MOST_BYTES_GROWN = 24 << 20
 
 
 def resident():
@@ -129,7 +128,7 @@ def stream(seed, numbers, seconds, record):
                 sampled = time.monotonic()
     faulthandler.cancel_dump_traceback_later()
     more = grown(samples) if len(samples) > 1 else 0
-    if more > max(MOST_BYTES_GROWN, MOST_BYTES_AN_OPERATION * (1 - WARM_UP) * sum(counts.values())):
+    if more > MOST_BYTES_GROWN:
         faults.append(f"seed {seed}: resident memory grew by {more / 2**20:.1f} MB after the warm-up")
     least, most = (pick(memory for _, memory in samples) / 2**20 for pick in (min, max)) if samples else (0, 0)
     print(f"{sum(counts.values())} operations in {time.monotonic() - began:.0f} s, "

@@ -6,7 +6,6 @@ import hashlib
 import os
 import re
 import secrets
-import shutil
 import socket
 import time
 import weakref
@@ -82,9 +81,14 @@ def _unfinished(folder, name):
 
 
 def _remove(path):
-    # another process may be removing it as well
+    # another process may be removing it as well; shutil.rmtree has handles of folders, and Ctrl-C in it can leave one
     with contextlib.suppress(OSError):
-        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+        if not path.is_dir() or path.is_symlink():
+            path.unlink()
+            return
+        for name in os.listdir(path):
+            os.unlink(path / name)
+        os.rmdir(path)
 
 
 def _is_stale(path, process, host):

@@ -1,10 +1,8 @@
 """The report of a fit in blocks as one HTML file: what a pass over the rows that were held out tells."""
 
 from fasttrain.cli import _page as page
-from fasttrain.cli._report import pictures, rows_read, titled_page, training, weights
+from fasttrain.cli._report import MOST_COLUMNS, pictures, rows_read, titled_page, training, weights
 from fasttrain.cli._screen import score_of, shortened
-
-MOST_COLUMNS = 60
 
 
 def report(outcome):

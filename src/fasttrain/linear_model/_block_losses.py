@@ -141,10 +141,4 @@ class BlockMinimum:
     lost: BlocksLost | None = None
 
 
-def codes_of(y, classes):
-    """Numbers of labels among those of all blocks."""
-    y = np.asarray(y).ravel()
-    return np.searchsorted(classes, y.astype(str) if y.dtype.kind == "O" else y)
-
-
-__all__ = ["BlockLosses", "BlockMinimum", "codes_of"]
+__all__ = ["BlockLosses", "BlockMinimum"]

@@ -1,10 +1,9 @@
 """What classifiers that are minimized over all rows need of a source: its classes, and blocks with their numbers."""
 
 import numpy as np
-from sklearn.utils import compute_class_weight
 
-from fasttrain._estimators.blocks import CheckedBlocks, PreparedBlocks, labels_of
-from fasttrain.linear_model._block_losses import codes_of
+from fasttrain._estimators.blocks import CheckedBlocks, Labels, PreparedBlocks, class_weight_factors, labels_of
+from fasttrain._tables.categories import encode
 
 
 class ClassesOfBlocks:
@@ -42,27 +41,20 @@ class ClassesOfBlocks:
     def _factors(self, class_weight, weighted):
         if class_weight is None:
             return None
-        if isinstance(class_weight, str) and class_weight == "balanced":
-            classes = self.classes
-            totals = self.counts
-            if weighted:
-                totals = self.prepared(lambda codes: codes).sum_of(
-                    lambda block: np.bincount(block[1], block[2], len(classes)).astype(np.float64))
+        totals = self.counts
+        if weighted and isinstance(class_weight, str) and class_weight == "balanced":
+            totals = self.prepared(lambda codes: codes).sum_of(
+                lambda block: np.bincount(block[1], block[2], len(self.classes)).astype(np.float64))
             if not totals.all():
                 raise ValueError("class_weight='balanced' needs a row of weight > 0 of each class")
-            return totals.sum() / (len(classes) * totals)
-        factors = compute_class_weight(class_weight, classes=self.classes, y=self.classes)
-        if (factors < 0).any() or not factors.any():
-            raise ValueError(
-                f"class_weight must hold numbers >= 0 that leave rows of weight > 0, got {class_weight!r}")
-        return factors
+        return class_weight_factors(class_weight, Labels(self.classes, totals))
 
     def prepared(self, target, weigh=None):
         """Blocks with ``target(codes)`` of the numbers of their classes, and ``weigh(codes, weights)``."""
         classes = self.classes
 
         def code(y, weights):
-            codes = codes_of(y, classes)
+            codes = _codes(y, classes)
             return target(codes), weights if weigh is None else weigh(codes, weights)
 
         return PreparedBlocks(self.checked, code)
@@ -73,6 +65,15 @@ class ClassesOfBlocks:
             return weights
         by_class = self.by_class.astype(self.checked.dtype)[codes]
         return by_class if weights is None else weights * by_class
+
+
+def _codes(y, classes):
+    y = np.asarray(y).ravel()
+    codes = encode(y.astype(str) if y.dtype.kind == "O" else y, classes)
+    if codes.min(initial=0) < 0:
+        unknown = np.unique(y[codes < 0])[:5].tolist()
+        raise ValueError(f"y must hold the classes of the pass that found them, {classes.tolist()}, got {unknown}")
+    return codes
 
 
 __all__ = ["ClassesOfBlocks"]

@@ -197,7 +197,6 @@ class GeneralizedLinear(RegressorMixin, Convertible, BaseEstimator):
                 )
         return start
 
-    @predicts
     def _raw_predict(self, X):
         check_is_fitted(self)
         X = validate_data(

@@ -252,7 +252,6 @@ class LinearSVC(ClassifiesBlocks, LinearMachine, svm.LinearSVC):
         set_fitted(self, {"coef_": coef, "intercept_": intercept}, {"classes_": classes, "n_iter_": n_iter})
         return self
 
-
     def _fit_blocks(self, source, name):
         """Fit to a source of several blocks."""
         return fit_to_blocks(self, source)

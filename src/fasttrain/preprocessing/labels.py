@@ -30,10 +30,11 @@ def label_column(y, dtype=None):
             return coded
     if isinstance(y, np.ndarray) and y.dtype.kind == "T":
         y = y.astype(object)
-    if np.asarray(y).dtype.kind in "mM" and dtype is not None and np.dtype(dtype).kind != np.asarray(y).dtype.kind:
-        # NumPy itself leaves with a RuntimeError where dates do not fit into short text
-        raise ValueError(f"y must hold labels like those that were seen in fit, of {dtype}, got {np.asarray(y).dtype}")
-    return column_or_1d(y, dtype=dtype, warn=True)
+    try:
+        return column_or_1d(y, dtype=dtype, warn=True)
+    except RuntimeError as error:
+        # NumPy's, of dates that do not fit into short text
+        raise ValueError(f"y must hold labels like those that were seen in fit, of {dtype}: {error}") from error
 
 
 class LabelTransformer(Convertible, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
