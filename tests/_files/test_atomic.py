@@ -3,8 +3,8 @@
 import os
 import random
 import signal
-import subprocess
 import sys
+import subprocess
 import time
 
 import pytest
@@ -161,3 +161,38 @@ def test_no_file_stays_open_after_ctrl_c(calls, turn, tmp_path, monkeypatch):
     assert len(os.listdir("/proc/self/fd")) == before
     write_folder(folder, files(3), "index", ARRAYS)
     assert entries(folder) == ["arrays-3", "index"]
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="counts the files of /proc")
+def test_no_file_stays_open_after_ctrl_c_behind_any_call(tmp_path):
+    """A signal's handler runs when a compiled function returns: here behind each of them in turn."""
+    folder = tmp_path / "model"
+    for number in (1, 2, 3):
+        # patterns are compiled, and then known
+        write_folder(folder, files(number), "index", ARRAYS)
+    before, turn, through = len(os.listdir("/proc/self/fd")), 0, False
+    while not through:
+        left = turn
+
+        def profile(frame, event, argument):
+            nonlocal left
+            if event == "c_return" and argument is not sys.setprofile:
+                left -= 1
+                if left == -1:
+                    raise KeyboardInterrupt
+
+        # another one than the process's own, which is to come back
+        own = sys.getprofile()
+        sys.setprofile(profile)
+        try:
+            write_folder(folder, files(2 + turn % 2), "index", ARRAYS)
+            through = left >= 0
+        except KeyboardInterrupt:
+            pass
+        finally:
+            sys.setprofile(own)
+        assert len(os.listdir("/proc/self/fd")) == before, turn
+        turn += 1
+    assert turn > 50
+    write_folder(folder, files(4), "index", ARRAYS)
+    assert entries(folder) == ["arrays-4", "index"]
