@@ -46,8 +46,10 @@ def _registered():
 def run(model, rows, options=None):
     graph = skl2onnx.to_onnx(model, rows[:1], options=options)
     # onnxruntime 1.23, the last one for Python 3.10, fuses into what it has no float64 kernel for
+    old = tuple(map(int, onnxruntime.__version__.split(".")[:2])) < (1, 24)
     session = onnxruntime.InferenceSession(
-        graph.SerializeToString(), providers=["CPUExecutionProvider"], disabled_optimizers=["QuickGeluFusion"])
+        graph.SerializeToString(), providers=["CPUExecutionProvider"],
+        disabled_optimizers=["QuickGeluFusion"] if old else None)
     return session.run(None, {session.get_inputs()[0].name: rows})
 
 
