@@ -9,6 +9,8 @@ from distributed import Client, LocalCluster
 HERE = Path(__file__).parent
 
 
+# before pytest-xdist, which makes groups of what is marked by then
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
     """All in one process of pytest-xdist, one after the other: more clusters would be company for the other tests."""
     for item in items:

@@ -1,20 +1,20 @@
 """Searches on a cluster give what they give here; other libraries' tasks find one thread each."""
 
-import os
-import signal
+import importlib
+import sys
 import time
 
 import joblib
 import numpy as np
 import pytest
-from cluster_data import LABELS, X, Y, dask_of
+from cluster_data import LABELS, X, Y, Deadly, dask_of
 from search_cases import same
 from sklearn.linear_model import LogisticRegression as StockLogistic
 from sklearn.pipeline import make_pipeline
 
 import fasttrain
 import fasttrain.dask
-from fasttrain.data import BlocksLost
+from fasttrain.data import BlocksLost, from_dask
 from fasttrain.linear_model import (
     Lasso, LinearClassifier, LinearRegressor, LogisticRegression, Ridge, SGDClassifier,
 )
@@ -118,24 +118,6 @@ def test_a_race_as_here(workers, client, n_workers, race):
     assert (bytes_of(there.cv_results_), there.n_candidates_, there.total_epochs_) == known
 
 
-class Deadly:
-    """A metric whose worker dies of one of its calls, which are counted by files."""
-
-    def __init__(self, folder, call):
-        self.folder, self.call = str(folder), call
-
-    def __call__(self, estimator, X, y):
-        for number in range(1000):
-            try:
-                os.close(os.open(os.path.join(self.folder, str(number)), os.O_CREAT | os.O_EXCL))
-            except FileExistsError:
-                continue
-            if number == self.call:
-                os.kill(os.getpid(), signal.SIGKILL)
-            break
-        return float((estimator.predict(X) == y).mean())
-
-
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize(("n_workers", "search", "call"), [
     # the data die with their only worker, and the models of the first rung
@@ -150,6 +132,45 @@ def test_a_killed_worker_costs_time_alone(workers, client, tmp_path, n_workers, 
     there = fasttrain.dask.fit(client, search, X, LABELS)
     assert bytes_of(there.cv_results_) == here
     assert len(list(tmp_path.iterdir())) > n_calls
+
+
+STRANGE = """
+def score(estimator, X, y):
+    return 1.0
+
+
+def same(X):
+    return X
+"""
+
+
+@pytest.fixture
+def strange(workers, tmp_path, monkeypatch):
+    """A module that is found here, and not in workers that were there before."""
+    workers(1)
+    (tmp_path / "strange.py").write_text(STRANGE)
+    monkeypatch.syspath_prepend(tmp_path)
+    yield importlib.import_module("strange")
+    del sys.modules["strange"]
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("what", ["search", "race", "cross_validate", "fit"])
+def test_what_a_worker_cannot_import_is_named(client, strange, what):
+    before = list(client.scheduler_info()["workers"])
+    calls = {
+        "search": lambda: fasttrain.dask.fit(
+            client, GridSearchCV(SGD, {"alpha": ALPHAS}, cv=2, scoring=strange.score), X, LABELS),
+        "race": lambda: fasttrain.dask.fit(
+            client, RacingSearchCV(SGD, {"alpha": ALPHAS}, max_epochs=3, cv=2, scoring=strange.score), X, LABELS),
+        "cross_validate": lambda: fasttrain.dask.cross_validate(
+            client, LinearClassifier(), X, LABELS, cv=2, scoring=strange.score),
+        "fit": lambda: LinearClassifier().fit(from_dask(dask_of(X), dask_of(LABELS), client=client).map(strange.same)),
+    }
+    with pytest.raises(ImportError, match="cannot load what its task needs: No module named 'strange'"):
+        calls[what]()
+    # the worker lives, and so does what it holds
+    assert list(client.scheduler_info()["workers"]) == before
 
 
 def test_cross_validate_as_here(workers, client):

@@ -2,7 +2,6 @@
 
 import copy
 from contextlib import contextmanager
-from functools import partial
 from queue import Empty, SimpleQueue
 
 import distributed
@@ -10,7 +9,8 @@ from distributed.client import FutureCancelledError
 
 from fasttrain._kernels.threads import num_threads
 from fasttrain.data import BlocksLost
-from fasttrain.data._dask import threads_of_task
+from fasttrain.data._dask import unpacked, threads_of_task
+from fasttrain.data._shipped import Shipped
 from fasttrain.model_selection.batch.groups import groups_of
 from fasttrain.model_selection.batch.planner import Batch, batches_by
 from fasttrain.model_selection.racing import Race
@@ -179,11 +179,11 @@ class _Fits:
         # in the order in which the batch has them
         self.jobs = sorted(group.jobs, key=lambda job: (job.candidate, job.fold))
         wanted = {(job.candidate, job.fold) for job in self.jobs}
-        self.arguments = (
-            batch.settings(), {job.candidate: candidates[job.candidate] for job in self.jobs}, wanted, group.serial)
+        self.asked = Shipped(
+            (batch.settings(), {job.candidate: candidates[job.candidate] for job in self.jobs}, wanted, group.serial))
 
     def submit(self, cluster):
-        return cluster.submit(_fits, *self.arguments, cluster.data)
+        return cluster.submit(_fits, self.asked, cluster.data)
 
 
 class _RaceOnCluster(_OnCluster):
@@ -208,8 +208,8 @@ class _Run:
     """A model of a race: a task for each rung that it has come to."""
 
     def __init__(self, batch, job):
-        self.settings, self.job = batch.settings(), job
-        self.start = copy.copy(job)
+        self.settings, self.job = Shipped(batch.settings()), job
+        self.start = Shipped(copy.copy(job))
         self.epochs, self.state = [], None
 
     def going_on(self, epochs):
@@ -219,9 +219,9 @@ class _Run:
     def submit(self, cluster):
         epochs = self.epochs[-1:]
         if self.state is None or self.state.status in ("cancelled", "lost"):
-            self.state, epochs = self.start, self.epochs
+            self.state, epochs = cluster.submit(unpacked, self.start), self.epochs
         for more in epochs:
-            self.state = cluster.submit(partial(_advanced, self.settings), self.state, more, cluster.data)
+            self.state = cluster.submit(_advanced, self.settings, self.state, more, cluster.data)
         return cluster.submit(_outcome_of, self.state)
 
 
@@ -233,8 +233,9 @@ def _batch_of(batch_class, settings, data, n_threads):
     return batch_class(X=X, y=y, folds=folds, weights=weights, n_threads=n_threads, **settings)
 
 
-def _fits(settings, candidates, wanted, serial, data):
+def _fits(asked, data):
     """What came of each job of a group, on a worker's share of its threads."""
+    settings, candidates, wanted, serial = asked()
     threads = threads_of_task()
     with num_threads(threads):
         batch = _batch_of(Batch, settings, data, 1 if serial else threads)
@@ -245,7 +246,7 @@ def _advanced(settings, job, epochs, data):
     """A job of a race after more epochs; the one given stays as it was."""
     threads = threads_of_task()
     with num_threads(threads):
-        race = _batch_of(Race, settings, data, 1)
+        race = _batch_of(Race, settings(), data, 1)
         race.lanes = {job.candidate: [copy.deepcopy(job)]}
         race.advance([job.candidate], epochs)
         return race.lanes[job.candidate][0]

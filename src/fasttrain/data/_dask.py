@@ -17,6 +17,7 @@ import numpy as np
 from fasttrain._core.checks import check_integer, check_real
 from fasttrain._kernels.threads import num_threads
 from fasttrain.data._blocks import Block, Blocks, BlocksLost, Replicas
+from fasttrain.data._shipped import Shipped
 from fasttrain.data.sums import SumTree
 
 # Sums that one task adds up, a power of two as the tree's pairs ask for it.
@@ -218,7 +219,7 @@ class DaskBlocks(Blocks):
         """Futures of what the loader prepares of each block, by number; they live as long as it does."""
         if loader not in self._loaded:
             # not a scattered object: what a dead worker had of those is lost
-            prepare = self.client.submit(_as_it_is, _Prepare(loader), pure=False)
+            prepare = self._sent(_Prepare(loader))
             self._loaded[loader] = self.client.map(
                 _call, [prepare] * self.n_blocks, range(self.n_blocks), self._blocks, pure=False,
                 retries=self.retries)
@@ -227,7 +228,7 @@ class DaskBlocks(Blocks):
     def sum_of(self, loader, function, numbers=None, tell=None):
         numbers = range(self.n_blocks) if numbers is None else numbers
         loaded = self.loaded(loader)
-        function = self.client.submit(_as_it_is, function, pure=False)
+        function = self._sent(function)
         parts = self.client.map(
             _call, [function] * len(numbers), [loaded[i] for i in numbers], pure=False, retries=self.retries)
         level = 0
@@ -243,15 +244,19 @@ class DaskBlocks(Blocks):
 
     def rounds(self, loader, step, join, start, rounds):
         loaded = self.loaded(loader)
-        step = self.client.submit(_as_it_is, _Held(step), pure=False)
-        start = self.client.submit(_as_it_is, start, pure=False)
+        step, join = self._sent(_Held(step)), self._sent(_Held(join))
+        start = self._sent(start)
         for pieces in rounds:
             found = [
                 self.client.submit(_step, step, start, piece, *(loaded[i] for i in piece.blocks), pure=False,
                                    retries=self.retries) for piece in pieces]
             # the client is not waited for: only an epoch's end travels to it
-            start = self.client.submit(join, start, found, pure=False, retries=self.retries)
+            start = self.client.submit(_joined, join, start, found, pure=False, retries=self.retries)
         return self.gathered([start])[0]
+
+    def _sent(self, value):
+        """A future of a value of the client's."""
+        return self.client.submit(unpacked, Shipped(value), pure=False)
 
     def gathered(self, futures):
         """Results of futures; :class:`BlocksLost` when none comes for ``timeout`` seconds, or none can come."""
@@ -330,8 +335,13 @@ def _step(held, start, piece, *blocks):
         return held.function(start, piece, *blocks)
 
 
-def _as_it_is(value):
-    return value
+def _joined(held, start, found):
+    return held.function(start, found)
+
+
+def unpacked(shipped):
+    """What was sent."""
+    return shipped()
 
 
 def _block(X, y, sample_weight):
