@@ -24,7 +24,7 @@ from fasttrain._estimators.fitted import all_or_nothing
 from fasttrain._tables.frames import named
 from fasttrain._tables.moments import column_extremes, column_moments, merge_moments
 from fasttrain.data import Blocks, from_dask
-from fasttrain.data._blocks import part_rows
+from fasttrain.data._blocks import Share
 from fasttrain.data._dask import is_collection
 from fasttrain.data._use import (
     BlockKind, RawBlocks, at_block, block_rows, blocks_with_rows, detached, first_block, lazily, predicts,
@@ -112,8 +112,8 @@ class PreparedBlocks:
     checked : CheckedBlocks
     code : callable
         From y and weights of checked rows to (target, weights), or more.
-    part : tuple, optional
-        ``(share, seed, held)``: only rows that are held out, or only the others.
+    part : Share, optional
+        Only rows that are held out, or only the others.
 
     Attributes
     ----------
@@ -130,13 +130,12 @@ class PreparedBlocks:
         self.part = part
         self.dtype = checked.dtype
         whole = block_rows(checked.source)
-        self.rows = whole if part is None else [len(part_rows(n, i, *part)) for i, n in enumerate(whole)]
+        self.rows = whole if part is None else [len(part.rows(n, i)) for i, n in enumerate(whole)]
         self.shape = (sum(self.rows), checked.n_features)
         if not self.shape[0]:
-            share, _, held = part
             raise ValueError(
-                f"validation_fraction={share} of the rows of each block, {sum(whole)} in all, leaves none to "
-                f"{'validate with' if held else 'train on'}")
+                f"validation_fraction={part.share} of the rows of each block, {sum(whole)} in all, leaves none to "
+                f"{'validate with' if part.held else 'train on'}")
 
     def __len__(self):
         return self.shape[0]
@@ -163,7 +162,7 @@ class PreparedBlocks:
 
     def _coded(self, i, X, y, weights):
         if self.part is not None:
-            taken = part_rows(X.shape[0], i, *self.part)
+            taken = self.part.rows(X.shape[0], i)
             X, y, weights = X[taken], y[taken], None if weights is None else weights[taken]
         with at_block(self.source, i):
             return (X, *self.code(y, weights))
@@ -183,7 +182,7 @@ class PreparedBlocks:
 def held_out_parts(fraction, random_state):
     """The ``part`` of rows to train on and that of rows to validate with."""
     seed = int(random_state.randint(np.iinfo(np.int32).max))
-    return (fraction, seed, False), (fraction, seed, True)
+    return Share(fraction, seed, False), Share(fraction, seed, True)
 
 
 # ---- what a first pass finds ----

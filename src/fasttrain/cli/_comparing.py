@@ -123,7 +123,7 @@ def summary_of(problem, metric, lines, command=None):
     """What goes into a JSON file."""
     return {
         "command": command, "data": str(problem.job.data), "sha256": problem.job.digest(), "rows": problem.counts,
-        "target": problem.job.target, "task": problem.task, "metric": metric, "folds": problem.job.folds,
+        "target": problem.job.target, "task": problem.task, "metric": metric, "folds": problem.job.n_folds,
         "models": [asdict(line) for line in lines], "versions": versions(),
         "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     }  # fmt: skip

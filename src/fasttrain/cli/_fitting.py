@@ -36,7 +36,13 @@ class Outcome:
     held_out: object = None
     weights: list | None = None
     importances: list | None = None
+    importances_of: str | None = None
     curves: dict = field(default_factory=dict)
+
+    @property
+    def job(self):
+        """What was asked for."""
+        return self.problem.job
 
 
 class Watch(Callback):
@@ -169,6 +175,7 @@ def run(job, interrupts=None, update=None, command=None, problem=None):
     curves = {"training": curve_of(fitted, "loss_curve_"), "validation": curve_of(fitted, "validation_loss_curve_")}
     return Outcome(
         problem, pipeline, summary, notes, messages, held_out, weights, importances,
+        "training rows" if tested is None else "rows of the test file",
         {name: curve for name, curve in curves.items() if curve},
     )  # fmt: skip
 

@@ -14,13 +14,16 @@ from fasttrain.model_selection import KFold, LeaveOneOut, StratifiedKFold
 from fasttrain.preprocessing import TablePreprocessor, drop_duplicates, drop_missing, drop_outliers
 
 MOST_CLASSES = 20
+# Where no other number is asked for.
+FOLDS = 5
 
 
 @dataclass
 class Job:
     """What the options of the command line ask for.
 
-    ``settings`` are the options of the model, by their names with underscores.
+    ``settings`` are the options of the model, by their names with underscores; ``folds`` is None where no number was
+    given.
     """
 
     data: Path | str
@@ -37,12 +40,17 @@ class Job:
     scaling: str = "standard"
     model: str = "auto"
     task: str = "auto"
-    folds: int = 5
+    folds: int | None = None
     leave_one_out: bool = False
     test: Path | None = None
     seed: int = 0
     settings: dict = field(default_factory=dict)
     columns: tuple = ()
+
+    @property
+    def n_folds(self):
+        """The folds of a table in memory."""
+        return FOLDS if self.folds is None else self.folds
 
     @cached_property
     def types(self):
@@ -86,12 +94,12 @@ class Problem:
         job = self.job
         if job.leave_one_out:
             return LeaveOneOut()
-        if job.folds == 0:
+        if job.n_folds == 0:
             return None
-        if not 2 <= job.folds <= len(self.y):
-            raise ValueError(f"cv must be 0 or from 2 to the number of rows, {len(self.y)}, got {job.folds}")
+        if not 2 <= job.n_folds <= len(self.y):
+            raise ValueError(f"cv must be 0 or from 2 to the number of rows, {len(self.y)}, got {job.n_folds}")
         kind = StratifiedKFold if self.task == "classification" else KFold
-        return kind(job.folds, shuffle=True, random_state=job.seed)
+        return kind(job.n_folds, shuffle=True, random_state=job.seed)
 
 
 def problem_of(job):

@@ -63,10 +63,11 @@ def add_table(parser, folders=False):
                        help="standard, minmax or none")
 
 
-def add_folds(parser):
-    """How the model is judged."""
+def add_folds(parser, blocks=None):
+    """How the model is judged; ``blocks`` says what of tables in blocks."""
     group = parser.add_argument_group("validation")
-    group.add_argument("--cv", type=integer, default=5, dest="folds", metavar="K", help="folds; 0 for none (default 5)")
+    group.add_argument("--cv", type=integer, dest="folds", metavar="K",
+                       help=blocks or "folds; 0 for none (default 5)")
     group.add_argument("--seed", type=integer, default=0, metavar="N", help="of folds, weights and orders (default 0)")
     return group
 

@@ -23,8 +23,8 @@ def report(outcome):
     summary = outcome.summary
     return titled_page(
         summary, f"{summary['rows']['left']} rows, {len(summary['columns'])} columns",
-        [_scores(summary), rows_read(summary), *pictures(outcome), training(outcome), _insight(outcome),
-         _columns(summary), _repeat(outcome)])
+        [scores(summary), rows_read(summary), *pictures(outcome), training(outcome), insight(outcome),
+         _columns(summary), repeat(summary, snippet(outcome))])
 
 
 def titled_page(summary, size, sections):
@@ -38,7 +38,8 @@ def titled_page(summary, size, sections):
         [*map(page.warning, alarms), page.grid(sections)])
 
 
-def _scores(summary):
+def scores(summary):
+    """The scores of the folds and of the test file, beside the baseline's."""
     found, tested = summary["cross_validation"], summary["test"]
     parts = []
     if found["scores"]:
@@ -54,10 +55,10 @@ def _scores(summary):
         headings = ["metric", "mean", *(["spread", *(f"fold {k + 1}" for k in range(n))] if n and n <= 10 else []),
                     "baseline", *(["test"] if tested else [])]
         rows = []
-        for label, scores in found["scores"].items():
-            row = [label, score_of(scores['mean'])]
+        for label, score in found["scores"].items():
+            row = [label, score_of(score['mean'])]
             if n and n <= 10:
-                row += [score_of(scores['std']), *(score_of(value) for value in scores["of_folds"])]
+                row += [score_of(score['std']), *(score_of(value) for value in score["of_folds"])]
             row.append(score_of(found['baseline'][label]['mean']))
             rows.append([*row, *([score_of(tested['scores'][label])] if tested else [])])
         parts.append(page.table(headings, rows))
@@ -68,7 +69,7 @@ def _scores(summary):
     elif tested:
         parts.append(page.table(["metric", "test"], [[k, score_of(v)] for k, v in tested["scores"].items()]))
     else:
-        parts.append(page.note("No validation was asked for: nothing here says how good the model is on new rows."))
+        parts.append(page.note("No rows were held out: nothing here says how good the model is on new rows."))
     return page.section("How good it is", "\n".join(parts), wide=True)
 
 
@@ -118,23 +119,20 @@ def training(outcome):
     return page.section("Training", "\n".join(parts))
 
 
-def weights(entries, scaling):
-    """The largest weights of a linear model."""
-    rows = [(f"{name} → {label}" if label else name, weight, None) for name, label, weight in entries]
-    said = "of columns as they are" if scaling == "none" else f"of columns after {scaling} scaling"
-    return page.section("Largest weights", charts.bars(rows, "largest weights") + page.note(f"Weights {said}."))
-
-
-def _insight(outcome):
+def insight(outcome):
+    """What the model looks at: its largest weights, or what a shuffled column costs; None where neither is known."""
     if outcome.weights:
-        return weights(outcome.weights, outcome.problem.job.scaling)
+        scaling = outcome.job.scaling
+        rows = [(f"{name} → {label}" if label else name, weight, None) for name, label, weight in outcome.weights]
+        said = "of columns as they are" if scaling == "none" else f"of columns after {scaling} scaling"
+        return page.section(
+            "Largest weights", charts.bars(rows, "largest weights") + page.note(f"Weights {said}."))
     if outcome.importances:
         metric = next(iter(evaluation.METRICS[outcome.summary["task"]].values()))[0]
-        where = "rows of the test file" if outcome.summary["test"] else "training rows"
         body = charts.bars([(name, mean, spread) for name, mean, spread in outcome.importances[:15]], "importances")
         return page.section("Importance", body + page.note(
             f"What {metric} loses when the column's values are shuffled: mean and spread of five shuffles of at most "
-            f"{evaluation.ROWS_PERMUTED} {where}."
+            f"{evaluation.ROWS_PERMUTED} {outcome.importances_of}."
         ))
     return None
 
@@ -149,9 +147,9 @@ def _columns(summary):
     return page.section("Columns", body + (page.note(f"And {more} more.") if more else ""), wide=True)
 
 
-def _repeat(outcome):
-    summary = outcome.summary
+def repeat(summary, script):
+    """The command, the same in Python, and versions."""
     told = ", ".join(f"{name} {value}" for name, value in summary["versions"].items())
     command = page.code(summary["command"]) if summary["command"] else ""
-    body = f"{command}\n{page.note('The same in Python:')}\n{page.code(snippet(outcome))}\n{page.note(told)}"
+    body = f"{command}\n{page.note('The same in Python:')}\n{page.code(script)}\n{page.note(told)}"
     return page.section("Do it again", body, wide=True)

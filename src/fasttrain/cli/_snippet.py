@@ -27,14 +27,15 @@ def snippet(outcome):
     tables = ["TablePreprocessor"]
     steps = _cleaning(job, tables)
     splitter = "LeaveOneOut" if job.leave_one_out else "StratifiedKFold" if classes else "KFold"
-    folds = "LeaveOneOut()" if job.leave_one_out else f"{splitter}({job.folds}, shuffle=True, random_state={job.seed})"
-    validated = job.leave_one_out or job.folds
+    options = "" if job.leave_one_out else f"{job.n_folds}, shuffle=True, random_state={job.seed}"
+    folds = f"{splitter}({options})"
+    validated = job.leave_one_out or job.n_folds
     scaled = outcome.summary["target_scaled"]
     lines = ["import pandas as pd" if not job.file.is_parquet else "from pyarrow import parquet"]
     lines += ["from sklearn.compose import TransformedTargetRegressor"] if scaled else []
     lines += ["from sklearn.pipeline import make_pipeline"]
     lines += ["from sklearn.preprocessing import StandardScaler"] if scaled else []
-    lines += _imports_of_specs(model)
+    lines += imports_of_specs(model)
     lines += [f"from {kind.__module__} import {kind.__name__}"]
     lines += [f"from fasttrain.model_selection import {splitter}, cross_validate"] if validated else []
     lines += [f"from fasttrain.preprocessing import {', '.join(sorted(tables, key=str.lower))}", ""]
@@ -54,10 +55,7 @@ def snippet(outcome):
         lines += [f"y = table[{target}]{as_text}.to_numpy({dtype})"]
     lines += [
         "",
-        "encoder = TablePreprocessor(",
-        f"    types={encoder.types!r},",
-        f"    missing={encoder.missing!r}, scale={encoder.scale!r},",
-        ")",
+        *encoder_lines(encoder),
         f"estimator = {model!r}",
     ]
     if scaled:
@@ -69,6 +67,12 @@ def snippet(outcome):
         lines += [f'print(scores["test_{metrics[0]}"].mean())']
     lines += ["model.fit(X, y)"]
     return "\n".join(lines) + "\n"
+
+
+def encoder_lines(encoder, more=()):
+    """The lines that make a table's encoder."""
+    options = [f"missing={encoder.missing!r}", f"scale={encoder.scale!r}", *more]
+    return ["encoder = TablePreprocessor(", f"    types={encoder.types!r},", f"    {', '.join(options)},", ")"]
 
 
 def _reading(job, texts):
@@ -103,7 +107,7 @@ def _cleaning(job, tables):
     return lines
 
 
-def _imports_of_specs(model):
+def imports_of_specs(model):
     """Imports for the optimizers, schedules and penalties that the model's ``repr`` shows."""
     found = sorted({
         (type(value).__module__, type(value).__name__)

@@ -1,39 +1,43 @@
-"""The report of a fit in blocks as one HTML file: what a pass over the rows that were held out tells."""
+"""The report of a fit in blocks as one HTML file: what passes over the rows that were held out tell."""
 
 from fasttrain.cli import _page as page
-from fasttrain.cli._report import MOST_COLUMNS, pictures, rows_read, titled_page, training, weights
+from fasttrain.cli import _report
 from fasttrain.cli._screen import score_of, shortened
+from fasttrain.cli._stream_snippet import snippet
 
 
-def report(outcome):
+def report(outcome, held_out):
     """The HTML of what ``fasttrain fit`` has found in blocks.
 
     Parameters
     ----------
-    outcome : fasttrain.cli._streaming.Outcome
+    outcome : fasttrain.cli._stream_fitting.Outcome
+    held_out : float
+        The share that is held out where no number of folds was given.
 
     Returns
     -------
     str
     """
     summary = outcome.summary
-    return titled_page(
+    return _report.titled_page(
         summary, f"{summary['rows']['left']} rows in {summary['blocks']} blocks",
-        [_scores(summary), rows_read(summary), *pictures(outcome), training(outcome),
-         weights(outcome.weights, outcome.scaling) if outcome.weights else None, _columns(outcome.columns),
-         _repeat(summary)])
+        [_report.scores(summary) if summary["held_out"] is None else _scores(summary), _report.rows_read(summary),
+         *_report.pictures(outcome), _report.training(outcome), _report.insight(outcome), _columns(outcome.encoder),
+         _report.repeat(summary, snippet(outcome, held_out))])
 
 
 def _scores(summary):
-    held = summary["held_out"]
-    if held is None:
-        body = page.note("No rows were held out: nothing here says how good the model is on new rows.")
-        return page.section("How good it is", body, wide=True)
+    held, tested = summary["held_out"], summary["test"]
     first = next(iter(held["scores"]))
+    big = [(score_of(held["scores"][first]), first), (score_of(held["baseline"][first]), "baseline")]
+    big += [(score_of(tested["scores"][first]), "test file")] if tested else []
+    rows = [
+        [label, score_of(score), score_of(held["baseline"][label]),
+         *([score_of(tested["scores"][label])] if tested else [])] for label, score in held["scores"].items()]
     parts = [
-        page.figures([(score_of(held["scores"][first]), first), (score_of(held["baseline"][first]), "baseline")]),
-        page.table(["metric", "held out", "baseline"], [
-            [label, score_of(score), score_of(held["baseline"][label])] for label, score in held["scores"].items()]),
+        page.figures(big),
+        page.table(["metric", "held out", "baseline", *(["test"] if tested else [])], rows),
         page.note(
             f"Of {held['rows']} rows, a tenth of each block, on which the model was not trained. The baseline looks at "
             f"no column: {'the most frequent class' if summary['task'] == 'classification' else 'the mean'}."),
@@ -41,14 +45,9 @@ def _scores(summary):
     return page.section("How good it is", "\n".join(parts), wide=True)
 
 
-def _columns(columns):
-    rows = [[shortened(c["name"], 80), c["kind"], shortened(c["reason"] or "", 160)] for c in columns[:MOST_COLUMNS]]
+def _columns(encoder):
+    columns, most = encoder.columns_, _report.MOST_COLUMNS
+    rows = [[shortened(c["name"], 80), c["kind"], shortened(c["reason"] or "", 160)] for c in columns[:most]]
     more = len(columns) - len(rows)
     body = page.table(["column", "taken for", "because"], rows, left=3)
     return page.section("Columns", body + (page.note(f"And {more} more.") if more else ""), wide=True)
-
-
-def _repeat(summary):
-    told = ", ".join(f"{name} {value}" for name, value in summary["versions"].items())
-    command = page.code(summary["command"]) if summary["command"] else ""
-    return page.section("Do it again", f"{command}\n{page.note(told)}", wide=True)

@@ -20,15 +20,17 @@ array([3.2])
 
 from fasttrain._core.public import publish
 from fasttrain.data._arrays import from_arrays, from_npy
-from fasttrain.data._blocks import Block, Blocks, BlocksLost, MappedBlocks, PartBlocks, Replicas
+from fasttrain.data._blocks import (
+    Block, Blocks, BlocksLost, Fold, MappedBlocks, PartBlocks, Replicas, Share, TargetBlocks,
+)
 from fasttrain.data._callable import from_callable
 from fasttrain.data._csv import from_csv
 from fasttrain.data._dask import from_dask
 from fasttrain.data._parquet import from_parquet
 
 __all__ = [
-    "Block", "Blocks", "BlocksLost", "MappedBlocks", "PartBlocks", "Replicas", "from_arrays", "from_callable",
-    "from_csv", "from_dask", "from_npy", "from_parquet",
+    "Block", "Blocks", "BlocksLost", "Fold", "MappedBlocks", "PartBlocks", "Replicas", "Share", "TargetBlocks",
+    "from_arrays", "from_callable", "from_csv", "from_dask", "from_npy", "from_parquet",
 ]
 
 publish(globals())

@@ -12,6 +12,8 @@ import numpy as np
 from fasttrain._core.checks import check_flag, check_integer, check_real
 from fasttrain._kernels.threads import get_num_threads
 from fasttrain.data._ahead import ahead, loads
+from fasttrain.data._columns import present, target_of
+from fasttrain.data._options import require_column
 from fasttrain.data.sums import SumTree
 
 
@@ -62,6 +64,57 @@ class Block(NamedTuple):
     X: Any
     y: Any = None
     sample_weight: Any = None
+
+
+class Share(NamedTuple):
+    """A share of the rows of each block, drawn by a seed, or the others.
+
+    Attributes
+    ----------
+    share : float
+    seed : int
+    held : bool
+        Whether the share is meant, or the rows that are left.
+    """
+
+    share: float
+    seed: int
+    held: bool
+
+    def rows(self, n_rows: int, i: int) -> np.ndarray:
+        """Numbers of the rows of block ``i``, in their order; a matter of the seed and the block."""
+        return _between(n_rows, i, self.seed, 0.0, self.share, self.held)
+
+
+class Fold(NamedTuple):
+    """One of ``n`` folds of the rows of each block, drawn by a seed, or the others.
+
+    Attributes
+    ----------
+    k, n : int
+        Which fold, from 0, of how many.
+    seed : int
+    held : bool
+        Whether the fold is meant, or the rows that are left.
+    """
+
+    k: int
+    n: int
+    seed: int
+    held: bool
+
+    def rows(self, n_rows: int, i: int) -> np.ndarray:
+        """Numbers of the rows of block ``i``, in their order; a matter of the seed and the block."""
+        # blocks of few rows do not all give them to the same folds: of n blocks each turns the folds by another number
+        group, number = divmod(i, self.n)
+        place = (self.k + np.random.default_rng([self.seed, self.n, group]).permutation(self.n)[number]) % self.n
+        return _between(n_rows, i, self.seed, place / self.n, (place + 1) / self.n, self.held)
+
+
+def _between(n_rows, i, seed, first, last, held):
+    order = np.random.default_rng([seed, i]).permutation(n_rows)
+    start, stop = int(first * n_rows + 0.5), int(last * n_rows + 0.5)
+    return np.sort(order[start:stop] if held else np.concatenate([order[:start], order[stop:]]))
 
 
 class Blocks:
@@ -200,15 +253,90 @@ class Blocks:
                 step(start, piece, *(loader.prepare(i, self.block(i)) for i in piece.blocks)) for piece in pieces])
         return start
 
-    def map(self, function: Callable[[Any], Any]) -> Blocks:
-        """The same rows with ``function`` of X in the place of X, computed whenever a block is asked for."""
-        return MappedBlocks(self, function)
+    def map(self, function: Callable[[Any], Any] | None = None, *,
+            y: Callable[[Any], Any] | None = None) -> Blocks:
+        """The same rows with ``function`` of X in the place of X, computed whenever a block is asked for.
+
+        Parameters
+        ----------
+        function : callable, default=None
+            From the X of a block to another X of as many rows; None leaves X as it is.
+        y : callable, default=None
+            From the y of a block to another of as many rows; None leaves it as it is.
+
+        Returns
+        -------
+        Blocks
+
+        Examples
+        --------
+        >>> from fasttrain.data import from_arrays
+        >>> source = from_arrays([[1.0], [2.0]], [10.0, 30.0]).map(y=lambda y: (y - 20.0) / 10.0)
+        >>> source.block(0).y.tolist()
+        [-1.0, 1.0]
+        """
+        return MappedBlocks(self, function, y)
 
     def split(self, share: float, seed: int = 0) -> tuple[Blocks, Blocks]:
         """Two sources: the rows that are left, and a share of the rows of each block, drawn by the seed."""
         share = check_real(share, "share", low=0, high=1, open_low=True, open_high=True)
         seed = check_integer(seed, "seed", low=0)
-        return PartBlocks(self, share, seed, False), PartBlocks(self, share, seed, True)
+        return PartBlocks(self, Share(share, seed, False)), PartBlocks(self, Share(share, seed, True))
+
+    def folds(self, n: int, seed: int = 0) -> list[tuple[Blocks, Blocks]]:
+        """Sources for cross-validation: ``n`` pairs of what to train on and what was held out of it.
+
+        Each row is held out once. The rows of a block are drawn by the seed, and each fold takes about as many of each
+        block.
+
+        Parameters
+        ----------
+        n : int
+            From 2 on.
+        seed : int, default=0
+
+        Returns
+        -------
+        list of (Blocks, Blocks)
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fasttrain.data import from_arrays
+        >>> source = from_arrays(np.arange(10.0)[:, None], block_rows=5)
+        >>> [(train.n_rows, held.n_rows) for train, held in source.folds(5)]
+        [(8, 2), (8, 2), (8, 2), (8, 2), (8, 2)]
+        """
+        n = check_integer(n, "n", low=2)
+        seed = check_integer(seed, "seed", low=0)
+        return [(PartBlocks(self, Fold(k, n, seed, False)), PartBlocks(self, Fold(k, n, seed, True)))
+                for k in range(n)]
+
+    def with_target(self, target: str, *, drop_missing: str | None = None) -> Blocks:
+        """The rows of Arrow tables with one of the columns as y, which is then none of X.
+
+        Parameters
+        ----------
+        target : str
+        drop_missing : {None, 'target', 'any'}, default=None
+            Which rows go: those without a target, or those in which any cell is missing, NaN too. With None a missing
+            target is an error.
+
+        Returns
+        -------
+        Blocks
+            With ``dropped``, a dict from the number of each block that was read to how many of its rows went.
+
+        Examples
+        --------
+        >>> import pyarrow as pa
+        >>> from fasttrain.data import from_callable
+        >>> table = pa.table({"size": [1.0, 2.0, 3.0], "price": [10.0, None, 30.0]})
+        >>> source = from_callable(lambda: iter([table])).with_target("price", drop_missing="target")
+        >>> source.block(0).y.tolist(), source.dropped
+        ([10.0, 30.0], {0: 1})
+        """
+        return TargetBlocks(self, target, drop_missing)
 
     def __getitem__(self, i: int) -> Block:
         if not 0 <= i < self.n_blocks:
@@ -233,25 +361,32 @@ class Blocks:
 
 
 class MappedBlocks(Blocks):
-    """A source whose X is a function of another's; y and weights are the other's.
+    """A source whose X, y or both are functions of another's; weights are the other's.
 
     Parameters
     ----------
     source : Blocks
-    function : callable
+    function : callable or None
         From the X of a block to another X of as many rows.
+    y_function : callable, default=None
+        From the y of a block to another.
     """
 
     source: Blocks
-    function: Callable[[Any], Any]
+    function: Callable[[Any], Any] | None
+    y_function: Callable[[Any], Any] | None
 
-    def __init__(self, source: Blocks, function: Callable[[Any], Any]) -> None:
+    def __init__(self, source: Blocks, function: Callable[[Any], Any] | None,
+                 y_function: Callable[[Any], Any] | None = None) -> None:
         super().__init__(
             buffer_blocks=source.buffer_blocks, shuffle=source.shuffle, read_ahead=source.read_ahead,
             replicas=source.replicas)
         self.source = source
         self.function = function
+        self.y_function = y_function
         self.random_access = source.random_access
+        if function is None:
+            self.names, self.concurrent = source.names, source.concurrent
 
     @property
     def n_blocks(self) -> int:
@@ -279,32 +414,30 @@ class MappedBlocks(Blocks):
     def _mapped(self, i: int, block: Any) -> Block:
         X, y, sample_weight = block
         try:
-            return Block(self.function(X), y, sample_weight)
+            X = X if self.function is None else self.function(X)
+            return Block(X, y if self.y_function is None else self.y_function(y), sample_weight)
         except (TypeError, ValueError) as error:
             raise placed(error, self.where(i)) from error
 
 
 class PartBlocks(Blocks):
-    """Some of the rows of each block of another source: what :meth:`Blocks.split` gives.
+    """Some of the rows of each block of another source: what :meth:`Blocks.split` and :meth:`Blocks.folds` give.
 
     Parameters
     ----------
     source : Blocks
-    share : float
-    seed : int
-    held : bool
-        Whether these rows are the share, or the others.
+    part : Share or Fold
     """
 
     whole: Blocks
-    part: tuple[float, int, bool]
+    part: Share | Fold
 
-    def __init__(self, source: Blocks, share: float, seed: int, held: bool) -> None:
+    def __init__(self, source: Blocks, part: Share | Fold) -> None:
         super().__init__(
             buffer_blocks=source.buffer_blocks, shuffle=source.shuffle, read_ahead=source.read_ahead,
             replicas=source.replicas)
         self.whole = source
-        self.part = share, seed, held
+        self.part = part
         self.names, self.random_access = source.names, source.random_access
         self.concurrent = source.concurrent
 
@@ -314,13 +447,13 @@ class PartBlocks(Blocks):
 
     def rows(self, i: int) -> int | None:
         n_rows = self.whole.rows(i)
-        return None if n_rows is None else len(part_rows(n_rows, i, *self.part))
+        return None if n_rows is None else len(self.part.rows(n_rows, i))
 
     def where(self, i: int, row: int | None = None) -> str:
         n_rows = self.whole.rows(i)
         if row is None or n_rows is None:
             return self.whole.where(i)
-        return self.whole.where(i, int(part_rows(n_rows, i, *self.part)[row]))
+        return self.whole.where(i, int(self.part.rows(n_rows, i)[row]))
 
     def block(self, i: int) -> Block:
         return self._taken(i, self.whole.block(i))
@@ -336,8 +469,74 @@ class PartBlocks(Blocks):
         return self.whole.rounds(loader, step, join, start, rounds)
 
     def _taken(self, i: int, block: Any) -> Block:
-        taken = part_rows(block.X.shape[0], i, *self.part)
+        taken = self.part.rows(block.X.shape[0], i)
         return Block(*(None if value is None else _rows_of(value, taken) for value in block))
+
+
+class TargetBlocks(Blocks):
+    """A source whose y is a column of another's tables: what :meth:`Blocks.with_target` gives.
+
+    Parameters
+    ----------
+    tables : Blocks
+        Of Arrow tables, the target among the columns.
+    target : str
+    drop_missing : {None, 'target', 'any'}
+
+    Attributes
+    ----------
+    dropped : dict
+        From the number of each block that was read to how many of its rows went.
+    """
+
+    tables: Blocks
+    target: str
+    drop_missing: str | None
+    dropped: dict[int, int]
+
+    def __init__(self, tables: Blocks, target: str, drop_missing: str | None) -> None:
+        super().__init__(
+            buffer_blocks=tables.buffer_blocks, shuffle=tables.shuffle, read_ahead=tables.read_ahead,
+            replicas=tables.replicas)
+        if drop_missing not in (None, "target", "any"):
+            raise ValueError(f"drop_missing must be None, 'target' or 'any', got {drop_missing!r}")
+        if tables.names is not None:
+            require_column(target, "target", tables.names, "the source")
+            self.names = [name for name in tables.names if name != target]
+        self.tables, self.target, self.drop_missing = tables, target, drop_missing
+        self.random_access, self.concurrent = tables.random_access, tables.concurrent
+        self.dropped, self._left = {}, {}
+
+    @property
+    def n_blocks(self) -> int:
+        return self.tables.n_blocks
+
+    def rows(self, i: int) -> int | None:
+        return self.tables.rows(i) if self.drop_missing is None else self._left.get(i)
+
+    def where(self, i: int, row: int | None = None) -> str:
+        # which row of the file it was is not known once others went
+        return self.tables.where(i, None if self.dropped.get(i) else row)
+
+    def block(self, i: int) -> Block:
+        table, _, sample_weight = self.tables.block(i)
+        if not hasattr(table, "column_names"):
+            raise TypeError(f"{self.where(i)}: with_target takes Arrow tables, got {type(table).__name__}: pass "
+                            "dtype='table' to from_parquet or from_csv")
+        require_column(self.target, "target", table.column_names, self.where(i))
+        complete = None
+        columns = {None: [], "target": [self.target], "any": table.column_names}[self.drop_missing]
+        for name in columns:
+            there = present(table.column(name))
+            if there is not None:
+                complete = there if complete is None else complete & there
+        n_rows = table.num_rows
+        if complete is not None:
+            table = table.filter(complete)
+            sample_weight = None if sample_weight is None else sample_weight[complete]
+        self.dropped[i], self._left[i] = n_rows - table.num_rows, table.num_rows
+        y = target_of(table, self.target, lambda row: self.where(i, row))
+        return Block(table.drop_columns([self.target]), y, sample_weight)
 
 
 def placed(error, place):
@@ -356,13 +555,6 @@ def _rows_of(value, taken):
     if hasattr(value, "iloc"):
         return value.iloc[taken]
     return value.take(taken) if hasattr(value, "column_names") else value[taken]
-
-
-def part_rows(n_rows, i, share, seed, held):
-    """Numbers of the rows of block ``i`` that are held out, or of the others; a matter of the seed and the block."""
-    order = np.random.default_rng([seed, i]).permutation(n_rows)
-    n_held = int(share * n_rows + 0.5)
-    return np.sort(order[:n_held] if held else order[n_held:])
 
 
 def n_readers(source):

@@ -81,3 +81,17 @@ def weights_of(table, name, place):
     if not is_number(column.type):
         raise ValueError(f"{place(None)}: sample_weight {name!r} must hold numbers, got {column.type}")
     return vector_of(column.combine_chunks() if hasattr(column, "combine_chunks") else column).astype(np.float64)
+
+
+def present(column):
+    """A mask of a column's cells that are not missing, neither null nor NaN; None where all are there."""
+    import pyarrow as pa
+    from pyarrow import compute, types
+
+    floats = types.is_floating(column.type)
+    if not (floats or column.null_count):
+        return None
+    there = compute.is_valid(column) if not floats else compute.invert(compute.is_null(column, nan_is_null=True))
+    there = there.combine_chunks() if isinstance(there, pa.ChunkedArray) else there
+    found = there.to_numpy(zero_copy_only=False)
+    return None if found.all() else found

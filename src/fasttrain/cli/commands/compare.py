@@ -38,7 +38,7 @@ def run(options, interrupts):
         metric, lines = _comparing.compare(
             problem, options.metric, options.models, not options.no_peers, interrupts, bar.update
         )
-    print(f"{problem.counts['left']} rows, {problem.X.shape[1]} columns, {job.folds} folds; {problem.task} of "
+    print(f"{problem.counts['left']} rows, {problem.X.shape[1]} columns, {job.n_folds} folds; {problem.task} of "
           f"{_screen.printable(repr(job.target))}")
     rows = []
     for line in lines:

@@ -14,7 +14,8 @@ def add_options(parser):
     _options.add_table(parser, folders=True)
     parser.add_argument("--out", type=path, metavar="DIR",
                         help="folder for the model, results.json and report.html; DATA-model when left out")
-    group = _options.add_folds(parser)
+    group = _options.add_folds(
+        parser, "folds; 0 for none (default 5; of a table that is read in blocks, a tenth of each is held out instead)")
     group.add_argument("--leave-one-out", action="store_true", help="one fold for each row")
     group.add_argument("--test", type=path, metavar="FILE", help="score the model on the rows of this file as well")
     _options.add_settings(parser)
@@ -28,9 +29,11 @@ def run(options, interrupts):
     from fasttrain.cli import _streaming
 
     if _streaming.is_wanted(options):
+        from fasttrain.cli import _stream_fitting
+
         with _screen.progress() as bar:
-            outcome = _streaming.run(job, interrupts, bar.update, _options.command_of(options))
-        show_streamed(outcome, out, _streaming.write(outcome, out))
+            outcome = _stream_fitting.run(job, interrupts, bar.update, _options.command_of(options))
+        show_streamed(outcome, out, _stream_fitting.write(outcome, out))
         return
     if options.test is not None and not options.test.is_file():
         raise ValueError(f"{options.test} is not a file")
@@ -51,20 +54,17 @@ def show_streamed(outcome, out, names):
     for line in summary["left_out"]:
         print(_screen.printable(line))
     print(f"{summary['model']} {summary['task']} of {_screen.printable(repr(summary['target']))}")
-    if summary["held_out"] is not None:
-        print(f"Held out: {summary['held_out']['rows']} rows, drawn from each block")
-        _screen.show_table(["metric", "score", "baseline"], [
-            [label, _screen.score_of(score), _screen.score_of(summary["held_out"]["baseline"][label])]
-            for label, score in summary["held_out"]["scores"].items()
+    held, tested = summary["held_out"], summary["test"]
+    if held is None:
+        _show_scores(summary)
+    else:
+        print(f"Held out: {held['rows']} rows, drawn from each block")
+        _screen.show_table(["metric", "score", "baseline", *(["test"] if tested else [])], [
+            [label, _screen.score_of(score), _screen.score_of(held["baseline"][label]),
+             *([_screen.score_of(tested["scores"][label])] if tested else [])]
+            for label, score in held["scores"].items()
         ])
-    final = summary["final_fit"]
-    loss = "" if final["loss"] is None else f", loss {final['loss']:.6g}"
-    print(f"Final fit: {final['passes']} passes{loss}, {_screen.seconds_of(final['seconds'])}")
-    for message in outcome.messages:
-        print(f"warning: {message}", file=sys.stderr)
-    print(f"Written to {out}: {', '.join(names)}")
-    if not final["converged"]:
-        print(f"NOT CONVERGED after {final['passes']} passes: {final['hint']}")
+    _show_end(outcome, out, names)
 
 
 def show(outcome, out, names):
@@ -76,6 +76,11 @@ def show(outcome, out, names):
     counts = Counter(fact["kind"] for fact in summary["columns"] if fact["kind"] != "drop")
     kinds = ", ".join(f"{count} {kind}" for kind, count in counts.items())
     print(f"{summary['model']} {summary['task']} of {_screen.printable(repr(summary['target']))} from {kinds} columns")
+    _show_scores(summary)
+    _show_end(outcome, out, names)
+
+
+def _show_scores(summary):
     found, tested = summary["cross_validation"], summary["test"]
     if found["folds"]:
         pooled = found["method"] == "leave-one-out"
@@ -91,6 +96,10 @@ def show(outcome, out, names):
     elif tested:
         rows = [[label, _screen.score_of(score)] for label, score in tested["scores"].items()]
         _screen.show_table(["metric", "test"], rows)
+
+
+def _show_end(outcome, out, names):
+    """What the model looks at, how training ended, and where the files are."""
     for title, entries in (("Largest weights", outcome.weights), ("Importance", outcome.importances)):
         if entries:
             told = [
@@ -98,7 +107,7 @@ def show(outcome, out, names):
                 for entry in entries[:5]
             ]
             print(f"{title}: {', '.join(told)}")
-    final = summary["final_fit"]
+    final = outcome.summary["final_fit"]
     loss = "" if final["loss"] is None else f", loss {final['loss']:.6g}"
     print(f"Final fit: {final['passes']} passes{loss}, {_screen.seconds_of(final['seconds'])}")
     for message in outcome.messages:

@@ -39,7 +39,7 @@ def run(options, interrupts):
         found = Search(problem, options.budget, options.models, interrupts, bar.update).run()
     best = found.best
     metric = next(iter(_evaluation.METRICS[problem.task].values()))[0]
-    print(f"{found.n_candidates} candidates in {len(found.brackets)} races, the best on {job.folds} folds, "
+    print(f"{found.n_candidates} candidates in {len(found.brackets)} races, the best on {job.n_folds} folds, "
           f"{_screen.clock(found.seconds)}")
     rows = [
         [_screen.shortened(c.words, 58), _screen.score_of(c.mean), "" if c.race_score is None else str(c.epochs)]
