@@ -79,10 +79,10 @@ def test_codes_keep_their_zeros(shell, flats, tmp_path):
 
 def test_large_files_are_read_in_blocks(shell, flats, tmp_path, monkeypatch):
     flats.drop(columns="dear").to_csv(tmp_path / "flats.csv", index=False)
-    assert "in 1 blocks" not in shell.done(
+    assert "in 1 block," not in shell.done(
         "fit", tmp_path / "flats.csv", "--target", "price", "--out", tmp_path / "m", "--cv", "2")
     monkeypatch.setattr(_streaming, "available_memory", lambda: 1000)
-    assert "in 1 blocks" in shell.done("fit", tmp_path / "flats.csv", "--target", "price", "--out", tmp_path / "m")
+    assert "in 1 block," in shell.done("fit", tmp_path / "flats.csv", "--target", "price", "--out", tmp_path / "m")
 
 
 def test_what_needs_the_whole_table_is_refused(shell, folder, tmp_path):

@@ -148,7 +148,7 @@ def run(job, interrupts=None, update=None, command=None, problem=None):
         "sha256": job.digest(),
         "rows": problem.counts,
         "target": job.target,
-        "left_out": [*(f"{name!r} as asked" for name in job.leave_out), *left_out(pipeline[0].columns_)],
+        "left_out": [*(f"{name!r}: left out as asked" for name in job.leave_out), *left_out(pipeline[0].columns_)],
         "columns": columns_of(problem, pipeline[0]),
         "numeric": [name for name, kind in pipeline[0].types_.items() if kind == "numeric"],
         "categorical": [name for name, kind in pipeline[0].types_.items() if kind == "categorical"],

@@ -6,6 +6,7 @@ from sklearn.pipeline import Pipeline
 
 from fasttrain import persistence
 from fasttrain.cli._job import lacking
+from fasttrain.cli._screen import counted
 from fasttrain.cli._tables import TableFile
 from fasttrain.preprocessing import TablePreprocessor
 
@@ -107,15 +108,11 @@ def unlike_training(preprocessor, table):
     for name, told in preprocessor.report(table).items():
         parts = []
         if told["missing"]:
-            parts.append(f"{rows_of(told['missing'])} without a value, for which the training's stands in")
+            parts.append(f"{counted(told['missing'], 'row')} without a value, for which the training's stands in")
         if told["unseen"]:
             examples = ", ".join(repr(cell) for cell in told["examples"][:3])
-            parts.append(f"{rows_of(told['unseen'])} with what the training has not seen ({examples})")
+            parts.append(f"{counted(told['unseen'], 'row')} with what the training has not seen ({examples})")
         yield f"the column {name!r} has {' and '.join(parts)}"
-
-
-def rows_of(count):
-    return "1 row" if count == 1 else f"{count:,} rows"
 
 
 def without_formulas(predictions):

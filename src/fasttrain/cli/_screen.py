@@ -24,6 +24,11 @@ def shortened(text, width):
     return text if len(text) <= width else text[: width - 1] + "…"
 
 
+def counted(count, what):
+    """A number of things in words: 1 row, 2,000 rows."""
+    return f"1 {what}" if count == 1 else f"{count:,} {what}s"
+
+
 def has_rich():
     """Whether rich is installed."""
     return importlib.util.find_spec("rich") is not None

@@ -22,7 +22,7 @@ from fasttrain.cli._evaluation import HeldOut
 from fasttrain.cli._fitting import Watch, curve_of, final_fit, versions
 from fasttrain.cli._job import MOST_CLASSES, lacking
 from fasttrain.cli._models import chosen_model, estimator_of, scales_target, with_scaled_target, without_wrapper
-from fasttrain.cli._predicting import rows_of
+from fasttrain.cli._screen import counted
 from fasttrain.cli._stream_report import report
 from fasttrain.cli._streaming import source_of
 from fasttrain.data._options import feature_names
@@ -216,7 +216,7 @@ class _Fitting:
         summary = {
             "fasttrain": __version__, "command": self.command, "data": str(job.data), "sha256": None,
             "rows": _counts(self.source, self.found.n_rows), "blocks": self.source.n_blocks, "target": job.target,
-            "left_out": [*(f"{name!r} as asked" for name in job.leave_out), *left_out(encoder.columns_)],
+            "left_out": [*(f"{name!r}: left out as asked" for name in job.leave_out), *left_out(encoder.columns_)],
             "numeric": [name for name, kind in encoder.types_.items() if kind == "numeric"],
             "categorical": [name for name, kind in encoder.types_.items() if kind == "categorical"],
             "task": self.task, "model": self.model, "estimator": repr(fitted),
@@ -246,8 +246,8 @@ class _Fitting:
         count = min(sum(map(held.rows, range(held.n_blocks))) for held in helds)
         if count < fewest:
             raise ValueError(
-                f"{self.job.data} has {rows_of(self.found.n_rows)}, of which {count or 'none'} would be held out, too "
-                f"few for a score: pass {remedy}")
+                f"{self.job.data} has {counted(self.found.n_rows, 'row')}, of which {count or 'none'} would be held "
+                f"out, too few for a score: pass {remedy}")
 
     def _fit(self, train):
         """(a fitted pipeline that predicts in the target's unit, its encoder, seconds)."""
@@ -311,7 +311,7 @@ class _Fitting:
         if classes is not None and y.dtype.kind not in "iufb":
             y = y.astype(str)
         probabilities = None if chances[0] is None else np.concatenate(chances)
-        return HeldOut(f"{rows_of(len(y))}, {where}", y, np.concatenate(predicted), probabilities, classes)
+        return HeldOut(f"{counted(len(y), 'row')}, {where}", y, np.concatenate(predicted), probabilities, classes)
 
     def _scores(self, held):
         """Scores of rows that were held out, beside those of the most frequent class or the mean of the others."""

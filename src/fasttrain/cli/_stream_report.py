@@ -2,7 +2,7 @@
 
 from fasttrain.cli import _page as page
 from fasttrain.cli import _report
-from fasttrain.cli._screen import score_of, shortened
+from fasttrain.cli._screen import counted, score_of, shortened
 from fasttrain.cli._stream_snippet import snippet
 
 
@@ -21,7 +21,7 @@ def report(outcome, held_out):
     """
     summary = outcome.summary
     return _report.titled_page(
-        summary, f"{summary['rows']['left']} rows in {summary['blocks']} blocks",
+        summary, f"{summary['rows']['left']} rows in {counted(summary['blocks'], 'block')}",
         [_report.scores(summary) if summary["held_out"] is None else _scores(summary), _report.rows_read(summary),
          *_report.pictures(outcome), _report.training(outcome), _report.insight(outcome), _columns(outcome.encoder),
          _report.repeat(summary, snippet(outcome, held_out))])

@@ -48,7 +48,7 @@ def run(options, interrupts):
 def show_streamed(outcome, out, names):
     """The result on the terminal of a fit in blocks."""
     summary = outcome.summary
-    print(f"{summary['rows']['read']} rows in {summary['blocks']} blocks, read one after the other")
+    print(f"{summary['rows']['read']} rows in {_screen.counted(summary['blocks'], 'block')}, read one after the other")
     if len(summary["rows"]) > 2:
         print(", ".join(f"{n} rows {what}" for what, n in summary["rows"].items()))
     for line in summary["left_out"]:
