@@ -7,7 +7,7 @@ import time
 import joblib
 import numpy as np
 import pytest
-from cluster_data import LABELS, X, Y, Deadly, dask_of
+from cluster_data import LABELS, X, Y, Deadly, dask_of, threads_here
 from search_cases import same
 from sklearn.linear_model import LogisticRegression as StockLogistic
 from sklearn.pipeline import make_pipeline
@@ -238,12 +238,6 @@ def test_nothing_is_left_at_the_workers(workers, client):
     while not set(client.futures) <= before and time.monotonic() < deadline:
         time.sleep(0.05)
     assert set(client.futures) <= before
-
-
-def threads_here(_):
-    from distributed import get_worker
-
-    return fasttrain.get_num_threads(), get_worker().state.nthreads
 
 
 def test_joblib_on_dask_has_one_thread_a_task(workers, client):

@@ -1,4 +1,7 @@
-"""Rows, their blocks as Dask collections, and what of two models is compared by the byte."""
+"""Rows, their blocks as Dask collections, what of two models is compared by the byte, and what goes to workers.
+
+Those find this module, and none of the tests' where the suite runs from elsewhere.
+"""
 
 import os
 import signal
@@ -6,6 +9,8 @@ from itertools import pairwise
 
 import dask.array as da
 import numpy as np
+
+import fasttrain
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(600, 6)) * [1, 2, 3, 1, 1, 10] + [0, 0, 5, 0, 0, 0]
@@ -51,3 +56,10 @@ class Deadly:
                 os.kill(os.getpid(), signal.SIGKILL)
             break
         return float((estimator.predict(X) == y).mean())
+
+
+def threads_here(_):
+    """(the library's threads, the worker's)."""
+    from distributed import get_worker
+
+    return fasttrain.get_num_threads(), get_worker().state.nthreads
