@@ -6,10 +6,12 @@ from typing import Any, Literal
 
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
 from fasttrain._core.checks import check_choice, check_flag, check_integer, check_real, check_rows, is_ready
 from fasttrain._core.types import Array, ArrayLike, MatrixLike, Self
+from fasttrain._core.warned import warn
 from fasttrain._estimators.blocks import answers_and_targets, restored_learns
 from fasttrain._estimators.conversion import Convertible
 from fasttrain._estimators.data import plain_weights
@@ -22,7 +24,7 @@ from fasttrain.linear_model._deviances import (
     inverse_linked, least_values, linked, loss_of, second_derivatives,
 )
 from fasttrain.linear_model._glm_blocks import fit_to_blocks
-from fasttrain.linear_model._newton import newton_cholesky
+from fasttrain.linear_model._newton import NoStep, newton, solved_step
 from fasttrain.linear_model._row_sums import (
     RowSums, iterations_of, iterations_told, minimize_lbfgs, weighted_products,
 )
@@ -34,7 +36,7 @@ SOLVERS = ("lbfgs", "newton-cholesky")
 class MeanDeviance:
     """``sum_i s_i loss_i / sum_i s_i + alpha / 2 |coef|^2``, by the coefficients and, behind them, the intercept.
 
-    What :func:`fasttrain.linear_model._newton.newton_cholesky` and SciPy's minimizers ask of an objective.
+    What :func:`fasttrain.linear_model._newton.newton` and SciPy's minimizers ask of an objective.
     """
 
     def __init__(self, X, loss, y, weights, alpha, fit_intercept, n_threads, newton):
@@ -63,18 +65,32 @@ class MeanDeviance:
             start, 1.0 / self._total, self._alpha, max_iter=max_iter, tol=tol, ftol=ftol)
         return w, iterations_told(n_iter, max_iter, failure)
 
-    def hessian(self, w):
-        """At the unknowns of the last call; None where more than a quarter of the rows curve downwards."""
+    def minimize_by_newton(self, start, max_iter, tol, verbose):
+        """As :meth:`minimize`, by Newton's method; where that is stuck, L-BFGS goes on."""
+        found = newton(self, start, max_iter=max_iter, tol=tol, verbose=verbose)
+        if found.reason == "stuck":
+            # the step that was not made counts
+            left = max_iter - found.n_iter - 1
+            rest = minimize_lbfgs(
+                self, found.w, max_iter=left, tol=tol, verbose=verbose, maxls=50, ftol=64 * np.finfo(np.float64).eps)
+            return rest.x, found.n_iter + iterations_of(rest, left)
+        if found.reason == "iterations":
+            warn(f"Newton solver did not converge after {found.n_iter} iterations. Raise max_iter={max_iter}, or scale "
+                 "the features (StandardScaler).", ConvergenceWarning)
+        return found.w, found.n_iter
+
+    def newton_step(self, w, gradient):
+        """(step, its product with the Hessian and itself); none where more than a quarter of the rows curve down."""
         curvature = second_derivatives(self._loss, self._y, self._sums.raw[0])
         curvature /= self._total
         if self._weights is not None:
             curvature *= self._weights
         if np.average(curvature <= 0, weights=self._weights) > 0.25:
-            return None
+            raise NoStep("the loss of more than a quarter of the rows curves downwards", ConvergenceWarning)
         hessian = weighted_products(self._rows, np.abs(curvature), self._n_threads)[:len(w), :len(w)]
         n_features = self._rows.shape[1]
         hessian[range(n_features), range(n_features)] += self._alpha
-        return hessian
+        return solved_step(hessian, gradient, "sym")
 
 
 class GeneralizedLinear(RegressorMixin, Convertible, BaseEstimator):
@@ -163,11 +179,8 @@ class GeneralizedLinear(RegressorMixin, Convertible, BaseEstimator):
             objective = MeanDeviance(
                 X, loss, y, weights, float(self.alpha), bool(self.fit_intercept), n_threads,
                 newton=self.solver == "newton-cholesky")
-            if self.solver == "lbfgs":
-                w, n_iter = objective.minimize(start, self.max_iter, self.tol, self.verbose)
-            else:
-                w, n_iter = newton_cholesky(
-                    objective, start, max_iter=self.max_iter, tol=self.tol, verbose=self.verbose)
+            minimize = objective.minimize if self.solver == "lbfgs" else objective.minimize_by_newton
+            w, n_iter = minimize(start, self.max_iter, self.tol, self.verbose)
         w = w.astype(X.dtype)
         coef, intercept = (w[:-1].copy(), w[-1]) if self.fit_intercept else (w, 0.0)
         set_fitted(self, {"coef_": coef, "intercept_": intercept}, {"n_iter_": n_iter})

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy import linalg, optimize, sparse
+from scipy import optimize, sparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.extmath import safe_sparse_dot
 
@@ -22,6 +22,7 @@ from fasttrain._core.warned import warn
 from fasttrain._kernels.lbfgs import REASONS, minimize_fits
 from fasttrain._kernels.linear import LinearSums
 from fasttrain._kernels.threads import get_num_threads, thread_budget
+from fasttrain.linear_model._newton import newton, solved_step
 from fasttrain.linear_model._proximal import Columns
 from fasttrain.linear_model._row_sums import rows_of_kernel, weighted_products
 
@@ -269,69 +270,77 @@ class Problem:
 
     def _newton(self, fit, l2, tol, max_iter, start):
         x = np.zeros(self.shape) if start is None else np.array(start, dtype=np.float64).reshape(self.shape)
-        n_iter, k, by_products = 0, self.X.shape[1], self.size > NEWTON_UNKNOWNS
-        free = slice(0 if l2 == 0 else k, None)
-        if not self.is_binary:
-            x[:, free] -= x[:, free].mean(axis=0)
-        with serial_blas(), thread_budget(self.n_threads) as n_threads:
-            value, gradient = self.value_and_gradient(x, fit, l2, n_threads)
-            while n_iter < max_iter:
-                if by_products:
-                    step, curvature = self._truncated_step(x, gradient, fit, l2)
-                else:
-                    H = self.hessian(x, fit, l2)
-                    step = self._newton_step(H, gradient, free, n_iter + 1)
-                    if step is None:
-                        return self._fall_back(x, fit, l2, n_iter, tol, max_iter)
-                    curvature = float(step.ravel() @ H @ step.ravel())
-                moved = self._line_search(x, value, gradient, step, fit, l2, n_threads)
-                if moved is None:
-                    warn(
-                        f"the line search of Newton's method found no lower point in iteration {n_iter + 1}; L-BFGS "
-                        "goes on from there", ConvergenceWarning)
-                    return self._fall_back(x, fit, l2, n_iter, tol, max_iter)
-                n_iter += 1
-                x, value, gradient = moved
-                largest = float(abs(gradient).max())
-                if largest <= tol and 0.5 * curvature <= tol:
-                    return _one(x, n_iter, "gradient", largest)
-        return _one(x, n_iter, "iterations", float(abs(gradient).max()))
+        with thread_budget(self.n_threads) as n_threads:
+            objective = PenalizedFit(self, fit, l2, n_threads)
+            found = newton(objective, objective.centred(x).ravel(), max_iter=max_iter, tol=tol)
+        x = found.w.reshape(self.shape)
+        if found.reason != "stuck":
+            return _one(x, found.n_iter, found.reason, found.gradient)
+        # the step that was not made counts
+        rest = self.lbfgs([fit], [[l2]], tol=tol, max_iter=max(max_iter - found.n_iter - 1, 0), start=x)
+        rest.n_iter += found.n_iter
+        if rest.reason[0, 0] == "iterations":
+            # of L-BFGS, which the warning is to name
+            rest.reason = np.array([["limit"]])
+        return rest
 
-    def _newton_step(self, H, gradient, free, n_iter):
-        if not self.is_binary:
+    def raw(self, x):
+        """Raw predictions of all rows, (n_samples, n_outputs)."""
+        k = self.X.shape[1]
+        raw = safe_sparse_dot(self.X, x[:, :k].T)
+        return raw + x[:, k] if self.fit_intercept else raw
+
+
+class PenalizedFit:
+    """The objective of one fit, as :func:`fasttrain.linear_model._newton.newton` asks for it."""
+
+    def __init__(self, problem, fit, l2, n_threads):
+        self._problem, self._fit, self._l2, self._n_threads = problem, fit, l2, n_threads
+        # the coefficients, or intercepts alone, that nothing penalizes
+        self._free = slice(0 if l2 == 0 else problem.X.shape[1], None)
+        self.eps = np.finfo(problem.X.dtype).eps
+
+    def centred(self, x):
+        """x, of the problem's shape, of equal predictions and least size: what all outputs share changes no softmax."""
+        if not self._problem.is_binary:
+            x[:, self._free] -= x[:, self._free].mean(axis=0)
+        return x
+
+    def __call__(self, w):
+        value, gradient = self._problem.value_and_gradient(
+            w.reshape(self._problem.shape), self._fit, self._l2, self._n_threads)
+        return value, gradient.ravel()
+
+    def newton_step(self, w, gradient):
+        """(step, its product with the Hessian and itself)."""
+        x = w.reshape(self._problem.shape)
+        if len(w) > NEWTON_UNKNOWNS:
+            return self._truncated_step(x[0], gradient)
+        H = self._problem.hessian(x, self._fit, self._l2)
+        if not self._problem.is_binary:
             # all outputs moved together change nothing where nothing is penalized; there no step is made
-            n_outputs, k1 = self.shape
+            n_outputs, k1 = self._problem.shape
             together = H.reshape(n_outputs, k1, n_outputs, k1)
             size = max(float(np.trace(H)) / len(H), np.finfo(float).tiny)
-            for f in range(k1)[free]:
+            for f in range(k1)[self._free]:
                 together[:, f, :, f] += size / n_outputs
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("error", linalg.LinAlgWarning)
-                step = linalg.solve(H, -gradient.ravel(), check_finite=False, assume_a="pos")
-        except (np.linalg.LinAlgError, linalg.LinAlgWarning) as error:
-            warn(
-                f"the Hessian of Newton's method is singular or very ill-conditioned in iteration {n_iter}; L-BFGS "
-                "goes on from there. Remove collinear columns of X, strengthen the penalty, or take another solver. "
-                f"It says: {error}", linalg.LinAlgWarning)
-            return None
-        return step.reshape(gradient.shape)
+        return solved_step(H, gradient, "pos")
 
-    def _truncated_step(self, x, gradient, fit, l2):
-        """(step, its product with the Hessian and itself), by conjugate gradients with two products of X each [1]_.
+    def _truncated_step(self, x, gradient):
+        """As :meth:`newton_step`, by conjugate gradients with two products of X each [1]_.
 
         .. [1] Lin, Weng, Keerthi. "Trust Region Newton Method for Large-Scale Logistic Regression", JMLR 9, 2008.
         """
-        X, slopes = self.X, gradient[0]
-        p = 0.5 * (1.0 + np.tanh(0.5 * safe_sparse_dot(X, x[0])))
-        h = self.row_weights(fit) * p * (1.0 - p)
-        left, step, product = -slopes, np.zeros_like(slopes), np.zeros_like(slopes)
+        X = self._problem.X
+        p = 0.5 * (1.0 + np.tanh(0.5 * safe_sparse_dot(X, x)))
+        h = self._problem.row_weights(self._fit) * p * (1.0 - p)
+        left, step, product = -gradient, np.zeros_like(gradient), np.zeros_like(gradient)
         direction, size = left.copy(), float(left @ left)
         wanted = CG_SHARE**2 * size
         for _ in range(CG_STEPS):
             if size <= wanted:
                 break
-            by_hessian = safe_sparse_dot(X.T, h * safe_sparse_dot(X, direction)) + l2 * direction
+            by_hessian = safe_sparse_dot(X.T, h * safe_sparse_dot(X, direction)) + self._l2 * direction
             curvature = float(direction @ by_hessian)
             if not curvature > 0:
                 # weights below 0 bend the objective down: as far as it was minimized, or down the gradient
@@ -343,38 +352,7 @@ class Problem:
             left -= length * by_hessian
             before, size = size, float(left @ left)
             direction = left + (size / before) * direction
-        return step[np.newaxis], float(step @ product)
-
-    def _line_search(self, x, value, gradient, step, fit, l2, n_threads):
-        slope = float((gradient * step).sum())
-        rounding = abs(value) * 16 * np.finfo(self.X.dtype).eps
-        length = 1.0
-        for _ in range(21):
-            new = x + length * step
-            new_value, new_gradient = self.value_and_gradient(new, fit, l2, n_threads)
-            change = new_value - value
-            if change <= length * slope / 2048:
-                return new, new_value, new_gradient
-            # where the value cannot tell any more, the gradient can
-            if abs(change) <= rounding and abs(new_gradient).sum() < abs(gradient).sum():
-                return new, new_value, new_gradient
-            length /= 2
-        return None
-
-    def _fall_back(self, x, fit, l2, n_iter, tol, max_iter):
-        # the step that was not made counts
-        found = self.lbfgs([fit], [[l2]], tol=tol, max_iter=max(max_iter - n_iter - 1, 0), start=x)
-        found.n_iter += n_iter
-        if found.reason[0, 0] == "iterations":
-            # of L-BFGS, which the warning is to name
-            found.reason = np.array([["limit"]])
-        return found
-
-    def raw(self, x):
-        """Raw predictions of all rows, (n_samples, n_outputs)."""
-        k = self.X.shape[1]
-        raw = safe_sparse_dot(self.X, x[:, :k].T)
-        return raw + x[:, k] if self.fit_intercept else raw
+        return step, float(step @ product)
 
 
 def _with_constant(X, constant):

@@ -1,6 +1,7 @@
-"""Newton's method with a Cholesky factor of the Hessian, for smooth losses of few features."""
+"""Newton's method for smooth convex losses, with backtracking (Boyd and Vandenberghe, Convex Optimization, 9.5)."""
 
 import warnings
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import linalg
@@ -8,7 +9,6 @@ from sklearn.exceptions import ConvergenceWarning
 
 from fasttrain._core.blas import serial_blas
 from fasttrain._core.warned import warn
-from fasttrain.linear_model._row_sums import iterations_of, minimize_lbfgs
 
 # Of the line search: how a step shrinks, which share of the decrease that the slope promises is enough, trials.
 SHRINK = 0.5
@@ -16,85 +16,109 @@ SUFFICIENT = 2.0**-11
 TRIALS = 21
 
 
-def newton_cholesky(objective, start, *, max_iter, tol, verbose=0):
-    """Minimize a convex objective by Newton steps with backtracking (Boyd and Vandenberghe, Convex Optimization, 9.5).
+class NoStep(Exception):
+    """There is no Newton step: why, and of which category the warning is, None for none."""
 
-    It ends where no element of the gradient is above ``tol``, nor is half the squared Newton decrement. Where the
-    Hessian is singular, or the step does not lead down, L-BFGS-B goes on from there.
+    def __init__(self, text, category, detail=""):
+        super().__init__(text)
+        self.category, self.detail = category, detail
+
+
+@dataclass
+class NewtonEnd:
+    """Where Newton's method ended.
+
+    Attributes
+    ----------
+    w : array of shape (size,), float64
+    n_iter : int
+        Steps taken.
+    reason : {'gradient', 'iterations', 'stuck'}
+        With 'stuck' another method is to go on from ``w``.
+    gradient : float
+        Largest element of the gradient.
+    """
+
+    w: np.ndarray
+    n_iter: int
+    reason: str
+    gradient: float
+
+
+def newton(objective, start, *, max_iter, tol, verbose=0):
+    """Minimize a convex objective by Newton steps.
+
+    It ends where no element of the gradient is above ``tol``, nor is half the squared Newton decrement, and where no
+    step leads down.
 
     Parameters
     ----------
     objective : callable
-        ``objective(w)`` gives the value and the gradient, ``objective.hessian(w)`` the Hessian at the last w that it
-        was asked of, or None where too many rows curve downwards; ``objective.eps`` is the precision of the rows.
+        ``objective(w)`` gives the value and the gradient; ``objective.newton_step(w, gradient)`` the step at the last w
+        that it was asked of and the step's product with the Hessian and itself, or it raises :class:`NoStep`;
+        ``objective.eps`` is the precision of the rows.
     start : array of shape (size,)
 
     Returns
     -------
-    w : array of shape (size,), float64
-    n_iter : int
-        Newton steps, and iterations of L-BFGS-B.
+    NewtonEnd
     """
-    w, n_iter = np.array(start, dtype=np.float64), 0
-    value, gradient = objective(w)
-    while n_iter < max_iter:
-        if verbose:
-            print(f"iteration {n_iter + 1}: objective {value:.10g}")
-        step, hessian = _newton_step(objective, w, gradient, n_iter + 1)
-        taken = step is not None and _line_search(objective, w, value, gradient, step, n_iter + 1)
-        if not taken:
-            return _by_lbfgs(objective, w, n_iter, max_iter, tol, verbose)
-        w, value, gradient = taken
-        n_iter += 1
-        if np.abs(gradient).max() <= tol and step @ hessian @ step <= 2 * tol:
-            return w, n_iter
-    warn(f"Newton solver did not converge after {n_iter} iterations. Raise max_iter={max_iter}, or scale the "
-         "features (StandardScaler).", ConvergenceWarning)
-    return w, n_iter
+    w, n_iter, reason = np.array(start, dtype=np.float64), 0, "iterations"
+    with serial_blas():
+        value, gradient = objective(w)
+        while n_iter < max_iter:
+            if verbose:
+                print(f"iteration {n_iter + 1}: objective {value:.10g}")
+            try:
+                step, curvature = objective.newton_step(w, gradient)
+                w, value, gradient = _line_search(objective, w, value, gradient, step)
+            except NoStep as error:
+                if error.category is not None:
+                    warn(
+                        f"{error} in iteration {n_iter + 1} of Newton's method: lbfgs goes on from there."
+                        f"{error.detail}", error.category)
+                reason = "stuck"
+                break
+            n_iter += 1
+            if np.abs(gradient).max() <= tol and 0.5 * curvature <= tol:
+                reason = "gradient"
+                break
+    return NewtonEnd(w, n_iter, reason, float(np.abs(gradient).max()))
 
 
-def _newton_step(objective, w, gradient, number):
-    """(step, Hessian), the step None where there is none that leads down."""
-    hessian = objective.hessian(w)
-    if hessian is None:
-        warn(
-            f"the loss of more than a quarter of the rows curves downwards in iteration {number} of Newton's method: "
-            "lbfgs goes on from there.", ConvergenceWarning)
-        return None, None
+def solved_step(hessian, gradient, assume_a):
+    """(step, its product with the Hessian and itself), the step from a factor of the Hessian.
+
+    ``assume_a``: what the matrix is, as :func:`scipy.linalg.solve` says it.
+    """
     try:
-        with serial_blas(), warnings.catch_warnings():
+        with warnings.catch_warnings():
             warnings.simplefilter("error", linalg.LinAlgWarning)
-            step = linalg.solve(hessian, -gradient, check_finite=False, assume_a="sym")
+            step = linalg.solve(hessian, -gradient, check_finite=False, assume_a=assume_a)
     except (np.linalg.LinAlgError, linalg.LinAlgWarning) as error:
-        warn(
-            f"The inner solver of the Newton-Cholesky Solver stumbled upon a singular or very ill-conditioned Hessian "
-            f"matrix in iteration {number}: lbfgs goes on from there. Leave out collinear features, or raise the "
-            f"penalty. ({error})",
-            linalg.LinAlgWarning)
-        return None, None
-    return (None, None) if gradient @ step > 0 else (step, hessian)
+        raise NoStep(
+            "The inner solver of the Newton-Cholesky Solver stumbled upon a singular or very ill-conditioned Hessian "
+            "matrix", linalg.LinAlgWarning,
+            f" Leave out collinear features, or raise the penalty. ({error})") from None
+    return step, float(step @ hessian @ step)
 
 
-def _line_search(objective, w, value, gradient, step, number):
-    """(w, value, gradient) after a step that is long enough and leads down; None without one."""
-    promised, t = SUFFICIENT * (gradient @ step), 1.0
+def _line_search(objective, w, value, gradient, step):
+    """(w, value, gradient) after a step that is long enough and leads down."""
+    slope, t = float(gradient @ step), 1.0
+    if slope > 0:
+        raise NoStep("the step leads up", None)
     tiny = abs(value) * 16 * objective.eps
     for _ in range(TRIALS):
         at = w + t * step
         new_value, new_gradient = objective(at)
         gain = new_value - value
         # where the values are the same but for rounding, the gradient says which is better
-        if gain <= t * promised or (abs(gain) <= tiny and np.abs(new_gradient).sum() < np.abs(gradient).sum()):
+        if gain <= t * SUFFICIENT * slope or (
+                abs(gain) <= tiny and np.abs(new_gradient).sum() < np.abs(gradient).sum()):
             return at, new_value, new_gradient
         t *= SHRINK
-    warn(
-        f"the line search in iteration {number} of Newton's method did not converge: lbfgs goes on from there.",
-        ConvergenceWarning)
-    return None
+    raise NoStep("the line search did not converge", ConvergenceWarning)
 
 
-def _by_lbfgs(objective, w, n_iter, max_iter, tol, verbose):
-    left = max_iter - n_iter - 1
-    found = minimize_lbfgs(
-        objective, w, max_iter=left, tol=tol, verbose=verbose, maxls=50, ftol=64 * np.finfo(np.float64).eps)
-    return found.x, n_iter + iterations_of(found, left)
+__all__ = ["NewtonEnd", "NoStep", "newton", "solved_step"]
