@@ -30,6 +30,7 @@ cdef struct line_search:
     double gy
     double low
     double high
+    double longest
 
 
 cdef struct lbfgs_state:
@@ -50,6 +51,11 @@ cdef struct lbfgs_state:
     double* changes             # of the gradient, in these steps
     double curvature[LBFGS_MEMORY]
     double scale                # of the direction without memory
+    # the unknown that stays at or above ``lower``, -1 for none, and for it products of steps and changes of the memory
+    Py_ssize_t bounded
+    double lower
+    double steps_steps[LBFGS_MEMORY][LBFGS_MEMORY]
+    double steps_changes[LBFGS_MEMORY][LBFGS_MEMORY]
     # where it stands
     int head
     int count

@@ -1,14 +1,14 @@
 """L-BFGS (Liu and Nocedal, 1989) with the line search of More and Thuente (1994).
 
-Step for step what L-BFGS-B of Zhu, Byrd, Lu and Nocedal (1997) does where nothing is bounded: memory, first step,
-accepted steps, when the memory is let go and when it ends. So its iterates are those of SciPy's minimizer to
-rounding, and as many.
+Step for step what L-BFGS-B of Zhu, Byrd, Lu and Nocedal (1997) does where at most one unknown is bounded, from below:
+memory, first step, accepted steps, when the memory is let go and when it ends. So its iterates are those of SciPy's
+minimizer to rounding, and as many.
 """
 
 import numpy as np
 
 from cython.parallel cimport prange
-from libc.math cimport fabs, fmax, fmin, isfinite, sqrt
+from libc.math cimport NAN, fabs, fmax, fmin, isfinite, sqrt
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 
@@ -118,11 +118,12 @@ cdef double safeguarded(line_search* s, double step, double f, double g, double 
     return found
 
 
-cdef void search_begin(line_search* s, double f, double g, double step) noexcept nogil:
+cdef void search_begin(line_search* s, double f, double g, double step, double longest) noexcept nogil:
     s.bracketed = False
     s.stage = 1
     s.f0, s.g0 = f, g
-    s.width, s.width1 = LONGEST, 2.0 * LONGEST
+    s.longest = longest
+    s.width, s.width1 = longest, 2.0 * longest
     s.stx, s.fx, s.gx = 0.0, f, g
     s.sty, s.fy, s.gy = 0.0, f, g
     s.low, s.high = 0.0, step + 4.0 * step
@@ -138,7 +139,7 @@ cdef bint search_next(line_search* s, double* step, double f, double g) noexcept
         return True
     if s.bracketed and s.high - s.low <= NARROW * s.high:
         return True
-    if step[0] == LONGEST and f <= limit and g <= wanted:
+    if step[0] == s.longest and f <= limit and g <= wanted:
         return True
     if step[0] == 0.0 and (f > limit or g >= wanted):
         return True
@@ -169,7 +170,7 @@ cdef bint search_next(line_search* s, double* step, double f, double g) noexcept
     else:
         s.low = step[0] + 1.1 * (step[0] - s.stx)
         s.high = step[0] + 4.0 * (step[0] - s.stx)
-    step[0] = fmax(0.0, fmin(LONGEST, step[0]))
+    step[0] = fmax(0.0, fmin(s.longest, step[0]))
     if s.bracketed and (step[0] <= s.low or step[0] >= s.high or s.high - s.low <= NARROW * s.high):
         step[0] = s.stx
     return False
@@ -192,6 +193,7 @@ cdef void lbfgs_init(lbfgs_state* s, Py_ssize_t n, double* room) noexcept nogil:
     s.direction = room + 4 * n
     s.steps = room + 5 * n
     s.changes = s.steps + LBFGS_MEMORY * n
+    s.bounded = -1
     s.max_line_search = MAX_TRIES
     s.max_evaluations = 15000
 
@@ -205,25 +207,107 @@ cdef void lbfgs_start(lbfgs_state* s) noexcept nogil:
     s.task = LBFGS_EVALUATE
 
 
-cdef void find_direction(lbfgs_state* s) noexcept nogil:
-    """direction = -H gradient by the two-loop recursion (Nocedal, 1980)."""
+cdef void times_inverse(const lbfgs_state* s, double* v) noexcept nogil:
+    """v becomes H v, with the inverse H of the model's Hessian, by the two-loop recursion (Nocedal, 1980)."""
     cdef double weight[LBFGS_MEMORY]
     cdef Py_ssize_t n = s.n, i
     cdef int j, at
     cdef double back
-    for i in range(n):
-        s.direction[i] = -s.gradient[i]
     for j in range(s.count):
         at = (s.head + LBFGS_MEMORY - 1 - j) % LBFGS_MEMORY
-        weight[at] = dot(<const double*> s.steps + at * n, <const double*> s.direction, n) / s.curvature[at]
-        axpy(-weight[at], <const double*> s.changes + at * n, s.direction, n)
+        weight[at] = dot(<const double*> s.steps + at * n, <const double*> v, n) / s.curvature[at]
+        axpy(-weight[at], <const double*> s.changes + at * n, v, n)
     if s.count:
         for i in range(n):
-            s.direction[i] *= s.scale
+            v[i] *= s.scale
     for j in range(s.count):
         at = (s.head + LBFGS_MEMORY - s.count + j) % LBFGS_MEMORY
-        back = dot(<const double*> s.changes + at * n, <const double*> s.direction, n) / s.curvature[at]
-        axpy(weight[at] - back, <const double*> s.steps + at * n, s.direction, n)
+        back = dot(<const double*> s.changes + at * n, <const double*> v, n) / s.curvature[at]
+        axpy(weight[at] - back, <const double*> s.steps + at * n, v, n)
+
+
+cdef double bent_along_gradient(const lbfgs_state* s) noexcept nogil:
+    """g^T B g of the gradient g and the model's Hessian B; NaN where rounding has left B without a factor.
+
+    The compact form of Byrd, Nocedal and Schnabel (1994), with the steps S, what they changed of the gradient Y, and
+    L and D the part of S^T Y below its diagonal and that:
+
+        B = theta I - W M W^T,    W = [Y, theta S],    M^-1 = [[-D, L^T], [L, theta S^T S]]
+    """
+    cdef double t[LBFGS_MEMORY][LBFGS_MEMORY]
+    cdef double by_change[LBFGS_MEMORY]
+    cdef double by_step[LBFGS_MEMORY]
+    cdef double low[LBFGS_MEMORY]
+    cdef double total, theta = 1.0 / s.scale, found = theta * dot(
+        <const double*> s.gradient, <const double*> s.gradient, s.n)
+    cdef int i, j, k, a, b, count = s.count, oldest = s.head + LBFGS_MEMORY - s.count
+    for i in range(count):
+        a = (oldest + i) % LBFGS_MEMORY
+        by_change[i] = dot(<const double*> s.changes + a * s.n, <const double*> s.gradient, s.n)
+        by_step[i] = theta * dot(<const double*> s.steps + a * s.n, <const double*> s.gradient, s.n)
+    # the Schur complement T = theta S^T S + L D^-1 L^T, its right-hand side p2 + L D^-1 p1, and a Cholesky factor in T
+    for i in range(count):
+        a = (oldest + i) % LBFGS_MEMORY
+        low[i] = by_step[i]
+        for k in range(i):
+            b = (oldest + k) % LBFGS_MEMORY
+            low[i] += s.steps_changes[a][b] / s.curvature[b] * by_change[k]
+        for j in range(i + 1):
+            b = (oldest + j) % LBFGS_MEMORY
+            total = theta * s.steps_steps[a][b]
+            for k in range(j):
+                total += s.steps_changes[a][(oldest + k) % LBFGS_MEMORY] * s.steps_changes[b][
+                    (oldest + k) % LBFGS_MEMORY] / s.curvature[(oldest + k) % LBFGS_MEMORY]
+            for k in range(j):
+                total -= t[i][k] * t[j][k]
+            if i > j:
+                t[i][j] = total / t[j][j]
+            elif total > 0.0:
+                t[i][i] = sqrt(total)
+            else:
+                return NAN
+    # p^T M p = |C^-1 (p2 + L D^-1 p1)|^2 - p1^T D^-1 p1, with T = C C^T
+    for i in range(count):
+        for k in range(i):
+            low[i] -= t[i][k] * low[k]
+        low[i] /= t[i][i]
+        found += by_change[i] * by_change[i] / s.curvature[(oldest + i) % LBFGS_MEMORY] - low[i] * low[i]
+    return found
+
+
+cdef bint keep_bound(lbfgs_state* s) noexcept nogil:
+    """The direction with one unknown bounded, from that without; False where the memory is of no use. x is overwritten.
+
+    The unknown stays on its bound where the minimum of the model down the gradient, within the bound, is there (the
+    Cauchy point), and the others go to the model's minimum given that. Else all go to its minimum, which is cut off at
+    the bound for the one; where that does not lead down, as far from the Cauchy point to it as the bound allows.
+    """
+    cdef Py_ssize_t b = s.bounded, i
+    cdef double room = s.lower - s.x_before[b], slope = s.gradient[b], reach = 0.0, squares, bent, share
+    cdef bint fixed = slope >= 0.0 and room >= 0.0
+    if not fixed and (slope > 0.0 or s.direction[b] <= room):
+        squares = bent = dot(<const double*> s.gradient, <const double*> s.gradient, s.n)
+        if s.count:
+            bent = bent_along_gradient(s)
+        if not bent > 0.0:
+            return False
+        reach = squares / bent
+        fixed = reach * slope >= -room
+    if fixed:
+        for i in range(s.n):
+            s.x[i] = 0.0
+        s.x[b] = 1.0
+        times_inverse(s, s.x)
+        axpy((room - s.direction[b]) / s.x[b], <const double*> s.x, s.direction, s.n)
+        s.direction[b] = room
+    elif s.direction[b] <= room:
+        squares = dot(<const double*> s.gradient, <const double*> s.direction, s.n)
+        if squares + slope * (room - s.direction[b]) > 0.0:
+            share = fmin(1.0, (room + reach * slope) / (s.direction[b] + reach * slope))
+            for i in range(s.n):
+                s.direction[i] = share * s.direction[i] - (1.0 - share) * reach * s.gradient[i]
+        s.direction[b] = room
+    return True
 
 
 cdef void forget(lbfgs_state* s) noexcept nogil:
@@ -237,6 +321,7 @@ cdef void remember(lbfgs_state* s) noexcept nogil:
     cdef Py_ssize_t n = s.n, i
     cdef double* change = s.changes + s.head * n
     cdef double* moved = s.steps + s.head * n
+    cdef int j, at
     cdef double curvature = (s.slope - s.slope_before) * s.step
     if curvature <= EPSILON * (-s.slope_before * s.step):
         return
@@ -245,6 +330,12 @@ cdef void remember(lbfgs_state* s) noexcept nogil:
         moved[i] = s.step * s.direction[i]
     s.curvature[s.head] = curvature
     s.scale = curvature / dot(<const double*> change, <const double*> change, n)
+    if s.bounded >= 0:
+        s.steps_steps[s.head][s.head] = dot(<const double*> moved, <const double*> moved, n)
+        for j in range(min(s.count, LBFGS_MEMORY - 1)):
+            at = (s.head + LBFGS_MEMORY - 1 - j) % LBFGS_MEMORY
+            s.steps_steps[s.head][at] = dot(<const double*> moved, <const double*> s.steps + at * n, n)
+            s.steps_changes[s.head][at] = dot(<const double*> moved, <const double*> s.changes + at * n, n)
     s.head = (s.head + 1) % LBFGS_MEMORY
     s.count = min(s.count + 1, <int> LBFGS_MEMORY)
 
@@ -253,29 +344,56 @@ cdef void try_step(lbfgs_state* s) noexcept nogil:
     cdef Py_ssize_t i
     for i in range(s.n):
         s.x[i] = s.x_before[i] + s.step * s.direction[i]
+    i = s.bounded
+    if i >= 0 and s.step * s.direction[i] <= s.lower - s.x_before[i]:
+        s.x[i] = s.lower
     s.tries += 1
 
 
 cdef bint begin_search(lbfgs_state* s) noexcept nogil:
     """Direction and first step; False where the direction does not lead down."""
-    cdef double norm
-    find_direction(s)
+    cdef double norm, longest = LONGEST
+    cdef Py_ssize_t i
+    for i in range(s.n):
+        s.direction[i] = -s.gradient[i]
+    times_inverse(s, s.direction)
     memcpy(s.x_before, s.x, s.n * sizeof(double))
     memcpy(s.gradient_before, s.gradient, s.n * sizeof(double))
     s.value_before = s.value
+    s.tries = 0
+    i = s.bounded
+    if i >= 0:
+        if not keep_bound(s):
+            return False
+        if s.n_iter == 0:
+            longest = 1.0
+        elif s.direction[i] < 0.0:
+            longest = fmin(LONGEST, (s.lower - s.x_before[i]) / s.direction[i])
     s.slope = dot(<const double*> s.gradient, <const double*> s.direction, s.n)
     s.slope_before = s.slope
-    s.tries = 0
     if not s.slope < 0.0:
         return False
     s.step = 1.0
     if s.n_iter == 0:
         norm = sqrt(dot(<const double*> s.direction, <const double*> s.direction, s.n))
-        s.step = fmin(1.0 / norm, LONGEST)
-    search_begin(&s.search, s.value, s.slope, s.step)
+        s.step = fmin(1.0 / norm, longest)
+    search_begin(&s.search, s.value, s.slope, s.step, longest)
     s.searching = True
     try_step(s)
     return True
+
+
+cdef double largest_slope(lbfgs_state* s) noexcept nogil:
+    """The largest element of the gradient, of the bounded unknown no more than may be gone."""
+    cdef double found, slope
+    if s.bounded < 0:
+        return max_abs(<const double*> s.gradient, s.n)
+    slope = s.gradient[s.bounded]
+    if slope > 0.0:
+        s.gradient[s.bounded] = fmin(slope, s.x[s.bounded] - s.lower)
+    found = max_abs(<const double*> s.gradient, s.n)
+    s.gradient[s.bounded] = slope
+    return found
 
 
 cdef int lbfgs_advance(lbfgs_state* s) noexcept nogil:
@@ -286,7 +404,7 @@ cdef int lbfgs_advance(lbfgs_state* s) noexcept nogil:
         if not isfinite(s.value):
             s.task = LBFGS_NOT_FINITE
             return s.task
-        if max_abs(<const double*> s.gradient, s.n) <= s.gtol:
+        if largest_slope(s) <= s.gtol:
             s.task = LBFGS_GRADIENT
             return s.task
         failed = not begin_search(s)
@@ -303,7 +421,7 @@ cdef int lbfgs_advance(lbfgs_state* s) noexcept nogil:
             if s.n_evaluations > s.max_evaluations:
                 s.task = LBFGS_EVALUATIONS
                 return s.task
-            if max_abs(<const double*> s.gradient, s.n) <= s.gtol:
+            if largest_slope(s) <= s.gtol:
                 s.task = LBFGS_GRADIENT
                 return s.task
             if s.value_before - s.value <= s.ftol * fmax(fmax(fabs(s.value_before), fabs(s.value)), 1.0):

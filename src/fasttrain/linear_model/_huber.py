@@ -8,7 +8,6 @@ import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from fasttrain import losses
 from fasttrain._core.checks import check_flag, check_integer, check_real, check_rows, is_ready
 from fasttrain._core.types import Array, ArrayLike, MatrixLike, Self
 from fasttrain._estimators.blocks import restored_rows
@@ -16,46 +15,17 @@ from fasttrain._estimators.conversion import Convertible
 from fasttrain._estimators.data import plain_weights
 from fasttrain._estimators.fitted import set_fitted
 from fasttrain._estimators.parameters import keep_parameters
-from fasttrain._kernels.losses import huber_sums
+from fasttrain._kernels.huber import ConcomitantHuber
+from fasttrain._kernels.linear import LinearSums
 from fasttrain._kernels.threads import thread_budget
-from fasttrain.linear_model._row_sums import RowSums, iterations_of, minimize_lbfgs
+from fasttrain.linear_model._row_sums import iterations_told, rows_of_kernel
 from fasttrain.linear_model._sgd_base import raw_predictions
+from fasttrain.training.results import DivergenceError
 
 # The scale is divided by.
 SMALLEST_SCALE = 10 * np.finfo(np.float64).eps
-
-
-class ConcomitantHuber:
-    """The objective of :class:`HuberRegressor` by the coefficients, the intercept where there is one, and the scale.
-
-    Of a row with the residual r and the threshold t = epsilon sigma it is ``sigma + r^2 / sigma`` for |r| <= t, and
-    ``sigma + 2 epsilon |r| - epsilon^2 sigma`` beyond; its derivative by the raw prediction is ``2 / sigma`` times that
-    of the Huber loss with threshold t.
-    """
-
-    def __init__(self, X, y, weights, epsilon, alpha, fit_intercept, n_threads):
-        self._y, self._weights, self._epsilon, self._alpha = y, weights, epsilon, alpha
-        self._n_features, self._n_threads = X.shape[1], n_threads
-        self._total = float(len(y)) if weights is None else float(weights.sum())
-        self._sums = RowSums(X, losses.Huber(), y[np.newaxis], weights, fit_intercept, n_threads, keep_raw=True)
-
-    def __call__(self, w):
-        sigma, coef = float(w[-1]), w[:self._n_features]
-        threshold = self._epsilon * sigma
-        self._sums.set_loss_parameter(threshold)
-        _, by_model = self._sums(w[:-1])
-        squares, beyond, count = huber_sums(self._y, self._sums.raw[0], self._weights, threshold, self._n_threads)
-        gradient = np.empty(len(w))
-        gradient[:-1] = 2.0 / sigma * by_model
-        gradient[:self._n_features] += 2.0 * self._alpha * coef
-        gradient[-1] = self._total - count * self._epsilon**2 - squares / sigma**2
-        value = self._total * sigma + squares / sigma + 2.0 * self._epsilon * beyond - sigma * count * self._epsilon**2
-        return value + self._alpha * float(coef @ coef), gradient
-
-    def residuals(self, w):
-        """``|y - x . coef - intercept|`` of each row."""
-        self._sums(w[:-1])
-        return np.abs(self._y - self._sums.raw[0])
+# scikit-learn's, SciPy's own: of the objective the relative decrease that counts as none, and a line search's trials.
+FTOL, TRIALS = 1e7 * np.finfo(np.float64).eps, 20
 
 
 class HuberRegressor(RegressorMixin, Convertible, BaseEstimator):
@@ -173,22 +143,26 @@ class HuberRegressor(RegressorMixin, Convertible, BaseEstimator):
         y = np.ascontiguousarray(y, dtype=np.float64)
         weights = plain_weights(sample_weight, X.shape[0], np.float64)
         fit_intercept = bool(self.fit_intercept)
-        start = self._start(X)
+        w = self._start(X)
         with thread_budget() as n_threads:
-            objective = ConcomitantHuber(
-                X, y, weights, float(self.epsilon), float(self.alpha), fit_intercept, n_threads)
-            with np.errstate(over="ignore", invalid="ignore"):
-                found = minimize_lbfgs(
-                    objective, start, max_iter=self.max_iter, tol=self.tol,
-                    bounds=[(None, None)] * (len(start) - 1) + [(SMALLEST_SCALE, None)])
-            if found.status == 2:
-                raise ValueError(
-                    f"HuberRegressor convergence failed: L-BFGS-B ended with {found.message}. Scale the features and "
-                    "the target (StandardScaler), or raise alpha."
-                )
-            n_iter = iterations_of(found, self.max_iter)
-            w = found.x
-            outliers = objective.residuals(w) > self.epsilon * w[-1]
+            sums = LinearSums(rows_of_kernel(X), "huber", 1.0, 1, fit_intercept, [(y[np.newaxis], weights, None)])
+            objective = ConcomitantHuber(sums, y, weights, float(self.epsilon), float(self.alpha), n_threads)
+            value, n_iter, reason = objective.minimize(w, SMALLEST_SCALE, self.tol, FTOL, self.max_iter, TRIALS)
+        if reason == "not_finite" or not np.isfinite(value) or not np.isfinite(w).all():
+            raise DivergenceError(
+                f"training diverged in iteration {n_iter + 1} of L-BFGS: the objective is {value}. Scale the features "
+                "and the target (StandardScaler), or raise alpha."
+            )
+        if reason == "abnormal":
+            raise ValueError(
+                "HuberRegressor convergence failed: the line search of L-BFGS found no lower objective. Scale the "
+                "features and the target (StandardScaler), or raise alpha."
+            )
+        n_iter = iterations_told(min(n_iter, self.max_iter), self.max_iter, {
+            "iterations": "the limit of iterations is reached", "evaluations": "the limit of evaluations is reached",
+        }.get(reason))
+        # those of the last evaluation, which was the last step's
+        outliers = np.abs(y - objective.raw) > self.epsilon * w[-1]
         parameters = {
             "coef_": w[:X.shape[1]].copy(), "intercept_": w[-2] if fit_intercept else 0.0, "scale_": w[-1],
         }

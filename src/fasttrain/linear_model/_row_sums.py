@@ -105,7 +105,7 @@ class RowSums:
         return float(values[0]), gradients[0]
 
 
-def minimize_lbfgs(function, start, *, max_iter, tol, verbose=0, bounds=None, **options):
+def minimize_lbfgs(function, start, *, max_iter, tol, verbose=0, **options):
     """SciPy's L-BFGS-B from ``start`` on ``function``, which gives a value and its gradient; its result.
 
     BLAS runs on one thread meanwhile, so that the steps do not depend on how many there are.
@@ -135,7 +135,7 @@ def minimize_lbfgs(function, start, *, max_iter, tol, verbose=0, bounds=None, **
 
     with serial_blas():
         found = minimize(
-            checked, start, jac=True, method="L-BFGS-B", bounds=bounds, callback=show if verbose else None,
+            checked, start, jac=True, method="L-BFGS-B", callback=show if verbose else None,
             options={"maxiter": max_iter, "gtol": tol, **options})
     if not np.isfinite(found.fun) or not np.isfinite(found.x).all():
         raise DivergenceError(
