@@ -21,6 +21,7 @@ PEERS_VENV := $(VENV)-peers
 # Not the repository: what is tested is what the wheel has installed.
 OUTSIDE := $(WHEEL_VENV)/elsewhere
 LOGS := build/logs
+IN_MEMORY := $(abspath tests/in_memory.sh)
 WHEEL_PIP := $(WHEEL_VENV)/bin/python -m pip --disable-pip-version-check --quiet install
 # In the arguments of a call a comma stands between two.
 COMMA := ,
@@ -47,8 +48,8 @@ demo: $(DEMO_READY)
 # All tests but the exhaustive grids, from outside the repository against a wheel that was built from the sdist.
 test: $(WHEEL_VENV)/.ready
 	@echo "Testing the installed wheel: some ten minutes on two cores"
-	@cd $(OUTSIDE) && FASTTRAIN_DIST=$(abspath $(DIST)) $(abspath $(WHEEL_VENV))/bin/python -m pytest $(abspath $(TESTS)) \
-	    -q -m "not exhaustive" -n $(WORKERS) --dist loadgroup $(PYTEST_ARGS)
+	@cd $(OUTSIDE) && FASTTRAIN_DIST=$(abspath $(DIST)) $(IN_MEMORY) $(abspath $(WHEEL_VENV))/bin/python -m pytest \
+	    $(abspath $(TESTS)) -q -m "not exhaustive" -n $(WORKERS) --dist loadgroup $(PYTEST_ARGS)
 
 # The files of sdist and wheel, and a package that is compiled against the wheel's headers.
 wheel-test: $(WHEEL_VENV)/.ready
@@ -63,14 +64,14 @@ peers-test: $(PEERS_VENV)/.ready
 
 # The tests on the working tree, recompiled where it has changed: for work on it.
 check: $(VENV)/.dev $(VENV)/.built
-	$(BIN)/python -m pytest $(TESTS) -q -n $(WORKERS) --dist loadgroup $(PYTEST_ARGS)
+	$(IN_MEMORY) $(BIN)/python -m pytest $(TESTS) -q -n $(WORKERS) --dist loadgroup $(PYTEST_ARGS)
 
 # scikit-learn's examples as they are and under the patch: GALLERY is their folder, or scikit-learn's sdist.
 gallery: $(VENV)/.dev $(VENV)/.built
 	$(BIN)/python tests/parity/gallery.py $(GALLERY)
 
 test-exhaustive: $(VENV)/.dev $(VENV)/.built
-	$(BIN)/python -m pytest $(TESTS) -q -m "not wheel" -n $(WORKERS) --dist loadgroup $(PYTEST_ARGS)
+	$(IN_MEMORY) $(BIN)/python -m pytest $(TESTS) -q -m "not wheel" -n $(WORKERS) --dist loadgroup $(PYTEST_ARGS)
 
 bench: $(VENV)/.bench $(VENV)/.built
 	$(BIN)/python -m pytest benchmarks -q --benchmark-only $(PYTEST_ARGS)

@@ -24,7 +24,9 @@ def same_handler():
 
 
 def pytest_collection_modifyitems(config, items):
-    """The full grids run only when they are asked for: ``-m exhaustive``, or any other ``-m``."""
+    """The full grids run only when they are asked for: ``-m exhaustive``, or any other ``-m``. Long tests come first:
+    processes that share the tests end together then."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
     moving = [item.nodeid for item in items if " at 0x" in item.nodeid]
     if moving:
         raise pytest.UsageError(f"pytest-xdist needs the same names in each process, got {moving[0]}: "

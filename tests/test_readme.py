@@ -46,6 +46,7 @@ def test_what_the_readme_says_comes_out(capsys):
 WITH_COMMANDS = [p for p in PAGES if any("fasttrain fit" in code for code in blocks(p, "console"))]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("page", WITH_COMMANDS, ids=lambda p: p.name)
 def test_commands_run(page, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)

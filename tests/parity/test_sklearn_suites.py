@@ -66,18 +66,23 @@ LONG = (
     "inspection.tests", "inspection._plot.tests", "model_selection.tests.test_classification_threshold",
     "model_selection.tests.test_successive_halving", "callback.tests",
 )
+# The others in so many processes: to import all that they need takes longer than most of them.
+N_PROCESSES = 4
+SHORT = [module for module in MODULES if module not in LONG]
+PROCESSES = {module: module for module in LONG} | {
+    module: f"scikit-learn's tests, {place % N_PROCESSES}" for place, module in enumerate(SHORT)}
 # Threads of BLAS and OpenMP that wait for each other take more time than all tests.
 SERIAL = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
-def run(module, folder, *plugins, only=""):
-    """What became of each test of a module, and the record of calls that went to scikit-learn."""
+def run(modules, folder, *plugins, only=""):
+    """What became of each test of each module, with the calls that went to scikit-learn; and what was printed."""
     record = folder / "record.json"
     path = os.pathsep.join([str(SUITES), *sys.path])
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--tb=short", "-W", "ignore",
          *(part for plugin in plugins for part in ("-p", plugin)), *(("-k", only) if only else ()),
-         "--pyargs", f"sklearn.{module}"],
+         "--pyargs", *(f"sklearn.{module}" for module in modules)],
         cwd=folder, env={**os.environ, **SERIAL, "PYTHONPATH": path, "PATCHED_SUITE_RECORD": str(record)},
         capture_output=True, text=True, timeout=1800,
     )  # fmt: skip
@@ -85,11 +90,32 @@ def run(module, folder, *plugins, only=""):
     return json.loads(record.read_text()), done.stdout
 
 
+@pytest.fixture(scope="module")
+def records(request, tmp_path_factory):
+    """``records(module)``: its record, from a process that runs all modules of its share which were asked for."""
+    asked = {item.callspec.params["module"] for item in request.session.items
+             if item.originalname == test_scikit_learns_tests_pass.__name__}
+    found = {}
+
+    def record_of(module):
+        share = PROCESSES[module]
+        if share not in found:
+            found[share] = run(
+                [other for other in MODULES if other in asked and PROCESSES[other] == share],
+                tmp_path_factory.mktemp("suites"), "fasttrain.patch", "patched_suite")
+        record, output = found[share]
+        return record[module], output
+
+    return record_of
+
+
 @pytest.mark.parametrize("module", [
-    pytest.param(module, marks=pytest.mark.exhaustive) if module in LONG else module for module in MODULES
+    pytest.param(module, marks=[
+        pytest.mark.xdist_group(PROCESSES[module]), *([pytest.mark.exhaustive] if module in LONG else [])])
+    for module in MODULES
 ])
-def test_scikit_learns_tests_pass(module, tmp_path):
-    record, output = run(module, tmp_path, "fasttrain.patch", "patched_suite")
+def test_scikit_learns_tests_pass(module, records):
+    record, output = records(module)
     outcomes = record["outcomes"]
     failing = FAILING.get(module, {})
     assert sorted(name for name, outcome in outcomes.items() if outcome == "failed") == [], output[-8000:]
@@ -116,6 +142,6 @@ def test_scikit_learns_tests_pass(module, tmp_path):
 def test_the_list_is_strict(tmp_path):
     """Without the patch the tests that are expected to fail pass, and that is an error."""
     module = "neural_network.tests.test_mlp"
-    record, _ = run(module, tmp_path, "patched_suite", only=" or ".join(FAILING[module]))
-    failed = [name for name, outcome in record["outcomes"].items() if outcome == "failed"]
+    records, _ = run([module], tmp_path, "patched_suite", only=" or ".join(FAILING[module]))
+    failed = [name for name, outcome in records[module]["outcomes"].items() if outcome == "failed"]
     assert sorted(failed) == sorted(FAILING[module])

@@ -12,8 +12,9 @@ import expectations
 import numpy as np
 import pytest
 
-_served = {}
-_outcomes = {}
+# What became of the tests of each module that was asked for; the same by the name of each of its tests.
+_records = {}
+_record_of = {}
 _current = []
 
 
@@ -21,7 +22,8 @@ class _Recorder(logging.Handler):
     def emit(self, record):
         message = record.getMessage()
         if " is served by scikit-learn" in message and _current:
-            _served.setdefault(_current[-1], []).append(message)
+            item = _current[-1]
+            _record_of[item.nodeid]["served"].setdefault(item.name, []).append(message)
 
 
 def _module(item):
@@ -29,6 +31,10 @@ def _module(item):
 
 
 def pytest_configure(config):
+    for argument in config.invocation_params.args:
+        if argument.startswith("sklearn."):
+            module = argument.removeprefix("sklearn.")
+            _records[module] = {"outcomes": {}, "served": {}}
     # of scikit-learn's own configuration, which is not in its wheel
     config.addinivalue_line("markers", "no_check_spmatrix: a test that makes sparse matrices")
     logger = logging.getLogger("fasttrain")
@@ -38,6 +44,8 @@ def pytest_configure(config):
 
 def pytest_collection_modifyitems(items):
     for item in items:
+        asked = next(module for module in _records if f"{_module(item)}.".startswith(f"{module}."))
+        _record_of[item.nodeid] = _records[asked]
         reason = expectations.FAILING.get(_module(item), {}).get(item.name)
         if reason is not None:
             item.add_marker(pytest.mark.xfail(strict=True, reason=reason))
@@ -58,7 +66,7 @@ def pytest_runtest_call(item):
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item, nextitem):
-    _current.append(item.name)
+    _current.append(item)
     try:
         return (yield)
     finally:
@@ -69,9 +77,10 @@ def pytest_runtest_logreport(report):
     name = report.nodeid.rpartition("::")[2]
     # a test that passes in its call may still fail in its teardown
     if report.when == "call" or report.outcome != "passed":
-        _outcomes[name] = "xfailed" if hasattr(report, "wasxfail") and report.skipped else report.outcome
+        outcomes = _record_of[report.nodeid]["outcomes"]
+        outcomes[name] = "xfailed" if hasattr(report, "wasxfail") and report.skipped else report.outcome
 
 
 def pytest_sessionfinish(session):
     with open(os.environ["PATCHED_SUITE_RECORD"], "w") as file:
-        json.dump({"outcomes": _outcomes, "served": _served}, file)
+        json.dump(_records, file)
