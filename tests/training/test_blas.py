@@ -1,6 +1,7 @@
 """While BLAS has one thread for a fit, fits beside it share the limit; after them it is as it was."""
 
 import os
+import sys
 import threading
 
 import numpy  # noqa: F401  its BLAS is what is looked at
@@ -59,6 +60,31 @@ def test_the_last_of_two_that_overlap_takes_the_limit_away():
     for worker in workers:
         worker.join()
     assert set(found["alone"].values()) == {1}
+    assert threads() == before
+
+
+def test_the_limit_is_there_as_long_as_anyone_is_within():
+    """Threads come and go; whoever is within sees one thread all the time, also when the one that set it leaves."""
+    before, found = threads(), set()
+    libraries = ThreadpoolController().select(user_api="blas").lib_controllers
+
+    def come_and_go():
+        for _ in range(600):
+            with serial_blas():
+                for _ in range(5):
+                    found.update(library.num_threads for library in libraries)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        workers = [threading.Thread(target=come_and_go) for _ in range(4)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert found == {1}
     assert threads() == before
 
 

@@ -1,8 +1,8 @@
 """BLAS on one thread: its sums depend on how many it has, and barriers cost more than they save on short vectors.
 
-The limit is the process's, and threadpoolctl lets only the thread that set it take it away. So fits in several Python
-threads share one: the first to come sets it; where it leaves before the others, a thread that does nothing else keeps
-it for them. After the last the caller's BLAS has as many threads as before.
+For most libraries the limit is the process's: fits in several Python threads share one. The first to come sets it, the
+last to leave takes it away, whichever threads these are, and while one is within the number stays 1 for all of them.
+threadpoolctl lets another thread change OpenBLAS only when the one that changed it has given that up.
 """
 
 import functools
@@ -11,84 +11,83 @@ import threading
 from contextlib import contextmanager
 
 _lock = threading.Lock()
-# Threads that are within, by their number, to how often.
+# Threads that are within, by their number: how often, and how many threads BLAS had for each of them before.
 _within = {}
+# How many each library had before the first of them came.
+_before = []
 
 
 @functools.cache
-def _controller():
+def _libraries():
     from threadpoolctl import ThreadpoolController
 
-    return ThreadpoolController()
+    return ThreadpoolController().select(user_api="blas").lib_controllers
 
 
-class _Keeper:
-    """Whoever has set the limit: the thread that made it, until it calls :meth:`hand_over`."""
-
-    def __init__(self):
-        self.owner = threading.get_ident()
-        self.limit = _controller().limit(limits=1, user_api="blas")
-        self.limit.__enter__()
-        self.thread = None
-
-    def hand_over(self):
-        self.release()
-        self.owner, self._is_set, self._is_over = None, threading.Event(), threading.Event()
-        self.thread = threading.Thread(target=self._keep, daemon=True)
-        self.thread.start()
-        self._is_set.wait()
-
-    def _keep(self):
-        with _controller().limit(limits=1, user_api="blas") as self.limit:
-            self._is_set.set()
-            self._is_over.wait()
-
-    def release(self):
-        if self.thread is None:
-            self.limit.__exit__(None, None, None)
-        else:
-            self._is_over.set()
-            self.thread.join()
+def _is_of_each_thread(library):
+    """Whether a thread's limit is its own: MKL's, and that of OpenMP."""
+    return library.internal_api == "mkl" or getattr(library, "threading_layer", None) == "openmp"
 
 
-_keeper = None
+def _give_up():
+    """Let any thread change the libraries' numbers after this one."""
+    for library in _libraries():
+        getattr(library, "clear_controlling_thread", int)()
+
+
+def _set(numbers, of_each_thread):
+    for library, number in zip(_libraries(), numbers):
+        if _is_of_each_thread(library) == of_each_thread:
+            library.set_num_threads(number)
+
+
+def _enter(me):
+    depth, before = _within.get(me, (0, None))
+    if before is None:
+        before = [library.num_threads for library in _libraries()]
+        ones = [1] * len(before)
+        if not _within:
+            _before[:] = before
+            _set(ones, of_each_thread=False)
+        _set(ones, of_each_thread=True)
+    _within[me] = depth + 1, before
+
+
+def _leave(me):
+    depth, before = _within.pop(me)
+    if depth > 1:
+        _within[me] = depth - 1, before
+        return
+    _set(before, of_each_thread=True)
+    if not _within:
+        _set(_before, of_each_thread=False)
+    _give_up()
 
 
 @contextmanager
 def serial_blas():
     """Context manager: products and decompositions of NumPy and SciPy on one thread, in the whole process."""
-    global _keeper
     me = threading.get_ident()
     with _lock:
-        if _keeper is None:
-            _keeper = _Keeper()
-        _within[me] = _within.get(me, 0) + 1
+        _enter(me)
     try:
         yield
     finally:
         with _lock:
-            _within[me] -= 1
-            if not _within[me]:
-                del _within[me]
-            if not _within:
-                _keeper.release()
-                _keeper = None
-            elif _keeper.owner == me and me not in _within:
-                _keeper.hand_over()
+            _leave(me)
 
 
 def _after_fork():
     """Of the threads that were within, a child has at most the one that forked."""
-    global _lock, _keeper
+    global _lock
     _lock = threading.Lock()
     me = threading.get_ident()
-    for other in [number for number in _within if number != me]:
+    others = [number for number in _within if number != me]
+    for other in others:
         del _within[other]
-    if _keeper is not None and _keeper.owner != me:
-        # Whoever set the limit is not in the child, so it may be taken away here.
-        with _keeper.limit:
-            pass
-        _keeper = _Keeper() if _within else None
+    if others and not _within:
+        _set(_before, of_each_thread=False)
+        _give_up()
 
 
 if hasattr(os, "register_at_fork"):
