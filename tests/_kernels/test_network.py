@@ -41,6 +41,8 @@ OPTIMIZERS = {
     "nadam": optimizers.NAdam(0.01, epsilon=1e-4),
     "lion": optimizers.Lion(0.01),
     "amsgrad": optimizers.Adam(0.01, epsilon=1e-4, beta_2=0.9, amsgrad=True),
+    "adamax": optimizers.AdaMax(0.01, epsilon=1e-4),
+    "ftrl": optimizers.FTRL(0.1, l1=0.01, l2_shrinkage=0.01),
 }
 
 
@@ -132,7 +134,7 @@ class Case:
     def twin(self):
         precise = [np.asarray(a, np.longdouble) for a in (self.coef, self.intercept, self.X, self.y)]
         settings = dict(self.settings)
-        if self.optimizer.rule == "adagrad":
+        if self.optimizer.rule in ("adagrad", "ftrl"):
             settings["initial_accumulator"] = self.optimizer.initial_accumulator
         return reference_network.train(
             *precise, settings, loss=self.loss, parameter=self.parameter, batch_size=self.batch_size,

@@ -13,6 +13,8 @@ RULES = {
     "adam": {"beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8}, "momentum": {"momentum": 0.9},
     "nadam": {"beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8}, "rmsprop": {"beta2": 0.9, "epsilon": 1e-3},
     "gradient_descent": {}, "adagrad": {"epsilon": 1e-3}, "lion": {"beta1": 0.9, "beta2": 0.99},
+    "adamax": {"beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8},
+    "ftrl": {"power": 0.5, "epsilon": 1e-3, "leader_l1": 0.01, "leader_l2": 0.1, "shrinkage": 0.02},
 }
 
 

@@ -23,6 +23,8 @@ NEEDS = {
     "nadam": {"beta1": 0.9, "beta2": 0.99, "epsilon": 1e-3},
     "lion": {"beta1": 0.9, "beta2": 0.99},
     "amsgrad": {"beta1": 0.9, "beta2": 0.8, "epsilon": 1e-3},
+    "adamax": {"beta1": 0.9, "beta2": 0.99, "epsilon": 1e-3},
+    "ftrl": {"power": 0.5, "epsilon": 1e-3},
 }
 EXTRAS = {
     "plain": {},
@@ -98,6 +100,8 @@ def test_changing_rates(rule):
         ("adagrad", {"epsilon": 0.0, "epsilon_inside": 1e-2}),
         ("rmsprop", {"epsilon": 0.0, "epsilon_inside": 1e-2}),
         ("rmsprop_centered", {"epsilon": 0.0, "epsilon_inside": 1e-2}),
+        ("ftrl", {"power": 0.8}),
+        ("ftrl", {"leader_l1": 0.4, "leader_l2": 0.3, "shrinkage": 0.2}),
     ],
 )
 def test_variants(rule, extra):

@@ -21,7 +21,8 @@ class Update(ctypes.Structure):
 
     _fields_ = [("size", ctypes.c_size_t)] + [(name, ctypes.c_double) for name in (
         "gradient_scale", "clip_value", "l2", "l1", "keep", "learning_rate", "l1_rate", "momentum", "beta1", "beta2",
-        "epsilon_inside", "epsilon", "step", "step_gradient", "root_scale")]  # fmt: skip
+        "epsilon_inside", "epsilon", "step", "step_gradient", "root_scale", "power", "leader_l1", "leader_l2",
+        "shrinkage")]  # fmt: skip
 
 
 def neutral(**settings):
@@ -90,7 +91,7 @@ def test_every_rule_through_its_struct():
         assert update(kind, ctypes.addressof(h), w.ctypes.data, g.ctypes.data, state["s1"].ctypes.data,
                       state["s2"].ctypes.data, state["s3"].ctypes.data, 40, 1) == OK
         assert not (w == 1).any(), rule
-        if rule not in ("adam", "amsgrad", "nadam"):
+        if rule not in ("adam", "adamax", "amsgrad", "nadam"):
             updates.step({"rule": rule, "learning_rate": 0.1, "momentum": 0.5, "beta1": 0.9, "beta2": 0.99,
                           "epsilon": 1e-6, "l2": 0.25}, w_door, g, **state_door)
             np.testing.assert_array_equal(w, w_door, rule)
@@ -144,7 +145,7 @@ def nothing(module, name, dtype, n_threads):
     return arguments, single
 
 
-NEED_A_STRUCT = {"adam_moments", "nadam_moments", "velocity_rate", "update_array"}
+NEED_A_STRUCT = {"adam_moments", "adamax_moments", "nadam_moments", "velocity_rate", "update_array"}
 
 
 def array_functions():

@@ -68,7 +68,8 @@ def test_training_goes_on_from_a_file(tmp_path):
     for optimizer in (
         keras.optimizers.SGD(), keras.optimizers.SGD(momentum=0.9, nesterov=True), keras.optimizers.Nadam(),
         keras.optimizers.RMSprop(momentum=0.5, centered=True), keras.optimizers.RMSprop(centered=True),
-        keras.optimizers.Adagrad(), keras.optimizers.Adadelta(), keras.optimizers.Lion(),
+        keras.optimizers.Adagrad(), keras.optimizers.Adadelta(), keras.optimizers.Lion(), keras.optimizers.Adamax(),
+        keras.optimizers.Ftrl(0.1), keras.optimizers.Adam(0.01, gradient_accumulation_steps=3, use_ema=True),
         keras.optimizers.Adam(keras.optimizers.schedules.InverseTimeDecay(0.01, 3, 0.5), clipnorm=0.1),
     ):
         model = classifier(optimizer=optimizer)
@@ -219,7 +220,7 @@ CHANGES = {
     "another model": (lambda c: c.update(class_name="Model"), "'Sequential' or 'Functional', got 'Model'"),
     "an unknown loss": (lambda c: c["compile_config"].update(loss="evil"), "compile_config: loss must be"),
     "an unknown optimizer": (
-        lambda c: c["compile_config"]["optimizer"].update(class_name="Ftrl"), "compile_config: optimizer must"),
+        lambda c: c["compile_config"]["optimizer"].update(class_name="Muon"), "compile_config: optimizer must"),
     "a metric of code": (
         lambda c: c["compile_config"].update(
             metrics=[{"class_name": "Mine", "config": {}, "registered_name": "x>Mine"}]),

@@ -133,11 +133,13 @@ def test_rates_are_assigned_to():
         keras.optimizers.AdamW(weight_decay=None)
 
 
-@pytest.mark.parametrize("name", ["SGD", "RMSprop", "Adagrad", "Adadelta", "Adam", "AdamW", "Nadam", "Lion"])
-def test_gradients_applied_by_hand_are_the_models_steps(name):
+@pytest.mark.parametrize("name", ["SGD", "RMSprop", "Adagrad", "Adadelta", "Adam", "AdamW", "Nadam", "Lion", "Adamax",
+                                  "Ftrl"])
+@pytest.mark.parametrize("steps", [None, 2])
+def test_gradients_applied_by_hand_are_the_models_steps(name, steps):
     """A linear model of half squared errors, whose gradients are known."""
     kind = getattr(keras.optimizers, name)
-    settings = {"momentum": 0.9} if name == "SGD" else {}
+    settings = {"gradient_accumulation_steps": steps, **({"momentum": 0.9} if name == "SGD" else {})}
     model = Sequential([keras.layers.Dense(2, input_dim=6)])
     model.compile(kind(0.01, clipnorm=0.5, **settings), "mse")
     kernel, bias = (keras.Variable(w, name="own") for w in model.get_weights())
@@ -152,7 +154,7 @@ def test_gradients_applied_by_hand_are_the_models_steps(name):
     for mine, theirs in zip((kernel, bias), model.get_weights()):
         np.testing.assert_allclose(mine.numpy(), theirs, rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(array, kernel.numpy(), rtol=1e-4, atol=1e-6)
-    assert own.iterations == 3
+    assert own.iterations == model.optimizer.iterations == 3 // (steps or 1)
     with pytest.raises(ValueError, match="must be those of build"):
         own.apply([np.zeros(2)], [bias])
 

@@ -62,6 +62,22 @@ def lion(g, s, t, lr=0.001, beta_1=0.9, beta_2=0.99):
     return step
 
 
+def adamax(g, s, t, lr=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-7):
+    s["m"] = s.get("m", 0) + (g - s.get("m", 0)) * (1 - beta_1)
+    s["u"] = np.maximum(beta_2 * s.get("u", 0), abs(g))
+    return -lr * s["m"] / ((1 - beta_1**t) * (s["u"] + epsilon))
+
+
+def ftrl(g, s, t, lr=0.001, learning_rate_power=-0.5, initial_accumulator_value=0.1, l1_regularization_strength=0.0,
+         l2_regularization_strength=0.0, l2_shrinkage_regularization_strength=0.0, beta=0.0):
+    before, p = s.get("n", initial_accumulator_value), -learning_rate_power
+    s["n"] = before + g**2
+    shrunk = g + 2 * l2_shrinkage_regularization_strength * s["w"]
+    s["z"] = s.get("z", 0) + shrunk - (s["n"] ** p - before**p) / lr * s["w"]
+    quadratic = s["n"] ** p / lr + 2 * (l2_regularization_strength + beta / (2 * lr))
+    return (np.clip(s["z"], -l1_regularization_strength, l1_regularization_strength) - s["z"]) / quadratic - s["w"]
+
+
 RULES = {
     "SGD": (sgd, [{}, {"learning_rate": 0.1, "momentum": 0.9}, {"momentum": 0.7, "nesterov": True}]),
     "RMSprop": (rmsprop, [{}, {"rho": 0.7, "momentum": 0.6}, {"centered": True, "epsilon": 1e-2}]),
@@ -71,6 +87,11 @@ RULES = {
     "AdamW": (adam, [{}, {"weight_decay": 0.3}]),
     "Nadam": (nadam, [{}, {"learning_rate": 0.05, "beta_2": 0.9}]),
     "Lion": (lion, [{}, {"weight_decay": 0.1}]),
+    "Adamax": (adamax, [{}, {"learning_rate": 0.05, "beta_1": 0.7, "beta_2": 0.9, "weight_decay": 0.2}]),
+    "Ftrl": (ftrl, [{}, {"learning_rate": 0.1, "weight_decay": 0.1}, {
+        "learning_rate": 0.1, "learning_rate_power": -0.7, "initial_accumulator_value": 0.3,
+        "l1_regularization_strength": 0.05, "l2_regularization_strength": 0.02,
+        "l2_shrinkage_regularization_strength": 0.01, "beta": 0.2}]),
 }
 CASES = [(name, settings) for name, (_, several) in RULES.items() for settings in several]
 
@@ -117,6 +138,12 @@ class Twin:
         self.rule = rule
         self.settings = {{"learning_rate": "lr"}.get(key, key): value for key, value in settings.items()}
         self.decay = self.settings.pop("weight_decay", 0.0)
+        self.steps = self.settings.pop("gradient_accumulation_steps", 1)
+        self.clips = {name: self.settings.pop(name, None) for name in ("clipnorm", "global_clipnorm", "clipvalue")}
+        self.average = self.settings.pop("use_ema", False) and [w.copy() for w in weights]
+        self.momentum, self.overwrite = (
+            self.settings.pop(name, 0) for name in ("ema_momentum", "ema_overwrite_frequency"))
+        self.sums, self.batches = [0.0] * len(weights), 0
         self.loss = LOSSES[loss, activation]
         self.l2 = l2
         self.memory = [{} for _ in weights]
@@ -131,12 +158,33 @@ class Twin:
         below = (d @ w1.T) * (z0 > 0)
         gradients = [x.T @ below + 2 * self.l2 * w0, below.sum(0), h.T @ d, d.sum(0)]
         value = (values * weight).sum() / len(x) + self.l2 * (w0**2).sum()
+        self.sums = [held + g for held, g in zip(self.sums, gradients)]
+        self.batches += 1
+        first = self.t == 0
+        if self.batches % self.steps == 0:
+            self.update([held / self.steps for held in self.sums])
+            self.sums = [0.0] * len(self.w)
+        if self.average:
+            for w, held in zip(self.w, self.average):
+                held[:] = w if first else self.momentum * held + (1 - self.momentum) * w
+                if self.overwrite and ((self.batches - 1) // self.steps + 1) % self.overwrite == 0:
+                    w[:] = held
+        return value
+
+    def update(self, gradients):
         self.t += 1
+        whole = np.sqrt(sum((g**2).sum() for g in gradients))
         lr = self.settings.get("lr", {sgd: 0.01}.get(self.rule, 0.001))
         for w, g, s in zip(self.w, gradients, self.memory):
+            if self.clips["global_clipnorm"]:
+                g = g * min(1, self.clips["global_clipnorm"] / whole)
+            if self.clips["clipnorm"]:
+                g = g * min(1, self.clips["clipnorm"] / np.sqrt((g**2).sum()))
+            if self.clips["clipvalue"]:
+                g = np.clip(g, -self.clips["clipvalue"], self.clips["clipvalue"])
             w *= 1 - lr * self.decay
+            s["w"] = w
             w += self.rule(g, s, self.t, **self.settings)
-        return value
 
     def fit(self, x, y, weight, batch_size, epochs):
         curve = []
@@ -146,6 +194,8 @@ class Twin:
                 rows = slice(start, start + batch_size)
                 total += self.batch(x[rows], y[rows], weight[rows]) * len(x[rows])
             curve.append(total / len(x))
+        for w, held in zip(self.w, self.average or self.w):
+            w[:] = held
         return curve
 
 
@@ -229,3 +279,26 @@ def test_rows_have_the_compiled_losses(loss, activation, dtype):
     found = loss.call(y, activation(z))
     assert found.shape == (n,)
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
+ACCUMULATED = [
+    ("SGD", {"learning_rate": 0.1, "momentum": 0.9}), ("Nadam", {"learning_rate": 0.02}),
+    ("Adam", {"learning_rate": 0.02, "weight_decay": 0.5, "global_clipnorm": 0.05}),
+    ("Adamax", {"learning_rate": 0.02, "clipnorm": 0.02}), ("Ftrl", {"learning_rate": 0.1, "clipvalue": 0.01}),
+    ("RMSprop", {"use_ema": True, "ema_momentum": 0.6}),
+    ("SGD", {"use_ema": True, "ema_momentum": 0.6, "ema_overwrite_frequency": 2}),
+]
+
+
+@pytest.mark.parametrize("name, settings", ACCUMULATED, ids=lambda value: str(value))
+@pytest.mark.parametrize("steps", [2, 4])
+def test_accumulated_gradients(name, settings, steps):
+    """45 rows are 6 batches of 8 and one of 5 an epoch: an update may take batches of two epochs."""
+    compare(name, {**settings, "gradient_accumulation_steps": steps})
+
+
+@pytest.mark.parametrize("steps", [2, 3])
+def test_accumulated_gradients_of_large_batches(steps):
+    settings = {"learning_rate": 0.1, "momentum": 0.9, "gradient_accumulation_steps": steps}
+    compare("SGD", settings, batch_size=1100, n=2500)
+    compare("SGD", {**settings, "global_clipnorm": 0.05}, "binary_crossentropy", "sigmoid", batch_size=1100, n=2500)

@@ -24,7 +24,8 @@ from fasttrain.linear_model import LinearClassifier, LinearRegressor
 from fasttrain.training import DivergenceError
 
 X, Y = make_classification(300, 8, n_informative=5, n_classes=3, random_state=0)
-RULES = ["gradient_descent", "momentum", "nesterov", "adagrad", "rmsprop", "adadelta", "adam", "adamw", "nadam", "lion"]
+RULES = ["gradient_descent", "momentum", "nesterov", "adagrad", "rmsprop", "adadelta", "adam", "adamw", "nadam", "lion",
+         "adamax", "ftrl"]
 
 
 def fitted(model):

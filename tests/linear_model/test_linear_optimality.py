@@ -103,15 +103,18 @@ def test_descent_ends_at_the_optimality_conditions(loss, optimizer, penalty):
         assert (coef != 0).any()
 
 
-@pytest.mark.parametrize("rule", ["momentum", "adagrad", "rmsprop", "adadelta", "adam", "adamw", "nadam", "lion"])
+@pytest.mark.parametrize("rule", ["momentum", "adagrad", "rmsprop", "adadelta", "adam", "adamw", "nadam", "lion",
+                                  "adamax", "ftrl"])
 def test_every_rule_reaches_the_lasso(rule):
     X, y, _ = data(losses.HalfSquaredError())
     optimizer = optimizers.get(rule)
     if rule == "adamw":
         optimizer = optimizers.AdamW(weight_decay=0.0)
-    rate = 0.5 if rule == "adagrad" else 1.0 if rule == "adadelta" else 0.02
+    rate = 0.5 if rule in ("adagrad", "ftrl") else 1.0 if rule == "adadelta" else 0.02
+    # a rate that falls draws the weights of ftrl to zero
+    schedule = "constant" if rule == "ftrl" else "cosine"
     model = LinearRegressor(
-        penalty="l1", alpha=0.1, optimizer=optimizer, learning_rate=rate, schedule="cosine", batch_size="full",
+        penalty="l1", alpha=0.1, optimizer=optimizer, learning_rate=rate, schedule=schedule, batch_size="full",
         max_iter=4000, tol=None).fit(X, y)
     lasso = Lasso(alpha=0.1, tol=1e-12).fit(X, y)
     np.testing.assert_allclose(model.coef_, lasso.coef_, atol=2e-3)

@@ -21,7 +21,8 @@ def twin_settings(opt, t, penalty=None, learning_rate=None):
     for ours, theirs in [
         ("momentum", "momentum"), ("rho", "beta2"), ("beta_1", "beta1"), ("beta_2", "beta2"),
         ("corrected_root", "corrected_root"), ("momentum_decay", "momentum_decay"),
-        ("initial_accumulator", "initial_accumulator"), ("weight_decay", "weight_decay"),
+        ("initial_accumulator", "initial_accumulator"), ("weight_decay", "weight_decay"), ("beta", "epsilon"),
+        ("l1", "leader_l1"),
     ]:  # fmt: skip
         if hasattr(opt, ours):
             h[theirs] = getattr(opt, ours)
@@ -29,6 +30,8 @@ def twin_settings(opt, t, penalty=None, learning_rate=None):
         h["epsilon_inside" if getattr(opt, "epsilon_mode", "outside") == "inside" else "epsilon"] = (
             opt.epsilon
         )
+    if opt.rule == "ftrl":
+        h |= {"power": -opt.learning_rate_power, "leader_l2": 2 * opt.l2, "shrinkage": 2 * opt.l2_shrinkage}
     if opt.clip_value is not None:
         h["clip_value"] = opt.clip_value
     if penalty is not None:
@@ -218,6 +221,9 @@ KKT = [
     o.Adam(0.05),
     o.NAdam(0.05),
     o.Lion(0.02),
+    o.AdaMax(0.05),
+    o.FTRL(0.5),
+    o.FTRL(0.2, -0.3, beta=0.5),
 ]
 
 
@@ -228,6 +234,9 @@ def test_fixed_points_satisfy_the_optimality_conditions(opt):
     state = opt.init(w)
     # Rules whose steps do not shrink by themselves settle as the rate does.
     rates = opt.learning_rate * 0.5 * (1 + np.cos(np.pi * np.arange(n_steps) / n_steps))
+    if opt.rule == "ftrl":
+        # a rate that falls draws its weights to zero
+        rates[:] = opt.learning_rate
     for rate in rates:
         opt.step(w, slope(w), state, penalty=PENALTY, learning_rate=rate)
     expected = solution()

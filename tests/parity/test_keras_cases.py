@@ -313,6 +313,8 @@ def networks():
     ("plain", lambda o: o.Adam(0.01, amsgrad=True, use_ema=True)), ("normalized", lambda o: o.Adam(0.01)),
     ("plain", lambda o: o.SGD(o.schedules.CosineDecay(0.1, 50), momentum=0.9)), ("plain", lambda o: o.Nadam()),
     ("plain", lambda o: o.RMSprop(momentum=0.9, centered=True)), ("plain", lambda o: o.Adagrad(clipnorm=0.5)),
+    ("plain", lambda o: o.Adamax(0.01)), ("plain", lambda o: o.Ftrl(0.1, l1_regularization_strength=0.01)),
+    ("plain", lambda o: o.Adam(0.01, gradient_accumulation_steps=3, use_ema=True)),
 ])
 def test_files_go_both_ways(tmp_path, network, optimizer):
     for writer, reader in ((real, ours), (ours, real)):

@@ -45,6 +45,21 @@ OPTIMIZERS = {
     "ema_put_back": ("Adam", {
         "learning_rate": 0.02, "epsilon": 1e-3, "use_ema": True, "ema_momentum": 0.5, "ema_overwrite_frequency": 3}),
     "loss_scale": ("SGD", {"loss_scale_factor": 8.0}),
+    "adamax": ("Adamax", {"learning_rate": 0.01}),
+    "adamax_fast": ("Adamax", {"learning_rate": 0.02, "beta_1": 0.8, "beta_2": 0.9, "weight_decay": 0.2}),
+    "ftrl": ("Ftrl", {}),
+    "ftrl_fast": ("Ftrl", {"learning_rate": 0.1, "beta": 0.5, "weight_decay": 0.1}),
+    "ftrl_regularized": ("Ftrl", {
+        "learning_rate": 0.1, "learning_rate_power": -0.7, "initial_accumulator_value": 0.3,
+        "l1_regularization_strength": 0.03, "l2_regularization_strength": 0.02,
+        "l2_shrinkage_regularization_strength": 0.01}),
+    "accumulated": ("Adam", {"learning_rate": 0.02, "epsilon": 1e-3, "gradient_accumulation_steps": 2}),
+    "accumulated_clipped": ("Nadam", {
+        "learning_rate": 0.02, "epsilon": 1e-3, "gradient_accumulation_steps": 3, "global_clipnorm": 0.1,
+        "weight_decay": 0.1}),
+    "accumulated_average": ("SGD", {
+        "learning_rate": 0.05, "momentum": 0.9, "gradient_accumulation_steps": 2, "use_ema": True,
+        "ema_momentum": 0.6, "ema_overwrite_frequency": 2}),
 }
 # loss, its arguments, the last activation, kind of target, metrics
 LOSSES = {
@@ -314,7 +329,8 @@ def test_learning_rate_may_be_set_between_fits_and_by_a_function_of_the_step():
     pair.agree()
 
 
-@pytest.mark.parametrize("name", ["adam", "sgd", "rmsprop", "adagrad", "adadelta", "adamw", "nadam", "lion"])
+@pytest.mark.parametrize("name", [
+    "adam", "sgd", "rmsprop", "adagrad", "adadelta", "adamw", "nadam", "lion", "adamax", "ftrl"])
 def test_names_stand_for_keras_defaults(name):
     theirs, own = real.optimizers.get(name), ours.optimizers.get(name)
     config = theirs.get_config()

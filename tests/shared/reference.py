@@ -243,6 +243,31 @@ def _nadam(g, memory, t, h):
     return rate * (of_m * m + of_g * g), rate * (of_m + of_g)
 
 
+def _adamax(g, memory, t, h):
+    m = _mean(memory, "m", g, h["beta1"])
+    u = memory["u"] = np.maximum(h["beta2"] * memory.get("u", 0), np.abs(g))
+    rate = h["learning_rate"] / (1 - h["beta1"] ** t) / (u + h["epsilon"])
+    return rate * m, rate
+
+
+def _ftrl(g, memory, t, h):
+    """The leader itself: the least of ``sum g w + l1 |w| + sum over steps of sigma / 2 (w - w_step)^2``.
+
+    ``memory["w"]`` are the decayed weights; :func:`update` adds to z what l1 takes.
+    """
+    w, power, rate = memory["w"], h.get("power", 0), h["learning_rate"]
+    if rate == 0:
+        memory["hold"] = np.inf
+        return 0 * g, 0
+    before = memory.get("n", np.full_like(g, h.get("initial_accumulator", 0)))
+    memory["n"] = before + g**2
+    sigma = (memory["n"] ** power - before**power) / rate
+    memory["z"] = memory.get("z", np.zeros_like(g)) + g + h.get("shrinkage", 0) * w - sigma * w
+    memory["hold"] = (memory["n"] ** power + h.get("epsilon", 0)) / rate + h.get("leader_l2", 0)
+    leader = -soft_threshold(memory["z"], h.get("leader_l1", 0)) / memory["hold"]
+    return w - leader, 1 / memory["hold"]
+
+
 def _lion(g, memory, t, h):
     """Lion's steps have one length: (direction before its sign, None)."""
     m = memory.get("m", np.zeros_like(g))
@@ -263,6 +288,8 @@ UPDATES = {
     "nadam": _nadam,
     "lion": _lion,
     "amsgrad": _amsgrad,
+    "adamax": _adamax,
+    "ftrl": _ftrl,
 }
 
 
@@ -271,9 +298,13 @@ def update(w, g, memory, t, h):
     clip, l1 = h.get("clip_value", np.inf), h.get("l1", 0)
     g = np.clip(h.get("gradient_scale", 1) * g, -clip, clip) + h.get("l2", 0) * w
     w = (1 - h["learning_rate"] * h.get("weight_decay", 0)) * w
+    memory["w"] = w
     move, rate = UPDATES[h["rule"]](g, memory, t, h)
     if rate is not None:
-        return soft_threshold(w - move, rate * l1)
+        new = soft_threshold(w - move, rate * l1)
+        if "z" in memory and h["learning_rate"]:
+            memory["z"] += memory["hold"] * (w - move - new)
+        return new
     # Lion: l1 pulls towards zero with the direction, at zero it holds what is weaker than it, and nothing
     # crosses zero.
     direction = np.where(w == 0, soft_threshold(move, l1), move + l1 * np.sign(w))

@@ -103,7 +103,7 @@ def test_perceptrons(cls, options, tmp_path):
 @pytest.mark.parametrize("cls", [LinearClassifier, LinearRegressor])
 @pytest.mark.parametrize("optimizer", [
     "gradient_descent", "momentum", "nesterov", "adagrad", "rmsprop", "adadelta", "adam", "adamw", "nadam",
-    "lion", optimizers.RMSprop(0.01, momentum=0.5, centered=True),
+    "lion", "adamax", "ftrl", optimizers.RMSprop(0.01, momentum=0.5, centered=True),
 ], ids=str)
 def test_optimizers(cls, optimizer, tmp_path):
     options = {"optimizer": optimizer, "batch_size": 16, "max_iter": EPOCHS, "tol": None, "random_state": 3}

@@ -93,7 +93,7 @@ ActivationName: TypeAlias = Literal[
 ]
 OptimizerName: TypeAlias = Literal[
     "gradient_descent", "gd", "sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adadelta", "adam", "adamw", "nadam",
-    "lion", "lbfgs", "l-bfgs",
+    "lion", "adamax", "ftrl", "lbfgs", "l-bfgs",
 ]
 PenaltyName: TypeAlias = Literal["none", "l1", "lasso", "l2", "ridge", "elasticnet", "elastic_net", "l1_l2"]
 ScheduleName: TypeAlias = Literal[

@@ -14,7 +14,7 @@ from fasttrain._kernels.steps cimport (
 )
 from fasttrain._kernels.threads cimport threads_for_work
 from fasttrain._kernels.types cimport STATUS_NOT_FINITE, STATUS_OK, real
-from fasttrain._kernels.updates cimport update_init
+from fasttrain._kernels.updates cimport update_constants, update_init
 from fasttrain._kernels.updating cimport refresh_transposes
 
 from fasttrain._kernels import activations as _activations
@@ -205,11 +205,12 @@ cdef class Network(Predictor):
         ----------
         rule : str
             One of ``_kernels.updates.NAMES``.
-        slots : sequence of {'s1', 's2', 's3'}
-            State arrays to keep.
+        slots : sequence of {'s1', 's2', 's3', 'accumulated'}
+            State arrays to keep; with 'accumulated' an update is made of the mean gradient of ``accumulate`` batches.
         settings : dict
-            momentum, beta1, beta2, epsilon, epsilon_inside, corrected_root, momentum_decay, clip_value, clip_norm,
-            clip_each_norm, weight_decay, decay_biases; what is absent is neutral.
+            momentum, beta1, beta2, epsilon, epsilon_inside, power, leader_l1, leader_l2, shrinkage, corrected_root,
+            momentum_decay, clip_value, clip_norm, clip_each_norm, weight_decay, decay_biases,
+            accumulate; what is absent is neutral.
         initial_state : dict, optional
             Slot to the value its array starts with; 0 where absent.
         """
@@ -226,19 +227,14 @@ cdef class Network(Predictor):
             self.task.carried = 0.0
             self._point_parameters()
         self.task.rule = number
-        update_init(h, 0.0)
-        h.momentum = settings.get("momentum", 0.0)
-        h.beta1 = settings.get("beta1", 0.0)
-        h.beta2 = settings.get("beta2", 0.0)
-        h.epsilon = settings.get("epsilon", 0.0)
-        h.epsilon_inside = settings.get("epsilon_inside", 0.0)
-        h.clip_value = settings.get("clip_value", INFINITY)
+        update_constants(h, settings)
         self.task.clip_norm = settings.get("clip_norm", INFINITY)
         self.task.clip_each_norm = settings.get("clip_each_norm", INFINITY)
         self.task.weight_decay = settings.get("weight_decay", 0.0)
         self.task.decay_biases = settings.get("decay_biases", False)
         self.task.corrected_root = settings.get("corrected_root", False)
         self.task.momentum_decay = settings.get("momentum_decay", 1.0)
+        self.task.accumulate = settings.get("accumulate", 1.0)
 
     @property
     def rule(self):
@@ -247,7 +243,7 @@ cdef class Network(Predictor):
 
     @property
     def counters(self):
-        """Steps done and the number that some rules carry: with ``state``, all that a rule remembers."""
+        """Batches done and the number that some rules carry: with ``state``, all that a rule remembers."""
         return {"t": self.steps_done, "carried": self.task.carried}
 
     @counters.setter
@@ -424,6 +420,8 @@ cdef class Network(Predictor):
         self.task.s2 = <void*> address
         address = self.state["s3"].ctypes.data if "s3" in self.state else 0
         self.task.s3 = <void*> address
+        address = self.state["accumulated"].ctypes.data if "accumulated" in self.state else 0
+        self.task.accumulated = <void*> address
         address = self.transposed.ctypes.data
         self.task.transposed = <void*> address
         address = self.average.ctypes.data if self.average is not None else 0

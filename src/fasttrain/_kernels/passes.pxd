@@ -59,6 +59,8 @@ cdef struct fit_task:
     void* s1
     void* s2
     void* s3
+    void* accumulated       # mean gradients of the batches since the last update, added up; NULL where each makes one
+    double accumulate       # batches of an update
     # what training adds to a step; prediction and the gradient of all rows leave it out
     bint training
     uint64_t seed

@@ -51,6 +51,8 @@ cdef extern from "ops.h" nogil:
         FT_UPDATE_nadam
         FT_UPDATE_lion
         FT_UPDATE_amsgrad
+        FT_UPDATE_adamax
+        FT_UPDATE_ftrl
         FT_N_UPDATES
         FT_ISA_BASELINE
         FT_ISA_AVX2
@@ -77,6 +79,10 @@ cdef extern from "ops.h" nogil:
         double step
         double step_gradient
         double root_scale
+        double power
+        double leader_l1
+        double leader_l2
+        double shrinkage
 
     ctypedef struct ft_ops_f32:
         Py_ssize_t lanes

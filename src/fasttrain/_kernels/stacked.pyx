@@ -19,12 +19,12 @@ from libc.string cimport memcpy, memset
 
 from fasttrain._kernels.penalties cimport penalty_value
 from fasttrain._kernels.primitives cimport (
-    FT_LOSS_softmax_crossentropy, FT_UPDATE_adam, FT_UPDATE_amsgrad, FT_UPDATE_nadam, all_finite, axpy, ft_update,
-    lanes, loss_span, panel_width, rows_panel, softmax_loss, sum_squares, update_span,
+    FT_LOSS_softmax_crossentropy, FT_UPDATE_adam, FT_UPDATE_adamax, FT_UPDATE_amsgrad, FT_UPDATE_nadam, all_finite,
+    axpy, ft_update, lanes, loss_span, panel_width, rows_panel, softmax_loss, sum_squares, update_span,
 )
 from fasttrain._kernels.signals cimport PyErr_CheckSignals
 from fasttrain._kernels.types cimport real
-from fasttrain._kernels.updates cimport adam_moments, nadam_moments, update_init, velocity_rate
+from fasttrain._kernels.updates cimport adam_moments, adamax_moments, nadam_moments, update_constants, velocity_rate
 
 from fasttrain._kernels import losses as _losses
 from fasttrain._kernels import updates as _updates
@@ -194,6 +194,8 @@ cdef void step(stack_task* t, job_state* job, real* g) noexcept nogil:
     h.keep = 1.0 - rate * job.weight_decay
     if job.rule == FT_UPDATE_adam or job.rule == FT_UPDATE_amsgrad:
         adam_moments(&h, rate, h.beta1, h.beta2, epoch + 1.0, job.corrected_root)
+    elif job.rule == FT_UPDATE_adamax:
+        adamax_moments(&h, rate, h.beta1, h.beta2, epoch + 1.0)
     elif job.rule == FT_UPDATE_nadam:
         nadam_moments(&h, rate, h.beta1, h.beta2, epoch + 1.0, job.momentum_decay, &job.carried)
     else:
@@ -375,15 +377,9 @@ cdef class Stack:
     cdef _set_job(self, job_state* job, dict given):
         settings = given["settings"]
         job.rule = _updates.NAMES.index(given["rule"])
-        update_init(&job.settings, 0.0)
+        update_constants(&job.settings, settings)
         job.settings.l1 = given["l1"]
         job.settings.l2 = given["l2"]
-        job.settings.momentum = settings.get("momentum", 0.0)
-        job.settings.beta1 = settings.get("beta1", 0.0)
-        job.settings.beta2 = settings.get("beta2", 0.0)
-        job.settings.epsilon = settings.get("epsilon", 0.0)
-        job.settings.epsilon_inside = settings.get("epsilon_inside", 0.0)
-        job.settings.clip_value = settings.get("clip_value", INFINITY)
         job.clip_norm = settings.get("clip_norm", INFINITY)
         job.weight_decay = settings.get("weight_decay", 0.0)
         job.corrected_root = settings.get("corrected_root", False)

@@ -22,8 +22,8 @@ from fasttrain._kernels.primitives cimport axpy, columns_strip, ft_update, penal
 from fasttrain._kernels.threads cimport ft_barrier_init, ft_barrier_wait, ft_team_size
 from fasttrain._kernels.types cimport STATUS_NOT_FINITE, STATUS_OK
 from fasttrain._kernels.updating cimport (
-    apply_update, constrain_and_average, first_turn, follows, group_penalty, part_of, part_scales, prepare_update,
-    strip_of, take_turns, trained_norm,
+    apply_update, completes_update, constrain_and_average, first_turn, follows, group_penalty, part_of, part_scales,
+    prepare_update, strip_of, take_turns, trained_norm,
 )
 
 cdef extern from "clock.h" nogil:
@@ -108,13 +108,14 @@ cdef void small_batches(fit_task* task, int thread, int n_threads, const real* l
     cdef double* norm_sums = penalty_sums + 2 * n_groups
     cdef real* gathered = <real*> task.gathered + thread * LOSS_ROWS * (task.gathered_width + 1)
     cdef real* scratch = <real*> task.scratch + thread * SCRATCH
-    cdef real* whole_gradient = <real*> task.partial
+    cdef bint accumulates = task.accumulated != NULL, updates
+    cdef real* whole_gradient = <real*> (task.accumulated if accumulates else task.partial)
     cdef real* g
     cdef bint clips_each = isfinite(task.clip_each_norm)
     cdef bint clips_norm = clips_each or isfinite(task.clip_norm), stop = False
     cdef bint by_panels = keeps_panels(task, n_threads)
     # what the update has made of the weights is not yet what they will be
-    cdef bint changes = task.constrains or task.average_overwrite > 0.0
+    cdef bint changes = task.constrains or task.average_overwrite > 0.0 or accumulates
     cdef double[4] scales
     cdef int scaled
     cdef bint fetches = (task.sparse.data == NULL
@@ -179,13 +180,19 @@ cdef void small_batches(fit_task* task, int thread, int n_threads, const real* l
             if thread == 0:
                 task.status = STATUS_NOT_FINITE
             return
-        if clips_norm:
+        updates = completes_update(task, due)
+        if clips_norm or accumulates:
             for turn in range(group_first, group_last):
                 number = task.turns[turn]
                 it = &task.groups[number]
-                group_gradient_of(task, &at, thread, it, m, follows(task, turn, group_first),
-                                  whole_gradient + it.offset)
+                g = scratch if accumulates else whole_gradient + it.offset
+                group_gradient_of(task, &at, thread, it, m, follows(task, turn, group_first), g)
+                if accumulates:
+                    axpy(<real> scale, <const real*> g, whole_gradient + it.offset, it.size)
                 norm_sums[number] = trained_norm(task, it, whole_gradient)
+        if accumulates:
+            scale = 1.0 / task.accumulate
+        if clips_norm and updates:
             ft_barrier_wait(&task.barrier, n_threads)
             norm = 0.0
             for number in range(n_groups):
@@ -193,7 +200,8 @@ cdef void small_batches(fit_task* task, int thread, int n_threads, const real* l
             norm = sqrt(norm) * scale
             if norm > task.clip_norm:
                 scale *= task.clip_norm / norm
-        prepare_update(task, due, &h, &carried, scale)
+        if updates:
+            prepare_update(task, due, &h, &carried, scale)
         scaled = -1
         # memory would be idle while the weights are worked on: the next batch's rows are fetched bit by bit
         fetched = min(task.n, start + m + (0 if by_panels else first))
@@ -201,14 +209,14 @@ cdef void small_batches(fit_task* task, int thread, int n_threads, const real* l
         if due + 1 == n_batches or not fetches:
             to_fetch = 0
         ready = strip = group_first
-        for turn in range(group_first, group_last):
+        for turn in range(group_first, group_last if updates else group_first):
             number = task.turns[turn]
             it = &task.groups[number]
             position = share(to_fetch, <int> (turn - group_first), <int> (group_last - group_first))
             fetch_rows(task, fetched + position, fetched + share(
                 to_fetch, <int> (turn + 1 - group_first), <int> (group_last - group_first)), like)
             g = whole_gradient + it.offset
-            if not clips_norm:
+            if not (clips_norm or accumulates):
                 if turn == ready:
                     strip = ready
                     ready += strip_gradient_of(task, &at, thread, turn, group_first, group_last, m, scratch)
@@ -220,6 +228,8 @@ cdef void small_batches(fit_task* task, int thread, int n_threads, const real* l
                 h.gradient_scale = scales[part_of(&task.layers[scaled], it)]
             penalty_sums[(due + 1) % 2 * n_groups + number] = apply_update(
                 task, &h, penalty_factor, it, <const real*> g, not changes)
+            if accumulates:
+                memset(g, 0, it.size * sizeof(real))
         if task.constrains or task.average != NULL:
             constrain_and_average(task, thread, n_threads, group_first, group_last, due, scratch)
         due += 1
@@ -379,7 +389,8 @@ cdef void large_batches(fit_task* task, int thread, int n_threads, const real* l
     cdef bint clips_each = isfinite(task.clip_each_norm)
     cdef double[4] scales
     cdef int scaled
-    cdef real* g = <real*> task.partial
+    cdef bint accumulates = task.accumulated != NULL, updates
+    cdef real* g = <real*> (task.accumulated if accumulates else task.partial)
     cdef real* scratch = <real*> task.scratch + thread * SCRATCH
     cdef const group* it
     cdef ft_update h
@@ -388,15 +399,19 @@ cdef void large_batches(fit_task* task, int thread, int n_threads, const real* l
         ft_barrier_wait(&task.barrier, n_threads)
         if task.next_chunk < task.n_chunks:
             return
+        total = mean_of_chunks(task, min(task.batch, task.n - due * task.batch), &scale)
         for turn in range(group_first, group_last):
             number = task.turns[turn]
             it = &task.groups[number]
             combine_chunks(task, it.offset, it.offset + it.size, like)
+            if accumulates:
+                axpy(<real> scale, <const real*> task.partial + it.offset, g + it.offset, it.size)
             penalty_sums[number] = group_penalty(task, it, like)
             norm_sums[number] = trained_norm(task, it, g)
         ft_barrier_wait(&task.barrier, n_threads)
-        total = mean_of_chunks(task, min(task.batch, task.n - due * task.batch), &scale)
         penalty_factor = scale if task.penalty_over_batch else 1.0
+        if accumulates:
+            scale = 1.0 / task.accumulate
         norm = 0.0
         for number in range(n_groups):
             total += penalty_sums[number] * penalty_factor
@@ -408,9 +423,11 @@ cdef void large_batches(fit_task* task, int thread, int n_threads, const real* l
         norm = sqrt(norm) * scale
         if norm > task.clip_norm:
             scale *= task.clip_norm / norm
-        prepare_update(task, due, &h, &carried, scale)
+        updates = completes_update(task, due)
+        if updates:
+            prepare_update(task, due, &h, &carried, scale)
         scaled = -1
-        for turn in range(group_first, group_last):
+        for turn in range(group_first, group_last if updates else group_first):
             number = task.turns[turn]
             it = &task.groups[number]
             if clips_each:
@@ -419,6 +436,8 @@ cdef void large_batches(fit_task* task, int thread, int n_threads, const real* l
                     part_scales(task, norm_sums, scaled, scale, scales)
                 h.gradient_scale = scales[part_of(&task.layers[scaled], it)]
             apply_update(task, &h, penalty_factor, it, <const real*> g + it.offset, False)
+            if accumulates:
+                memset(g + it.offset, 0, it.size * sizeof(real))
         if task.constrains or task.average != NULL:
             constrain_and_average(task, thread, n_threads, group_first, group_last, due, scratch)
         if thread == 0:

@@ -21,16 +21,19 @@ adam               m = b1 m + (1-b1) g;  v = b2 v + (1-b2) g^2;                 
 nadam              as adam with step m + step_gradient g                        Dozat 2016
 lion               w -= rate sign(b1 m + (1-b1) g);  m = b2 m + (1-b2) g        Chen et al. 2023
 amsgrad            as adam with the greatest v so far under the root             Reddi, Kale, Kumar 2018
+adamax             m as adam;  u = max(b2 u, |g|);  w -= step m / (u + eps)      Kingma and Ba 2015, section 7.1
+ftrl               n += g^2;  z += g + shrinkage w - (n^p - n_before^p)/rate w;  McMahan et al. 2013
+                   w = (clip(z, l1') - z) / ((n^p + eps) / rate + l2')
 ================== ============================================================ ======================================
 """
 
 from cython.parallel cimport prange
-from libc.math cimport INFINITY, pow, sqrt
+from libc.math cimport pow, sqrt
 
 from fasttrain._kernels.primitives cimport (
-    FT_N_UPDATES, FT_UPDATE_adam, FT_UPDATE_amsgrad, FT_UPDATE_momentum, FT_UPDATE_nadam, FT_UPDATE_nesterov,
-    FT_UPDATE_rmsprop, FT_UPDATE_rmsprop_centered, ft_update, ft_update_names, update_and_square, update_span,
-    weight_squares,
+    FT_N_UPDATES, FT_UPDATE_adam, FT_UPDATE_adamax, FT_UPDATE_amsgrad, FT_UPDATE_momentum, FT_UPDATE_nadam,
+    FT_UPDATE_nesterov, FT_UPDATE_rmsprop, FT_UPDATE_rmsprop_centered, ft_update, ft_update_names, update_and_square,
+    update_span, weight_squares,
 )
 from fasttrain._kernels.threads cimport threads_for_work
 from fasttrain._kernels.types cimport STATUS_BAD_KIND, STATUS_BAD_STRUCT, STATUS_OK, real
@@ -50,6 +53,8 @@ SLOTS = {
     "nadam": ("s1", "s2"),
     "lion": ("s1",),
     "amsgrad": ("s1", "s2", "s3"),
+    "adamax": ("s1", "s2"),
+    "ftrl": ("s1", "s2"),
 }
 
 cdef enum:
@@ -75,6 +80,13 @@ cdef void adam_moments(ft_update* h, double learning_rate, double beta1, double 
     else:
         h.step = learning_rate * root / first
         h.root_scale = 1.0
+
+
+cdef void adamax_moments(ft_update* h, double learning_rate, double beta1, double beta2, double t) noexcept nogil:
+    """Bias correction of step t >= 1 of Kingma and Ba's section 7.1; the greatest gradient needs none."""
+    h.beta1 = beta1
+    h.beta2 = beta2
+    h.step = learning_rate / without_power(beta1, t)
 
 
 cdef void nadam_moments(ft_update* h, double learning_rate, double beta1, double beta2, double t, double decay,
@@ -137,23 +149,20 @@ cdef int adam_step(
     return update_array(FT_UPDATE_adam, &h, w_io, g, m_io, v_io, <real*> NULL, n, n_threads)
 
 
-cdef void _fill(ft_update* h, int kind, settings, double* carried):
+cdef void _fill(ft_update* h, int kind, dict settings, double* carried):
     """From the plain numbers that fasttrain.optimizers prepares for one step; the bias corrections are made here."""
     cdef double t = settings.get("t", 1.0)
     cdef double rate = settings["learning_rate"]
-    update_init(h, rate)
+    update_constants(h, settings)
+    h.learning_rate = rate
     h.gradient_scale = settings.get("gradient_scale", 1.0)
-    h.clip_value = settings.get("clip_value", INFINITY)
     h.l1 = settings.get("l1", 0.0)
     h.l2 = settings.get("l2", 0.0)
     h.keep = 1.0 - rate * settings.get("weight_decay", 0.0)
-    h.momentum = settings.get("momentum", 0.0)
-    h.beta1 = settings.get("beta1", 0.0)
-    h.beta2 = settings.get("beta2", 0.0)
-    h.epsilon = settings.get("epsilon", 0.0)
-    h.epsilon_inside = settings.get("epsilon_inside", 0.0)
     if kind in (FT_UPDATE_adam, FT_UPDATE_amsgrad):
         adam_moments(h, rate, h.beta1, h.beta2, t, settings.get("corrected_root", False))
+    elif kind == FT_UPDATE_adamax:
+        adamax_moments(h, rate, h.beta1, h.beta2, t)
     elif kind == FT_UPDATE_nadam:
         nadam_moments(h, rate, h.beta1, h.beta2, t, settings.get("momentum_decay", 1.0), carried)
     elif kind in (FT_UPDATE_momentum, FT_UPDATE_nesterov, FT_UPDATE_rmsprop, FT_UPDATE_rmsprop_centered):

@@ -1,5 +1,7 @@
 """What a step does to the parameters once their gradient is there; fasttrain._kernels.steps calls it."""
 
+from libc.math cimport floor, fmod
+
 from fasttrain._kernels.layers cimport group, layer
 from fasttrain._kernels.passes cimport fit_task, share
 from fasttrain._kernels.primitives cimport FT_STRIP_PANELS, ft_update
@@ -29,6 +31,15 @@ cdef inline Py_ssize_t strip_of(const fit_task* task, int number) noexcept nogil
     if shape.panel == 0 or shape.panel * size > NARROW_BYTES or (number == 0 and task.sparse.data != NULL):
         return 1
     return FT_STRIP_PANELS
+
+cdef inline double update_number(const fit_task* task, Py_ssize_t due) noexcept nogil:
+    """Of the update, from 1, that batch `due` belongs to."""
+    cdef double batches = task.step + due
+    return floor(batches / task.accumulate) + 1.0 if task.accumulated != NULL else batches + 1.0
+
+cdef inline bint completes_update(const fit_task* task, Py_ssize_t due) noexcept nogil:
+    """Whether the parameters move after batch `due`."""
+    return task.accumulated == NULL or fmod(task.step + due + 1.0, task.accumulate) == 0.0
 
 cdef inline int part_of(const layer* shape, const group* it) noexcept nogil:
     """0 for a group of weights, 1 for biases, 2 for gains, 3 for shifts."""

@@ -13,12 +13,12 @@ from fasttrain._kernels.layers cimport (
 from fasttrain._kernels.passes cimport fit_task, share, task_group
 from fasttrain._kernels.penalties cimport penalty_value
 from fasttrain._kernels.primitives cimport (
-    FT_UPDATE_adam, FT_UPDATE_amsgrad, FT_UPDATE_nadam, approach, ft_update, sum_squares, update_and_square,
-    update_span, weight_squares,
+    FT_UPDATE_adam, FT_UPDATE_adamax, FT_UPDATE_amsgrad, FT_UPDATE_nadam, approach, ft_update, sum_squares,
+    update_and_square, update_span, weight_squares,
 )
 from fasttrain._kernels.threads cimport ft_barrier_wait
 from fasttrain._kernels.types cimport real
-from fasttrain._kernels.updates cimport adam_moments, nadam_moments, velocity_rate
+from fasttrain._kernels.updates cimport adam_moments, adamax_moments, nadam_moments, velocity_rate
 
 
 cdef void refresh_transposes(fit_task* task, const real* like) noexcept nogil:
@@ -35,13 +35,15 @@ cdef void prepare_update(fit_task* task, Py_ssize_t due, ft_update* h, double* c
                          double scale) noexcept nogil:
     """Settings of the step for batch `due`: its rate, bias corrections and gradient scale."""
     cdef double rate = task.rates[due]
-    cdef double t = task.step + due + 1.0
+    cdef double t = update_number(task, due)
     h[0] = task.settings
     h.learning_rate = rate
     h.gradient_scale = scale
     h.keep = 1.0 - rate * task.weight_decay
     if task.rule == FT_UPDATE_adam or task.rule == FT_UPDATE_amsgrad:
         adam_moments(h, rate, h.beta1, h.beta2, t, task.corrected_root)
+    elif task.rule == FT_UPDATE_adamax:
+        adamax_moments(h, rate, h.beta1, h.beta2, t)
     elif task.rule == FT_UPDATE_nadam:
         nadam_moments(h, rate, h.beta1, h.beta2, t, task.momentum_decay, carried)
     else:
@@ -127,7 +129,7 @@ cdef inline bint overwrites(const fit_task* task, Py_ssize_t due) noexcept nogil
     cdef double periods
     if task.average == NULL or task.average_overwrite <= 0.0:
         return False
-    periods = (task.step + due + 1.0) / task.average_overwrite
+    periods = update_number(task, due) / task.average_overwrite
     return periods == <Py_ssize_t> periods
 
 

@@ -41,7 +41,7 @@ class _First(Callback):
 
     def on_batch_end(self, batch, logs):
         self.model.touch()
-        self.model.optimizer.iterations = int(self.training.network.counters["t"])
+        self.model.optimizer._batches = int(self.training.network.counters["t"])
 
     def on_train_end(self, history):
         network = self.training.network
@@ -324,7 +324,7 @@ def fit_epochs(model, source, validation, *, epochs, initial_epoch, verbose, cal
     def numbers():
         """After an epoch: metrics of the predictions that its steps were made from, then the validation's."""
         model.touch()
-        optimizer.iterations = int(network.counters["t"])
+        optimizer._batches = int(network.counters["t"])
         last.steps = source.steps
         found = source.numbers(network)
         if validation is not None and last.training.epoch % validation_freq == 0:
@@ -415,4 +415,4 @@ class Restored:
             network.counters = self.counters
             self.model.optimizer._learning_rate = self.rate
         self.model.touch()
-        self.model.optimizer.iterations = int(network.counters["t"])
+        self.model.optimizer._batches = int(network.counters["t"])

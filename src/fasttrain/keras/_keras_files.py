@@ -146,10 +146,14 @@ def _slots(optimizer):
         "gradient_descent": [], "momentum": [["s1"]], "nesterov": [["s1"]], "adagrad": [["s1"]], "rmsprop": [["s1"]],
         "rmsprop_centered": [["s1"]], "adadelta": [["s1", "s2"]], "adam": [["s1", "s2"]],
         "amsgrad": [["s1", "s2"], ["s3"]], "nadam": [["s1", "s2"]], "lion": [["s1"]],
+        "adamax": [["s1", "s2"]], "ftrl": [["s1", "s2"]],
     }[spec.rule]
     if spec.rule.startswith("rmsprop"):
         slots = [*slots, *([["s3"]] if spec.momentum else []), *([["s2"]] if spec.centered else [])]
-    return [*([["average"]] if optimizer.use_ema else []), *slots]
+    return [
+        *([["average"]] if optimizer.use_ema else []),
+        *([["accumulated"]] if optimizer.gradient_accumulation_steps else []), *slots,
+    ]
 
 
 def _variables(model):
@@ -586,7 +590,7 @@ class _Weights:
                 target[:] = array_from_layers(network, layered)
             network.counters = {
                 "t": float(values[0]), "carried": 1.0 - float(values[-1]) if network.rule == "nadam" else 0.0}
-            optimizer.iterations = int(values[0])
+            optimizer._batches = int(values[0])
             if fixed == 2:
                 optimizer.learning_rate = float(values[1])
 

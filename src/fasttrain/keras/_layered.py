@@ -248,17 +248,20 @@ class LayeredModel:
     def _set_optimizer(self):
         """Tell the engine the update rule and what it averages; its memory starts anew."""
         spec = self.optimizer.spec()
-        settings = {**spec.settings(), "decay_biases": True}
-        self._network.set_optimizer(spec.rule, spec.slots, settings, spec.initial_state)
+        steps = self.optimizer.gradient_accumulation_steps
+        settings = {**spec.settings(), "decay_biases": True, "accumulate": steps or 1}
+        slots = (*spec.slots, "accumulated") if steps else spec.slots
+        self._network.set_optimizer(spec.rule, slots, settings, spec.initial_state)
         for slot, array in self._network.state.items():
             array[:] = spec.initial_state.get(slot, 0.0)
         self._network.counters = {"t": 0.0, "carried": 0.0}
         self._network.set_averaging(None)
         if self.optimizer.use_ema:
-            # the first step's weights are the first average
+            # the weights of the first update are the first average
             self._network.set_averaging(
-                "ema", self.optimizer.ema_momentum, start=1, overwrite=self.optimizer.ema_overwrite_frequency or 0)
-        self.optimizer.iterations = 0
+                "ema", self.optimizer.ema_momentum, start=steps or 1,
+                overwrite=self.optimizer.ema_overwrite_frequency or 0)
+        self.optimizer._batches = 0
 
     def _generator(self):
         """Draws orders of rows."""
@@ -302,7 +305,7 @@ class LayeredModel:
         if memory.get("average") is not None and network.average is not None:
             network.average[:] = array_from_layers(network, memory["average"])
         network.counters = memory["counters"]
-        self.optimizer.iterations = int(memory["counters"]["t"])
+        self.optimizer._batches = int(memory["counters"]["t"])
 
     # ---- weights ----
 

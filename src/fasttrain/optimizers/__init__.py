@@ -19,13 +19,13 @@ True
 
 from fasttrain._core.public import publish
 from fasttrain.optimizers._specs import (
-    LBFGS, AdaDelta, AdaGrad, Adam, AdamW, GradientDescent, Lion, Momentum, NAdam, Nesterov, Optimizer, RMSprop,
-    StepOptimizer, get, names,
+    FTRL, LBFGS, AdaDelta, AdaGrad, Adam, AdaMax, AdamW, GradientDescent, Lion, Momentum, NAdam, Nesterov, Optimizer,
+    RMSprop, StepOptimizer, get, names,
 )
 from fasttrain.optimizers._state import OptimizerState
 
 __all__ = [
-    "LBFGS", "AdaDelta", "AdaGrad", "Adam", "AdamW", "GradientDescent", "Lion", "Momentum", "NAdam",
+    "FTRL", "LBFGS", "AdaDelta", "AdaGrad", "AdaMax", "Adam", "AdamW", "GradientDescent", "Lion", "Momentum", "NAdam",
     "Nesterov", "Optimizer", "OptimizerState", "RMSprop", "StepOptimizer", "get", "names",
 ]
 

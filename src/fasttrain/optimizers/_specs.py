@@ -512,6 +512,77 @@ class Lion(StepOptimizer):
         return {"beta1": self.beta_1, "beta2": self.beta_2}
 
 
+@_registry.add("adamax")
+@spec
+class AdaMax(_AdamLike):
+    """``m`` as :class:`Adam`;  ``u = max(beta_2 u, |g|);  w -= rate m' / (u + epsilon)`` with m' corrected for the
+    zeros that m starts from (Kingma and Ba 2015, section 7.1).
+
+    Parameters
+    ----------
+    learning_rate : float, default=0.001
+        Greater than 0.
+    beta_1, beta_2 : float, default=0.9 and 0.999
+        At least 0 and less than 1.
+    epsilon : float, default=1e-8
+        Greater than 0.
+    clip_norm, clip_each_norm, clip_value, weight_decay
+        As for :class:`StepOptimizer`; keyword only.
+    """
+
+    rule = "adamax"
+
+
+@_registry.add("ftrl")
+@spec
+class FTRL(StepOptimizer):
+    """Follow the proximally regularized leader: ``n += g^2;  z += g - (n^p - n_before^p) / rate * w`` and
+    ``w = (clip(z, -l1, l1) - z) / ((n^p + beta) / rate + 2 l2)``, where p is ``-learning_rate_power``
+    (McMahan et al. 2013).
+
+    A weight that starts anywhere but at zero is drawn to it by the first steps, as far as their squared gradients
+    outweigh ``initial_accumulator``; a rate that falls draws it there all along.
+
+    Parameters
+    ----------
+    learning_rate : float, default=0.1
+        Greater than 0.
+    learning_rate_power : float, default=-0.5
+        At most 0; at 0 the rate stays.
+    initial_accumulator : float, default=0.1
+        What n starts from; at least 0.
+    l1, l2 : float, default=0.0
+        Weights of the norms beside the sum of all gradients so far; at least 0. A penalty of the estimator is one of
+        the loss, and counts once more with every step.
+    l2_shrinkage : float, default=0.0
+        ``2 l2_shrinkage w`` is added to the gradient, but not to its square; at least 0.
+    beta : float, default=0.0
+        At least 0.
+    clip_norm, clip_each_norm, clip_value, weight_decay
+        As for :class:`StepOptimizer`; keyword only.
+    """
+
+    rule = "ftrl"
+    learning_rate: float = real(default=0.1, low=0, open_low=True)
+    learning_rate_power: float = real(default=-0.5, high=0)
+    initial_accumulator: float = real(default=0.1, low=0)
+    l1: float = real(default=0.0, low=0)
+    l2: float = real(default=0.0, low=0)
+    l2_shrinkage: float = real(default=0.0, low=0)
+    beta: float = real(default=0.0, low=0)
+
+    @property
+    def initial_state(self) -> dict[str, float]:
+        """``initial_accumulator`` in the sum of squares."""
+        return {"s1": self.initial_accumulator, "s2": 0.0}
+
+    def _constants(self):
+        return {
+            "power": -self.learning_rate_power, "leader_l1": self.l1, "leader_l2": 2 * self.l2,
+            "shrinkage": 2 * self.l2_shrinkage, "epsilon": self.beta,
+        }
+
+
 @_registry.add("lbfgs", "l-bfgs")
 @spec
 class LBFGS(Optimizer):

@@ -21,6 +21,7 @@
 #define FT_BITS int32_t
 #define FT_IS_DOUBLE 0
 #define FT_SQRT sqrtf
+#define FT_POW powf
 #define FT_SUFFIX _f32
 #include "spans_body.h"
 #include "updates_body.h"
@@ -32,12 +33,14 @@
 #undef FT_BITS
 #undef FT_IS_DOUBLE
 #undef FT_SQRT
+#undef FT_POW
 #undef FT_SUFFIX
 
 #define FT_REAL double
 #define FT_BITS int64_t
 #define FT_IS_DOUBLE 1
 #define FT_SQRT sqrt
+#define FT_POW pow
 #define FT_SUFFIX _f64
 #include "spans_body.h"
 #include "updates_body.h"
@@ -49,4 +52,5 @@
 #undef FT_BITS
 #undef FT_IS_DOUBLE
 #undef FT_SQRT
+#undef FT_POW
 #undef FT_SUFFIX

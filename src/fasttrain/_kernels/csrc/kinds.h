@@ -44,7 +44,9 @@
     X(adam)                                                                                                       \
     X(nadam)                                                                                                      \
     X(lion)                                                                                                       \
-    X(amsgrad)
+    X(amsgrad)                                                                                                    \
+    X(adamax)                                                                                                     \
+    X(ftrl)
 
 #define FT_LOSS_NUMBER(name) FT_LOSS_##name,
 #define FT_ACTIVATION_NUMBER(name) FT_ACTIVATION_##name,

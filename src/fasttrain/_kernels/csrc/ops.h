@@ -25,10 +25,14 @@ typedef struct {
     double beta1;
     double beta2;          /* rho of RMSprop and AdaDelta */
     double epsilon_inside; /* under the root */
-    double epsilon;        /* beside the root */
-    double step;           /* Adam, NAdam: factor of the first moment */
+    double epsilon;        /* beside the root; beta of FTRL */
+    double step;           /* Adam, AdaMax, NAdam: factor of the first moment */
     double step_gradient;  /* NAdam: factor of the gradient */
     double root_scale;     /* Adam, NAdam: factor of the root of the second moment */
+    double power;          /* FTRL: exponent of the sum of squares, 1/2 for its root */
+    double leader_l1;      /* FTRL: l1 and l2 beside the sum of all gradients so far */
+    double leader_l2;
+    double shrinkage;      /* FTRL: shrinkage * w is added to the gradient, but not to its square */
 } ft_update;
 
 #define FT_REAL float

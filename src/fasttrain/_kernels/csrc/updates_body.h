@@ -9,6 +9,22 @@
 /* plain: nothing is clipped and there is no l1 */
 #define FT_PROX(w, t) (plain ? (w) : FT(soft_threshold)(w, t))
 
+/* A step of FTRL, power_of(x) being x to h->power. What l1 has pulled at a weight is remembered as of a gradient: as after any
+ * other rule the weight rests where l1 and the gradient do. Without any gradient so far there is nothing to follow. */
+#define FT_TO_POWER(x) FT_POW(x, h->power)
+#define FT_FOLLOW(power_of)                                                                                       \
+    for (ptrdiff_t i = 0; i < n; i++) {                                                                           \
+        const FT_REAL d = FT_GRADIENT, w = FT_WEIGHT;                                                             \
+        const FT_REAL s = s1_io[i] + d * d, before = power_of(s1_io[i]), after = power_of(s);                     \
+        const FT_REAL z = s2_io[i] + (d + h->shrinkage * w - (after - before) / rate * w);                        \
+        const FT_REAL hold = (after + h->epsilon) / rate + h->leader_l2;                                          \
+        const FT_REAL led = hold == 0 ? w : (FT(clip)(z, -h->leader_l1, h->leader_l1) - z) / hold;                \
+        const FT_REAL kept = FT_PROX(led, hold == 0 ? 0 : h->l1 / hold);                                          \
+        s1_io[i] = s;                                                                                             \
+        s2_io[i] = plain ? z : z + hold * (led - kept);                                                           \
+        w_io[i] = kept;                                                                                           \
+    }
+
 FT_INLINE void FT(update_rule)(int kind, const int plain, const ft_update *hyper, FT_REAL *restrict w_io,
                                const FT_REAL *restrict g, FT_REAL *restrict s1_io, FT_REAL *restrict s2_io,
                                FT_REAL *restrict s3_io, ptrdiff_t n)
@@ -16,10 +32,11 @@ FT_INLINE void FT(update_rule)(int kind, const int plain, const ft_update *hyper
 #define FT_FIELD(name) .name = (FT_REAL)hyper->name
     const struct {
         FT_REAL gradient_scale, clip_value, l2, l1, keep, step, step_gradient, root_scale, epsilon_inside, epsilon;
-        FT_REAL learning_rate, l1_rate, momentum, beta1, beta2;
+        FT_REAL learning_rate, l1_rate, momentum, beta1, beta2, power, leader_l1, leader_l2, shrinkage;
     } copy = {FT_FIELD(gradient_scale), FT_FIELD(clip_value), FT_FIELD(l2), FT_FIELD(l1), FT_FIELD(keep), FT_FIELD(step),
               FT_FIELD(step_gradient), FT_FIELD(root_scale), FT_FIELD(epsilon_inside), FT_FIELD(epsilon),
-              FT_FIELD(learning_rate), FT_FIELD(l1_rate), FT_FIELD(momentum), FT_FIELD(beta1), FT_FIELD(beta2)}, *const h = &copy;
+              FT_FIELD(learning_rate), FT_FIELD(l1_rate), FT_FIELD(momentum), FT_FIELD(beta1), FT_FIELD(beta2),
+              FT_FIELD(power), FT_FIELD(leader_l1), FT_FIELD(leader_l2), FT_FIELD(shrinkage)}, *const h = &copy;
 #undef FT_FIELD
     const FT_REAL rate = h->learning_rate, mu = h->momentum, b1 = h->beta1, b2 = h->beta2;
     switch (kind) {
@@ -156,6 +173,26 @@ FT_INLINE void FT(update_rule)(int kind, const int plain, const ft_update *hyper
             const FT_REAL moved = w - rate * FT(sign)(direction);
             w_io[i] = moved * w < 0 ? 0 : moved;
         }
+        break;
+    case FT_UPDATE_adamax:
+        for (ptrdiff_t i = 0; i < n; i++) {
+            const FT_REAL d = FT_GRADIENT;
+            const FT_REAL m = b1 * s1_io[i] + (1 - b1) * d;
+            const FT_REAL u = FT(max)(b2 * s2_io[i], FT(abs)(d));
+            s1_io[i] = m;
+            s2_io[i] = u;
+            const FT_REAL eta = h->step / (u + h->epsilon);
+            w_io[i] = FT_PROX(FT_WEIGHT - eta * m, eta * h->l1);
+        }
+        break;
+    case FT_UPDATE_ftrl:
+        if (rate == 0)
+            for (ptrdiff_t i = 0; i < n; i++)
+                w_io[i] = FT_WEIGHT - rate * (FT_GRADIENT);
+        else if (h->power == (FT_REAL)0.5)
+            FT_FOLLOW(FT_SQRT)
+        else
+            FT_FOLLOW(FT_TO_POWER)
         break;
     }
 }
@@ -335,6 +372,8 @@ static double FT(update_and_square)(int kind, const ft_update *hyper, FT_REAL *r
 #undef FT_ADAM_BLOCK
 #undef FT_RUN
 #undef FT_DOUBLES
+#undef FT_FOLLOW
+#undef FT_TO_POWER
 #undef FT_GRADIENT
 #undef FT_PROX
 #undef FT_WEIGHT

@@ -4,8 +4,9 @@ Arguments that all have: ``weight_decay`` (each step first multiplies weights an
 ``1 - learning_rate * weight_decay``), one of ``clipnorm`` (the gradient of each kernel and bias is scaled down to this
 norm), ``global_clipnorm`` (that of all together) and ``clipvalue`` (its elements are clipped), ``use_ema`` with
 ``ema_momentum`` and ``ema_overwrite_frequency`` (the weights' moving average takes their place when a fit ends, and
-every so many steps), ``name``. What is clipped is the gradient of the loss without its regularization.
-``loss_scale_factor`` changes nothing here; ``gradient_accumulation_steps`` raises ValueError.
+every so many steps), ``gradient_accumulation_steps`` (at least 2: so many batches make one update, of their mean
+gradient; what an epoch leaves over goes on in the next), ``name``. What is clipped is the gradient of the loss without
+its regularization. ``loss_scale_factor`` changes nothing here.
 
 Examples
 --------
@@ -28,12 +29,12 @@ from fasttrain.keras._config import deserializer, serialized
 from fasttrain.keras.optimizers import schedules
 from fasttrain.keras.optimizers._base import Optimizer, optimizers_by_name
 from fasttrain.keras.optimizers._rules import (
-    SGD, Adadelta, Adagrad, Adam, AdamW, Lion, Nadam, RMSprop, SpecOptimizer,
+    SGD, Adadelta, Adagrad, Adam, Adamax, AdamW, Ftrl, Lion, Nadam, RMSprop, SpecOptimizer,
 )
 
 __all__ = [
-    "SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Lion", "Nadam", "Optimizer", "RMSprop", "deserialize", "get",
-    "schedules", "serialize",
+    "SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "Ftrl", "Lion", "Nadam", "Optimizer", "RMSprop",
+    "deserialize", "get", "schedules", "serialize",
 ]
 
 serialize: Callable[..., Any] = serialized

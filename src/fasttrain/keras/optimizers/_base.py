@@ -58,7 +58,7 @@ class Optimizer(Configured):
     learning_rate : float
         May be set, and has ``assign``, at any time; with a schedule, the rate of the latest step.
     iterations : int
-        Steps made by the model that was compiled with it, or by :meth:`apply`.
+        Updates made by the model that was compiled with it, or by :meth:`apply`.
     name : str
     """
 
@@ -71,10 +71,6 @@ class Optimizer(Configured):
                  **unknown: Any) -> None:
         if unknown:
             raise TypeError(f"{type(self).__name__} has no argument {min(unknown)!r}")
-        if gradient_accumulation_steps is not None:
-            raise ValueError(
-                f"gradient_accumulation_steps of {type(self).__name__} must be None, as a greater batch_size does the "
-                f"same here, got {gradient_accumulation_steps!r}")
         clips = {"clipnorm": clipnorm, "clipvalue": clipvalue, "global_clipnorm": global_clipnorm}
         given = {argument: value for argument, value in clips.items() if value is not None}
         if len(given) > 1:
@@ -87,14 +83,16 @@ class Optimizer(Configured):
         self.ema_momentum: float | None = check_real(ema_momentum, "ema_momentum", low=0, high=1)
         self.ema_overwrite_frequency: int | None = check_integer(
             ema_overwrite_frequency, "ema_overwrite_frequency", low=1, optional=True)
+        self.gradient_accumulation_steps: int | None = check_integer(
+            gradient_accumulation_steps, "gradient_accumulation_steps", low=2, optional=True)
         self.name: str = type(self).__name__.lower() if name is None else str(name)
-        self.iterations = 0
+        self._batches = 0
         self.schedule: Any = None
         self._built = None
         self._common = {
             "weight_decay": weight_decay, **clips, "use_ema": self.use_ema, "ema_momentum": self.ema_momentum,
             "ema_overwrite_frequency": self.ema_overwrite_frequency, "loss_scale_factor": loss_scale_factor,
-            "gradient_accumulation_steps": None,
+            "gradient_accumulation_steps": self.gradient_accumulation_steps,
         }
         self._config = config
         self.learning_rate = learning_rate
@@ -102,11 +100,11 @@ class Optimizer(Configured):
 
     @property
     def iterations(self) -> Any:
-        return self._iterations
+        return Count(self._batches // (self.gradient_accumulation_steps or 1))
 
     @iterations.setter
     def iterations(self, value: Any) -> None:
-        self._iterations = Count(value)
+        self._batches = int(value) * (self.gradient_accumulation_steps or 1)
 
     @property
     def learning_rate(self) -> Any:
@@ -123,7 +121,7 @@ class Optimizer(Configured):
             value = schedule_of(value)
         if callable(value):
             self.schedule = value
-            value = float(value(int(self.iterations)))
+            value = float(value(self._batches))
         else:
             self.schedule = None
             if isinstance(value, (Variable, np.ndarray)) and np.size(value) == 1:
@@ -173,6 +171,7 @@ class Optimizer(Configured):
         variables = list(variables)
         arrays = {str(i): _array_of(one) for i, one in enumerate(variables)}
         self._built = variables, self.spec().init(arrays)
+        self._accumulated = {}
 
     def apply(self, grads: Any, trainable_variables: Any = None) -> None:
         """One step on variables by their gradients.
@@ -207,12 +206,20 @@ class Optimizer(Configured):
             if gradient is None:
                 raise ValueError(f"grads must hold arrays, got None for variable {i}")
             given[i] = np.asarray(gradient, dtype=array.dtype)
-        rate = self.rates(int(self.iterations), 1)[0]
-        self.spec().step(arrays, given, state, learning_rate=rate)
+        rate = self.rates(self._batches, 1)[0]
+        steps = self.gradient_accumulation_steps or 1
+        if self._accumulated:
+            given = {i: self._accumulated[i] + gradient for i, gradient in given.items()}
+        if (self._batches + 1) % steps:
+            self._accumulated = given
+        else:
+            mean = {i: gradient / steps for i, gradient in given.items()} if steps > 1 else given
+            self.spec().step(arrays, mean, state, learning_rate=rate)
+            self._accumulated = {}
         for variable, array in zip(variables, arrays.values()):
             if isinstance(variable, Variable):
                 variable.assign(array)
-        self.iterations = self.iterations + 1
+        self._batches += 1
 
     def apply_gradients(self, grads_and_vars: Any) -> Any:
         """:meth:`apply` of pairs of a gradient and its variable."""

@@ -146,6 +146,64 @@ class AdamW(Adam):
         super().__init__(learning_rate, beta_1, beta_2, epsilon, amsgrad, weight_decay=weight_decay, **common)
 
 
+@optimizers_by_name.add("adamax")
+class Adamax(Optimizer):
+    """:class:`fasttrain.optimizers.AdaMax` with Keras's epsilon.
+
+    Parameters
+    ----------
+    learning_rate : float, schedule or function of the step, default=0.001
+    beta_1, beta_2 : float, default=0.9 and 0.999
+    epsilon : float, default=1e-7
+    **common
+        See :mod:`fasttrain.keras.optimizers`.
+    """
+
+    _kind = specs.AdaMax
+
+    def __init__(self, learning_rate: Any = 0.001, beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-7,
+                 **common: Any) -> None:
+        super().__init__(learning_rate, {"beta_1": beta_1, "beta_2": beta_2, "epsilon": epsilon}, **common)
+
+
+@optimizers_by_name.add("ftrl")
+class Ftrl(Optimizer):
+    """:class:`fasttrain.optimizers.FTRL` with Keras's learning rate.
+
+    Parameters
+    ----------
+    learning_rate : float, schedule or function of the step, default=0.001
+    learning_rate_power : float, default=-0.5
+    initial_accumulator_value : float, default=0.1
+    l1_regularization_strength, l2_regularization_strength, l2_shrinkage_regularization_strength : float, default=0.0
+    beta : float, default=0.0
+    **common
+        See :mod:`fasttrain.keras.optimizers`.
+    """
+
+    def __init__(self, learning_rate: Any = 0.001, learning_rate_power: float = -0.5,
+                 initial_accumulator_value: float = 0.1, l1_regularization_strength: float = 0.0,
+                 l2_regularization_strength: float = 0.0, l2_shrinkage_regularization_strength: float = 0.0,
+                 beta: float = 0.0, **common: Any) -> None:
+        own = {
+            "learning_rate_power": learning_rate_power, "initial_accumulator_value": initial_accumulator_value,
+            "l1_regularization_strength": l1_regularization_strength,
+            "l2_regularization_strength": l2_regularization_strength,
+            "l2_shrinkage_regularization_strength": l2_shrinkage_regularization_strength, "beta": beta,
+        }
+        check_real(learning_rate_power, "learning_rate_power", high=0)
+        for name in own.keys() - {"learning_rate_power"}:
+            check_real(own[name], name, low=0)
+        super().__init__(learning_rate, own, **common)
+
+    def _rule(self):
+        names = {
+            "initial_accumulator_value": "initial_accumulator", "l1_regularization_strength": "l1",
+            "l2_regularization_strength": "l2", "l2_shrinkage_regularization_strength": "l2_shrinkage",
+        }
+        return specs.FTRL, {names.get(name, name): value for name, value in self._config.items()}
+
+
 @optimizers_by_name.add("nadam")
 class Nadam(Optimizer):
     """:class:`fasttrain.optimizers.NAdam` with Keras's epsilon.
