@@ -2,15 +2,17 @@
 
 import numpy as np
 import pytest
-from sklearn import linear_model as theirs
+from sklearn import linear_model as theirs, model_selection as peer
 from sklearn.datasets import load_breast_cancer, load_iris
-from sklearn.exceptions import ConvergenceWarning
+from sklearn.exceptions import ConvergenceWarning, FitFailedWarning
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import scale
 from sklearn_release import SKLEARN
 
 from fasttrain.linear_model import LinearClassifier, LinearRegressor, LogisticRegression, SGDClassifier, SGDRegressor
-from fasttrain.model_selection import GridSearchCV, RandomizedSearchCV
+from fasttrain import model_selection
+from fasttrain.model_selection import GridSearchCV, RacingSearchCV, RandomizedSearchCV
+from fasttrain.model_selection.batch.planner import Batch
 from fasttrain.neural_network import MLPClassifier, MLPRegressor
 from fasttrain.preprocessing import StandardScaler
 
@@ -32,6 +34,19 @@ ESTIMATORS = {
     "logistic": lambda: LogisticRegression(),
 }
 each = pytest.mark.parametrize("name", ESTIMATORS)
+
+
+@pytest.fixture
+def batches(monkeypatch):
+    """How many fits each batch had that ran."""
+    made, run = [], Batch.run
+
+    def counted(self, candidates):
+        made.append(len(candidates) * len(self.folds))
+        return run(self, candidates)
+
+    monkeypatch.setattr(Batch, "run", counted)
+    return made
 
 
 class Record:
@@ -169,6 +184,102 @@ if SKLEARN >= (1, 9):
         alone = search(MLPClassifier((3,), max_iter=3, random_state=0), {"alpha": [0.1, 1.0]}, cv=2, **more).fit(X, Y)
         np.testing.assert_allclose(
             found.cv_results_["mean_test_score"], alone.cv_results_["mean_test_score"], rtol=1e-12)
+
+    class Tasks:
+        """Where in the tree of tasks each call was, and what it was given."""
+
+        def __init__(self):
+            self.calls = []
+
+        def setup(self, estimator, context):
+            self._note("setup", estimator, context)
+
+        def teardown(self, estimator, context):
+            self._note("teardown", estimator, context)
+
+        def on_fit_task_begin(self, estimator, context, *, X=None, y=None, metadata=None):
+            self._note("begin", estimator, context, X, y, metadata)
+
+        def on_fit_task_end(self, estimator, context, *, X=None, y=None, metadata=None):
+            self._note("end", estimator, context, X, y, metadata)
+
+        def _note(self, what, estimator, context, X=None, y=None, metadata=None):
+            path = []
+            while context is not None:
+                path.append((context.task_name, context.task_id, context.max_subtasks))
+                context = context.parent
+            weight = None if metadata is None else tuple(metadata["sample_weight"])
+            rows = None if X is None else (np.asarray(X).tobytes(), np.asarray(y).tobytes())
+            self.calls.append((what, type(estimator).__name__, tuple(path), rows, weight))
+
+    @pytest.mark.parametrize("kind", ["GridSearchCV", "RandomizedSearchCV"])
+    @pytest.mark.parametrize("estimator, grid", [
+        (SGDClassifier(random_state=0), {"alpha": [1e-3, 1e-2, 1e-1]}),
+        (make_pipeline(StandardScaler(), SGDClassifier(random_state=0)), {"sgdclassifier__alpha": [1e-3, 1e-2, 1e-1]}),
+        (LinearClassifier(), {"alpha": [1e-2, 1e-1]}), (MLPClassifier((3,), max_iter=3), {"alpha": [0.1, 1.0]}),
+    ], ids=["lockstep", "pipeline", "columns", "pool"])
+    @pytest.mark.parametrize("weighted, refit", [(False, True), (True, False)])
+    def test_a_batch_tells_what_scikit_learn_s_search_tells(kind, estimator, grid, weighted, refit, batches):
+        if (weighted and kind == "RandomizedSearchCV") or (weighted and hasattr(estimator, "steps")):
+            pytest.skip("the others have weights")
+        records, options = [], {"cv": 3, "refit": refit, **({"n_iter": 2} if kind[0] == "R" else {})}
+        weights = {"sample_weight": np.arange(len(Y)) % 3 + 1.0} if weighted else {}
+        for module in (model_selection, peer):
+            record = Tasks()
+            search = getattr(module, kind)(estimator, grid, **options)
+            if kind[0] == "R":
+                search.set_params(random_state=0)
+            search.set_callbacks(record).fit(X, Y, **weights)
+            records.append(record.calls)
+        assert batches
+        assert sorted(map(str, records[0])) == sorted(map(str, records[1]))
+        for calls in records:
+            # a task ends after it has begun, and within its parent
+            for number, (what, _, path, *_) in enumerate(calls):
+                places = [i for i, call in enumerate(calls) if call[2] == path and call[0] == "begin"]
+                if what == "end":
+                    assert places[0] < number
+                if len(path) > 1 and what == "begin":
+                    assert next(i for i, call in enumerate(calls) if call[:1] + call[2:3] == ("end", path[1:])) > number
+
+    def test_a_progress_bar_leaves_a_batch_a_batch(batches, capsys):
+        search = GridSearchCV(SGDClassifier(random_state=0), {"alpha": [1e-3, 1e-2, 1e-1]}, cv=3)
+        search.set_callbacks(ProgressBar()).fit(X, Y)
+        assert batches == [9]
+        assert "GridSearchCV" in capsys.readouterr().out
+        search.set_callbacks(Propagated()).fit(X, Y)
+        assert batches == [9]
+
+    def test_errors_within_a_batch_and_of_a_hook():
+        class Raising(Tasks):
+            def on_fit_task_end(self, estimator, context):
+                if context.task_id == 4:
+                    raise RuntimeError("no more of this")
+
+        search = GridSearchCV(SGDClassifier(random_state=0), {"alpha": [1e-3, 1e-2, 1e-1]}, cv=3)
+        record = Raising()
+        with pytest.raises(RuntimeError, match="no more of this"):
+            search.set_callbacks(record).fit(X, Y)
+        assert [call[0] for call in record.calls][-1] == "teardown"
+        assert not hasattr(search, "cv_results_")
+        assert not hasattr(search, "_callback_fit_ctx")
+        record = Tasks()
+        search = GridSearchCV(SGDClassifier(random_state=0), {"alpha": [1e-2, -1.0]}, cv=3).set_callbacks(record)
+        with pytest.warns(FitFailedWarning):
+            search.fit(X, Y)
+        names = [call[2][0][0] for call in record.calls if call[0] == "end"]
+        assert names.count("candidate-split-evaluation") == 6
+
+    def test_races_tell_of_rungs():
+        record = Tasks()
+        race = RacingSearchCV(
+            SGDClassifier(random_state=0), {"alpha": [1e-4, 1e-3, 1e-2, 1e-1]}, cv=2, max_epochs=6, factor=2)
+        race.set_callbacks(record).fit(X, Y)
+        ends = [call[2][0][:2] for call in record.calls if call[0] == "end"]
+        assert [name for name, _ in ends].count("candidate-split-evaluation") == 2 * sum(race.n_candidates_)
+        rungs = [number for name, number in ends if name == "halving-iteration"]
+        assert rungs == list(range(len(race.n_candidates_)))
+        assert [name for name, _ in ends[-3:]] == ["search", "refit-with-best-params", "fit"]
 
     def test_pipelines_tell_of_the_epochs_of_their_steps():
         record = Propagated()

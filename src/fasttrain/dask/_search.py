@@ -196,6 +196,7 @@ class _RaceOnCluster(_OnCluster):
 
     def advance(self, numbers, epochs):
         self.begin(numbers)
+        self.tell()
         tasks = [run.going_on(epochs) for number in numbers for run in self.runs[number]]
         self.cluster.run(self, tasks, lambda run, outcome: self.take([run.job], [outcome]))
         for number in set(range(len(self.runs))) - set(numbers):

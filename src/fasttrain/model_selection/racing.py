@@ -52,9 +52,10 @@ class Race(Batch):
     def advance(self, numbers, epochs):
         """Train some candidates for more epochs and score them; their outcomes."""
         self.begin(numbers)
-        plain, changed = sites_of(self.jobs)
-        for site in [*plain, *changed]:
-            self._advance_site(site, epochs)
+        with self.telling():
+            plain, changed = sites_of(self.jobs)
+            for site in [*plain, *changed]:
+                self._advance_site(site, epochs)
         return self.outcomes_of(numbers)
 
     def begin(self, numbers):
@@ -63,7 +64,6 @@ class Race(Batch):
         for job in self.jobs:
             job.done = False
             job.outcome = Outcome(error=job.outcome.error, fit_time=job.outcome.fit_time)
-        self.tell()
 
     def outcomes_of(self, numbers):
         """One a fold of each of some candidates."""
@@ -293,7 +293,10 @@ class RacingSearchCV(BatchSearch, model_selection.GridSearchCV):
             race.enter(candidates)
         alive, before, results = list(range(len(candidates))), 0, {}
         self.n_candidates_, self.n_epochs_, self.total_epochs_ = [], [], 0
-        for rung, (n_alive, epochs) in enumerate(self.rungs(len(candidates))):
+        rungs = self.rungs(len(candidates))
+        if race.tasks is not None:
+            race.tasks.begin_rungs(len(rungs))
+        for rung, (n_alive, epochs) in enumerate(rungs):
             if rung:
                 scores = np.asarray(results[f"mean_test_{metric}"])[-len(alive):]
                 order = np.argsort(-np.where(np.isnan(scores), -np.inf, scores), kind="stable")
@@ -307,6 +310,8 @@ class RacingSearchCV(BatchSearch, model_selection.GridSearchCV):
             self.n_epochs_.append(epochs)
             self.total_epochs_ += len(alive) * (epochs - before)
             before = epochs
+        if race.tasks is not None:
+            race.tasks.end_rungs()
 
     def _metric(self, batch):
         if batch.scoring.single:

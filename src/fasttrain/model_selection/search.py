@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import nullcontext
 from functools import lru_cache
 from inspect import signature
 from collections.abc import Callable, Mapping, Sequence
@@ -17,11 +18,13 @@ from sklearn.utils import indexable
 
 from fasttrain._core.types import ArrayLike, EstimatorLike, RandomStateLike, Scoring, Self, Splitter
 from fasttrain._estimators.fitted import all_or_nothing
+from fasttrain._estimators.following import with_callbacks
+from fasttrain.model_selection._following import SearchTasks, hears_of_epochs
 from fasttrain.model_selection._progress import progress_bar
 from fasttrain.model_selection.batch.answers import Answers, FoldNumbers, StandIn, look_ups
 from fasttrain.model_selection.batch.folds import folds_of
 from fasttrain.model_selection.batch.planner import (
-    Batch, batch_for, is_followed, is_routed, parts_of, require_batch,
+    Batch, batch_for, is_followed, is_routed, parts_of, require_batch, runs_elsewhere,
 )
 
 __all__ = ["BatchSearch", "GridSearchCV", "RandomizedSearchCV"]
@@ -130,6 +133,19 @@ class BatchSearch:
         batch, n_splits = self._batch(X, y, params)
         if batch is None:
             return self._elsewhere(X, y, params)
+        if is_followed(self):
+            self._fit_followed(batch, n_splits, X, y, params)
+        else:
+            self._fit_batch(batch, n_splits, X, y, params)
+        return self
+
+    @with_callbacks
+    def _fit_followed(self, batch, n_splits, X, y, params):
+        batch.tasks = SearchTasks(self, X, y, params.get("sample_weight"))
+        self._fit_batch(batch, n_splits, X, y, params)
+        batch.tasks.finish()
+
+    def _fit_batch(self, batch, n_splits, X, y, params):
         peer = self._peer(batch, n_splits)
         try:
             with progress_bar(self.progress, batch):
@@ -146,8 +162,8 @@ class BatchSearch:
         self._adopt(peer)
         self.scorer_ = batch.scoring.scorers[None] if batch.scoring.single else dict(batch.scoring.scorers)
         if self.refit:
-            self._refit(X, y, **({} if batch.weights is None else {"sample_weight": params["sample_weight"]}))
-        return self
+            weights = {} if batch.weights is None else {"sample_weight": params["sample_weight"]}
+            self._refit(batch, X, y, **weights)
 
     def _elsewhere(self, X, y, params):
         """What becomes of a fit that no batch can be made for."""
@@ -159,7 +175,10 @@ class BatchSearch:
         if set(params) - self._batched_params or is_routed(params):
             return None, None
         weights = {name: value for name, value in params.items() if name == "sample_weight" and value is not None}
-        if is_followed(self) or y is None or parts_of(self.estimator) is None:
+        if y is None or parts_of(self.estimator) is None:
+            return None, None
+        if is_followed(self) and (hears_of_epochs(self) or runs_elsewhere()):
+            # every fit tells of itself, which those of a batch do not
             return None, None
         try:
             splitter = model_selection.check_cv(self.cv, y, classifier=is_classifier(self.estimator))
@@ -198,11 +217,12 @@ class BatchSearch:
     def _adopt(self, peer):
         """Attributes beyond those that every search has."""
 
-    def _refit(self, X, y, **params):
+    def _refit(self, batch, X, y, **params):
         self.best_estimator_ = clone(self.estimator).set_params(**clone(self.best_params_, safe=False))
-        start = time.time()
-        self.best_estimator_.fit(X, y, **params)
-        self.refit_time_ = time.time() - start
+        with nullcontext() if batch.tasks is None else batch.tasks.refitting(self.best_estimator_):
+            start = time.time()
+            self.best_estimator_.fit(X, y, **params)
+            self.refit_time_ = time.time() - start
         if hasattr(self.best_estimator_, "feature_names_in_"):
             self.feature_names_in_: Any = self.best_estimator_.feature_names_in_
         else:

@@ -59,9 +59,14 @@ def batches_by(class_for):
         _class_for.reset(token)
 
 
+def runs_elsewhere():
+    """Whether this is within :func:`batches_by`."""
+    return _class_for.get() is not _itself
+
+
 def require_batch():
     """Within :func:`batches_by`, TypeError where what is asked for is no batch."""
-    if _class_for.get() is not _itself:
+    if runs_elsewhere():
         raise TypeError(
             "a cluster runs the fits of fasttrain's estimators, alone or behind its scalers and encoders in a "
             "Pipeline, with y and metrics of scikit-learn's kind; what was asked for is scikit-learn's to run: "
@@ -210,7 +215,14 @@ class Batch:
         A fit's error ends the batch; the jobs that were not begun get it as theirs.
     progress : callable, optional
         ``progress(n_done, n_jobs)`` now and then.
+
+    Attributes
+    ----------
+    tasks : object or None
+        Told with ``begin_fits(batch)``, ``tell()`` and ``end_fits()`` of the jobs under way.
     """
+
+    tasks = None
 
     def __init__(self, estimator, X, y, folds, scoring, *, weights=None, weighted_scores=False,
                  return_train_score=False, keep_models=False, n_threads=1, stop_on_error=False, progress=None):
@@ -253,8 +265,8 @@ class Batch:
             For each candidate, one a fold. Also in :attr:`jobs` when Ctrl-C ends it.
         """
         self.jobs = self.jobs_of(enumerate(candidates))
-        self.tell()
-        self._fit_and_score()
+        with self.telling():
+            self._fit_and_score()
         return self.outcomes(range(len(candidates)))
 
     def run_some(self, candidates, wanted):
@@ -297,8 +309,20 @@ class Batch:
                 model = _same(model)
             yield Job(number, fold, own, model, Outcome(), specs=specs if plain else {})
 
+    @contextmanager
+    def telling(self):
+        """While the block runs the jobs, whoever follows them is told."""
+        if self.tasks is not None:
+            self.tasks.begin_fits(self)
+        self.tell()
+        yield
+        if self.tasks is not None:
+            self.tasks.end_fits()
+
     def tell(self):
         """Let the caller know how far the batch is."""
+        if self.tasks is not None:
+            self.tasks.tell()
         if self.progress is not None:
             self.progress(sum(job.done for job in self.jobs), len(self.jobs))
 
