@@ -238,7 +238,7 @@ def test_every_row_is_met_once_and_only_the_last_batch_is_short(batch_size, buff
     answers = []
     for read_ahead in (False, True):
         met, sizes = [], []
-        for part in passes(lambda i: (source.block(i).X,), rows, order, buffer_blocks=buffer_blocks,
+        for part in passes(lambda i, out: (source.block(i).X,), rows, order, buffer_blocks=buffer_blocks,
                            batch_size=batch_size, seed=seed, read_ahead=read_ahead):
             array = part.arrays[0]
             met.append((array if part.order is None else array[part.order])[:, 0].copy())
@@ -253,8 +253,8 @@ def test_every_row_is_met_once_and_only_the_last_batch_is_short(batch_size, buff
 def test_rows_of_a_buffer_are_shuffled_together():
     source = from_arrays(np.arange(1000)[:, None], block_rows=100)
     order, seed = draw_pass([100] * 10, True, True, np.random.RandomState(0))
-    first = next(passes(lambda i: (source.block(i).X,), [100] * 10, order, buffer_blocks=4, batch_size=1, seed=seed,
-                        read_ahead=False))
+    first = next(passes(lambda i, out: (source.block(i).X,), [100] * 10, order, buffer_blocks=4, batch_size=1,
+                        seed=seed, read_ahead=False))
     blocks = first.arrays[0][first.order[:50], 0] // 100
     assert set(blocks) == set(order[:4])
 
@@ -289,19 +289,19 @@ def test_row_groups_are_decoded_at_once(tmp_path, monkeypatch):
     table = pd.DataFrame(RNG.standard_normal((3000, 4)), columns=list("abcd")).assign(y=np.arange(3000.0))
     table.to_parquet(tmp_path / "rows.parquet", row_group_size=100)
     inside, together = 0, set()
-    block = ParquetBlocks.block
+    block_into = ParquetBlocks.block_into
 
-    def counted(self, i):
+    def counted(self, i, out):
         nonlocal inside
         inside += 1
         together.add(inside)
         time.sleep(0.002)
         try:
-            return block(self, i)
+            return block_into(self, i, out)
         finally:
             inside -= 1
 
-    monkeypatch.setattr(ParquetBlocks, "block", counted)
+    monkeypatch.setattr(ParquetBlocks, "block_into", counted)
     answers = []
     for n_threads, read_ahead in ((1, True), (2, True), (3, True), (3, False)):
         together.clear()
@@ -379,7 +379,8 @@ os._exit(0)
 def test_passes_that_are_given_up_end_their_thread():
     source = from_callable(lambda i: (time.sleep(0.001), np.ones((10, 1)))[1], n_blocks=50)
     before = threading.active_count()
-    stream = passes(source.block, [10] * 50, np.arange(50), buffer_blocks=2, batch_size=3, seed=0, read_ahead=True)
+    stream = passes(lambda i, out: source.block(i), [10] * 50, np.arange(50), buffer_blocks=2, batch_size=3, seed=0,
+                    read_ahead=True)
     next(stream)
     stream.close()
     assert threading.active_count() == before

@@ -24,7 +24,7 @@ from fasttrain._estimators.fitted import all_or_nothing
 from fasttrain._tables.frames import named
 from fasttrain._tables.moments import column_extremes, column_moments, merge_moments
 from fasttrain.data import Blocks, from_dask
-from fasttrain.data._blocks import Share
+from fasttrain.data._parts import Share
 from fasttrain.data._dask import is_collection
 from fasttrain.data._use import (
     BlockKind, RawBlocks, at_block, block_rows, blocks_with_rows, detached, first_block, lazily, predicts,
@@ -55,6 +55,8 @@ class CheckedBlocks:
     ----------
     dtype, shape
         Of X; how many rows there are is not known here.
+    sparse : bool
+        Whether X is a CSR matrix.
     first : int
         Number of the first block that has a row.
     """
@@ -71,6 +73,7 @@ class CheckedBlocks:
         self._kind = BlockKind(source, self.first, checked)
         X = checked[0]
         self.dtype = X.dtype
+        self.sparse = sparse.issparse(X)
         self.n_features = X.shape[1]
         self.shape = (None, self.n_features)
 
@@ -92,9 +95,10 @@ class CheckedBlocks:
                 self._kind.require((X, y, weights))
         return X, y, weights
 
-    def load(self, i):
-        """Block ``i``, checked."""
-        return self._checked(i, self.source.block(i), False)
+    def load(self, i, out=None):
+        """Block ``i``, checked; X in ``out``, an array of its shape and type, where the source can write it there."""
+        block = self.source.block(i) if out is None else self.source.block_into(i, out)
+        return self._checked(i, block, False)
 
     def prepare(self, i, block):
         """Block ``i``, checked, from that of the source before any map."""
@@ -140,9 +144,15 @@ class PreparedBlocks:
     def __len__(self):
         return self.shape[0]
 
-    def load(self, i):
-        """Block ``i``."""
-        return self._coded(i, *self.checked.load(i))
+    @property
+    def like(self):
+        """(columns, type) of X where a block's may be written elsewhere as it is read; None where not."""
+        whole = self.part is None and not self.checked.sparse
+        return (self.shape[1], self.dtype) if whole else None
+
+    def load(self, i, out=None):
+        """Block ``i``; X in ``out`` where that is possible, see :attr:`like`."""
+        return self._coded(i, *self.checked.load(i, out))
 
     def prepare(self, i, block):
         """Block ``i`` from that of the source before any map."""

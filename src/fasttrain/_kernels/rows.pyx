@@ -5,6 +5,7 @@ table in the second-level cache, and two rows count as equal only after their ce
 NaN and -0.0 equals 0.0, because cells are compared by canonical bits.
 """
 
+from cpython.pycapsule cimport PyCapsule_GetPointer
 from cython.parallel cimport prange
 from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
@@ -560,3 +561,85 @@ def interleave(list columns, const number[::1] like, const Py_ssize_t[::1] place
                                     minimum(b * ROW_BLOCK + ROW_BLOCK, n), &out[0, 0], stride)
     finally:
         free(addresses)
+
+
+# A column of Arrow, or several as the children of one: https://arrow.apache.org/docs/format/CDataInterface.html
+cdef extern from *:
+    """
+    #ifndef ARROW_C_DATA_INTERFACE
+    #define ARROW_C_DATA_INTERFACE
+    struct ArrowArray {
+        int64_t length;
+        int64_t null_count;
+        int64_t offset;
+        int64_t n_buffers;
+        int64_t n_children;
+        const void **buffers;
+        struct ArrowArray **children;
+        struct ArrowArray *dictionary;
+        void (*release)(struct ArrowArray *);
+        void *private_data;
+    };
+    #endif
+    """
+    struct ArrowArray:
+        int64_t length
+        int64_t null_count
+        int64_t offset
+        int64_t n_children
+        const void** buffers
+        ArrowArray** children
+
+
+def interleave_arrow(object batch, const number[::1] like, const Py_ssize_t[::1] columns, const Py_ssize_t[::1] places,
+                     real[:, ::1] out):
+    """out[i, places[k]] = column number columns[k] of a batch of Arrow, row i, unless that column may have nulls.
+
+    The batch's own memory is read, where to take each column as an array of NumPy would cost as much as its rows. One
+    thread: several batches are turned at once.
+
+    Parameters
+    ----------
+    batch : PyCapsule
+        What ``__arrow_c_array__`` of a record batch gives second.
+    like : array of shape (0,)
+        Of the type that all these columns have: float32, float64, int32 or int64.
+    columns, places : intp arrays of shape (n_columns,)
+    out : array of shape (rows of the batch, more than any place)
+
+    Returns
+    -------
+    list of int
+        Those k that are not written, for the nulls that their columns may have.
+    """
+    cdef const ArrowArray* whole = <const ArrowArray*> PyCapsule_GetPointer(batch, "arrow_array")
+    cdef const ArrowArray* column
+    cdef Py_ssize_t k, n_columns = columns.shape[0], n = 0, n_rows = out.shape[0]
+    cdef const void** addresses
+    cdef Py_ssize_t* written
+    cdef list left = []
+    if n_rows == 0 or n_columns == 0:
+        return left
+    for k in range(n_columns):
+        if not 0 <= columns[k] < whole.n_children or whole.children[columns[k]].length < n_rows:
+            raise ValueError(f"a batch of {whole.n_children} columns and {whole.length} rows has not {n_rows} rows of "
+                             f"column {columns[k]}")
+    addresses = <const void**> malloc(n_columns * sizeof(void*))
+    written = <Py_ssize_t*> malloc(n_columns * sizeof(Py_ssize_t))
+    try:
+        if addresses == NULL or written == NULL:
+            raise MemoryError(f"no memory for {n_columns} addresses")
+        for k in range(n_columns):
+            column = whole.children[columns[k]]
+            if column.null_count != 0 and column.buffers[0] != NULL:
+                left.append(k)
+                continue
+            addresses[n] = <const void*> (<const number*> column.buffers[1] + column.offset + whole.offset)
+            written[n] = places[k]
+            n += 1
+        with nogil:
+            interleave_rows(addresses, <const number*> NULL, written, n, 0, n_rows, &out[0, 0], out.shape[1])
+    finally:
+        free(addresses)
+        free(written)
+    return left

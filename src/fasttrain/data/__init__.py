@@ -20,13 +20,12 @@ array([3.2])
 
 from fasttrain._core.public import publish
 from fasttrain.data._arrays import from_arrays, from_npy
-from fasttrain.data._blocks import (
-    Block, Blocks, BlocksLost, Fold, MappedBlocks, PartBlocks, Replicas, Share, TargetBlocks,
-)
+from fasttrain.data._blocks import Block, Blocks, BlocksLost, MappedBlocks, PartBlocks, Replicas, TargetBlocks
 from fasttrain.data._callable import from_callable
 from fasttrain.data._csv import from_csv
 from fasttrain.data._dask import from_dask
 from fasttrain.data._parquet import from_parquet
+from fasttrain.data._parts import Fold, Share
 
 __all__ = [
     "Block", "Blocks", "BlocksLost", "Fold", "MappedBlocks", "PartBlocks", "Replicas", "Share", "TargetBlocks",

@@ -8,6 +8,7 @@ import numpy as np
 from fasttrain._core.checks import check_integer
 from fasttrain.data._blocks import Block, Blocks, row_starts
 from fasttrain.data._files import FileStamp
+from fasttrain.data._room import BlockBytes, require_room
 
 # Bytes of X to a block where nobody says how many rows it has.
 BLOCK_BYTES = 1 << 25
@@ -176,17 +177,25 @@ class _NpyFile:
     def __len__(self):
         return self.shape[0]
 
-    def read(self, first, last):
-        """Rows [first, last)."""
+    def read(self, first, last, out=None):
+        """Rows [first, last), in ``out`` where it has their shape and type."""
+        shape = (last - first, *self.shape[1:])
         row = int(np.prod(self.shape[1:], dtype=np.int64))
         with self.stamp.opened() as file:
             file.seek(self.offset + first * row * self.dtype.itemsize)
-            found = np.fromfile(file, dtype=self.dtype, count=(last - first) * row)
-        return found.reshape(last - first, *self.shape[1:])
+            if out is None or out.shape != shape or out.dtype != self.dtype:
+                return np.fromfile(file, dtype=self.dtype, count=(last - first) * row).reshape(shape)
+            n_read = file.readinto(memoryview(out).cast("B"))
+        if n_read != out.nbytes:
+            raise ValueError(f"{self.path} ends after {n_read} of the {out.nbytes} bytes of rows {first} to {last - 1}")
+        return out
 
 
 class NpyBlocks(Blocks):
     """What :func:`from_npy` makes."""
+
+    direct = True
+    smaller_blocks = "take fewer buffer_blocks or block_rows"
 
     def __init__(self, X, y, sample_weight, block_rows, **options):
         super().__init__(**options)
@@ -199,17 +208,25 @@ class NpyBlocks(Blocks):
         return len(self._starts)
 
     def block(self, i):
+        return self.block_into(i, None)
+
+    def block_into(self, i, out):
         first, last = self._starts[i]
         others = [
             value.read(first, last) if isinstance(value, _NpyFile) else None if value is None
             else _part(value, first, last)
             for value in self._others
         ]
-        return Block(self._X.read(first, last), *others)
+        return Block(self._X.read(first, last, out), *others)
 
     def rows(self, i):
         first, last = self._starts[i]
         return last - first
+
+    def block_bytes(self):
+        files = [value for value in (self._X, *self._others) if isinstance(value, _NpyFile)]
+        a_row = sum(int(np.prod(file.shape[1:], dtype=np.int64)) * file.dtype.itemsize for file in files)
+        return BlockBytes(max(map(self.rows, range(self.n_blocks))) * a_row, 0)
 
     def where(self, i, row=None):
         first, last = self._starts[i]
@@ -218,7 +235,7 @@ class NpyBlocks(Blocks):
 
 def from_npy(
     X: str | os.PathLike[str], y: Any = None, sample_weight: Any = None, *, block_rows: int | None = None,
-    buffer_blocks: int = 4, shuffle: bool = True, read_ahead: bool = True,
+    buffer_blocks: int = 4, shuffle: bool = True, read_ahead: bool = True, memory: int | None = None,
 ) -> Blocks:
     """A source of arrays in .npy files, of which one block at a time is read.
 
@@ -229,7 +246,7 @@ def from_npy(
     y, sample_weight : path or array of shape (n_rows,), default=None
     block_rows : int, default=None
         Rows of a block; None is as many as have 32 MiB. The last has from half to one and a half as many.
-    buffer_blocks, shuffle, read_ahead
+    buffer_blocks, shuffle, read_ahead, memory
         As for :class:`Blocks`.
 
     Returns
@@ -239,7 +256,8 @@ def from_npy(
     Raises
     ------
     ValueError
-        When a file is no .npy file, is cut short, lies by columns, or has another number of rows than X.
+        When a file is no .npy file, is cut short, lies by columns, or has another number of rows than X; when
+        ``memory`` is less than one buffer of blocks.
     OSError
         When a file is not there; when it vanishes later, on reading.
 
@@ -267,4 +285,7 @@ def from_npy(
         others.append(value)
     block_rows = check_integer(block_rows, "block_rows", low=1, optional=True)
     block_rows = block_rows or default_block_rows(X.shape[1] * X.dtype.itemsize)
-    return NpyBlocks(X, *others, block_rows, buffer_blocks=buffer_blocks, shuffle=shuffle, read_ahead=read_ahead)
+    source = NpyBlocks(X, *others, block_rows, buffer_blocks=buffer_blocks, shuffle=shuffle, read_ahead=read_ahead,
+                       memory=memory)
+    require_room(source)
+    return source

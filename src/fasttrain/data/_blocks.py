@@ -7,18 +7,14 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from fasttrain._core.checks import check_flag, check_integer, check_real
-from fasttrain._kernels.threads import get_num_threads
+from fasttrain._core.types import Array
 from fasttrain.data._ahead import ahead, loads
 from fasttrain.data._columns import present, target_of
 from fasttrain.data._options import require_column
+from fasttrain.data._parts import Fold, Share
+from fasttrain.data._room import BlockBytes, stream_room
 from fasttrain.data.sums import SumTree
-
-
-# Each has a block in memory as it is read, decoded and as rows.
-MOST_READERS = 4
 
 
 class BlocksLost(RuntimeError):
@@ -66,57 +62,6 @@ class Block(NamedTuple):
     sample_weight: Any = None
 
 
-class Share(NamedTuple):
-    """A share of the rows of each block, drawn by a seed, or the others.
-
-    Attributes
-    ----------
-    share : float
-    seed : int
-    held : bool
-        Whether the share is meant, or the rows that are left.
-    """
-
-    share: float
-    seed: int
-    held: bool
-
-    def rows(self, n_rows: int, i: int) -> np.ndarray:
-        """Numbers of the rows of block ``i``, in their order; a matter of the seed and the block."""
-        return _between(n_rows, i, self.seed, 0.0, self.share, self.held)
-
-
-class Fold(NamedTuple):
-    """One of ``n`` folds of the rows of each block, drawn by a seed, or the others.
-
-    Attributes
-    ----------
-    k, n : int
-        Which fold, from 0, of how many.
-    seed : int
-    held : bool
-        Whether the fold is meant, or the rows that are left.
-    """
-
-    k: int
-    n: int
-    seed: int
-    held: bool
-
-    def rows(self, n_rows: int, i: int) -> np.ndarray:
-        """Numbers of the rows of block ``i``, in their order; a matter of the seed and the block."""
-        # blocks of few rows do not all give them to the same folds: of n blocks each turns the folds by another number
-        group, number = divmod(i, self.n)
-        place = (self.k + np.random.default_rng([self.seed, self.n, group]).permutation(self.n)[number]) % self.n
-        return _between(n_rows, i, self.seed, place / self.n, (place + 1) / self.n, self.held)
-
-
-def _between(n_rows, i, seed, first, last, held):
-    order = np.random.default_rng([seed, i]).permutation(n_rows)
-    start, stop = int(first * n_rows + 0.5), int(last * n_rows + 0.5)
-    return np.sort(order[start:stop] if held else np.concatenate([order[:start], order[stop:]]))
-
-
 class Blocks:
     """A source of rows in blocks, which may be read as often as need be, in any order.
 
@@ -129,13 +74,15 @@ class Blocks:
     buffer_blocks : int, default=4
         Training in steps or by sample shuffles the order of the blocks and then the rows of so many blocks together
         (CorgiPile; Xu et al., "In-database machine learning with CorgiPile", SIGMOD 2022, arXiv 2206.05830). Twice as
-        many blocks are in memory: those that are trained on, and those that are read meanwhile; of Parquet files about
-        three more for each thread that decodes, of which there are as many as threads, four at most.
+        many blocks are in memory: those that are trained on, and those that are read meanwhile.
     shuffle : bool, default=True
         False takes the rows as they stand, whatever the estimator says.
     read_ahead : bool, default=True
-        Whether a thread reads and decodes the next blocks while the present ones are worked on. No result hangs on it.
-
+        Whether threads read and decode the next blocks while the present ones are worked on. No result hangs on it.
+    memory : int, default=None
+        Bytes that rows may take at most while they are read and trained on; None is no bound. With less of it fewer
+        threads read, then nothing is read while others are trained on; no result hangs on it. For a source that knows
+        :meth:`block_bytes`.
     replicas : Replicas, default=None
         None makes a training's steps one after the other; else see :class:`Replicas`.
 
@@ -148,6 +95,8 @@ class Blocks:
         Whether any block may be had first; where not, blocks are taken in their order.
     concurrent : bool
         Whether several threads may ask for blocks at once, as they then do while others are worked on.
+    direct : bool
+        Whether :meth:`block_into` writes X where it is told to.
     facts : dict
         What a first pass has found, kept for the next fit; see :mod:`fasttrain._estimators.blocks`.
     """
@@ -156,17 +105,22 @@ class Blocks:
     names: list[str] | None = None
     random_access: bool = True
     concurrent: bool = False
+    direct: bool = False
     buffer_blocks: int
     shuffle: bool
     read_ahead: bool
+    memory: int | None
     replicas: Replicas | None
     facts: dict[Any, Any]
+    # What to do where the blocks are too large, in words for messages.
+    smaller_blocks: str = "take fewer buffer_blocks or smaller blocks"
 
     def __init__(self, *, buffer_blocks: int = 4, shuffle: bool = True, read_ahead: bool = True,
-                 replicas: Replicas | None = None) -> None:
+                 memory: int | None = None, replicas: Replicas | None = None) -> None:
         self.buffer_blocks = check_integer(buffer_blocks, "buffer_blocks", low=1)
         self.shuffle = check_flag(shuffle, "shuffle")
         self.read_ahead = check_flag(read_ahead, "read_ahead")
+        self.memory = check_integer(memory, "memory", low=1, optional=True)
         self.replicas = replicas
         self.facts = {}
 
@@ -176,9 +130,29 @@ class Blocks:
             f"{type(self).__name__} must have block(i), which returns block number i as a Block(X, y, sample_weight), "
             "and n_blocks")
 
+    def block_into(self, i: int, out: Array) -> Block:
+        """Block number ``i``, whose X is ``out`` where the source can write it there, and elsewhere where it cannot.
+
+        Parameters
+        ----------
+        i : int
+        out : float array of shape (n_rows, n_features), C-contiguous
+            Rows and columns of that block's X. What it holds afterwards is of no matter where X is elsewhere.
+
+        Returns
+        -------
+        Block
+        """
+        return self.block(i)
+
     def rows(self, i: int) -> int | None:
         """Rows of block ``i``; None as long as that is not known without reading it."""
         return None
+
+    def block_bytes(self) -> BlockBytes:
+        """Bytes of memory of the largest block: of its rows, and beside them of reading it."""
+        raise NotImplementedError(
+            f"{type(self).__name__} has no block_bytes(), of which memory= is kept: BlockBytes(rows, reading)")
 
     def where(self, i: int, row: int | None = None) -> str:
         """Where block ``i`` lies, or a row of it, counted from 0, in words for messages."""
@@ -219,10 +193,11 @@ class Blocks:
         """
         numbers = numbers_with_rows(self) if numbers is None else numbers
         tree = SumTree()
-        blocks = loads(lambda i: (i, self.block(i)), numbers, n_readers(self))
+        n_readers, depth = stream_room(self)
+        blocks = loads(lambda i: (i, self.block(i)), numbers, n_readers)
         # of some sources it is known only now how many rows a block has
         prepared = ((i, loader.prepare(i, block)) for i, block in blocks if block.X.shape[0])
-        with closing(ahead(prepared, depth=1 if self.read_ahead else 0)) as loaded:
+        with closing(ahead(prepared, depth=depth)) as loaded:
             for i, block in loaded:
                 tree.add(function(block))
                 if tell is not None:
@@ -380,7 +355,7 @@ class MappedBlocks(Blocks):
                  y_function: Callable[[Any], Any] | None = None) -> None:
         super().__init__(
             buffer_blocks=source.buffer_blocks, shuffle=source.shuffle, read_ahead=source.read_ahead,
-            replicas=source.replicas)
+            memory=source.memory, replicas=source.replicas)
         self.source = source
         self.function = function
         self.y_function = y_function
@@ -394,6 +369,9 @@ class MappedBlocks(Blocks):
 
     def rows(self, i: int) -> int | None:
         return self.source.rows(i)
+
+    def block_bytes(self) -> BlockBytes:
+        return self.source.block_bytes()
 
     def where(self, i: int, row: int | None = None) -> str:
         return self.source.where(i, row)
@@ -435,7 +413,7 @@ class PartBlocks(Blocks):
     def __init__(self, source: Blocks, part: Share | Fold) -> None:
         super().__init__(
             buffer_blocks=source.buffer_blocks, shuffle=source.shuffle, read_ahead=source.read_ahead,
-            replicas=source.replicas)
+            memory=source.memory, replicas=source.replicas)
         self.whole = source
         self.part = part
         self.names, self.random_access = source.names, source.random_access
@@ -448,6 +426,9 @@ class PartBlocks(Blocks):
     def rows(self, i: int) -> int | None:
         n_rows = self.whole.rows(i)
         return None if n_rows is None else len(self.part.rows(n_rows, i))
+
+    def block_bytes(self) -> BlockBytes:
+        return self.whole.block_bytes()
 
     def where(self, i: int, row: int | None = None) -> str:
         n_rows = self.whole.rows(i)
@@ -497,7 +478,7 @@ class TargetBlocks(Blocks):
     def __init__(self, tables: Blocks, target: str, drop_missing: str | None) -> None:
         super().__init__(
             buffer_blocks=tables.buffer_blocks, shuffle=tables.shuffle, read_ahead=tables.read_ahead,
-            replicas=tables.replicas)
+            memory=tables.memory, replicas=tables.replicas)
         if drop_missing not in (None, "target", "any"):
             raise ValueError(f"drop_missing must be None, 'target' or 'any', got {drop_missing!r}")
         if tables.names is not None:
@@ -510,6 +491,9 @@ class TargetBlocks(Blocks):
     @property
     def n_blocks(self) -> int:
         return self.tables.n_blocks
+
+    def block_bytes(self) -> BlockBytes:
+        return self.tables.block_bytes()
 
     def rows(self, i: int) -> int | None:
         return self.tables.rows(i) if self.drop_missing is None else self._left.get(i)
@@ -555,11 +539,6 @@ def _rows_of(value, taken):
     if hasattr(value, "iloc"):
         return value.iloc[taken]
     return value.take(taken) if hasattr(value, "column_names") else value[taken]
-
-
-def n_readers(source):
-    """Threads that load blocks of a source at once, ahead of those that are worked on."""
-    return min(MOST_READERS, get_num_threads()) if source.concurrent and source.read_ahead else 1
 
 
 def numbers_with_rows(source):

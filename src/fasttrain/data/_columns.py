@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fasttrain._kernels.rows import interleave
+from fasttrain._kernels.rows import interleave, interleave_arrow
 
 _DIRECT = (np.float32, np.float64, np.int32, np.int64)
 
@@ -26,24 +26,52 @@ def dtype_of(kinds):
     return np.dtype(np.float32 if small else np.float64)
 
 
-def fill_rows(batch, names, out):
-    """Write columns of a batch, nulls as NaN, to a float matrix of its rows."""
-    from pyarrow import types
+class RowFiller:
+    """Writes columns of batches of Arrow, nulls as NaN, to float matrices of their rows.
 
-    groups, columns_of = {}, dict(zip(batch.schema.names, batch.columns))
-    for place, name in enumerate(names):
-        column = columns_of[name]
-        plain = not column.null_count and types.is_floating(column.type)
-        values = column.to_numpy() if plain else vector_of(column)
-        if values.dtype not in _DIRECT:
-            values = values.astype(out.dtype)
-        values = np.ascontiguousarray(values)
-        columns, places = groups.setdefault(values.dtype, ([], []))
-        columns.append(values)
-        places.append(place)
-    for columns, places in groups.values():
-        # one thread, beside those that train meanwhile
-        interleave(columns, columns[0], np.array(places, dtype=np.intp), out, 1)
+    Parameters
+    ----------
+    schema : pyarrow.Schema
+        Of the batches.
+    names : list of str
+        Columns, in the order of the matrix.
+    """
+
+    def __init__(self, schema, names):
+        from pyarrow import types
+
+        place_of = {name: place for place, name in enumerate(names)}
+        direct = {types.is_float32: np.float32, types.is_float64: np.float64, types.is_int32: np.int32,
+                  types.is_int64: np.int64}
+        groups, self._others = {}, []
+        for number, field in enumerate(schema):
+            if field.name in place_of:
+                found = next((dtype for is_one, dtype in direct.items() if is_one(field.type)), None)
+                at = self._others if found is None else groups.setdefault(found, [])
+                at.append((number, place_of[field.name]))
+        self._groups = [
+            (np.empty(0, dtype), *(np.array(part, dtype=np.intp) for part in zip(*columns)))
+            for dtype, columns in groups.items()]
+
+    def fill(self, batch, out):
+        """Write a batch to a matrix of as many rows."""
+        others = list(self._others)
+        if self._groups:
+            memory = batch.__arrow_c_array__()[1]
+            for like, columns, places in self._groups:
+                left = interleave_arrow(memory, like, columns, places, out)
+                others += [(columns[k], places[k]) for k in left]
+        groups = {}
+        for number, place in others:
+            values = vector_of(batch.column(int(number)))
+            if values.dtype not in _DIRECT:
+                values = values.astype(out.dtype)
+            arrays, places = groups.setdefault(values.dtype, ([], []))
+            arrays.append(np.ascontiguousarray(values))
+            places.append(place)
+        for arrays, places in groups.values():
+            # one thread, beside those that train meanwhile
+            interleave(arrays, arrays[0], np.array(places, dtype=np.intp), out, 1)
 
 
 def vector_of(column):

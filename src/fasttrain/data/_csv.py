@@ -14,7 +14,7 @@ import numpy as np
 
 from fasttrain._core.checks import check_integer
 from fasttrain.data._blocks import Block, Blocks
-from fasttrain.data._columns import fill_rows, is_number, target_of, weights_of
+from fasttrain.data._columns import RowFiller, is_number, target_of, weights_of
 from fasttrain.data._files import FileStamp, files_of
 from fasttrain.data._options import chosen_dtype, feature_names, needs
 
@@ -122,9 +122,9 @@ class CsvBlocks(Blocks):
             X = table.select(self.names)
         else:
             X = np.empty((n_rows, len(self.names)), dtype=self._dtype)
-            at = 0
+            at, rows = 0, RowFiller(table.schema, self.names)
             for batch in table.to_batches():
-                fill_rows(batch, self.names, X[at:at + batch.num_rows])
+                rows.fill(batch, X[at:at + batch.num_rows])
                 at += batch.num_rows
         y = None if self._target is None else target_of(table, self._target, place)
         return Block(X, y, None if self._weight is None else weights_of(table, self._weight, place))

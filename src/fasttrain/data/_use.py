@@ -6,15 +6,17 @@ from functools import wraps
 import numpy as np
 
 from fasttrain.data._ahead import ahead, loads
-from fasttrain.data._blocks import Blocks, n_readers, numbers_with_rows, placed
+from fasttrain.data._blocks import Blocks, numbers_with_rows, placed
 from fasttrain.data._dask import is_collection
 from fasttrain.data._lazy import lazy
+from fasttrain.data._room import stream_room
 
 
 def stream(source, load, numbers=None):
     """``load`` of each block's number, a thread ahead where the source lets it."""
     numbers = range(source.n_blocks) if numbers is None else numbers
-    return ahead(loads(load, numbers, n_readers(source)), depth=1 if source.read_ahead else 0)
+    n_readers, depth = stream_room(source)
+    return ahead(loads(load, numbers, n_readers), depth=depth)
 
 
 def blocks_with_rows(source):

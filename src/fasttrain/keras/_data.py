@@ -74,7 +74,10 @@ class RowBlocks:
             self._kind.require(block)
             return self._rows(*block)
 
-    def load(self, i):
+    # What an X becomes is known only when it is there.
+    like = None
+
+    def load(self, i, out=None):
         """Block ``i`` as a feed takes it: features, targets, weights, and y as metrics see it."""
         part = self._part(i)
         return part.x, part.target, part.weight, part.y

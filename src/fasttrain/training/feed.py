@@ -5,8 +5,8 @@ from contextlib import closing
 
 import numpy as np
 
-from fasttrain.data._blocks import n_readers
 from fasttrain.data._passes import draw_pass, passes
+from fasttrain.data._room import pass_room
 from fasttrain.training.sums import GradientSums, bind
 
 
@@ -47,10 +47,13 @@ class Feed:
         """The :class:`fasttrain.data._passes.Rows` of a new epoch."""
         source = self.blocks.source
         order, seed = draw_pass(self.blocks.rows, self.shuffle, source.random_access, self.random_state)
+        like = self.blocks.like
+        n_readers, n_buffers = pass_room(source, like is not None and source.direct)
         weighed = False
         with closing(passes(
             self.blocks.load, self.blocks.rows, order, buffer_blocks=source.buffer_blocks, batch_size=self.batch_size,
-            seed=seed, read_ahead=source.read_ahead, n_readers=n_readers(source))) as stream:
+            seed=seed, read_ahead=source.read_ahead, n_readers=n_readers, n_buffers=n_buffers,
+            like=like)) as stream:
             for rows in stream:
                 weights = rows.arrays[2]
                 weighed = weighed or weights is None or bool(weights.any())
