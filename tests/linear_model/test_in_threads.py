@@ -1,0 +1,63 @@
+"""Work on threads: all of it, or none that goes on after Ctrl-C."""
+
+import threading
+import time
+
+import pytest
+
+from fasttrain.linear_model._in_threads import in_threads
+
+
+@pytest.mark.parametrize("n_threads", [1, 2, 5])
+def test_all_of_it(n_threads):
+    before = threading.active_count()
+    assert in_threads(lambda i: i * i, 7, n_threads, threading.Event()) == [i * i for i in range(7)]
+    assert threading.active_count() == before
+
+
+@pytest.mark.parametrize("n_threads", [1, 3])
+def test_an_error_ends_it(n_threads):
+    stop, before = threading.Event(), threading.active_count()
+
+    def work(i):
+        if i == 1:
+            raise ValueError("no such path")
+        time.sleep(0.02)
+
+    with pytest.raises(ValueError, match="no such path"):
+        in_threads(work, 100, n_threads, stop)
+    assert threading.active_count() == before
+    assert stop.is_set() == (n_threads > 1)
+
+
+@pytest.mark.parametrize("when", ["as a thread is started", "as they end"])
+def test_nothing_goes_on_after_ctrl_c(monkeypatch, when):
+    stop, before = threading.Event(), threading.active_count()
+    working, told = [], []
+
+    def work(i):
+        working.append(i)
+        stop.wait(0.3)
+        time.sleep(0.05)
+        working.remove(i)
+
+    start, join = threading.Thread.start, threading.Thread.join
+
+    def start_and_press(thread):
+        start(thread)
+        raise KeyboardInterrupt
+
+    def press_and_join(thread, *args):
+        if not told:
+            told.append(thread)
+            raise KeyboardInterrupt
+        join(thread, *args)
+
+    if when == "as a thread is started":
+        monkeypatch.setattr(threading.Thread, "start", start_and_press)
+    else:
+        monkeypatch.setattr(threading.Thread, "join", press_and_join)
+    with pytest.raises(KeyboardInterrupt):
+        in_threads(work, 4, 2, stop)
+    assert (working, threading.active_count()) == ([], before)
+    assert stop.is_set()
