@@ -113,13 +113,17 @@ def sums_of(X, targets, weights, origin, y_origin, rows=None, n_threads=None):
         status = gram.products(
             element_strided(X), targets, weights, rows, origin, None, products, n_threads)
     else:
-        indices, indptr = X.indices, X.indptr
-        if indices.dtype != indptr.dtype or indices.itemsize not in (4, 8):
-            indices, indptr = indices.astype(np.int64), indptr.astype(np.int64)
-        status = gram.products_sparse(
-            X.data, indices, indptr, targets, weights, rows, p, products, n_threads)
+        status = gram.products_sparse(*csr_of_kernel(X), targets, weights, rows, p, products, n_threads)
     raise_for_status(status)
     return Sums(products, origin, y_origin)
+
+
+def csr_of_kernel(X):
+    """(data, indices, indptr) of a CSR matrix as :func:`fasttrain._kernels.gram.products_sparse` takes them."""
+    indices, indptr = X.indices, X.indptr
+    if indices.dtype != indptr.dtype or indices.itemsize not in (4, 8):
+        indices, indptr = indices.astype(np.int64), indptr.astype(np.int64)
+    return X.data, indices, indptr
 
 
 def products_of_rows(X, x_mean):

@@ -23,7 +23,7 @@ from fasttrain._kernels.threads import thread_budget
 from fasttrain.linear_model._interior import minimize
 from fasttrain.linear_model._proximal import OTHER_TOL, OF_STRENGTH, ByColumns, Columns, minimize as minimize_sparse
 from fasttrain.linear_model._svm_blocks import fit_to_blocks
-from fasttrain.linear_model._squared_margins import HESSIAN_FEATURES, SquaredMargins
+from fasttrain.linear_model._squared_margins import HESSIAN_FEATURES, minimize_squared_margins
 
 # Of the gradient at which liblinear ends: as the last Newton step gains most, it is seldom one more.
 WELL_BELOW = 1e-3
@@ -98,8 +98,9 @@ class LinearMachine(Convertible):
             elif loss.name in ("hinge", "epsilon_insensitive"):
                 w, n_iter, converged = self._interior(X, loss, targets, weights, penalties, n_threads)
             else:
-                problem = SquaredMargins(X, loss, targets, weights, float(self.C), penalties, n_threads)
-                w, n_iter, converged = problem.minimize(WELL_BELOW * tolerances, self.max_iter)
+                w, n_iter, converged = minimize_squared_margins(
+                    X, loss, targets, weights, float(self.C), penalties, n_threads, WELL_BELOW * tolerances,
+                    self.max_iter)
         n_iter = int(n_iter.max())
         # as liblinear is judged: by the steps
         if not converged or n_iter >= self.max_iter:
