@@ -259,7 +259,6 @@ cdef class SquaredMargins:
         cdef unsigned char[::1] at_rest = np.zeros(n_models, np.uint8)
         cdef double share, gain
         cdef bint good, same, converged
-        cdef int trial
         while True:
             n_left, converged = 0, True
             for k in range(n_models):
@@ -280,7 +279,7 @@ cdef class SquaredMargins:
                 n_iter_io[k] += 1
                 places[j] = j
             n_todo, share = n_left, 1.0
-            for trial in range(HALVINGS):
+            for _ in range(HALVINGS):
                 for j in range(n_todo):
                     todo[j] = k = left[places[j]]
                     for f in range(size):
