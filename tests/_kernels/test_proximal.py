@@ -2,6 +2,7 @@
 
 import _thread
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -160,9 +161,16 @@ def test_an_interrupt_ends_a_sweep_before_its_last_column():
     x, rows = np.random.default_rng(0).standard_normal(n), np.arange(n, dtype=np.int32)
     # the same column many times
     columns, starts = np.zeros(m, dtype=np.intp), np.array([0, n])
-    moved = np.empty(m)
+    moved = np.full(m, np.nan)
     curvatures, slopes, zeros, raw_step = np.ones(n), np.arange(1.0, m + 1), np.zeros(m), np.empty(n)
-    threading.Timer(0.01, _thread.interrupt_main).start()
+
+    def interrupt():
+        # one that comes before the sweep has begun would end the tests
+        while np.isnan(moved[0]):
+            time.sleep(1e-3)
+        _thread.interrupt_main()
+
+    threading.Thread(target=interrupt).start()
     with pytest.raises(KeyboardInterrupt):
         proximal.descend_columns(
             x, rows, starts, columns, curvatures, slopes, 0.0, False, zeros, 0.0, 0.1, 1.0, 0.0, 1e-9, 1, moved,
