@@ -1,5 +1,9 @@
 """scikit-learn's callbacks (``set_callbacks``, from its release 1.9 on) on estimators with epochs and on searches."""
 
+import pickle
+import threading
+
+import cloudpickle
 import numpy as np
 import pytest
 from sklearn import linear_model as theirs, model_selection as peer
@@ -9,6 +13,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import scale
 from sklearn_release import SKLEARN
 
+from fasttrain.data import Block
+from fasttrain.data._arrays import ArrayBlocks
 from fasttrain.linear_model import LinearClassifier, LinearRegressor, LogisticRegression, SGDClassifier, SGDRegressor
 from fasttrain import model_selection
 from fasttrain.model_selection import GridSearchCV, RacingSearchCV, RandomizedSearchCV
@@ -156,6 +162,32 @@ if SKLEARN >= (1, 9):
             scores = [call[3] for call in epochs(record) if call[3] is not None]
             told[-1].append(np.round(scores, 8).tolist())
         assert told[0] == told[1]
+
+    @pytest.mark.parametrize("data", [(X, Y), THREE], ids=["two", "three"])
+    def test_a_fit_to_blocks_tells_of_its_iterations(data):
+        rows = scale(data[0])
+        plain, blocks = Record(), Record()
+        LogisticRegression(max_iter=20).set_callbacks(plain).fit(rows, data[1])
+        source = Pickled([Block(rows[i::3], data[1][i::3]) for i in range(3)], "parts")
+        blocks.lock = threading.Lock()
+        model = LogisticRegression(max_iter=20).set_callbacks(blocks).fit(source)
+        assert [call[:3] for call in blocks.calls] == [call[:3] for call in plain.calls]
+        scores = [call[3] for call in epochs(blocks) if call[3] is not None]
+        assert scores == [call[3] for call in epochs(plain) if call[3] is not None]
+        assert len(scores) == model.n_iter_
+        assert scores[-1] == model.score(source)
+        stopped = LogisticRegression(max_iter=20).set_callbacks(Record(stop_after=3)).fit(source)
+        assert stopped.n_iter_ == 3
+
+    class Pickled(ArrayBlocks):
+        """Blocks whose sums are taken elsewhere, so that what is asked for travels."""
+
+        def sum_of(self, loader, function, numbers=None, tell=None):
+            loader, function = pickle.loads(cloudpickle.dumps((loader, function)))
+            return super().sum_of(loader, function, numbers, tell)
+
+        def __reduce__(self):
+            return ArrayBlocks, (self._parts, self._what)
 
     def test_other_solvers_say_that_they_do_not():
         with pytest.warns(UserWarning, match="only supported"):

@@ -6,13 +6,14 @@ from collections import Counter
 import numpy as np
 import pytest
 from scipy import sparse
+from sklearn import linear_model
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 from fasttrain import set_num_threads
 from fasttrain.data import from_arrays, from_callable
 from fasttrain.linear_model import (
-    ElasticNet, GammaRegressor, Lasso, LinearSVC, LogisticRegression, PoissonRegressor, RidgeClassifier,
+    ElasticNet, GammaRegressor, HuberRegressor, Lasso, LinearSVC, LogisticRegression, PoissonRegressor, RidgeClassifier,
     TweedieRegressor,
 )
 
@@ -37,6 +38,9 @@ MODELS = [
     (PoissonRegressor(tol=1e-9), COUNTS), (GammaRegressor(tol=1e-9, alpha=0.1), AMOUNTS),
     (TweedieRegressor(power=1.5, tol=1e-9, fit_intercept=False), COUNTS), (TweedieRegressor(tol=1e-9), RAW),
     (TweedieRegressor(power=1.9, solver="newton-cholesky", tol=1e-9), COUNTS),
+    (HuberRegressor(tol=1e-8, max_iter=1000), RAW),
+    (HuberRegressor(epsilon=1.05, tol=1e-8, max_iter=1000, alpha=2.0), AMOUNTS),
+    (HuberRegressor(fit_intercept=False, tol=1e-8, max_iter=1000), RAW),
     (LinearSVC(tol=1e-6), TWO), (LinearSVC(tol=1e-6, class_weight="balanced", max_iter=5000), THREE),
     (LinearSVC(tol=1e-6, C=0.01, intercept_scaling=3.0), THREE), (LinearSVC(tol=1e-6, fit_intercept=False), TWO),
     (RidgeClassifier(), TWO), (RidgeClassifier(alpha=3.0, class_weight="balanced"), THREE),
@@ -91,7 +95,7 @@ def test_one_block_is_what_its_arrays_are(model, y):
     assert [a.tobytes() for a in learnt(plain)] == [a.tobytes() for a in learnt(block)]
 
 
-@pytest.mark.parametrize("model, y", [MODELS[0], MODELS[6], MODELS[12]], ids=repr)
+@pytest.mark.parametrize("model, y", [MODELS[0], MODELS[6], MODELS[11], MODELS[15]], ids=repr)
 def test_sparse_blocks(model, y):
     rows = sparse.csr_array(np.where(np.abs(X) > 1.5, X, 0.0))
     plain = fit(model, rows, y)
@@ -100,7 +104,8 @@ def test_sparse_blocks(model, y):
 
 
 @pytest.mark.parametrize("model, y", [
-    (LogisticRegression(tol=1e-6, warm_start=True), THREE), (PoissonRegressor(tol=1e-6, warm_start=True), COUNTS)])
+    (LogisticRegression(tol=1e-6, warm_start=True), THREE), (PoissonRegressor(tol=1e-6, warm_start=True), COUNTS),
+    (HuberRegressor(tol=1e-4, max_iter=1000, warm_start=True), RAW)])
 def test_warm_start_begins_at_the_minimum(model, y):
     source = from_arrays(X, y, block_rows=170)
     model = clone(model).fit(source)
@@ -115,6 +120,32 @@ def test_the_iterates_are_those_of_arrays():
     np.testing.assert_allclose(blocks.coef_, plain.coef_, rtol=1e-10)
     with pytest.warns(ConvergenceWarning, match="lbfgs failed to converge after 7 iteration"):
         clone(plain).fit(from_arrays(X, TWO, block_rows=170))
+
+
+@pytest.mark.parametrize("weights", [None, W], ids=["", "weights"])
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_the_scale_and_the_outliers_are_those_of_all_rows(weights, fit_intercept):
+    model = HuberRegressor(tol=1e-9, max_iter=3000, fit_intercept=fit_intercept)
+    y = RAW + 50.0 * (RNG.random(N) < 0.05)
+    plain = fit(model, X, y, sample_weight=weights)
+    blocks = fit(model, from_arrays(X, y, weights, block_rows=170))
+    np.testing.assert_allclose(blocks.coef_, plain.coef_, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(
+        [blocks.intercept_, blocks.scale_], [plain.intercept_, plain.scale_], rtol=1e-6, atol=1e-6)
+    np.testing.assert_array_equal(blocks.outliers_, plain.outliers_)
+    assert 0 < plain.outliers_.sum() < N
+    stock = linear_model.HuberRegressor(
+        tol=1e-9, max_iter=3000, fit_intercept=fit_intercept).fit(X, y, sample_weight=weights)
+    np.testing.assert_allclose(blocks.coef_, stock.coef_, rtol=1e-5, atol=1e-5)
+
+
+def test_too_few_iterations_are_told_of_a_scale_too():
+    few = HuberRegressor(max_iter=3)
+    with pytest.warns(ConvergenceWarning):
+        found = few.fit(from_arrays(X, RAW, block_rows=170))
+    assert found.n_iter_ == 3
+    plain = fit(few, X, RAW)
+    np.testing.assert_allclose(found.coef_, plain.coef_, rtol=1e-10)
 
 
 @pytest.mark.parametrize("model, y, message", [
@@ -139,7 +170,8 @@ def test_coordinate_descent_says_what_to_take(model):
         model.fit(from_arrays(X, RAW, block_rows=170))
 
 
-@pytest.mark.parametrize("model, y", [(LogisticRegression(), TWO), (PoissonRegressor(), COUNTS), (LinearSVC(), TWO)])
+@pytest.mark.parametrize("model, y", [
+    (LogisticRegression(), TWO), (PoissonRegressor(), COUNTS), (LinearSVC(), TWO), (HuberRegressor(), RAW)])
 def test_weights_of_zero_are_refused_where_they_are_all(model, y):
     with pytest.raises(ValueError, match="sample_weight must have at least one number > 0, got zeros only"):
         model.fit(from_arrays(X, y, np.zeros(N), block_rows=170))

@@ -5,6 +5,7 @@ does anything.
 """
 
 import inspect
+from contextlib import contextmanager
 from functools import cache, partial, wraps
 from numbers import Integral
 
@@ -75,6 +76,26 @@ class FitTasks(Callback):
             # the epoch that was interrupted
             self._end(None)
 
+    @contextmanager
+    def iterations(self, start, task_name):
+        """``tell(x)`` of a minimizer that comes to x with an iteration: whether a callback wants it to end there.
+
+        ``training`` is where it is. The iteration that is begun and does not come is told of too, as scikit-learn
+        counts them.
+        """
+        def tell(x):
+            self.training = x
+            if self.on_epoch_end(None, None):
+                return True
+            self.on_epoch_begin(None)
+            return False
+
+        self.task_name, self.training = task_name, start
+        self.on_epoch_begin(None)
+        yield tell
+        self.training = None
+        self.on_train_end(None)
+
     def _attributes(self):
         """What makes the attributes of an estimator as of now, for those who ask; None where nothing does."""
         return None if self.training is None else lambda: self._fitted(self.training)
@@ -108,9 +129,11 @@ def followed(method=None, *, epochs=None):
 
     @with_callbacks
     def told_of(self, args, kwargs):
-        given = _signature(method).bind(self, *args, **kwargs).arguments
+        # a source of blocks has y in it
+        given = _signature(method).bind_partial(self, *args, **kwargs).arguments
         weight = given.get("sample_weight")
-        told = {"X": given["X"], "y": given.get("y"), "metadata": None if weight is None else {"sample_weight": weight}}
+        metadata = None if weight is None else {"sample_weight": weight}
+        told = {"X": given.get("X"), "y": given.get("y"), "metadata": metadata}
         most = epochs(self) if epochs is not None else 1 if method.__name__ == "partial_fit" else self.max_iter
         if not isinstance(most, Integral) or most < 1:
             # which the fit will refuse, or which says nothing

@@ -116,10 +116,15 @@ class RawBlocks:
         return i, self.source.applied(i, block)
 
 
+# How names begin of what of an estimator only the fit in this process needs: the engine of the last one, and who
+# follows it.
+_LOCAL = ("_engine", "_fit_tasks", "_skl_callbacks", "_callback")
+
+
 def detached(estimator):
-    """A shallow copy without what only the fit in this process needs: callbacks, and the engine of the last fit."""
+    """A shallow copy without what only the fit in this process needs."""
     new = object.__new__(type(estimator))
-    vars(new).update((name, value) for name, value in vars(estimator).items() if name != "_engine")
+    vars(new).update((name, value) for name, value in vars(estimator).items() if not name.startswith(_LOCAL))
     if hasattr(new, "callbacks"):
         new.callbacks = None
     return new

@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fasttrain._core.checks import check_flag, check_integer, check_real, check_rows, is_ready
 from fasttrain._core.types import Array, ArrayLike, MatrixLike, Self
-from fasttrain._estimators.blocks import restored_rows
+from fasttrain._estimators.blocks import ScoresBlocks, restored_learns
 from fasttrain._estimators.conversion import Convertible
 from fasttrain._estimators.data import plain_weights
 from fasttrain._estimators.fitted import set_fitted
@@ -18,17 +18,15 @@ from fasttrain._estimators.parameters import keep_parameters
 from fasttrain._kernels.huber import ConcomitantHuber
 from fasttrain._kernels.linear import LinearSums
 from fasttrain._kernels.threads import thread_budget
+from fasttrain.data import Blocks
+from fasttrain.data._use import predicts
+from fasttrain.linear_model._huber_blocks import FTOL, SMALLEST_SCALE, TRIALS, fit_to_blocks
 from fasttrain.linear_model._row_sums import iterations_told, rows_of_kernel
 from fasttrain.linear_model._sgd_base import raw_predictions
 from fasttrain.training.results import DivergenceError
 
-# The scale is divided by.
-SMALLEST_SCALE = 10 * np.finfo(np.float64).eps
-# scikit-learn's, SciPy's own: of the objective the relative decrease that counts as none, and a line search's trials.
-FTOL, TRIALS = 1e7 * np.finfo(np.float64).eps, 20
 
-
-class HuberRegressor(RegressorMixin, Convertible, BaseEstimator):
+class HuberRegressor(ScoresBlocks, RegressorMixin, Convertible, BaseEstimator):
     """Linear regression with L2 that is robust to outliers: squared loss near the line, absolute loss beyond it.
 
     Minimizes, over the coefficients w, the intercept c and the scale sigma > 0, with weights s and r = y - X w - c [1]_
@@ -113,15 +111,17 @@ class HuberRegressor(RegressorMixin, Convertible, BaseEstimator):
         check_flag(self.fit_intercept, "fit_intercept")
         check_real(self.tol, "tol", low=0)
 
-    @restored_rows("LinearRegressor with loss='huber' takes one")
-    def fit(self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
+    @restored_learns
+    def fit(self, X: MatrixLike | Blocks, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None) -> Self:
         """Fit the model.
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Finite; float64 in C order, and CSR, are not copied.
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), or a source of blocks
+            Finite; float64 in C order, and CSR, are not copied. A source of :mod:`fasttrain.data` is read once an
+            evaluation, and once more for ``outliers_``, whose rows are in the order of the blocks.
         y : array-like of shape (n_samples,)
+            None with a source, which has its own, and its weights.
         sample_weight : array-like of shape (n_samples,), default=None
             At least 0, not all 0.
 
@@ -169,6 +169,10 @@ class HuberRegressor(RegressorMixin, Convertible, BaseEstimator):
         set_fitted(self, parameters, {"n_iter_": n_iter, "outliers_": outliers})
         return self
 
+    def _fit_blocks(self, source, name):
+        """Fit to a source of several blocks."""
+        return fit_to_blocks(self, source)
+
     def _start(self, X):
         """Zeros with the scale 1, or the last fit."""
         if self.warm_start and hasattr(self, "coef_"):
@@ -180,12 +184,13 @@ class HuberRegressor(RegressorMixin, Convertible, BaseEstimator):
         start[-1] = 1.0
         return start
 
-    def predict(self, X: MatrixLike) -> Array:
+    @predicts
+    def predict(self, X: MatrixLike | Blocks) -> Array:
         """Predictions.
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), or a source of blocks
 
         Returns
         -------

@@ -4,6 +4,7 @@ import numpy as np
 
 from fasttrain import losses
 from fasttrain._estimators.fitted import raise_lost
+from fasttrain._estimators.following import tasks_of
 from fasttrain.linear_model._block_losses import BlockLosses
 from fasttrain.linear_model._classes_of_blocks import ClassesOfBlocks
 from fasttrain.linear_model._logistic_problem import FTOL, Minimum, warn_unless_settled
@@ -55,9 +56,17 @@ def fit_to_blocks(model, source):
     objective = BlockLosses(blocks, loss, (1, *problem.shape), bool(model.fit_intercept), penalties)
     stochastic = model.solver in ("sag", "saga")
     start = model._start(problem)
-    minimum = objective.minimize(
-        np.zeros(problem.shape) if start is None else start, max_iter=int(model.max_iter),
-        tol=float(model.tol) * (OTHER_TOL if stochastic else 1.0), ftol=0.0 if stochastic else FTOL)
+    start = np.zeros(problem.shape) if start is None else np.reshape(start, problem.shape)
+    options = {"max_iter": int(model.max_iter), "tol": float(model.tol) * (OTHER_TOL if stochastic else 1.0),
+               "ftol": 0.0 if stochastic else FTOL}
+    tasks = tasks_of(model)
+    if tasks is None:
+        minimum = objective.minimize(start, **options)
+    else:
+        tasks.of(lambda x: {
+            "classes_": found.classes, **model._parameters_of(x.reshape(problem.shape), dtype, problem)})
+        with tasks.iterations(start, "lbfgs-iter") as tell:
+            minimum = objective.minimize(start, tell=tell, **options)
     if minimum.reason == "not_finite":
         raise DivergenceError(
             "the loss is not finite: scale the features (StandardScaler), or start from smaller coefficients")

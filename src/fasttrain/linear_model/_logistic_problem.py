@@ -171,27 +171,21 @@ class Problem:
         """As :meth:`lbfgs` for the first fit alone, by SciPy's minimizer, whose iterates are the same to rounding:
         ``tasks`` (``fasttrain._estimators.following.FitTasks``) are told of each, their ``training`` is its x.
         """
-        def iterate(x):
-            tasks.training = x.reshape(self.shape)
-            if tasks.on_epoch_end(None, None):
-                raise StopIteration
-            tasks.on_epoch_begin(None)
-
         start = np.zeros(self.sums.size) if start is None else np.array(start, dtype=np.float64).ravel()
-        tasks.task_name, tasks.training = "lbfgs-iter", start.reshape(self.shape)
-        tasks.on_epoch_begin(None)
-        with serial_blas(), thread_budget(self.n_threads) as n_threads:
+        with (serial_blas(), thread_budget(self.n_threads) as n_threads,
+              tasks.iterations(start.reshape(self.shape), "lbfgs-iter") as tell):
 
             def function(x):
                 value, gradient = self.value_and_gradient(x.reshape(self.shape), 0, l2, n_threads)
                 return value, gradient.ravel()
 
+            def iterate(x):
+                if tell(x.reshape(self.shape)):
+                    raise StopIteration
+
             found = optimize.minimize(
                 function, start, jac=True, method="L-BFGS-B", callback=iterate,
                 options={"maxiter": max_iter, "maxls": 50, "gtol": tol, "ftol": FTOL})
-        tasks.training = None
-        # the iteration that there was not, as scikit-learn counts them
-        tasks.on_train_end(None)
         largest = float(np.abs(found.jac).max(initial=0.0))
         reason = "gradient" if largest <= tol else "iterations" if found.status == 1 else (
             "value" if found.success or found.status == 99 else "abnormal")
