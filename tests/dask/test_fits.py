@@ -11,8 +11,8 @@ from sklearn.linear_model import LogisticRegression as StockLogistic, Ridge as S
 
 from fasttrain.data import from_arrays, from_dask
 from fasttrain.linear_model import (
-    LinearClassifier, LinearRegressor, LinearSVC, LogisticRegression, PoissonRegressor, Ridge, RidgeClassifier,
-    SGDClassifier,
+    HuberRegressor, LinearClassifier, LinearRegressor, LinearSVC, LogisticRegression, PoissonRegressor, Ridge,
+    RidgeClassifier, SGDClassifier,
 )
 from fasttrain.neural_network import MLPClassifier, MLPRegressor
 from fasttrain.penalties import L2
@@ -34,6 +34,7 @@ CASES = {
     "ridge classifier": (RidgeClassifier(class_weight="balanced"), LABELS),
     "logistic": (LogisticRegression(max_iter=3, class_weight="balanced"), LABELS),
     "poisson": (PoissonRegressor(max_iter=3), np.exp(Y / 40)),
+    "huber": (HuberRegressor(max_iter=3), Y),
     "support vectors": (LinearSVC(max_iter=3), LABELS),
 }
 
