@@ -61,6 +61,48 @@ print(json.dumps([type(model).__module__, data.params["alpha"], data.metrics["tr
 """
 
 
+OWN = """
+import json, os, sys, warnings
+warnings.simplefilter("ignore")
+os.environ["MLFLOW_TRACKING_URI"] = "sqlite:///runs.db"
+import sklearn.utils
+from fasttrain import interop
+from fasttrain.linear_model import SGDClassifier
+from fasttrain.model_selection import GridSearchCV
+from fasttrain.preprocessing import StandardScaler
+import mlflow.sklearn
+steps = [lambda: mlflow.sklearn.autolog(log_models=False, silent=True), interop.register_mlflow]
+for step in steps if sys.argv[1] == "mlflow" else steps[::-1]:
+    step()
+from sklearn.datasets import load_iris
+X, y = load_iris(return_X_y=True)
+found = []
+search = GridSearchCV(SGDClassifier(random_state=0), {"alpha": [0.1, 1.0]}, cv=3)
+for model in (SGDClassifier(alpha=0.01, random_state=0), search, StandardScaler()):
+    before = {run.info.run_id for run in mlflow.search_runs(output_format="list")}
+    model.fit(X, y)
+    runs = [run for run in mlflow.search_runs(output_format="list") if run.info.run_id not in before]
+    found.append([[run.data.tags["estimator_name"], run.data.params, run.data.metrics] for run in runs])
+names = [name for name, cls in sklearn.utils.all_estimators() if cls.__module__.startswith("fasttrain")]
+print(json.dumps([found, names, search.best_score_]))
+"""
+
+
+@pytest.mark.parametrize("first", ["mlflow", "fasttrain"])
+def test_mlflow_logs_own_fits(first, tmp_path):
+    done = subprocess.run([sys.executable, "-c", OWN, first], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    (single, search, scaler), names, best = json.loads(done.stdout.splitlines()[-1])
+    assert names == scaler == []
+    ((name, params, metrics),) = single
+    assert (name, params["alpha"]) == ("SGDClassifier", "0.01")
+    assert metrics["training_score"] > 0.5
+    parent = [run for run in search if run[0] == "GridSearchCV"]
+    assert len(parent) == 1
+    assert len(search) == 1 + 2
+    np.testing.assert_allclose(parent[0][2]["best_cv_score"], best)
+
+
 @pytest.mark.parametrize("first", ["mlflow", "patch"])
 def test_mlflow_logs_patched_fits(first, tmp_path):
     done = subprocess.run([sys.executable, "-c", SCRIPT, first], cwd=tmp_path, capture_output=True, text=True)
