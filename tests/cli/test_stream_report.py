@@ -131,7 +131,8 @@ def test_a_test_file(shell, here, flats, tmp_path, target):
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize(("more", "of"), [
-    ([], "rows that were held out"), (["--cv", "0"], "training rows"), (["--test", "flats"], "rows of the test file")])
+    ([], "rows that were held out"), (["--cv", "0"], "training rows"), (["--cv", "2"], "training rows"),
+    (["--test", "flats"], "rows of the test file")])
 def test_importances_of_a_network(shell, here, tmp_path, more, of):
     said = shell.done("fit", "flats", "--target", "price", "--leave-out", "dear", "--hidden", "16", "--out", "m", *more)
     assert "Importance: size" in said

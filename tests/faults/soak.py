@@ -11,13 +11,11 @@ before.
 """
 
 import argparse
-import ctypes
 import faulthandler
 import gc
 import json
 import os
 import random
-import resource
 import subprocess
 import sys
 import tempfile
@@ -32,6 +30,7 @@ import numpy as np
 from scipy.stats import theilslopes
 
 import fasttrain
+import memory
 import operations
 
 # An operation takes 0.1 s, the longest some 5 s, on a machine that has nothing else to do.
@@ -42,29 +41,18 @@ WARM_UP = 0.4
 MOST_BYTES_GROWN = 24 << 20
 # What is handed out cannot be scattered, and so is known more closely than what is resident.
 MOST_BYTES_IN_USE_GROWN = 6 << 20
-# Python's own allocator and glibc's one heap a thread keep pages of which a byte is in use, more of them the longer a
-# process runs: 19 and 27 MB in 8,600 operations, where bytes in use grew by 2. One heap gives back what is free.
-ALLOCATORS = {"PYTHONMALLOC": "malloc", "MALLOC_ARENA_MAX": "1"}
+# Python's own allocator, and glibc's with a heap a thread, keep pages of which a byte is in use: in 1,400 operations
+# they took 10 MB, where bytes in use grew by half a megabyte. One heap gives back what is free.
+ALLOCATORS = {**memory.ENVIRONMENT, "PYTHONMALLOC": "malloc"}
 
 
-class _Mallinfo2(ctypes.Structure):
-    _fields_ = [(name, ctypes.c_size_t) for name in (
-        "arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks", "fordblks", "keepcost")]
-
-
-def memory():
-    """Bytes that are resident, and bytes that malloc has handed out."""
+def in_memory():
+    """Bytes that are resident, and bytes that malloc has handed out, 0 where it does not say."""
     gc.collect()
-    libc, in_use = ctypes.CDLL(None), 0
-    # other allocators than glibc's have neither
-    if hasattr(libc, "malloc_trim"):
-        libc.malloc_trim(0)
-    if hasattr(libc, "mallinfo2"):
-        libc.mallinfo2.restype = _Mallinfo2
-        found = libc.mallinfo2()
-        in_use = found.uordblks + found.hblkhd
-    with open("/proc/self/statm") as file:
-        return int(file.read().split()[1]) * resource.getpagesize(), in_use
+    # other allocators than glibc's do not have it
+    if hasattr(memory.LIBC, "malloc_trim"):
+        memory.LIBC.malloc_trim(0)
+    return memory.resident(), memory.malloced() or 0
 
 
 def grown(samples):
@@ -138,7 +126,7 @@ def stream(seed, numbers, seconds, record):
                 faults.append(f"seed {seed}, operation {number}, {name}: was {before}, is {now}")
                 before = now
             if time.monotonic() - sampled > min(5.0, max(0.1, seconds / 60)):
-                samples.append((number, *memory()))
+                samples.append((number, *in_memory()))
                 sampled = time.monotonic()
     faulthandler.cancel_dump_traceback_later()
     more, more_in_use = grown(samples) if len(samples) > 1 else (0, 0)

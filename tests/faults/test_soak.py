@@ -1,6 +1,5 @@
 """Some seconds of the soak, and that it finds what is planted: a leak, a hang, other answers, things left open."""
 
-import ctypes
 import importlib
 import os
 import random
@@ -13,6 +12,7 @@ import pytest
 from sklearn.base import BaseEstimator
 
 import fasttrain
+import memory
 
 FOLDER = Path(__file__).parent
 
@@ -64,7 +64,7 @@ def test_a_leak_is_found(tmp_path):
     assert "resident memory grew by" in said
 
 
-@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallinfo2"), reason="bytes in use are told by glibc from 2.33 on")
+@pytest.mark.skipif(not memory.HAS_MALLINFO, reason="bytes in use are told by glibc from 2.33 on")
 def test_a_leak_that_resident_memory_does_not_show_is_found(tmp_path):
     code, said = planted(
         tmp_path, """

@@ -189,7 +189,7 @@ class _Fitting:
                 train, held = self.source.split(HELD_OUT, job.seed)
                 self._require_rows([held], "--cv 0 to fit all of them without one")
             elif job.folds:
-                held, held_out = self._cross_validate(validation)
+                held_out = self._cross_validate(validation)
             before = len(caught)
             self.watch.done = job.folds or 0
             pipeline, encoder, seconds = self._fit(train)
@@ -199,7 +199,8 @@ class _Fitting:
         if job.folds is None:
             held_out = self._answers(pipeline, held, "a tenth of each block, on which the model was not trained")
             scores = {"rows": len(held_out.y), **self._scores(held_out)}
-        shown, told = held, "rows that were held out"
+        # the model of the folds' rows has seen them all
+        shown, told = (held, "rows that were held out") if job.folds is None else (self.source, "training rows")
         if job.test is not None:
             held_out, shown = self._tested(pipeline, encoder)
             told = "rows of the test file"
@@ -210,7 +211,6 @@ class _Fitting:
         if hasattr(fitted, "coef_"):
             weights = evaluation.top_weights(pipeline)
         else:
-            shown, told = (self.source, "training rows") if shown is None else (shown, told)
             importances = self._importances(pipeline, encoder, shown)
         pipeline.set_params(table__handle_unknown="error")
         summary = {
@@ -276,8 +276,7 @@ class _Fitting:
         return pipeline, encoder, seconds
 
     def _cross_validate(self, account):
-        """Fit a model for each fold and add the scores to ``account``; (rows of the first fold, what was said of
-        them)."""
+        """Fit a model for each fold and add the scores to ``account``; what was said of the first fold's rows."""
         job, parts, seconds, first = self.job, {"scores": {}, "baseline": {}}, [], None
         pairs = self.source.folds(job.folds, job.seed)
         self._require_rows([held for _, held in pairs], "fewer folds, or --cv 0 for none")
@@ -290,7 +289,7 @@ class _Fitting:
                 for label, score in scores.items():
                     parts[what].setdefault(label, []).append(score)
             # all rows of a table that memory does not hold are too many to draw
-            first = (held, said) if first is None else first
+            first = said if first is None else first
         account.update(
             {what: {label: evaluation.summarized(values, False) for label, values in found.items()}
              for what, found in parts.items()},
