@@ -98,6 +98,13 @@ def test_folds(shell, here, tmp_path):
     assert "few.csv has 3 rows, of which 1 would be held out, too few for a score: pass fewer folds" in said
 
 
+def test_holes_are_refused_in_the_words_of_the_shell(shell, here):
+    said = shell.refused(
+        "fit", "holed.csv.gz", "--stream", "--target", "town", "--leave-out", "price", "--leave-out", "dear")
+    assert "holed.csv.gz: column 'size' has " in said
+    assert "missing values: pass --drop-missing to drop such rows or --impute to fill them" in said
+
+
 @pytest.mark.parametrize("target", ["price", "dear"])
 def test_a_test_file(shell, here, flats, tmp_path, target):
     other = "dear" if target == "price" else "price"
@@ -124,6 +131,11 @@ def test_a_test_file(shell, here, flats, tmp_path, target):
     test.drop(columns="town").to_csv("test.csv", index=False)
     assert "test.csv lacks the column 'town'" in shell.refused(*command, "test.csv")
     assert "absent.csv does not exist" in shell.refused(*command, "absent.csv")
+    test.assign(**{target: None}).to_csv("test.csv", index=False)
+    assert "no row of test.csv has a target" in shell.refused(*command, "test.csv")
+    test.assign(size=test["size"].mask(test.index == 7)).to_csv("test.csv", index=False)
+    assert "test.csv: column 'size' has 1 missing values: pass --impute to fill them" in shell.refused(
+        *command, "test.csv")
     if target == "dear":
         test.assign(dear="perhaps").to_csv("test.csv", index=False)
         assert "holds 'perhaps', which the training has not" in shell.refused(*command, "test.csv")

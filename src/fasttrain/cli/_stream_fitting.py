@@ -4,6 +4,7 @@ import json
 import os
 import time
 import warnings
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -261,7 +262,8 @@ class _Fitting:
             mean, scale = self.target
             train = train.map(y=lambda y: (y - mean) / scale)
         began = time.perf_counter()
-        pipeline.fit(train)
+        with _remedied(job.data, "--drop-missing to drop such rows or --impute to fill them"):
+            pipeline.fit(train)
         seconds = time.perf_counter() - began
         if self.interrupts is not None:
             self.interrupts.check()
@@ -328,7 +330,10 @@ class _Fitting:
                 raise ValueError(lacking(job.test, absent, source.names))
             source = source.map(lambda table: table.select([*features, job.target]))
             source = source.with_target(job.target, drop_missing="target")
-            said = self._answers(pipeline, source, f"those of {job.test}")
+            if not any(block.X.num_rows for block in source):
+                raise ValueError(f"no row of {job.test} has a target")
+            with _remedied(job.test, "--impute to fill them"):
+                said = self._answers(pipeline, source, f"those of {job.test}")
         if self.task == "classification":
             unknown = sorted(set(map(str, np.unique(said.y))) - set(map(str, said.classes)))
             if unknown:
@@ -355,6 +360,18 @@ class _Fitting:
         """Features that are read as text."""
         types = named(first_block(self.source)[1].X.slice(0, 1)).dtypes
         return [str(name) for name, dtype in types.items() if str(dtype).startswith(("string", "large_string"))]
+
+
+@contextmanager
+def _remedied(data, remedy):
+    """A refusal of missing values names the table and what to do, in the words of the shell."""
+    try:
+        yield
+    except ValueError as error:
+        what, refused, _ = str(error).partition(", which missing='error' refuses")
+        if not refused:
+            raise
+        raise ValueError(f"{data}: {what}: pass {remedy}") from error
 
 
 def _counts(source, left):
