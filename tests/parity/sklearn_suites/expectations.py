@@ -90,7 +90,6 @@ SERVED = {
         r"MLPRegressor\.fit .*training diverged",
     ],
     "tests.test_common": [
-        r"LogisticRegression(CV)?\.fit .*solver must not be 'liblinear'",
         r"Ridge(Classifier)?CV\.fit .*Found array with 1 sample",
         r"LabelBinarizer\.fit .*'_NotAnArray' has no len",
     ],
