@@ -73,7 +73,7 @@ def random_case(seed):
         X[:, 0] = 1.0
     if rng.random() < 0.3:
         X[:, -1] = X[:, 0]
-    y = X @ rng.standard_normal(p) / np.abs(X).max() + rng.standard_t(1.5, n)
+    y = X @ rng.standard_normal(p) / (np.abs(X).max() or 1.0) + rng.standard_t(1.5, n)
     y = np.round(y) if rng.random() < 0.2 else y
     return X, y, {
         "quantile": float(rng.uniform(0.02, 0.98)), "alpha": float(rng.choice([0.0, 1e-3, 0.1, 1.0])),
