@@ -57,6 +57,28 @@ def test_columns_with_nulls_are_left_to_the_caller():
             interleave_arrow(memory, np.empty(0), np.array(columns, np.intp), places, np.zeros((rows, 3)))
 
 
+def test_rows_are_counted_from_where_a_batch_begins():
+    # what a structure is cut from is whole in its columns
+    cut = pa.StructArray.from_arrays([pa.array(np.arange(9.0))], ["a"]).slice(4)
+    memory, places, out = cut.__arrow_c_array__()[1], np.zeros(1, np.intp), np.zeros((5, 1))
+    assert interleave_arrow(memory, np.empty(0), places, places, out) == []
+    assert out[:, 0].tolist() == [4, 5, 6, 7, 8]
+    with pytest.raises(ValueError, match="has not 6 rows of column 0"):
+        interleave_arrow(memory, np.empty(0), places, places, np.zeros((6, 1)))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("kind", [pa.int64(), pa.uint64()])
+@pytest.mark.parametrize("missing", [False, True])
+def test_large_integers_are_rounded(tmp_path, dtype, kind, missing):
+    values = [(1 << 53) + 1, (1 << 62) + 1, 3]
+    column = pa.array([*values, None if missing else 7], kind)
+    pq.write_table(pa.table({"a": column}), tmp_path / "t.parquet")
+    expected = np.array([*values, np.nan if missing else 7], dtype=np.float64)
+    found = from_parquet(tmp_path / "t.parquet", dtype=dtype).block(0).X
+    np.testing.assert_array_equal(found[:, 0], expected.astype(dtype))
+
+
 # ---- blocks in the place that they are told ----
 
 
@@ -115,6 +137,17 @@ def test_columns_are_parted_in_whole_tiles(tmp_path):
         assert [part.stop for part in parts] == [*expected[1:], 100]
         assert 1 <= rows <= 4000
         assert rows * max(part.stop - part.start for part in parts) * 4 <= max(part_bytes, 16 * 4)
+
+
+@pytest.mark.parametrize("part_bytes", [1, 1 << 23])
+def test_a_column_may_be_asked_for_twice(tmp_path, monkeypatch, part_bytes):
+    path, rows = mixed_file(tmp_path)
+    monkeypatch.setattr(_parquet, "_PART_BYTES", part_bytes)
+    numbers = [7, 3, 7, *range(20), 44, 3]
+    source = from_parquet(path, target="y", columns=[f"c{j}" for j in numbers], dtype="float64", block_rows=130)
+    out = np.full((source.rows(0), len(numbers)), -1.0)
+    assert source.block_into(0, out).X is out
+    np.testing.assert_array_equal(out, rows[:len(out), numbers])
 
 
 def test_npy_is_read_where_it_is_told(tmp_path):

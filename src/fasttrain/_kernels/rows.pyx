@@ -621,7 +621,7 @@ def interleave_arrow(object batch, const number[::1] like, const Py_ssize_t[::1]
     if n_rows == 0 or n_columns == 0:
         return left
     for k in range(n_columns):
-        if not 0 <= columns[k] < whole.n_children or whole.children[columns[k]].length < n_rows:
+        if not 0 <= columns[k] < whole.n_children or whole.children[columns[k]].length < whole.offset + n_rows:
             raise ValueError(f"a batch of {whole.n_children} columns and {whole.length} rows has not {n_rows} rows of "
                              f"column {columns[k]}")
     addresses = <const void**> malloc(n_columns * sizeof(void*))

@@ -34,21 +34,23 @@ class RowFiller:
     schema : pyarrow.Schema
         Of the batches.
     names : list of str
-        Columns, in the order of the matrix.
+        Columns, in the order of the matrix; one may be there twice.
     """
 
     def __init__(self, schema, names):
         from pyarrow import types
 
-        place_of = {name: place for place, name in enumerate(names)}
+        places_of = {}
+        for place, name in enumerate(names):
+            places_of.setdefault(name, []).append(place)
         direct = {types.is_float32: np.float32, types.is_float64: np.float64, types.is_int32: np.int32,
                   types.is_int64: np.int64}
         groups, self._others = {}, []
         for number, field in enumerate(schema):
-            if field.name in place_of:
+            if field.name in places_of:
                 found = next((dtype for is_one, dtype in direct.items() if is_one(field.type)), None)
                 at = self._others if found is None else groups.setdefault(found, [])
-                at.append((number, place_of[field.name]))
+                at += [(number, place) for place in places_of[field.name]]
         self._groups = [
             (np.empty(0, dtype), *(np.array(part, dtype=np.intp) for part in zip(*columns)))
             for dtype, columns in groups.items()]
@@ -85,7 +87,8 @@ def vector_of(column):
         column = column.cast(pa.float64())
     if column.null_count and is_number(column.type):
         if not types.is_floating(column.type):
-            column = compute.cast(column, pa.float64())
+            # rounded to the nearest float, as a column without nulls is
+            column = compute.cast(column, pa.float64(), safe=False)
         column = compute.fill_null(column, np.nan)
     return column.to_numpy(zero_copy_only=False)
 
