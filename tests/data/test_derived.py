@@ -1,11 +1,15 @@
 """Sources made of others: other X or y, parts of the rows, folds, a column of tables as y."""
 
+from collections import Counter
+
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.base import clone
 
-from fasttrain.data import from_arrays, from_callable, from_csv, from_parquet
-from fasttrain.linear_model import LinearRegressor, Ridge
+from fasttrain.data import Fold, Share, from_arrays, from_callable, from_csv, from_npy, from_parquet
+from fasttrain.linear_model import LinearClassifier, LinearRegressor, LogisticRegression, Ridge, SGDClassifier
+from fasttrain.neural_network import MLPClassifier
 
 X = np.arange(90.0).reshape(45, 2)
 Y = np.arange(45.0)
@@ -70,6 +74,105 @@ def test_y_is_mapped_alone():
 
     with pytest.raises(ValueError, match=r"block 1 of the arrays: no such label"):
         source.map(y=bad).block(1)
+
+
+@pytest.mark.parametrize("model", [
+    SGDClassifier(max_iter=2, tol=None, random_state=0), LinearClassifier(), LogisticRegression(),
+    MLPClassifier((3,), max_iter=2, random_state=0),
+], ids=str)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_classes_are_those_of_the_mapped_y(model):
+    rng = np.random.default_rng(0)
+    features, y = rng.normal(size=(90, 3)), np.arange(90) % 5
+    source = from_arrays(features, y, block_rows=20)
+
+    def named(y):
+        return np.where(y > 2, "many", "few")
+
+    mapped = source.map(y=named)
+    known = clone(model).fit(from_arrays(features, named(y), block_rows=20)).predict(features)
+    # X of the mapped source, and parts of it, have its y
+    for made in (mapped, mapped.map(lambda part: part)):
+        np.testing.assert_array_equal(clone(model).fit(made).predict(features), known)
+    assert clone(model).fit(mapped.split(0.5)[0]).classes_.tolist() == ["few", "many"]
+    # each with what was found of its own
+    assert clone(model).fit(source).classes_.tolist() == [0, 1, 2, 3, 4]
+    assert clone(model).fit(mapped).classes_.tolist() == ["few", "many"]
+    with pytest.raises(ValueError, match=r"block 0 of the arrays, row 1 .*: y must hold classes, got .*0\.5"):
+        clone(model).fit(source.map(y=lambda y: y / 2))
+
+
+def test_what_map_refuses():
+    source = from_arrays(X, Y, block_rows=10)
+    with pytest.raises(TypeError, match="function must be callable or None, got int"):
+        source.map(3)
+    with pytest.raises(TypeError, match="y must be callable or None, got ndarray"):
+        source.map(y=Y)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """The same rows as a Parquet file and as .npy files."""
+    rng = np.random.default_rng(0)
+    features, y = rng.normal(size=(100, 20)), rng.integers(0, 4, 100)
+    frame = pd.DataFrame(features, columns=[f"x{j}" for j in range(20)]).assign(y=y)
+    frame.to_parquet(tmp_path / "t.parquet", row_group_size=20, index=False)
+    np.save(tmp_path / "X.npy", features)
+    np.save(tmp_path / "y.npy", y)
+    return tmp_path
+
+
+@pytest.mark.parametrize("kind", ["parquet", "npy", "arrays", "callable"])
+def test_targets_are_read_alone(folder, monkeypatch, kind):
+    y = np.load(folder / "y.npy")
+    source = {
+        "parquet": lambda: from_parquet(folder / "t.parquet", target="y", block_rows=20),
+        "npy": lambda: from_npy(folder / "X.npy", folder / "y.npy", block_rows=20),
+        "arrays": lambda: from_arrays(np.load(folder / "X.npy"), y, block_rows=20),
+        "callable": lambda: from_callable(
+            lambda: ((np.load(folder / "X.npy")[i:i + 20], y[i:i + 20]) for i in range(0, 100, 20))),
+    }[kind]()
+
+    def no_block(self, i, out):
+        raise AssertionError("X is read")
+
+    for whole in (source, source.map(lambda part: part + 1, y=np.negative), source.split(0.3)[0],
+                  source.map(y=np.negative).folds(3)[1][1].map(lambda part: part, y=lambda y: y * 2)):
+        known = {i: block.y.tolist() for i, block in enumerate(whole)}
+        with monkeypatch.context() as patch:
+            if kind in ("parquet", "npy"):
+                patch.setattr(type(source), "block_into", no_block)
+            found = whole.sum_of_targets(lambda i, y: Counter({(i, k, float(v)): 1 for k, v in enumerate(y)}))
+        assert found == Counter({(i, k, float(v)): 1 for i, y in known.items() for k, v in enumerate(y)})
+
+
+def test_what_is_wrong_with_targets_that_are_read_alone(folder, monkeypatch):
+    source = from_parquet(folder / "t.parquet", columns=["x1"], block_rows=20)
+    assert source.block_target(0) is None
+    for made in (source, source.split(0.5)[1]):
+        with pytest.raises(ValueError, match=r"row group 0.*: the block has no y"):
+            SGDClassifier().fit(made)
+    source = from_parquet(folder / "t.parquet", target="y", block_rows=20)
+    source._places[3] = (*source._places[3][:3], 19)
+    with pytest.raises(ValueError, match=r"t.parquet, row group 3 has 20 rows, and its file says 19"):
+        source.block_target(3)
+    frame = pd.read_parquet(folder / "t.parquet")
+    frame["y"] = frame["y"].mask(frame.index == 45)
+    frame.to_parquet(folder / "t.parquet", row_group_size=20, index=False)
+    with pytest.raises(ValueError, match=r"t.parquet has changed"):
+        source.block_target(0)
+    source = from_parquet(folder / "t.parquet", target="y", block_rows=20)
+    with pytest.raises(ValueError, match=r"row group 2, row 5 \(row 45 of the file\): the target 'y' is missing"):
+        SGDClassifier().fit(source)
+
+
+@pytest.mark.parametrize("n_rows", [0, 1, 2, 3, 17])
+def test_rows_of_a_part_are_counted_without_drawing_them(n_rows):
+    parts = [Share(share, 3, held) for share in (0.1, 0.5, 0.9) for held in (False, True)]
+    parts += [Fold(k, 3, 4, held) for k in range(3) for held in (False, True)]
+    for part in parts:
+        for i in range(7):
+            assert part.count(n_rows, i) == len(part.rows(n_rows, i))
 
 
 @pytest.fixture

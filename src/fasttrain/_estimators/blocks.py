@@ -24,10 +24,11 @@ from fasttrain._estimators.fitted import all_or_nothing
 from fasttrain._tables.frames import named
 from fasttrain._tables.moments import column_extremes, column_moments, merge_moments
 from fasttrain.data import Blocks, from_dask
+from fasttrain.data._blocks import MappedBlocks
 from fasttrain.data._parts import Share
 from fasttrain.data._dask import is_collection
 from fasttrain.data._use import (
-    BlockKind, RawBlocks, at_block, block_rows, blocks_with_rows, detached, first_block, lazily, predicts,
+    BlockKind, at_block, block_rows, blocks_with_rows, detached, first_block, lazily, predicts,
     refuse_beside_source, stream,
 )
 from fasttrain.training.sums import LossSums
@@ -134,7 +135,7 @@ class PreparedBlocks:
         self.part = part
         self.dtype = checked.dtype
         whole = block_rows(checked.source)
-        self.rows = whole if part is None else [len(part.rows(n, i)) for i, n in enumerate(whole)]
+        self.rows = whole if part is None else [part.count(n, i) for i, n in enumerate(whole)]
         self.shape = (sum(self.rows), checked.n_features)
         if not self.shape[0]:
             raise ValueError(
@@ -271,8 +272,7 @@ def labels_of(checked):
     """:class:`Labels` of the y of all blocks, found once for each source."""
     source = target_source(checked.source)
     if "labels" not in source.facts:
-        def labels(block):
-            i, y = block[0], block[1].y
+        def labels(i, y):
             if y is None:
                 raise ValueError(f"{source.where(i)}: the block has no y")
             y = np.asarray(y)
@@ -283,13 +283,13 @@ def labels_of(checked):
                 raise ValueError(f"{source.where(i, bad)}: y must hold classes, got {y.ravel()[bad]!r}")
             return Labels.of(y.astype(str) if y.dtype.kind == "O" else y)
 
-        source.facts["labels"] = source.sum_of(RawBlocks(source), labels)
+        source.facts["labels"] = source.sum_of_targets(labels)
     return source.facts["labels"]
 
 
 def target_source(source):
     """The source whose y this one has: classes are those of its file whatever is done to X."""
-    while hasattr(source, "source"):
+    while isinstance(source, MappedBlocks) and source.y_function is None:
         source = source.source
     return source
 

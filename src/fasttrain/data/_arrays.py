@@ -212,12 +212,16 @@ class NpyBlocks(Blocks):
 
     def block_into(self, i, out):
         first, last = self._starts[i]
-        others = [
-            value.read(first, last) if isinstance(value, _NpyFile) else None if value is None
-            else _part(value, first, last)
-            for value in self._others
-        ]
-        return Block(self._X.read(first, last, out), *others)
+        return Block(self._X.read(first, last, out), self._other(0, i), self._other(1, i))
+
+    def block_target(self, i):
+        return self._other(0, i)
+
+    def _other(self, number, i):
+        value, (first, last) = self._others[number], self._starts[i]
+        if isinstance(value, _NpyFile):
+            return value.read(first, last)
+        return None if value is None else _part(value, first, last)
 
     def rows(self, i):
         first, last = self._starts[i]

@@ -145,6 +145,10 @@ class Blocks:
         """
         return self.block(i)
 
+    def block_target(self, i: int) -> Any:
+        """The y of block number ``i``, which some sources can read without X."""
+        return self.block(i).y
+
     def rows(self, i: int) -> int | None:
         """Rows of block ``i``; None as long as that is not known without reading it."""
         return None
@@ -204,6 +208,20 @@ class Blocks:
                     tell(i)
         return tree.total()
 
+    def sum_of_targets(self, function: Callable[[int, Any], Any]) -> Any:
+        """The sum over blocks of ``function(i, y)``, like :meth:`sum_of`; X is not read where y can be had alone.
+
+        Of a part of the rows a y may be empty.
+        """
+        numbers, tree = numbers_with_rows(self), SumTree()
+        n_readers, depth = stream_room(self)
+        with closing(ahead(loads(self.block_target, numbers, n_readers), depth=depth)) as targets:
+            for i, y in zip(numbers, targets):
+                # of some sources it is known only now how many rows a block has
+                if self.rows(i) != 0 and (y is None or len(y)):
+                    tree.add(function(i, y))
+        return tree.total()
+
     def rounds(self, loader: Any, step: Callable[..., Any], join: Callable[..., Any], start: Any,
                rounds: list[Any]) -> Any:
         """What is left of ``start`` after rounds of steps that do not wait for each other.
@@ -250,6 +268,9 @@ class Blocks:
         >>> source.block(0).y.tolist()
         [-1.0, 1.0]
         """
+        for name, value in (("function", function), ("y", y)):
+            if value is not None and not callable(value):
+                raise TypeError(f"{name} must be callable or None, got {type(value).__name__}")
         return MappedBlocks(self, function, y)
 
     def split(self, share: float, seed: int = 0) -> tuple[Blocks, Blocks]:
@@ -386,14 +407,19 @@ class MappedBlocks(Blocks):
                tell: Callable[[int], None] | None = None) -> Any:
         return self.source.sum_of(loader, function, numbers, tell)
 
+    def sum_of_targets(self, function: Callable[[int, Any], Any]) -> Any:
+        return self.source.sum_of_targets(lambda i, y: function(i, self._of(self.y_function, i, y)))
+
     def rounds(self, loader: Any, step: Any, join: Any, start: Any, rounds: Any) -> Any:
         return self.source.rounds(loader, step, join, start, rounds)
 
     def _mapped(self, i: int, block: Any) -> Block:
         X, y, sample_weight = block
+        return Block(self._of(self.function, i, X), self._of(self.y_function, i, y), sample_weight)
+
+    def _of(self, function: Callable[[Any], Any] | None, i: int, value: Any) -> Any:
         try:
-            X = X if self.function is None else self.function(X)
-            return Block(X, y if self.y_function is None else self.y_function(y), sample_weight)
+            return value if function is None else function(value)
         except (TypeError, ValueError) as error:
             raise placed(error, self.where(i)) from error
 
@@ -425,7 +451,7 @@ class PartBlocks(Blocks):
 
     def rows(self, i: int) -> int | None:
         n_rows = self.whole.rows(i)
-        return None if n_rows is None else len(self.part.rows(n_rows, i))
+        return None if n_rows is None else self.part.count(n_rows, i)
 
     def block_bytes(self) -> BlockBytes:
         return self.whole.block_bytes()
@@ -445,6 +471,10 @@ class PartBlocks(Blocks):
     def sum_of(self, loader: Any, function: Callable[[Any], Any], numbers: Any = None,
                tell: Callable[[int], None] | None = None) -> Any:
         return self.whole.sum_of(loader, function, numbers_with_rows(self) if numbers is None else numbers, tell)
+
+    def sum_of_targets(self, function: Callable[[int, Any], Any]) -> Any:
+        return self.whole.sum_of_targets(
+            lambda i, y: function(i, None if y is None else _rows_of(y, self.part.rows(len(y), i))))
 
     def rounds(self, loader: Any, step: Any, join: Any, start: Any, rounds: Any) -> Any:
         return self.whole.rounds(loader, step, join, start, rounds)

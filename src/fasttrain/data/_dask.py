@@ -242,6 +242,11 @@ class DaskBlocks(Blocks):
                 tell(i)
         return found
 
+    def sum_of_targets(self, function):
+        # where the blocks lie
+        loader = _Targets()
+        return self.sum_of(loader, lambda found: function(*found))
+
     def rounds(self, loader, step, join, start, rounds):
         loaded = self.loaded(loader)
         step, join = self._sent(_Held(step)), self._sent(_Held(join))
@@ -321,6 +326,11 @@ class _Prepare:
 
     def __call__(self, i, block):
         return self.loader.prepare(i, block)
+
+
+class _Targets:
+    def prepare(self, i, block):
+        return i, block.y
 
 
 class _Held:

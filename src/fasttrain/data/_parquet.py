@@ -1,6 +1,8 @@
 """Sources of Parquet files, a block for each row group or for some small ones together."""
 
 import os
+from contextlib import contextmanager
+from functools import partial
 from operator import attrgetter, itemgetter
 from typing import Any
 
@@ -64,10 +66,12 @@ class ParquetBlocks(Blocks):
     def direct(self):
         return self._dtype is not None
 
+    def _targets(self):
+        return [self._target] if isinstance(self._target, str) else list(self._target or [])
+
     def _others(self):
         """Names of the columns beside those of X."""
-        return [*([self._target] if isinstance(self._target, str) else self._target or []),
-                *([self._weight] if self._weight else [])]
+        return [*self._targets(), *([self._weight] if self._weight else [])]
 
     def _parts(self, groups, found):
         """(places of the columns of X, rows) that are decoded at a time."""
@@ -117,10 +121,51 @@ class ParquetBlocks(Blocks):
 
     def block_into(self, i, out):
         import pyarrow as pa
-        from pyarrow import parquet
 
         number, groups, _, n_rows = self._places[i]
         others = self._others()
+        with self._opened(i) as found:
+            X, kept = self._place(out, n_rows), []
+            # where blocks are read ahead a thread reads each: Arrow's own, over its columns, would be beside those
+            threads = not self.read_ahead and get_num_threads() > 1
+            parts, batch_rows = self._parts(groups, found.metadata)
+            for part in parts:
+                names = self.names[part]
+                wanted = list(dict.fromkeys(names if part is not parts[-1] else [*names, *others]))
+                at = 0
+                for batch in found.iter_batches(batch_rows, row_groups=groups, columns=wanted, use_threads=threads):
+                    if X is not None:
+                        self._filler(number, part, batch.schema).fill(batch, X[at:at + batch.num_rows])
+                    at += batch.num_rows
+                    if part is parts[-1]:
+                        kept.append(batch if X is None else batch.select(others))
+                if at != n_rows:
+                    break
+        if self.memory is not None:
+            # what Arrow's allocator keeps for the next block is several times as much as a block takes
+            pa.default_memory_pool().release_unused()
+        self._require_rows(i, at)
+        table = pa.Table.from_batches(kept) if kept and kept[0].num_columns else None
+        if X is None:
+            X = table.select(self.names)
+        return Block(X, self._target_of(i, table),
+                     None if self._weight is None else weights_of(table, self._weight, partial(self.where, i)))
+
+    def block_target(self, i):
+        if self._target is None:
+            return None
+        with self._opened(i) as found:
+            table = found.read_row_groups(self._places[i][1], columns=self._targets(), use_threads=False)
+        self._require_rows(i, table.num_rows)
+        return self._target_of(i, table)
+
+    @contextmanager
+    def _opened(self, i):
+        """The file of block ``i``; what is wrong with it meanwhile is said of the block."""
+        import pyarrow as pa
+        from pyarrow import parquet
+
+        number = self._places[i][0]
         try:
             self._files[number].require()
             # by its path, since a file of Python's is read under the lock that training needs; without reading ahead
@@ -129,41 +174,18 @@ class ParquetBlocks(Blocks):
             with parquet.ParquetFile(self._files[number].path, metadata=known, pre_buffer=False) as found:
                 # what a file says of its row groups takes longer to read than one of them, where there are many
                 self._metadata[number] = found.metadata
-                X, kept = self._place(out, n_rows), []
-                # where blocks are read ahead a thread reads each: Arrow's own, over its columns, would be beside those
-                threads = not self.read_ahead and get_num_threads() > 1
-                parts, batch_rows = self._parts(groups, found.metadata)
-                for part in parts:
-                    names = self.names[part]
-                    wanted = names if part is not parts[-1] else list(dict.fromkeys([*names, *others]))
-                    at = 0
-                    for batch in found.iter_batches(
-                            batch_rows, row_groups=groups, columns=wanted, use_threads=threads):
-                        if X is not None:
-                            self._filler(number, part, batch.schema).fill(batch, X[at:at + batch.num_rows])
-                        at += batch.num_rows
-                        if part is parts[-1]:
-                            kept.append(batch if X is None else batch.select(others))
-                    if at != n_rows:
-                        break
+                yield found
         except (pa.ArrowException, OSError, EOFError) as error:
             if isinstance(error, FileNotFoundError):
                 raise
             raise ValueError(f"{self.where(i)} cannot be read: {error}") from error
-        if self.memory is not None:
-            # what Arrow's allocator keeps for the next block is several times as much as a block takes
-            pa.default_memory_pool().release_unused()
-        if at != n_rows:
-            raise ValueError(f"{self.where(i)} has {at} rows, and its file says {n_rows}")
-        table = pa.Table.from_batches(kept) if kept and kept[0].num_columns else None
 
-        def place(row):
-            return self.where(i, row)
+    def _require_rows(self, i, found):
+        if found != self._places[i][3]:
+            raise ValueError(f"{self.where(i)} has {found} rows, and its file says {self._places[i][3]}")
 
-        if X is None:
-            X = table.select(self.names)
-        y = None if self._target is None else target_of(table, self._target, place)
-        return Block(X, y, None if self._weight is None else weights_of(table, self._weight, place))
+    def _target_of(self, i, table):
+        return None if self._target is None else target_of(table, self._target, partial(self.where, i))
 
     def _filler(self, number, part, schema):
         key = number, part.start, part.stop

@@ -22,7 +22,11 @@ class Share(NamedTuple):
 
     def rows(self, n_rows: int, i: int) -> np.ndarray:
         """Numbers of the rows of block ``i``, in their order; a matter of the seed and the block."""
-        return _between(n_rows, i, self.seed, 0.0, self.share, self.held)
+        return _drawn(n_rows, i, self.seed, *_span(n_rows, 0.0, self.share), self.held)
+
+    def count(self, n_rows: int, i: int) -> int:
+        """How many rows of block ``i``."""
+        return _count(n_rows, *_span(n_rows, 0.0, self.share), self.held)
 
 
 class Fold(NamedTuple):
@@ -44,13 +48,27 @@ class Fold(NamedTuple):
 
     def rows(self, n_rows: int, i: int) -> np.ndarray:
         """Numbers of the rows of block ``i``, in their order; a matter of the seed and the block."""
+        return _drawn(n_rows, i, self.seed, *self._span(n_rows, i), self.held)
+
+    def count(self, n_rows: int, i: int) -> int:
+        """How many rows of block ``i``."""
+        return _count(n_rows, *self._span(n_rows, i), self.held)
+
+    def _span(self, n_rows, i):
         # blocks of few rows do not all give them to the same folds: of n blocks each turns the folds by another number
         group, number = divmod(i, self.n)
         place = (self.k + np.random.default_rng([self.seed, self.n, group]).permutation(self.n)[number]) % self.n
-        return _between(n_rows, i, self.seed, place / self.n, (place + 1) / self.n, self.held)
+        return _span(n_rows, place / self.n, (place + 1) / self.n)
 
 
-def _between(n_rows, i, seed, first, last, held):
+def _span(n_rows, first, last):
+    return int(first * n_rows + 0.5), int(last * n_rows + 0.5)
+
+
+def _count(n_rows, start, stop, held):
+    return stop - start if held else n_rows - (stop - start)
+
+
+def _drawn(n_rows, i, seed, start, stop, held):
     order = np.random.default_rng([seed, i]).permutation(n_rows)
-    start, stop = int(first * n_rows + 0.5), int(last * n_rows + 0.5)
     return np.sort(order[start:stop] if held else np.concatenate([order[:start], order[stop:]]))
