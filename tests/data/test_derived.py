@@ -4,6 +4,8 @@ from collections import Counter
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from sklearn.base import clone
 
@@ -216,6 +218,26 @@ def test_rows_go_that_lack_something(table, tmp_path, kind, drop):
         assert found.where(4, 2) == (source.where(4) if drop == "any" else source.where(4, 2))
 
 
+@pytest.mark.parametrize("kind", [pa.float32(), pa.float64()])
+def test_a_target_of_nan_is_missing(tmp_path, kind):
+    values = np.arange(40.0)
+    values[[17, 19, 33]] = np.nan
+    whole = pa.table({"a": np.arange(40.0), "y": pa.array(values, kind, from_pandas=False)})
+    assert not whole["y"].null_count
+    pq.write_table(whole, tmp_path / "t.parquet", row_group_size=10)
+    said = r"row group 1, row 7 \(row 17 of the file\): the target 'y' is missing in 2 rows, of which this is the first"
+    source = from_parquet(tmp_path / "t.parquet", target="y", block_rows=1)
+    assert source.block(0).y.tolist() == list(range(10))
+    for read in (source.block, source.block_target,
+                 from_parquet(tmp_path / "t.parquet", dtype="table", block_rows=1).with_target("y").block):
+        with pytest.raises(ValueError, match=said):
+            read(1)
+    with pytest.raises(ValueError, match=said):
+        Ridge().fit(source)
+    left = from_parquet(tmp_path / "t.parquet", dtype="table", block_rows=1).with_target("y", drop_missing="target")
+    assert [len(block.y) for block in left] == [10, 8, 10, 9]
+
+
 def test_what_with_target_refuses(table, tmp_path):
     table.to_parquet(tmp_path / "t.parquet")
     source = from_parquet(tmp_path / "t.parquet", dtype="table")
@@ -227,6 +249,11 @@ def test_what_with_target_refuses(table, tmp_path):
         from_arrays(X, Y).with_target("y").block(0)
     with pytest.raises(ValueError, match=r"target names the column 'z', which .* lacks"):
         from_callable(lambda: iter([source.block(0).X])).with_target("z").block(0)
+    for alone in (source.map(lambda part: part.select(["y"])), from_callable(lambda: iter([pa.table({"y": [1.0]})]))):
+        with pytest.raises(ValueError, match=r"block 0.* has no column but the target|row group 0 has no column but"):
+            alone.with_target("y").block(0)
+    with pytest.raises(ValueError, match="the source has no column but the target"):
+        from_parquet(tmp_path / "t.parquet", columns=["y"], dtype="table").with_target("y")
     table["town"] = table["town"].mask(table.index == 9)
     table.to_parquet(tmp_path / "t.parquet")
     with pytest.raises(ValueError, match=r"row 5.*: the target 'town' is missing in 2 rows"):

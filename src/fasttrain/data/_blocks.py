@@ -513,6 +513,7 @@ class TargetBlocks(Blocks):
             raise ValueError(f"drop_missing must be None, 'target' or 'any', got {drop_missing!r}")
         if tables.names is not None:
             require_column(target, "target", tables.names, "the source")
+            _require_others(tables.names, "the source")
             self.names = [name for name in tables.names if name != target]
         self.tables, self.target, self.drop_missing = tables, target, drop_missing
         self.random_access, self.concurrent = tables.random_access, tables.concurrent
@@ -536,8 +537,9 @@ class TargetBlocks(Blocks):
         table, _, sample_weight = self.tables.block(i)
         if not hasattr(table, "column_names"):
             raise TypeError(f"{self.where(i)}: with_target takes Arrow tables, got {type(table).__name__}: pass "
-                            "dtype='table' to from_parquet or from_csv")
+                            "dtype='table' to from_parquet or from_csv, or make it one with pyarrow.table")
         require_column(self.target, "target", table.column_names, self.where(i))
+        _require_others(table.column_names, self.where(i))
         complete = None
         columns = {None: [], "target": [self.target], "any": table.column_names}[self.drop_missing]
         for name in columns:
@@ -551,6 +553,11 @@ class TargetBlocks(Blocks):
         self.dropped[i], self._left[i] = n_rows - table.num_rows, table.num_rows
         y = target_of(table, self.target, lambda row: self.where(i, row))
         return Block(table.drop_columns([self.target]), y, sample_weight)
+
+
+def _require_others(names, place):
+    if len(names) < 2:
+        raise ValueError(f"{place} has no column but the target")
 
 
 def placed(error, place):

@@ -94,14 +94,17 @@ def vector_of(column):
 
 
 def target_of(table, names, place):
-    """y of a table: (n_rows,) for one column, (n_rows, n_outputs) for a list; ValueError where a cell is missing."""
+    """y of a table: (n_rows,) for one column, (n_rows, n_outputs) for a list; ValueError where a cell is missing, NaN
+    too."""
     parts = []
     for name in [names] if isinstance(names, str) else names:
         column = table.column(name)
-        if column.null_count:
-            row = int(np.flatnonzero(np.asarray(column.is_null()))[0])
+        there = present(column)
+        if there is not None:
+            missing = np.flatnonzero(~there)
             raise ValueError(
-                f"{place(row)}: the target {name!r} is missing in {column.null_count} rows, of which this is the first")
+                f"{place(int(missing[0]))}: the target {name!r} is missing in {len(missing)} rows, of which this is "
+                "the first")
         parts.append(vector_of(column.combine_chunks() if hasattr(column, "combine_chunks") else column))
     return parts[0] if isinstance(names, str) else np.column_stack(parts)
 

@@ -142,7 +142,7 @@ class ParquetBlocks(Blocks):
                 if at != n_rows:
                     break
         if self.memory is not None:
-            # what Arrow's allocator keeps for the next block is several times as much as a block takes
+            # else Arrow's allocator keeps what the next block can use: 4 to 26 MB, of row groups of 10 to 20 MB
             pa.default_memory_pool().release_unused()
         self._require_rows(i, at)
         table = pa.Table.from_batches(kept) if kept and kept[0].num_columns else None
@@ -232,7 +232,9 @@ def from_parquet(
     memory : int, default=None
         As for :class:`Blocks`. A row group is read some columns at a time, 16 at least, of which the parts in the file
         and as numbers have some 8 MiB together where 16 have not more; reading takes half as much again. With a bound
-        Arrow's allocator gives back what it has let go of after each block, which costs a tenth of the rate.
+        Arrow's allocator gives back what it has let go of after each block: a pass that only decodes then takes 1.3
+        times as long, an epoch of ``SGDClassifier`` 1.03 (one thread) to 1.2 times (two; 100 columns of float32 in row
+        groups of 10 MB, not compressed, Zen 4).
 
     Returns
     -------
