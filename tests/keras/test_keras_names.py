@@ -159,6 +159,26 @@ def test_gradients_applied_by_hand_are_the_models_steps(name, steps):
         own.apply([np.zeros(2)], [bias])
 
 
+def test_gradients_that_are_added_up_by_hand():
+    optimizer, variable = keras.optimizers.SGD(1.0, gradient_accumulation_steps=2), keras.Variable(np.zeros(3, "f4"))
+    gradient = np.ones(3, "f4")
+    optimizer.apply([gradient], [variable])
+    # which is the caller's
+    gradient[:] = 100
+    with pytest.raises(ValueError, match=r"shapes of the variables, got \(2,\) for variable 0 of shape \(3,\)"):
+        optimizer.apply([np.ones(2, "f4")])
+    optimizer.apply([np.ones(3, "f4")])
+    np.testing.assert_array_equal(variable.numpy(), [-1, -1, -1])
+    # half an update is none of other variables, nor of another number
+    for forget in (lambda: optimizer.build([variable]), lambda: setattr(optimizer, "iterations", 1)):
+        optimizer.apply([np.ones(3, "f4")])
+        forget()
+        for _ in range(2):
+            optimizer.apply([np.zeros(3, "f4")])
+    np.testing.assert_array_equal(variable.numpy(), [-1, -1, -1])
+    assert optimizer.iterations == 2
+
+
 def test_clipping_of_each_array_in_numpy():
     from fasttrain.optimizers import GradientDescent
 

@@ -86,7 +86,7 @@ class Optimizer(Configured):
         self.gradient_accumulation_steps: int | None = check_integer(
             gradient_accumulation_steps, "gradient_accumulation_steps", low=2, optional=True)
         self.name: str = type(self).__name__.lower() if name is None else str(name)
-        self._batches = 0
+        self.iterations = 0
         self.schedule: Any = None
         self._built = None
         self._common = {
@@ -104,7 +104,8 @@ class Optimizer(Configured):
 
     @iterations.setter
     def iterations(self, value: Any) -> None:
-        self._batches = int(value) * (self.gradient_accumulation_steps or 1)
+        # what has been added up for an update belongs to the batches since the last one
+        self._batches, self._accumulated = int(value) * (self.gradient_accumulation_steps or 1), {}
 
     @property
     def learning_rate(self) -> Any:
@@ -171,7 +172,7 @@ class Optimizer(Configured):
         variables = list(variables)
         arrays = {str(i): _array_of(one) for i, one in enumerate(variables)}
         self._built = variables, self.spec().init(arrays)
-        self._accumulated = {}
+        self.iterations = self.iterations
 
     def apply(self, grads: Any, trainable_variables: Any = None) -> None:
         """One step on variables by their gradients.
@@ -206,10 +207,14 @@ class Optimizer(Configured):
             if gradient is None:
                 raise ValueError(f"grads must hold arrays, got None for variable {i}")
             given[i] = np.asarray(gradient, dtype=array.dtype)
+            if given[i].shape != array.shape:
+                raise ValueError(
+                    f"grads must have the shapes of the variables, got {given[i].shape} for variable {i} of shape "
+                    f"{array.shape}")
         rate = self.rates(self._batches, 1)[0]
         steps = self.gradient_accumulation_steps or 1
-        if self._accumulated:
-            given = {i: self._accumulated[i] + gradient for i, gradient in given.items()}
+        if steps > 1:
+            given = {i: self._accumulated.get(i, 0) + gradient for i, gradient in given.items()}
         if (self._batches + 1) % steps:
             self._accumulated = given
         else:
