@@ -146,8 +146,14 @@ class AdamW(Adam):
         super().__init__(learning_rate, beta_1, beta_2, epsilon, amsgrad, weight_decay=weight_decay, **common)
 
 
+class _AdamLike(Optimizer):
+    def __init__(self, learning_rate: Any = 0.001, beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-7,
+                 **common: Any) -> None:
+        super().__init__(learning_rate, {"beta_1": beta_1, "beta_2": beta_2, "epsilon": epsilon}, **common)
+
+
 @optimizers_by_name.add("adamax")
-class Adamax(Optimizer):
+class Adamax(_AdamLike):
     """:class:`fasttrain.optimizers.AdaMax` with Keras's epsilon.
 
     Parameters
@@ -160,10 +166,6 @@ class Adamax(Optimizer):
     """
 
     _kind = specs.AdaMax
-
-    def __init__(self, learning_rate: Any = 0.001, beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-7,
-                 **common: Any) -> None:
-        super().__init__(learning_rate, {"beta_1": beta_1, "beta_2": beta_2, "epsilon": epsilon}, **common)
 
 
 @optimizers_by_name.add("ftrl")
@@ -205,7 +207,7 @@ class Ftrl(Optimizer):
 
 
 @optimizers_by_name.add("nadam")
-class Nadam(Optimizer):
+class Nadam(_AdamLike):
     """:class:`fasttrain.optimizers.NAdam` with Keras's epsilon.
 
     Parameters
@@ -218,10 +220,6 @@ class Nadam(Optimizer):
     """
 
     _kind = specs.NAdam
-
-    def __init__(self, learning_rate: Any = 0.001, beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-7,
-                 **common: Any) -> None:
-        super().__init__(learning_rate, {"beta_1": beta_1, "beta_2": beta_2, "epsilon": epsilon}, **common)
 
 
 @optimizers_by_name.add("lion")
