@@ -77,8 +77,9 @@ def test_training_goes_on_amid_an_update(tmp_path, way):
         again = accumulating(use_ema=True)
         again.fit(X, CODES, epochs=4, resume_from=tmp_path / "c", **arguments)
         assert same(whole, again)
-        with pytest.raises(ValueError, match="optimizer slots"):
-            accumulating(None, use_ema=True).fit(X, CODES, epochs=4, resume_from=tmp_path / "c", **arguments)
+        for steps, message in ((None, "optimizer slots"), (4, "batches of an update 3 there, 4 here")):
+            with pytest.raises(ValueError, match=message):
+                accumulating(steps, use_ema=True).fit(X, CODES, epochs=4, resume_from=tmp_path / "c", **arguments)
         return
     model = accumulating()
     model.fit(X, CODES, shuffle=False, **arguments)

@@ -82,6 +82,29 @@ def test_training_goes_on_from_a_file(tmp_path):
             np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6, err_msg=repr(optimizer))
 
 
+def test_a_product_of_momentums_beyond_its_range_is_refused(tmp_path):
+    model = classifier(optimizer="nadam")
+    model.fit(X, CODES, verbose=0)
+    path = tmp_path / "m.keras"
+    model.save(path)
+    with zipfile.ZipFile(path) as file:
+        good = {name: file.read(name) for name in file.namelist()}
+    written(path, h5(good, replaced("optimizer/vars/10", lambda f, p: f.__setitem__(p, np.float32(2)))))
+    with pytest.raises(ValueError, match="must end with a product of momentums from 0 to 1"):
+        load_model(path)
+
+
+def test_numbers_of_numpy_are_numbers(tmp_path):
+    optimizer = keras.optimizers.Ftrl(
+        np.float32(0.1), l1_regularization_strength=np.float32(0.5), gradient_accumulation_steps=np.int64(2))
+    model = classifier(optimizer=optimizer)
+    model.save(tmp_path / "m.keras")
+    config = load_model(tmp_path / "m.keras").optimizer.get_config()
+    assert (config["l1_regularization_strength"], config["gradient_accumulation_steps"]) == (0.5, 2)
+    layer = keras.layers.LeakyReLU(np.float32(0.25))
+    assert "0.25" in Sequential([keras.layers.Dense(2, input_dim=6), layer]).to_json()
+
+
 def test_weights_alone(tmp_path):
     model = classifier()
     model.fit(X, CODES, verbose=0)
@@ -341,6 +364,8 @@ def replaced(place, make):
         p, np.full((6, 16), 1e300))), r"model.weights.h5 of .*: the array for dense.*kernel must hold finite"),
     ("too large a memory", replaced("optimizer/vars/3", lambda f, p: f.__setitem__(p, np.full((6, 16), 1e300))),
      "optimizer/vars in .* must hold finite numbers"),
+    ("a negative square", lambda f: f["optimizer/vars/3"].__setitem__(0, -1.0),
+     "optimizer/vars/3 in .* must hold numbers >= 0"),
     ("a negative rate", replaced("optimizer/vars/1", lambda f, p: f.__setitem__(p, np.float32(-1))),
      "optimizer/vars in .* must begin with"),
     ("half a step", replaced("optimizer/vars/0", lambda f, p: f.__setitem__(p, 1.5)), "optimizer/vars .* must begin"),

@@ -282,6 +282,34 @@ def test_damaged_files_are_refused(tmp_path):
         model.save(folder, overwrite=False)
 
 
+@pytest.mark.parametrize("change, message", [
+    (lambda m: m["slots"]["s1"]["coefs"][0].__setitem__(0, -1), "s1 of ftrl must hold numbers >= 0"),
+    (lambda m: m["slots"]["s1"]["intercepts"][1].__setitem__(0, np.nan), "s1 of ftrl must hold numbers >= 0"),
+    (lambda m: m["slots"]["s2"]["coefs"][0].__setitem__(0, np.inf), "s2 must hold finite numbers"),
+    (lambda m: m["slots"]["accumulated"]["coefs"][0].__setitem__(0, np.nan), "accumulated must hold finite numbers"),
+    (lambda m: m["average"]["coefs"][0].__setitem__(0, np.nan), "average must hold finite numbers"),
+    (lambda m: m["average"]["coefs"].pop(), "coefs of average must fit the layers"),
+    (lambda m: m.update(average=None), "does not describe a model"),
+    (lambda m: m["slots"]["s2"].update(coefs=[array[:, :1] for array in m["slots"]["s2"]["coefs"]]),
+     "coefs of s2 must fit the layers"),
+    (lambda m: m["slots"]["s2"].update(coefs=[array.astype("f8") for array in m["slots"]["s2"]["coefs"]]),
+     "coefs of s2 must hold finite numbers of float32"),
+    (lambda m: m["slots"].pop("accumulated"), "memory must be of rule 'ftrl'"),
+    (lambda m: m["counters"].update(t=-1.0), "counters must be a number of steps"),
+    (lambda m: m["counters"].update(t=2.5), "counters must be a number of steps"),
+    (lambda m: m["counters"].update(carried=float("nan")), "counters must be a number of steps"),
+])
+def test_a_memory_that_no_training_has_is_refused(tmp_path, monkeypatch, change, message):
+    model = classifier(optimizer=keras.optimizers.Ftrl(0.1, gradient_accumulation_steps=3, use_ema=True))
+    model.fit(X, CODES, verbose=0)
+    memory = model._optimizer_state()
+    change(memory)
+    monkeypatch.setattr(model, "_optimizer_state", lambda: memory)
+    model.save(tmp_path / "model")
+    with pytest.raises(ValueError, match=message):
+        load_model(tmp_path / "model")
+
+
 def test_a_failed_save_leaves_the_old_model(tmp_path, monkeypatch):
     model = classifier()
     model.save(tmp_path / "model")

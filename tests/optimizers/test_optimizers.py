@@ -368,8 +368,9 @@ def test_a_penalty_for_each_array():
         (lambda s: s["slots"]["s2"].pop(), "slot s2 of the state must hold 1 arrays, got 0"),
         (lambda s: s["slots"].update(s2=[np.ones(4)]), "slot s2 of params must have shape (3,)"),
         (lambda s: s["slots"].update(s2=[np.ones(3, np.float32)]), "slot s2 of params must have shape (3,)"),
+        (lambda s: s["slots"].update(s2=[np.array([0.0, 1.0, -1.0])]), "s2 of params must hold numbers >= 0, got -1.0"),
     ],
-    ids=range(7),
+    ids=range(8),
 )
 def test_bad_checkpoints_change_nothing(change, words):
     opt = o.Adam()

@@ -460,7 +460,10 @@ def entry_of(items, *names):
 @pytest.mark.parametrize(("names", "value", "match"), [
     (("network", "counters", "t"), {"@": "float", "value": "inf"}, "counters must be a number of steps and a number"),
     (("network", "counters", "t"), 10**30, "counters must be a number of steps"),
+    (("network", "counters", "t"), 2.5, "counters must be a number of steps"),
     (("network", "counters", "carried"), "a", "counters must be a number of steps"),
+    (("network", "counters", "carried"), {"@": "float", "value": "nan"}, "counters must be a number of steps"),
+    (("network", "counters", "carried"), -1.0, "counters must be a number of steps"),
     (("stopping", "best_loss_"), None, "best_loss_ must be numbers, got None"),
 ])
 def test_numbers_that_no_training_has(saved, names, value, match):
@@ -469,6 +472,49 @@ def test_numbers_that_no_training_has(saved, names, value, match):
     index["sha256"] = archive._digest(index)
     (saved / "checkpoint.json").write_text(json.dumps(index))
     with pytest.raises(ValueError, match=match):
+        MLPRegressor(**MLP).fit(X, Y, resume_from=saved)
+
+
+def rewritten(folder, change):
+    """Change the index and the arrays of a checkpoint."""
+    index, arrays = checkpoints._KIND.read(folder)
+    change(index["checkpoint"], arrays)
+    checkpoints._KIND.write(folder, index["checkpoint"], arrays)
+
+
+@pytest.mark.parametrize(("optimizer", "slot"), [
+    ("adagrad", "s1"), ("rmsprop", "s1"), (optimizers.RMSprop(centered=True), "s1"), ("adadelta", "s1"),
+    ("adadelta", "s2"), ("adam", "s2"), ("nadam", "s2"), (optimizers.Adam(amsgrad=True), "s2"),
+    (optimizers.Adam(amsgrad=True), "s3"), ("adamax", "s2"), ("ftrl", "s1"),
+], ids=str)
+@pytest.mark.parametrize("value", [-1.0, np.nan])
+def test_squares_of_a_rule_are_not_negative(tmp_path, optimizer, slot, value):
+    path = tmp_path / "last"
+    options = {"optimizer": optimizer, "batch_size": 16, "random_state": 3}
+    LinearRegressor(**options, max_iter=2, callbacks=ModelCheckpoint(path)).fit(X, Y)
+
+    def change(content, arrays):
+        (name,) = [name for name in arrays if f"['slots']['{slot}']['coefs']" in name]
+        arrays[name][2] = value
+
+    rewritten(path, change)
+    with pytest.raises(ValueError, match=f"{slot} of .* must hold numbers >= 0"):
+        LinearRegressor(**options, max_iter=3).fit(X, Y, resume_from=path)
+
+
+@pytest.mark.parametrize("new", [None, "s3"])
+def test_the_slots_are_those_of_the_rule(saved, new):
+    def change(content, arrays):
+        slots = entry_of(content["state"], "network", "slots")[1]["items"]
+        if new is None:
+            slots.pop()
+            for name in [name for name in arrays if "['s2']" in name]:
+                del arrays[name]
+        else:
+            slots[1][0] = new
+
+    rewritten(saved, change)
+    with pytest.raises(ValueError, match=r"the slots must be \['s1', 's2'\], got \['s1'"):
         MLPRegressor(**MLP).fit(X, Y, resume_from=saved)
 
 

@@ -242,6 +242,11 @@ cdef class Network(Predictor):
         return _updates.NAMES[self.task.rule]
 
     @property
+    def accumulate(self):
+        """Batches of an update."""
+        return int(self.task.accumulate)
+
+    @property
     def counters(self):
         """Batches done and the number that some rules carry: with ``state``, all that a rule remembers."""
         return {"t": self.steps_done, "carried": self.task.carried}

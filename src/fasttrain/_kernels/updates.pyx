@@ -57,6 +57,19 @@ SLOTS = {
     "ftrl": ("s1", "s2"),
 }
 
+# Those of them that are sums, means or greatest of squares or sizes.
+NEVER_NEGATIVE = {
+    "adagrad": ("s1",),
+    "rmsprop": ("s1",),
+    "rmsprop_centered": ("s1",),
+    "adadelta": ("s1", "s2"),
+    "adam": ("s2",),
+    "nadam": ("s2",),
+    "amsgrad": ("s2", "s3"),
+    "adamax": ("s2",),
+    "ftrl": ("s1",),
+}
+
 cdef enum:
     BLOCK = 4096
 

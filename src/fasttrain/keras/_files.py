@@ -15,7 +15,7 @@ from fasttrain.keras import _keras_files as keras_files, layers, losses, metrics
 from fasttrain.keras._config import serialized
 from fasttrain.keras.optimizers.schedules import LearningRateSchedule
 from fasttrain.training.checkpoints import load_checkpoint
-from fasttrain.training.engine import from_layers, restore
+from fasttrain.training.engine import array_to_layers, check_layers, check_memory, from_layers, restore
 
 _KIND = ArchiveKind("sequential", 1)
 
@@ -110,7 +110,7 @@ def save_weights(model, path, overwrite):
 
 def to_json(model, **kwargs):
     """See Sequential.to_json."""
-    return json.dumps(keras_files.described(model), **kwargs)
+    return json.dumps(keras_files.described(model), **{"default": keras_files.number_of, **kwargs})
 
 
 def from_json(text, kind):
@@ -175,9 +175,18 @@ def _model(content, compile, kind):
         weighted_metrics=compiled["weighted_metrics"],
     )
     model._engine()
-    memory = compiled["memory"]
-    for slot, parts in memory["slots"].items():
-        if not all(np.isfinite(array).all() for arrays in parts.values() for array in arrays):
-            raise ValueError(f"the optimizer's {slot} must hold finite numbers")
+    memory, network = compiled["memory"], model._network
+    shapes = {
+        part: [array.shape for array in arrays]
+        for part, arrays in array_to_layers(network, network.parameters).items()
+    }
+    check_memory(network.rule, memory, shapes, network.dtype)
+    held = dict(memory["slots"])
+    if network.average is not None:
+        held["average"] = memory["average"]
+        check_layers("average", memory["average"], shapes, network.dtype)
+    for name, parts in held.items():
+        if not all(np.isfinite(array).all() for part in shapes for array in parts[part]):
+            raise ValueError(f"the optimizer's {name} must hold finite numbers")
     model._set_optimizer_state(memory)
     return model

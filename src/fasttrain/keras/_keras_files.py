@@ -18,8 +18,10 @@ import numpy as np
 from fasttrain._files.atomic import write_file
 from fasttrain._files.plain import DECODING_ERRORS
 from fasttrain.keras import losses, metrics, optimizers
+from fasttrain.keras._keras_memory import memory_arrays, slots_of, variables_of
 from fasttrain.keras._keras_names import layer_config, layer_of
 from fasttrain.keras.optimizers.schedules import LearningRateSchedule
+from fasttrain.optimizers._state import may_hold
 from fasttrain.training.engine import array_from_layers, array_to_layers
 
 _CONFIG, _METADATA, _WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
@@ -46,6 +48,13 @@ def _h5py():
 
 def _object(module, kind, config, **more):
     return {"module": module, "class_name": kind, "config": config, "registered_name": None, **more}
+
+
+def number_of(value):
+    """A number of NumPy's as JSON has it; TypeError for what is none."""
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"{type(value).__name__} is not plain data")
 
 
 def described(model):
@@ -102,7 +111,7 @@ def save_model(model, path, compiled):
     data = io.BytesIO()
     with zipfile.ZipFile(data, "w") as file:
         file.writestr(_METADATA, json.dumps(metadata))
-        file.writestr(_CONFIG, json.dumps(description))
+        file.writestr(_CONFIG, json.dumps(description, default=number_of))
         file.writestr(_WEIGHTS, _weights_file(model))
     write_file(path, data.getvalue())
 
@@ -134,56 +143,9 @@ def _weights_file(model):
         if model.optimizer is not None and model._network is not None:
             group = file.create_group("optimizer/vars")
             group.attrs["name"] = model.optimizer.name
-            for number, array in enumerate(_memory_arrays(model)):
+            for number, array in enumerate(memory_arrays(model)):
                 group[str(number)] = array
     return data.getvalue()
-
-
-def _slots(optimizer):
-    """The optimizer's arrays in Keras's order: groups of slots, whose arrays alternate from variable to variable."""
-    spec = optimizer.spec()
-    slots = {
-        "gradient_descent": [], "momentum": [["s1"]], "nesterov": [["s1"]], "adagrad": [["s1"]], "rmsprop": [["s1"]],
-        "rmsprop_centered": [["s1"]], "adadelta": [["s1", "s2"]], "adam": [["s1", "s2"]],
-        "amsgrad": [["s1", "s2"], ["s3"]], "nadam": [["s1", "s2"]], "lion": [["s1"]],
-        "adamax": [["s1", "s2"]], "ftrl": [["s1", "s2"]],
-    }[spec.rule]
-    if spec.rule.startswith("rmsprop"):
-        slots = [*slots, *([["s3"]] if spec.momentum else []), *([["s2"]] if spec.centered else [])]
-    return [
-        *([["average"]] if optimizer.use_ema else []),
-        *([["accumulated"]] if optimizer.gradient_accumulation_steps else []), *slots,
-    ]
-
-
-def _variables(model):
-    """Of each trained array its layer's number in the engine, and what it is called there."""
-    dense = {unit.dense: number for number, unit in enumerate(model._chain.units)}
-    normalized = {layer: number for number, layer in enumerate(model._chain.normalizations)}
-    for layer in model.layers:
-        if layer in dense:
-            yield "coefs", dense[layer]
-            if layer.use_bias:
-                yield "intercepts", dense[layer]
-        elif layer in normalized:
-            yield "gains", normalized[layer]
-            yield "shifts", normalized[layer]
-
-
-def _memory_arrays(model):
-    optimizer, network = model.optimizer, model._network
-    yield np.array(network.counters["t"], dtype="int32")
-    if not isinstance(optimizer.schedule, LearningRateSchedule):
-        yield np.array(optimizer._learning_rate, dtype="float32")
-    arrays = {slot: array_to_layers(network, array) for slot, array in network.state.items()}
-    if optimizer.use_ema:
-        arrays["average"] = array_to_layers(network, network.average)
-    for group in _slots(optimizer):
-        for part, number in _variables(model):
-            for slot in group:
-                yield arrays[slot][part][number]
-    if network.rule == "nadam":
-        yield np.array(1.0 - network.counters["carried"], dtype="float32")
 
 
 # ---- reading ----
@@ -554,14 +516,14 @@ class _Weights:
         optimizer, network = model.optimizer, model._network
         arrays = self._arrays("optimizer/vars")
         fixed = 1 if isinstance(optimizer.schedule, LearningRateSchedule) else 2
-        if arrays is None or (len(arrays) <= fixed and _slots(optimizer)):
+        if arrays is None or (len(arrays) <= fixed and slots_of(optimizer)):
             return _nothing
         shapes, places = [()] * fixed, []
         layers_of = {slot: array_to_layers(network, array) for slot, array in network.state.items()}
         if optimizer.use_ema:
             layers_of["average"] = array_to_layers(network, network.average)
-        for group in _slots(optimizer):
-            for part, number in _variables(model):
+        for group in slots_of(optimizer):
+            for part, number in variables_of(model):
                 for slot in group:
                     places.append((slot, part, number))
                     shapes.append(layers_of[slot][part][number].shape)
@@ -581,6 +543,11 @@ class _Weights:
             _refuse(f"optimizer/vars in {self.where}", "must hold finite numbers")
         if not 0 <= values[0] <= 2**53 or values[0] % 1 or (fixed == 2 and values[1] < 0):
             _refuse(f"optimizer/vars in {self.where}", "must begin with a number of steps and a learning rate >= 0")
+        for number, ((slot, _, _), value) in enumerate(zip(places, values[fixed:]), fixed):
+            if not may_hold(network.rule, slot, value):
+                _refuse(f"optimizer/vars/{number} in {self.where}", "must hold numbers >= 0")
+        if network.rule == "nadam" and not 0 <= values[-1] <= 1:
+            _refuse(f"optimizer/vars in {self.where}", "must end with a product of momentums from 0 to 1")
 
         def remember():
             for (slot, part, number), value in zip(places, values[fixed:]):

@@ -299,7 +299,9 @@ class LayeredModel:
         """Take over what :meth:`_optimizer_state` told."""
         network = self._network
         if memory["rule"] != network.rule or set(memory["slots"]) != set(network.state):
-            raise ValueError(f"the optimizer's memory must be of rule {network.rule!r}, got {memory['rule']!r}")
+            raise ValueError(
+                f"the optimizer's memory must be of rule {network.rule!r} with slots {sorted(network.state)}, got "
+                f"{memory['rule']!r} with {sorted(memory['slots'])}")
         for slot, layers in memory["slots"].items():
             network.state[slot][:] = array_from_layers(network, layers)
         if memory.get("average") is not None and network.average is not None:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from fasttrain._core.checks import check_integer, check_real
+from fasttrain._kernels.updates import NEVER_NEGATIVE
 from fasttrain._core.types import Array
 
 
@@ -50,7 +51,7 @@ class OptimizerState:
         Raises
         ------
         ValueError, TypeError
-            For another rule, other slots, other shapes or dtypes, or a bad ``t``.
+            For another rule, other slots, other shapes or dtypes, a bad ``t``, or squares that are negative.
         """
         missing = {"rule", "t", "carried", "slots"} - set(state)
         if missing:
@@ -72,8 +73,15 @@ class OptimizerState:
                         f"slot {slot} of {key} must have shape {own.shape} and dtype {own.dtype}, "
                         f"got {other.shape} and {other.dtype}"
                     )
+                if not may_hold(self.rule, slot, other):
+                    raise ValueError(f"slot {slot} of {key} must hold numbers >= 0, got {other.min()}")
         for slot, arrays in self.slots.items():
             for own, other in zip(arrays, state["slots"][slot]):
                 own[...] = other
         self.t = t
         self.carried = carried
+
+
+def may_hold(rule, slot, array):
+    """Whether a slot may be this array: what a rule takes the root of is neither negative nor NaN."""
+    return slot not in NEVER_NEGATIVE.get(rule, ()) or bool((array >= 0).all())

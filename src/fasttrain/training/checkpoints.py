@@ -38,7 +38,7 @@ from fasttrain._core.checks import is_number
 from fasttrain._core.types import Array, PathLike
 from fasttrain._files.archive import ArchiveKind
 from fasttrain._files.plain import DECODING_ERRORS, Decoder, Encoder
-from fasttrain.training.engine import STATISTICS, TRAINED
+from fasttrain.training.engine import STATISTICS, TRAINED, check_layers, check_memory
 
 __all__ = ["Checkpoint", "load_checkpoint"]
 
@@ -117,6 +117,8 @@ def facts_of(network, batch_size, n_samples, schedule, stopping, feed=None):
         "optimizer": network.rule,
         "optimizer_slots": sorted(network.state),
         "averages": network.average is not None,
+        # of a single batch nothing; the sum of some is of as many as make an update there
+        "batches_of_an_update": network.accumulate if "accumulated" in network.state else None,
         "n_samples": int(n_samples),
         "batch_size": int(batch_size),
         "schedule": type(schedule).__name__,
@@ -164,8 +166,6 @@ def _kind_of(state):
     return state.get("bit_generator") if isinstance(state, dict) else state
 
 
-# Steps that a float64 tells from one more.
-_MOST_STEPS = 2**53
 # Largest values of the counters that NumPy follows into its arrays without a look.
 _LARGEST = {"pos": 624, "buffer_pos": 4, "has_uint32": 1, "has_gauss": 1, "uinteger": 2**32 - 1}
 
@@ -262,25 +262,21 @@ def _check(checkpoint):
     dtype = np.dtype(checkpoint.facts["dtype"])
     network = state["network"]
     trained = network["trained"]
-    arrays = {**{name: trained[name] for name in TRAINED if name in trained}, **network["slots"]}
-    t, carried = network["counters"]["t"], network["counters"]["carried"]
-    if not is_number(t) or not 0 <= t <= _MOST_STEPS or not is_number(carried):
-        raise ValueError(f"the optimizer's counters must be a number of steps and a number, got {t!r} and {carried!r}")
     places = checkpoint.facts["normalize"]
     normalized = [(width,) for width, where in zip(widths[1:-1], places, strict=True) if where]
     wanted = {
         "coefs": list(pairwise(widths)), "intercepts": [(width,) for width in widths[1:]], "gains": normalized,
         "shifts": normalized,
     }
-    for name, layers in arrays.items():
-        for part, shapes in wanted.items():
-            found = [array.shape for array in layers[part]]
-            if found != shapes:
-                raise ValueError(f"{part} of {name} must fit the layers {widths}, got arrays of shapes {found}")
-            for array in layers[part]:
-                # the memory of a rule may have overflowed where the parameters have not
-                if array.dtype != dtype or (name in TRAINED and not np.isfinite(array).all()):
-                    raise ValueError(f"{name} must hold finite numbers of {dtype}")
+    if sorted(network["slots"]) != checkpoint.facts["optimizer_slots"]:
+        raise ValueError(f"the slots must be {checkpoint.facts['optimizer_slots']}, got {sorted(network['slots'])}")
+    # which may have overflowed where the parameters have not
+    check_memory(checkpoint.facts["optimizer"], network, wanted, dtype)
+    for name in TRAINED:
+        if name in trained:
+            check_layers(name, trained[name], wanted, dtype)
+            if not all(np.isfinite(array).all() for part in wanted for array in trained[name][part]):
+                raise ValueError(f"{name} must hold finite numbers")
     for name in STATISTICS:
         found = [array.shape for array in trained.get(name, [])]
         if found != normalized or not all(np.isfinite(array).all() for array in trained.get(name, [])):

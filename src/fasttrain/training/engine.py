@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
 
+from fasttrain._core.checks import is_number
 from fasttrain._core.slices import slices
 from fasttrain._kernels.losses import loss_and_gradient
 from fasttrain._kernels.network import Network
+from fasttrain.optimizers._state import may_hold
 
 # Longest stretch of compiled work between two looks for Ctrl-C.
 SLICE_SECONDS = 0.05
@@ -92,6 +95,38 @@ def restore_network(network, state):
         network.state[slot][:] = array_from_layers(network, layers)
     network.counters = state["counters"]
     network.set_seed(state["seed"])
+
+
+# Steps that a float64 tells from one more.
+_MOST_STEPS = 2**53
+
+
+def check_memory(rule, memory, wanted, dtype):
+    """ValueError unless ``slots`` and ``counters`` from a file, as :func:`network_state` has them, are what a rule's
+    memory may be; the engine takes them on trust.
+
+    ``wanted``: from coefs, intercepts, gains and shifts to the shapes of their arrays.
+    """
+    t, carried = memory["counters"]["t"], memory["counters"]["carried"]
+    whole = is_number(t) and 0 <= t <= _MOST_STEPS and t % 1 == 0
+    if not (whole and is_number(carried) and 0 <= carried <= sys.float_info.max):
+        raise ValueError(
+            f"the optimizer's counters must be a number of steps and a number >= 0, got {t!r} and {carried!r}")
+    for slot, layers in memory["slots"].items():
+        check_layers(slot, layers, wanted, dtype)
+        if not all(may_hold(rule, slot, array) for part in wanted for array in layers[part]):
+            raise ValueError(f"{slot} of {rule} must hold numbers >= 0")
+
+
+def check_layers(name, layers, wanted, dtype):
+    """ValueError unless the parts of an array from a file, layer by layer, have the shapes ``wanted``."""
+    for part, shapes in wanted.items():
+        found = [array.shape for array in layers[part]]
+        if found != shapes:
+            raise ValueError(f"{part} of {name} must fit the layers, with arrays of shapes {shapes}, got {found}")
+        for array in layers[part]:
+            if array.dtype != dtype:
+                raise ValueError(f"{part} of {name} must hold finite numbers of {dtype}, got {array.dtype}")
 
 
 # What training changes and prediction needs, as attributes of a network that may be None or empty: arrays in the
