@@ -122,6 +122,7 @@ sanitize: $(VENV)/.dev
 FUZZ_SEED ?= 0
 fuzz: $(VENV)/.dev $(VENV)/.built
 	$(BIN)/python tests/faults/fuzz.py models 200000 --seed $(FUZZ_SEED)
+	$(BIN)/python tests/faults/fuzz.py sequentials 50000 --seed $(FUZZ_SEED)
 	$(BIN)/python tests/faults/fuzz.py checkpoints 50000 --seed $(FUZZ_SEED)
 
 # Random operations, two processes beside each other; SOAK_SEED=7 goes through the same ones again.

@@ -1,6 +1,7 @@
 """Damaged model folders and checkpoints, checksums made right: each is refused with one ValueError, or is a model.
 
     python tests/faults/fuzz.py models 200000 --seed 0
+    python tests/faults/fuzz.py sequentials 50000 --seed 0
     python tests/faults/fuzz.py checkpoints 50000 --seed 0
 
 A folder that loads must be one that can be used: what its methods raise is an ordinary error. The process must not be
@@ -16,6 +17,7 @@ import resource
 import sys
 import tempfile
 import warnings
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -23,14 +25,18 @@ from sklearn.pipeline import make_pipeline
 
 import fasttrain
 
+from fasttrain import optimizers
 from fasttrain._files.archive import ArchiveKind
 from fasttrain.callbacks import ModelCheckpoint
 from fasttrain.checkpoints import load_checkpoint
+from fasttrain.keras import layers, optimizers as keras_optimizers
+from fasttrain.keras.utils import set_random_seed
 from fasttrain.linear_model import (
     ElasticNetCV, HuberRegressor, Lasso, LinearClassifier, LinearRegression, LinearRegressor, LinearRegressorCV,
     LinearSVC, LogisticRegression, LogisticRegressionCV, MultiTaskLasso, RidgeClassifier, RidgeCV, SGDClassifier,
     SGDRegressor, TweedieRegressor,
 )
+from fasttrain.models import Sequential, load_model
 from fasttrain.neural_network import MLPClassifier, MLPRegressor
 from fasttrain.preprocessing import (
     DropOutliers, LabelBinarizer, LabelEncoder, MaxAbsScaler, MinMaxScaler, OneHotEncoder, OrdinalEncoder, RobustScaler,
@@ -52,6 +58,7 @@ WRITTEN = np.array([
 ], dtype=object)
 KINDS = {
     "models": ArchiveKind("model", fasttrain.persistence.FORMAT_VERSION), "checkpoints": ArchiveKind("checkpoint", 1),
+    "sequentials": ArchiveKind("sequential", 1),
 }
 
 
@@ -95,6 +102,8 @@ def models():
     frame = np.concatenate([X.astype(object), WORDS], axis=1)
     yield LinearClassifier(max_iter=2, random_state=0).partial_fit(X, CODES, classes=[0, 1, 2]), X, CODES
     yield LinearRegressor(max_iter=2, random_state=generator).fit(X, Y), X, Y
+    leader = LinearClassifier(optimizer=optimizers.FTRL(l1=0.01), batch_size=16, random_state=0)
+    yield leader.partial_fit(X, CODES, classes=[0, 1, 2]), X, CODES
     yield LinearRegressorCV([1e-2, 1.0]).fit(X, Y), X, Y
     averaged = SGDClassifier(max_iter=2, average=True, random_state=generator)
     yield averaged.partial_fit(X, CODES, classes=[0, 1, 2]), X, CODES
@@ -110,6 +119,8 @@ def models():
         yield model.fit(X, CODES), X, CODES
     yield perceptron(batch_norm="before", averaging="ema").partial_fit(X, CODES, classes=[0, 1, 2]), X, CODES
     yield MLPRegressor(hidden_layer_sizes=(6,), max_iter=2, random_state=0).fit(X, np.c_[Y, Y]), X, np.c_[Y, Y]
+    for optimizer in ("adamax", optimizers.FTRL(beta=0.1)):
+        yield perceptron(optimizer=optimizer).partial_fit(X, CODES, classes=[0, 1, 2]), X, CODES
     for step in (StandardScaler(), MinMaxScaler(), MaxAbsScaler(), RobustScaler(), DropOutliers()):
         yield step.fit(X), X, None
     yield OneHotEncoder(min_frequency=2, drop="first").fit(WORDS), WORDS, None
@@ -124,23 +135,73 @@ def models():
     yield make_pipeline(table, LinearClassifier(max_iter=2, random_state=0)).fit(frame, CODES), frame, CODES
 
 
+def network(optimizer, normalized=False):
+    """A new Sequential."""
+    set_random_seed(0)
+    model = Sequential([layers.Input((5,)), layers.Dense(6, "relu")])
+    if normalized:
+        model.add(layers.BatchNormalization())
+    model.add(layers.Dense(3, "softmax"))
+    model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
+def accumulating(**options):
+    """An optimizer that has batches for half an update after an epoch of five."""
+    return keras_optimizers.Adam(0.01, gradient_accumulation_steps=3, **options)
+
+
+# What makes a Sequential, which trains from where it is.
+NETWORKS = [
+    lambda: network(accumulating(use_ema=True)), lambda: network(keras_optimizers.Ftrl(0.1)),
+    lambda: network(keras_optimizers.Adamax(clipnorm=0.1), normalized=True), lambda: network(keras_optimizers.Nadam()),
+    lambda: network(accumulating(amsgrad=True), normalized=True),
+]
+
+
+def sequentials():
+    """(Sequential, X, y), amid a training."""
+    for make in NETWORKS:
+        model = make()
+        model.fit(X, CODES, batch_size=8, verbose=0)
+        yield model, X, CODES
+
+
 def checkpoints():
-    """(estimator to resume, X, y) for each kind of training that writes them."""
-    yield perceptron(batch_norm="before", averaging="ema"), X, CODES
-    yield perceptron(solver="sgd"), X, CODES
-    yield LinearClassifier(max_iter=2, random_state=0), X, CODES
+    """(what trains so many epochs with arguments, X, y) for each kind of training that writes them."""
+    for estimator in (
+        perceptron(batch_norm="before", averaging="ema"), perceptron(solver="sgd"), perceptron(optimizer="adamax"),
+        LinearClassifier(random_state=0), LinearClassifier(optimizer="ftrl", batch_size=16, random_state=0),
+    ):
+        yield partial(fit_estimator, estimator), X, CODES
+    for make in NETWORKS:
+        yield partial(fit_network, make), X, CODES
+
+
+def fit_estimator(estimator, rows, y, epochs, callbacks=None, **arguments):
+    """Fit from the start, or from a checkpoint."""
+    estimator.set_params(callbacks=callbacks, max_iter=epochs).fit(rows, y, **arguments)
+
+
+def fit_network(make, rows, y, epochs, **arguments):
+    """The same of a Sequential."""
+    make().fit(rows, y, batch_size=8, epochs=epochs, verbose=0, **arguments)
+
+
+ORIGINALS = {"models": models, "sequentials": sequentials, "checkpoints": checkpoints}
 
 
 def originals(what, folder):
     """(index, arrays, model, X, y) of each undamaged folder."""
     found = []
-    for number, (model, rows, y) in enumerate(models() if what == "models" else checkpoints()):
+    for number, (model, rows, y) in enumerate(ORIGINALS[what]()):
         path = folder / f"original{number}"
         if what == "models":
             fasttrain.save(model, path)
+        elif what == "sequentials":
+            model.save(path)
         else:
-            model.set_params(callbacks=ModelCheckpoint(path)).fit(rows, y)
-            model.set_params(callbacks=None, max_iter=4)
+            model(rows, y, 2, callbacks=ModelCheckpoint(path))
         index, arrays = KINDS[what].read(path)
         found.append((index, arrays, model, rows, y))
     return found
@@ -195,7 +256,7 @@ def damage_arrays(rng, arrays):
             arrays[name] = array.astype(rng.choice(["float32", "float16", "float64", "int64", "uint8", "bool"]))
     elif kind == 4 and array.size:
         array = arrays[name] = array.copy()
-        values = [-1, 0, 1, 100] if array.dtype.kind in "iu" else [np.nan, np.inf, 1e38, 0]
+        values = [-1, 0, 1, 100] if array.dtype.kind in "iu" else [np.nan, np.inf, 1e38, 0, -1]
         with np.errstate(all="ignore"):
             array.reshape(-1)[rng.randrange(array.size)] = np.array(rng.choice(values)).astype(array.dtype)
     elif kind == 5:
@@ -209,10 +270,14 @@ def use(what, model, path, rows, y):
     if what == "checkpoints":
         checkpoint = load_checkpoint(path)
         checkpoint.start_random_state().permutation(700)
-        model.fit(rows, y, resume_from=path)
+        model(rows, y, 4, resume_from=path)
         return
-    loaded = fasttrain.load(path)
+    loaded = fasttrain.load(path) if what == "models" else load_model(path)
     try:
+        if what == "sequentials":
+            loaded.predict(rows)
+            loaded.fit(rows, y, batch_size=8, verbose=0)
+            return
         for method in ("predict", "predict_proba", "decision_function", "transform", "inverse_transform"):
             if hasattr(loaded, method):
                 given = loaded.transform(rows) if method == "inverse_transform" else rows

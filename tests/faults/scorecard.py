@@ -53,6 +53,8 @@ ROWS = [
         "faults/test_numbers.py", "preprocessing/test_finite.py", "_estimators/test_fitted.py")),
     Row("models", "damaged model folders", program=("fuzz.py", "models", "200000"),
         quick=("fuzz.py", "models", "2000"), counts=r"(\d+) models, (\d+) wrong"),
+    Row("sequentials", "damaged folders of a Sequential", program=("fuzz.py", "sequentials", "50000"),
+        quick=("fuzz.py", "sequentials", "2000"), counts=r"(\d+) sequentials, (\d+) wrong"),
     Row("checkpoints", "damaged checkpoints", program=("fuzz.py", "checkpoints", "50000"),
         quick=("fuzz.py", "checkpoints", "2000"), counts=r"(\d+) checkpoints, (\d+) wrong"),
     Row("interrupts", "Ctrl-C latency of public calls", target="interrupts", program=("interrupts.py",)),

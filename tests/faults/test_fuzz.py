@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 
-@pytest.mark.parametrize("what", ["models", "checkpoints"])
+@pytest.mark.parametrize("what", ["models", "sequentials", "checkpoints"])
 def test_damaged_folders_are_refused_or_can_be_used(what):
     command = [sys.executable, str(Path(__file__).parent / "fuzz.py"), what, "2000"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=600)
