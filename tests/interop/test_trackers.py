@@ -103,6 +103,35 @@ def test_mlflow_logs_own_fits(first, tmp_path):
     np.testing.assert_allclose(parent[0][2]["best_cv_score"], best)
 
 
+ARTIFACTS = """
+import json, os, warnings
+warnings.simplefilter("ignore")
+os.environ["MLFLOW_TRACKING_URI"] = "sqlite:///runs.db"
+import mlflow.sklearn
+from fasttrain import interop
+from fasttrain.linear_model import SGDClassifier
+for _ in range(2):
+    interop.register_mlflow()
+mlflow.autolog(silent=True)
+interop.register_mlflow()
+from sklearn.datasets import load_iris
+X, y = load_iris(return_X_y=True)
+model = SGDClassifier(alpha=0.01, random_state=0).fit(X, y)
+(run,) = mlflow.search_runs(output_format="list")
+(logged,) = mlflow.search_logged_models(output_format="list")
+again = mlflow.sklearn.load_model(logged.model_uri)
+print(json.dumps([type(again).__module__, (again.coef_ == model.coef_).all().item()]))
+"""
+
+
+@pytest.mark.long
+def test_mlflow_loads_what_it_has_logged(tmp_path):
+    """Which finds out what the model needs in a process of its own; register_mlflow may be called many times."""
+    done = subprocess.run([sys.executable, "-c", ARTIFACTS], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert json.loads(done.stdout.splitlines()[-1]) == ["fasttrain.linear_model", True]
+
+
 @pytest.mark.parametrize("first", ["mlflow", "patch"])
 def test_mlflow_logs_patched_fits(first, tmp_path):
     done = subprocess.run([sys.executable, "-c", SCRIPT, first], cwd=tmp_path, capture_output=True, text=True)
