@@ -282,6 +282,21 @@ def test_damaged_files_are_refused(tmp_path):
         model.save(folder, overwrite=False)
 
 
+@pytest.mark.parametrize("change", [
+    lambda config: config["layers"][0].update(given_shape=(2**31 - 1,)),
+    lambda config: config["layers"][-1]["config"].update(units=2**31 - 1),
+])
+def test_sizes_that_the_weights_do_not_have_are_refused_before_anything_is_made(tmp_path, monkeypatch, change):
+    model = classifier()
+    model.build((None, X.shape[1]))
+    config = model.get_config()
+    change(config)
+    monkeypatch.setattr(model, "get_config", lambda: config)
+    model.save(tmp_path / "model")
+    with pytest.raises(ValueError, match="parameters that the layers have"):
+        load_model(tmp_path / "model")
+
+
 @pytest.mark.parametrize("change, message", [
     (lambda m: m["slots"]["s1"]["coefs"][0].__setitem__(0, -1), "s1 of ftrl must hold numbers >= 0"),
     (lambda m: m["slots"]["s1"]["intercepts"][1].__setitem__(0, np.nan), "s1 of ftrl must hold numbers >= 0"),

@@ -4,6 +4,7 @@ Names that end with ``.keras`` and ``.weights.h5`` are for :mod:`fasttrain.keras
 """
 
 import json
+import math
 import os
 
 import numpy as np
@@ -160,8 +161,15 @@ def load_model(path, compile, kind):
 
 
 def _model(content, compile, kind):
+    entries, shape = content["layers"], content["input_shape"]
+    width = math.prod(entries[0]["given_shape"] or shape)
+    parameters = keras_files.parameters_of(entries, width, "the model")
+    held = sum(array.nbytes for array in content["weights"])
+    # a file that says little cannot make this process hold much
+    if 2 * parameters > held:
+        raise ValueError(f"the weights must be the {parameters} parameters that the layers have, got {held} bytes")
     model = kind.from_config(content)
-    model.build((None, *content["input_shape"]))
+    model.build((None, *shape))
     model.set_weights(content["weights"])
     compiled = content["compiled"]
     if compiled is None or not compile:

@@ -297,16 +297,18 @@ class _Archive:
         return data
 
 
-def _parameters(entries, shape, where):
-    """How many parameters described layers have, before anything is made of them.
+def _batch_shape(config):
+    return config.get("batch_shape", config.get("batch_input_shape"))
 
-    ``shape`` is that of the rows where no layer tells it.
+
+def parameters_of(entries, width, where):
+    """How many parameters described layers have, or up to twice as many, before anything is made of them.
+
+    ``width`` is how many numbers a row has, None where that is not told.
     """
-    total, width = 0, None
+    total = 0
     for number, entry in enumerate(entries):
         config = entry["config"]
-        if number == 0:
-            width = _width_of(config.get("batch_shape", config.get("batch_input_shape"))) or _width_of(shape)
         if entry["class_name"] == "Dense":
             units = config.get("units")
             if type(units) is not int or units < 1:
@@ -337,7 +339,8 @@ def _loaded(archive, kind):
     try:
         shape = (description.get("build_config") or {}).get("input_shape")
         shape = shape or description["config"].get("build_input_shape")
-        parameters = _parameters(entries, shape, where)
+        width = _width_of(_batch_shape(entries[0]["config"])) if entries else None
+        parameters = parameters_of(entries, width or _width_of(shape), where)
     except DECODING_ERRORS as error:
         raise _no_model(where, error) from error
     # a file that says little cannot make this process hold much
