@@ -6,7 +6,8 @@ norm), ``global_clipnorm`` (that of all together) and ``clipvalue`` (its element
 ``ema_momentum`` and ``ema_overwrite_frequency`` (the weights' moving average takes their place when a fit ends, and
 every so many steps), ``gradient_accumulation_steps`` (at least 2: so many batches make one update, of their mean
 gradient; what an epoch leaves over goes on in the next), ``name``. What is clipped is the gradient of the loss without
-its regularization, and a penalty's own gradient is of the weights that the update finds. ``loss_scale_factor`` changes nothing here.
+its regularization, and a penalty's own gradient is of the weights that the update finds. ``loss_scale_factor`` changes
+nothing here.
 
 Examples
 --------
