@@ -178,6 +178,31 @@ def test_a_test_file(shell, houses, tmp_path):
     assert "has missing values (area 40): pass --impute" in shell.refused(*given, "--test", tmp_path / "bad.csv")
 
 
+def test_cells_that_cannot_be_read(shell, houses, tmp_path):
+    path, out = tmp_path / "t.csv", ("--out", tmp_path / "m")
+    area = houses["area"].astype(str)
+    area[7] = "large"
+    houses.assign(area=area).to_csv(path, index=False)
+    expected = (
+        "t.csv: column 'area' has 1 missing values ('large' among them, as no numeric value): pass --drop-missing to "
+        "drop such rows, --impute to fill them or --column area=categorical")
+    assert expected in shell.refused("fit", path, "--target", "price", *out)
+    assert expected in shell.refused("compare", path, "--target", "price")
+    assert expected in shell.refused("search", path, "--target", "price", "--budget", "2s", *out)
+    assert "1 rows dropped (missing), 159 rows left" in shell.done(
+        "fit", path, "--target", "price", "--drop-missing", *out)
+    assert "160 rows left" in shell.done("fit", path, "--target", "price", "--impute", *out)
+
+
+def test_a_class_of_its_own_for_every_row(shell, houses, tmp_path):
+    houses.assign(name=[f"house {i // 2}" for i in range(160)]).to_csv(tmp_path / "t.csv", index=False)
+    given = ("fit", tmp_path / "t.csv", "--target", "name", "--max-iter", "2", "--out", tmp_path / "m")
+    assert (
+        "the target 'name' has 80 classes in 160 rows, none of them in as many as the 5 folds: pass --cv 2, or --cv 0"
+        in shell.refused(*given))
+    shell.done(*given, "--cv", "0")
+
+
 def test_a_test_file_with_another_class(shell, houses, tmp_path):
     houses.drop(columns="price").to_csv(tmp_path / "a.csv", index=False)
     houses.drop(columns="price").assign(big="perhaps").to_csv(tmp_path / "b.csv", index=False)

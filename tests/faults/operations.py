@@ -188,13 +188,16 @@ def python_threads(case):
 
 def interrupted(rng, call, seconds):
     """Call, and send SIGINT at some moment of it; whether a KeyboardInterrupt came out."""
-    heard, delay = threading.Event(), rng.uniform(0, 1.3 * seconds)
+    heard, started, delay = threading.Event(), [], rng.uniform(0, 1.3 * seconds)
 
     def on_signal(number, frame):
         heard.set()
         raise KeyboardInterrupt
 
     def send():
+        # what Ctrl-C does to Python's own locks, as this thread starts, is no matter of the call
+        while not started:
+            time.sleep(0.0002)
         time.sleep(delay)
         os.kill(os.getpid(), signal.SIGINT)
 
@@ -202,6 +205,7 @@ def interrupted(rng, call, seconds):
     sender = threading.Thread(target=send)
     try:
         sender.start()
+        started.append(True)
         call()
         while not heard.is_set():
             time.sleep(0.0005)

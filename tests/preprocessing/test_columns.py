@@ -297,6 +297,13 @@ def test_what_cannot_be_is_refused(types, cells, message):
         one(cells, types={"c": types})
 
 
+def test_rows_that_lack_a_value():
+    cells = [str(i) for i in range(400)] + ["abc", "n/a", "5"]
+    preprocessor, frame = one(cells)
+    assert np.flatnonzero(preprocessor.missing_rows(frame)).tolist() == [400, 401]
+    assert preprocessor.missing_rows(frame.head(3)).tolist() == [False] * 3
+
+
 def test_stray_cells_are_told_of():
     cells = [str(i) for i in range(400)] + ["abc", "def"]
     preprocessor, frame = one(cells)
@@ -312,7 +319,7 @@ def test_stray_cells_are_told_of():
     preprocessor.transform(frame)
     with pytest.raises(ValueError, match="column 'c' must hold numbers: could not convert 'xyz'"):
         preprocessor.transform(new)
-    with pytest.raises(ValueError, match="column 'c' has 2 missing values, which missing='error' refuses"):
+    with pytest.raises(ValueError, match=r"2 missing values \('abc', 'def' among them, as no numeric value\), which"):
         one(cells, missing="error")
     with pytest.raises(ValueError, match="column 'c' must hold numbers: could not convert '5 lb'"):
         one(["1 kg", "2 kg", "3 kg"], handle_unknown="error")[0].transform(frame.head(1).assign(c=["5 lb"]))

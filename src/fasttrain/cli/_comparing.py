@@ -11,6 +11,7 @@ from sklearn.pipeline import Pipeline
 
 from fasttrain.cli import _evaluation as evaluation
 from fasttrain.cli._fitting import pipeline_of, versions
+from fasttrain.cli._job import Holes
 from fasttrain.cli._models import MODELS, peers, with_scaled_target
 
 # From the names of --metric to scikit-learn's; the first of a task is its default.
@@ -103,7 +104,10 @@ def compare(problem, metric=None, wanted=None, with_peers=True, interrupts=None,
                 if update is not None:
                     update(number + fold / len(folds), len(models), f"{library} {name}, fold {fold + 1}")
                 try:
-                    found = cross_validate(pipeline, X, y, cv=[(train, test)], scoring=scorer, error_score="raise")
+                    with problem.remedied():
+                        found = cross_validate(pipeline, X, y, cv=[(train, test)], scoring=scorer, error_score="raise")
+                except Holes:
+                    raise
                 except (ValueError, MemoryError) as error:
                     line.error = " ".join(str(error).split())
                     break

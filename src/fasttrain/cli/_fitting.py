@@ -111,7 +111,7 @@ def run(job, interrupts=None, update=None, command=None, problem=None):
     model = chosen_model(job.model, job.settings)
     watch = Watch(interrupts, update, n_folds + 1)
     pipeline = pipeline_of(problem, model, job.settings, [watch])
-    with warnings.catch_warnings(record=True) as caught:
+    with warnings.catch_warnings(record=True) as caught, problem.remedied():
         warnings.simplefilter("always")
         validation, held_out = _cross_validate(pipeline, problem, splitter, n_folds)
         before = len(caught)

@@ -1,6 +1,8 @@
 """What the options ask for, and the rows, the target and the folds that follow from them."""
 
 import hashlib
+import warnings
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +18,8 @@ from fasttrain.preprocessing import TablePreprocessor, drop_duplicates, drop_mis
 MOST_CLASSES = 20
 # Where no other number is asked for.
 FOLDS = 5
+# For missing values.
+REMEDIES = "--drop-missing to drop such rows", "--impute to fill them"
 
 
 @dataclass
@@ -98,8 +102,19 @@ class Problem:
             return None
         if not 2 <= job.n_folds <= len(self.y):
             raise ValueError(f"cv must be 0 or from 2 to the number of rows, {len(self.y)}, got {job.n_folds}")
-        kind = StratifiedKFold if self.task == "classification" else KFold
-        return kind(job.n_folds, shuffle=True, random_state=job.seed)
+        if self.task == "regression":
+            return KFold(job.n_folds, shuffle=True, random_state=job.seed)
+        classes, sizes = np.unique(self.y, return_counts=True)
+        if sizes.max() < job.n_folds:
+            remedy = f"pass --cv {sizes.max()}, or" if sizes.max() > 1 else "pass"
+            raise ValueError(
+                f"the target {job.target!r} has {len(classes)} classes in {len(self.y)} rows, none of them in as many "
+                f"as the {job.n_folds} folds: {remedy} --cv 0 for no folds, or choose another target")
+        return StratifiedKFold(job.n_folds, shuffle=True, random_state=job.seed)
+
+    def remedied(self):
+        """Within it, a refusal of missing values says what to do."""
+        return remedied(self.job.file.name, *REMEDIES)
 
 
 def problem_of(job):
@@ -141,7 +156,7 @@ def _read_and_clean(job):
     counts = {"read": len(table)}
     steps = {
         "without a target": job.impute and (lambda table: drop_missing(table, subset=[job.target])),
-        "missing": job.drop_missing and drop_missing,
+        "missing": job.drop_missing and _drop_missing_of(job),
         "duplicates": job.drop_duplicates and drop_duplicates,
         "outliers": job.outliers and _outliers_of(job),
     }
@@ -162,6 +177,22 @@ def lacking(name, absent, columns):
     more = f" and {len(columns) - 20} more" if len(columns) > 20 else ""
     what = f"the column {absent[0]!r}" if len(absent) == 1 else f"the columns {', '.join(map(repr, absent))}"
     return f"{name} lacks {what}; it has {', '.join(shown)}{more}"
+
+
+def _drop_missing_of(job):
+    def drop(table):
+        table = drop_missing(table)
+        texts = table[[name for name in table.columns if name != job.target and is_text(table[name])]]
+        if not len(texts.columns) or not len(texts):
+            return table
+        types = {name: kind for name, kind in job.types.items() if name in texts.columns}
+        with warnings.catch_warnings():
+            # what is told of columns is told when the model is fitted
+            warnings.simplefilter("ignore")
+            reader = TablePreprocessor(types=types, missing="median", high_cardinality="hash").fit(texts)
+        return table[~reader.missing_rows(texts)]
+
+    return drop
 
 
 def _outliers_of(job):
@@ -191,6 +222,25 @@ def is_text(column):
     return not is_number(column) and column.dtype != bool
 
 
+class Holes(ValueError):
+    """A table has missing values, which no model of it will take."""
+
+
+@contextmanager
+def remedied(data, *remedies):
+    """A refusal of missing values becomes :class:`Holes`, which name the table and what to do, in the shell's words."""
+    try:
+        yield
+    except ValueError as error:
+        what, refused, _ = str(error).partition(", which missing='error' refuses")
+        if not refused:
+            raise
+        if "among them, as no" in what:
+            remedies += (f"--column {what.split(chr(39))[1]}=categorical to take it as words",)
+        *others, last = remedies
+        raise Holes(f"{data}: {what}: pass {', '.join(others)}{' or ' if others else ''}{last}") from error
+
+
 def _refuse_missing(job, features):
     if job.impute:
         return
@@ -200,9 +250,7 @@ def _refuse_missing(job, features):
         listed = ", ".join(f"{name} {count}" for name, count in holes.head(10).items())
         more = f" and {len(holes) - 10} more columns" if len(holes) > 10 else ""
         raise ValueError(
-            f"{job.file.name} has missing values ({listed}{more}): pass --drop-missing to drop such rows or "
-            "--impute to fill them"
-        )
+            f"{job.file.name} has missing values ({listed}{more}): pass {' or '.join(REMEDIES)}")
 
 
 def _target_of(job, column):

@@ -16,6 +16,7 @@ from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
 
 from fasttrain.cli import _evaluation as evaluation
 from fasttrain.cli._fitting import pipeline_of
+from fasttrain.cli._job import Holes
 from fasttrain.cli._models import estimator_of
 from fasttrain.model_selection import RacingSearchCV, cross_validate
 
@@ -164,8 +165,9 @@ class Search:
         except ValueError as error:
             raise ValueError(f"the rows cannot be split for a search: {error}") from None
         encoder = clone(problem.encoder)
-        learnt = encoder.fit_transform(problem.X.iloc[train], problem.y[train])
-        parts = [learnt, encoder.transform(problem.X.iloc[test])]
+        with problem.remedied():
+            learnt = encoder.fit_transform(problem.X.iloc[train], problem.y[train])
+            parts = [learnt, encoder.transform(problem.X.iloc[test])]
         X = sparse.vstack(parts, format="csr") if sparse.issparse(parts[0]) else np.vstack(parts)
         y = np.concatenate([problem.y[train], problem.y[test]])
         if problem.task == "regression":
@@ -235,7 +237,11 @@ class Search:
             self.update(done, 1.0, f"cross-validating {candidate.words}")
             pipeline = pipeline_of(problem, candidate.model, dict(candidate.settings))
             try:
-                found = cross_validate(pipeline, problem.X, problem.y, cv=folds, scoring=scorer, error_score="raise")
+                with problem.remedied():
+                    found = cross_validate(
+                        pipeline, problem.X, problem.y, cv=folds, scoring=scorer, error_score="raise")
+            except Holes:
+                raise
             except ValueError as error:
                 candidate.error = " ".join(str(error).split())
                 continue

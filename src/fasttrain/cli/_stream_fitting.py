@@ -4,7 +4,6 @@ import json
 import os
 import time
 import warnings
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -21,7 +20,7 @@ from fasttrain.cli import _evaluation as evaluation
 from fasttrain.cli._columns import left_out
 from fasttrain.cli._evaluation import HeldOut
 from fasttrain.cli._fitting import Watch, curve_of, final_fit, versions
-from fasttrain.cli._job import MOST_CLASSES, lacking
+from fasttrain.cli._job import MOST_CLASSES, REMEDIES, lacking, remedied
 from fasttrain.cli._models import chosen_model, estimator_of, scales_target, with_scaled_target, without_wrapper
 from fasttrain.cli._screen import counted
 from fasttrain.cli._stream_report import report
@@ -262,7 +261,7 @@ class _Fitting:
             mean, scale = self.target
             train = train.map(y=lambda y: (y - mean) / scale)
         began = time.perf_counter()
-        with _remedied(job.data, "--drop-missing to drop such rows or --impute to fill them"):
+        with remedied(job.data, *REMEDIES):
             pipeline.fit(train)
         seconds = time.perf_counter() - began
         if self.interrupts is not None:
@@ -332,7 +331,7 @@ class _Fitting:
             source = source.with_target(job.target, drop_missing="target")
             if not any(block.X.num_rows for block in source):
                 raise ValueError(f"no row of {job.test} has a target")
-            with _remedied(job.test, "--impute to fill them"):
+            with remedied(job.test, "--impute to fill them"):
                 said = self._answers(pipeline, source, f"those of {job.test}")
         if self.task == "classification":
             unknown = sorted(set(map(str, np.unique(said.y))) - set(map(str, said.classes)))
@@ -360,18 +359,6 @@ class _Fitting:
         """Features that are read as text."""
         types = named(first_block(self.source)[1].X.slice(0, 1)).dtypes
         return [str(name) for name, dtype in types.items() if str(dtype).startswith(("string", "large_string"))]
-
-
-@contextmanager
-def _remedied(data, remedy):
-    """A refusal of missing values names the table and what to do, in the words of the shell."""
-    try:
-        yield
-    except ValueError as error:
-        what, refused, _ = str(error).partition(", which missing='error' refuses")
-        if not refused:
-            raise
-        raise ValueError(f"{data}: {what}: pass {remedy}") from error
 
 
 def _counts(source, left):

@@ -26,7 +26,7 @@ from fasttrain.linear_model import _coordinate as coordinate
 from fasttrain.linear_model._elastic_net import (
     FLOATS, NOT_FINITE, check_descent_parameters, descent_of, fit_targets,
 )
-from fasttrain.linear_model._in_threads import in_threads
+from fasttrain._core.pools import in_threads
 from fasttrain.linear_model._multi_task import TakesSparseRows, fit_tasks
 from fasttrain.linear_model._paths import NO_GRID, enet_path, lasso_path
 

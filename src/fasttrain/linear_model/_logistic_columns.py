@@ -11,7 +11,7 @@ from sklearn.base import clone
 from sklearn.utils import compute_class_weight
 
 from fasttrain._kernels.coordinate import Stop
-from fasttrain.linear_model._in_threads import in_threads
+from fasttrain._core.pools import in_threads
 from fasttrain.linear_model._logistic import LogisticRegression
 from fasttrain.linear_model._logistic_problem import Minimum, Problem, warn_unless_settled
 from fasttrain.linear_model._logistic_sparse import minimize_sparse

@@ -10,7 +10,7 @@ from fasttrain._kernels.coordinate import Stop
 from fasttrain._kernels.threads import thread_budget
 from fasttrain.linear_model import _coordinate as coordinate
 from fasttrain.linear_model._elastic_net import FLOATS, adopt, descent_of, intercepts_of
-from fasttrain.linear_model._in_threads import in_threads
+from fasttrain._core.pools import in_threads
 
 _NOTED = ("n_features_in_", "feature_names_in_")
 

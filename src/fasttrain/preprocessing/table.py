@@ -334,6 +334,29 @@ class TablePreprocessor(KeepsParameters, BlockColumns, TableColumns, Transformer
         table = Table(self._checked(X, False))
         return [ColumnView(table, i) for i in range(len(self._names))]
 
+    def missing_rows(self, X: TableLike) -> Array:
+        """Which rows have no value in a column that is used; cells that cannot be read are none.
+
+        Parameters
+        ----------
+        X : DataFrame, pyarrow.Table, structured array, or array-like of shape (n_samples, n_features)
+            With the columns that ``fit`` saw; the target may be there or not.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,), of bool
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from fasttrain.preprocessing import TablePreprocessor
+        >>> table = pd.DataFrame({"size": [1.0, None, 4.0], "kind": ["a", "b", "a"]})
+        >>> TablePreprocessor().fit(table).missing_rows(table)
+        array([False,  True, False])
+        """
+        check_is_fitted(self, "types_")
+        return self._missing_rows(self._views(X))
+
     def report(self, X: TableLike) -> dict[str, Any]:
         """What of a table ``fit`` has not seen, and what ``transform`` makes of it.
 

@@ -1,11 +1,11 @@
 """The part of a batch that goes to the per-sample kernel: candidates in lockstep, all folds at once."""
 
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 
+from fasttrain._core.pools import thread_pool
 from fasttrain._estimators.registry import fit_rules
 from fasttrain.model_selection.batch.folds import gathered, sites_of, transformed
 from fasttrain.model_selection.batch.scores import of_predictions
@@ -219,7 +219,7 @@ def _score_wave(batch, fits):
     parts = list(sites.values())
     work = sum(len(batch.folds[fit.job.fold][1]) * fit.plan.data.X.shape[1] for part in parts for fit in part)
     if batch.n_threads > 1 and len(parts) > 1 and work > WORK_FOR_THREADS and not batch.scoring.slow:
-        with ThreadPoolExecutor(min(batch.n_threads, len(parts))) as pool:
+        with thread_pool(min(batch.n_threads, len(parts)), lambda: None) as pool:
             list(pool.map(score, parts))
     else:
         for part in parts:

@@ -8,7 +8,7 @@ from the sums of each fold (:mod:`.sums`). Everything else is fitted one to a th
 import copy
 import threading
 import time
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, wait
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -23,6 +23,7 @@ from sklearn.base import clone, is_classifier
 from sklearn.pipeline import Pipeline
 from sklearn.utils import assert_all_finite
 
+from fasttrain._core.pools import POLL_SECONDS, thread_pool
 from fasttrain._core.specs import Spec
 from fasttrain._estimators.registry import fit_rules, step_rules
 from fasttrain._estimators.rows import RowsOf
@@ -34,8 +35,8 @@ from fasttrain.model_selection.batch.scores import Scoring, of_prediction, of_pr
 
 
 LOCAL_BACKENDS = ("LokyBackend", "MultiprocessingBackend", "ThreadingBackend", "SequentialBackend")
-# Longest wait between two looks for Ctrl-C.
-POLL_SECONDS = 0.05
+# How long a fit that was told to stop is waited for; some have to come to the end of a call that hears nothing.
+PATIENCE_SECONDS = 0.5
 # Rows that are copied together to be predicted, and weights that are multiplied with sparse ones together.
 ROWS_AT_ONCE = 4096
 WEIGHTS_AT_ONCE = 1 << 22
@@ -342,8 +343,7 @@ class Batch:
                     self.score(job, job.data)
 
         jobs = sorted(jobs, key=self.size, reverse=True)
-        pool = ThreadPoolExecutor(min(self.n_threads, len(jobs)))
-        try:
+        with thread_pool(min(self.n_threads, len(jobs)), self.cancel.set, PATIENCE_SECONDS) as pool:
             pending = {pool.submit(work, job): job for job in jobs}
             while pending:
                 for future in wait(pending, POLL_SECONDS, FIRST_COMPLETED).done:
@@ -357,11 +357,6 @@ class Batch:
                     self.tell()
                     if job.outcome.error is not None and self.stop_on_error:
                         pending = self._give_up(pending, job.outcome.error)
-        except BaseException:
-            self.cancel.set()
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-        pool.shutdown()
 
     def _give_up(self, pending, error):
         """What is left to wait for after the fits that have not begun were called off."""

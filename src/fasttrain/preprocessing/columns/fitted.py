@@ -91,8 +91,10 @@ class TableColumns:
                 continue
             count = int(np.count_nonzero(self._absent(view, column)))
             if count:
+                cells = column.strays(view, seen=True)[0] if isinstance(column, Dense) else []
+                strays = f" ({listed(cells)} among them, as no {column.kind} value)" if cells else ""
                 raise ValueError(
-                    f"column {view.name!r} has {count} missing values, which missing='error' refuses"
+                    f"column {view.name!r} has {count} missing values{strays}, which missing='error' refuses"
                 )
 
     def _refuse_missing_rows(self, views):

@@ -73,7 +73,7 @@ class TargetColumn(Dense):
                 out[held] = encodings_of(groups[~held], target[~held], len(self.encodings))[groups[held]]
         return out
 
-    def strays(self, view):
+    def strays(self, view, seen=False):
         values, _ = view.distinct
         wrong = encode(values, self.values) < 0
         return values[wrong].tolist(), int(view.counts[wrong].sum())

@@ -75,13 +75,13 @@ class Dense:
 
     ``numbers(view, strict)`` gives them as a vector or a matrix with NaN for missing ones; ``strict`` refuses cells
     that could not be read. ``strays(view)`` lists the distinct cells that are read as missing, with how many rows have
-    one.
+    one; those that ``fit`` has seen where ``seen`` is true.
     """
 
     def names(self, name):
         return [name]
 
-    def strays(self, view):
+    def strays(self, view, seen=False):
         return [], 0
 
     def check(self, require):
@@ -140,11 +140,11 @@ class NumberColumn(Dense):
                 )
         return of_rows(view, values)
 
-    def strays(self, view):
+    def strays(self, view, seen=False):
         if view.storage in ("number", "bool", "duration"):
             return [], 0
         values = self._of_texts(view)
-        places, n_rows = unread(view, values, self.absent)
+        places, n_rows = unread(view, values, () if seen else self.absent)
         return view.pieces[0][places].tolist(), n_rows
 
     def check(self, require):

@@ -68,13 +68,13 @@ class DateColumn(Dense):
         wrong = ((traits & TRAITS["hours_only"]) > 0) != self.hours_only
         return np.where(wrong, np.nan, seconds)
 
-    def strays(self, view):
+    def strays(self, view, seen=False):
         if view.storage in ("time", "hours"):
             n = int((np.isnan(in_range(view.seconds)) & ~view.missing).sum())
             return (["times outside the years 1 to 9999"] if n else []), n
         if view.storage in ("number", "bool"):
             return [], 0
-        places, n_rows = unread(view, self._of_texts(view), self.absent)
+        places, n_rows = unread(view, self._of_texts(view), () if seen else self.absent)
         return view.pieces[0][places].tolist(), n_rows
 
     def check(self, require):

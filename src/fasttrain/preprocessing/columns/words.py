@@ -58,7 +58,7 @@ class BooleanColumn(Dense):
                 )
         return of_rows(view, values)
 
-    def strays(self, view):
+    def strays(self, view, seen=False):
         if view.storage in ("number", "bool"):
             return [], 0
         places, n_rows = unread(view, self._of_values(view))
@@ -97,7 +97,7 @@ class OrderedColumn(Dense):
             )
         return np.append(ranks, np.nan)[view.distinct[1]]
 
-    def strays(self, view):
+    def strays(self, view, seen=False):
         wrong = np.isnan(self._of_values(view))
         return view.distinct[0][wrong].tolist(), int(view.counts[wrong].sum())
 

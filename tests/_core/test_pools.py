@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from fasttrain.linear_model._in_threads import in_threads
+from fasttrain._core.pools import in_threads, thread_pool
 
 
 @pytest.mark.parametrize("n_threads", [1, 2, 5])
@@ -61,3 +61,19 @@ def test_nothing_goes_on_after_ctrl_c(monkeypatch, when):
         in_threads(work, 4, 2, stop)
     assert (working, threading.active_count()) == ([], before)
     assert stop.is_set()
+
+
+def test_what_hears_nothing_is_waited_for_with_patience():
+    let_go, told = threading.Event(), threading.Event()
+    began = time.monotonic()
+
+    def begin_and_press():
+        with thread_pool(2, told.set, patience=0.05) as pool:
+            pool.submit(let_go.wait, 20)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        begin_and_press()
+    assert told.is_set()
+    assert time.monotonic() - began < 10
+    let_go.set()
