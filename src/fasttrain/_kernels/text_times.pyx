@@ -204,7 +204,26 @@ cdef int read_time(
         while i < stop and (p[i] == 32 or p[i] == separator) and not is_letter(p[i]):
             i += 1
         month = name_at(p, i, stop, MONTHS, 12) + 1
-        if month and la <= 2:
+        if la == 4 and (month or (i < stop and lower(p[i]) == 113)):
+            # 2020 Jan, 2020 Jan 5, 2020 Q1
+            if month:
+                while i < stop and is_letter(p[i]):
+                    i += 1
+            else:
+                i += 1
+                b = integer_at(p, &i, stop, &lb)
+                if lb != 1 or b < 1 or b > 4:
+                    return 0
+                month = 3 * b - 2
+                if i < stop:
+                    return 0
+            b = month
+            c, lc = 1, 1
+            if i < stop:
+                while i < stop and (p[i] == 44 or p[i] == 46 or p[i] == 32 or p[i] == 45 or p[i] == 47):
+                    i += 1
+                c = integer_at(p, &i, stop, &lc)
+        elif month and la <= 2:
             # 5 Jan 2020
             while i < stop and is_letter(p[i]):
                 i += 1
