@@ -247,3 +247,26 @@ def test_samplers_pass_check_estimator(sampler):
 def test_bad_input_is_named(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+@pytest.mark.parametrize("n_columns", [1, 3])
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_frame_without_missing_values_is_a_copy(dtype, order, n_columns):
+    X = np.asarray(np.random.default_rng(0).standard_normal((200_000, n_columns)), dtype, order=order)
+    frame = pd.DataFrame(X, columns=list("abc")[:n_columns], index=np.arange(len(X))[::-1], copy=False)
+    frame.attrs["of"] = "numbers"
+    kept, y, mask = drop_missing(frame, np.arange(len(X)), return_mask=True)
+    pd.testing.assert_frame_equal(kept, frame)
+    assert kept.attrs == frame.attrs
+    assert mask.all()
+    assert len(mask) == len(y) == len(X)
+    before = X.copy()
+    kept.iloc[5, 0] = 7
+    np.testing.assert_array_equal(X, before)
+    frame.iloc[-1, 0] = np.nan
+    pd.testing.assert_frame_equal(drop_missing(frame), frame.iloc[:-1])
+    target = np.arange(len(X), dtype=float)
+    target[3] = np.nan
+    assert len(drop_missing(frame.iloc[:-1], target[:-1])[0]) == len(X) - 2
+    pd.testing.assert_frame_equal(drop_missing(frame, min_present=n_columns + 1), frame.iloc[:0])

@@ -3,7 +3,7 @@
 The functions and their contracts are those of ``csrc/ops_list.h``; each is given here for a fused ``real``.
 """
 
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 
 from fasttrain._kernels.types cimport real
 
@@ -160,6 +160,10 @@ cdef extern from "ops.h" nogil:
             Py_ssize_t first, Py_ssize_t last, const float* d, Py_ssize_t width, float* g_io) noexcept nogil
         Py_ssize_t (*take_present)(const float* x, Py_ssize_t ldx, Py_ssize_t m, Py_ssize_t width, Py_ssize_t most,
             uint8_t* keep_io, float* out) noexcept nogil
+        void (*count_missing)(const float* x, Py_ssize_t ldx, Py_ssize_t m, Py_ssize_t width,
+            int32_t* count_io) noexcept nogil
+        Py_ssize_t (*take_present_columns)(const float* x, Py_ssize_t ldx, Py_ssize_t m, Py_ssize_t width,
+            Py_ssize_t most, uint8_t* keep_io, float* out, Py_ssize_t ldo) noexcept nogil
 
     ctypedef struct ft_ops_f64:
         Py_ssize_t lanes
@@ -237,6 +241,10 @@ cdef extern from "ops.h" nogil:
             Py_ssize_t first, Py_ssize_t last, const double* d, Py_ssize_t width, double* g_io) noexcept nogil
         Py_ssize_t (*take_present)(const double* x, Py_ssize_t ldx, Py_ssize_t m, Py_ssize_t width, Py_ssize_t most,
             uint8_t* keep_io, double* out) noexcept nogil
+        void (*count_missing)(const double* x, Py_ssize_t ldx, Py_ssize_t m, Py_ssize_t width,
+            int32_t* count_io) noexcept nogil
+        Py_ssize_t (*take_present_columns)(const double* x, Py_ssize_t ldx, Py_ssize_t m, Py_ssize_t width,
+            Py_ssize_t most, uint8_t* keep_io, double* out, Py_ssize_t ldo) noexcept nogil
 
     int ft_isa_best() noexcept
     const ft_ops_f32* ft_ops_for_f32(int isa) noexcept

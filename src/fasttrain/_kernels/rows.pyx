@@ -33,19 +33,19 @@ cdef void missing_block(
 ) noexcept nogil:
     cdef Py_ssize_t i, j
     cdef int count
-    cdef const real* column
+    cdef const real* row
     if row_stride == 1:
+        if real is float:
+            ops_f32.count_missing(x, col_stride, rows, n_cols, <int32_t*> count_out)
+        else:
+            ops_f64.count_missing(x, col_stride, rows, n_cols, <int32_t*> count_out)
+        return
+    for i in range(rows):
+        row = x + i * row_stride
+        count = 0
         for j in range(n_cols):
-            column = x + j * col_stride
-            for i in range(rows):
-                count_out[i] += column[i] != column[i]
-    else:
-        for i in range(rows):
-            column = x + i * row_stride
-            count = 0
-            for j in range(n_cols):
-                count += column[j * col_stride] != column[j * col_stride]
-            count_out[i] += count
+            count += row[j * col_stride] != row[j * col_stride]
+        count_out[i] += count
 
 
 cdef int count_missing(
@@ -383,48 +383,24 @@ def take_present(const real[:, :] X, Py_ssize_t most, uint8_t[::1] keep_io, real
     return kept
 
 
-cdef Py_ssize_t take_present_block(
-    const real* x, Py_ssize_t ldx, Py_ssize_t n, Py_ssize_t n_cols, Py_ssize_t most, uint8_t* keep_io,
-    real* out, Py_ssize_t ldo,
-) noexcept nogil:
-    """At most ROW_BLOCK rows: which of them stay, and their cells to the front of each column of ``out``."""
-    cdef int counts[ROW_BLOCK]
-    cdef int at[ROW_BLOCK]
-    cdef Py_ssize_t i, j, kept = 0
-    cdef const real* column
-    memset(counts, 0, n * sizeof(int))
-    missing_block(x, n, n_cols, 1, ldx, counts)
-    for i in range(n):
-        keep_io[i] &= counts[i] <= most
-        at[kept] = <int> i
-        kept += keep_io[i]
-    for j in range(n_cols):
-        column = x + j * ldx
-        if kept == n:
-            memcpy(out + j * ldo, column, n * sizeof(real))
-        else:
-            for i in range(kept):
-                out[j * ldo + i] = column[at[i]]
-    return kept
-
-
 def take_present_columns(const real[:, :] columns, Py_ssize_t most, uint8_t[::1] keep_io, real[:, :] out):
     """:func:`take_present` of a table that lies column by column: ``columns`` and ``out`` are (n_cols, n_rows).
 
-    A block of rows is read once, and its cells are moved while it is in the cache. One thread: with several, those that
-    wait for the places of their rows stand still wherever another process has a core.
+    One thread: with several, those that wait for the places of their rows stand still wherever another process has a
+    core.
     """
-    cdef Py_ssize_t n_cols = columns.shape[0], n_rows = columns.shape[1], first = 0, kept = 0, n
+    cdef Py_ssize_t n_cols = columns.shape[0], n_rows = columns.shape[1], kept
     cdef Py_ssize_t ldx = columns.strides[0] // <Py_ssize_t> sizeof(real)
     cdef Py_ssize_t ldo = out.strides[0] // <Py_ssize_t> sizeof(real)
     if n_rows == 0 or n_cols == 0:
         return n_rows
     with nogil:
-        while first < n_rows:
-            n = minimum(ROW_BLOCK, n_rows - first)
-            kept += take_present_block(
-                &columns[0, first], ldx, n, n_cols, most, &keep_io[first], &out[0, kept], ldo)
-            first += n
+        if real is float:
+            kept = ops_f32.take_present_columns(
+                &columns[0, 0], ldx, n_rows, n_cols, most, &keep_io[0], &out[0, 0], ldo)
+        else:
+            kept = ops_f64.take_present_columns(
+                &columns[0, 0], ldx, n_rows, n_cols, most, &keep_io[0], &out[0, 0], ldo)
     return kept
 
 

@@ -13,6 +13,8 @@ from fasttrain._tables.categories import coded_column, group_strings
 from fasttrain._tables.kinds import as_array, element_strided, is_framed, is_pandas, is_polars
 
 WORDS = {1: np.uint8, 4: np.uint32, 8: np.uint64}
+# Cells that are looked at for a missing one before the next.
+LOOK_CELLS = 1 << 17
 KEEP = {"first": 0, "last": 1, False: 2, "none": 2}
 
 
@@ -403,11 +405,25 @@ def _take_present_columns(X, most, keep):
 def _take_present_frame(frame, most, absent):
     if not one_block(frame):
         return None
-    found = take_present(frame.to_numpy(), most, absent)
+    block = frame.to_numpy()
+    if copies_when_written() and (absent is None or not absent.any()) and all_present(block, most):
+        return frame.copy(deep=False), np.ones(len(frame), dtype=bool)
+    found = take_present(block, most, absent)
     if found is None:
         return None
     taken, mask = found
     return frame_of_rows(frame, taken, np.flatnonzero(mask)), mask
+
+
+def copies_when_written():
+    """Whether frames of pandas share memory until one of them is written to, so that to copy one costs nothing."""
+    return int(sys.modules["pandas"].__version__.split(".")[0]) >= 3
+
+
+def all_present(X, most):
+    """Whether X is a float matrix without a row of more than ``most`` missing values; ends at the first such row."""
+    return X.dtype in (np.float32, np.float64) and element_strided(X) is X and all(
+        missing_counts(X[part]).max() <= most for part in slices(*X.shape, cells=LOOK_CELLS))
 
 
 def one_block(frame):

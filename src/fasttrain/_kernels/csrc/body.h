@@ -27,6 +27,7 @@
 #include "updates_body.h"
 #include "products_body.h"
 #include "columns_body.h"
+#include "missing_body.h"
 #include "training_body.h"
 #include "table_body.h"
 #undef FT_REAL
@@ -46,6 +47,7 @@
 #include "updates_body.h"
 #include "products_body.h"
 #include "columns_body.h"
+#include "missing_body.h"
 #include "training_body.h"
 #include "table_body.h"
 #undef FT_REAL

@@ -124,6 +124,11 @@
                              const FT_REAL *d, ptrdiff_t ldd, ptrdiff_t width, ptrdiff_t n_panels,                \
                              FT_REAL *g_out, ptrdiff_t ldg))                                                      \
     /* sum x_i^2 for the value of a penalty, in single precision to 1e-7 of it: update_and_square has it for little */ \
-    OP(double, weight_squares, (const FT_REAL *x, ptrdiff_t n))
+    OP(double, weight_squares, (const FT_REAL *x, ptrdiff_t n))                                                   \
+    /* count[i] += how many NaN row i has, of m rows that lie side by side in each of width columns */            \
+    OP(void, count_missing, (const FT_REAL *x, ptrdiff_t ldx, ptrdiff_t m, ptrdiff_t width, int32_t *count_io))   \
+    /* take_present of a table by columns, ldx and in out ldo apart; each column of out has room for m rows */    \
+    OP(ptrdiff_t, take_present_columns, (const FT_REAL *x, ptrdiff_t ldx, ptrdiff_t m, ptrdiff_t width,           \
+                                         ptrdiff_t most, uint8_t *keep_io, FT_REAL *out, ptrdiff_t ldo))
 
 #endif
