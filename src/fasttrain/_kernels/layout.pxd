@@ -20,3 +20,5 @@ cdef class Layout:
     cdef dict hold          # what must live as long as the addresses in task do
 
     cdef int _list_groups(self) except -1
+
+cdef size_t address_of(array) except? 0

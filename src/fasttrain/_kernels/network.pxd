@@ -16,3 +16,9 @@ cdef class Network(Predictor):
     # Of the epoch that runs, before the rows that are bound, and with those of them that are done.
     cdef Py_ssize_t rows_before
     cdef Py_ssize_t rows_done
+    # Passes that follow the one that runs, and what those before it came to.
+    cdef Py_ssize_t epochs_left
+    cdef readonly list losses
+
+    cdef bint _run_epoch(self, double seconds) except -1
+    cdef int _next_epoch(self) except -1

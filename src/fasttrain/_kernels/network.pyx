@@ -5,6 +5,7 @@ import numpy as np
 from libc.math cimport INFINITY, isfinite
 
 from fasttrain._kernels.layers cimport layer
+from fasttrain._kernels.layout cimport address_of
 from fasttrain._kernels.passes cimport LOSS_ROWS, MAX_CHUNKS, OVER_NOTHING, OVER_ROWS, OVER_WEIGHTS, SMALL_BATCH
 from fasttrain._kernels.prediction cimport STEP_PER_THREAD, point_sparse
 from fasttrain._kernels.primitives cimport FT_LOSS_softmax_crossentropy, all_finite, ft_update
@@ -304,8 +305,8 @@ cdef class Network(Predictor):
         self.task.outputs = NULL
 
     def start_epoch(self, const Py_ssize_t[::1] order, Py_ssize_t batch_size, const double[::1] rates, int n_threads,
-                    bint goes_on=False):
-        """Set up one pass over the rows.
+                    bint goes_on=False, Py_ssize_t n_epochs=1):
+        """Set up one pass over the rows, or several that are the same.
 
         Parameters
         ----------
@@ -319,6 +320,8 @@ cdef class Network(Predictor):
             Threads allowed; fewer run when a step is too small for them.
         goes_on : bool
             Whether the rows belong to the epoch that runs: ``epoch_loss`` is then of all of them.
+        n_epochs : int
+            Passes to make; ``losses`` has the ``epoch_loss`` of each that is over and another has followed.
         """
         before = self.rows_done if goes_on else 0
         loss_sum = self.task.loss_sum if goes_on else 0.0
@@ -335,6 +338,8 @@ cdef class Network(Predictor):
         self.task.step = self.steps_done
         self.task.n_chunks = chunk_count(&self.task, batch_size)
         self.task.training = True
+        self.epochs_left = n_epochs - 1
+        self.losses = []
         self.hold["order"] = order
         self.hold["rates"] = rates
         self._draw_mixing()
@@ -417,30 +422,41 @@ cdef class Network(Predictor):
     def _point_parameters(self):
         """Addresses of the arrays that live as long as the network, or as its update rule."""
         cdef size_t address
-        address = self.parameters.ctypes.data
+        address = address_of(self.parameters)
         self.task.w = <void*> address
-        address = self.state["s1"].ctypes.data if "s1" in self.state else 0
+        address = address_of(self.state["s1"]) if "s1" in self.state else 0
         self.task.s1 = <void*> address
-        address = self.state["s2"].ctypes.data if "s2" in self.state else 0
+        address = address_of(self.state["s2"]) if "s2" in self.state else 0
         self.task.s2 = <void*> address
-        address = self.state["s3"].ctypes.data if "s3" in self.state else 0
+        address = address_of(self.state["s3"]) if "s3" in self.state else 0
         self.task.s3 = <void*> address
-        address = self.state["accumulated"].ctypes.data if "accumulated" in self.state else 0
+        address = address_of(self.state["accumulated"]) if "accumulated" in self.state else 0
         self.task.accumulated = <void*> address
-        address = self.transposed.ctypes.data
+        address = address_of(self.transposed)
         self.task.transposed = <void*> address
-        address = self.average.ctypes.data if self.average is not None else 0
+        address = address_of(self.average) if self.average is not None else 0
         self.task.average = <void*> address
-        address = self.moving_mean.ctypes.data
+        address = address_of(self.moving_mean)
         self.task.moving_mean = <void*> address
-        address = self.moving_variance.ctypes.data
+        address = address_of(self.moving_variance)
         self.task.moving_variance = <void*> address
 
     def run(self, double seconds=0.05):
-        """Train for about ``seconds``; True when the epoch is done or the loss is no longer finite.
+        """Train for about ``seconds``; True when the epochs are done or the loss or a parameter is not finite.
 
         With ``seconds`` less than 0 it returns after a batch, or a part of one.
         """
+        cdef double deadline = ft_seconds() + seconds
+        while self._run_epoch(seconds):
+            if self.task.status != STATUS_OK or self.epochs_left == 0 or not self.all_finite():
+                return True
+            self._next_epoch()
+            seconds = deadline - ft_seconds()
+            if seconds <= 0:
+                break
+        return False
+
+    cdef bint _run_epoch(self, double seconds) except -1:
         cdef Py_ssize_t before = self.task.next_batch
         with nogil:
             if self.is_double:
@@ -453,6 +469,18 @@ cdef class Network(Predictor):
             raised, self.raised = self.raised, None
             raise raised
         return self.task.next_batch >= self.task.n_batches or self.task.status != STATUS_OK
+
+    cdef int _next_epoch(self) except -1:
+        self.losses.append(self.epoch_loss)
+        self.epochs_left -= 1
+        self.task.next_batch = 0
+        self.task.next_chunk = 0
+        self.task.loss_sum = 0.0
+        self.rows_before = self.rows_done = 0
+        self.task.step = self.steps_done
+        self._draw_mixing()
+        self.refresh()
+        return 0
 
     @property
     def epoch_loss(self):

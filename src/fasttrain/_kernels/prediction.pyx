@@ -3,6 +3,7 @@
 import numpy as np
 
 from fasttrain._kernels.layers cimport layer, sparse_rows
+from fasttrain._kernels.layout cimport address_of
 from fasttrain._kernels.passes cimport fit_task, fold_normalization, point_layers
 from fasttrain._kernels.primitives cimport activate, row_times, rows_dot
 from fasttrain._kernels.steps cimport block_rows, predict_threads
@@ -37,7 +38,7 @@ cdef class Predictor(Layout):
         """Address of a workspace of at least ``size`` elements, zero when new."""
         if name not in self.hold or self.hold[name].size < size or self.hold[name].dtype != dtype:
             self.hold[name] = aligned(size, dtype)
-        return self.hold[name].ctypes.data
+        return address_of(self.hold[name])
 
     def _buffers(self, Py_ssize_t capacity, int threads, int row_lists=0):
         """Room for the layers' outputs and gradients of ``capacity`` rows for each of ``threads``.

@@ -114,6 +114,9 @@ class Progress:
         if self.restore and self.first:
             self.best = snapshot(network)
 
+    def epochs_ahead(self):
+        return 1
+
     def epoch_end(self, network, loss, validation_loss):
         e, a = self.estimator, self.account
         loss = a.number(loss)

@@ -26,6 +26,8 @@ class Epoch:
         Of the latest step.
     loss : float
         Mean over the rows so far of the batch objectives.
+    losses : list of float
+        The same of each epoch that is over and another has followed, of several that are made in one call.
     ended : bool
         Whether a callback has ended it with a batch.
     """
@@ -36,6 +38,7 @@ class Epoch:
         self.n_steps = n_steps
         self.threads = threads
         self.steps_made, self.rate, self.ended = 0, 0.0, False
+        self.losses = []
         self._batch_callbacks = batch_callbacks
         self._loss = None
 
@@ -43,15 +46,16 @@ class Epoch:
     def loss(self):
         return self.network.epoch_loss if self._loss is None else self._loss
 
-    def add(self, order, batch_size, count):
-        """Make ``count`` steps on the rows that the engine is bound to; whether more may follow."""
+    def add(self, order, batch_size, count, n_epochs=1):
+        """Make ``count`` steps on the rows that the engine is bound to, ``n_epochs`` times; whether more may follow."""
         network, run = self.network, self.run
         run.order = order
         rates = run.rates(count)
         if self._batch_callbacks:
             rates = rates.copy()
         steps_before = run.steps - int(network.counters["t"])
-        network.start_epoch(order, batch_size, rates, self.threads, self.steps_made > 0)
+        network.start_epoch(order, batch_size, rates, self.threads, self.steps_made > 0, n_epochs)
+        self.losses = network.losses
         try:
             if self._batch_callbacks:
                 self._batch_by_batch(rates)
@@ -61,8 +65,8 @@ class Epoch:
         finally:
             # Ctrl-C comes between steps that count
             run.steps = steps_before + int(network.counters["t"])
-        done = network.batches_done
-        self.rate = float(rates[max(done - 1, 0)])
+            done = network.batches_done
+            self.rate = float(rates[max(done - 1, 0)])
         self.steps_made += done
         return not (network.diverged or self.ended)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
+from fasttrain import schedules
 from fasttrain._files.plain import DECODING_ERRORS
 from fasttrain._kernels.threads import thread_budget
 from fasttrain.data import BlocksLost
@@ -60,6 +62,9 @@ def train(network: Any, plan: Plan, *, validation_loss: Callable[..., Any] | Non
     first_step = run.steps
     if stopping is not None:
         stopping.start(network)
+    # whether somebody, or something drawn, comes between two epochs
+    watched_closely = bool(callbacks) or any(
+        part is not None for part in (plan.feed, draw_order, validation_loss, metrics))
     if plan.resume is not None or callbacks:
         remembered = _Remembered(run, result)
         facts = checkpoints.facts_of(network, plan.batch_size, plan.n_samples, plan.schedule, stopping, plan.feed)
@@ -75,17 +80,22 @@ def train(network: Any, plan: Plan, *, validation_loss: Callable[..., Any] | Non
             left -= result.n_steps
             first_step = run.steps - result.n_steps
         with thread_budget(n_threads) as threads:
-            for epoch in range(result.n_iter + 1, plan.n_epochs + 1):
-                if result.converged:
-                    break
-                number = run.epoch = plan.epochs_before + epoch
+            while result.n_iter < plan.n_epochs and not result.converged:
+                number = run.epoch = plan.epochs_before + result.n_iter + 1
                 for callback in callbacks:
                     callback.on_epoch_begin(number)
                 count = min(run.steps_per_epoch, left)
                 part = Epoch(run, batch_callbacks, count, threads)
                 constant = 0.0
                 if plan.feed is None:
-                    part.add(None if draw_order is None else draw_order(), plan.batch_size, count)
+                    n_epochs = 1 if watched_closely else _epochs_at_once(run, result, left)
+                    try:
+                        part.add(None if draw_order is None else draw_order(), plan.batch_size, count, n_epochs)
+                    finally:
+                        # Ctrl-C ends those to come
+                        _note_epochs(part, run, result, loss_constant)
+                    left -= len(part.losses) * count
+                    number = run.epoch = plan.epochs_before + result.n_iter + 1
                 else:
                     constant = plan.feed.run_epoch(part)
                 left -= count
@@ -106,7 +116,7 @@ def train(network: Any, plan: Plan, *, validation_loss: Callable[..., Any] | Non
                     logs.update(metrics())
                 for name, value in logs.items():
                     result.history.setdefault(name, []).append(value)
-                result.n_iter = epoch
+                result.n_iter += 1
                 if run.plateau is not None:
                     run.plateau.update(watched)
                 stop = None
@@ -140,6 +150,30 @@ def train(network: Any, plan: Plan, *, validation_loss: Callable[..., Any] | Non
     if run.plateau is not None:
         result.schedule_state = run.plateau.state_dict()
     return result
+
+
+def _epochs_at_once(run, result, left):
+    """How many epochs, all of the same rows in the same order, the engine may make in one call: after each but the last
+    nothing is decided.
+    """
+    plan = run.plan
+    if not isinstance(run.schedule, schedules.Constant) or left < run.steps_per_epoch:
+        return 1
+    ahead = math.inf if plan.stopping is None else plan.stopping.epochs_ahead()
+    return min(ahead, plan.n_epochs - result.n_iter, left // run.steps_per_epoch)
+
+
+def _note_epochs(part, run, result, loss_constant):
+    """Take note of the epochs of a call that are over and another has followed."""
+    constant = loss_constant(run.order) if part.losses and loss_constant is not None else 0.0
+    stopping = run.plan.stopping
+    for loss in part.losses:
+        loss += constant
+        result.history["loss"].append(loss)
+        result.history["learning_rate"].append(part.rate)
+        result.n_iter += 1
+        if stopping is not None:
+            stopping.epoch_end(run.network, loss, None)
 
 
 class _Remembered:

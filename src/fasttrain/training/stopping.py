@@ -55,6 +55,12 @@ class Stopping:
             return None
         return self.message(validation_loss is not None)
 
+    def epochs_ahead(self) -> float:
+        """How many epochs may be made without asking after each: of so many only the last may end the training."""
+        if self.restore_best:
+            return 1
+        return math.inf if self.tol is None else max(1, self.patience - self._waited)
+
     def message(self, validated: bool) -> str:
         """Why it ends the training."""
         what = "validation loss" if validated else "training loss"
