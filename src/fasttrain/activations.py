@@ -24,8 +24,9 @@ from fasttrain._kernels import activations as kernel
 from fasttrain._kernels.threads import get_num_threads
 
 __all__ = [
-    "Activation", "Elu", "Exponential", "Gelu", "Identity", "LeakyRelu", "Logistic", "Relu", "Selu", "Silu",
-    "Softmax", "Softplus", "Tanh", "get", "names",
+    "Activation", "Celu", "ClippedRelu", "Elu", "Exponential", "Gelu", "HardSigmoid", "HardSilu", "HardTanh",
+    "Identity", "LeakyRelu", "LogSigmoid", "Logistic", "Mish", "Relu", "Selu", "Silu", "Softmax", "Softplus",
+    "Softsign", "Tanh", "get", "names",
 ]
 
 
@@ -183,6 +184,94 @@ class Exponential(Activation):
     """``f(z) = exp(z)``: the mean of a Poisson model with log link."""
 
     name = "exponential"
+
+
+@_registry.add("clipped_relu", "relu6")
+@spec
+class ClippedRelu(Activation):
+    """``f(z) = min(max(0, z), max_value)``; derivative 0 at both ends.
+
+    Parameters
+    ----------
+    max_value : float, default=6.0
+        Greater than 0.
+    """
+
+    name = "clipped_relu"
+    max_value: float = real(default=6.0, low=0, open_low=True)
+
+    @property
+    def parameter(self) -> float:
+        """``max_value``, as the kernels take it."""
+        return self.max_value
+
+
+@_registry.add("hard_sigmoid")
+@spec
+class HardSigmoid(Activation):
+    """``f(z) = min(max(0, z / 6 + 1 / 2), 1)`` (Howard et al. 2019)."""
+
+    name = "hard_sigmoid"
+
+
+@_registry.add("hard_silu", "hard_swish")
+@spec
+class HardSilu(Activation):
+    """``f(z) = z min(max(0, z / 6 + 1 / 2), 1)`` (Howard et al. 2019)."""
+
+    name = "hard_silu"
+
+
+@_registry.add("hard_tanh")
+@spec
+class HardTanh(Activation):
+    """``f(z) = min(max(-1, z), 1)``; derivative 0 at both ends (Collobert 2004)."""
+
+    name = "hard_tanh"
+
+
+@_registry.add("softsign")
+@spec
+class Softsign(Activation):
+    """``f(z) = z / (1 + |z|)`` (Bergstra et al. 2009)."""
+
+    name = "softsign"
+
+
+@_registry.add("mish")
+@spec
+class Mish(Activation):
+    """``f(z) = z tanh(log(1 + exp(z)))`` (Misra 2019)."""
+
+    name = "mish"
+
+
+@_registry.add("celu")
+@spec
+class Celu(Activation):
+    """``f(z) = z`` for z > 0, ``alpha * (exp(z / alpha) - 1)`` below (Barron 2017).
+
+    Parameters
+    ----------
+    alpha : float, default=1.0
+        Greater than 0.
+    """
+
+    name = "celu"
+    alpha: float = real(default=1.0, low=0, open_low=True)
+
+    @property
+    def parameter(self) -> float:
+        """``alpha``, as the kernels take it."""
+        return self.alpha
+
+
+@_registry.add("log_sigmoid")
+@spec
+class LogSigmoid(Activation):
+    """``f(z) = -log(1 + exp(-z))``."""
+
+    name = "log_sigmoid"
 
 
 @_registry.add("softmax")

@@ -11,9 +11,15 @@ from fasttrain._kernels import activations as kernel
 
 DTYPES = [np.float32, np.float64]
 CASES = [
-    (name, p) for name in kernel.NAMES for p in {"leaky_relu": [0.1, 0.0], "elu": [1.0, 0.5]}.get(name, [1.0])
+    (name, p) for name in kernel.NAMES for p in {
+        "leaky_relu": [0.1, 0.0], "elu": [1.0, 0.5], "clipped_relu": [6.0, 1.5], "celu": [1.0, 0.5]}.get(name, [1.0])
 ]
-KINKED = {"relu", "leaky_relu", "elu", "selu"}
+# Where they, or their first derivatives, have a corner.
+KINKS = {
+    **dict.fromkeys(("relu", "leaky_relu", "elu", "selu", "celu", "softsign"), lambda p: [0]),
+    "clipped_relu": lambda p: [0, p], "hard_tanh": lambda p: [-1, 1],
+    **dict.fromkeys(("hard_sigmoid", "hard_silu"), lambda p: [-3, 3]),
+}
 SIZES = [0, 1, 2, 3, 5, 15, 16, 17, *range(31, 131, 9), 1000]
 
 
@@ -69,8 +75,8 @@ def test_own_series_keep_their_relative_accuracy(name, dtype):
 def test_derivative_is_the_difference_of_values(name, p):
     h = 1e-3
     z = np.linspace(-6, 6, 241)
-    if name in KINKED:
-        z = z[abs(z) > 3 * h]
+    for kink in KINKS.get(name, lambda p: [])(p):
+        z = z[abs(z - kink) > 3 * h]
     difference = (
         8 * (forward(name, z + h, p) - forward(name, z - h, p))
         - (forward(name, z + 2 * h, p) - forward(name, z - 2 * h, p))

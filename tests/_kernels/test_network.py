@@ -42,6 +42,7 @@ OPTIMIZERS = {
     "lion": optimizers.Lion(0.01),
     "amsgrad": optimizers.Adam(0.01, epsilon=1e-4, beta_2=0.9, amsgrad=True),
     "adamax": optimizers.AdaMax(0.01, epsilon=1e-4),
+    "lamb": optimizers.LAMB(0.01, epsilon=1e-4),
     "ftrl": optimizers.FTRL(0.1, l1=0.01, l2_shrinkage=0.01),
 }
 

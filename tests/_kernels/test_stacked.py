@@ -14,6 +14,7 @@ RULES = {
     "nadam": {"beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8}, "rmsprop": {"beta2": 0.9, "epsilon": 1e-3},
     "gradient_descent": {}, "adagrad": {"epsilon": 1e-3}, "lion": {"beta1": 0.9, "beta2": 0.99},
     "adamax": {"beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8},
+    "lamb": {"beta1": 0.9, "beta2": 0.999, "epsilon": 1e-6},
     "ftrl": {"power": 0.5, "epsilon": 1e-3, "leader_l1": 0.01, "leader_l2": 0.1, "shrinkage": 0.02},
 }
 

@@ -400,3 +400,38 @@ def test_batches_one_by_one_are_the_epoch(batch):
         assert parts.batches_done == number + 1
     assert parts.epoch_loss == curve[0]
     assert everything(parts) == everything(whole)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("n_features, hidden, n_outputs", [(1, (3,), 1), (7, (17,), 2), (90, (70, 33), 5)])
+def test_constraints_of_weights(n_features, hidden, n_outputs, dtype):
+    """A step without a rate leaves what the constraints allow of the weights; of zeros nothing can be made."""
+    rng = np.random.default_rng(n_features)
+    bounds = [(0.0, np.inf, 1.0), (0.7, 0.7, 1.0), (0.5, 0.9, 0.25)][-len(hidden) - 1:]
+    non_negative = [True, False, True][-len(hidden) - 1:]
+    found = []
+    for n_threads in (1, 2, 3, 8):
+        network = Network(n_features, n_outputs, dtype, hidden=hidden, activations=[("tanh", 1.0)] * len(hidden))
+        sizes = [n_features, *hidden, n_outputs]
+        draw = np.random.default_rng(0)
+        coefs = [draw.normal(size=shape).astype(dtype) for shape in itertools.pairwise(sizes)]
+        coefs[0][:, 0] = 0
+        network.parameters[:] = network.pack_layers(coefs, [np.ones(n, dtype) for n in sizes[1:]])
+        network.set_loss("squared_error")
+        network.set_optimizer("gradient_descent", (), {})
+        network.set_constraints(bounds, non_negative)
+        network.bind(rng.normal(size=(5, n_features)).astype(dtype), np.zeros((5, n_outputs), dtype))
+        network.start_epoch(None, 5, np.zeros(1), n_threads)
+        while not network.run(10.0):
+            pass
+        found.append(network.parameters.tobytes())
+        made, biases = network.unpack_layers(network.parameters)
+        for coef, got, (least, most, share), sign in zip(coefs, made, bounds, non_negative):
+            wanted = np.maximum(coef, 0).astype(np.longdouble) if sign else coef.astype(np.longdouble)
+            norm = np.sqrt((wanted**2).sum(axis=0))
+            factor = 1 + share * (np.clip(norm, least, most) / np.where(norm > 0, norm, 1) - 1)
+            wanted = wanted * np.where(norm > 0, factor, 1)
+            np.testing.assert_allclose(got, wanted.astype(dtype), rtol=8 * np.finfo(dtype).eps)
+            assert not sign or (got >= 0).all()
+        assert all((bias == 1).all() for bias in biases)
+    assert len(set(found)) == 1

@@ -25,6 +25,7 @@ NEEDS = {
     "amsgrad": {"beta1": 0.9, "beta2": 0.8, "epsilon": 1e-3},
     "adamax": {"beta1": 0.9, "beta2": 0.99, "epsilon": 1e-3},
     "ftrl": {"power": 0.5, "epsilon": 1e-3},
+    "lamb": {"beta1": 0.9, "beta2": 0.99, "epsilon": 1e-3},
 }
 EXTRAS = {
     "plain": {},

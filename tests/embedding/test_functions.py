@@ -91,7 +91,7 @@ def test_every_rule_through_its_struct():
         assert update(kind, ctypes.addressof(h), w.ctypes.data, g.ctypes.data, state["s1"].ctypes.data,
                       state["s2"].ctypes.data, state["s3"].ctypes.data, 40, 1) == OK
         assert not (w == 1).any(), rule
-        if rule not in ("adam", "adamax", "amsgrad", "nadam"):
+        if rule not in ("adam", "adamax", "amsgrad", "lamb", "nadam"):
             updates.step({"rule": rule, "learning_rate": 0.1, "momentum": 0.5, "beta1": 0.9, "beta2": 0.99,
                           "epsilon": 1e-6, "l2": 0.25}, w_door, g, **state_door)
             np.testing.assert_array_equal(w, w_door, rule)
@@ -145,7 +145,8 @@ def nothing(module, name, dtype, n_threads):
     return arguments, single
 
 
-NEED_A_STRUCT = {"adam_moments", "adamax_moments", "nadam_moments", "velocity_rate", "update_array"}
+NEED_A_STRUCT = {
+    "adam_moments", "adamax_moments", "lamb_moments", "nadam_moments", "trust", "velocity_rate", "update_array"}
 
 
 def array_functions():

@@ -25,7 +25,7 @@ from fasttrain.training import DivergenceError
 
 X, Y = make_classification(300, 8, n_informative=5, n_classes=3, random_state=0)
 RULES = ["gradient_descent", "momentum", "nesterov", "adagrad", "rmsprop", "adadelta", "adam", "adamw", "nadam", "lion",
-         "adamax", "ftrl"]
+         "adamax", "ftrl", "lamb"]
 
 
 def fitted(model):

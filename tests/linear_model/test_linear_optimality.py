@@ -104,7 +104,7 @@ def test_descent_ends_at_the_optimality_conditions(loss, optimizer, penalty):
 
 
 @pytest.mark.parametrize("rule", ["momentum", "adagrad", "rmsprop", "adadelta", "adam", "adamw", "nadam", "lion",
-                                  "adamax", "ftrl"])
+                                  "adamax", "ftrl", "lamb"])
 def test_every_rule_reaches_the_lasso(rule):
     X, y, _ = data(losses.HalfSquaredError())
     optimizer = optimizers.get(rule)

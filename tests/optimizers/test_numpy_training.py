@@ -14,6 +14,7 @@ OPTIMIZERS = [
     optimizers.GradientDescent(0.1), optimizers.Momentum(0.05, 0.9), optimizers.Nesterov(0.05, 0.9, clip_norm=0.5),
     optimizers.RMSprop(0.01, momentum=0.5), optimizers.RMSprop(0.01, centered=True), optimizers.AdaGrad(0.05),
     optimizers.AdaDelta(1.0), optimizers.Lion(0.003), optimizers.Adam(0.01, clip_value=0.02), optimizers.AdaMax(0.01),
+    optimizers.LAMB(0.01),
     optimizers.FTRL(0.05, l1=0.01),
 ]  # fmt: skip
 

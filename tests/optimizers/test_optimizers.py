@@ -222,6 +222,7 @@ KKT = [
     o.NAdam(0.05),
     o.Lion(0.02),
     o.AdaMax(0.05),
+    o.LAMB(0.05),
     o.FTRL(0.5),
     o.FTRL(0.2, -0.3, beta=0.5),
 ]

@@ -23,6 +23,8 @@ RULES = [
     o.NAdam(0.01, momentum_decay=0.004),
     o.Lion(0.01),
     o.AdaMax(0.01),
+    o.LAMB(0.01),
+    o.LAMB(0.02, 0.8, 0.9, 1e-3, weight_decay=0.1),
     o.FTRL(0.1),
     o.FTRL(0.1, -0.7, 0.5, l1=0.1, l2=0.01, l2_shrinkage=0.01, beta=0.5),
 ]

@@ -131,6 +131,23 @@ ACTIVATIONS = {
     "logistic": (_logistic, lambda z, p: _logistic(z) * _logistic(-z)),
     "softplus": (lambda z, p: np.logaddexp(0, z), lambda z, p: _logistic(z)),
     "exponential": (lambda z, p: np.exp(z), lambda z, p: np.exp(z)),
+    "clipped_relu": (lambda z, p: np.clip(z, 0, p), lambda z, p: np.where((z > 0) & (z < p), 1, 0 * z)),
+    "hard_sigmoid": (lambda z, p: np.clip(z / 6 + 0.5, 0, 1), lambda z, p: np.where(abs(z) < 3, 1 / 6, 0 * z)),
+    "hard_silu": (
+        lambda z, p: z * np.clip(z / 6 + 0.5, 0, 1),
+        lambda z, p: np.where(z <= -3, 0, np.where(z >= 3, 1, z / 3 + 0.5)),
+    ),
+    "hard_tanh": (lambda z, p: np.clip(z, -1, 1), lambda z, p: np.where(abs(z) < 1, 1, 0 * z)),
+    "softsign": (lambda z, p: z / (1 + abs(z)), lambda z, p: 1 / (1 + abs(z)) ** 2),
+    "mish": (
+        lambda z, p: z * np.tanh(np.logaddexp(0, z)),
+        lambda z, p: np.tanh(np.logaddexp(0, z)) + z * _logistic(z) / np.cosh(np.logaddexp(0, z)) ** 2,
+    ),
+    "celu": (
+        lambda z, p: np.where(z > 0, z, p * np.expm1(np.minimum(z, 0) / p)),
+        lambda z, p: np.where(z > 0, 1, np.exp(np.minimum(z, 0) / p)),
+    ),
+    "log_sigmoid": (lambda z, p: -np.logaddexp(0, -z), lambda z, p: _logistic(-z)),
 }
 
 # ---- penalties: l1 sum|w| + l2 / 2 sum w^2 ----
@@ -231,6 +248,14 @@ def _amsgrad(g, memory, t, h):
     return _adam(g, memory, t, h, amsgrad=True)
 
 
+def _lamb(g, memory, t, h):
+    m = _mean(memory, "m", g, h["beta1"]) / (1 - h["beta1"] ** t)
+    root = np.sqrt(_mean(memory, "v", g**2, h["beta2"]) / (1 - h["beta2"] ** t)) + h["epsilon"]
+    of_w, of_move = np.sqrt((memory["w"] ** 2).sum()), np.sqrt(((m / root) ** 2).sum())
+    rate = h["learning_rate"] * (of_w / of_move if of_w > 0 and of_move > 0 else 1)
+    return rate * m / root, rate / root / (1 - h["beta1"] ** t)
+
+
 def _nadam(g, memory, t, h):
     def mu(t):
         return h["beta1"] * (1 - 0.5 * 0.96 ** (t * h.get("momentum_decay", 1)))
@@ -290,6 +315,7 @@ UPDATES = {
     "amsgrad": _amsgrad,
     "adamax": _adamax,
     "ftrl": _ftrl,
+    "lamb": _lamb,
 }
 
 

@@ -103,7 +103,7 @@ def test_perceptrons(cls, options, tmp_path):
 @pytest.mark.parametrize("cls", [LinearClassifier, LinearRegressor])
 @pytest.mark.parametrize("optimizer", [
     "gradient_descent", "momentum", "nesterov", "adagrad", "rmsprop", "adadelta", "adam", "adamw", "nadam",
-    "lion", "adamax", "ftrl", optimizers.RMSprop(0.01, momentum=0.5, centered=True),
+    "lion", "adamax", "ftrl", "lamb", optimizers.RMSprop(0.01, momentum=0.5, centered=True),
 ], ids=str)
 def test_optimizers(cls, optimizer, tmp_path):
     options = {"optimizer": optimizer, "batch_size": 16, "max_iter": EPOCHS, "tol": None, "random_state": 3}
@@ -485,7 +485,7 @@ def rewritten(folder, change):
 @pytest.mark.parametrize(("optimizer", "slot"), [
     ("adagrad", "s1"), ("rmsprop", "s1"), (optimizers.RMSprop(centered=True), "s1"), ("adadelta", "s1"),
     ("adadelta", "s2"), ("adam", "s2"), ("nadam", "s2"), (optimizers.Adam(amsgrad=True), "s2"),
-    (optimizers.Adam(amsgrad=True), "s3"), ("adamax", "s2"), ("ftrl", "s1"),
+    (optimizers.Adam(amsgrad=True), "s3"), ("adamax", "s2"), ("ftrl", "s1"), ("lamb", "s2"),
 ], ids=str)
 @pytest.mark.parametrize("value", [-1.0, np.nan])
 def test_squares_of_a_rule_are_not_negative(tmp_path, optimizer, slot, value):

@@ -89,11 +89,12 @@ LossName: TypeAlias = Literal[
 ]
 ActivationName: TypeAlias = Literal[
     "identity", "linear", "relu", "leaky_relu", "leakyrelu", "elu", "selu", "gelu", "silu", "swish", "tanh", "logistic",
-    "sigmoid", "softplus", "exponential", "exp", "softmax",
+    "sigmoid", "softplus", "exponential", "exp", "clipped_relu", "relu6", "hard_sigmoid", "hard_silu", "hard_swish",
+    "hard_tanh", "softsign", "mish", "celu", "log_sigmoid", "softmax",
 ]
 OptimizerName: TypeAlias = Literal[
     "gradient_descent", "gd", "sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adadelta", "adam", "adamw", "nadam",
-    "lion", "adamax", "ftrl", "lbfgs", "l-bfgs",
+    "lion", "adamax", "ftrl", "lamb", "lbfgs", "l-bfgs",
 ]
 PenaltyName: TypeAlias = Literal["none", "l1", "lasso", "l2", "ridge", "elasticnet", "elastic_net", "l1_l2"]
 ScheduleName: TypeAlias = Literal[

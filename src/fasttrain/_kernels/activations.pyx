@@ -11,7 +11,8 @@ from fasttrain._kernels.types cimport STATUS_BAD_KIND, STATUS_OK, real
 NAMES = tuple(ft_activation_names[i].decode() for i in range(FT_N_ACTIVATIONS))
 
 # Those whose derivative takes the input; the others' takes the output alone.
-NEEDS_INPUT = frozenset({"leaky_relu", "elu", "selu", "gelu", "silu", "softplus"})
+NEEDS_INPUT = frozenset({
+    "leaky_relu", "elu", "selu", "gelu", "silu", "softplus", "hard_silu", "softsign", "mish", "celu", "log_sigmoid"})
 
 cdef enum:
     BLOCK = 8192

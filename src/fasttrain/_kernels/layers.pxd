@@ -1,5 +1,7 @@
 """One dense layer: how its parameters lie in memory, and the products of its rows."""
 
+from libc.math cimport INFINITY
+
 from fasttrain._kernels.types cimport real
 
 cdef enum:
@@ -28,6 +30,9 @@ cdef struct layer:
     double l1                   # penalty of its weights
     double l2
     double max_norm             # of a unit's incoming weights; infinity for none
+    double min_norm             # of the same; 0 for none
+    double norm_share           # of the way to the nearest norm that is allowed, taken after each step
+    bint non_negative           # its weights
     double drop_rate            # of its outputs; 0 for none
     int normalize               # 0 for none
     Py_ssize_t statistics       # its first column among those of all normalized layers
@@ -80,4 +85,8 @@ cdef void group_gradient_sparse(const layer* shape, const group* it, const spars
 cdef void backward_rows(const layer* shape, const real* transposed, const real* const* d_rows, Py_ssize_t m,
                         real* d_out) noexcept nogil
 cdef void transpose_group(const layer* shape, const group* it, const real* w, real* transposed_out) noexcept nogil
+cdef inline bint is_constrained(const layer* shape) noexcept nogil:
+    return shape.max_norm < INFINITY or shape.min_norm > 0.0 or shape.non_negative
+
+
 cdef void constrain_panel(const layer* shape, Py_ssize_t panel, real* w_io, double* sums, real* factors) noexcept nogil

@@ -30,6 +30,7 @@ cdef void layer_init(layer* shape, Py_ssize_t n_in, Py_ssize_t n_out, Py_ssize_t
     shape.normalize = normalize
     shape.size = (n_in + (3 if normalize else 1)) * shape.width
     shape.max_norm = INFINITY
+    shape.norm_share = 1.0
 
 
 cdef inline Py_ssize_t group_rows(const layer* shape) noexcept nogil:
@@ -213,30 +214,42 @@ cdef void transpose_group(const layer* shape, const group* it, const real* w, re
 
 cdef void constrain_panel(const layer* shape, Py_ssize_t panel, real* w_io, double* sums,
                           real* factors) noexcept nogil:
-    """Scales the weights of every unit of a panel whose norm is above the layer's largest down to it.
+    """Makes the weights of a panel what the layer's constraints allow: none below zero, then every unit's norm between
+    the least and the largest, or ``norm_share`` of the way to the nearer of them. A unit of zeros stays.
 
     ``sums`` and ``factors`` are workspace for a panel's columns.
     """
-    cdef Py_ssize_t columns, r, c
-    cdef double norm
-    cdef bint any_above = False
+    cdef Py_ssize_t columns = 1, r, c, at
+    cdef double norm, allowed
+    cdef bint any_other = False
     w_io += shape.offset
     if shape.panel == 0:
         w_io += panel * (shape.n_in + 1)
-        columns = 1
-        sums[0] = sum_squares(w_io, shape.n_in)
     else:
         columns = min(shape.panel, shape.width - panel * shape.panel)
         w_io += panel * shape.panel * (shape.n_in + 1)
+    if shape.non_negative:
+        for at in range(shape.n_in * columns):
+            w_io[at] = 0 if w_io[at] < 0 else w_io[at]
+    if shape.max_norm == INFINITY and shape.min_norm == 0.0:
+        return
+    if shape.panel == 0:
+        sums[0] = sum_squares(w_io, shape.n_in)
+    else:
         memset(sums, 0, columns * sizeof(double))
         for r in range(shape.n_in):
             for c in range(columns):
                 sums[c] += <double> w_io[r * columns + c] * w_io[r * columns + c]
     for c in range(columns):
         norm = sqrt(sums[c])
-        factors[c] = <real> (shape.max_norm / norm) if norm > shape.max_norm else 1
-        any_above = any_above or norm > shape.max_norm
-    if any_above:
+        allowed = min(norm, shape.max_norm) if norm > shape.min_norm else shape.min_norm
+        factors[c] = 1
+        if norm > 0.0 and allowed != norm:
+            # the whole way without the rounding of a sum
+            factors[c] = <real> (allowed / norm if shape.norm_share == 1.0 else
+                                 1.0 + shape.norm_share * (allowed / norm - 1.0))
+            any_other = True
+    if any_other:
         for r in range(shape.n_in):
             for c in range(columns):
                 w_io[r * columns + c] *= factors[c]

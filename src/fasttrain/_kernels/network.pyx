@@ -4,7 +4,7 @@ import numpy as np
 
 from libc.math cimport INFINITY, isfinite
 
-from fasttrain._kernels.layers cimport layer
+from fasttrain._kernels.layers cimport is_constrained, layer
 from fasttrain._kernels.layout cimport address_of
 from fasttrain._kernels.passes cimport LOSS_ROWS, MAX_CHUNKS, OVER_NOTHING, OVER_ROWS, OVER_WEIGHTS, SMALL_BATCH
 from fasttrain._kernels.prediction cimport STEP_PER_THREAD, point_sparse
@@ -166,7 +166,29 @@ cdef class Network(Predictor):
         cdef int i
         for i in range(self.task.n_layers):
             self.layers[i].max_norm = limits[i]
-        self.task.constrains = not all(limit == INFINITY for limit in limits)
+        self._note_constraints()
+
+    def set_constraints(self, bounds, non_negative):
+        """Norms of the incoming weights of a unit and signs of the weights of each layer, held after each update.
+
+        Parameters
+        ----------
+        bounds : sequence of (least, largest, share)
+            Norms outside ``[least, largest]`` go ``share`` of the way to the nearer end; (0, inf, 1) for none.
+        non_negative : sequence of bool
+            Whether weights below zero become zero.
+        """
+        cdef int i
+        for i in range(self.task.n_layers):
+            self.layers[i].min_norm, self.layers[i].max_norm, self.layers[i].norm_share = bounds[i]
+            self.layers[i].non_negative = non_negative[i]
+        self._note_constraints()
+
+    def _note_constraints(self):
+        cdef int i
+        self.task.constrains = False
+        for i in range(self.task.n_layers):
+            self.task.constrains |= is_constrained(&self.layers[i])
 
     def set_averaging(self, kind, double decay=0.999, double start=0, double every=1, double overwrite=0):
         """Keep ``average``, an average of the parameters over the updates, in the layout of ``parameters``.
@@ -389,7 +411,7 @@ cdef class Network(Predictor):
                 clips = isfinite(self.task.clip_norm) or isfinite(self.task.clip_each_norm)
                 partial = self.task.n_parameters if clips else 0
             self.task.n_loss_sums = (max(self.task.batch, SMALL_BATCH) + LOSS_ROWS - 1) // LOSS_ROWS
-            sums = 2 * MAX_CHUNKS + 2 * self.task.n_loss_sums + 3 * self.task.n_groups
+            sums = 2 * MAX_CHUNKS + 2 * self.task.n_loss_sums + 5 * self.task.n_groups
             address = self._array("gathered", threads * loss_rows * (self.task.gathered_width + 1), self.dtype)
             self.task.gathered = <void*> address
             address = self._array("partial", partial, self.dtype)

@@ -69,7 +69,7 @@ cdef struct fit_task:
     const double* mix_share # of a row itself, one for each batch of this run; NULL for none
     const Py_ssize_t* mix_shift     # distance in the batch of the row it is mixed with
     bint copies_input       # a step reads changed copies of the rows
-    bint constrains         # some layer has a largest norm
+    bint constrains         # some layer's weights
     void* average           # of the parameters over the steps; NULL for none
     bint average_equally    # all steps weigh the same, else they fade
     double average_decay

@@ -39,6 +39,14 @@ cdef extern from "ops.h" nogil:
         FT_ACTIVATION_logistic
         FT_ACTIVATION_softplus
         FT_ACTIVATION_exponential
+        FT_ACTIVATION_clipped_relu
+        FT_ACTIVATION_hard_sigmoid
+        FT_ACTIVATION_hard_silu
+        FT_ACTIVATION_hard_tanh
+        FT_ACTIVATION_softsign
+        FT_ACTIVATION_mish
+        FT_ACTIVATION_celu
+        FT_ACTIVATION_log_sigmoid
         FT_N_ACTIVATIONS
         FT_UPDATE_gradient_descent
         FT_UPDATE_momentum
@@ -53,6 +61,7 @@ cdef extern from "ops.h" nogil:
         FT_UPDATE_amsgrad
         FT_UPDATE_adamax
         FT_UPDATE_ftrl
+        FT_UPDATE_lamb
         FT_N_UPDATES
         FT_ISA_BASELINE
         FT_ISA_AVX2
@@ -110,6 +119,8 @@ cdef extern from "ops.h" nogil:
             float* s2_io, float* s3_io,
             Py_ssize_t n) noexcept nogil
         double (*weight_squares)(const float* x, Py_ssize_t n) noexcept nogil
+        void (*moments_and_squares)(const ft_update* h, const float* w, const float* g, float* s1_io, float* s2_io,
+            Py_ssize_t n, double* squares_io) noexcept nogil
         double (*update_and_square)(int kind, const ft_update* h, float* w_io, const float* g, float* s1_io,
             float* s2_io, float* s3_io, Py_ssize_t n) noexcept nogil
         void (*rows_dot)(const float* const* rows, Py_ssize_t m, Py_ssize_t k, const float* w,
@@ -191,6 +202,8 @@ cdef extern from "ops.h" nogil:
             double* s2_io, double* s3_io,
             Py_ssize_t n) noexcept nogil
         double (*weight_squares)(const double* x, Py_ssize_t n) noexcept nogil
+        void (*moments_and_squares)(const ft_update* h, const double* w, const double* g, double* s1_io, double* s2_io,
+            Py_ssize_t n, double* squares_io) noexcept nogil
         double (*update_and_square)(int kind, const ft_update* h, double* w_io, const double* g, double* s1_io,
             double* s2_io, double* s3_io, Py_ssize_t n) noexcept nogil
         void (*rows_dot)(const double* const* rows, Py_ssize_t m, Py_ssize_t k, const double* w,
@@ -386,6 +399,14 @@ cdef inline double weight_squares(const real* x, Py_ssize_t n) noexcept nogil:
         return ops_f32.weight_squares(x, n)
     else:
         return ops_f64.weight_squares(x, n)
+
+
+cdef inline void moments_and_squares(const ft_update* h, const real* w, const real* g, real* s1_io, real* s2_io,
+        Py_ssize_t n, double* squares_io) noexcept nogil:
+    if real is float:
+        ops_f32.moments_and_squares(h, w, g, s1_io, s2_io, n, squares_io)
+    else:
+        ops_f64.moments_and_squares(h, w, g, s1_io, s2_io, n, squares_io)
 
 
 cdef inline double update_and_square(int kind, const ft_update* h, real* w_io, const real* g, real* s1_io,

@@ -60,6 +60,22 @@ cdef extern from "scalar.h" nogil:
     float ft_softplus_derivative_f32(float z, float a, float p) noexcept
     float ft_exponential_f32(float z, float p) noexcept
     float ft_exponential_derivative_f32(float z, float a, float p) noexcept
+    float ft_clipped_relu_f32(float z, float p) noexcept
+    float ft_clipped_relu_derivative_f32(float z, float a, float p) noexcept
+    float ft_hard_sigmoid_f32(float z, float p) noexcept
+    float ft_hard_sigmoid_derivative_f32(float z, float a, float p) noexcept
+    float ft_hard_silu_f32(float z, float p) noexcept
+    float ft_hard_silu_derivative_f32(float z, float a, float p) noexcept
+    float ft_hard_tanh_f32(float z, float p) noexcept
+    float ft_hard_tanh_derivative_f32(float z, float a, float p) noexcept
+    float ft_softsign_f32(float z, float p) noexcept
+    float ft_softsign_derivative_f32(float z, float a, float p) noexcept
+    float ft_mish_f32(float z, float p) noexcept
+    float ft_mish_derivative_f32(float z, float a, float p) noexcept
+    float ft_celu_f32(float z, float p) noexcept
+    float ft_celu_derivative_f32(float z, float a, float p) noexcept
+    float ft_log_sigmoid_f32(float z, float p) noexcept
+    float ft_log_sigmoid_derivative_f32(float z, float a, float p) noexcept
     float ft_exp_f32(float x) noexcept
     float ft_soft_threshold_f32(float w, float t) noexcept
     double ft_half_squared_error_f64(double y, double z, double p) noexcept
@@ -114,6 +130,22 @@ cdef extern from "scalar.h" nogil:
     double ft_softplus_derivative_f64(double z, double a, double p) noexcept
     double ft_exponential_f64(double z, double p) noexcept
     double ft_exponential_derivative_f64(double z, double a, double p) noexcept
+    double ft_clipped_relu_f64(double z, double p) noexcept
+    double ft_clipped_relu_derivative_f64(double z, double a, double p) noexcept
+    double ft_hard_sigmoid_f64(double z, double p) noexcept
+    double ft_hard_sigmoid_derivative_f64(double z, double a, double p) noexcept
+    double ft_hard_silu_f64(double z, double p) noexcept
+    double ft_hard_silu_derivative_f64(double z, double a, double p) noexcept
+    double ft_hard_tanh_f64(double z, double p) noexcept
+    double ft_hard_tanh_derivative_f64(double z, double a, double p) noexcept
+    double ft_softsign_f64(double z, double p) noexcept
+    double ft_softsign_derivative_f64(double z, double a, double p) noexcept
+    double ft_mish_f64(double z, double p) noexcept
+    double ft_mish_derivative_f64(double z, double a, double p) noexcept
+    double ft_celu_f64(double z, double p) noexcept
+    double ft_celu_derivative_f64(double z, double a, double p) noexcept
+    double ft_log_sigmoid_f64(double z, double p) noexcept
+    double ft_log_sigmoid_derivative_f64(double z, double a, double p) noexcept
     double ft_exp_f64(double x) noexcept
     double ft_soft_threshold_f64(double w, double t) noexcept
 
@@ -480,6 +512,118 @@ cdef inline real exponential_derivative(real z, real a, real p) noexcept nogil:
         return ft_exponential_derivative_f32(z, a, p)
     else:
         return ft_exponential_derivative_f64(z, a, p)
+
+
+cdef inline real clipped_relu(real z, real p) noexcept nogil:
+    if real is float:
+        return ft_clipped_relu_f32(z, p)
+    else:
+        return ft_clipped_relu_f64(z, p)
+
+
+cdef inline real clipped_relu_derivative(real z, real a, real p) noexcept nogil:
+    if real is float:
+        return ft_clipped_relu_derivative_f32(z, a, p)
+    else:
+        return ft_clipped_relu_derivative_f64(z, a, p)
+
+
+cdef inline real hard_sigmoid(real z, real p) noexcept nogil:
+    if real is float:
+        return ft_hard_sigmoid_f32(z, p)
+    else:
+        return ft_hard_sigmoid_f64(z, p)
+
+
+cdef inline real hard_sigmoid_derivative(real z, real a, real p) noexcept nogil:
+    if real is float:
+        return ft_hard_sigmoid_derivative_f32(z, a, p)
+    else:
+        return ft_hard_sigmoid_derivative_f64(z, a, p)
+
+
+cdef inline real hard_silu(real z, real p) noexcept nogil:
+    if real is float:
+        return ft_hard_silu_f32(z, p)
+    else:
+        return ft_hard_silu_f64(z, p)
+
+
+cdef inline real hard_silu_derivative(real z, real a, real p) noexcept nogil:
+    if real is float:
+        return ft_hard_silu_derivative_f32(z, a, p)
+    else:
+        return ft_hard_silu_derivative_f64(z, a, p)
+
+
+cdef inline real hard_tanh(real z, real p) noexcept nogil:
+    if real is float:
+        return ft_hard_tanh_f32(z, p)
+    else:
+        return ft_hard_tanh_f64(z, p)
+
+
+cdef inline real hard_tanh_derivative(real z, real a, real p) noexcept nogil:
+    if real is float:
+        return ft_hard_tanh_derivative_f32(z, a, p)
+    else:
+        return ft_hard_tanh_derivative_f64(z, a, p)
+
+
+cdef inline real softsign(real z, real p) noexcept nogil:
+    if real is float:
+        return ft_softsign_f32(z, p)
+    else:
+        return ft_softsign_f64(z, p)
+
+
+cdef inline real softsign_derivative(real z, real a, real p) noexcept nogil:
+    if real is float:
+        return ft_softsign_derivative_f32(z, a, p)
+    else:
+        return ft_softsign_derivative_f64(z, a, p)
+
+
+cdef inline real mish(real z, real p) noexcept nogil:
+    if real is float:
+        return ft_mish_f32(z, p)
+    else:
+        return ft_mish_f64(z, p)
+
+
+cdef inline real mish_derivative(real z, real a, real p) noexcept nogil:
+    if real is float:
+        return ft_mish_derivative_f32(z, a, p)
+    else:
+        return ft_mish_derivative_f64(z, a, p)
+
+
+cdef inline real celu(real z, real p) noexcept nogil:
+    if real is float:
+        return ft_celu_f32(z, p)
+    else:
+        return ft_celu_f64(z, p)
+
+
+cdef inline real celu_derivative(real z, real a, real p) noexcept nogil:
+    if real is float:
+        return ft_celu_derivative_f32(z, a, p)
+    else:
+        return ft_celu_derivative_f64(z, a, p)
+
+
+cdef inline real log_sigmoid(real z, real p) noexcept nogil:
+    if real is float:
+        return ft_log_sigmoid_f32(z, p)
+    else:
+        return ft_log_sigmoid_f64(z, p)
+
+
+cdef inline real log_sigmoid_derivative(real z, real a, real p) noexcept nogil:
+    if real is float:
+        return ft_log_sigmoid_derivative_f32(z, a, p)
+    else:
+        return ft_log_sigmoid_derivative_f64(z, a, p)
 
 
 cdef inline real exp(real x) noexcept nogil:

@@ -19,12 +19,15 @@ from libc.string cimport memcpy, memset
 
 from fasttrain._kernels.penalties cimport penalty_value
 from fasttrain._kernels.primitives cimport (
-    FT_LOSS_softmax_crossentropy, FT_UPDATE_adam, FT_UPDATE_adamax, FT_UPDATE_amsgrad, FT_UPDATE_nadam, all_finite,
-    axpy, ft_update, lanes, loss_span, panel_width, rows_panel, softmax_loss, sum_squares, update_span,
+    FT_LOSS_softmax_crossentropy, FT_UPDATE_adam, FT_UPDATE_adamax, FT_UPDATE_amsgrad, FT_UPDATE_lamb, FT_UPDATE_nadam,
+    all_finite, axpy, ft_update, lanes, loss_span, moments_and_squares, panel_width, rows_panel, softmax_loss,
+    sum_squares, update_span,
 )
 from fasttrain._kernels.signals cimport PyErr_CheckSignals
 from fasttrain._kernels.types cimport real
-from fasttrain._kernels.updates cimport adam_moments, adamax_moments, nadam_moments, update_constants, velocity_rate
+from fasttrain._kernels.updates cimport (
+    adam_moments, adamax_moments, lamb_moments, nadam_moments, trust, update_constants, velocity_rate,
+)
 
 from fasttrain._kernels import losses as _losses
 from fasttrain._kernels import updates as _updates
@@ -176,6 +179,7 @@ cdef void step(stack_task* t, job_state* job, real* g) noexcept nogil:
     cdef real* s3 = <real*> job.s3
     cdef real* row
     cdef ft_update h = job.settings, bias
+    cdef double[4] squares
     objective = job.loss_sum * job.scale
     if h.l1 != 0.0 or h.l2 != 0.0:
         for c in range(t.n_outputs):
@@ -194,6 +198,8 @@ cdef void step(stack_task* t, job_state* job, real* g) noexcept nogil:
     h.keep = 1.0 - rate * job.weight_decay
     if job.rule == FT_UPDATE_adam or job.rule == FT_UPDATE_amsgrad:
         adam_moments(&h, rate, h.beta1, h.beta2, epoch + 1.0, job.corrected_root)
+    elif job.rule == FT_UPDATE_lamb:
+        lamb_moments(&h, rate, h.beta1, h.beta2, epoch + 1.0)
     elif job.rule == FT_UPDATE_adamax:
         adamax_moments(&h, rate, h.beta1, h.beta2, epoch + 1.0)
     elif job.rule == FT_UPDATE_nadam:
@@ -205,6 +211,16 @@ cdef void step(stack_task* t, job_state* job, real* g) noexcept nogil:
     bias.l1 = 0.0
     bias.l2 = 0.0
     bias.keep = 1.0
+    if job.rule == FT_UPDATE_lamb:
+        squares[0] = squares[1] = squares[2] = squares[3] = 0.0
+        for c in range(t.n_outputs):
+            moments_and_squares(&h, <const real*> w + c * t.k1, <const real*> g + c * size, s1 + c * t.k1,
+                                s2 + c * t.k1, t.k, squares)
+            if t.has_bias:
+                moments_and_squares(&bias, <const real*> w + c * t.k1 + t.k, <const real*> g + c * size + t.k,
+                                    s1 + c * t.k1 + t.k, s2 + c * t.k1 + t.k, 1, squares + 2)
+        trust(&bias, h.step, squares + 2)
+        trust(&h, h.step, squares)
     for c in range(t.n_outputs):
         row = w + c * t.k1
         update_span(

@@ -18,12 +18,12 @@ from fasttrain._kernels.passes cimport (
     LOSS_ROWS, MAX_CHUNKS, OVER_NOTHING, OVER_ROWS, SMALL_BATCH, backward, buffers, buffers_of, change_input, forward,
     gradient_of, loss_block, loss_rows, output, point_rows, share, task_group,
 )
-from fasttrain._kernels.primitives cimport axpy, columns_strip, ft_update, penalty_gradient
+from fasttrain._kernels.primitives cimport FT_UPDATE_lamb, axpy, columns_strip, ft_update, penalty_gradient
 from fasttrain._kernels.threads cimport ft_barrier_init, ft_barrier_wait, ft_team_size
 from fasttrain._kernels.types cimport STATUS_NOT_FINITE, STATUS_OK
 from fasttrain._kernels.updating cimport (
-    apply_update, completes_update, constrain_and_average, first_turn, follows, group_penalty, part_of, part_scales,
-    prepare_update, strip_of, take_turns, trained_norm,
+    apply_moves, apply_update, completes_update, constrain_and_average, first_turn, follows, group_penalty, measure_move,
+    part_of, part_scales, prepare_update, strip_of, take_turns, trained_norm,
 )
 
 cdef extern from "clock.h" nogil:
@@ -106,9 +106,10 @@ cdef void small_batches(fit_task* task, int thread, int n_threads, const real* l
     cdef double* weight_sums = loss_sums + task.n_loss_sums
     cdef double* penalty_sums = weight_sums + task.n_loss_sums
     cdef double* norm_sums = penalty_sums + 2 * n_groups
+    cdef double* move_squares = norm_sums + n_groups
     cdef real* gathered = <real*> task.gathered + thread * LOSS_ROWS * (task.gathered_width + 1)
     cdef real* scratch = <real*> task.scratch + thread * SCRATCH
-    cdef bint accumulates = task.accumulated != NULL, updates
+    cdef bint accumulates = task.accumulated != NULL, updates, measures = task.rule == FT_UPDATE_lamb
     cdef real* whole_gradient = <real*> (task.accumulated if accumulates else task.partial)
     cdef real* g
     cdef bint clips_each = isfinite(task.clip_each_norm)
@@ -226,10 +227,16 @@ cdef void small_batches(fit_task* task, int thread, int n_threads, const real* l
                     scaled = it.number
                     part_scales(task, norm_sums, scaled, scale, scales)
                 h.gradient_scale = scales[part_of(&task.layers[scaled], it)]
-            penalty_sums[(due + 1) % 2 * n_groups + number] = apply_update(
-                task, &h, penalty_factor, it, <const real*> g, not changes)
+            if measures:
+                measure_move(task, &h, penalty_factor, it, <const real*> g, move_squares + 2 * number)
+            else:
+                penalty_sums[(due + 1) % 2 * n_groups + number] = apply_update(
+                    task, &h, penalty_factor, it, <const real*> g, not changes)
             if accumulates:
                 memset(g, 0, it.size * sizeof(real))
+        if measures and updates:
+            apply_moves(task, &h, penalty_factor, n_threads, group_first, group_last, move_squares,
+                        penalty_sums + (due + 1) % 2 * n_groups, not changes, like)
         if task.constrains or task.average != NULL:
             constrain_and_average(task, thread, n_threads, group_first, group_last, due, scratch)
         due += 1
@@ -385,11 +392,12 @@ cdef void large_batches(fit_task* task, int thread, int n_threads, const real* l
     cdef Py_ssize_t due = task.next_batch, n_batches = task.n_batches
     cdef double* penalty_sums = task.sums + 2 * MAX_CHUNKS
     cdef double* norm_sums = penalty_sums + n_groups
+    cdef double* move_squares = norm_sums + n_groups
     cdef double total, norm, scale, penalty_factor, carried = task.carried
     cdef bint clips_each = isfinite(task.clip_each_norm)
     cdef double[4] scales
     cdef int scaled
-    cdef bint accumulates = task.accumulated != NULL, updates
+    cdef bint accumulates = task.accumulated != NULL, updates, measures = task.rule == FT_UPDATE_lamb
     cdef real* g = <real*> (task.accumulated if accumulates else task.partial)
     cdef real* scratch = <real*> task.scratch + thread * SCRATCH
     cdef const group* it
@@ -435,9 +443,15 @@ cdef void large_batches(fit_task* task, int thread, int n_threads, const real* l
                     scaled = it.number
                     part_scales(task, norm_sums, scaled, scale, scales)
                 h.gradient_scale = scales[part_of(&task.layers[scaled], it)]
-            apply_update(task, &h, penalty_factor, it, <const real*> g + it.offset, False)
+            if measures:
+                measure_move(task, &h, penalty_factor, it, <const real*> g + it.offset, move_squares + 2 * number)
+            else:
+                apply_update(task, &h, penalty_factor, it, <const real*> g + it.offset, False)
             if accumulates:
                 memset(g + it.offset, 0, it.size * sizeof(real))
+        if measures and updates:
+            apply_moves(task, &h, penalty_factor, n_threads, group_first, group_last, move_squares, penalty_sums, False,
+                        like)
         if task.constrains or task.average != NULL:
             constrain_and_average(task, thread, n_threads, group_first, group_last, due, scratch)
         if thread == 0:

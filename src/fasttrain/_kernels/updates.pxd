@@ -41,6 +41,8 @@ cdef int update_array(
         int n_threads) noexcept nogil
 cdef void adam_moments(ft_update* h, double learning_rate, double beta1, double beta2, double t,
         bint corrected_root) noexcept nogil
+cdef void lamb_moments(ft_update* h, double learning_rate, double beta1, double beta2, double t) noexcept nogil
+cdef void trust(ft_update* h, double step, const double* squares) noexcept nogil
 cdef void adamax_moments(ft_update* h, double learning_rate, double beta1, double beta2, double t) noexcept nogil
 cdef void nadam_moments(ft_update* h, double learning_rate, double beta1, double beta2, double t, double decay,
                         double* carried_io) noexcept nogil

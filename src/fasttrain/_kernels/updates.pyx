@@ -24,6 +24,8 @@ amsgrad            as adam with the greatest v so far under the root            
 adamax             m as adam;  u = max(b2 u, |g|);  w -= step m / (u + eps)      Kingma and Ba 2015, section 7.1
 ftrl               n += g^2;  z += g + shrinkage w - (n^p - n_before^p)/rate w;  McMahan et al. 2013
                    w = (clip(z, l1') - z) / ((n^p + eps) / rate + l2')
+lamb               u as adam's move;  w -= (||w|| / ||u||) rate u, norms of the   You et al. 2020
+                   whole array, their quotient 1 where either is 0
 ================== ============================================================ ======================================
 """
 
@@ -31,9 +33,9 @@ from cython.parallel cimport prange
 from libc.math cimport pow, sqrt
 
 from fasttrain._kernels.primitives cimport (
-    FT_N_UPDATES, FT_UPDATE_adam, FT_UPDATE_adamax, FT_UPDATE_amsgrad, FT_UPDATE_momentum, FT_UPDATE_nadam,
-    FT_UPDATE_nesterov, FT_UPDATE_rmsprop, FT_UPDATE_rmsprop_centered, ft_update, ft_update_names, update_and_square,
-    update_span, weight_squares,
+    FT_N_UPDATES, FT_UPDATE_adam, FT_UPDATE_adamax, FT_UPDATE_amsgrad, FT_UPDATE_lamb, FT_UPDATE_momentum,
+    FT_UPDATE_nadam, FT_UPDATE_nesterov, FT_UPDATE_rmsprop, FT_UPDATE_rmsprop_centered, ft_update, ft_update_names,
+    moments_and_squares, update_and_square, update_span, weight_squares,
 )
 from fasttrain._kernels.threads cimport threads_for_work
 from fasttrain._kernels.types cimport STATUS_BAD_KIND, STATUS_BAD_STRUCT, STATUS_OK, real
@@ -55,6 +57,7 @@ SLOTS = {
     "amsgrad": ("s1", "s2", "s3"),
     "adamax": ("s1", "s2"),
     "ftrl": ("s1", "s2"),
+    "lamb": ("s1", "s2"),
 }
 
 # Those of them that are sums, means or greatest of squares or sizes.
@@ -68,10 +71,12 @@ NEVER_NEGATIVE = {
     "amsgrad": ("s2", "s3"),
     "adamax": ("s2",),
     "ftrl": ("s1",),
+    "lamb": ("s2",),
 }
 
 cdef enum:
     BLOCK = 4096
+    SPANS = 64              # parts of an array whose squares are added up by themselves
 
 
 cdef inline double without_power(double beta, double t) noexcept nogil:
@@ -93,6 +98,22 @@ cdef void adam_moments(ft_update* h, double learning_rate, double beta1, double 
     else:
         h.step = learning_rate * root / first
         h.root_scale = 1.0
+
+
+cdef void lamb_moments(ft_update* h, double learning_rate, double beta1, double beta2, double t) noexcept nogil:
+    """Bias corrections of step t >= 1, as adam's with epsilon beside the corrected root; the trust ratio is still 1."""
+    adam_moments(h, learning_rate, beta1, beta2, t, True)
+
+
+cdef void trust(ft_update* h, double step, const double* squares) noexcept nogil:
+    """Scales ``step``, what lamb_moments has made of it, by the trust ratio of an array: the norm of its weights over
+    that of its moves at rate 1 (You et al. 2020, algorithm 2; Keras's choice of 1 where one of them is 0).
+
+    squares: of the decayed weights and of the moves, summed over the array.
+    """
+    h.step = step
+    if squares[0] > 0.0 and squares[1] > 0.0:
+        h.step *= h.learning_rate * sqrt(squares[0] / squares[1])
 
 
 cdef void adamax_moments(ft_update* h, double learning_rate, double beta1, double beta2, double t) noexcept nogil:
@@ -134,12 +155,31 @@ cdef int update_array(
         int kind, const ft_update* h, real* w_io, const real* g, real* s1_io, real* s2_io, real* s3_io, Py_ssize_t n,
         int n_threads) noexcept nogil:
     """One step of rule ``kind`` on n weights; state arrays that the rule does not have are NULL."""
-    cdef Py_ssize_t b, i
+    cdef Py_ssize_t b, i, blocks = (n + BLOCK - 1) // BLOCK, spans = min(blocks, <Py_ssize_t> SPANS), last
+    cdef double[2 * SPANS] parts
+    cdef double[2] squares
+    cdef double* sums = parts
+    cdef ft_update trusted
     if h.size != sizeof(ft_update):
         return STATUS_BAD_STRUCT
     if not 0 <= kind < FT_N_UPDATES:
         return STATUS_BAD_KIND
     n_threads = threads_for_work(n_threads, <double> n, 8.0 * BLOCK)
+    if kind == FT_UPDATE_lamb:
+        for b in prange(spans, num_threads=n_threads, schedule="static"):
+            i = blocks * b // spans * BLOCK
+            last = min(n, blocks * (b + 1) // spans * BLOCK)
+            sums[2 * b] = 0.0
+            sums[2 * b + 1] = 0.0
+            moments_and_squares(h, w_io + i, g + i, s1_io + i, s2_io + i, last - i, sums + 2 * b)
+        squares[0] = 0.0
+        squares[1] = 0.0
+        for b in range(spans):
+            squares[0] += sums[2 * b]
+            squares[1] += sums[2 * b + 1]
+        trusted = h[0]
+        trust(&trusted, h.step, squares)
+        h = &trusted
     for b in prange((n + BLOCK - 1) // BLOCK, num_threads=n_threads, schedule="static"):
         i = b * BLOCK
         update_span(
@@ -174,6 +214,8 @@ cdef void _fill(ft_update* h, int kind, dict settings, double* carried):
     h.keep = 1.0 - rate * settings.get("weight_decay", 0.0)
     if kind in (FT_UPDATE_adam, FT_UPDATE_amsgrad):
         adam_moments(h, rate, h.beta1, h.beta2, t, settings.get("corrected_root", False))
+    elif kind == FT_UPDATE_lamb:
+        lamb_moments(h, rate, h.beta1, h.beta2, t)
     elif kind == FT_UPDATE_adamax:
         adamax_moments(h, rate, h.beta1, h.beta2, t)
     elif kind == FT_UPDATE_nadam:
@@ -183,7 +225,7 @@ cdef void _fill(ft_update* h, int kind, dict settings, double* carried):
 
 
 def step_and_square(dict settings, real[::1] w_io, const real[::1] gradient, real[::1] s1_io, real[::1] s2_io):
-    """:func:`step` of a rule with at most two state arrays; returns the sum of squares of the new weights.
+    """:func:`step` of a rule with at most two state arrays, lamb apart; returns the sum of squares of the new weights.
 
     All arrays are of shape (n,), n at least 1.
     """

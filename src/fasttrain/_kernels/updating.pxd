@@ -50,6 +50,11 @@ cdef void refresh_transposes(fit_task* task, const real* like) noexcept nogil
 cdef void prepare_update(fit_task* task, Py_ssize_t due, ft_update* h, double* carried, double scale) noexcept nogil
 cdef double apply_update(fit_task* task, ft_update* h, double penalty_factor, const group* it, const real* g,
                          bint want_penalty) noexcept nogil
+cdef void measure_move(fit_task* task, ft_update* h, double penalty_factor, const group* it, const real* g,
+                       double* squares_out) noexcept nogil
+cdef void apply_moves(fit_task* task, ft_update* h, double penalty_factor, int n_threads, Py_ssize_t group_first,
+                      Py_ssize_t group_last, const double* move_squares, double* penalties_out, bint want_penalty,
+                      const real* like) noexcept nogil
 cdef double group_penalty(fit_task* task, const group* it, const real* like) noexcept nogil
 cdef double trained_norm(fit_task* task, const group* it, const real* g) noexcept nogil
 cdef void part_scales(fit_task* task, const double* norm_sums, int i, double scale, double* scales_out) noexcept nogil

@@ -4,21 +4,21 @@ The parameters are worked on in groups, each contiguous and small enough for the
 layer.
 """
 
-from libc.math cimport isfinite, sqrt
+from libc.math cimport sqrt
 from libc.string cimport memcpy
 
 from fasttrain._kernels.layers cimport (
-    GROUP, constrain_panel, group, group_at, groups_of_panel, layer, panel_count, transpose_group,
+    GROUP, constrain_panel, group, group_at, groups_of_panel, is_constrained, layer, panel_count, transpose_group,
 )
 from fasttrain._kernels.passes cimport fit_task, share, task_group
 from fasttrain._kernels.penalties cimport penalty_value
 from fasttrain._kernels.primitives cimport (
-    FT_UPDATE_adam, FT_UPDATE_adamax, FT_UPDATE_amsgrad, FT_UPDATE_nadam, approach, ft_update, sum_squares,
-    update_and_square, update_span, weight_squares,
+    FT_UPDATE_adam, FT_UPDATE_adamax, FT_UPDATE_amsgrad, FT_UPDATE_lamb, FT_UPDATE_nadam, approach, ft_update,
+    moments_and_squares, sum_squares, update_and_square, update_span, weight_squares,
 )
 from fasttrain._kernels.threads cimport ft_barrier_wait
 from fasttrain._kernels.types cimport real
-from fasttrain._kernels.updates cimport adam_moments, adamax_moments, nadam_moments, velocity_rate
+from fasttrain._kernels.updates cimport adam_moments, adamax_moments, lamb_moments, nadam_moments, trust, velocity_rate
 
 
 cdef void refresh_transposes(fit_task* task, const real* like) noexcept nogil:
@@ -39,8 +39,9 @@ cdef void prepare_update(fit_task* task, Py_ssize_t due, ft_update* h, double* c
     h[0] = task.settings
     h.learning_rate = rate
     h.gradient_scale = scale
-    h.keep = 1.0 - rate * task.weight_decay
-    if task.rule == FT_UPDATE_adam or task.rule == FT_UPDATE_amsgrad:
+    if task.rule == FT_UPDATE_lamb:
+        lamb_moments(h, rate, h.beta1, h.beta2, t)
+    elif task.rule == FT_UPDATE_adam or task.rule == FT_UPDATE_amsgrad:
         adam_moments(h, rate, h.beta1, h.beta2, t, task.corrected_root)
     elif task.rule == FT_UPDATE_adamax:
         adamax_moments(h, rate, h.beta1, h.beta2, t)
@@ -50,25 +51,76 @@ cdef void prepare_update(fit_task* task, Py_ssize_t due, ft_update* h, double* c
         velocity_rate(h, task.rule, rate, h.momentum, carried)
 
 
+cdef inline bint settle(fit_task* task, ft_update* h, double penalty_factor, const group* it) noexcept nogil:
+    """Puts a group's penalty and decay into h; whether the group is trained."""
+    cdef const layer* shape = &task.layers[it.number]
+    h.l1 = h.l2 = 0.0
+    h.keep = 1.0
+    if it.first < shape.n_in:
+        h.l1 = shape.l1 * penalty_factor
+        h.l2 = shape.l2 * penalty_factor
+    # biases, gains and shifts are not penalized, nor decayed unless that is asked for
+    if it.first < shape.n_in or task.decay_biases:
+        h.keep = 1.0 - h.learning_rate * task.weight_decay
+    return it.first != shape.n_in or shape.has_bias
+
+
+cdef void measure_move(fit_task* task, ft_update* h, double penalty_factor, const group* it, const real* g,
+                       double* squares_out) noexcept nogil:
+    """What a rule that is scaled by norms does with a group's gradient: its moments, and the squares of its decayed
+    weights and of its moves."""
+    squares_out[0] = squares_out[1] = 0.0
+    if settle(task, h, penalty_factor, it):
+        moments_and_squares(h, <const real*> task.w + it.offset, g, <real*> task.s1 + it.offset,
+                            <real*> task.s2 + it.offset, it.size, squares_out)
+
+
+cdef void apply_moves(fit_task* task, ft_update* h, double penalty_factor, int n_threads, Py_ssize_t group_first,
+                      Py_ssize_t group_last, const double* move_squares, double* penalties_out, bint want_penalty,
+                      const real* like) noexcept nogil:
+    """Updates the groups of a thread once all threads have measured theirs; called by every thread.
+
+    move_squares: two sums of each group; penalties_out: what :func:`apply_update` returns, by the groups' numbers.
+    """
+    cdef Py_ssize_t turn, number, other, before
+    cdef double step = h.step
+    cdef double[8] squares
+    cdef int scaled = -1, i, part
+    cdef const layer* shape
+    cdef const group* it
+    cdef group one
+    ft_barrier_wait(&task.barrier, n_threads)
+    for turn in range(group_first, group_last):
+        number = task.turns[turn]
+        it = &task.groups[number]
+        shape = &task.layers[it.number]
+        if it.number != scaled:
+            scaled = it.number
+            before = 0
+            for i in range(scaled):
+                before += task.layers[i].n_groups
+            for i in range(8):
+                squares[i] = 0.0
+            for other in range(shape.n_groups):
+                one = group_at(shape, other)
+                part = part_of(shape, &one)
+                squares[2 * part] += move_squares[2 * (before + other)]
+                squares[2 * part + 1] += move_squares[2 * (before + other) + 1]
+        trust(h, step, squares + 2 * part_of(shape, it))
+        penalties_out[number] = apply_update(task, h, penalty_factor, it, like, want_penalty)
+
+
 cdef double apply_update(fit_task* task, ft_update* h, double penalty_factor, const group* it,
                          const real* g, bint want_penalty) noexcept nogil:
-    """Updates one group; the penalty of its layer is put into h. Returns :func:`group_penalty` if wanted, else 0."""
-    cdef double keep = h.keep, penalty = 0.0
+    """Updates one group, with its layer's penalty. Returns :func:`group_penalty` if wanted, else 0."""
+    cdef double penalty = 0.0
     cdef real* w = <real*> task.w + it.offset
     cdef real* s1 = <real*> task.s1
     cdef real* s2 = <real*> task.s2
     cdef real* s3 = <real*> task.s3
     cdef const layer* shape = &task.layers[it.number]
-    if it.first >= shape.n_in:
-        if it.first == shape.n_in and not shape.has_bias:
-            return 0.0
-        # biases, gains and shifts are not penalized, nor decayed unless that is asked for
-        h.l1 = h.l2 = 0.0
-        if not task.decay_biases:
-            h.keep = 1.0
-    else:
-        h.l1 = shape.l1 * penalty_factor
-        h.l2 = shape.l2 * penalty_factor
+    if not settle(task, h, penalty_factor, it):
+        return 0.0
     if want_penalty and it.first < shape.n_in and shape.l1 == 0.0 and shape.l2 != 0.0:
         penalty = 0.5 * shape.l2 * update_and_square(
             task.rule, h, w, g, s1 + it.offset if s1 != NULL else NULL, s2 + it.offset if s2 != NULL else NULL,
@@ -79,7 +131,6 @@ cdef double apply_update(fit_task* task, ft_update* h, double penalty_factor, co
             s3 + it.offset if s3 != NULL else NULL, it.size)
         if want_penalty:
             penalty = group_penalty(task, it, g)
-    h.keep = keep
     if shape.back_width:
         transpose_group(shape, it, <const real*> task.w, <real*> task.transposed)
     return penalty
@@ -135,9 +186,9 @@ cdef inline bint overwrites(const fit_task* task, Py_ssize_t due) noexcept nogil
 
 cdef void constrain_and_average(fit_task* task, int thread, int n_threads, Py_ssize_t group_first,
                                 Py_ssize_t group_last, Py_ssize_t due, real* scratch) noexcept nogil:
-    """What follows the update of batch `due`: the largest norms, then the average of the parameters.
+    """What follows the update of batch `due`: the constraints, then the average of the parameters.
 
-    A thread averages the groups that it has updated, and needs no barrier unless norms are held; scratch has room for
+    A thread averages the groups that it has updated, and needs no barrier unless weights are constrained; scratch has room for
     three times a panel's columns.
     """
     cdef Py_ssize_t panel, turn, number, total = 0, part
@@ -151,7 +202,7 @@ cdef void constrain_and_average(fit_task* task, int thread, int n_threads, Py_ss
             shape = &task.layers[i]
             for panel in range(panel_count(shape)):
                 total += 1
-                if not isfinite(shape.max_norm) or total % n_threads != thread:
+                if not is_constrained(shape) or total % n_threads != thread:
                     continue
                 constrain_panel(shape, panel, <real*> task.w, <double*> scratch, scratch + 2 * GROUP)
                 if shape.back_width:

@@ -226,6 +226,14 @@ def _activation(ops, name, parameter, z, dtype, kind, version):
         below = ops.OnnxSub(ops.OnnxExp(ops.OnnxMin(z, number(0), **version), **version), number(1), **version)
         return ops.OnnxAdd(ops.OnnxRelu(z, **version), ops.OnnxMul(below, number(alpha), **version), **version)
 
+    def softplus(z):
+        small = ops.OnnxExp(ops.OnnxNeg(ops.OnnxAbs(z, **version), **version), **version)
+        log = ops.OnnxLog(ops.OnnxAdd(small, number(1), **version), **version)
+        return ops.OnnxAdd(ops.OnnxRelu(z, **version), log, **version)
+
+    def clipped(z, most):
+        return ops.OnnxMin(ops.OnnxRelu(z, **version), number(most), **version)
+
     if name == "identity":
         return z
     if name == "relu":
@@ -246,9 +254,23 @@ def _activation(ops, name, parameter, z, dtype, kind, version):
     if name == "silu":
         return ops.OnnxMul(z, ops.OnnxSigmoid(z, **version), **version)
     if name == "softplus":
-        small = ops.OnnxExp(ops.OnnxNeg(ops.OnnxAbs(z, **version), **version), **version)
-        log = ops.OnnxLog(ops.OnnxAdd(small, number(1), **version), **version)
-        return ops.OnnxAdd(ops.OnnxRelu(z, **version), log, **version)
+        return softplus(z)
+    if name == "clipped_relu":
+        return clipped(z, parameter)
+    if name in ("hard_sigmoid", "hard_silu"):
+        line = ops.OnnxAdd(ops.OnnxMul(z, number(1 / 6), **version), number(0.5), **version)
+        return clipped(line, 1) if name == "hard_sigmoid" else ops.OnnxMul(z, clipped(line, 1), **version)
+    if name == "hard_tanh":
+        return ops.OnnxMin(ops.OnnxMax(z, number(-1), **version), number(1), **version)
+    if name == "softsign":
+        return ops.OnnxDiv(z, ops.OnnxAdd(ops.OnnxAbs(z, **version), number(1), **version), **version)
+    if name == "mish":
+        return ops.OnnxMul(z, ops.OnnxTanh(softplus(z), **version), **version)
+    if name == "celu":
+        below = elu(ops.OnnxMin(ops.OnnxDiv(z, number(parameter), **version), number(0), **version), parameter)
+        return ops.OnnxAdd(ops.OnnxRelu(z, **version), below, **version)
+    if name == "log_sigmoid":
+        return ops.OnnxNeg(softplus(ops.OnnxNeg(z, **version)), **version)
     return {"tanh": ops.OnnxTanh, "logistic": ops.OnnxSigmoid, "exponential": ops.OnnxExp}[name](z, **version)
 
 

@@ -37,7 +37,7 @@ from fasttrain.training import Plan, Stopping, configure, train, train_lbfgs
 from fasttrain.training.engine import raw_predict
 
 # Names under which the optimizer's own learning rate of 0.001, meant for networks, is raised.
-_NETWORK_RULES = ("adam", "adamax", "nadam", "rmsprop")
+_NETWORK_RULES = ("adam", "adamax", "lamb", "nadam", "rmsprop")
 
 
 def most_epochs(estimator):

@@ -66,7 +66,7 @@ class LinearRegressor(ScoresBlocks, RegressorMixin, LinearModel):
         units in which each column has the standard deviation 1, and with a squared loss the target too, and converges
         to the same minimum on any scale.
     learning_rate : float, default=None
-        None takes the optimizer's own; for Adam, AdaMax, NAdam and RMSprop given by name 0.01, since their default of
+        None takes the optimizer's own; for Adam, AdaMax, LAMB, NAdam and RMSprop given by name 0.01, since their own
         0.001 is meant for networks.
     schedule : str or fasttrain.schedules.Schedule, default='constant'
         Laid out for ``max_iter`` epochs, also over the calls of ``partial_fit``.

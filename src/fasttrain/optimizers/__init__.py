@@ -19,14 +19,14 @@ True
 
 from fasttrain._core.public import publish
 from fasttrain.optimizers._specs import (
-    FTRL, LBFGS, AdaDelta, AdaGrad, Adam, AdaMax, AdamW, GradientDescent, Lion, Momentum, NAdam, Nesterov, Optimizer,
-    RMSprop, StepOptimizer, get, names,
+    FTRL, LAMB, LBFGS, AdaDelta, AdaGrad, Adam, AdaMax, AdamW, GradientDescent, Lion, Momentum, NAdam, Nesterov,
+    Optimizer, RMSprop, StepOptimizer, get, names,
 )
 from fasttrain.optimizers._state import OptimizerState
 
 __all__ = [
-    "FTRL", "LBFGS", "AdaDelta", "AdaGrad", "AdaMax", "Adam", "AdamW", "GradientDescent", "Lion", "Momentum", "NAdam",
-    "Nesterov", "Optimizer", "OptimizerState", "RMSprop", "StepOptimizer", "get", "names",
+    "FTRL", "LAMB", "LBFGS", "AdaDelta", "AdaGrad", "AdaMax", "Adam", "AdamW", "GradientDescent", "Lion", "Momentum",
+    "NAdam", "Nesterov", "Optimizer", "OptimizerState", "RMSprop", "StepOptimizer", "get", "names",
 ]
 
 publish(globals())

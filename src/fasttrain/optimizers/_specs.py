@@ -583,6 +583,31 @@ class FTRL(StepOptimizer):
         }
 
 
+@_registry.add("lamb")
+@spec
+class LAMB(_AdamLike):
+    """``u = m' / (sqrt(v') + epsilon)`` with the corrected moments of :class:`Adam`;  ``w -= rate (||w|| / ||u||) u``.
+
+    The norms are of a whole array, a layer's weights or its biases; where one of them is 0 their quotient is taken for
+    1. So every array changes by the same share of its size, which is what large batches want (You et al. 2020; without
+    bounds on the norm, as in Keras).
+
+    Parameters
+    ----------
+    learning_rate : float, default=0.001
+        Greater than 0.
+    beta_1, beta_2 : float, default=0.9 and 0.999
+        At least 0 and less than 1.
+    epsilon : float, default=1e-6
+        Greater than 0.
+    clip_norm, clip_each_norm, clip_value, weight_decay
+        As for :class:`StepOptimizer`; keyword only. The weights are decayed before their norm is taken.
+    """
+
+    rule = "lamb"
+    epsilon: float = real(default=1e-6, low=0, open_low=True)
+
+
 @_registry.add("lbfgs", "l-bfgs")
 @spec
 class LBFGS(Optimizer):

@@ -31,7 +31,15 @@
     X(tanh)                                                                                                       \
     X(logistic)                                                                                                   \
     X(softplus)                                                                                                   \
-    X(exponential)
+    X(exponential)                                                                                                \
+    X(clipped_relu)                                                                                               \
+    X(hard_sigmoid)                                                                                               \
+    X(hard_silu)                                                                                                  \
+    X(hard_tanh)                                                                                                  \
+    X(softsign)                                                                                                   \
+    X(mish)                                                                                                       \
+    X(celu)                                                                                                       \
+    X(log_sigmoid)
 
 #define FT_UPDATES(X)                                                                                             \
     X(gradient_descent)                                                                                           \
@@ -46,7 +54,8 @@
     X(lion)                                                                                                       \
     X(amsgrad)                                                                                                    \
     X(adamax)                                                                                                     \
-    X(ftrl)
+    X(ftrl)                                                                                                       \
+    X(lamb)
 
 #define FT_LOSS_NUMBER(name) FT_LOSS_##name,
 #define FT_ACTIVATION_NUMBER(name) FT_ACTIVATION_##name,

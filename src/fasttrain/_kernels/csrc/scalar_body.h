@@ -231,6 +231,82 @@ FT_INLINE FT_REAL FT(softplus_derivative)(FT_REAL z, FT_REAL a, FT_REAL p) { (vo
 FT_INLINE FT_REAL FT(exponential)(FT_REAL z, FT_REAL p) { (void)p; return FT(exp)(z); }
 FT_INLINE FT_REAL FT(exponential_derivative)(FT_REAL z, FT_REAL a, FT_REAL p) { (void)z; (void)p; return a; }
 
+/* min(max(0, z), p), p > 0; derivative 0 at both ends. */
+FT_INLINE FT_REAL FT(clipped_relu)(FT_REAL z, FT_REAL p) { return FT(clip)(z, 0, p); }
+FT_INLINE FT_REAL FT(clipped_relu_derivative)(FT_REAL z, FT_REAL a, FT_REAL p)
+{
+    (void)z;
+    return a > 0 ? (a < p ? 1 : 0) : a;
+}
+
+/* min(max(0, (z + 3) / 6), 1) (Howard et al. 2019); z + 3 is exact where it is small. */
+FT_INLINE FT_REAL FT(hard_sigmoid)(FT_REAL z, FT_REAL p)
+{
+    (void)p;
+    return FT(clip)(z + 3, 0, 6) * (FT_REAL)(1.0 / 6.0);
+}
+FT_INLINE FT_REAL FT(hard_sigmoid_derivative)(FT_REAL z, FT_REAL a, FT_REAL p)
+{
+    (void)z; (void)p;
+    return a > 0 ? (a < 1 ? (FT_REAL)(1.0 / 6.0) : 0) : a;
+}
+
+/* z hard_sigmoid(z) (Howard et al. 2019). */
+FT_INLINE FT_REAL FT(hard_silu)(FT_REAL z, FT_REAL p) { return z * FT(hard_sigmoid)(z, p); }
+FT_INLINE FT_REAL FT(hard_silu_derivative)(FT_REAL z, FT_REAL a, FT_REAL p)
+{
+    (void)a; (void)p;
+    return z <= -3 ? 0 : (z >= 3 ? 1 : z * (FT_REAL)(1.0 / 3.0) + (FT_REAL)0.5);
+}
+
+/* min(max(-1, z), 1) (Collobert 2004); derivative 0 at both ends. */
+FT_INLINE FT_REAL FT(hard_tanh)(FT_REAL z, FT_REAL p) { (void)p; return FT(clip)(z, -1, 1); }
+FT_INLINE FT_REAL FT(hard_tanh_derivative)(FT_REAL z, FT_REAL a, FT_REAL p)
+{
+    (void)z; (void)p;
+    return FT(abs)(a) < 1 ? 1 : a - a;
+}
+
+/* z / (1 + |z|) (Bergstra et al. 2009). */
+FT_INLINE FT_REAL FT(softsign)(FT_REAL z, FT_REAL p) { (void)p; return z / (1 + FT(abs)(z)); }
+FT_INLINE FT_REAL FT(softsign_derivative)(FT_REAL z, FT_REAL a, FT_REAL p)
+{
+    (void)a; (void)p;
+    const FT_REAL q = 1 / (1 + FT(abs)(z));
+    return q * q;
+}
+
+/* z tanh(log(1 + e^z)) (Misra 2019). With e = e^-|z| the tanh is (1 + 2e) / (1 + 2e + 2e^2) above 0 and e (e + 2) / (e (e + 2) + 2)
+ * below: nothing overflows, and what it lacks to 1 comes without cancellation. */
+FT_INLINE FT_REAL FT(mish)(FT_REAL z, FT_REAL p)
+{
+    (void)p;
+    const FT_REAL e = FT(exp)(-FT(abs)(z));
+    const FT_REAL top = z < 0 ? e * (e + 2) : 1 + 2 * e;
+    return z * (top / (top + (z < 0 ? 2 : 2 * e * e)));
+}
+FT_INLINE FT_REAL FT(mish_derivative)(FT_REAL z, FT_REAL a, FT_REAL p)
+{
+    (void)a; (void)p;
+    const FT_REAL e = FT(exp)(-FT(abs)(z));
+    const FT_REAL top = z < 0 ? e * (e + 2) : 1 + 2 * e, lack = z < 0 ? 2 : 2 * e * e;
+    const FT_REAL inverse = 1 / (top + lack), t = top * inverse;
+    const FT_REAL logistic = (z < 0 ? e : 1) / (1 + e);
+    return t + z * logistic * (lack * inverse) * (1 + t);
+}
+
+/* z if z > 0 else p (e^(z/p) - 1), p > 0: elu with a derivative that is continuous at 0 (Barron 2017). */
+FT_INLINE FT_REAL FT(celu)(FT_REAL z, FT_REAL p) { return z > 0 ? z : p * FT(expm1_negative)(z / p); }
+FT_INLINE FT_REAL FT(celu_derivative)(FT_REAL z, FT_REAL a, FT_REAL p) { return z > 0 ? 1 : a / p + 1; }
+
+/* log(1 / (1 + e^-z)) */
+FT_INLINE FT_REAL FT(log_sigmoid)(FT_REAL z, FT_REAL p)
+{
+    (void)p;
+    return FT(min)(z, 0) - FT(log1p_unit)(FT(exp)(-FT(abs)(z)));
+}
+FT_INLINE FT_REAL FT(log_sigmoid_derivative)(FT_REAL z, FT_REAL a, FT_REAL p) { (void)a; return FT(logistic)(-z, p); }
+
 /* ---- losses: value, and gradient with respect to z ---- */
 
 /* (z - y)^2 / 2 */

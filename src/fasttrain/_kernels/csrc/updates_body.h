@@ -185,6 +185,12 @@ FT_INLINE void FT(update_rule)(int kind, const int plain, const ft_update *hyper
             w_io[i] = FT_PROX(FT_WEIGHT - eta * m, eta * h->l1);
         }
         break;
+    case FT_UPDATE_lamb:
+        for (ptrdiff_t i = 0; i < n; i++) {
+            const FT_REAL eta = h->step / (h->root_scale * FT_SQRT(s2_io[i]) + h->epsilon);
+            w_io[i] = FT_PROX(FT_WEIGHT - eta * s1_io[i], eta * h->l1);
+        }
+        break;
     case FT_UPDATE_ftrl:
         if (rate == 0)
             for (ptrdiff_t i = 0; i < n; i++)
@@ -196,6 +202,33 @@ FT_INLINE void FT(update_rule)(int kind, const int plain, const ft_update *hyper
         break;
     }
 }
+
+/* The moments of a step that is scaled by the norms of a whole array, for which update_span waits: adds the squares of the decayed
+ * weights and those of the moves to squares_io. */
+#define FT_MOVES 256
+static void FT(moments_and_squares)(const ft_update *h, const FT_REAL *restrict w, const FT_REAL *restrict g,
+                                    FT_REAL *restrict s1_io, FT_REAL *restrict s2_io, ptrdiff_t n, double *squares_io)
+{
+    const FT_REAL scale = (FT_REAL)h->gradient_scale, clip = (FT_REAL)h->clip_value, l2 = (FT_REAL)h->l2;
+    const FT_REAL b1 = (FT_REAL)h->beta1, b2 = (FT_REAL)h->beta2, step = (FT_REAL)h->step;
+    const FT_REAL root_scale = (FT_REAL)h->root_scale, epsilon = (FT_REAL)h->epsilon;
+    FT_REAL move[FT_MOVES];
+    for (ptrdiff_t begin = 0; begin < n; begin += FT_MOVES) {
+        const ptrdiff_t count = n - begin < FT_MOVES ? n - begin : FT_MOVES;
+        for (ptrdiff_t k = 0; k < count; k++) {
+            const ptrdiff_t i = begin + k;
+            const FT_REAL d = FT(clip)(scale * g[i], -clip, clip) + l2 * w[i];
+            const FT_REAL m = b1 * s1_io[i] + (1 - b1) * d;
+            const FT_REAL v = b2 * s2_io[i] + (1 - b2) * (d * d);
+            s1_io[i] = m;
+            s2_io[i] = v;
+            move[k] = step * m / (root_scale * FT_SQRT(v) + epsilon);
+        }
+        squares_io[0] += h->keep * h->keep * FT(sum_squares)(w + begin, count);
+        squares_io[1] += FT(sum_squares)(move, count);
+    }
+}
+#undef FT_MOVES
 
 /* Adam without clipping and l1 is bound by the divider: a root and a quotient for each weight. One quotient serves several,
  * 1/a = b / (a b), as many as have a product in range: a divisor is at least epsilon, which must be at least FT_ADAM_LEAST, and
