@@ -119,7 +119,7 @@ def models():
         yield model.fit(X, CODES), X, CODES
     yield perceptron(batch_norm="before", averaging="ema").partial_fit(X, CODES, classes=[0, 1, 2]), X, CODES
     yield MLPRegressor(hidden_layer_sizes=(6,), max_iter=2, random_state=0).fit(X, np.c_[Y, Y]), X, np.c_[Y, Y]
-    for optimizer in ("adamax", optimizers.FTRL(beta=0.1)):
+    for optimizer in ("adamax", "lamb", optimizers.FTRL(beta=0.1)):
         yield perceptron(optimizer=optimizer).partial_fit(X, CODES, classes=[0, 1, 2]), X, CODES
     for step in (StandardScaler(), MinMaxScaler(), MaxAbsScaler(), RobustScaler(), DropOutliers()):
         yield step.fit(X), X, None
@@ -155,6 +155,7 @@ def accumulating(**options):
 NETWORKS = [
     lambda: network(accumulating(use_ema=True)), lambda: network(keras_optimizers.Ftrl(0.1)),
     lambda: network(keras_optimizers.Adamax(clipnorm=0.1), normalized=True), lambda: network(keras_optimizers.Nadam()),
+    lambda: network(keras_optimizers.Lamb(0.01, global_clipnorm=0.1), normalized=True),
     lambda: network(accumulating(amsgrad=True), normalized=True),
 ]
 

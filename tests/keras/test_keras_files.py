@@ -69,7 +69,8 @@ def test_training_goes_on_from_a_file(tmp_path):
         keras.optimizers.SGD(), keras.optimizers.SGD(momentum=0.9, nesterov=True), keras.optimizers.Nadam(),
         keras.optimizers.RMSprop(momentum=0.5, centered=True), keras.optimizers.RMSprop(centered=True),
         keras.optimizers.Adagrad(), keras.optimizers.Adadelta(), keras.optimizers.Lion(), keras.optimizers.Adamax(),
-        keras.optimizers.Ftrl(0.1), keras.optimizers.Adam(0.01, gradient_accumulation_steps=3, use_ema=True),
+        keras.optimizers.Lamb(0.01), keras.optimizers.Ftrl(0.1),
+        keras.optimizers.Adam(0.01, gradient_accumulation_steps=3, use_ema=True),
         keras.optimizers.Adam(keras.optimizers.schedules.InverseTimeDecay(0.01, 3, 0.5), clipnorm=0.1),
     ):
         model = classifier(optimizer=optimizer)

@@ -69,7 +69,9 @@ def test_what_is_no_chain_names_its_layer():
     (lambda: keras.layers.concatenate, "it is a join of several branches"),
     (lambda: keras.layers.Embedding, "it is an encoding of categories"),
     (lambda: keras.layers.LayerNormalization, "it is another normalization"),
-    (lambda: keras.layers.GaussianNoise, "it is another noise"),
+    (lambda: keras.layers.AlphaDropout, "it is another noise"),
+    (lambda: keras.optimizers.Adafactor, "it is a rule of factors of a layer's array"),
+    (lambda: keras.optimizers.Muon, "it is a rule of products of a layer's array"),
     (lambda: keras.layers.Dens, "did you mean 'Dense'"),
     (lambda: keras.metrics.MeanIoU, "it is a metric of segmented images"),
     (lambda: keras.losses.CTC, "it is a loss of sequences"),
@@ -134,7 +136,7 @@ def test_rates_are_assigned_to():
 
 
 @pytest.mark.parametrize("name", ["SGD", "RMSprop", "Adagrad", "Adadelta", "Adam", "AdamW", "Nadam", "Lion", "Adamax",
-                                  "Ftrl"])
+                                  "Ftrl", "Lamb"])
 @pytest.mark.parametrize("steps", [None, 2])
 def test_gradients_applied_by_hand_are_the_models_steps(name, steps):
     """A linear model of half squared errors, whose gradients are known."""

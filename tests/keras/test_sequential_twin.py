@@ -68,6 +68,13 @@ def adamax(g, s, t, lr=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-7):
     return -lr * s["m"] / ((1 - beta_1**t) * (s["u"] + epsilon))
 
 
+def lamb(g, s, t, lr=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-7):
+    m, v = _moments(g, s, beta_1, beta_2)
+    move = m / (1 - beta_1**t) / (np.sqrt(v / (1 - beta_2**t)) + epsilon)
+    norms = np.linalg.norm(s["w"]), np.linalg.norm(move)
+    return -lr * move * (norms[0] / norms[1] if min(norms) > 0 else 1)
+
+
 def ftrl(g, s, t, lr=0.001, learning_rate_power=-0.5, initial_accumulator_value=0.1, l1_regularization_strength=0.0,
          l2_regularization_strength=0.0, l2_shrinkage_regularization_strength=0.0, beta=0.0):
     before, p = s.get("n", initial_accumulator_value), -learning_rate_power
@@ -88,6 +95,7 @@ RULES = {
     "Nadam": (nadam, [{}, {"learning_rate": 0.05, "beta_2": 0.9}]),
     "Lion": (lion, [{}, {"weight_decay": 0.1}]),
     "Adamax": (adamax, [{}, {"learning_rate": 0.05, "beta_1": 0.7, "beta_2": 0.9, "weight_decay": 0.2}]),
+    "Lamb": (lamb, [{}, {"learning_rate": 0.05, "beta_2": 0.9, "epsilon": 1e-3, "weight_decay": 0.5}]),
     "Ftrl": (ftrl, [{}, {"learning_rate": 0.1, "weight_decay": 0.1}, {
         "learning_rate": 0.1, "learning_rate_power": -0.7, "initial_accumulator_value": 0.3,
         "l1_regularization_strength": 0.05, "l2_regularization_strength": 0.02,
@@ -285,6 +293,7 @@ ACCUMULATED = [
     ("SGD", {"learning_rate": 0.1, "momentum": 0.9}), ("Nadam", {"learning_rate": 0.02}),
     ("Adam", {"learning_rate": 0.02, "weight_decay": 0.5, "global_clipnorm": 0.05}),
     ("Adamax", {"learning_rate": 0.02, "clipnorm": 0.02}), ("Ftrl", {"learning_rate": 0.1, "clipvalue": 0.01}),
+    ("Lamb", {"learning_rate": 0.05, "clipnorm": 0.02}), ("Lamb", {"learning_rate": 0.05, "global_clipnorm": 0.02}),
     ("RMSprop", {"use_ema": True, "ema_momentum": 0.6}),
     ("SGD", {"use_ema": True, "ema_momentum": 0.6, "ema_overwrite_frequency": 2}),
 ]

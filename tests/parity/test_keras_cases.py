@@ -52,6 +52,7 @@ METRICS = [
     ("RecallAtPrecision", {"precision": 0.55}, "labels"),
     ("Accuracy", {}, "equal"), ("CategoricalHinge", {}, "one_hot"), ("CosineSimilarity", {}, "one_hot"),
     ("KLDivergence", {}, "one_hot"), ("LogCoshError", {}, "labels"),
+    ("PearsonCorrelation", {}, "labels_that_vary"), ("ConcordanceCorrelation", {}, "labels"),
     ("R2Score", {"class_aggregation": None}, "labels"), ("R2Score", {"num_regressors": 3}, "labels"),
     ("R2Score", {"class_aggregation": "variance_weighted_average"}, "labels"),
     ("BinaryCrossentropy", {"label_smoothing": 0.2}, "labels"), ("TopKCategoricalAccuracy", {"k": 1}, "one_hot"),
@@ -63,7 +64,8 @@ METRICS = [
 def test_metrics(name, settings, kind, weighted):
     if weighted and name == "R2Score" and settings.get("num_regressors"):
         weighted = False
-    y = {"one_hot": ONE_HOT, "labels": LABELS, "equal": np.round(MANY * 2)}[kind]
+    y = {"one_hot": ONE_HOT, "labels": LABELS, "labels_that_vary": LABELS + 0.5 * ONE_HOT,
+         "equal": np.round(MANY * 2)}[kind]
     p = np.where(MANY > 0.5, y, y + 1) if kind == "equal" else MANY
     theirs, own = (getattr(library.metrics, name)(**settings) for library in (real, ours))
     for metric in (theirs, own):
@@ -314,7 +316,7 @@ def networks():
     ("plain", lambda o: o.SGD(o.schedules.CosineDecay(0.1, 50), momentum=0.9)), ("plain", lambda o: o.Nadam()),
     ("plain", lambda o: o.RMSprop(momentum=0.9, centered=True)), ("plain", lambda o: o.Adagrad(clipnorm=0.5)),
     ("plain", lambda o: o.Adamax(0.01)), ("plain", lambda o: o.Ftrl(0.1, l1_regularization_strength=0.01)),
-    ("plain", lambda o: o.Adam(0.01, gradient_accumulation_steps=3, use_ema=True)),
+    ("plain", lambda o: o.Adam(0.01, gradient_accumulation_steps=3, use_ema=True)), ("plain", lambda o: o.Lamb(0.01)),
 ])
 def test_files_go_both_ways(tmp_path, network, optimizer):
     for writer, reader in ((real, ours), (ours, real)):
@@ -339,6 +341,48 @@ def test_files_go_both_ways(tmp_path, network, optimizer):
                 one.fit(ROWS, CODES, epochs=2, shuffle=False, verbose=0)
             np.testing.assert_allclose(
                 again.predict(ROWS, verbose=0), np.asarray(model.predict(ROWS, verbose=0)), rtol=5e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("optimizer", ["Adam", "Lamb"])
+def test_files_of_layers_before_the_first_go_both_ways(tmp_path, optimizer):
+    for writer, reader in ((real, ours), (ours, real)):
+        adapted = writer.layers.Normalization()
+        adapted.adapt(3 * ROWS + 1)
+        model = writer.Sequential([
+            writer.Input((6,)), writer.layers.Rescaling(2.0, offset=1.0), adapted, writer.layers.Identity(),
+            writer.layers.Normalization(axis=None, mean=0.5, variance=2.0), writer.layers.GaussianNoise(0.1, seed=3),
+            writer.layers.Dense(8, "mish", kernel_constraint="unit_norm", kernel_initializer="identity"),
+            writer.layers.Dense(5), writer.layers.ReLU(max_value=6.0), writer.layers.Dense(3, "softmax")])
+        model.compile(getattr(writer.optimizers, optimizer)(0.01),
+                      writer.losses.CategoricalGeneralizedCrossEntropy(0.6), metrics=["accuracy"], jit_compile=False)
+        model.fit(ROWS, CODES, epochs=2, verbose=0)
+        model.save(tmp_path / "model.keras")
+        again = reader.models.load_model(tmp_path / "model.keras")
+        expected = np.asarray(model.predict(ROWS, verbose=0))
+        np.testing.assert_allclose(again.predict(ROWS, verbose=0), expected, rtol=1e-4, atol=1e-6)
+        assert int(again.optimizer.iterations) == int(model.optimizer.iterations)
+        np.testing.assert_allclose(
+            again.evaluate(ROWS, CODES, verbose=0), model.evaluate(ROWS, CODES, verbose=0), rtol=1e-4)
+        model.save_weights(tmp_path / "only.weights.h5")
+        other = reader.models.model_from_json(model.to_json())
+        other.load_weights(tmp_path / "only.weights.h5")
+        np.testing.assert_allclose(other.predict(ROWS, verbose=0), expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("axis", [-1, None])
+@pytest.mark.parametrize("shape", [(6,), (3, 2)])
+def test_normalization_is_adapted_alike(axis, shape):
+    rows = (5 * ROWS + np.arange(6)).reshape(-1, *shape)
+    theirs, own = (library.layers.Normalization(axis=axis) for library in (real, ours))
+    for layer in (theirs, own):
+        layer.adapt(rows)
+    for a, b in zip(own.get_weights(), theirs.get_weights()):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(own(rows), np.asarray(theirs(rows)), rtol=1e-4, atol=1e-5)
+    theirs, own = (library.layers.Normalization(mean=2.0, variance=3.0, invert=True) for library in (real, ours))
+    np.testing.assert_allclose(own(rows), np.asarray(theirs(rows)), rtol=1e-5, atol=1e-6)
+    theirs, own = (library.layers.Rescaling(0.5, [1.0, 2.0] if shape == (3, 2) else 1.0) for library in (real, ours))
+    np.testing.assert_allclose(own(rows), np.asarray(theirs(rows)), rtol=1e-5, atol=1e-6)
 
 
 def test_a_functional_chain_of_keras_is_read(tmp_path):

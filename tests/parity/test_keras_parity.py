@@ -47,6 +47,9 @@ OPTIMIZERS = {
     "loss_scale": ("SGD", {"loss_scale_factor": 8.0}),
     "adamax": ("Adamax", {"learning_rate": 0.01}),
     "adamax_fast": ("Adamax", {"learning_rate": 0.02, "beta_1": 0.8, "beta_2": 0.9, "weight_decay": 0.2}),
+    "lamb": ("Lamb", {"learning_rate": 0.01}),
+    "lamb_fast": ("Lamb", {"learning_rate": 0.05, "beta_1": 0.8, "beta_2": 0.9, "weight_decay": 0.2}),
+    "lamb_clipped": ("Lamb", {"learning_rate": 0.05, "clipnorm": 0.01, "gradient_accumulation_steps": 2}),
     "ftrl": ("Ftrl", {}),
     "ftrl_fast": ("Ftrl", {"learning_rate": 0.1, "beta": 0.5, "weight_decay": 0.1}),
     "ftrl_regularized": ("Ftrl", {
@@ -90,6 +93,7 @@ LOSSES = {
     "focal_balanced": ("BinaryFocalCrossentropy", {"apply_class_balancing": True, "from_logits": True}, None, "binary",
                        ["mse"]),
     "categorical_focal": ("CategoricalFocalCrossentropy", {}, "softmax", "one_hot", ["accuracy"]),
+    "generalized": ("CategoricalGeneralizedCrossEntropy", {"q": 0.7}, "softmax", "codes", ["accuracy"]),
     "dice": ("Dice", {}, "sigmoid", "binary", ["mse"]),
     "tversky": ("Tversky", {"alpha": 0.3, "beta": 0.7}, "sigmoid", "binary", ["mse"]),
     "sum": ("MeanSquaredError", {"reduction": "sum"}, None, "real", ["mse"]),
@@ -221,7 +225,8 @@ def test_no_hidden_layer():
 
 @pytest.mark.parametrize(
     "activation", ["linear", "relu", "leaky_relu", "elu", "selu", "gelu", "silu", "tanh", "sigmoid", "softplus",
-                   "exponential"])
+                   "exponential", "relu6", "hard_sigmoid", "hard_silu", "hard_swish", "hard_tanh", "softsign", "mish",
+                   "celu", "log_sigmoid"])
 def test_every_activation(activation):
     z = np.linspace(-6, 6, 41, dtype="float32").reshape(-1, 1)
     theirs, own = (library.activations.get(activation)(z) for library in (real, ours))
@@ -274,9 +279,41 @@ def test_some_layers_without_bias():
     Pair("mse", "momentum", layers=layers).agree()
 
 
-def test_largest_norms():
+@pytest.mark.parametrize("constraint, arguments", [
+    ("MaxNorm", {"max_value": 0.7}), ("UnitNorm", {}), ("NonNeg", {}), ("MinMaxNorm", {"min_value": 0.8}),
+    ("MinMaxNorm", {"min_value": 0.9, "max_value": 1.1, "rate": 0.3}),
+])
+def test_constraints(constraint, arguments):
     def layers(library):
-        return [library.layers.Dense(8, "tanh", kernel_constraint=library.constraints.MaxNorm(0.7))]
+        kind = getattr(library.constraints, constraint)
+        return [library.layers.Dense(8, "tanh", kernel_constraint=kind(**arguments)),
+                library.layers.Dense(20, "tanh", kernel_constraint=kind(**arguments))]
+
+    Pair("mse", "momentum", layers=layers).agree()
+
+
+def test_layers_before_the_first():
+    rows = np.random.default_rng(1).normal(3.0, 2.0, (40, 6)).astype("float32")
+
+    def layers(library):
+        adapted = library.layers.Normalization()
+        adapted.adapt(rows)
+        return [
+            library.layers.Identity(), library.layers.Rescaling(1 / 3, offset=0.5), adapted,
+            library.layers.Normalization(mean=[0.1] * 6, variance=[0.5] * 6), library.layers.GaussianNoise(0.0),
+            library.layers.Dense(8, "mish"), library.layers.Identity(), library.layers.Dense(8, "softsign")]
+
+    Pair("mse", "momentum", layers=layers).agree(validation_split=0.2)
+
+
+@pytest.mark.parametrize("activation", ["relu6", "hard_sigmoid", "hard_silu", "hard_tanh", "celu", "log_sigmoid"])
+def test_training_through_activations(activation):
+    Pair("mse", "momentum", hidden=(activation, activation)).agree()
+
+
+def test_a_bounded_relu():
+    def layers(library):
+        return [library.layers.Dense(8), library.layers.ReLU(max_value=0.5)]
 
     Pair("mse", "momentum", layers=layers).agree()
 
@@ -330,9 +367,11 @@ def test_learning_rate_may_be_set_between_fits_and_by_a_function_of_the_step():
 
 
 @pytest.mark.parametrize("name", [
-    "adam", "sgd", "rmsprop", "adagrad", "adadelta", "adamw", "nadam", "lion", "adamax", "ftrl"])
+    "adam", "sgd", "rmsprop", "adagrad", "adadelta", "adamw", "nadam", "lion", "adamax", "ftrl", "lamb"])
 def test_names_stand_for_keras_defaults(name):
-    theirs, own = real.optimizers.get(name), ours.optimizers.get(name)
+    # Keras has no name for Lamb
+    theirs = real.optimizers.Lamb() if name == "lamb" else real.optimizers.get(name)
+    own = ours.optimizers.get(name)
     config = theirs.get_config()
     for key, value in own.get_config().items():
         if key == "name":
@@ -347,7 +386,8 @@ def test_names_stand_for_keras_defaults(name):
 def test_losses_and_their_names_by_themselves(loss):
     rng = np.random.default_rng(0)
     y, p = rng.uniform(0.05, 0.95, (2, 40, 3)).astype("float32")
-    if "Sparse" in loss:
+    arguments = {"q": 0.5} if "Generalized" in loss else {}
+    if "Sparse" in loss or arguments:
         y = rng.integers(0, 3, 40)
     if "inge" in loss:
         y = rng.integers(0, 2, (40, 3)).astype("float32")
@@ -357,7 +397,8 @@ def test_losses_and_their_names_by_themselves(loss):
     assert own.name == re.sub(r"_\d+$", "", theirs.name)
     assert own(y, p, sample_weight=weights) == pytest.approx(float(theirs(y, p, sample_weight=weights)), rel=1e-5)
     name = own.name.removesuffix("_loss")
-    np.testing.assert_allclose(getattr(ours.losses, name)(y, p), getattr(real.losses, name)(y, p), rtol=2e-5)
+    np.testing.assert_allclose(getattr(ours.losses, name)(y, p, **arguments),
+                               getattr(real.losses, name)(y, p, **arguments), rtol=2e-5)
 
 
 @pytest.mark.parametrize("metric, arguments", [

@@ -1,16 +1,23 @@
 """From a stack of Keras layers to what the engine has: dense layers, what comes with each, and in which order."""
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from fasttrain._core.checks import all_finite
 from fasttrain._kernels.network import Network
 from fasttrain.keras import _data as data
 from fasttrain.keras.activations import linear
-from fasttrain.keras.layers import Activation, BatchNormalization, Dense, Dropout, Flatten, InputLayer
+from fasttrain.keras.constraints import Constraint
+from fasttrain.keras.layers import (
+    Activation, BatchNormalization, Dense, Dropout, Flatten, GaussianNoise, Identity, InputLayer, Normalization,
+    Rescaling,
+)
 from fasttrain.training.engine import raw_predict
 
 _ORDER = "each Dense may be followed by Activation, BatchNormalization (before or after it) and Dropout, in this order"
+_FIRST = "Flatten, Rescaling and Normalization come first, then GaussianNoise, then Dropout, then the first Dense"
 
 
 @dataclass
@@ -42,7 +49,11 @@ class Chain:
     rate : float
         Dropout of the input.
     seeds : list of int
-        Of the dropout layers.
+        Of the layers that draw.
+    inputs : list of Layer
+        Those that the rows go through before the engine sees them, once a call.
+    noise : float
+        Standard deviation of what is added to the input.
     untrainable : str or None
         Why the engine cannot train it.
     """
@@ -51,6 +62,8 @@ class Chain:
     rate: float = 0.0
     seeds: list = field(default_factory=list)
     untrainable: str | None = None
+    inputs: list = field(default_factory=list)
+    noise: float = 0.0
 
     @property
     def activation(self):
@@ -64,6 +77,11 @@ class Chain:
     @property
     def widths(self):
         return [unit.dense.units for unit in self.units]
+
+    @property
+    def draws(self):
+        """Whether training draws noise or what is dropped."""
+        return bool(self.noise or self.drops)
 
     @property
     def drops(self):
@@ -81,8 +99,8 @@ class Chain:
         return [layer for unit in self.units for layer in unit.weighted]
 
 
-def _refuse(layer, why):
-    raise ValueError(f"layer {layer.name!r} ({type(layer).__name__}) {why}: {_ORDER}")
+def _refuse(layer, why, order=_ORDER):
+    raise ValueError(f"layer {layer.name!r} ({type(layer).__name__}) {why}: {order}")
 
 
 def chain_of(layers):
@@ -94,15 +112,24 @@ def chain_of(layers):
         When the layers stand in an order that the engine does not have; the message names the layer.
     """
     chain = Chain()
-    for place, layer in enumerate(layers):
+    for layer in layers:
         unit = chain.units[-1] if chain.units else None
         if isinstance(layer, InputLayer):
             _refuse(layer, "is an input after other layers")
         elif isinstance(layer, Dense):
             chain.units.append(Unit(layer, layer.activation, stage=int(layer.activation != linear)))
-        elif isinstance(layer, Flatten):
-            if place:
-                _refuse(layer, "must be the first layer")
+        elif isinstance(layer, Identity):
+            continue
+        elif isinstance(layer, (Flatten, Normalization, Rescaling)):
+            if unit is not None or chain.noise or chain.rate:
+                _refuse(layer, "must come before all layers that train or draw", _FIRST)
+            chain.inputs.append(layer)
+        elif isinstance(layer, GaussianNoise):
+            if unit is not None or chain.rate:
+                _refuse(layer, "must come before the first Dense and its Dropout", _FIRST)
+            chain.noise = math.hypot(chain.noise, layer.stddev)
+            if layer.seed is not None:
+                chain.seeds.append(layer.seed)
         elif isinstance(layer, Dropout):
             if unit is None:
                 chain.rate = _both(chain.rate, layer.rate)
@@ -112,7 +139,7 @@ def chain_of(layers):
             if layer.seed is not None:
                 chain.seeds.append(layer.seed)
         elif unit is None:
-            what = "StandardScaler of fasttrain.preprocessing normalizes inputs" if isinstance(
+            what = "Normalization normalizes inputs" if isinstance(
                 layer, BatchNormalization) else "the input has no activation"
             _refuse(layer, f"must come after a Dense ({what})")
         elif isinstance(layer, Activation):
@@ -160,12 +187,41 @@ def frozen_and_trained(chain):
     if n == len(chain.units):
         chain.untrainable = "all layers have trainable=False, so there is nothing to train"
         return None, chain
-    if chain.rate or any(unit.rate for unit in chain.units[:n - 1]):
+    if chain.noise or chain.rate or any(unit.rate for unit in chain.units[:n - 1]):
+        what = "GaussianNoise" if chain.noise else "Dropout"
         chain.untrainable = (
-            f"a Dropout comes before layer {chain.units[n - 1].dense.name!r}, which has trainable=False; what such "
+            f"a {what} comes before layer {chain.units[n - 1].dense.name!r}, which has trainable=False; what such "
             "layers put out is computed once, so it must be the same in every epoch")
         return None, chain
     return Chain(chain.units[:n]), Chain(chain.units[n:], chain.units[n - 1].rate, chain.seeds)
+
+
+def before(layers, x):
+    """What the first layers, which have nothing to train, make of rows.
+
+    Raises
+    ------
+    ValueError
+        When that is not finite in the dtype of the rows.
+    """
+    for layer in layers:
+        with np.errstate(over="ignore"):
+            x = layer.call(x)
+    if layers and not all_finite(np.ascontiguousarray(x)):
+        raise ValueError(
+            f"x must be finite numbers of {x.dtype.name} behind layer {layers[-1].name!r}, got NaN or infinity")
+    return x
+
+
+def folded_into(layers, coef, intercept):
+    """The first Dense's arrays for rows that have not gone through the layers of :func:`before`."""
+    if not layers:
+        return coef, intercept
+    shape = layers[0].input_shape[1:]
+    shift, both = (before(layers, np.full((1, *shape), value, dtype=np.float64)).reshape(-1) for value in (0.0, 1.0))
+    return (
+        (coef * (both - shift)[:, None]).astype(coef.dtype),
+        (intercept + shift @ coef).astype(intercept.dtype))
 
 
 def features_of(chain, network, x, n_threads):
@@ -209,9 +265,10 @@ def network_of(chain, n_features, dtype):
         network.set_penalty(l1[0], l2[0])
     else:
         network.set_penalty(l1, l2)
-    limits = [unit.dense.kernel_constraint for unit in chain.units]
-    if any(limit is not None for limit in limits):
-        network.set_max_norm([np.inf if limit is None else limit.max_value for limit in limits])
+    limits = [unit.dense.kernel_constraint or Constraint() for unit in chain.units]
+    network.set_constraints([limit.bounds for limit in limits], [limit.non_negative for limit in limits])
+    if chain.noise:
+        network.set_noise(chain.noise)
     if chain.drops:
         network.set_dropout([chain.rate, *(unit.rate for unit in hidden)])
     if chain.normalizations:

@@ -4,7 +4,6 @@ Names that end with ``.keras`` and ``.weights.h5`` are for :mod:`fasttrain.keras
 """
 
 import json
-import math
 import os
 
 import numpy as np
@@ -162,8 +161,7 @@ def load_model(path, compile, kind):
 
 def _model(content, compile, kind):
     entries, shape = content["layers"], content["input_shape"]
-    width = math.prod(entries[0]["given_shape"] or shape)
-    parameters = keras_files.parameters_of(entries, width, "the model")
+    parameters = keras_files.parameters_of(entries, list(entries[0]["given_shape"] or shape), "the model")
     held = sum(array.nbytes for array in content["weights"])
     # a file that says little cannot make this process hold much
     if 2 * parameters > held:

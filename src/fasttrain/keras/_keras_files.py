@@ -301,12 +301,14 @@ def _batch_shape(config):
     return config.get("batch_shape", config.get("batch_input_shape"))
 
 
-def parameters_of(entries, width, where):
+def parameters_of(entries, shape, where):
     """How many parameters described layers have, or up to twice as many, before anything is made of them.
 
-    ``width`` is how many numbers a row has, None where that is not told.
+    ``shape`` is that of a row, None where that is not told.
     """
-    total = 0
+    total, width, last = 0, None, None
+    if shape:
+        width, last = _product(shape), min(shape[-1], _ENDLESS)
     for number, entry in enumerate(entries):
         config = entry["config"]
         if entry["class_name"] == "Dense":
@@ -315,20 +317,28 @@ def parameters_of(entries, width, where):
                 _refuse(f"{where}: config.layers[{number}].config.units", f"must be an integer >= 1, got {units!r}")
             units = min(units, _ENDLESS)
             total += ((width or 1) + 1) * units
-            width = units
+            width = last = units
         elif entry["class_name"] == "BatchNormalization":
             total += 4 * (width or 1)
+        elif entry["class_name"] == "Flatten":
+            last = width
+        elif entry["class_name"] == "Normalization" and config.get("mean") is None:
+            total += 2 * (last or 1) if config.get("axis") else 2
     return total
 
 
-def _width_of(shape):
-    """Numbers of a row of a described shape; None where it is none."""
-    if not isinstance(shape, list) or not all(type(n) is int and n > 0 for n in shape[1:]):
-        return None
+def _product(shape):
     width = 1
-    for n in shape[1:]:
+    for n in shape:
         width = min(width * min(n, _ENDLESS), _ENDLESS)
     return width
+
+
+def _row_shape(shape):
+    """That of a row of a described shape of batches; None where it is none."""
+    if not isinstance(shape, list) or not all(type(n) is int and n > 0 for n in shape[1:]):
+        return None
+    return shape[1:]
 
 
 def _loaded(archive, kind):
@@ -339,8 +349,8 @@ def _loaded(archive, kind):
     try:
         shape = (description.get("build_config") or {}).get("input_shape")
         shape = shape or description["config"].get("build_input_shape")
-        width = _width_of(_batch_shape(entries[0]["config"])) if entries else None
-        parameters = parameters_of(entries, width or _width_of(shape), where)
+        row = _row_shape(_batch_shape(entries[0]["config"])) if entries else None
+        parameters = parameters_of(entries, row or _row_shape(shape), where)
     except DECODING_ERRORS as error:
         raise _no_model(where, error) from error
     # a file that says little cannot make this process hold much

@@ -13,7 +13,7 @@ def slots_of(optimizer):
         "gradient_descent": [], "momentum": [["s1"]], "nesterov": [["s1"]], "adagrad": [["s1"]], "rmsprop": [["s1"]],
         "rmsprop_centered": [["s1"]], "adadelta": [["s1", "s2"]], "adam": [["s1", "s2"]],
         "amsgrad": [["s1", "s2"], ["s3"]], "nadam": [["s1", "s2"]], "lion": [["s1"]],
-        "adamax": [["s1", "s2"]], "ftrl": [["s1", "s2"]],
+        "adamax": [["s1", "s2"]], "ftrl": [["s1", "s2"]], "lamb": [["s1", "s2"]],
     }[spec.rule]
     if spec.rule.startswith("rmsprop"):
         slots = [*slots, *([["s3"]] if spec.momentum else []), *([["s2"]] if spec.centered else [])]

@@ -57,6 +57,8 @@ def layer_config(layer):
         return {"max_value": None, "threshold": 0.0, **own}
     if isinstance(layer, layers.Dropout):
         return {**own, "noise_shape": None}
+    if isinstance(layer, layers.Normalization):
+        return {**own, "axis": [] if layer.axis is None else [layer.axis]}
     if isinstance(layer, layers.Flatten):
         return {"data_format": "channels_last"}
     return own
@@ -81,6 +83,13 @@ def _plain(value):
         raise ValueError(f"{value['registered_name']!r} is an object of one's own, which is not loaded")
     config = {key: inner for key, inner in value["config"].items() if key not in _IGNORED}
     return {"class_name": value["class_name"], "config": config}
+
+
+def _unpacked(value):
+    """The numbers of an array of NumPy's, as Keras writes it."""
+    if isinstance(value, dict) and value.get("class_name") == "__numpy__":
+        return value["config"]["value"]
+    return value
 
 
 def layer_of(entry):
@@ -112,6 +121,8 @@ def layer_of(entry):
         if not isinstance(shape, list):
             raise ValueError(f"batch_shape must be a list, got {shape!r}")
         return layers.Input(shape=tuple(shape[1:]), name=given["name"], dtype=dtype)
+    if name == "Rescaling":
+        config = {key: _unpacked(value) for key, value in config.items()}
     if shape is not None:
         config["input_shape"] = tuple(shape[1:])
     return kind(dtype=dtype, **{key: _plain(value) for key, value in config.items()})

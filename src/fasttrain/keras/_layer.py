@@ -53,6 +53,8 @@ class Layer:
     weight_names: Any = ()
     # those that are never trained
     statistics: Any = ()
+    # those that hold numbers >= 0
+    never_negative: Any = ()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -208,14 +210,14 @@ class Layer:
 def checked_weights(weights, layers):
     """``weights`` as finite arrays of the shapes and dtypes that the layers' own have, in their order."""
     own = [
-        (f"{layer.name}.{name}", layer.value(name))
+        (f"{layer.name}.{name}", layer.value(name), name in layer.never_negative)
         for layer in layers for name in layer.weight_names if name in layer._values
     ]
     weights = list(weights)
     if len(weights) != len(own):
         raise ValueError(f"weights must hold {len(own)} arrays, got {len(weights)}")
     result = []
-    for (name, present), given in zip(own, weights):
+    for (name, present, never_negative), given in zip(own, weights):
         array = real_array(given, f"the array for {name}")
         if array.shape != present.shape:
             raise ValueError(f"the array for {name} must have shape {present.shape}, got {array.shape}")
@@ -223,6 +225,8 @@ def checked_weights(weights, layers):
             array = np.array(array, dtype=present.dtype, order="C")
         if not np.isfinite(array).all():
             raise ValueError(f"the array for {name} must hold finite numbers of {array.dtype}, got NaN or infinity")
+        if never_negative and (array < 0).any():
+            raise ValueError(f"the array for {name} must hold numbers >= 0, got {array.min()}")
         result.append(array)
     return result
 

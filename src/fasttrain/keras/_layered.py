@@ -12,7 +12,7 @@ from fasttrain._core.checks import check_flag, check_integer
 from fasttrain._core.types import Array, ArrayLike
 from fasttrain._kernels.threads import get_num_threads
 from fasttrain.keras import utils
-from fasttrain.keras._chain import chain_of, features_of, frozen_and_trained, network_of, pull, push
+from fasttrain.keras._chain import before, chain_of, features_of, frozen_and_trained, network_of, pull, push
 from fasttrain.keras.activations import name_of
 from fasttrain.keras._layer import InputLayer, Layer, automatic_name, checked_weights
 from fasttrain.training.engine import array_from_layers, array_to_layers
@@ -39,6 +39,7 @@ class LayeredModel:
     def _forget(self):
         """No engine: the layers have changed."""
         self._network = self._chain = self._held = None
+        self._before = []
         self._pushed = {}
         self._held_versions = ()
 
@@ -105,7 +106,10 @@ class LayeredModel:
         given = {layer.dtype for layer in self._layers if layer.dtype is not None}
         if self._input is not None and self._input.dtype is not None:
             given.add(self._input.dtype)
-        given |= {layer._values[layer.weight_names[0]].dtype for layer in self._layers if layer._values}
+        given |= {
+            layer._values[layer.weight_names[0]].dtype for layer in self._layers
+            if layer._values and layer.weight_names[0] not in layer.statistics
+        }
         if len(given) > 1:
             raise ValueError(f"all layers must have one dtype, got {', '.join(sorted(d.name for d in given))}")
         return given.pop() if given else np.dtype(np.float32)
@@ -179,11 +183,13 @@ class LayeredModel:
             self.build()
         self._forget_other_choice()
         if self._network is None:
-            below, self._chain = frozen_and_trained(chain_of(self._layers))
+            chain = chain_of(self._layers)
+            self._before = chain.inputs
+            below, self._chain = frozen_and_trained(chain)
             self._trainable = [layer.trainable for layer in self._layers]
             self._network, self._pushed = _new_network(self._chain), {}
             self._held = None if below is None else (below, _new_network(below))
-            if self._chain.drops:
+            if self._chain.draws:
                 seeds = self._chain.seeds
                 self._network.set_seed(seeds[0] if seeds else int(self._generator().integers(2**63)))
             if self.optimizer is not None:
@@ -214,7 +220,8 @@ class LayeredModel:
                 "it another model, a clone say")
 
     def _features(self, x):
-        """What the trained layers see of rows: themselves, or what the layers that are not trained make of them."""
+        """What the trained layers see of rows: what the layers before them, which are not trained, make of them."""
+        x = before(self._before, x)
         return x if self._held is None else features_of(*self._held, x, get_num_threads())
 
     def _whole(self):
@@ -275,7 +282,7 @@ class LayeredModel:
         state = dict(vars(self))
         if self._network is not None and self.optimizer is not None:
             state["_memory"] = self._optimizer_state()
-        state.update(_network=None, _chain=None, _held=None, _pushed={}, _held_versions=(), history=None)
+        state.update(_network=None, _chain=None, _held=None, _before=[], _pushed={}, _held_versions=(), history=None)
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:

@@ -20,21 +20,30 @@ from fasttrain.keras._absent import absent
 from fasttrain.keras._config import deserializer
 
 __all__ = [
-    "deserialize", "elu", "exponential", "gelu", "get", "leaky_relu", "linear", "relu", "selu", "serialize", "sigmoid",
-    "silu", "softmax", "softplus", "swish", "tanh",
+    "celu", "deserialize", "elu", "exponential", "gelu", "get", "hard_sigmoid", "hard_silu", "hard_swish", "hard_tanh",
+    "leaky_relu", "linear", "log_sigmoid", "mish", "relu", "relu6", "selu", "serialize", "sigmoid", "silu", "softmax",
+    "softplus", "softsign", "swish", "tanh",
 ]
 
+celu: Any = specs.Celu()
 elu: Any = specs.Elu()
 exponential: Any = specs.Exponential()
 gelu: Any = specs.Gelu()
+hard_sigmoid: Any = specs.HardSigmoid()
+hard_silu = hard_swish = specs.HardSilu()
+hard_tanh: Any = specs.HardTanh()
 leaky_relu: Any = specs.LeakyRelu(negative_slope=0.2)
 linear: Any = specs.Identity()
+log_sigmoid: Any = specs.LogSigmoid()
+mish: Any = specs.Mish()
 relu: Any = specs.Relu()
+relu6: Any = specs.ClippedRelu(6.0)
 selu: Any = specs.Selu()
 sigmoid: Any = specs.Logistic()
 silu = swish = specs.Silu()
 softmax: Any = specs.Softmax()
 softplus: Any = specs.Softplus()
+softsign: Any = specs.Softsign()
 tanh: Any = specs.Tanh()
 
 

@@ -20,13 +20,14 @@ from fasttrain._core.public import publish
 from fasttrain.keras import utils
 from fasttrain.keras._absent import absent
 from fasttrain.keras._config import Configured, deserializer, registry, serialized
+from fasttrain.keras._custom import named
 
 __all__ = [
-    "Constant", "GlorotNormal", "GlorotUniform", "HeNormal", "HeUniform", "Initializer", "LecunNormal",
-    "LecunUniform", "Ones", "Orthogonal", "OrthogonalInitializer", "RandomNormal", "RandomUniform", "TruncatedNormal",
-    "VarianceScaling", "Zeros", "constant", "deserialize", "get", "glorot_normal", "glorot_uniform", "he_normal",
-    "he_uniform", "lecun_normal", "lecun_uniform", "ones", "orthogonal", "random_normal", "random_uniform", "serialize",
-    "truncated_normal", "variance_scaling", "zeros",
+    "Constant", "GlorotNormal", "GlorotUniform", "HeNormal", "HeUniform", "Identity", "IdentityInitializer",
+    "Initializer", "LecunNormal", "LecunUniform", "Ones", "Orthogonal", "OrthogonalInitializer", "RandomNormal",
+    "RandomUniform", "TruncatedNormal", "VarianceScaling", "Zeros", "constant", "deserialize", "get", "glorot_normal",
+    "glorot_uniform", "he_normal", "he_uniform", "identity", "lecun_normal", "lecun_uniform", "ones", "orthogonal",
+    "random_normal", "random_uniform", "serialize", "truncated_normal", "variance_scaling", "zeros",
 ]
 
 
@@ -81,6 +82,19 @@ class Ones(Initializer):
 
     def _fill(self, shape):
         return np.ones(shape)
+
+
+@_registry.add("identity", "IdentityInitializer")
+class Identity(Initializer):
+    """``gain`` (default=1.0) times a matrix with ones on its diagonal."""
+
+    def __init__(self, gain: float = 1.0) -> None:
+        super().__init__(gain=check_real(gain, "gain"))
+
+    def _fill(self, shape):
+        if len(shape) != 2:
+            raise ValueError(f"identity must have a shape of 2 axes, got {shape}")
+        return self._config["gain"] * np.eye(*shape)
 
 
 def _truncated(rng, mean, stddev, shape):
@@ -216,6 +230,7 @@ class _Function(Initializer):
 
 def get(identifier: Any) -> Any:
     """The initializer that a name, an object or a function of ``(shape, dtype=)`` stands for; None is zeros."""
+    identifier = named(identifier)
     if identifier is None:
         return Zeros()
     if callable(identifier) and not isinstance(identifier, (Initializer, type)):
@@ -227,6 +242,7 @@ def get(identifier: Any) -> Any:
 constant, ones, zeros = Constant, Ones, Zeros
 glorot_normal, glorot_uniform, he_normal, he_uniform = GlorotNormal, GlorotUniform, HeNormal, HeUniform
 lecun_normal, lecun_uniform, variance_scaling = LecunNormal, LecunUniform, VarianceScaling
+identity = IdentityInitializer = Identity
 orthogonal = OrthogonalInitializer = Orthogonal
 random_normal, random_uniform, truncated_normal = RandomNormal, RandomUniform, TruncatedNormal
 

@@ -24,12 +24,14 @@ from fasttrain._core.public import publish
 from fasttrain._core.types import Array
 from fasttrain.keras import activations, constraints, initializers, regularizers
 from fasttrain.keras._absent import absent
+from fasttrain.keras._affine_layers import Normalization, Rescaling
 from fasttrain.keras._config import serialized
 from fasttrain.keras._layer import InputLayer, KerasTensor, Layer
 
 __all__ = [
-    "ELU", "Activation", "BatchNormalization", "Dense", "Dropout", "Flatten", "Input", "InputLayer", "KerasTensor",
-    "Layer", "LeakyReLU", "ReLU", "Softmax", "deserialize", "serialize",
+    "ELU", "Activation", "BatchNormalization", "Dense", "Dropout", "Flatten", "GaussianNoise", "Identity", "Input",
+    "InputLayer", "KerasTensor", "Layer", "LeakyReLU", "Normalization", "ReLU", "Rescaling", "Softmax", "deserialize",
+    "serialize",
 ]
 
 
@@ -190,12 +192,12 @@ class _NamedActivation(Activation):
 
 
 class ReLU(_NamedActivation):
-    """``max(0, z)``.
+    """``max(0, z)``, or ``min(max(0, z), max_value)``.
 
     Parameters
     ----------
-    max_value : None
-        Others raise ValueError.
+    max_value : float, default=None
+        Greater than 0; only with a ``negative_slope`` of 0.
     negative_slope : float, default=0.0
         At least 0 and less than 1: the slope below 0.
     threshold : float, default=0.0
@@ -204,12 +206,17 @@ class ReLU(_NamedActivation):
         As for :class:`Layer`.
     """
 
-    def __init__(self, max_value: None = None, negative_slope: float = 0.0, threshold: float = 0.0,
+    def __init__(self, max_value: float | None = None, negative_slope: float = 0.0, threshold: float = 0.0,
                  **common: Any) -> None:
-        if max_value is not None or threshold != 0:
-            raise ValueError(f"max_value and threshold must be None and 0, got {max_value!r} and {threshold!r}")
+        if threshold != 0:
+            raise ValueError(f"threshold of ReLU must be 0, got {threshold!r}")
+        if max_value is not None and negative_slope:
+            raise ValueError(
+                f"only one of max_value and negative_slope may be given, got {max_value!r} and {negative_slope!r}")
         spec = activation_specs.LeakyRelu(negative_slope) if negative_slope else activation_specs.Relu()
-        super().__init__(spec, {"negative_slope": negative_slope}, **common)
+        if max_value is not None:
+            spec = activation_specs.ClippedRelu(max_value)
+        super().__init__(spec, {"max_value": max_value, "negative_slope": negative_slope}, **common)
 
 
 class LeakyReLU(_NamedActivation):
@@ -257,6 +264,38 @@ class Dropout(Layer):
 
     def _config(self):
         return {"rate": self.rate, "seed": self.seed}
+
+
+class GaussianNoise(Layer):
+    """While training, normal noise is added to the rows; before the first Dense only.
+
+    Parameters
+    ----------
+    stddev : float
+        Standard deviation of the noise; in [0, 1].
+    seed : int, default=None
+        Of the model's noise; None draws one from the global generator.
+    name, dtype
+        As for :class:`Layer`.
+    """
+
+    def __init__(self, stddev: float, seed: int | None = None, **common: Any) -> None:
+        super().__init__(**common)
+        self.stddev: float | None = check_real(stddev, "stddev", low=0, high=1)
+        self.seed: int | None = check_integer(seed, "seed", low=0, optional=True)
+
+    def _config(self):
+        return {"stddev": self.stddev, "seed": self.seed}
+
+
+class Identity(Layer):
+    """What comes in goes out.
+
+    Parameters
+    ----------
+    name, dtype
+        As for :class:`Layer`.
+    """
 
 
 class BatchNormalization(Layer):
@@ -321,7 +360,7 @@ class BatchNormalization(Layer):
 
 
 class Flatten(Layer):
-    """Rows of several axes as rows of one; for the first layer of a model."""
+    """Rows of several axes as rows of one; before the first Dense."""
 
     def __init__(self, data_format: Any = None, **common: Any) -> None:
         super().__init__(**common)

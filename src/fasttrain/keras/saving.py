@@ -7,9 +7,16 @@ from typing import Any
 from fasttrain._core.public import publish
 from fasttrain._core.types import PathLike
 from fasttrain.keras._absent import absent
+from fasttrain.keras._custom import (
+    CustomObjectScope, custom_object_scope, get_custom_objects, get_registered_name, get_registered_object,
+    register_keras_serializable,
+)
 from fasttrain.keras.models import load_model, save_model
 
-__all__ = ["load_model", "load_weights", "register_keras_serializable", "save_model", "save_weights"]
+__all__ = [
+    "CustomObjectScope", "custom_object_scope", "get_custom_objects", "get_registered_name", "get_registered_object",
+    "load_model", "load_weights", "register_keras_serializable", "save_model", "save_weights",
+]
 
 
 def save_weights(model: Any, filepath: PathLike, overwrite: bool = True, **kwargs: Any) -> None:
@@ -24,11 +31,6 @@ def load_weights(model: Any, filepath: PathLike, **kwargs: Any) -> None:
     if kwargs:
         raise ValueError(f"only model and filepath are taken, got {', '.join(kwargs)}")
     model.load_weights(filepath)
-
-
-def register_keras_serializable(package: str = "Custom", name: str | None = None) -> Any:
-    """A decorator that changes nothing: objects of one's own are not saved."""
-    return lambda thing: thing
 
 
 __getattr__ = absent(__name__, __all__)

@@ -13,10 +13,16 @@ from fasttrain._core.locks import ModuleLock
 from fasttrain._core.public import publish
 from fasttrain._core.types import ArrayLike
 from fasttrain.keras._absent import absent
+from fasttrain.keras._custom import (
+    CustomObjectScope, custom_object_scope, get_custom_objects, get_registered_name, get_registered_object,
+    register_keras_serializable,
+)
 
 __all__ = [
-    "PyDataset", "Sequence", "clear_session", "disable_interactive_logging", "enable_interactive_logging", "normalize",
-    "pack_x_y_sample_weight", "set_random_seed", "split_dataset", "to_categorical", "unpack_x_y_sample_weight",
+    "CustomObjectScope", "PyDataset", "Sequence", "clear_session", "custom_object_scope",
+    "disable_interactive_logging", "enable_interactive_logging", "get_custom_objects", "get_registered_name",
+    "get_registered_object", "normalize", "pack_x_y_sample_weight", "register_keras_serializable", "set_random_seed",
+    "split_dataset", "to_categorical", "unpack_x_y_sample_weight",
 ]
 
 _generator = np.random.default_rng()

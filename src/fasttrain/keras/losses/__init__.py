@@ -23,31 +23,33 @@ from fasttrain import losses as specs
 from fasttrain._core.public import publish
 from fasttrain.keras._absent import absent
 from fasttrain.keras._config import deserializer, serialized
+from fasttrain.keras._custom import named
 from fasttrain.keras.losses._base import FunctionLoss, Loss, losses_by_name
 from fasttrain.keras.losses._engine import (
     BinaryCrossentropy, CategoricalCrossentropy, Hinge, Huber, MeanAbsoluteError, MeanSquaredError, Poisson,
     SparseCategoricalCrossentropy, SquaredHinge, SpecLoss,
 )
 from fasttrain.keras.losses._formulas import (
-    BinaryFocalCrossentropy, CategoricalFocalCrossentropy, CategoricalHinge, CosineSimilarity, Dice, KLDivergence,
-    LogCosh, MeanAbsolutePercentageError, MeanSquaredLogarithmicError, Tversky,
+    BinaryFocalCrossentropy, CategoricalFocalCrossentropy, CategoricalGeneralizedCrossEntropy, CategoricalHinge,
+    CosineSimilarity, Dice, KLDivergence, LogCosh, MeanAbsolutePercentageError, MeanSquaredLogarithmicError, Tversky,
 )
 from fasttrain.keras.losses._functions import (
     binary_crossentropy, binary_focal_crossentropy, categorical_crossentropy, categorical_focal_crossentropy,
-    categorical_hinge, cosine_similarity, dice, hinge, huber, kl_divergence, log_cosh, mean_absolute_error,
-    mean_absolute_percentage_error, mean_squared_error, mean_squared_logarithmic_error, poisson,
-    sparse_categorical_crossentropy, squared_hinge, tversky,
+    categorical_generalized_cross_entropy, categorical_hinge, cosine_similarity, dice, hinge, huber, kl_divergence,
+    log_cosh, mean_absolute_error, mean_absolute_percentage_error, mean_squared_error, mean_squared_logarithmic_error,
+    poisson, sparse_categorical_crossentropy, squared_hinge, tversky,
 )
 
 __all__ = [
     "BinaryCrossentropy", "BinaryFocalCrossentropy", "CategoricalCrossentropy", "CategoricalFocalCrossentropy",
-    "CategoricalHinge", "CosineSimilarity", "Dice", "Hinge", "Huber", "KLDivergence", "LogCosh", "Loss",
-    "MeanAbsoluteError", "MeanAbsolutePercentageError", "MeanSquaredError", "MeanSquaredLogarithmicError", "Poisson",
-    "SparseCategoricalCrossentropy", "SquaredHinge", "Tversky", "binary_crossentropy", "binary_focal_crossentropy",
-    "categorical_crossentropy", "categorical_focal_crossentropy", "categorical_hinge", "cosine_similarity",
-    "deserialize", "dice", "get", "hinge", "huber", "kl_divergence", "log_cosh", "mean_absolute_error",
-    "mean_absolute_percentage_error", "mean_squared_error", "mean_squared_logarithmic_error", "poisson", "serialize",
-    "sparse_categorical_crossentropy", "squared_hinge", "tversky",
+    "CategoricalGeneralizedCrossEntropy", "CategoricalHinge", "CosineSimilarity", "Dice", "Hinge", "Huber",
+    "KLDivergence", "LogCosh", "Loss", "MeanAbsoluteError", "MeanAbsolutePercentageError", "MeanSquaredError",
+    "MeanSquaredLogarithmicError", "Poisson", "SparseCategoricalCrossentropy", "SquaredHinge", "Tversky",
+    "binary_crossentropy", "binary_focal_crossentropy", "categorical_crossentropy", "categorical_focal_crossentropy",
+    "categorical_generalized_cross_entropy", "categorical_hinge", "cosine_similarity", "deserialize", "dice", "get",
+    "hinge", "huber", "kl_divergence", "log_cosh", "mean_absolute_error", "mean_absolute_percentage_error",
+    "mean_squared_error", "mean_squared_logarithmic_error", "poisson", "serialize", "sparse_categorical_crossentropy",
+    "squared_hinge", "tversky",
 ]
 
 _FUNCTIONS = {name: globals()[name] for name in __all__ if name in losses_by_name.names}
@@ -68,6 +70,7 @@ def get(identifier: Any) -> Any:
     ValueError, TypeError
         For anything else; the message lists the names.
     """
+    identifier = named(identifier)
     if isinstance(identifier, specs.Loss):
         return SpecLoss(identifier)
     for name, function in _FUNCTIONS.items():

@@ -172,6 +172,23 @@ class Loss(Configured):
         return y
 
 
+class OfCodes(Loss):
+    """Base of the losses whose targets are class codes."""
+
+    one_code = True
+
+    def encode(self, y: ArrayLike, n: int, k: int, dtype: Any) -> Any:
+        """Class codes as (n, 1)."""
+        y = real_array(y, "y")
+        if y.shape not in ((n,), (n, 1)):
+            raise ValueError(f"y must hold {n} class codes for loss {self.name!r}, got shape {y.shape}")
+        if k < 2:
+            raise ValueError(f"loss {self.name!r} needs at least 2 outputs, the last layer has {k}")
+        good = (y >= 0) & (y < k) & (y == np.floor(y))
+        check_held(y, good, f"class codes from 0 to {k - 1}", self.name)
+        return np.ascontiguousarray(y.reshape(n, 1), dtype=dtype)
+
+
 losses_by_name = registry("loss", Loss)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from fasttrain._core.checks import check_flag, check_real, real_array
 from fasttrain._core.types import ArrayLike
 from fasttrain.keras.losses import _functions as functions
-from fasttrain.keras.losses._base import Loss, check_held, losses_by_name
+from fasttrain.keras.losses._base import Loss, OfCodes, check_held, losses_by_name
 
 @losses_by_name.add("mean_squared_error", "mse")
 class MeanSquaredError(Loss):
@@ -150,7 +150,7 @@ class CategoricalCrossentropy(_Crossentropy):
 
 
 @losses_by_name.add("sparse_categorical_crossentropy")
-class SparseCategoricalCrossentropy(_Crossentropy):
+class SparseCategoricalCrossentropy(OfCodes, _Crossentropy):
     """``-log p_y``, y class codes 0 .. k - 1.
 
     Parameters
@@ -166,7 +166,6 @@ class SparseCategoricalCrossentropy(_Crossentropy):
     name = "sparse_categorical_crossentropy"
     function: Any = staticmethod(functions.sparse_categorical_crossentropy)
     _activation, _kernel = "softmax", "softmax_crossentropy"
-    one_code = True
     mean_over_outputs = False
 
     def __init__(self, from_logits: bool = False, ignore_class: None = None,
@@ -176,17 +175,6 @@ class SparseCategoricalCrossentropy(_Crossentropy):
             raise ValueError(
                 f"ignore_class must be None, got {ignore_class!r}; weights of 0 leave rows out")
         super().__init__(from_logits, reduction, name, axis)
-
-    def encode(self, y: ArrayLike, n: int, k: int, dtype: Any) -> Any:
-        """Class codes as (n, 1)."""
-        y = real_array(y, "y")
-        if y.shape not in ((n,), (n, 1)):
-            raise ValueError(f"y must hold {n} class codes for loss {self.name!r}, got shape {y.shape}")
-        if k < 2:
-            raise ValueError(f"loss {self.name!r} needs at least 2 outputs, the last layer has {k}")
-        good = (y >= 0) & (y < k) & (y == np.floor(y))
-        check_held(y, good, f"class codes from 0 to {k - 1}", self.name)
-        return np.ascontiguousarray(y.reshape(n, 1), dtype=dtype)
 
 
 class _Margin(Loss):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from fasttrain.keras.losses import _functions as functions
-from fasttrain.keras.losses._base import Loss, losses_by_name
+from fasttrain._core.checks import check_real
+from fasttrain.keras.losses._base import Loss, OfCodes, losses_by_name
 
 
 def _formula(class_name, function, *aliases, **arguments):
@@ -48,3 +49,23 @@ CategoricalFocalCrossentropy: type[Loss] = _formula(
     label_smoothing=0.0, axis=-1)
 Dice: type[Loss] = _formula("Dice", functions.dice, axis=None)
 Tversky: type[Loss] = _formula("Tversky", functions.tversky, alpha=0.5, beta=0.5, axis=None)
+
+
+@losses_by_name.add("categorical_generalized_cross_entropy")
+class CategoricalGeneralizedCrossEntropy(OfCodes):
+    """``(1 - p_y^q) / q``, y class codes 0 .. k - 1 (Zhang and Sabuncu 2018): for labels of which some are wrong.
+
+    Parameters
+    ----------
+    q : float, default=0.5
+        In (0, 1): near 0 as the cross-entropy, near 1 as the absolute error.
+    reduction, name
+        As for :class:`Loss`.
+    """
+
+    name = "categorical_generalized_cross_entropy"
+    function: Any = staticmethod(functions.categorical_generalized_cross_entropy)
+
+    def __init__(self, q: float = 0.5, reduction: str | None = "sum_over_batch_size", name: str | None = None,
+                 dtype: Any = None) -> None:
+        super().__init__(reduction, name, q=check_real(q, "q", low=0, high=1, open_low=True, open_high=True))

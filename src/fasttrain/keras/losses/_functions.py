@@ -226,3 +226,14 @@ def tversky(y_true: ArrayLike, y_pred: ArrayLike, alpha: float = 0.5, beta: floa
     shared = ops.sum(y_true * y_pred, axis=axis)
     missed, wrong = ops.sum(y_true * (1 - y_pred), axis=axis), ops.sum((1 - y_true) * y_pred, axis=axis)
     return 1 - shared / (shared + alpha * missed + beta * wrong + EPSILON)
+
+
+def categorical_generalized_cross_entropy(y_true: ArrayLike, y_pred: ArrayLike, q: float) -> Any:
+    """``(1 - p_y^q) / q`` of class codes y and rows of probabilities p (Zhang and Sabuncu 2018); shape (n,)."""
+    if not isinstance(y_pred, ops.Traced):
+        y_pred = real_array(y_pred, "y_pred")
+    codes = real_array(y_true, "y_true").reshape(-1)
+    if y_pred.ndim != 2 or len(codes) != len(y_pred):
+        raise ValueError(f"y_true must have a class code for each row of y_pred {y_pred.shape}, got {len(codes)}")
+    p = ops.sum(ops.one_hot(codes, y_pred.shape[1], dtype=y_pred.dtype) * y_pred, axis=-1)
+    return (1 - ops.power(p, q)) / q

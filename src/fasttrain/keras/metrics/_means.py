@@ -10,7 +10,7 @@ import numpy as np
 from fasttrain._core.checks import check_integer, check_real, real_array
 from fasttrain._core.types import Array, ArrayLike
 from fasttrain.keras import losses
-from fasttrain.keras.losses._functions import codes_and_predictions, pair
+from fasttrain.keras.losses._functions import EPSILON, codes_and_predictions, pair
 from fasttrain.keras.metrics._base import Metric, metrics_by_name, row_weights
 
 
@@ -57,6 +57,30 @@ def sparse_top_k_categorical_accuracy(y_true: ArrayLike, y_pred: ArrayLike, k: i
 def _cosine(y_true, y_pred, axis=-1):
     """Cosine of the angle between a row's targets and predictions; shape (n,)."""
     return -losses.cosine_similarity(y_true, y_pred, axis)
+
+
+def _moments(y_true, y_pred, axis):
+    """Means, variances and covariance of a row's targets and predictions."""
+    if axis not in (-1, 1):
+        raise ValueError(f"axis must be -1, got {axis!r}")
+    y, p = (a.astype(np.float64) for a in pair(y_true, y_pred))
+    means = y.mean(axis=1), p.mean(axis=1)
+    y, p = (a - mean[:, None] for a, mean in zip((y, p), means))
+    return means, ((y * y).mean(axis=1), (p * p).mean(axis=1)), (y * p).mean(axis=1)
+
+
+def pearson_correlation(y_true: ArrayLike, y_pred: ArrayLike, axis: Any = -1) -> Any:
+    """Pearson's correlation of a row's targets and predictions; shape (n,), NaN where either does not vary."""
+    _, variances, both = _moments(y_true, y_pred, axis)
+    with np.errstate(invalid="ignore"):
+        return both / np.sqrt(variances[0] * variances[1])
+
+
+def concordance_correlation(y_true: ArrayLike, y_pred: ArrayLike, axis: Any = -1) -> Any:
+    """Twice the covariance of a row's targets and predictions by the sum of their variances, the squared difference of
+    their means and 1e-7 (Lin 1989); shape (n,)."""
+    means, variances, both = _moments(y_true, y_pred, axis)
+    return 2 * both / (variances[0] + variances[1] + (means[0] - means[1]) ** 2 + EPSILON)
 
 
 class MeanMetricWrapper(Metric):
@@ -196,6 +220,10 @@ CategoricalHinge: type[MeanMetricWrapper] = _mean_metric(
     "CategoricalHinge", "categorical_hinge", losses.categorical_hinge)
 CosineSimilarity: type[MeanMetricWrapper] = _mean_metric("CosineSimilarity", "cosine_similarity", _cosine, axis=-1)
 KLDivergence: type[MeanMetricWrapper] = _mean_metric("KLDivergence", "kl_divergence", losses.kl_divergence, ("kld",))
+PearsonCorrelation: type[MeanMetricWrapper] = _mean_metric(
+    "PearsonCorrelation", "pearson_correlation", pearson_correlation, axis=-1)
+ConcordanceCorrelation: type[MeanMetricWrapper] = _mean_metric(
+    "ConcordanceCorrelation", "concordance_correlation", concordance_correlation, axis=-1)
 LogCoshError: type[MeanMetricWrapper] = _mean_metric("LogCoshError", "logcosh", losses.log_cosh)
 Hinge: type[MeanMetricWrapper] = _mean_metric("Hinge", "hinge", losses.hinge)
 SquaredHinge: type[MeanMetricWrapper] = _mean_metric("SquaredHinge", "squared_hinge", losses.squared_hinge)

@@ -18,7 +18,7 @@ from fasttrain.callbacks._keras import KerasBridge, speaks_keras
 from fasttrain.data import Blocks
 from fasttrain.data._use import BlockKind, first_block, predicts, refuse_beside_source
 from fasttrain.keras import _data as data, _files, losses, metrics as metric_functions, optimizers
-from fasttrain.keras._chain import chain_of
+from fasttrain.keras._chain import chain_of, folded_into
 from fasttrain.keras._fit import (
     ArrayEpochs, BlockEpochs, Restored, StreamEpochs, callback_list, fit_epochs, step_once,
 )
@@ -587,8 +587,10 @@ def _dense_network(model):
     layers = normalizations(network, network.parameters)
     epsilon = chain.normalizations[0].epsilon if chain.normalizations else 0.0
     folded = fold_normalization(*network.unpack_layers(network.parameters), layers, epsilon)
+    coefs, intercepts = (list(part) for part in folded)
+    coefs[0], intercepts[0] = folded_into(chain.inputs, coefs[0], intercepts[0])
     hidden = [(unit.activation.name, float(unit.activation.parameter)) for unit in chain.units[:-1]]
-    return DenseNetwork(*folded, hidden, chain.activation)
+    return DenseNetwork(coefs, intercepts, hidden, chain.activation)
 
 
 enter(Sequential, saved=False, network=_dense_network)

@@ -30,12 +30,26 @@ from fasttrain.keras._config import deserializer, serialized
 from fasttrain.keras.optimizers import schedules
 from fasttrain.keras.optimizers._base import Optimizer, optimizers_by_name
 from fasttrain.keras.optimizers._rules import (
-    SGD, Adadelta, Adagrad, Adam, Adamax, AdamW, Ftrl, Lion, Nadam, RMSprop, SpecOptimizer,
+    SGD, Adadelta, Adagrad, Adam, Adamax, AdamW, Ftrl, Lamb, Lion, Nadam, RMSprop, SpecOptimizer,
 )
 
 __all__ = [
-    "SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "Ftrl", "Lion", "Nadam", "Optimizer", "RMSprop",
-    "deserialize", "get", "schedules", "serialize",
+    "SGD",
+    "Adadelta",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "Adamax",
+    "Ftrl",
+    "Lamb",
+    "Lion",
+    "Nadam",
+    "Optimizer",
+    "RMSprop",
+    "deserialize",
+    "get",
+    "schedules",
+    "serialize",
 ]
 
 serialize: Callable[..., Any] = serialized

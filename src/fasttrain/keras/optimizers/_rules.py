@@ -222,6 +222,22 @@ class Nadam(_AdamLike):
     _kind = specs.NAdam
 
 
+@optimizers_by_name.add("lamb")
+class Lamb(_AdamLike):
+    """:class:`fasttrain.optimizers.LAMB` with Keras's epsilon.
+
+    Parameters
+    ----------
+    learning_rate : float, schedule or function of the step, default=0.001
+    beta_1, beta_2 : float, default=0.9 and 0.999
+    epsilon : float, default=1e-7
+    **common
+        See :mod:`fasttrain.keras.optimizers`.
+    """
+
+    _kind = specs.LAMB
+
+
 @optimizers_by_name.add("lion")
 class Lion(Optimizer):
     """:class:`fasttrain.optimizers.Lion` with Keras's learning rate.
