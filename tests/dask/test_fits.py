@@ -1,5 +1,7 @@
 """Fits on a cluster: the same bytes for any number of workers, and those of the same blocks in this process."""
 
+import threading
+
 import dask.dataframe as dd
 import numpy as np
 import pandas as pd
@@ -8,11 +10,12 @@ from cluster_data import LABELS, RNG, ROWS, WEIGHTS, X, Y, arrays_of, dask_of, p
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression as StockLogistic, Ridge as StockRidge
+from sklearn_release import SKLEARN
 
 from fasttrain.data import from_arrays, from_dask
 from fasttrain.linear_model import (
-    HuberRegressor, LinearClassifier, LinearRegressor, LinearSVC, LogisticRegression, PoissonRegressor, Ridge,
-    RidgeClassifier, SGDClassifier,
+    HuberRegressor, LinearClassifier, LinearRegressor, LinearSVC, LinearSVR, LogisticRegression, PoissonRegressor,
+    Ridge, RidgeClassifier, SGDClassifier,
 )
 from fasttrain.neural_network import MLPClassifier, MLPRegressor
 from fasttrain.penalties import L2
@@ -36,6 +39,7 @@ CASES = {
     "poisson": (PoissonRegressor(max_iter=3), np.exp(Y / 40)),
     "huber": (HuberRegressor(max_iter=3), Y),
     "support vectors": (LinearSVC(max_iter=3), LABELS),
+    "support vectors of numbers": (LinearSVR(loss="squared_epsilon_insensitive", max_iter=3), Y),
 }
 
 
@@ -48,6 +52,38 @@ def test_models_depend_on_the_blocks_alone(workers):
         workers(n)
         for name, (model, y) in CASES.items():
             assert arrays_of(clone(model).fit(dask_of(X), dask_of(y))) == wanted[name], (name, n)
+
+
+class Iterations:
+    """A callback of scikit-learn's: the coefficients after each iteration."""
+
+    def __init__(self):
+        self.coefs, self.lock = [], threading.Lock()
+
+    def setup(self, estimator, context):
+        pass
+
+    def teardown(self, estimator, context):
+        pass
+
+    def on_fit_task_begin(self, estimator, context):
+        pass
+
+    def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
+        if context.parent is not None and fitted_estimator is not None:
+            self.coefs.append(fitted_estimator.coef_)
+
+
+@pytest.mark.skipif(SKLEARN < (1, 9), reason="scikit-learn has no callbacks before 1.9")
+@pytest.mark.parametrize("name", ["logistic", "poisson", "huber", "support vectors", "support vectors of numbers"])
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_callbacks_of_scikit_learn_hear_of_rounds(client, name):
+    model, y = CASES[name]
+    record = Iterations()
+    fitted = clone(model).set_callbacks(record).fit(dask_of(X), dask_of(y))
+    assert len(record.coefs) == fitted.n_iter_ == 3
+    np.testing.assert_array_equal(record.coefs[-1], fitted.coef_)
+    assert arrays_of(clone(model).fit(dask_of(X), dask_of(y))) == arrays_of(fitted)
 
 
 @pytest.mark.parametrize("rows", [(600,), (200, 200, 200), (7, 293, 300), (0, 300, 0, 300)])

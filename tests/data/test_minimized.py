@@ -13,8 +13,8 @@ from sklearn.exceptions import ConvergenceWarning
 from fasttrain import set_num_threads
 from fasttrain.data import from_arrays, from_callable
 from fasttrain.linear_model import (
-    ElasticNet, GammaRegressor, HuberRegressor, Lasso, LinearSVC, LogisticRegression, PoissonRegressor, RidgeClassifier,
-    TweedieRegressor,
+    ElasticNet, GammaRegressor, HuberRegressor, Lasso, LinearSVC, LinearSVR, LogisticRegression, PoissonRegressor,
+    RidgeClassifier, TweedieRegressor,
 )
 
 RNG = np.random.default_rng(0)
@@ -27,6 +27,8 @@ TWO = RAW > 0
 AMOUNTS = np.exp(RAW / 20) * RNG.gamma(2.0, 0.5, N)
 COUNTS = RNG.poisson(np.exp(RAW / 20)).astype(float)
 W = RNG.random(N) * (RNG.random(N) > 0.1)
+
+SQUARED = {"loss": "squared_epsilon_insensitive"}
 
 MODELS = [
     (LogisticRegression(tol=1e-9, max_iter=3000), THREE),
@@ -43,6 +45,9 @@ MODELS = [
     (HuberRegressor(fit_intercept=False, tol=1e-8, max_iter=1000), RAW),
     (LinearSVC(tol=1e-6), TWO), (LinearSVC(tol=1e-6, class_weight="balanced", max_iter=5000), THREE),
     (LinearSVC(tol=1e-6, C=0.01, intercept_scaling=3.0), THREE), (LinearSVC(tol=1e-6, fit_intercept=False), TWO),
+    (LinearSVR(tol=1e-6, **SQUARED), RAW),
+    (LinearSVR(tol=1e-6, epsilon=0.5, intercept_scaling=3.0, **SQUARED), AMOUNTS),
+    (LinearSVR(tol=1e-6, C=0.01, fit_intercept=False, epsilon=0.2, **SQUARED), RAW),
     (RidgeClassifier(), TWO), (RidgeClassifier(alpha=3.0, class_weight="balanced"), THREE),
     (RidgeClassifier(fit_intercept=False), THREE),
 ]
@@ -154,6 +159,7 @@ def test_too_few_iterations_are_told_of_a_scale_too():
     (LogisticRegression(), np.ones(N), "needs samples of at least 2 classes"),
     (LinearSVC(loss="hinge"), TWO, "loss must be 'squared_hinge'.*got 'hinge'.*SGDClassifier"),
     (LinearSVC(penalty="l1"), TWO, "loss must be 'squared_hinge'.*'l1'"),
+    (LinearSVR(), RAW, "loss must be 'squared_epsilon_insensitive'.*got 'epsilon_insensitive'.*SGDRegressor"),
     (RidgeClassifier(solver="lsqr"), TWO, "solver must be 'auto' or 'cholesky'"),
     (PoissonRegressor(), np.where(np.arange(N) == 800, -1.0, COUNTS),
      r"block 4 of the arrays.*out of the valid range of the loss 'poisson'"),
@@ -171,7 +177,8 @@ def test_coordinate_descent_says_what_to_take(model):
 
 
 @pytest.mark.parametrize("model, y", [
-    (LogisticRegression(), TWO), (PoissonRegressor(), COUNTS), (LinearSVC(), TWO), (HuberRegressor(), RAW)])
+    (LogisticRegression(), TWO), (PoissonRegressor(), COUNTS), (LinearSVC(), TWO), (LinearSVR(**SQUARED), RAW),
+    (HuberRegressor(), RAW)])
 def test_weights_of_zero_are_refused_where_they_are_all(model, y):
     with pytest.raises(ValueError, match="sample_weight must have at least one number > 0, got zeros only"):
         model.fit(from_arrays(X, y, np.zeros(N), block_rows=170))

@@ -44,15 +44,12 @@ class FitTasks(Callback):
 
     def __init__(self, estimator, context, told, task_name="epoch"):
         self.estimator, self.context, self.told, self.task_name = estimator, context, told, task_name
-        self._epoch = None
+        self._epoch = self._fitted = None
 
     def of(self, fitted):
         """These tasks, where ``fitted(training)`` gives the attributes of an estimator that predicts as of now."""
         self._fitted = fitted
         return self
-
-    def _fitted(self, training):
-        """Nothing predicts yet."""
 
     def branch(self, name, number):
         """Tasks of one of several models that the fit trains, whose epochs are no epochs of the whole."""
@@ -97,8 +94,9 @@ class FitTasks(Callback):
         self.on_train_end(None)
 
     def _attributes(self):
-        """What makes the attributes of an estimator as of now, for those who ask; None where nothing does."""
-        return None if self.training is None else lambda: self._fitted(self.training)
+        """What makes the attributes of an estimator as of now, for those who ask; None where nothing predicts yet."""
+        training, fitted = self.training, self._fitted
+        return None if training is None or fitted is None else lambda: fitted(training)
 
     def _end(self, fitted):
         context, self._epoch = self._epoch, None
@@ -112,6 +110,32 @@ class FitTasks(Callback):
 def tasks_of(estimator):
     """The :class:`FitTasks` of the fit that runs; None where no callback of scikit-learn's follows it."""
     return vars(estimator).get(_TASKS)
+
+
+@contextmanager
+def told_iterations(tasks, start, fitted=None, task_name="lbfgs-iter"):
+    """``tell(x)`` for a minimizer, as :meth:`FitTasks.iterations` has it; None where nobody follows the fit.
+
+    Parameters
+    ----------
+    tasks : FitTasks or None
+    start : array or None
+        Where the minimizer begins, None where that predicts nothing.
+    fitted : callable, optional
+        From x to the attributes of an estimator that predicts by it.
+    task_name : str
+    """
+    if tasks is None:
+        yield None
+        return
+    with tasks.of(fitted).iterations(start, task_name) as tell:
+        yield tell
+
+
+def and_one(estimator):
+    """Tasks of a fit by iterations at most, with the one that is begun and does not come; None of a wrong number."""
+    most = estimator.max_iter
+    return max(most, 1) + 1 if isinstance(most, Integral) else None
 
 
 _signature = cache(inspect.signature)

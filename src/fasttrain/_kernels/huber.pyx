@@ -86,8 +86,11 @@ cdef class ConcomitantHuber:
         return value
 
     def minimize(self, double[::1] u, double lower, double gtol, double ftol, Py_ssize_t max_iter,
-                 int max_line_search):
+                 int max_line_search, tell=None):
         """Minimizes from ``u``, which becomes where it ended, with sigma at least ``lower``.
+
+        ``tell`` hears of u after each iteration, in an array of its own; where it is true, that is the end, with the
+        reason 'value'.
 
         Returns
         -------
@@ -97,7 +100,7 @@ cdef class ConcomitantHuber:
             One of ``fasttrain._kernels.lbfgs.REASONS``.
         """
         cdef lbfgs_state s
-        cdef Py_ssize_t size = self.size
+        cdef Py_ssize_t size = self.size, n_told = 0
         cdef double[::1] room = np.empty(lbfgs_room(size))
         memset(&s, 0, sizeof(lbfgs_state))
         lbfgs_init(&s, size, &room[0])
@@ -110,5 +113,11 @@ cdef class ConcomitantHuber:
             self.evaluate_at(s.x, &s.value, s.gradient)
             with nogil:
                 lbfgs_advance(&s)
+            if tell is not None and s.n_iter > n_told:
+                n_told = s.n_iter
+                # where the next trial is wanted, x is that by now
+                memcpy(&u[0], s.x_before if s.task == LBFGS_EVALUATE else s.x, size * sizeof(double))
+                if tell(np.array(u)) and s.task == LBFGS_EVALUATE:
+                    return s.value_before, s.n_iter, "value"
         memcpy(&u[0], s.x, size * sizeof(double))
         return s.value, s.n_iter, REASONS[s.task]

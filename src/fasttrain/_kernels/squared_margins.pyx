@@ -236,7 +236,7 @@ cdef class SquaredMargins:
         return 0
 
     def minimize(self, double[:, ::1] w_io, const double[::1] allowed, Py_ssize_t max_iter,
-                 Py_ssize_t[::1] n_iter_io):
+                 Py_ssize_t[::1] n_iter_io, tell=None):
         """Newton steps from where :meth:`begin` was, until the norm of each model's gradient is at most ``allowed``.
 
         Parameters
@@ -246,6 +246,9 @@ cdef class SquaredMargins:
         max_iter : int
         n_iter_io : intp array of shape (n_models,)
             Steps of each, which are counted on.
+        tell : callable, default=None
+            Told of a copy of ``w_io`` after a step of all models that are not at rest; where it is true, that is the
+            end.
 
         Returns
         -------
@@ -306,3 +309,5 @@ cdef class SquaredMargins:
                 if not n_todo:
                     break
                 share /= 2.0
+            if tell is not None and tell(np.array(w_io)):
+                return True

@@ -48,8 +48,9 @@ def fit(client: Any, estimator: Any, X: Any, y: Any = None, sample_weight: Any =
     client : distributed.Client or None
         None is the one that was made last.
     estimator : estimator
-        ``Linear*``, ``MLP*``, ``SGD*``, ``LogisticRegression``, ``PoissonRegressor`` and its kin, ``LinearSVC``,
-        ``Ridge``, ``RidgeClassifier``, ``LinearRegression``, scalers, encoders or TablePreprocessor. Changed in place.
+        ``Linear*``, ``MLP*``, ``SGD*``, ``LogisticRegression``, ``PoissonRegressor`` and its kin,
+        ``HuberRegressor``, ``LinearSVC``, ``LinearSVR``, ``Ridge``, ``RidgeClassifier``, ``LinearRegression``, scalers,
+        encoders or TablePreprocessor. Changed in place.
         GridSearchCV, RandomizedSearchCV and RacingSearchCV take arrays: X is sent to the workers once, what a batch
         trains together of a fold is a task, and the best candidate is refitted in this process.
     X, y, sample_weight

@@ -7,12 +7,10 @@ computed where the block lies; sums are added in pairs by the blocks' numbers.
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import optimize
 
-from fasttrain._core.blas import serial_blas
 from fasttrain._kernels.linear import LinearSums
 from fasttrain._kernels.threads import get_num_threads
-from fasttrain.data import BlocksLost
+from fasttrain.linear_model._lbfgs_b import minimize_lbfgs
 from fasttrain.linear_model._row_sums import rows_of_kernel
 
 
@@ -90,88 +88,8 @@ class BlockLosses:
         return scale * found[1:1 + n_models].sum() + 0.5 * float((self.penalties * x * x).sum()), gradient
 
     def minimize(self, start, **options):
-        """:func:`minimize_over_blocks` of this."""
-        return minimize_over_blocks(self, start, self.shape, **options)
+        """:func:`minimize_lbfgs` of this."""
+        return minimize_lbfgs(self, start, self.shape, **options)
 
 
-@dataclass
-class BlockMinimum:
-    """Where a minimization over blocks ended.
-
-    Attributes
-    ----------
-    x : float64 array
-        Of :attr:`BlockLosses.shape`.
-    n_iter : int
-    reason : str
-        'gradient' or 'value' at a minimum, else what stopped it: 'iterations', 'abnormal', 'not_finite', 'lost'.
-    gradient : float
-        Its largest element.
-    message : str
-        Of the minimizer.
-    lost : BlocksLost or None
-        What ended it before its time; x is the last iterate.
-    """
-
-    x: np.ndarray
-    n_iter: int
-    reason: str
-    gradient: float
-    message: str
-    lost: BlocksLost | None = None
-
-
-def minimize_over_blocks(objective, start, shape, *, max_iter, tol, ftol, bounds=None, tell=None, maxls=50):
-    """Minimize ``objective(x)``, a value and a gradient, from ``start`` until no element of the gradient is above tol.
-
-    Parameters
-    ----------
-    objective : callable
-        Of x of shape (size,).
-    start : array
-    shape : tuple of int
-        Of x in the answer.
-    max_iter : int
-    tol, ftol : float
-    bounds : list of pairs, default=None
-        As SciPy has them; the gradient that counts is then that of what may still go down.
-    tell : callable, default=None
-        Told of x after each iteration; it ends there where that is true.
-    maxls : int, default=50
-        Evaluations of a line search.
-
-    Returns
-    -------
-    BlockMinimum
-    """
-    last, n_iter = None, 0
-
-    def iterate(x):
-        nonlocal last, n_iter
-        last, n_iter = x.copy(), n_iter + 1
-        if tell is not None and tell(last.reshape(shape)):
-            raise StopIteration
-
-    try:
-        with serial_blas():
-            found = optimize.minimize(
-                objective, np.array(start, dtype=np.float64).ravel(), jac=True, method="L-BFGS-B", callback=iterate,
-                bounds=bounds, options={"maxiter": max_iter, "maxls": maxls, "gtol": tol, "ftol": ftol})
-    except BlocksLost as error:
-        if last is None:
-            raise
-        return BlockMinimum(last.reshape(shape), n_iter, "lost", np.nan, str(error), error)
-    gradient = found.jac
-    if bounds is not None:
-        low, high = np.array([[-np.inf if a is None else a, np.inf if b is None else b] for a, b in bounds]).T
-        gradient = found.x - np.clip(found.x - gradient, low, high)
-    largest = float(np.abs(gradient).max(initial=0.0))
-    # 99: a callback ended it
-    reason = "gradient" if largest <= tol else "iterations" if found.status == 1 else (
-        "value" if found.success or found.status == 99 else "abnormal")
-    if not np.isfinite(found.fun) or not np.isfinite(found.x).all():
-        reason = "not_finite"
-    return BlockMinimum(found.x.reshape(shape), min(found.nit, max_iter), reason, largest, found.message)
-
-
-__all__ = ["BlockLosses", "BlockMinimum", "minimize_over_blocks"]
+__all__ = ["BlockLosses"]

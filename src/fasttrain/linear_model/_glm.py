@@ -16,6 +16,7 @@ from fasttrain._estimators.blocks import answers_and_targets, restored_learns
 from fasttrain._estimators.conversion import Convertible
 from fasttrain._estimators.data import plain_weights
 from fasttrain._estimators.fitted import set_fitted
+from fasttrain._estimators.following import CallbackSupportMixin, and_one, followed, tasks_of, told_iterations
 from fasttrain._estimators.parameters import keep_parameters
 from fasttrain._kernels.losses import loss_and_gradient
 from fasttrain._kernels.threads import get_num_threads, thread_budget
@@ -24,13 +25,13 @@ from fasttrain.linear_model._deviances import (
     inverse_linked, least_values, linked, loss_of, second_derivatives,
 )
 from fasttrain.linear_model._glm_blocks import fit_to_blocks
+from fasttrain.linear_model._lbfgs_b import FTOL, minimize_lbfgs
 from fasttrain.linear_model._newton import NoStep, newton, solved_step
-from fasttrain.linear_model._row_sums import (
-    RowSums, iterations_of, iterations_told, minimize_lbfgs, weighted_products,
-)
+from fasttrain.linear_model._row_sums import RowSums, diverged, iterations_told, weighted_products
 from fasttrain.linear_model._sgd_base import raw_predictions
 
-SOLVERS = ("lbfgs", "newton-cholesky")
+# What an iteration of each solver is called where callbacks are told of it.
+ITERATIONS = {"lbfgs": "lbfgs-iter", "newton-cholesky": "newton-iter"}
 
 
 class MeanDeviance:
@@ -54,26 +55,30 @@ class MeanDeviance:
         gradient[:len(coef)] += self._alpha * coef
         return value + 0.5 * self._alpha * float(coef @ coef), gradient
 
-    def minimize(self, start, max_iter, tol, verbose):
-        """(unknowns, iterations) of L-BFGS from ``start``; a ConvergenceWarning where it has not converged."""
-        # a little above the precision of the objective, which it cannot fall below
-        ftol = 64 * np.finfo(np.float64).eps
-        if verbose:
-            found = minimize_lbfgs(self, start, max_iter=max_iter, tol=tol, verbose=verbose, maxls=50, ftol=ftol)
-            return found.x, iterations_of(found, max_iter)
+    def minimize(self, start, max_iter, tol, verbose, tell=None):
+        """(unknowns, iterations) of L-BFGS from ``start``; a ConvergenceWarning where it has not converged.
+
+        ``tell``, of :func:`fasttrain._estimators.following.told_iterations`, hears of each.
+        """
+        if verbose or tell is not None:
+            return self._minimize_told(start, max_iter, tol, verbose, tell)
         w, n_iter, failure = self._sums.minimize(
-            start, 1.0 / self._total, self._alpha, max_iter=max_iter, tol=tol, ftol=ftol)
+            start, 1.0 / self._total, self._alpha, max_iter=max_iter, tol=tol, ftol=FTOL)
         return w, iterations_told(n_iter, max_iter, failure)
 
-    def minimize_by_newton(self, start, max_iter, tol, verbose):
+    def _minimize_told(self, start, max_iter, tol, verbose, tell):
+        found = minimize_lbfgs(self, start, start.shape, max_iter=max_iter, tol=tol, verbose=verbose, tell=tell)
+        if found.reason == "not_finite":
+            raise diverged(found.n_iter, found.value)
+        return found.x, iterations_told(found.n_iter, max_iter, found.failure)
+
+    def minimize_by_newton(self, start, max_iter, tol, verbose, tell=None):
         """As :meth:`minimize`, by Newton's method; where that is stuck, L-BFGS goes on."""
-        found = newton(self, start, max_iter=max_iter, tol=tol, verbose=verbose)
+        found = newton(self, start, max_iter=max_iter, tol=tol, verbose=verbose, tell=tell)
         if found.reason == "stuck":
             # the step that was not made counts
-            left = max_iter - found.n_iter - 1
-            rest = minimize_lbfgs(
-                self, found.w, max_iter=left, tol=tol, verbose=verbose, maxls=50, ftol=64 * np.finfo(np.float64).eps)
-            return rest.x, found.n_iter + iterations_of(rest, left)
+            w, n_iter = self._minimize_told(found.w, max_iter - found.n_iter - 1, tol, verbose, tell)
+            return w, found.n_iter + n_iter
         if found.reason == "iterations":
             warn(f"Newton solver did not converge after {found.n_iter} iterations. Raise max_iter={max_iter}, or scale "
                  "the features (StandardScaler).", ConvergenceWarning)
@@ -93,7 +98,7 @@ class MeanDeviance:
         return solved_step(hessian, gradient, "sym")
 
 
-class GeneralizedLinear(RegressorMixin, Convertible, BaseEstimator):
+class GeneralizedLinear(RegressorMixin, Convertible, CallbackSupportMixin, BaseEstimator):
     """What the three regressors share: all but the loss."""
 
     alpha: float
@@ -125,7 +130,7 @@ class GeneralizedLinear(RegressorMixin, Convertible, BaseEstimator):
     def _check_parameters(self):
         check_real(self.alpha, "alpha", low=0)
         check_flag(self.fit_intercept, "fit_intercept")
-        check_choice(self.solver, "solver", SOLVERS)
+        check_choice(self.solver, "solver", tuple(ITERATIONS))
         check_integer(self.max_iter, "max_iter", low=1)
         check_real(self.tol, "tol", low=0, open_low=True)
         check_flag(self.warm_start, "warm_start")
@@ -141,6 +146,7 @@ class GeneralizedLinear(RegressorMixin, Convertible, BaseEstimator):
                 f"Some value(s) of y are out of the valid range of the loss {loss.name!r}: {error}") from None
         return y
 
+    @followed(epochs=and_one)
     @restored_learns
     def fit(self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Fit the model.
@@ -180,11 +186,16 @@ class GeneralizedLinear(RegressorMixin, Convertible, BaseEstimator):
                 X, loss, y, weights, float(self.alpha), bool(self.fit_intercept), n_threads,
                 newton=self.solver == "newton-cholesky")
             minimize = objective.minimize if self.solver == "lbfgs" else objective.minimize_by_newton
-            w, n_iter = minimize(start, self.max_iter, self.tol, self.verbose)
-        w = w.astype(X.dtype)
-        coef, intercept = (w[:-1].copy(), w[-1]) if self.fit_intercept else (w, 0.0)
-        set_fitted(self, {"coef_": coef, "intercept_": intercept}, {"n_iter_": n_iter})
+            with told_iterations(
+                    tasks_of(self), start, lambda w: self._parameters_of(w, X.dtype), ITERATIONS[self.solver]) as tell:
+                w, n_iter = minimize(start, self.max_iter, self.tol, self.verbose, tell)
+        set_fitted(self, self._parameters_of(w, X.dtype), {"n_iter_": n_iter})
         return self
+
+    def _parameters_of(self, w, dtype):
+        w = np.ravel(w).astype(dtype)
+        coef, intercept = (w[:-1].copy(), w[-1]) if self.fit_intercept else (w, 0.0)
+        return {"coef_": coef, "intercept_": intercept}
 
     def _fit_blocks(self, source, name):
         """Fit to a source of several blocks."""

@@ -4,10 +4,10 @@ import numpy as np
 
 from fasttrain._estimators.blocks import CheckedBlocks, PreparedBlocks
 from fasttrain._estimators.fitted import raise_lost, set_fitted
+from fasttrain._estimators.following import tasks_of, told_iterations
 from fasttrain.data._use import detached
 from fasttrain.linear_model._block_losses import BlockLosses
-from fasttrain.linear_model._row_sums import iterations_told
-from fasttrain.training.results import DivergenceError
+from fasttrain.linear_model._row_sums import diverged, iterations_told
 
 
 def fit_to_blocks(model, source):
@@ -32,19 +32,16 @@ def fit_to_blocks(model, source):
     if fit_intercept:
         penalties[:, -1] = 0.0
     objective = BlockLosses(blocks, loss, (1, *penalties.shape), fit_intercept, penalties)
-    found = objective.minimize(
-        start, max_iter=int(model.max_iter), tol=float(model.tol), ftol=64 * np.finfo(np.float64).eps)
+    with told_iterations(tasks_of(model), start, lambda w: model._parameters_of(w, dtype)) as tell:
+        found = objective.minimize(
+            start, max_iter=int(model.max_iter), tol=float(model.tol), tell=tell)
     if found.reason == "not_finite":
-        raise DivergenceError(
-            f"training diverged in iteration {found.n_iter + 1} of L-BFGS: the objective is not finite. Scale the "
-            "features (StandardScaler), or raise alpha.")
+        raise diverged(found.n_iter, found.value)
     if model.verbose:
         print(f"lbfgs: {found.n_iter} iterations, largest element of the gradient {found.gradient:.3g}")
-    w = found.x.ravel().astype(dtype)
-    coef, intercept = (w[:-1].copy(), w[-1]) if fit_intercept else (w, 0.0)
-    set_fitted(model, {"coef_": coef, "intercept_": intercept}, {"n_iter_": found.n_iter})
+    set_fitted(model, model._parameters_of(found.x, dtype), {"n_iter_": found.n_iter})
     raise_lost(found)
-    iterations_told(found.n_iter, model.max_iter, None if found.reason in ("gradient", "value") else found.message)
+    iterations_told(found.n_iter, model.max_iter, found.failure)
     return model
 
 

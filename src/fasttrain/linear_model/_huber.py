@@ -14,19 +14,21 @@ from fasttrain._estimators.blocks import ScoresBlocks, restored_learns
 from fasttrain._estimators.conversion import Convertible
 from fasttrain._estimators.data import plain_weights
 from fasttrain._estimators.fitted import set_fitted
+from fasttrain._estimators.following import CallbackSupportMixin, and_one, followed, tasks_of, told_iterations
 from fasttrain._estimators.parameters import keep_parameters
 from fasttrain._kernels.huber import ConcomitantHuber
 from fasttrain._kernels.linear import LinearSums
 from fasttrain._kernels.threads import thread_budget
 from fasttrain.data import Blocks
 from fasttrain.data._use import predicts
-from fasttrain.linear_model._huber_blocks import FTOL, SMALLEST_SCALE, TRIALS, fit_to_blocks
+from fasttrain.linear_model._huber_blocks import (
+    FTOL, SMALLEST_SCALE, TRIALS, fit_to_blocks, require_way_down,
+)
 from fasttrain.linear_model._row_sums import iterations_told, rows_of_kernel
 from fasttrain.linear_model._sgd_base import raw_predictions
-from fasttrain.training.results import DivergenceError
 
 
-class HuberRegressor(ScoresBlocks, RegressorMixin, Convertible, BaseEstimator):
+class HuberRegressor(ScoresBlocks, RegressorMixin, Convertible, CallbackSupportMixin, BaseEstimator):
     """Linear regression with L2 that is robust to outliers: squared loss near the line, absolute loss beyond it.
 
     Minimizes, over the coefficients w, the intercept c and the scale sigma > 0, with weights s and r = y - X w - c [1]_
@@ -111,6 +113,7 @@ class HuberRegressor(ScoresBlocks, RegressorMixin, Convertible, BaseEstimator):
         check_flag(self.fit_intercept, "fit_intercept")
         check_real(self.tol, "tol", low=0)
 
+    @followed(epochs=and_one)
     @restored_learns
     def fit(self, X: MatrixLike | Blocks, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None) -> Self:
         """Fit the model.
@@ -147,27 +150,22 @@ class HuberRegressor(ScoresBlocks, RegressorMixin, Convertible, BaseEstimator):
         with thread_budget() as n_threads:
             sums = LinearSums(rows_of_kernel(X), "huber", 1.0, 1, fit_intercept, [(y[np.newaxis], weights, None)])
             objective = ConcomitantHuber(sums, y, weights, float(self.epsilon), float(self.alpha), n_threads)
-            value, n_iter, reason = objective.minimize(w, SMALLEST_SCALE, self.tol, FTOL, self.max_iter, TRIALS)
-        if reason == "not_finite" or not np.isfinite(value) or not np.isfinite(w).all():
-            raise DivergenceError(
-                f"training diverged in iteration {n_iter + 1} of L-BFGS: the objective is {value}. Scale the features "
-                "and the target (StandardScaler), or raise alpha."
-            )
-        if reason == "abnormal":
-            raise ValueError(
-                "HuberRegressor convergence failed: the line search of L-BFGS found no lower objective. Scale the "
-                "features and the target (StandardScaler), or raise alpha."
-            )
+            with told_iterations(tasks_of(self), w.copy(), self._parameters_of) as tell:
+                value, n_iter, reason = objective.minimize(
+                    w, SMALLEST_SCALE, self.tol, FTOL, self.max_iter, TRIALS, tell)
+        require_way_down(reason, n_iter, value if np.isfinite(w).all() else np.nan)
         n_iter = iterations_told(min(n_iter, self.max_iter), self.max_iter, {
             "iterations": "the limit of iterations is reached", "evaluations": "the limit of evaluations is reached",
         }.get(reason))
         # those of the last evaluation, which was the last step's
         outliers = np.abs(y - objective.raw) > self.epsilon * w[-1]
-        parameters = {
-            "coef_": w[:X.shape[1]].copy(), "intercept_": w[-2] if fit_intercept else 0.0, "scale_": w[-1],
-        }
-        set_fitted(self, parameters, {"n_iter_": n_iter, "outliers_": outliers})
+        set_fitted(self, self._parameters_of(w), {"n_iter_": n_iter, "outliers_": outliers})
         return self
+
+    def _parameters_of(self, w):
+        n_features = len(w) - 1 - bool(self.fit_intercept)
+        return {
+            "coef_": w[:n_features].copy(), "intercept_": w[-2] if self.fit_intercept else 0.0, "scale_": w[-1]}
 
     def _fit_blocks(self, source, name):
         """Fit to a source of several blocks."""

@@ -4,10 +4,11 @@ import numpy as np
 
 from fasttrain._estimators.blocks import CheckedBlocks, PreparedBlocks
 from fasttrain._estimators.fitted import raise_lost, set_fitted
+from fasttrain._estimators.following import tasks_of, told_iterations
 from fasttrain._kernels.huber import ConcomitantHuber
 from fasttrain._kernels.linear import LinearSums
 from fasttrain._kernels.threads import get_num_threads
-from fasttrain.linear_model._block_losses import minimize_over_blocks
+from fasttrain.linear_model._lbfgs_b import minimize_lbfgs
 from fasttrain.linear_model._row_sums import iterations_told, rows_of_kernel
 from fasttrain.training.results import DivergenceError
 
@@ -76,31 +77,35 @@ def fit_to_blocks(model, source):
         return value + alpha * float(coef @ coef), gradient
 
     start = model._start(checked)
-    with np.errstate(over="ignore", invalid="ignore"):
-        found = minimize_over_blocks(
+    with (np.errstate(over="ignore", invalid="ignore"),
+          told_iterations(tasks_of(model), start, model._parameters_of) as tell):
+        found = minimize_lbfgs(
             objective, start, start.shape, max_iter=int(model.max_iter), tol=float(model.tol), ftol=FTOL,
-            maxls=TRIALS, bounds=[(None, None)] * (len(start) - 1) + [(SMALLEST_SCALE, None)])
-    if found.reason == "not_finite":
-        raise DivergenceError(
-            f"training diverged in iteration {found.n_iter + 1} of L-BFGS: the objective is not finite. Scale the "
-            "features and the target (StandardScaler), or raise alpha.")
-    if found.reason == "abnormal":
-        raise ValueError(
-            f"HuberRegressor convergence failed: L-BFGS-B ended with {found.message}. Scale the features and the "
-            "target (StandardScaler), or raise alpha.")
-    w, rows = found.x, {}
+            maxls=TRIALS, bounds=[(None, None)] * (len(start) - 1) + [(SMALLEST_SCALE, None)], tell=tell)
+    require_way_down(found.reason, found.n_iter, found.value)
+    rows = {}
     if found.lost is None:
-        rows["outliers_"] = blocks.sum_of(BlockOutliers(w, epsilon, fit_intercept)).rows
-    set_fitted(
-        model, {"coef_": w[:n_features].copy(), "intercept_": w[-2] if fit_intercept else 0.0, "scale_": w[-1]},
-        {"n_iter_": found.n_iter, **rows})
+        rows["outliers_"] = blocks.sum_of(BlockOutliers(found.x, epsilon, fit_intercept)).rows
+    set_fitted(model, model._parameters_of(found.x), {"n_iter_": found.n_iter, **rows})
     raise_lost(found)
-    iterations_told(found.n_iter, model.max_iter, None if found.reason in ("gradient", "value") else found.message)
+    iterations_told(found.n_iter, model.max_iter, found.failure)
     return model
+
+
+def require_way_down(reason, n_iter, value):
+    """The error of a fit that ended after ``n_iter`` iterations at no minimum, nor on its way to one."""
+    if reason == "not_finite" or not np.isfinite(value):
+        raise DivergenceError(
+            f"training diverged in iteration {n_iter + 1} of L-BFGS: the objective is {value}. Scale the features and "
+            "the target (StandardScaler), or raise alpha.")
+    if reason == "abnormal":
+        raise ValueError(
+            "HuberRegressor convergence failed: the line search of L-BFGS found no lower objective. Scale the features "
+            "and the target (StandardScaler), or raise alpha.")
 
 
 def _code(y, weights):
     return np.ascontiguousarray(y, dtype=np.float64).reshape(1, -1), weights
 
 
-__all__ = ["fit_to_blocks"]
+__all__ = ["fit_to_blocks", "require_way_down"]

@@ -128,8 +128,11 @@ def _longest(a, da, b, s, ds, t, dt):
     return 1 / max(shrinking, STEP)
 
 
-def minimize(X, loss, y, c, penalties, tol, max_iter, n_threads):
-    """(unknowns, iterations, whether the gap is small enough) of a problem of :class:`InteriorPoint`."""
+def minimize(X, loss, y, c, penalties, tol, max_iter, n_threads, tell=None):
+    """(unknowns, iterations, whether the gap is small enough) of a problem of :class:`InteriorPoint`.
+
+    ``tell`` hears of the unknowns after each step; where it is true, that is the end, and good enough.
+    """
     allowed = max(GAP * tol / 1e-4, SMALLEST_GAP)
     with serial_blas():
         problem = InteriorPoint(X, loss, y, c, penalties, n_threads)
@@ -143,9 +146,12 @@ def minimize(X, loss, y, c, penalties, tol, max_iter, n_threads):
                 break
             n_iter += 1
             try:
-                if problem.step() < SHORTEST:
-                    break
+                length = problem.step()
             except np.linalg.LinAlgError:
                 # so near to the bounds that the system is singular to rounding
+                length = 0.0
+            if tell is not None and tell(problem.u.copy()):
+                return problem.u, n_iter, True
+            if length < SHORTEST:
                 break
         return best, n_iter, best_gap <= max(1e4 * allowed, 1e-9) * abs(objective)

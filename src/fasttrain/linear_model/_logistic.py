@@ -19,7 +19,7 @@ from fasttrain._estimators.blocks import ClassifiesBlocks, restored_learns
 from fasttrain._estimators.conversion import Convertible
 from fasttrain._estimators.data import classes_of
 from fasttrain._estimators.fitted import set_fitted
-from fasttrain._estimators.following import followed, tasks_of
+from fasttrain._estimators.following import and_one, followed, tasks_of
 from fasttrain._estimators.parameters import keep_parameters
 from fasttrain.data._use import predicts
 from fasttrain.linear_model._logistic_blocks import fit_to_blocks
@@ -315,7 +315,7 @@ class LogisticRegression(ClassifiesBlocks, LogisticBase, linear_model.LogisticRe
         if penalty == "elasticnet" and self.l1_ratio is None:
             raise ValueError("l1_ratio must be specified when penalty is elasticnet.")
 
-    @followed(epochs=lambda self: max(self.max_iter, 1) + 1)
+    @followed(epochs=and_one)
     @restored_learns
     def fit(self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | float | None = None) -> Self:
         """Fit from scratch, or from the last solution under ``warm_start``.

@@ -4,10 +4,11 @@ import numpy as np
 
 from fasttrain import losses
 from fasttrain._estimators.fitted import raise_lost
-from fasttrain._estimators.following import tasks_of
+from fasttrain._estimators.following import tasks_of, told_iterations
 from fasttrain.linear_model._block_losses import BlockLosses
 from fasttrain.linear_model._classes_of_blocks import ClassesOfBlocks
-from fasttrain.linear_model._logistic_problem import FTOL, Minimum, warn_unless_settled
+from fasttrain.linear_model._lbfgs_b import FTOL
+from fasttrain.linear_model._logistic_problem import Minimum, warn_unless_settled
 from fasttrain.linear_model._proximal import OTHER_TOL
 from fasttrain.training.results import DivergenceError
 
@@ -59,14 +60,12 @@ def fit_to_blocks(model, source):
     start = np.zeros(problem.shape) if start is None else np.reshape(start, problem.shape)
     options = {"max_iter": int(model.max_iter), "tol": float(model.tol) * (OTHER_TOL if stochastic else 1.0),
                "ftol": 0.0 if stochastic else FTOL}
-    tasks = tasks_of(model)
-    if tasks is None:
-        minimum = objective.minimize(start, **options)
-    else:
-        tasks.of(lambda x: {
-            "classes_": found.classes, **model._parameters_of(x.reshape(problem.shape), dtype, problem)})
-        with tasks.iterations(start, "lbfgs-iter") as tell:
-            minimum = objective.minimize(start, tell=tell, **options)
+
+    def fitted(x):
+        return {"classes_": found.classes, **model._parameters_of(x.reshape(problem.shape), dtype, problem)}
+
+    with told_iterations(tasks_of(model), start, fitted) as tell:
+        minimum = objective.minimize(start, tell=tell, **options)
     if minimum.reason == "not_finite":
         raise DivergenceError(
             "the loss is not finite: scale the features (StandardScaler), or start from smaller coefficients")

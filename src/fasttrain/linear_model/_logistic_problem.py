@@ -12,22 +12,20 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy import optimize, sparse
+from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.extmath import safe_sparse_dot
 
-from fasttrain._core.blas import serial_blas
 from fasttrain._core.slices import by_slices
 from fasttrain._core.warned import warn
 from fasttrain._kernels.lbfgs import REASONS, minimize_fits
 from fasttrain._kernels.linear import LinearSums
 from fasttrain._kernels.threads import get_num_threads, thread_budget
+from fasttrain.linear_model._lbfgs_b import FTOL, minimize_lbfgs
 from fasttrain.linear_model._newton import newton, solved_step
 from fasttrain.linear_model._proximal import Columns
 from fasttrain.linear_model._row_sums import rows_of_kernel, weighted_products
 
-# From how little the objective moves its last digits are rounding.
-FTOL = 64 * np.finfo(np.float64).eps
 # Unknowns up to which Newton's steps are solved with a matrix.
 NEWTON_UNKNOWNS = 2000
 # A step of conjugate gradients ends where what is left of the gradient is so small a share of it.
@@ -171,25 +169,15 @@ class Problem:
         """As :meth:`lbfgs` for the first fit alone, by SciPy's minimizer, whose iterates are the same to rounding:
         ``tasks`` (``fasttrain._estimators.following.FitTasks``) are told of each, their ``training`` is its x.
         """
-        start = np.zeros(self.sums.size) if start is None else np.array(start, dtype=np.float64).ravel()
-        with (serial_blas(), thread_budget(self.n_threads) as n_threads,
-              tasks.iterations(start.reshape(self.shape), "lbfgs-iter") as tell):
+        start = np.zeros(self.shape) if start is None else np.reshape(start, self.shape)
+        with thread_budget(self.n_threads) as n_threads, tasks.iterations(start, "lbfgs-iter") as tell:
 
             def function(x):
                 value, gradient = self.value_and_gradient(x.reshape(self.shape), 0, l2, n_threads)
                 return value, gradient.ravel()
 
-            def iterate(x):
-                if tell(x.reshape(self.shape)):
-                    raise StopIteration
-
-            found = optimize.minimize(
-                function, start, jac=True, method="L-BFGS-B", callback=iterate,
-                options={"maxiter": max_iter, "maxls": 50, "gtol": tol, "ftol": FTOL})
-        largest = float(np.abs(found.jac).max(initial=0.0))
-        reason = "gradient" if largest <= tol else "iterations" if found.status == 1 else (
-            "value" if found.success or found.status == 99 else "abnormal")
-        return _one(found.x.reshape(self.shape), min(found.nit, max_iter), reason, largest)
+            found = minimize_lbfgs(function, start, self.shape, max_iter=max_iter, tol=tol, ftol=FTOL, tell=tell)
+        return _one(found.x, found.n_iter, found.reason, found.gradient)
 
     def polished(self, fits, l2, found, *, tol):
         """``found``, with a few steps of Newton's for fits whose last digits L-BFGS could not get."""

@@ -33,8 +33,8 @@ class NewtonEnd:
     w : array of shape (size,), float64
     n_iter : int
         Steps taken.
-    reason : {'gradient', 'iterations', 'stuck'}
-        With 'stuck' another method is to go on from ``w``.
+    reason : {'gradient', 'iterations', 'stuck', 'told'}
+        With 'stuck' another method is to go on from ``w``; 'told' where it was told to end.
     gradient : float
         Largest element of the gradient.
     """
@@ -45,7 +45,7 @@ class NewtonEnd:
     gradient: float
 
 
-def newton(objective, start, *, max_iter, tol, verbose=0):
+def newton(objective, start, *, max_iter, tol, verbose=0, tell=None):
     """Minimize a convex objective by Newton steps.
 
     It ends where no element of the gradient is above ``tol``, nor is half the squared Newton decrement, and where no
@@ -58,6 +58,8 @@ def newton(objective, start, *, max_iter, tol, verbose=0):
         that it was asked of and the step's product with the Hessian and itself, or it raises :class:`NoStep`;
         ``objective.eps`` is the precision of the rows.
     start : array of shape (size,)
+    tell : callable, default=None
+        Told of w after each step; it ends there where that is true.
 
     Returns
     -------
@@ -80,8 +82,12 @@ def newton(objective, start, *, max_iter, tol, verbose=0):
                 reason = "stuck"
                 break
             n_iter += 1
+            ended = tell is not None and tell(w)
             if np.abs(gradient).max() <= tol and 0.5 * curvature <= tol:
                 reason = "gradient"
+                break
+            if ended:
+                reason = "told"
                 break
     return NewtonEnd(w, n_iter, reason, float(np.abs(gradient).max()))
 

@@ -279,16 +279,17 @@ def violations(w, slopes, l1):
     return np.where(w != 0, np.abs(slopes + l1 * np.sign(w)), np.maximum(np.abs(slopes) - l1, 0.0))
 
 
-def minimize(model, w, b, *, l1, tol, max_iter, stop=None):
+def minimize(model, w, b, *, l1, tol, max_iter, stop=None, tell=None):
     """Minimize F from (w, b) until no violation of the conditions of the minimum is above ``tol``; the :class:`End`.
 
     ``stop``: a :class:`~fasttrain._kernels.coordinate.Stop`, looked at before each step; :class:`Stopped` is raised.
+    ``tell`` hears of (w, b), one array, after each step; where it is true, that is the end, with the reason 'value'.
     """
     with serial_blas():
-        return _minimize(model, w, b, l1, tol, max_iter, stop)
+        return _minimize(model, w, b, l1, tol, max_iter, stop, tell)
 
 
-def _minimize(model, w, b, l1, tol, max_iter, stop):
+def _minimize(model, w, b, l1, tol, max_iter, stop, tell):
     def penalty(w, b):
         return l1 * float(np.abs(w).sum()) + model.intercept_l1 * float(np.abs(b).sum())
 
@@ -327,4 +328,6 @@ def _minimize(model, w, b, l1, tol, max_iter, stop):
         else:
             return End(*before[:2], n_iter, "value", worst)
         n_iter += 1
+        if tell is not None and tell(np.append(w, b)):
+            return End(w, b, n_iter, "value", worst)
         kept = End(*before[:2], n_iter, "value", worst) if abs(gain) <= same else None

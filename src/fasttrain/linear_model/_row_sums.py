@@ -1,11 +1,8 @@
-"""Mean losses of linear predictors over all rows, in the form that minimizers ask for, and SciPy's L-BFGS-B on them."""
-
+"""Mean losses of linear predictors over all rows, in the form that minimizers ask for."""
 
 import numpy as np
-from scipy.optimize import minimize
 from sklearn.exceptions import ConvergenceWarning
 
-from fasttrain._core.blas import serial_blas
 from fasttrain._core.warned import warn
 from fasttrain._kernels.lbfgs import REASONS, minimize_fits
 from fasttrain._kernels.linear import LinearSums
@@ -82,10 +79,7 @@ class RowSums:
             reasons, self._n_threads)
         n_iter, reason = int(n_iter[0, 0]), REASONS[reasons[0, 0]]
         if reason == "not_finite" or not np.isfinite(values[0, 0]) or not np.isfinite(x).all():
-            raise DivergenceError(
-                f"training diverged in iteration {n_iter + 1} of L-BFGS: the objective is {values[0, 0]}. Scale the "
-                "features (StandardScaler), or raise alpha."
-            )
+            raise diverged(n_iter, values[0, 0])
         failure = {
             "iterations": "the limit of iterations is reached", "evaluations": "the limit of evaluations is reached",
             "abnormal": f"the line search found no lower objective where the gradient is {gradients[0, 0]:.2g}",
@@ -105,49 +99,11 @@ class RowSums:
         return float(values[0]), gradients[0]
 
 
-def minimize_lbfgs(function, start, *, max_iter, tol, verbose=0, **options):
-    """SciPy's L-BFGS-B from ``start`` on ``function``, which gives a value and its gradient; its result.
-
-    BLAS runs on one thread meanwhile, so that the steps do not depend on how many there are.
-
-    Raises
-    ------
-    DivergenceError
-        Where the value is not finite at the start or at the end.
-    """
-    n_evaluations = n_shown = 0
-
-    def checked(x):
-        nonlocal n_evaluations
-        value, gradient = function(x)
-        if not n_evaluations and not np.isfinite(value):
-            raise DivergenceError(
-                f"the objective at the starting point is {value}, not a finite number. Scale the features "
-                "(StandardScaler), or look for extreme values of y."
-            )
-        n_evaluations += 1
-        return value, gradient
-
-    def show(intermediate_result):
-        nonlocal n_shown
-        n_shown += 1
-        print(f"iteration {n_shown}: objective {intermediate_result.fun:.10g}")
-
-    with serial_blas():
-        found = minimize(
-            checked, start, jac=True, method="L-BFGS-B", callback=show if verbose else None,
-            options={"maxiter": max_iter, "gtol": tol, **options})
-    if not np.isfinite(found.fun) or not np.isfinite(found.x).all():
-        raise DivergenceError(
-            f"training diverged in iteration {found.nit + 1} of L-BFGS: the objective is {found.fun}. Scale the "
-            "features (StandardScaler), or raise alpha."
-        )
-    return found
-
-
-def iterations_of(found, max_iter):
-    """Iterations of an L-BFGS-B result, with a ConvergenceWarning where it has not converged."""
-    return iterations_told(min(found.nit, max_iter), max_iter, None if found.status == 0 else found.message)
+def diverged(n_iter, value):
+    """The error of a fit by L-BFGS whose objective left the finite numbers after so many iterations."""
+    return DivergenceError(
+        f"training diverged in iteration {n_iter + 1} of L-BFGS: the objective is {value}. Scale the features "
+        "(StandardScaler), or raise alpha.")
 
 
 def iterations_told(n_iter, max_iter, failure):

@@ -15,7 +15,7 @@ FIRST_STEP = 16
 FIRST_TOLERANCE = 1e-3
 
 
-def minimize_squared_margins(X, loss, targets, weights, C, penalties, n_threads, tolerances, max_iter):
+def minimize_squared_margins(X, loss, targets, weights, C, penalties, n_threads, tolerances, max_iter, tell=None):
     """All models, until the norm of each one's gradient is at most its ``tolerances`` of that at zeros.
 
     Parameters
@@ -31,6 +31,8 @@ def minimize_squared_margins(X, loss, targets, weights, C, penalties, n_threads,
     n_threads : int
     tolerances : array of shape (n_models,)
     max_iter : int
+    tell : callable, default=None
+        Told of w after each step over all rows; where it is true, that is the end.
 
     Returns
     -------
@@ -53,7 +55,7 @@ def minimize_squared_margins(X, loss, targets, weights, C, penalties, n_threads,
             X[few].copy(), loss, np.ascontiguousarray(targets[:, few]), some, C * FIRST_STEP, penalties, n_threads,
             np.full(n_models, FIRST_TOLERANCE), max_iter)[0]
         problem.begin(w)
-    converged = problem.minimize(w, allowed, max_iter, n_iter)
+    converged = problem.minimize(w, allowed, max_iter, n_iter, tell)
     return w, n_iter, converged
 
 

@@ -1,6 +1,9 @@
 """LinearSVC and LinearSVR: liblinear's objectives, minimized by Newton's method or an interior point over all rows."""
 
 from __future__ import annotations
+
+from contextlib import contextmanager
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -12,24 +15,34 @@ from sklearn.utils.validation import validate_data
 from fasttrain import losses
 from fasttrain._core.checks import check_choice, check_flag, check_integer, check_real, check_rows, is_ready
 from fasttrain._core.random_states import check_random_state
-from fasttrain._core.types import ArrayLike, MatrixLike, RandomStateLike, Self
+from fasttrain._core.types import Array, ArrayLike, MatrixLike, RandomStateLike, Self
 from fasttrain._core.warned import warn
-from fasttrain._estimators.blocks import ClassifiesBlocks, restored_learns, restored_rows
+from fasttrain._estimators.blocks import ClassifiesBlocks, ScoresBlocks, restored_learns
 from fasttrain._estimators.conversion import Convertible
 from fasttrain._estimators.data import classes_of, plain_weights
 from fasttrain._estimators.fitted import set_fitted
+from fasttrain._estimators.following import CallbackSupportMixin, and_one, followed, tasks_of, told_iterations
 from fasttrain._estimators.parameters import keep_parameters
 from fasttrain._kernels.threads import thread_budget
+from fasttrain.data import Blocks
+from fasttrain.data._use import predicts
 from fasttrain.linear_model._interior import minimize
 from fasttrain.linear_model._proximal import OTHER_TOL, OF_STRENGTH, ByColumns, Columns, minimize as minimize_sparse
-from fasttrain.linear_model._svm_blocks import fit_to_blocks
+from fasttrain.linear_model._svm_blocks import fit_to_blocks, regress_on_blocks
 from fasttrain.linear_model._squared_margins import HESSIAN_FEATURES, minimize_squared_margins
 
 # Of the gradient at which liblinear ends: as the last Newton step gains most, it is seldom one more.
 WELL_BELOW = 1e-3
 
 
-class LinearMachine(Convertible):
+def _most_tasks(machine):
+    """Tasks that a fit has at most; None where each class is one whose iterations are its own."""
+    if getattr(machine, "penalty", "l2") == "l1" or machine.loss == "hinge":
+        return None
+    return and_one(machine)
+
+
+class LinearMachine(Convertible, CallbackSupportMixin):
     """What the classifier and the regressor share."""
 
     def _check_common(self):
@@ -53,7 +66,7 @@ class LinearMachine(Convertible):
         check_random_state(self.random_state).randint(np.iinfo("i").max)
         return check_rows(X), y
 
-    def _interior(self, X, loss, targets, weights, penalties, n_threads):
+    def _interior(self, X, loss, targets, weights, penalties, n_threads, facts):
         if X.shape[1] > HESSIAN_FEATURES:
             raise ValueError(
                 f"loss={self.loss!r} is minimized for at most {HESSIAN_FEATURES} features, got {X.shape[1]}")
@@ -65,11 +78,12 @@ class LinearMachine(Convertible):
                 c *= weights if weights.ndim == 1 else weights[k]
                 if not c.all():
                     rows, y, c = X[c > 0], y[c > 0], c[c > 0]
-            found.append(minimize(rows, loss, y, c, penalties, self.tol, self.max_iter, n_threads))
+            with self._told_of_model(k, len(targets), facts, "interior-point-iter") as tell:
+                found.append(minimize(rows, loss, y, c, penalties, self.tol, self.max_iter, n_threads, tell))
         w, n_iter, converged = zip(*found)
         return np.stack(w), np.array(n_iter), all(converged)
 
-    def _few_coefficients(self, X, loss, targets, weights, n_threads):
+    def _few_coefficients(self, X, loss, targets, weights, n_threads, facts):
         """As :meth:`_solve`, with an l1 penalty, which the intercept's coefficient has too."""
         columns, found = Columns(X), []
         for k, y in enumerate(targets):
@@ -79,14 +93,35 @@ class LinearMachine(Convertible):
             model = ByColumns(
                 columns, loss.name, np.ascontiguousarray(y), c / c.sum(), 0.0, bool(self.fit_intercept), n_threads,
                 strength / float(self.intercept_scaling))
-            found.append(minimize_sparse(
-                model, np.zeros(X.shape[1]), np.zeros(int(self.fit_intercept)), l1=strength,
-                tol=OTHER_TOL * self.tol * min(1.0, OF_STRENGTH * strength), max_iter=self.max_iter))
+            with self._told_of_model(k, len(targets), facts, "proximal-newton-iter") as tell:
+                found.append(minimize_sparse(
+                    model, np.zeros(X.shape[1]), np.zeros(int(self.fit_intercept)), l1=strength,
+                    tol=OTHER_TOL * self.tol * min(1.0, OF_STRENGTH * strength), max_iter=self.max_iter, tell=tell))
         w = np.stack([np.append(end.w, end.b) for end in found])
         return w, np.array([end.n_iter for end in found]), all(end.reason != "iterations" for end in found)
 
-    def _solve(self, X, loss, targets, weights, tolerances):
-        """(coefs, intercepts, n_iter) of a model for each row of ``targets``."""
+    @contextmanager
+    def _told_of_model(self, number, n_models, facts, task_name):
+        """``tell`` of a minimizer of one of the models; of several each is a task of its own."""
+        tasks, fitted = tasks_of(self), partial(self._fitted_at, facts)
+        branch = None
+        if tasks is not None and n_models > 1:
+            # one model by itself predicts nothing
+            tasks, fitted = branch = tasks.branch("model", number), None
+        with told_iterations(tasks, None, fitted, task_name) as tell:
+            yield tell
+        if branch is not None:
+            branch[0].finish()
+
+    def _fitted_at(self, facts, w):
+        """``facts`` and what it predicts with by the unknowns of each model."""
+        w = np.atleast_2d(w)
+        if not self.fit_intercept:
+            return {**facts, "coef_": w, "intercept_": 0.0}
+        return {**facts, "coef_": w[:, :-1].copy(), "intercept_": w[:, -1].copy()}
+
+    def _solve(self, X, loss, targets, weights, tolerances, facts):
+        """(what it predicts with, ``facts`` among it, n_iter) of a model for each row of ``targets``."""
         scaling = float(self.intercept_scaling)
         penalties = np.ones(X.shape[1] + bool(self.fit_intercept))
         if self.fit_intercept:
@@ -94,13 +129,16 @@ class LinearMachine(Convertible):
             penalties[-1] = scaling**-2
         with thread_budget() as n_threads, np.errstate(all="ignore"):
             if getattr(self, "penalty", "l2") == "l1":
-                w, n_iter, converged = self._few_coefficients(X, loss, targets, weights, n_threads)
+                w, n_iter, converged = self._few_coefficients(X, loss, targets, weights, n_threads, facts)
             elif loss.name in ("hinge", "epsilon_insensitive"):
-                w, n_iter, converged = self._interior(X, loss, targets, weights, penalties, n_threads)
+                w, n_iter, converged = self._interior(X, loss, targets, weights, penalties, n_threads, facts)
             else:
-                w, n_iter, converged = minimize_squared_margins(
-                    X, loss, targets, weights, float(self.C), penalties, n_threads, WELL_BELOW * tolerances,
-                    self.max_iter)
+                start = np.zeros((len(targets), len(penalties)))
+                with told_iterations(
+                        tasks_of(self), start, partial(self._fitted_at, facts), "newton-iter") as tell:
+                    w, n_iter, converged = minimize_squared_margins(
+                        X, loss, targets, weights, float(self.C), penalties, n_threads, WELL_BELOW * tolerances,
+                        self.max_iter, tell)
         n_iter = int(n_iter.max())
         # as liblinear is judged: by the steps
         if not converged or n_iter >= self.max_iter:
@@ -109,9 +147,7 @@ class LinearMachine(Convertible):
                 f"max_iter={self.max_iter}. Or scale the features (StandardScaler).", ConvergenceWarning)
         if self.verbose:
             print(f"{type(self).__name__}: {n_iter} iterations")
-        if not self.fit_intercept:
-            return w, 0.0, n_iter
-        return w[:, :-1].copy(), w[:, -1].copy(), n_iter
+        return self._fitted_at(facts, w), n_iter
 
 
 class LinearSVC(ClassifiesBlocks, LinearMachine, svm.LinearSVC):
@@ -208,6 +244,7 @@ class LinearSVC(ClassifiesBlocks, LinearMachine, svm.LinearSVC):
         if self.loss == "hinge" and self.dual is False:
             raise ValueError("dual must be True or 'auto' with loss='hinge', got False")
 
+    @followed(epochs=_most_tasks)
     @restored_learns
     def fit(self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Fit the model.
@@ -249,8 +286,8 @@ class LinearSVC(ClassifiesBlocks, LinearMachine, svm.LinearSVC):
         n_positive = (targets > 0).sum(axis=1)
         shares = np.maximum(np.minimum(n_positive, len(codes) - n_positive), 1) / len(codes)
         loss = losses.Hinge() if self.loss == "hinge" else losses.SquaredHinge()
-        coef, intercept, n_iter = self._solve(X, loss, targets, weights, self.tol * shares)
-        set_fitted(self, {"coef_": coef, "intercept_": intercept}, {"classes_": classes, "n_iter_": n_iter})
+        fitted, n_iter = self._solve(X, loss, targets, weights, self.tol * shares, {"classes_": classes})
+        set_fitted(self, fitted, {"n_iter_": n_iter})
         return self
 
     def _fit_blocks(self, source, name):
@@ -269,7 +306,7 @@ class LinearSVC(ClassifiesBlocks, LinearMachine, svm.LinearSVC):
         return of_rows if weights is None else of_rows * weights
 
 
-class LinearSVR(LinearMachine, svm.LinearSVR):
+class LinearSVR(ScoresBlocks, LinearMachine, svm.LinearSVR):
     """Linear regression that errors up to epsilon cost nothing.
 
     Minimizes, with sample weights s and B the ``intercept_scaling`` [1]_
@@ -343,15 +380,18 @@ class LinearSVR(LinearMachine, svm.LinearSVR):
         if self.loss == "epsilon_insensitive" and self.dual is False:
             raise ValueError("dual must be True or 'auto' with loss='epsilon_insensitive', got False")
 
-    @restored_rows("its dual has an unknown for each row; SGD* and Linear* with the same loss take one")
+    @followed(epochs=_most_tasks)
+    @restored_learns
     def fit(self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Fit the model.
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Finite; float64 in C order, and CSR, are not copied.
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), or a source of blocks
+            Finite; float64 in C order, and CSR, are not copied. A source of :mod:`fasttrain.data` is read once an
+            evaluation of L-BFGS, which goes with the squared loss.
         y : array-like of shape (n_samples,)
+            None with a source, which has its own, and its weights.
         sample_weight : array-like of shape (n_samples,), default=None
             At least 0, not all 0.
 
@@ -374,6 +414,28 @@ class LinearSVR(LinearMachine, svm.LinearSVR):
         if self.loss == "epsilon_insensitive":
             kind = losses.EpsilonInsensitive
         loss = kind(self.epsilon)
-        coef, intercept, n_iter = self._solve(X, loss, y[np.newaxis], weights, np.array([self.tol]))
-        set_fitted(self, {"coef_": coef[0], "intercept_": intercept}, {"n_iter_": n_iter})
+        fitted, n_iter = self._solve(X, loss, y[np.newaxis], weights, np.array([self.tol]), {})
+        set_fitted(self, fitted, {"n_iter_": n_iter})
         return self
+
+    def _fit_blocks(self, source, name):
+        """Fit to a source of several blocks."""
+        return regress_on_blocks(self, source)
+
+    @predicts
+    def predict(self, X: MatrixLike | Blocks) -> Array:
+        """Predictions.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), or a source of blocks
+
+        Returns
+        -------
+        array of shape (n_samples,)
+        """
+        return super().predict(X)
+
+    def _fitted_at(self, facts, w):
+        fitted = super()._fitted_at(facts, w)
+        return {**fitted, "coef_": fitted["coef_"][0]}

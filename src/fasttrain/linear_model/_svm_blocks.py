@@ -1,11 +1,15 @@
-"""LinearSVC with the squared hinge over the blocks of a source."""
+"""LinearSVC and LinearSVR with squared losses over the blocks of a source."""
+
+from functools import partial
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from fasttrain import losses
 from fasttrain._core.warned import warn
+from fasttrain._estimators.blocks import CheckedBlocks, PreparedBlocks
 from fasttrain._estimators.fitted import raise_lost, set_fitted
+from fasttrain._estimators.following import tasks_of, told_iterations
 from fasttrain.linear_model._block_losses import BlockLosses
 from fasttrain.linear_model._classes_of_blocks import ClassesOfBlocks
 from fasttrain.training.results import DivergenceError
@@ -40,27 +44,48 @@ def fit_to_blocks(model, source):
         return np.ascontiguousarray(of_rows if weights is None else of_rows * weights)
 
     blocks = found.prepared(target, weigh)
-    n_features, fit_intercept = found.checked.shape[1], bool(model.fit_intercept)
-    shape = len(positive), 1, n_features + fit_intercept
-    C = float(model.C)
+    shares = np.maximum(np.minimum(found.counts, len(blocks) - found.counts), 1)[positive] / len(blocks)
+    return _fit(model, blocks, losses.SquaredHinge(), shares, {"classes_": classes})
+
+
+def regress_on_blocks(model, source):
+    """Fit a LinearSVR to a source of several blocks, by L-BFGS on sums over blocks."""
+    model._check_parameters()
+    if model.loss != "squared_epsilon_insensitive":
+        raise ValueError(
+            "loss must be 'squared_epsilon_insensitive' for a source of blocks, as the dual of the other has an "
+            f"unknown for each row, got {model.loss!r}: SGDRegressor(loss='epsilon_insensitive') and "
+            "LinearRegressor(loss='epsilon_insensitive') take a source")
+    checked = CheckedBlocks(model, source, np.float64, True, y_numeric=True, accept_sparse="csr")
+    loss = losses.SquaredEpsilonInsensitive(model.epsilon)
+    return _fit(model, PreparedBlocks(checked, _numbers), loss, np.ones(1), {})
+
+
+def _numbers(y, weights):
+    return np.ascontiguousarray(y, dtype=np.float64).reshape(1, -1), weights
+
+
+def _fit(model, blocks, loss, shares, facts):
+    """Minimize the models of ``blocks``, which has a row of targets for each of the ``shares`` of ``tol``."""
+    fit_intercept = bool(model.fit_intercept)
+    shape = len(shares), 1, blocks.shape[1] + fit_intercept
     # over C times the number of rows, so that tol means the same for any number of them
     scale = 1.0 / len(blocks)
-    penalties = np.full(shape, scale / C)
+    penalties = np.full(shape, scale / float(model.C))
     if fit_intercept:
         penalties[..., -1] /= float(model.intercept_scaling)**2
-    shares = np.maximum(np.minimum(found.counts, len(blocks) - found.counts), 1)[positive] / len(blocks)
-    objective = BlockLosses(
-        blocks, losses.SquaredHinge(), shape, fit_intercept, penalties, lambda total: scale)
+    objective = BlockLosses(blocks, loss, shape, fit_intercept, penalties, lambda total: scale)
     start = np.zeros(shape)
     _, gradient = objective(start.ravel())
-    largest = np.abs(gradient.reshape(len(positive), -1)).max(axis=1)
-    minimum = objective.minimize(
-        start, max_iter=int(model.max_iter), tol=WELL_BELOW * float((model.tol * shares * largest).min()), ftol=0.0)
+    largest = np.abs(gradient.reshape(len(shares), -1)).max(axis=1)
+    fitted = partial(model._fitted_at, facts)
+    with told_iterations(tasks_of(model), start, lambda x: fitted(x[:, 0])) as tell:
+        minimum = objective.minimize(
+            start, max_iter=int(model.max_iter), tol=WELL_BELOW * float((model.tol * shares * largest).min()),
+            ftol=0.0, tell=tell)
     if minimum.reason == "not_finite":
         raise DivergenceError("training diverged: the objective is not finite. Scale the features (StandardScaler).")
-    x = minimum.x[:, 0]
-    coef, intercept = (x[:, :-1].copy(), x[:, -1].copy()) if fit_intercept else (x, 0.0)
-    set_fitted(model, {"coef_": coef, "intercept_": intercept}, {"classes_": classes, "n_iter_": minimum.n_iter})
+    set_fitted(model, fitted(minimum.x[:, 0]), {"n_iter_": minimum.n_iter})
     raise_lost(minimum)
     if minimum.reason == "iterations":
         warn(
@@ -71,4 +96,4 @@ def fit_to_blocks(model, source):
     return model
 
 
-__all__ = ["fit_to_blocks"]
+__all__ = ["fit_to_blocks", "regress_on_blocks"]
