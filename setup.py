@@ -137,6 +137,7 @@ def kernel_extensions():
             "primitives": ["dispatch.c", "isa_baseline.c", "isa_avx2.c", "isa_avx512.c"],
             "threads": ["threads.c"],
             "coordinate": ["coordinate.c", *(f"isa_coordinate_{isa}.c" for isa in ("baseline", "avx2", "avx512"))],
+            "gram": ["gram.c", *(f"isa_gram_{isa}.c" for isa in ("baseline", "avx2", "avx512"))],
             "sgd": ["sgd.c", "isa_sgd_baseline.c", "isa_sgd_avx2.c", "isa_sgd_avx512.c"],
         }.get(name, [])
         extensions.append(

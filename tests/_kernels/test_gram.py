@@ -9,8 +9,12 @@ from scipy import sparse
 from fasttrain._kernels import gram
 
 THREADS = (1, 2, 3, 8)
-# With one group of panels and several, one chunk and several, blocks that end early; no targets and some.
-SHAPES = [(1, 1, 1), (3, 2, 0), (700, 7, 3), (5000, 31, 1), (300, 300, 2), (70, 530, 1), (40_000, 3, 1)]
+# With one group of panels and several, one chunk and several, blocks that end early; no targets and some; at the edges
+# of a panel and of its tiles.
+SHAPES = [
+    (1, 1, 1), (3, 2, 0), (700, 7, 3), (5000, 31, 1), (300, 300, 2), (70, 530, 1), (40_000, 3, 1), (400, 22, 1),
+    (400, 23, 0), (400, 24, 9), (13_000, 47, 2),
+]
 
 
 def products(X, y=None, weights=None, rows=None, shift=None, row_shift=None, n_threads=1):

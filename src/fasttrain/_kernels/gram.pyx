@@ -8,50 +8,70 @@ so the last row holds the sums of w (x - shift), w and w y; the matrix about the
 without the outer product of that row over the sum of weights (Chan, Golub, LeVeque, The American Statistician 37.3,
 1983), which cancels little where the shift is near the mean.
 
-A block of rows is laid side by side in double, so that the sums have double's digits whatever the table's type is, and
-goes through the engine's product A^T D for the upper half, one panel of columns after the other. Blocks are summed in
-chunks that the shape alone sets, and chunks in order: the same bytes for every thread count and layout.
+A block of rows is laid into panels of columns in double, so that the sums have double's digits whatever the table's
+type is; ``csrc/gram_isa.h``, compiled once for each instruction set, forms the tiles of the upper half of their
+products, and fetches the block to come meanwhile. Blocks are summed in chunks that the shape alone sets, and chunks in
+order: the same bytes for every thread count and layout.
 """
 
 from cython.parallel cimport prange, threadid
 from libc.stdint cimport int32_t, int64_t
-from libc.stdlib cimport free, malloc
+from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memset
 
 from fasttrain._kernels.columns cimport MAP_MULTIPLY_ADD
-from fasttrain._kernels.primitives cimport ops_f64
+from fasttrain._kernels.primitives cimport active_isa, ops_f64
 from fasttrain._kernels.signals cimport raise_signalled, signalled
 from fasttrain._kernels.threads cimport threads_for_work
 from fasttrain._kernels.types cimport STATUS_NO_MEMORY, STATUS_OK, real
 
+cdef extern from "gram.h" nogil:
+    ctypedef struct ft_gram_kernels:
+        Py_ssize_t width
+        Py_ssize_t tile
+        void (*spread_f32)(
+            const float* x, const Py_ssize_t* rows, Py_ssize_t row_stride, Py_ssize_t first, Py_ssize_t m, Py_ssize_t n,
+            const double* column_shift, const double* row_shift, double* z_out, Py_ssize_t stride) noexcept nogil
+        void (*spread_f64)(
+            const double* x, const Py_ssize_t* rows, Py_ssize_t row_stride, Py_ssize_t first, Py_ssize_t m, Py_ssize_t n,
+            const double* column_shift, const double* row_shift, double* z_out, Py_ssize_t stride) noexcept nogil
+        void (*weigh)(
+            const double* z, const double* weights, const Py_ssize_t* rows, Py_ssize_t first, Py_ssize_t m,
+            Py_ssize_t n_panels, Py_ssize_t stride, double* d_out) noexcept nogil
+        void (*panel)(
+            const double* z, const double* d, Py_ssize_t m, Py_ssize_t stride, Py_ssize_t k, Py_ssize_t height,
+            Py_ssize_t n, const char* next, Py_ssize_t ahead, double* sums_io) noexcept nogil
+    const ft_gram_kernels* ft_gram_kernels_for(int isa) noexcept
+
 cdef enum:
     MAX_CHUNKS = 64
-    STRIP_COLUMNS = 120       # of a wide table that lie together: rows of 15 lines, spread over the sets of a cache
-    GROUP_COLUMNS = 240       # columns of one task: a wide table has several for each chunk
-    MIN_BLOCK_ROWS = 192      # fewer, and reading and writing the sums takes longer than the products
-    MAX_BLOCK_ROWS = 512
-    MIN_CHUNK_BLOCKS = 8      # of which the sums of a chunk are a small part of the work
+    MANY_CHUNKS = 8           # enough tasks for any pool worth starting; with fewer a task is a group of columns
+    GROUP_COLUMNS = 240
+    BLOCK_ROWS = 96           # a panel of them and lines of another stay in the first-level cache
+    WIDE_BLOCK_ROWS = 192     # where the sums are read from farther away: twice the products for each of them
+    MIN_CHUNK_ROWS = 1536     # of which the sums of a chunk are a small part of the work
     LINE_BYTES = 64           # vectors of the block lie within a line each
     N_BANDS = 64              # of a sparse table's products: rows of them that one task adds up
     SIGNALLED = -1
 
-cdef Py_ssize_t BLOCK_BYTES = 1 << 17
+cdef Py_ssize_t NEAR_BYTES = 1 << 20       # of sums
+cdef Py_ssize_t AHEAD_BYTES = 1 << 18      # of a block that is fetched while the one before it is worked on
 cdef Py_ssize_t PARTIAL_BYTES = 1 << 26
 cdef double PRODUCTS_PER_THREAD = 200_000.0
 cdef double PRODUCTS_PER_LOOK = 3e8
 
 
 cdef struct gram_plan:
+    const ft_gram_kernels* kernels
     Py_ssize_t n_rows
     Py_ssize_t n_cols
     Py_ssize_t n_targets
     Py_ssize_t n_left         # the table's columns and 1: rows of the products
-    Py_ssize_t width          # the left ones and the targets, in whole vectors
-    Py_ssize_t strip          # columns that lie together in the block, whole panels of them
-    Py_ssize_t n_strips
+    Py_ssize_t width          # the left ones and the targets, in whole tiles
     Py_ssize_t panel
     Py_ssize_t n_panels
     Py_ssize_t block_rows
+    Py_ssize_t stride         # of a block's panels
     Py_ssize_t n_blocks
     Py_ssize_t n_chunks
     Py_ssize_t chunk_blocks
@@ -65,162 +85,160 @@ cdef inline Py_ssize_t minimum(Py_ssize_t a, Py_ssize_t b) noexcept nogil:
     return a if a < b else b
 
 
-cdef inline Py_ssize_t panel_height(const gram_plan* p, Py_ssize_t c) noexcept nogil:
-    """Rows of the panel of columns that begins at c: what is below the diagonal is left out."""
-    return minimum(p.n_left, c + p.panel)
+cdef inline Py_ssize_t panel_height(const gram_plan* p, Py_ssize_t k) noexcept nogil:
+    """Rows of the k-th panel of columns, in whole tiles: what is below the diagonal is left out."""
+    cdef Py_ssize_t tile = p.kernels.tile
+    return (minimum(p.n_left, (k + 1) * p.panel) + tile - 1) // tile * tile
+
+
+cdef inline Py_ssize_t panel_columns(const gram_plan* p, Py_ssize_t k) noexcept nogil:
+    return minimum(p.panel, p.width - k * p.panel)
 
 
 cdef gram_plan plan(Py_ssize_t n_rows, Py_ssize_t n_cols, Py_ssize_t n_targets) noexcept nogil:
     cdef gram_plan p
-    cdef Py_ssize_t q, lanes = ops_f64.lanes
+    cdef Py_ssize_t k, tile
+    p.kernels = ft_gram_kernels_for(active_isa)
+    tile = p.kernels.tile
     p.n_rows = n_rows
     p.n_cols = n_cols
     p.n_targets = n_targets
     p.n_left = 1 + n_cols
-    p.width = (p.n_left + n_targets + lanes - 1) // lanes * lanes
-    # three vectors of eight rows each fill 32 registers and waste less on the diagonal than four of six
-    p.panel = lanes * (3 if ops_f64.panel_width == 4 * lanes else 2)
+    p.width = (p.n_left + n_targets + tile - 1) // tile * tile
+    p.panel = p.kernels.width
     p.n_panels = (p.width + p.panel - 1) // p.panel
-    p.strip = p.width if p.width <= 2 * STRIP_COLUMNS else STRIP_COLUMNS
-    p.n_strips = (p.width + p.strip - 1) // p.strip
     p.n_cells = 0
-    for q in range(p.n_panels):
-        p.n_cells += panel_height(&p, q * p.panel) * minimum(p.panel, p.width - q * p.panel)
+    for k in range(p.n_panels):
+        p.n_cells += panel_height(&p, k) * panel_columns(&p, k)
     p.products = <double> p.n_cells
-    p.block_rows = BLOCK_BYTES // (<Py_ssize_t> sizeof(double) * p.width)
-    p.block_rows = max(<Py_ssize_t> MIN_BLOCK_ROWS, minimum(p.block_rows, MAX_BLOCK_ROWS))
+    # of the shape alone, so that instruction sets differ by nothing but their multiply-adds
+    p.block_rows = BLOCK_ROWS if p.n_left * p.n_left * <Py_ssize_t> sizeof(double) <= NEAR_BYTES else WIDE_BLOCK_ROWS
+    p.stride = p.block_rows * p.panel
     p.n_blocks = (n_rows + p.block_rows - 1) // p.block_rows
     p.n_chunks = PARTIAL_BYTES // (<Py_ssize_t> sizeof(double) * p.n_cells)
-    p.n_chunks = minimum(minimum(p.n_chunks, MAX_CHUNKS), p.n_blocks // MIN_CHUNK_BLOCKS)
+    p.n_chunks = minimum(minimum(p.n_chunks, MAX_CHUNKS), n_rows // MIN_CHUNK_ROWS)
     p.n_chunks = max(<Py_ssize_t> 1, p.n_chunks)
     p.chunk_blocks = (p.n_blocks + p.n_chunks - 1) // p.n_chunks
     p.n_chunks = (p.n_blocks + p.chunk_blocks - 1) // p.chunk_blocks if p.n_blocks else 0
-    p.group_panels = GROUP_COLUMNS // p.panel
+    p.group_panels = p.n_panels if p.n_chunks >= MANY_CHUNKS else GROUP_COLUMNS // p.panel
     p.n_groups = (p.n_panels + p.group_panels - 1) // p.group_panels
     return p
 
 
-cdef inline double* place(const gram_plan* p, double* block, Py_ssize_t column) noexcept nogil:
-    """Of a column in the first row of a block."""
-    return block + column // p.strip * p.strip * p.block_rows + column % p.strip
-
-
-cdef void lay_out_strip(
-    const real* x, const Py_ssize_t* rows, const double* minus_shift, const double* ones, Py_ssize_t row_stride,
-    Py_ssize_t col_stride, Py_ssize_t first, Py_ssize_t m, Py_ssize_t n, Py_ssize_t ld, double* out,
+cdef void spread_strided(
+    const real* x, const Py_ssize_t* rows, const double* minus_shift, const double* row_shift, const double* ones,
+    const gram_plan* p, Py_ssize_t row_stride, Py_ssize_t col_stride, Py_ssize_t first, Py_ssize_t m, Py_ssize_t n,
+    double* z_out,
 ) noexcept nogil:
-    """x - shift of rows [first, first + m), n columns."""
-    cdef Py_ssize_t i, j
-    cdef const real* source = x + first * row_stride
-    if rows == NULL and col_stride != 1:
-        if real is double:
-            if row_stride == 1:
-                ops_f64.transpose(source, col_stride, n, m, out, ld)
-                ops_f64.scale_rows(MAP_MULTIPLY_ADD, out, ld, m, n, ones, minus_shift, 0, 0, out, ld)
-                return
-        for j in range(n):
-            for i in range(m):
-                out[i * ld + j] = <double> source[i * row_stride + j * col_stride] + minus_shift[j]
-        return
-    for i in range(m):
-        source = x + (first + i if rows == NULL else rows[first + i]) * row_stride
-        if col_stride == 1:
-            for j in range(n):
-                out[i * ld + j] = <double> source[j] + minus_shift[j]
+    """The first n columns less both shifts of rows that do not lie together, into a block's panels."""
+    cdef Py_ssize_t i, j, k, row, c, w, ld = p.panel
+    cdef const real* source
+    cdef double* z
+    for k in range((n + ld - 1) // ld):
+        c = k * ld
+        w = minimum(ld, n - c)
+        z = z_out + k * p.stride
+        source = x + c * col_stride + (first * row_stride if rows == NULL else 0)
+        if real is double and rows == NULL and row_stride == 1:
+            ops_f64.transpose(source, col_stride, w, m, z, ld)
+            ops_f64.scale_rows(MAP_MULTIPLY_ADD, z, ld, m, w, ones, minus_shift + c, 0, 0, z, ld)
+        elif rows == NULL:
+            for j in range(w):
+                for i in range(m):
+                    z[i * ld + j] = <double> source[i * row_stride + j * col_stride] + minus_shift[c + j]
         else:
-            for j in range(n):
-                out[i * ld + j] = <double> source[j * col_stride] + minus_shift[j]
+            for i in range(m):
+                for j in range(w):
+                    z[i * ld + j] = <double> source[rows[first + i] * row_stride + j * col_stride] + minus_shift[c + j]
+        if row_shift != NULL:
+            for i in range(m):
+                row = first + i if rows == NULL else rows[first + i]
+                for j in range(w):
+                    z[i * ld + j] -= row_shift[row]
 
 
 cdef void lay_out(
-    const real* x, const double* y, const double* weights, const Py_ssize_t* rows, const double* minus_shift,
+    const real* x, const double* y, const Py_ssize_t* rows, const double* shift, const double* minus_shift,
     const double* row_shift, const double* ones, const gram_plan* p, Py_ssize_t row_stride, Py_ssize_t col_stride,
-    Py_ssize_t y_stride, Py_ssize_t first, Py_ssize_t m, Py_ssize_t n_columns, double* z_out, double* d_out,
+    Py_ssize_t y_stride, Py_ssize_t first, Py_ssize_t m, Py_ssize_t n_columns, double* z_out,
 ) noexcept nogil:
-    """The first ``n_columns`` of (x - shift, 1, y) of rows [first, first + m), and the same weighted."""
-    cdef Py_ssize_t i, j, k, row, begin, end, ld = p.strip, n_x = minimum(n_columns, p.n_cols)
+    """The first ``n_columns`` of (x - shift, 1, y) of rows [first, first + m); those behind all of them are zeros."""
+    cdef Py_ssize_t i, j, row, n = minimum(n_columns, p.n_cols)
     cdef double* z
-    cdef double* d
-    cdef double factor
-    for k in range((n_x + ld - 1) // ld):
-        begin = k * ld
-        lay_out_strip(x + begin * col_stride, rows, minus_shift + begin, ones, row_stride, col_stride, first, m,
-                      minimum(ld, n_x - begin), ld, place(p, z_out, begin))
-    for j in range(n_x, n_columns):
-        z = place(p, z_out, j)
-        for i in range(m):
-            if j == p.n_cols:
-                z[i * ld] = 1.0
-            elif j < p.n_left + p.n_targets:
-                row = first + i if rows == NULL else rows[first + i]
-                z[i * ld] = y[row * y_stride + j - p.n_left]
-            else:
-                z[i * ld] = 0.0
-    if row_shift == NULL and weights == NULL:
-        return
-    for k in range((n_columns + ld - 1) // ld):
-        begin = k * ld
-        end = minimum(ld, n_columns - begin)
-        z = place(p, z_out, begin)
-        d = place(p, d_out, begin)
+    if col_stride != 1:
+        spread_strided(x, rows, minus_shift, row_shift, ones, p, row_stride, col_stride, first, m, n, z_out)
+    elif real is double:
+        p.kernels.spread_f64(x, rows, row_stride, first, m, n, shift, row_shift, z_out, p.stride)
+    else:
+        p.kernels.spread_f32(x, rows, row_stride, first, m, n, shift, row_shift, z_out, p.stride)
+    for j in range(n, minimum(n_columns, p.n_left + p.n_targets)):
+        z = z_out + j // p.panel * p.stride + j % p.panel
         for i in range(m):
             row = first + i if rows == NULL else rows[first + i]
-            if row_shift != NULL:
-                factor = row_shift[row]
-                for j in range(minimum(end, n_x - begin)):
-                    z[i * ld + j] = z[i * ld + j] - factor
-            if weights != NULL:
-                factor = weights[row]
-                for j in range(end):
-                    d[i * ld + j] = factor * z[i * ld + j]
+            z[i * p.panel] = 1.0 if j == p.n_cols else y[row * y_stride + j - p.n_left]
 
 
 cdef void add_blocks(
-    const real* x, const double* y, const double* weights, const Py_ssize_t* rows, const double* minus_shift,
-    const double* row_shift, const double* ones, const gram_plan* p, Py_ssize_t row_stride, Py_ssize_t col_stride,
-    Py_ssize_t y_stride, Py_ssize_t chunk, Py_ssize_t group, Py_ssize_t first_block, Py_ssize_t last_block,
-    double* partial, double* work, const double** row_pointers,
+    const real* x, const double* y, const double* weights, const Py_ssize_t* rows, const double* shift,
+    const double* minus_shift, const double* row_shift, const double* ones, const gram_plan* p, Py_ssize_t row_stride,
+    Py_ssize_t col_stride, Py_ssize_t y_stride, Py_ssize_t chunk, Py_ssize_t group, Py_ssize_t first_block,
+    Py_ssize_t last_block, double* partial, double* work,
 ) noexcept nogil:
     """Blocks of one chunk, counted from its first, into one group's panels of its sums."""
-    cdef Py_ssize_t b, c, i, k, m, q, offset, height, own = p.block_rows * p.strip * p.n_strips
-    cdef Py_ssize_t first_panel = group * p.group_panels
+    cdef Py_ssize_t b, k, m, height, n, tiles = 0, ahead = 0, first_row, first_next, last_next
+    cdef Py_ssize_t first_panel = group * p.group_panels, tile = p.kernels.tile
     cdef Py_ssize_t last_panel = minimum(first_panel + p.group_panels, p.n_panels)
-    cdef Py_ssize_t last_column = minimum(last_panel * p.panel, p.width), width
+    cdef Py_ssize_t last_column = minimum(last_panel * p.panel, p.width)
+    cdef Py_ssize_t end = minimum((chunk + 1) * p.chunk_blocks, p.n_blocks)
     cdef double* z = work
-    cdef double* d = work + own if weights != NULL else work
-    cdef double* sums = partial + chunk * p.n_cells
-    for k in range(p.n_strips):
-        for i in range(p.block_rows):
-            row_pointers[k * p.block_rows + i] = z + (k * p.block_rows + i) * p.strip
-    for q in range(first_panel):
-        sums += panel_height(p, q * p.panel) * p.panel
-    for b in range(chunk * p.chunk_blocks + first_block,
-                   minimum(chunk * p.chunk_blocks + last_block, minimum((chunk + 1) * p.chunk_blocks, p.n_blocks))):
-        m = minimum(p.block_rows, p.n_rows - b * p.block_rows)
-        lay_out(x, y, weights, rows, minus_shift, row_shift, ones, p, row_stride, col_stride, y_stride,
-                b * p.block_rows, m, last_column, z, d)
-        offset = 0
-        for q in range(first_panel, last_panel):
-            c = q * p.panel
-            height = panel_height(p, c)
-            width = minimum(p.panel, p.width - c)
-            for k in range((height + p.strip - 1) // p.strip):
-                ops_f64.columns_panel(
-                    row_pointers + k * p.block_rows, m, 0, minimum(p.strip, height - k * p.strip), place(p, d, c),
-                    p.strip, width, b > chunk * p.chunk_blocks, sums + offset + k * p.strip * width)
-            offset += height * width
+    cdef double* d = work + p.n_panels * p.stride if weights != NULL else work
+    cdef double* group_sums = partial + chunk * p.n_cells
+    cdef double* sums
+    cdef const char* next_rows
+    for k in range(first_panel):
+        group_sums += panel_height(p, k) * panel_columns(p, k)
+    for k in range(first_panel, last_panel):
+        tiles += panel_height(p, k) // tile
+    for b in range(chunk * p.chunk_blocks + first_block, minimum(chunk * p.chunk_blocks + last_block, end)):
+        first_row = b * p.block_rows
+        m = minimum(p.block_rows, p.n_rows - first_row)
+        lay_out(x, y, rows, shift, minus_shift, row_shift, ones, p, row_stride, col_stride, y_stride, first_row, m,
+                last_column, z)
+        if weights != NULL:
+            p.kernels.weigh(z + first_panel * p.stride, weights, rows, first_row, m, last_panel - first_panel, p.stride,
+                            d + first_panel * p.stride)
+        next_rows = NULL
+        if b + 1 < end and col_stride == 1 and row_stride > 0:
+            first_next = first_row + p.block_rows
+            last_next = minimum(first_next + p.block_rows, p.n_rows) - 1
+            if rows != NULL:
+                first_next = rows[first_next]
+                last_next = rows[last_next]
+            # rows that follow one another are a stretch of memory; so are, near enough, those of a part of a table
+            ahead = ((last_next - first_next) * row_stride + minimum(last_column, p.n_cols)) * <Py_ssize_t> sizeof(real)
+            if last_next - first_next < 2 * p.block_rows and 0 < ahead <= AHEAD_BYTES:
+                next_rows = <const char*> (x + first_next * row_stride)
+                ahead = (ahead + tiles - 1) // tiles
+        sums = group_sums
+        for k in range(first_panel, last_panel):
+            height = panel_height(p, k)
+            n = panel_columns(p, k)
+            p.kernels.panel(z, d, m, p.stride, k, height, n, next_rows, ahead, sums)
+            sums += height * n
+            if next_rows != NULL:
+                next_rows += height // tile * ahead
 
 
 cdef void gather_sums(const gram_plan* p, double* partial, double* products_out, int n_threads) noexcept nogil:
     """Chunks added up in order, and both halves of the square part."""
-    cdef Py_ssize_t c, k, q, r, j, offset = 0, height, w, n_out = p.n_left + p.n_targets
+    cdef Py_ssize_t c, k, r, j, offset = 0, height, w, n_out = p.n_left + p.n_targets
     for k in range(1, p.n_chunks):
         ops_f64.axpy(1.0, partial + k * p.n_cells, partial, p.n_cells)
-    for q in range(p.n_panels):
-        c = q * p.panel
-        height = panel_height(p, c)
-        w = minimum(p.panel, p.width - c)
-        for r in range(height):
+    for k in range(p.n_panels):
+        c = k * p.panel
+        height = panel_height(p, k)
+        w = panel_columns(p, k)
+        for r in range(minimum(height, p.n_left)):
             for j in range(minimum(w, n_out - c)):
                 if c + j >= r:
                     products_out[r * n_out + c + j] = partial[offset + r * w + j]
@@ -242,31 +260,31 @@ cdef int gram_products(
     """
     cdef gram_plan p = plan(n_rows, n_cols, n_targets)
     cdef Py_ssize_t n_out = p.n_left + n_targets, n_tasks = p.n_chunks * p.n_groups, j, t, own
-    cdef Py_ssize_t first_task, last_task, first_block, blocks, tasks, n_pointers
+    cdef Py_ssize_t first_task, last_task, first_block, blocks, tasks
     cdef void* memory
     cdef double* work
     cdef double* partial
+    cdef double* plus_shift
     cdef double* minus_shift
     cdef double* ones
-    cdef const double** row_pointers
     cdef int status = STATUS_OK
     memset(products_out, 0, p.n_left * n_out * sizeof(double))
     if n_rows == 0:
         return STATUS_OK
     n_threads = <int> minimum(threads_for_work(n_threads, p.products * n_rows, PRODUCTS_PER_THREAD), n_tasks)
-    n_pointers = p.n_strips * p.block_rows
-    own = n_pointers * p.strip * (1 if weights == NULL else 2)
-    memory = malloc(n_threads * own * sizeof(double) + LINE_BYTES)
-    partial = <double*> malloc(p.n_chunks * p.n_cells * sizeof(double))
-    minus_shift = <double*> malloc((2 * n_cols + 1) * sizeof(double))
-    row_pointers = <const double**> malloc(n_threads * n_pointers * sizeof(double*))
-    if memory == NULL or partial == NULL or minus_shift == NULL or row_pointers == NULL:
+    own = p.n_panels * p.stride * (1 if weights == NULL else 2)
+    memory = calloc(n_threads * own * sizeof(double) + LINE_BYTES, 1)
+    partial = <double*> calloc(p.n_chunks * p.n_cells, sizeof(double))
+    plus_shift = <double*> malloc((3 * n_cols + 1) * sizeof(double))
+    if memory == NULL or partial == NULL or plus_shift == NULL:
         status = STATUS_NO_MEMORY
     else:
         work = <double*> (<char*> memory + LINE_BYTES - <size_t> memory % LINE_BYTES)
+        minus_shift = plus_shift + n_cols
         ones = minus_shift + n_cols
         for j in range(n_cols):
-            minus_shift[j] = 0.0 if shift == NULL else -shift[j]
+            plus_shift[j] = 0.0 if shift == NULL else shift[j]
+            minus_shift[j] = -plus_shift[j]
             ones[j] = 1.0
         tasks = n_tasks
         blocks = <Py_ssize_t> (PRODUCTS_PER_LOOK / (p.products * p.block_rows * p.n_chunks))
@@ -281,14 +299,14 @@ cdef int gram_products(
                 last_task = minimum(first_task + tasks, n_tasks)
                 if n_threads == 1:
                     for t in range(first_task, last_task):
-                        add_blocks(x, y, weights, rows, minus_shift, row_shift, ones, &p, row_stride, col_stride,
-                                   y_stride, t % p.n_chunks, t // p.n_chunks, first_block, first_block + blocks,
-                                   partial, work, row_pointers)
+                        add_blocks(x, y, weights, rows, plus_shift, minus_shift, row_shift, ones, &p, row_stride,
+                                   col_stride, y_stride, t % p.n_chunks, t // p.n_chunks, first_block,
+                                   first_block + blocks, partial, work)
                 else:
                     for t in prange(first_task, last_task, schedule="dynamic", num_threads=n_threads):
-                        add_blocks(x, y, weights, rows, minus_shift, row_shift, ones, &p, row_stride, col_stride,
-                                   y_stride, t % p.n_chunks, t // p.n_chunks, first_block, first_block + blocks,
-                                   partial, work + threadid() * own, row_pointers + threadid() * n_pointers)
+                        add_blocks(x, y, weights, rows, plus_shift, minus_shift, row_shift, ones, &p, row_stride,
+                                   col_stride, y_stride, t % p.n_chunks, t // p.n_chunks, first_block,
+                                   first_block + blocks, partial, work + threadid() * own)
                 first_task = last_task
                 if signalled():
                     status = SIGNALLED
@@ -297,8 +315,7 @@ cdef int gram_products(
             gather_sums(&p, partial, products_out, n_threads)
     free(memory)
     free(partial)
-    free(minus_shift)
-    free(row_pointers)
+    free(plus_shift)
     return status
 
 
