@@ -129,7 +129,7 @@
     OP(void, count_missing, (const FT_REAL *x, ptrdiff_t ldx, ptrdiff_t m, ptrdiff_t width, int32_t *count_io))   \
     /* take_present of a table by columns, ldx and in out ldo apart; each column of out has room for m rows */    \
     OP(ptrdiff_t, take_present_columns, (const FT_REAL *x, ptrdiff_t ldx, ptrdiff_t m, ptrdiff_t width,           \
-                                         ptrdiff_t most, uint8_t *keep_io, FT_REAL *out, ptrdiff_t ldo))               \
+                                         ptrdiff_t most, uint8_t *keep_io, FT_REAL *out, ptrdiff_t ldo))          \
     /* The moments of a step of lamb, which update_span makes once the norms of all of the array are known: squares_io += \
        sums of squares of the decayed weights and of the moves */                                                 \
     OP(void, moments_and_squares, (const ft_update *h, const FT_REAL *w, const FT_REAL *g, FT_REAL *s1_io,        \
