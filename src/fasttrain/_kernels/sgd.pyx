@@ -359,12 +359,13 @@ cdef class Descent:
         s.average_intercepts = <double*> self.block(offset, n * sizeof(double))
 
     cdef Py_ssize_t panel_bytes(self, Py_ssize_t n, Py_ssize_t size) noexcept:
-        """Of the panels of dense candidates without L1 terms and averages, and the workspace of each panel's steps."""
+        """Of the panels of dense candidates without L1 terms, and the workspace of each panel's steps."""
         cdef ft_sgd* s = &self.fit
-        if n == 1 or self.X.is_sparse or s.with_l1 or s.with_average or s.aggressive:
+        if n == 1 or self.X.is_sparse or s.with_l1 or s.aggressive:
             return 0
         return padded_length(n, self.X.is_double) * (
-            s.n_features * size + FT_SGD_TOGETHER * (2 * size + 4 * <Py_ssize_t> sizeof(double)))
+            (2 if s.with_average else 1) * s.n_features * size
+            + FT_SGD_TOGETHER * (3 * size + 4 * <Py_ssize_t> sizeof(double)))
 
     def __dealloc__(self):
         free(self.arena)

@@ -130,7 +130,7 @@ typedef struct {
 
     double *columns;
     void *weights; /* by candidate; where slots are lanes, by feature */
-    void *panels; /* of dense fits in lockstep: by 64 bytes of slots, a line for each feature; then their workspace */
+    void *panels; /* of dense fits in lockstep: by 64 bytes of slots, a line for each feature; averages; then a workspace */
     void *averages; /* like weights */
     void *q;       /* like weights: L1 penalty each weight did have */
     void *lanes;   /* by candidate: 4 x 64 bytes: squares, absolutes, and their sums over steps */

@@ -1,11 +1,12 @@
-/* Steps of many candidates on dense rows, without L1 terms and averages.
+/* Steps of many candidates on dense rows, without L1 terms.
  *
  * Weights stand in panels whose lanes are slots: a panel is 64 bytes wide and has a line for each feature, so a row's element
  * is one broadcast for all its slots and no product is summed across lanes. Rows are taken a few together: with the weights v
  * before them, the products of row r are
  *     v_r . x_r = v . x_r + sum over j < r of move_j (x_j . x_r),
  * where the products of rows are the same for every slot. So a panel is read twice and written once for all of them, and a
- * step waits for the scalars of the one before, not for a pass over its weights. */
+ * step waits for the scalars of the one before, not for a pass over its weights. Averages, which move along the same rows, stand
+ * in panels of their own behind those of the weights. */
 
 #define FT_PANEL_VECTORS (64 / FT_VECTOR_BYTES)
 
@@ -19,6 +20,7 @@ typedef struct {
 typedef struct {
     FT_REAL dot[FT_SGD_TOGETHER][64 / sizeof(FT_REAL)];
     FT_REAL move[FT_SGD_TOGETHER][64 / sizeof(FT_REAL)];
+    FT_REAL average_move[FT_SGD_TOGETHER][64 / sizeof(FT_REAL)];
     double y[FT_SGD_TOGETHER][64 / sizeof(FT_REAL)];
     double rate[FT_SGD_TOGETHER][64 / sizeof(FT_REAL)];    /* update of the weights = rate * gradient */
     double wscale[FT_SGD_TOGETHER][64 / sizeof(FT_REAL)];  /* after the step's shrinking */
@@ -34,24 +36,38 @@ FT_INLINE FT_REAL *FT(panel)(const ft_sgd *s, ft_size p)
 
 FT_INLINE FT(sgd_panel_steps) *FT(panel_steps)(const ft_sgd *s, ft_size p)
 {
-    return (FT(sgd_panel_steps) *)FT(panel)(s, FT(panel_count)(s)) + p;
+    return (FT(sgd_panel_steps) *)FT(panel)(s, (s->with_average ? 2 : 1) * FT(panel_count)(s)) + p;
 }
+
+FT_INLINE FT_REAL *FT(average_panel)(const ft_sgd *s, ft_size p) { return FT(panel)(s, FT(panel_count)(s) + p); }
 
 FT_INLINE FT_REAL *FT(panel_lane)(const ft_sgd *s, ft_size k)
 {
     return FT(panel)(s, k / FT_LANE_BLOCK) + k % FT_LANE_BLOCK;
 }
 
+FT_INLINE FT_REAL *FT(average_lane)(const ft_sgd *s, ft_size k)
+{
+    return FT(average_panel)(s, k / FT_LANE_BLOCK) + k % FT_LANE_BLOCK;
+}
+
+FT_INLINE void FT(sgd_copy_lane)(FT_REAL *lane, FT_REAL *w, ft_size n, int into_panels)
+{
+    for (ft_size j = 0; j < n; j++) {
+        if (into_panels)
+            lane[j * FT_LANE_BLOCK] = w[j];
+        else
+            w[j] = lane[j * FT_LANE_BLOCK];
+    }
+}
+
 static void FT(sgd_copy_panels)(const ft_sgd *s, ft_size n, const double *c, int into_panels)
 {
     for (ft_size k = 0; k < s->n_slots; k++) {
-        FT_REAL *w = (FT_REAL *)s->weights + FT_CANDIDATE(k) * s->stride, *lane = FT(panel_lane)(s, k);
-        for (ft_size j = 0; j < s->n_features; j++) {
-            if (into_panels)
-                lane[j * FT_LANE_BLOCK] = w[j];
-            else
-                w[j] = lane[j * FT_LANE_BLOCK];
-        }
+        const ft_size first = FT_CANDIDATE(k) * s->stride;
+        FT(sgd_copy_lane)(FT(panel_lane)(s, k), (FT_REAL *)s->weights + first, s->n_features, into_panels);
+        if (s->with_average)
+            FT(sgd_copy_lane)(FT(average_lane)(s, k), (FT_REAL *)s->averages + first, s->n_features, into_panels);
     }
 }
 
@@ -111,14 +127,14 @@ FT_INLINE void FT(sgd_panel_products)(const FT_REAL *panel, const FT(sgd_rows_to
 }
 
 FT_INLINE void FT(sgd_panel_moves)(FT_REAL *panel, const FT(sgd_rows_together) *rows, ft_size n,
-                                   const FT(sgd_panel_steps) *steps)
+                                   const FT_REAL moves[][64 / sizeof(FT_REAL)])
 {
     const FT_REAL *const *x = rows->x;
     for (int u = 0; u < FT_PANEL_VECTORS; u++) {
         FT(vector) move[FT_SGD_TOGETHER];
 #pragma GCC unroll 4
         for (int r = 0; r < FT_SGD_TOGETHER; r++)
-            move[r] = FT(load)(steps->move[r] + u * FT_LANES);
+            move[r] = FT(load)(moves[r] + u * FT_LANES);
         for (ft_size j = 0; j < n; j++) {
             FT_REAL *line = panel + j * FT_LANE_BLOCK + u * FT_LANES;
             FT(vector) v = FT(load)(line);
@@ -184,7 +200,7 @@ FT_INLINE int FT(sgd_plan_together)(const ft_sgd *s, ft_size n, const double *c,
 }
 
 /* Writes the scales that have become too small into the weights, between the products of a single row and its moves. */
-static __attribute__((noinline)) void FT(sgd_reset_lanes)(const ft_sgd *s)
+static __attribute__((noinline)) void FT(sgd_reset_lanes)(const ft_sgd *s, ft_size n, double *c)
 {
     for (ft_size k = 0; k < s->n_slots; k++) {
         FT(sgd_panel_steps) *steps = FT(panel_steps)(s, k / FT_LANE_BLOCK);
@@ -193,6 +209,14 @@ static __attribute__((noinline)) void FT(sgd_reset_lanes)(const ft_sgd *s)
         if (wscale >= FT_RESET_WSCALE)
             continue;
         FT_REAL *lane = FT(panel_lane)(s, k);
+        if (s->with_average) {
+            FT_REAL *average = FT(average_lane)(s, k);
+            const FT_REAL a = (FT_REAL)FT_COLUMN(average_a)[k], inverse = (FT_REAL)(1.0 / FT_COLUMN(average_b)[k]);
+            for (ft_size j = 0; j < s->n_features; j++)
+                average[j * FT_LANE_BLOCK] = (average[j * FT_LANE_BLOCK] + a * lane[j * FT_LANE_BLOCK]) * inverse;
+            FT_COLUMN(average_a)[k] = 0;
+            FT_COLUMN(average_b)[k] = 1;
+        }
         for (ft_size j = 0; j < s->n_features; j++)
             lane[j * FT_LANE_BLOCK] *= (FT_REAL)wscale;
         steps->wscale[0][at] = steps->inverse[0][at] = 1;
@@ -266,6 +290,7 @@ FT_INLINE void FT(sgd_step_of_panel)(const ft_sgd *s, ft_size n, double *c, ft_s
         const double update = g * steps->rate[r][l];
         const FT_REAL move = (FT_REAL)(update * steps->inverse[r][l]);
         FT_COLUMN(sum_loss)[k + l] += loss;
+        FT_COLUMN(update)[k + l] = update;
         FT_COLUMN(wscale)[k + l] = steps->wscale[r][l];
         FT_COLUMN(intercept)[k + l] = intercept;
         FT_COLUMN(intercept_move)[k + l] = update * decay;
@@ -274,17 +299,39 @@ FT_INLINE void FT(sgd_step_of_panel)(const ft_sgd *s, ft_size n, double *c, ft_s
     }
 }
 
+/* sgd_average_step of panel p's slots at once, after their step at time t on row r. */
+FT_INLINE void FT(sgd_average_of_panel)(const ft_sgd *s, ft_size n, double *c, ft_size p, int r, double t)
+{
+    FT(sgd_panel_steps) *steps = FT(panel_steps)(s, p);
+    const ft_size k = p * FT_LANE_BLOCK;
+    FT_OF_PANEL(l) {
+        const double start = FT_COLUMN(average)[k + l], averaged = start > 0 && start <= t ? 1 : 0;
+        const double number = averaged > 0 ? t - start + 1 : 1, count = (FT_REAL)number, mu = 1.0 / count;
+        const double a = FT_COLUMN(average_a)[k + l], intercept = FT_COLUMN(average_intercept)[k + l];
+        const double b = FT_COLUMN(average_b)[k + l] / (count > 1 ? 1.0 - mu : 1.0);
+        const double now = FT_COLUMN(intercept)[k + l] + FT_COLUMN(intercept_move)[k + l];
+        const double update = (FT_REAL)FT_COLUMN(update)[k + l];
+        steps->average_move[r][l] = (FT_REAL)(averaged * a * (-update * steps->inverse[r][l]));
+        FT_COLUMN(average_b)[k + l] = b;
+        FT_COLUMN(average_a)[k + l] = a + averaged * mu * b * steps->wscale[r][l];
+        FT_COLUMN(average_intercept)[k + l] = intercept + averaged * (now - intercept) / number;
+    }
+}
+
 /* The rows' steps of every slot, but for the weights. */
 static __attribute__((noinline)) void FT(sgd_steps_together)(const ft_sgd *s, ft_size n, double *c, int count,
-                                                             const FT(sgd_rows_together) *rows)
+                                                             const FT(sgd_rows_together) *rows, double t)
 {
     const double decay = s->fit_intercept ? s->intercept_decay : 0;
     const ft_size panels = (s->n_slots + FT_LANE_BLOCK - 1) / FT_LANE_BLOCK;
 #define FT_SGD_PANEL_KIND(name)                                                                                   \
     case FT_LOSS_##name:                                                                                          \
         for (int r = 0; r < count; r++)                                                                           \
-            for (ft_size p = 0; p < panels; p++)                                                                  \
+            for (ft_size p = 0; p < panels; p++) {                                                                \
                 FT(sgd_step_of_panel)(s, n, c, p, r, rows, FT_LOSS_##name, decay);                                \
+                if (s->with_average)                                                                              \
+                    FT(sgd_average_of_panel)(s, n, c, p, r, t + r);                                               \
+            }                                                                                                     \
         break;
     switch (s->loss) {
         FT_SGD_PANEL_KIND(binary_crossentropy)
@@ -326,19 +373,24 @@ static void FT(sgd_take_together)(const ft_sgd *s, ft_size n, double *c, const i
     for (ft_size p = 0; p * FT_LANE_BLOCK < slots; p++)
         FT(sgd_panel_products)(FT(panel)(s, p), &rows, features, FT(panel_steps)(s, p));
     if (!safe)
-        FT(sgd_reset_lanes)(s);
-    FT(sgd_steps_together)(s, n, c, count, &rows);
+        FT(sgd_reset_lanes)(s, n, c);
+    FT(sgd_steps_together)(s, n, c, count, &rows, t);
     for (ft_size p = 0; p * FT_LANE_BLOCK < slots; p++) {
         FT(sgd_panel_steps) *steps = FT(panel_steps)(s, p);
         for (int r = count; r < FT_SGD_TOGETHER; r++)
             memset(steps->move[r], 0, sizeof steps->move[r]);
-        FT(sgd_panel_moves)(FT(panel)(s, p), &rows, features, steps);
+        FT(sgd_panel_moves)(FT(panel)(s, p), &rows, features, steps->move);
+        if (s->with_average) {
+            for (int r = count; r < FT_SGD_TOGETHER; r++)
+                memset(steps->average_move[r], 0, sizeof steps->average_move[r]);
+            FT(sgd_panel_moves)(FT(average_panel)(s, p), &rows, features, steps->average_move);
+        }
     }
     if (!safe)
         FT(sgd_panel_squares)(s, n, c);
 }
 
-/* The loop of dense fits in lockstep without L1 terms and averages. The norms of the objective follow from the products that
+/* The loop of dense fits in lockstep without L1 terms. The norms of the objective follow from the products that
  * are there, |v + move x|^2 = |v|^2 + move (2 v . x + move |x|^2), and are taken afresh every FT_SGD_FLUSH_ROWS rows. A slice
  * begins at a multiple of FT_SGD_TOGETHER rows of the epoch, and ends at one or with the epoch. */
 static __attribute__((noinline)) void FT(sgd_many_loop)(ft_sgd *s, ft_size end)

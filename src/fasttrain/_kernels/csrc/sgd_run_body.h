@@ -7,7 +7,7 @@
             average ? FT(sgd_single_average)(s, end) : FT(sgd_single)(s, end);                                    \
         else if (s->n_padded == 1)                                                                                \
             FT_SGD_SINGLE_SLOT(FT(sgd_dense_loop)(s, end, 1, 1, c, l1, average));                                 \
-        else if (!(l1) && !(average) && !s->aggressive)                                                           \
+        else if (!(l1) && !s->aggressive)                                                                         \
             FT(sgd_many_loop)(s, end);                                                                            \
         else                                                                                                      \
             FT(sgd_dense_loop)(s, end, s->n_slots, s->n_padded, s->columns, l1, average);                         \
