@@ -240,7 +240,7 @@ def test_lockstep_in_panels_is_separate_descents(dtype, loss, n_models, features
     {}, {"l1_ratio": 0.3, "l2_ratio": 0.7}, {"average": 5}, {"l1_ratio": 1.0, "l2_ratio": 0.0, "average": 1},
     {"schedule": "pa1"}, {"schedule": "pa2", "average": 3},
 ], ids=str)
-@pytest.mark.parametrize("n_models", [2, 8, 9, 16, 19])
+@pytest.mark.parametrize("n_models", [2, 3, 8, 9, 12, 16, 19])
 @pytest.mark.parametrize("index", [np.int32, np.int64])
 def test_sparse_lockstep_in_lines_is_separate_descents(changes, n_models, index):
     """Candidates are lanes beside one another; some end early, some shrink so fast that their scale is folded in. A row
@@ -287,6 +287,42 @@ def test_sparse_lockstep_in_lines_is_separate_descents(changes, n_models, index)
                 together.intercept(k, average), alone.intercept(0, average), rtol=1e-10, atol=1e-12)
         np.testing.assert_array_equal(together.scores[k], alone.scores[0])
         np.testing.assert_allclose(together.objectives[k], alone.objectives[0], rtol=1e-9)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("index", [np.int32, np.int64])
+@pytest.mark.parametrize("changes", [
+    {}, {"l1_ratio": 0.3, "l2_ratio": 0.7, "average": 5}, {"schedule": "pa1"},
+], ids=str)
+def test_where_a_sparse_candidate_stands_does_not_show(dtype, index, changes):
+    """Weights are the same bytes in a whole cache line and packed behind it, also after they have changed places."""
+    X, y = data(60, 23, "hinge", dtype)
+    rows = csr_rows(X, index)
+    rng = np.random.RandomState(0)
+    models = [model(**{"alpha": 10 ** rng.uniform(-4, -1), "eta0": 10 ** rng.uniform(-2, -1), "max_iter": 2 + k % 5,
+                       **changes}) for k in range(45)]
+    start = 0.1 * rng.standard_normal((45, 23)).astype(dtype)
+
+    def trained(numbers):
+        descent = sgd.Descent(rows, y, [models[k] for k in numbers], "hinge", seed=3)
+        for place, k in enumerate(numbers[::2]):
+            descent.begin_from(2 * place, start[k], 0.1)
+        sgd.run([descent], 1)
+        coef = np.empty((1 + descent.has_average, len(numbers), 23), dtype)
+        for k in range(len(numbers)):
+            for average in range(len(coef)):
+                descent.write_coef(k, coef[average, k], bool(average))
+        return coef, [descent.intercept(k) for k in range(len(numbers))], descent.objectives
+
+    # so many that each stands in a line of its own length, with and without a rest of either size
+    expected = trained(range(32))
+    for n_models in (2, 3, 4, 5, 6, 9, 10, 12, 13, 17, 18, 20, 24, 25, 26, 45):
+        coef, intercepts, objectives = trained(range(n_models))
+        same = min(n_models, 32)
+        np.testing.assert_array_equal(coef[:, :same], expected[0][:, :same])
+        assert intercepts[:same] == expected[1][:same]
+        for found, other in zip(objectives[:same], expected[2]):
+            np.testing.assert_allclose(found, other, rtol=1e-14)
 
 
 def test_lockstep_targets_of_their_own():

@@ -52,7 +52,8 @@ cdef extern from "sgd.h" nogil:
         Py_ssize_t n_candidates
         Py_ssize_t n_slots
         Py_ssize_t n_padded
-        Py_ssize_t spacing
+        Py_ssize_t line
+        Py_ssize_t rest
         int loss
         int aggressive
         int with_l1
@@ -140,7 +141,9 @@ cdef class Descent:
     cdef double* column(self, int number) noexcept
     cdef Py_ssize_t slot_of(self, Py_ssize_t k) noexcept
     cdef Py_ssize_t first_of(self, Py_ssize_t k) noexcept
+    cdef Py_ssize_t spacing_of(self, Py_ssize_t k) noexcept
     cdef void* block(self, Py_ssize_t* offset, Py_ssize_t bytes) noexcept
+    cdef void divide_lanes(self, Py_ssize_t n, Py_ssize_t block) noexcept
     cdef Py_ssize_t panel_bytes(self, Py_ssize_t n, Py_ssize_t size) noexcept
     cdef carve(self, ft_sgd* s, Py_ssize_t n, Py_ssize_t size, Py_ssize_t* offset)
     cdef set_candidate(self, Py_ssize_t k, dict candidate)

@@ -310,7 +310,8 @@ cdef class Descent:
         s.history_capacity = <Py_ssize_t> min(longest, 256.0)
         s.n_padded = 1 if n == 1 else padded_length(n, X.is_double)
 
-        s.spacing = s.n_padded if X.is_sparse else 1
+        if X.is_sparse and n > 1:
+            self.divide_lanes(n, 64 // size)
         # The first pass measures the arena, the second carves it. It begins as zeros, which the system has ready: where
         # features are many, most of them may never be touched.
         cdef Py_ssize_t total = 0
@@ -337,7 +338,7 @@ cdef class Descent:
         return at
 
     cdef carve(self, ft_sgd* s, Py_ssize_t n, Py_ssize_t size, Py_ssize_t* offset):
-        cdef Py_ssize_t vectors = (n * s.stride if s.spacing == 1 else s.n_padded * s.n_features) * size
+        cdef Py_ssize_t vectors = (s.line + s.rest) * s.n_features * size if s.line + s.rest else n * s.stride * size
         cdef Py_ssize_t order = (s.n_rows + FT_SGD_PADDING) * sizeof(int32_t)
         s.columns = <double*> self.block(offset, FT_SGD_N_COLUMNS * s.n_padded * sizeof(double))
         s.weights = self.block(offset, vectors)
@@ -357,6 +358,15 @@ cdef class Descent:
         s.converged = <int32_t*> self.block(offset, n * sizeof(int32_t))
         s.intercepts = <double*> self.block(offset, n * sizeof(double))
         s.average_intercepts = <double*> self.block(offset, n * sizeof(double))
+
+    cdef void divide_lanes(self, Py_ssize_t n, Py_ssize_t block) noexcept:
+        """Slots of a line and of a rest: what fills half of 64 bytes or less is a rest, so that none crosses a line."""
+        cdef Py_ssize_t left = n % block
+        self.fit.line = n - left
+        if left > block // 2:
+            self.fit.line += block
+        elif left > 0:
+            self.fit.rest = block // 4 if left <= block // 4 else block // 2
 
     cdef Py_ssize_t panel_bytes(self, Py_ssize_t n, Py_ssize_t size) noexcept:
         """Of the panels of dense candidates without L1 terms, and the workspace of each panel's steps."""
@@ -383,7 +393,19 @@ cdef class Descent:
 
     cdef Py_ssize_t first_of(self, Py_ssize_t k) noexcept:
         """Where candidate k's weights begin, in reals."""
-        return k * self.fit.stride if self.fit.spacing == 1 else self.slot_of(k)
+        cdef ft_sgd* s = &self.fit
+        cdef Py_ssize_t slot
+        if s.line + s.rest == 0:
+            return k * s.stride
+        slot = self.slot_of(k)
+        return slot if slot < s.line else s.line * s.n_features + slot - s.line
+
+    cdef Py_ssize_t spacing_of(self, Py_ssize_t k) noexcept:
+        """From one of candidate k's weights to the next, in reals."""
+        cdef ft_sgd* s = &self.fit
+        if s.line + s.rest == 0:
+            return 1
+        return s.line if self.slot_of(k) < s.line else s.rest
 
     cdef set_candidate(self, Py_ssize_t k, dict candidate):
         cdef double eta0 = candidate["eta0"]
@@ -419,12 +441,13 @@ cdef class Descent:
                    double average_intercept=0.0):
         """Start candidate k from these weights (arrays of X's dtype, contiguous; copied) instead of zeros."""
         cdef Py_ssize_t size = 8 if self.X.is_double else 4, offset = self.first_of(k) * size
-        copy_spaced(<char*> self.fit.weights + offset, self.fit.spacing, pointer(coef, self.X.is_double), 1,
+        cdef Py_ssize_t spacing = self.spacing_of(k)
+        copy_spaced(<char*> self.fit.weights + offset, spacing, pointer(coef, self.X.is_double), 1,
                     self.fit.n_features, size)
         self.fit.with_start = 1
         self.column(FT_SGD_intercept)[k] = intercept
         if average_coef is not None and self.fit.with_average:
-            copy_spaced(<char*> self.fit.averages + offset, self.fit.spacing,
+            copy_spaced(<char*> self.fit.averages + offset, spacing,
                         pointer(average_coef, self.X.is_double), 1, self.fit.n_features, size)
             self.column(FT_SGD_average_intercept)[k] = average_intercept
 
@@ -433,7 +456,7 @@ cdef class Descent:
         cdef Py_ssize_t size = 8 if self.X.is_double else 4
         cdef const void* source = self.fit.averages if average else self.fit.weights
         copy_spaced(<void*> pointer(out, self.X.is_double), 1, <const char*> source + self.first_of(k) * size,
-                    self.fit.spacing, self.fit.n_features, size)
+                    self.spacing_of(k), self.fit.n_features, size)
 
     def intercept(self, Py_ssize_t k, bint average=False):
         return self.fit.average_intercepts[k] if average else self.fit.intercepts[k]

@@ -98,7 +98,9 @@ typedef struct {
     ft_size n_candidates;
     ft_size n_slots; /* candidates that are still in training */
     ft_size n_padded; /* slots rounded up to whole 64 bytes of reals: the length of a column; 1 for one */
-    ft_size spacing; /* reals from a weight to the next one of the same candidate: 1, and n_padded where slots are lanes */
+    /* Of CSR fits in lockstep, whose slots are lanes; 0 in other fits. */
+    ft_size line; /* slots whose weights stand in a line of whole 64 bytes for each feature */
+    ft_size rest; /* slots after them that are padded to 16 or 32 bytes; these stand behind all lines, packed */
     int loss;
     int aggressive; /* FT_SGD_SINGLE, FT_SGD_PA1, FT_SGD_PA2 */
     int with_l1;
@@ -129,7 +131,7 @@ typedef struct {
     const double *score_total; /* by candidate: what the sum over rows is measured against */
 
     double *columns;
-    void *weights; /* by candidate; where slots are lanes, by feature */
+    void *weights; /* by candidate; where slots are lanes, by feature: lines, then rests */
     void *panels; /* of dense fits in lockstep: by 64 bytes of slots, a line for each feature; averages; then a workspace */
     void *averages; /* like weights */
     void *q;       /* like weights: L1 penalty each weight did have */

@@ -51,13 +51,13 @@ static void FT(sgd_score)(ft_sgd *s, ft_size end)
     const ft_sgd_rows *rows = &s->X_score;
     for (ft_size row = s->position; row < end; row++) {
         const double weight = s->score_weight ? ((const FT_REAL *)s->score_weight)[row] : 1;
-        if (s->spacing > 1)
+        if (FT(sgd_interleaved)(s))
             FT(lines_products)(s, rows, row);
         for (ft_size k = 0; k < s->n_slots; k++) {
             const ft_size candidate = FT_CANDIDATE(k);
             const FT_REAL *w = (const FT_REAL *)s->weights + candidate * s->stride;
             double dot;
-            if (s->spacing > 1) {
+            if (FT(sgd_interleaved)(s)) {
                 dot = FT_COLUMN(prediction)[k];
             } else if (rows->indptr) {
                 const ft_size start = rows->indptr[row], nnz = rows->indptr[row + 1] - start;
@@ -83,11 +83,12 @@ static void FT(sgd_score)(ft_sgd *s, ft_size end)
 static int FT(sgd_finite)(const ft_sgd *s, ft_size n, const double *c, ft_size k)
 {
     const FT_REAL *w = (const FT_REAL *)s->weights + FT_SGD_FIRST(k);
+    const ft_size spacing = FT(sgd_spacing)(s, k);
     FT_REAL zero = 0;
     /* Of CSR rows only the weights that moved can have left the finite numbers, and a sum of squares says when to look. */
     if (!s->X.indptr || FT_COLUMN(check)[k] != 0)
         for (ft_size j = 0; j < s->n_features; j++)
-            zero += w[j * s->spacing] * 0;
+            zero += w[j * spacing] * 0;
     return isfinite(FT_COLUMN(intercept)[k]) && zero == 0;
 }
 
@@ -137,14 +138,17 @@ static int FT(sgd_end_epoch)(ft_sgd *s, ft_size n, double *c, ft_size k)
     return (double)(s->epoch + 1) >= FT_COLUMN(max_iter)[k];
 }
 
-static void FT(sgd_swap_lanes)(const ft_sgd *s, FT_REAL *lines, ft_size a, ft_size b)
+/* Of arrays whose slots are lanes. */
+static void FT(sgd_swap_lanes)(const ft_sgd *s, ft_size n, const double *c, FT_REAL *lanes, ft_size a, ft_size b)
 {
+    const ft_size a_spacing = FT(sgd_spacing)(s, a), b_spacing = FT(sgd_spacing)(s, b);
+    FT_REAL *first = lanes + FT_SGD_FIRST(a), *second = lanes + FT_SGD_FIRST(b);
     if (a == b)
         return;
-    for (ft_size j = 0; j < s->n_features; j++, lines += s->spacing) {
-        const FT_REAL held = lines[a];
-        lines[a] = lines[b];
-        lines[b] = held;
+    for (ft_size j = 0; j < s->n_features; j++) {
+        const FT_REAL held = first[j * a_spacing];
+        first[j * a_spacing] = second[j * b_spacing];
+        second[j * b_spacing] = held;
     }
 }
 
@@ -152,7 +156,8 @@ static void FT(sgd_swap_lanes)(const ft_sgd *s, FT_REAL *lines, ft_size a, ft_si
 static void FT(sgd_retire)(ft_sgd *s, ft_size n, double *c, ft_size k)
 {
     const ft_size candidate = FT_CANDIDATE(k);
-    FT(sgd_write_scale)(s, FT_SGD_FIRST(k), FT_COLUMN(wscale)[k], FT_COLUMN(average_a)[k], FT_COLUMN(average_b)[k]);
+    FT(sgd_write_scale)(s, FT_SGD_FIRST(k), FT(sgd_spacing)(s, k), FT_COLUMN(wscale)[k], FT_COLUMN(average_a)[k],
+                        FT_COLUMN(average_b)[k]);
     s->intercepts[candidate] = FT_COLUMN(intercept)[k];
     s->average_intercepts[candidate] = FT_COLUMN(average_intercept)[k];
     s->n_slots -= 1;
@@ -161,12 +166,12 @@ static void FT(sgd_retire)(ft_sgd *s, ft_size n, double *c, ft_size k)
         c[column * n + k] = c[column * n + s->n_slots];
         c[column * n + s->n_slots] = held;
     }
-    if (s->spacing > 1) {
-        FT(sgd_swap_lanes)(s, (FT_REAL *)s->weights, k, s->n_slots);
+    if (FT(sgd_interleaved)(s)) {
+        FT(sgd_swap_lanes)(s, n, c, (FT_REAL *)s->weights, k, s->n_slots);
         if (s->with_average)
-            FT(sgd_swap_lanes)(s, (FT_REAL *)s->averages, k, s->n_slots);
+            FT(sgd_swap_lanes)(s, n, c, (FT_REAL *)s->averages, k, s->n_slots);
         if (s->with_l1)
-            FT(sgd_swap_lanes)(s, (FT_REAL *)s->q, k, s->n_slots);
+            FT(sgd_swap_lanes)(s, n, c, (FT_REAL *)s->q, k, s->n_slots);
     }
 }
 
@@ -177,10 +182,10 @@ static void FT(sgd_begin)(ft_sgd *s)
     double *c = s->columns;
     if (!s->with_start)
         return;
-    if (s->spacing > 1) {
+    if (FT(sgd_interleaved)(s)) {
         for (ft_size k = 0; k < s->n_slots; k++)
             for (ft_size j = 0; j < s->n_features; j++) {
-                const double v = ((const FT_REAL *)s->weights)[j * s->spacing + k];
+                const double v = ((const FT_REAL *)s->weights)[FT_SGD_FIRST(k) + j * FT(sgd_spacing)(s, k)];
                 FT_COLUMN(square)[k] += v * v;
                 FT_COLUMN(absolute)[k] += v < 0 ? -v : v;
             }

@@ -241,18 +241,19 @@ FT_INLINE void FT(sgd_write_scale_spaced)(const ft_sgd *s, ft_size first, double
         w[j * spacing] *= scale;
 }
 
-static __attribute__((noinline)) void FT(sgd_write_scale)(const ft_sgd *s, ft_size first, double wscale,
+static __attribute__((noinline)) void FT(sgd_write_scale)(const ft_sgd *s, ft_size first, ft_size spacing, double wscale,
                                                           double average_a, double average_b)
 {
-    if (s->spacing == 1)
+    if (spacing == 1)
         FT(sgd_write_scale_spaced)(s, first, wscale, average_a, average_b, 1);
     else
-        FT(sgd_write_scale_spaced)(s, first, wscale, average_a, average_b, s->spacing);
+        FT(sgd_write_scale_spaced)(s, first, wscale, average_a, average_b, spacing);
 }
 
 FT_INLINE void FT(sgd_reset_wscale)(const ft_sgd *s, ft_size n, double *c, ft_size k)
 {
-    FT(sgd_write_scale)(s, FT_SGD_FIRST(k), FT_COLUMN(wscale)[k], FT_COLUMN(average_a)[k], FT_COLUMN(average_b)[k]);
+    FT(sgd_write_scale)(s, FT_SGD_FIRST(k), FT(sgd_spacing)(s, k), FT_COLUMN(wscale)[k], FT_COLUMN(average_a)[k],
+                        FT_COLUMN(average_b)[k]);
     FT_COLUMN(wscale)[k] = 1;
     FT_COLUMN(average_a)[k] = 0;
     FT_COLUMN(average_b)[k] = 1;

@@ -8,6 +8,7 @@ typedef int64_t FT(lane_mask) __attribute__((vector_size(FT_VECTOR_BYTES)));
 typedef int32_t FT(lane_mask) __attribute__((vector_size(FT_VECTOR_BYTES)));
 #define FT_RESET_WSCALE 1e-6
 #endif
+typedef FT_REAL FT(vector16) __attribute__((vector_size(16)));
 
 #define FT_LANES ((ft_size)(FT_VECTOR_BYTES / sizeof(FT_REAL)))
 #define FT_LANE_BLOCK ((ft_size)(64 / sizeof(FT_REAL)))
@@ -66,7 +67,6 @@ FT_INLINE FT(vector) FT(load_tail)(const FT_REAL *row, const FT(tail) *tail)
 
 /* Sum of the lanes, halves folded onto each other. */
 #if FT_SGD_HAS_SHUFFLE
-typedef FT_REAL FT(vector16) __attribute__((vector_size(16)));
 typedef FT_REAL FT(vector32) __attribute__((vector_size(32)));
 
 FT_INLINE FT_REAL FT(sum16)(FT(vector16) v)
@@ -116,8 +116,18 @@ FT_INLINE FT_REAL *FT(lanes_of)(const ft_sgd *s, ft_size candidate)
     return (FT_REAL *)s->lanes + candidate * 4 * FT_LANE_BLOCK;
 }
 
-/* Where the weights of slot k begin, its average and penalties as well: spacing reals apart. */
-#define FT_SGD_FIRST(k) (s->spacing == 1 ? FT_CANDIDATE(k) * s->stride : (k))
+/* Whether slots are lanes; where the weights of slot k begin, its average and penalties as well; and from one to the next. */
+FT_INLINE int FT(sgd_interleaved)(const ft_sgd *s) { return s->line + s->rest > 0; }
+
+#define FT_SGD_FIRST(k)                                                                                           \
+    (!FT(sgd_interleaved)(s) ? FT_CANDIDATE(k) * s->stride                                                        \
+     : (k) < s->line         ? (k)                                                                                \
+                             : s->line * s->n_features + (k) - s->line)
+
+FT_INLINE ft_size FT(sgd_spacing)(const ft_sgd *s, ft_size k)
+{
+    return !FT(sgd_interleaved)(s) ? 1 : k < s->line ? s->line : s->rest;
+}
 
 FT_INLINE const FT_REAL *FT(dense_row)(const ft_sgd_rows *rows, ft_size row, ft_size n_features, ft_size stride)
 {
