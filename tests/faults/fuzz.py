@@ -146,6 +146,19 @@ def network(optimizer, normalized=False):
     return model
 
 
+def scaled():
+    """A new Sequential with layers before its first Dense, constraints and a loss that the engine asks for."""
+    set_random_seed(0)
+    first = layers.Normalization()
+    first.adapt(X)
+    model = Sequential([
+        layers.Input((5,)), layers.Rescaling(0.5, [0.1] * 5), first, layers.GaussianNoise(0.1, seed=1),
+        layers.Dense(6, "mish", kernel_constraint="unit_norm"), layers.Identity(),
+        layers.Dense(3, "softmax", kernel_constraint="min_max_norm")])
+    model.compile(keras_optimizers.Lamb(0.01), "categorical_generalized_cross_entropy")
+    return model
+
+
 def accumulating(**options):
     """An optimizer that has batches for half an update after an epoch of five."""
     return keras_optimizers.Adam(0.01, gradient_accumulation_steps=3, **options)
@@ -155,7 +168,7 @@ def accumulating(**options):
 NETWORKS = [
     lambda: network(accumulating(use_ema=True)), lambda: network(keras_optimizers.Ftrl(0.1)),
     lambda: network(keras_optimizers.Adamax(clipnorm=0.1), normalized=True), lambda: network(keras_optimizers.Nadam()),
-    lambda: network(keras_optimizers.Lamb(0.01, global_clipnorm=0.1), normalized=True),
+    lambda: network(keras_optimizers.Lamb(0.01, global_clipnorm=0.1), normalized=True), scaled,
     lambda: network(accumulating(amsgrad=True), normalized=True),
 ]
 

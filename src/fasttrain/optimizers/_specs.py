@@ -590,7 +590,8 @@ class LAMB(_AdamLike):
 
     The norms are of a whole array, a layer's weights or its biases; where one of them is 0 their quotient is taken for
     1. So every array changes by the same share of its size, which is what large batches want (You et al. 2020; without
-    bounds on the norm, as in Keras).
+    bounds on the norm, as in Keras). An array of one number, such as the bias of a single output, therefore keeps its
+    sign, or dwindles where the other sign would be better.
 
     Parameters
     ----------
