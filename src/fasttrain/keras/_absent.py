@@ -24,7 +24,7 @@ _KINDS = {
         (r"ActivityRegularization", "a penalty of outputs", "use kernel_regularizer of Dense"),
         (r"PReLU", "an activation with weights of its own", "use LeakyReLU"),
         (r"Reshape", "rows of several axes", "use Flatten before the first Dense"),
-        (r"Lambda|Layer$|Wrapper", "a computation of one's own", _ELSEWHERE),
+        (r"Lambda|Layer$|Wrapper|InputSpec", "a part of computations of one's own", _ELSEWHERE),
     ],
     "optimizers": [
         (r"legacy", "what Keras 2 had", "use the classes of this module"),
@@ -63,6 +63,8 @@ _KINDS = {
          "read them into arrays first"),
         (r"(de)?serialize_keras_object", "a form of any object of Keras",
          "use serialize and deserialize of the module that the object is of"),
+        (r"is_interactive_logging", "a switch of what Keras prints", "use verbose"),
+        (r"standardize_dtype", "the name of a dtype of any backend", "use numpy.dtype(...).name"),
         (r"Progbar", "a bar for loops of one's own", "use fasttrain.callbacks.ProgressBar in fit"),
         (r"plot_model|model_to_dot", "a drawing of a graph", "use summary(), or show the model in a notebook"),
     ],
