@@ -7,6 +7,7 @@ from typing import Any, Literal
 import numpy as np
 from scipy import sparse
 from sklearn import linear_model
+from sklearn.utils import assert_all_finite
 from sklearn.utils.validation import validate_data
 
 from fasttrain._core.checks import (
@@ -92,12 +93,23 @@ def problem_for(X, targets, weights, *, precompute, centred, tol, checked=True):
     return coordinate.problem_of(X, targets, weights, centred=centred, by_gram=by_gram, narrow=False)
 
 
-def fit_targets(estimator, X, y, weights, *, alpha, l1_ratio, precompute, checked=True, starts=None):
-    """Fit each target on its own and adopt what was found."""
+def is_told_by_sums(X, precompute, tol):
+    """Whether a plain X is read for its Gram matrix alone, which shows NaN and infinities."""
+    return (type(X) is np.ndarray and X.ndim == 2 and isinstance(precompute, (bool, np.bool_))
+            and coordinate.prefers_gram(*X.shape, tol))
+
+
+def fit_targets(estimator, X, y, weights, *, alpha, l1_ratio, precompute, checked=True, unread=False, starts=None):
+    """Fit each target on its own and adopt what was found; ``unread``: :func:`is_told_by_sums` of an X that nothing has
+    looked through.
+    """
     targets = y.reshape(len(y), -1).astype(X.dtype, copy=False)
-    problem = problem_for(
-        X, targets, weights, precompute=precompute, centred=bool(estimator.fit_intercept), tol=estimator.tol,
-        checked=checked)
+    with np.errstate(invalid="ignore" if unread else None):
+        problem = problem_for(
+            X, targets, weights, precompute=precompute, centred=bool(estimator.fit_intercept), tol=estimator.tol,
+            checked=checked)
+    if unread and not np.isfinite(problem.design["gram"]).all():
+        assert_all_finite(X, estimator_name=type(estimator).__name__, input_name="X")
     coef, gaps, n_iters = solve(problem, alpha, l1_ratio, descent_of(estimator), starts)
     intercept = intercepts_of(estimator, problem, coef)
     if len(coef) > 1:
@@ -230,7 +242,9 @@ class ElasticNet(Convertible, linear_model.ElasticNet):
             warn(
                 "With alpha=0, this algorithm does not converge well. You are advised to use the LinearRegression "
                 "estimator")
-        if check_input and not is_ready(self, X, y, True, FLOATS):
+        unread = check_input and is_told_by_sums(X, self.precompute, self.tol)
+        if check_input and not is_ready(self, X, y, True, FLOATS, unread=unread):
+            unread = False
             X, y = validate_data(
                 self, X, y, accept_sparse="csc", dtype=FLOATS, accept_large_sparse=False, multi_output=True,
                 y_numeric=True)
@@ -244,7 +258,7 @@ class ElasticNet(Convertible, linear_model.ElasticNet):
                     f"X of shape {X.shape} and y of shape {y.shape}; fit a clone")
         fit_targets(
             self, X, y, weights, alpha=float(self.alpha), l1_ratio=float(self.l1_ratio), precompute=self.precompute,
-            checked=check_input, starts=starts)
+            checked=check_input, unread=unread, starts=starts)
         return self
 
 
