@@ -231,6 +231,17 @@ def test_what_was_written_in_its_place_is_not_copied():
         part.arrays[0][first:].ctypes.data for first in (0, 50, 100, 150)}
 
 
+def test_a_bound_on_memory_decodes_less_at_a_time(tmp_path):
+    """From half of the room to read a block, the same numbers."""
+    names = [f"x{j}" for j in range(64)]
+    rows = np.random.default_rng(0).standard_normal((20_000, 64)).astype(np.float32)
+    pd.DataFrame(rows, columns=names).to_parquet(tmp_path / "a.parquet", row_group_size=10_000, compression=None)
+    free, bound = (from_parquet(tmp_path / "a.parquet", block_rows=10_000, memory=m) for m in (None, 30_000_000))
+    assert bound.block_bytes().reading < 0.5 * free.block_bytes().reading
+    assert bound.block_bytes().rows == free.block_bytes().rows
+    np.testing.assert_array_equal(bound.block(1).X, rows[10_000:])
+
+
 def test_blocks_of_other_sizes_than_said_are_refused():
     source = Counted([10, 10])
     stream = passes(lambda i, out: (np.ones((9, 1)),), [10, 10], [0, 1], buffer_blocks=1, batch_size=1, seed=0,
