@@ -33,8 +33,9 @@ cdef extern from "gram.h" nogil:
             const float* x, const Py_ssize_t* rows, Py_ssize_t row_stride, Py_ssize_t first, Py_ssize_t m, Py_ssize_t n,
             const double* column_shift, const double* row_shift, double* z_out, Py_ssize_t stride) noexcept nogil
         void (*spread_f64)(
-            const double* x, const Py_ssize_t* rows, Py_ssize_t row_stride, Py_ssize_t first, Py_ssize_t m, Py_ssize_t n,
-            const double* column_shift, const double* row_shift, double* z_out, Py_ssize_t stride) noexcept nogil
+            const double* x, const Py_ssize_t* rows, Py_ssize_t row_stride, Py_ssize_t first, Py_ssize_t m,
+            Py_ssize_t n, const double* column_shift, const double* row_shift, double* z_out,
+            Py_ssize_t stride) noexcept nogil
         void (*weigh)(
             const double* z, const double* weights, const Py_ssize_t* rows, Py_ssize_t first, Py_ssize_t m,
             Py_ssize_t n_panels, Py_ssize_t stride, double* d_out) noexcept nogil

@@ -7,7 +7,7 @@ import numpy as np
 
 from fasttrain._estimators.registry import fit_rules
 from fasttrain._kernels.threads import thread_budget
-from fasttrain.model_selection.batch.folds import gathered, sites_of, transformed
+from fasttrain.model_selection.batch.folds import score_parts, sites_of, transformed
 
 
 def run(batch, jobs):
@@ -86,10 +86,11 @@ def _run_group(batch, jobs, data, held):
         return jobs
     with thread_budget(batch.n_threads) as n_threads:
         for done, seconds in target.train(jobs, held, n_threads, batch.tell):
-            rows = gathered(data.X)
+            parts = {}
             for job in sorted(done, key=lambda job: job.fold):
                 job.outcome.fit_time = seconds / len(done)
                 if not job.done:
-                    batch.score(job, rows)
+                    parts.setdefault(job.fold, []).append(job)
+            score_parts(batch, [(data.X, part) for part in parts.values()])
             batch.tell()
     return []

@@ -9,8 +9,12 @@ from sklearn.base import clone
 from sklearn.model_selection import LeaveOneOut
 
 from fasttrain._core.folds import share_out
+from fasttrain._core.pools import thread_pool
 from fasttrain._estimators.registry import step_rules
 from fasttrain._tables.moments import column_moments, merge_moments
+
+# Products of rows and weights in scoring that are worth starting threads for.
+WORK_FOR_THREADS = 10_000_000
 
 
 @dataclass(eq=False)
@@ -143,3 +147,24 @@ def gathered(X):
         return latest[id(rows)][1]
 
     return rows_of
+
+
+def score_parts(batch, parts):
+    """Score fitted jobs: ``parts`` are pairs of an X, as models take it, and the jobs of one fold over it.
+
+    A fold's test rows are gathered once for all of its models, and folds go to the threads where that is worth it.
+    """
+
+    def score(part):
+        X, jobs = part
+        rows = gathered(X)
+        for job, predicted in zip(jobs, batch.predict_ahead(jobs, rows)):
+            batch.score(job, rows, predicted)
+
+    work = sum(len(batch.folds[job.fold][1]) * X.shape[1] for X, jobs in parts for job in jobs)
+    if batch.n_threads > 1 and len(parts) > 1 and work > WORK_FOR_THREADS and not batch.scoring.slow:
+        with thread_pool(min(batch.n_threads, len(parts)), lambda: None) as pool:
+            list(pool.map(score, parts))
+    else:
+        for part in parts:
+            score(part)

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fasttrain._core.pools import thread_pool
 from fasttrain._estimators.registry import fit_rules
-from fasttrain.model_selection.batch.folds import gathered, sites_of, transformed
+from fasttrain.model_selection.batch.folds import score_parts, sites_of, transformed
 from fasttrain.model_selection.batch.scores import of_predictions
 from fasttrain.training import DivergenceError
 
@@ -23,8 +22,6 @@ ORDER_BYTES = 1 << 24
 WEIGHT_BYTES = 1 << 28
 # Rows of a test part that make no product worth a call of its own.
 FEW_ROWS = 16
-# Products of rows and weights in scoring that are worth starting threads for.
-WORK_FOR_THREADS = 10_000_000
 
 
 def run(batch, jobs):
@@ -193,9 +190,7 @@ def _prepared(group, data, rows):
 
 
 def _score_wave(batch, fits):
-    """Small test parts are scored all at once. Of larger ones each fold's rows are gathered once, for all of its
-    models, and folds go to the threads where that is worth it.
-    """
+    """Small test parts are scored all at once, others fold by fold."""
     start = time.perf_counter()
     small = [fit for fit in fits if _is_scored_together(batch, fit)]
     _score_together(batch, small)
@@ -211,19 +206,7 @@ def _score_wave(batch, fits):
                 continue
             sites.setdefault(fit.site, []).append(fit)
 
-    def score(part):
-        rows = gathered(part[0].plan.data.X)
-        for fit, predicted in zip(part, batch.predict_ahead([fit.job for fit in part], rows)):
-            batch.score(fit.job, rows, predicted)
-
-    parts = list(sites.values())
-    work = sum(len(batch.folds[fit.job.fold][1]) * fit.plan.data.X.shape[1] for part in parts for fit in part)
-    if batch.n_threads > 1 and len(parts) > 1 and work > WORK_FOR_THREADS and not batch.scoring.slow:
-        with thread_pool(min(batch.n_threads, len(parts)), lambda: None) as pool:
-            list(pool.map(score, parts))
-    else:
-        for part in parts:
-            score(part)
+    score_parts(batch, [(part[0].plan.data.X, [fit.job for fit in part]) for part in sites.values()])
 
 
 def _is_scored_together(batch, fit):
