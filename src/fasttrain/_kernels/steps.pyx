@@ -22,8 +22,8 @@ from fasttrain._kernels.primitives cimport FT_UPDATE_lamb, axpy, columns_strip, 
 from fasttrain._kernels.threads cimport ft_barrier_init, ft_barrier_wait, ft_team_size
 from fasttrain._kernels.types cimport STATUS_NOT_FINITE, STATUS_OK
 from fasttrain._kernels.updating cimport (
-    apply_moves, apply_update, completes_update, constrain_and_average, first_turn, follows, group_penalty, measure_move,
-    part_of, part_scales, prepare_update, strip_of, take_turns, trained_norm,
+    apply_moves, apply_update, completes_update, constrain_and_average, first_turn, follows, group_penalty,
+    measure_move, part_of, part_scales, prepare_update, strip_of, take_turns, trained_norm,
 )
 
 cdef extern from "clock.h" nogil:

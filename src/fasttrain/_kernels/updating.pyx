@@ -188,8 +188,8 @@ cdef void constrain_and_average(fit_task* task, int thread, int n_threads, Py_ss
                                 Py_ssize_t group_last, Py_ssize_t due, real* scratch) noexcept nogil:
     """What follows the update of batch `due`: the constraints, then the average of the parameters.
 
-    A thread averages the groups that it has updated, and needs no barrier unless weights are constrained; scratch has room for
-    three times a panel's columns.
+    A thread averages the groups that it has updated, and needs no barrier unless weights are constrained; scratch has
+    room for three times a panel's columns.
     """
     cdef Py_ssize_t panel, turn, number, total = 0, part
     cdef double count, factor
