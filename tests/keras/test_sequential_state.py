@@ -282,6 +282,15 @@ def test_damaged_files_are_refused(tmp_path):
         model.save(folder, overwrite=False)
 
 
+def test_a_variance_below_zero_is_refused():
+    layer = layers.BatchNormalization()
+    layer.build((4,), np.float32)
+    arrays = layer.get_weights()
+    arrays[3][2] = -1
+    with pytest.raises(ValueError, match=r"moving_variance must hold numbers >= 0, got -1"):
+        layer.set_weights(arrays)
+
+
 @pytest.mark.parametrize("change", [
     lambda config: config["layers"][0].update(given_shape=(2**31 - 1,)),
     lambda config: config["layers"][-1]["config"].update(units=2**31 - 1),

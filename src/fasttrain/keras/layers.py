@@ -322,6 +322,7 @@ class BatchNormalization(Layer):
 
     weight_names: Any = ("gamma", "beta", "moving_mean", "moving_variance")
     statistics: Any = ("moving_mean", "moving_variance")
+    never_negative: Any = ("moving_variance",)
 
     def __init__(self, axis: int = -1, momentum: float = 0.99, epsilon: float = 1e-3, center: bool = True,
                  scale: bool = True, beta_initializer: Any = "zeros", gamma_initializer: Any = "ones",
