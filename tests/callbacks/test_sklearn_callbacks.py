@@ -212,7 +212,9 @@ if SKLEARN >= (1, 9):
     @pytest.mark.parametrize("model, y", [
         (PoissonRegressor(), Y), (GammaRegressor(), Y + 0.5), (TweedieRegressor(power=1.5), Y), (HuberRegressor(), Y),
         (LinearSVC(), Y), (LinearSVC(), np.digitize(X[:, 0], [-0.5, 0.5])),
-        (LinearSVR(loss="squared_epsilon_insensitive"), Y)], ids=repr)
+        (LinearSVR(loss="squared_epsilon_insensitive"), Y),
+    ], ids=["PoissonRegressor", "GammaRegressor", "TweedieRegressor", "HuberRegressor", "LinearSVC", "three classes",
+            "LinearSVR"])
     def test_every_minimizer_over_blocks_tells_of_its_iterations(model, y):
         source = Pickled([Block(X[i::3], y[i::3]) for i in range(3)], "parts")
         record = Record()
