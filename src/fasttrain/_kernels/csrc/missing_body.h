@@ -155,6 +155,7 @@ FT_INLINE void FT(move_kept)(const FT_REAL *restrict column, ptrdiff_t m, const 
         if (stay->bits[i / 8] >> i % 8 & 1)
             out[to++] = column[i];
 #else
+    (void)m;
     for (ptrdiff_t i = 0; i < stay->kept; i++)
         out[i] = column[stay->at[i]];
 #endif
