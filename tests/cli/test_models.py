@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import shlex
 import sys
 from types import SimpleNamespace
 
@@ -192,6 +193,17 @@ def test_cells_that_cannot_be_read(shell, houses, tmp_path):
     assert "1 rows dropped (missing), 159 rows left" in shell.done(
         "fit", path, "--target", "price", "--drop-missing", *out)
     assert "160 rows left" in shell.done("fit", path, "--target", "price", "--impute", *out)
+    houses.assign(area=area).rename(columns={"area": "it's big"}).to_csv(path, index=False)
+    told = shell.refused("fit", path, "--target", "price", *out)
+    assert shlex.split(told.partition("--column ")[2])[0] == "it's big=categorical"
+
+
+def test_rows_are_dropped_of_a_table_whose_only_text_names_them(shell, houses, tmp_path):
+    table = houses.drop(columns=["place", "big"]).assign(who=[f"house {i}" for i in range(160)])
+    table.loc[7, "rooms"] = np.nan
+    table.to_csv(tmp_path / "t.csv", index=False)
+    assert "1 rows dropped (missing), 159 rows left" in shell.done(
+        "fit", tmp_path / "t.csv", "--target", "price", "--drop-missing", "--out", tmp_path / "m")
 
 
 def test_a_class_of_its_own_for_every_row(shell, houses, tmp_path):

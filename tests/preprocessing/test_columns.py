@@ -321,6 +321,10 @@ def test_stray_cells_are_told_of():
         preprocessor.transform(new)
     with pytest.raises(ValueError, match=r"2 missing values \('abc', 'def' among them, as no numeric value\), which"):
         one(cells, missing="error")
+    with pytest.raises(ValueError, match="which missing='error' refuses") as refused:
+        one(["1", "2", None], missing="error")
+    error = pickle.loads(pickle.dumps(refused.value))
+    assert (str(error), error.column, error.strays) == (str(refused.value), "c", [])
     with pytest.raises(ValueError, match="column 'c' must hold numbers: could not convert '5 lb'"):
         one(["1 kg", "2 kg", "3 kg"], handle_unknown="error")[0].transform(frame.head(1).assign(c=["5 lb"]))
     assert taken(cells + ["x"] * 9)[0] == "drop"

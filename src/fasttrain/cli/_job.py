@@ -1,6 +1,7 @@
 """What the options ask for, and the rows, the target and the folds that follow from them."""
 
 import hashlib
+import shlex
 import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from fasttrain.cli._columns import code_columns, kinds_of, written_numbers
 from fasttrain.cli._tables import STDIN, TableFile
 from fasttrain.model_selection import KFold, LeaveOneOut, StratifiedKFold
 from fasttrain.preprocessing import TablePreprocessor, drop_duplicates, drop_missing, drop_outliers
+from fasttrain.preprocessing.columns.fitted import MissingValues
 
 MOST_CLASSES = 20
 # Where no other number is asked for.
@@ -182,15 +184,14 @@ def lacking(name, absent, columns):
 def _drop_missing_of(job):
     def drop(table):
         table = drop_missing(table)
-        texts = table[[name for name in table.columns if name != job.target and is_text(table[name])]]
-        if not len(texts.columns) or not len(texts):
+        features = table.drop(columns=job.target)
+        if not len(features) or not any(is_text(features[name]) for name in features.columns):
             return table
-        types = {name: kind for name, kind in job.types.items() if name in texts.columns}
+        reader = TablePreprocessor(types=job.types, missing="median", scale=None, high_cardinality="hash")
         with warnings.catch_warnings():
             # what is told of columns is told when the model is fitted
             warnings.simplefilter("ignore")
-            reader = TablePreprocessor(types=types, missing="median", high_cardinality="hash").fit(texts)
-        return table[~reader.missing_rows(texts)]
+            return table[~reader.fit(features).missing_rows(features)]
 
     return drop
 
@@ -231,14 +232,11 @@ def remedied(data, *remedies):
     """A refusal of missing values becomes :class:`Holes`, which name the table and what to do, in the shell's words."""
     try:
         yield
-    except ValueError as error:
-        what, refused, _ = str(error).partition(", which missing='error' refuses")
-        if not refused:
-            raise
-        if "among them, as no" in what:
-            remedies += (f"--column {what.split(chr(39))[1]}=categorical to take it as words",)
+    except MissingValues as error:
+        if error.strays:
+            remedies += (f"--column {shlex.quote(f'{error.column}=categorical')} to take it as words",)
         *others, last = remedies
-        raise Holes(f"{data}: {what}: pass {', '.join(others)}{' or ' if others else ''}{last}") from error
+        raise Holes(f"{data}: {error.what}: pass {', '.join(others)}{' or ' if others else ''}{last}") from error
 
 
 def _refuse_missing(job, features):

@@ -32,6 +32,14 @@ class ColumnLeftOutWarning(UserWarning):
     """A column takes no part in the matrix, for the reason given."""
 
 
+class MissingValues(ValueError):
+    """``missing="error"`` refuses a column: what it has, its name, and those of its cells that cannot be read."""
+
+    def __init__(self, message, *, what="", column=None, strays=()):
+        super().__init__(message)
+        self.what, self.column, self.strays = what, column, strays
+
+
 class TableColumns:
     """The columns of a table in the order of the matrix: numbers, categories, hashed text.
 
@@ -93,9 +101,9 @@ class TableColumns:
             if count:
                 cells = column.strays(view, seen=True)[0] if isinstance(column, Dense) else []
                 strays = f" ({listed(cells)} among them, as no {column.kind} value)" if cells else ""
-                raise ValueError(
-                    f"column {view.name!r} has {count} missing values{strays}, which missing='error' refuses"
-                )
+                what = f"column {view.name!r} has {count} missing values{strays}"
+                raise MissingValues(
+                    f"{what}, which missing='error' refuses", what=what, column=view.name, strays=cells)
 
     def _refuse_missing_rows(self, views):
         absent = [
