@@ -346,6 +346,11 @@ class TablePreprocessor(KeepsParameters, BlockColumns, TableColumns, Transformer
         -------
         ndarray of shape (n_samples,), of bool
 
+        Raises
+        ------
+        ValueError
+            Without a row, for columns that ``fit`` did not see, and for text where plain numbers are expected.
+
         Examples
         --------
         >>> import pandas as pd
