@@ -59,11 +59,14 @@ def in_threads(work, n, n_threads, stop):
 def _join(prefix, patience):
     """Wait for the threads of a pool, one too of which it does not know since Ctrl-C came while it was started."""
     began = time.monotonic()
+
+    def left():
+        return patience - (time.monotonic() - began)
+
     while found := [thread for thread in threading.enumerate() if thread.name.startswith(prefix)]:
         alive = [thread for thread in found if thread.is_alive()]
-        left = patience - (time.monotonic() - began)
         for thread in alive:
-            thread.join(max(left, 0))
-        if left < 0 or (not alive and time.monotonic() > began + START_SECONDS):
+            thread.join(max(left(), 0))
+        if left() < 0 or (not alive and time.monotonic() > began + START_SECONDS):
             return
         time.sleep(0.001)
