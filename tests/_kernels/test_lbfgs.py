@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
+from fasttrain._kernels.coordinate import Stop, Stopped
 from fasttrain._kernels.lbfgs import REASONS, minimize_fits
 from fasttrain._kernels.linear import LinearSums
 
@@ -25,7 +26,7 @@ def sums_of(X, code, n_classes, held=((),)):
         [(y, None, np.asarray(h, dtype=np.int64)) for h in held])
 
 
-def run(sums, fits, scale, l2, *, gtol=1e-4, ftol=FTOL, max_iter=100, start=None, n_threads=1):
+def run(sums, fits, scale, l2, *, gtol=1e-4, ftol=FTOL, max_iter=100, start=None, n_threads=1, stop=None):
     """(x, values, gradients, n_iter, reasons) of each job and l2."""
     fits, l2 = np.asarray(fits, dtype=np.intp), np.asarray(l2, dtype=float)
     n_jobs, n_path = l2.shape
@@ -33,7 +34,7 @@ def run(sums, fits, scale, l2, *, gtol=1e-4, ftol=FTOL, max_iter=100, start=None
     x, numbers = np.empty((n_jobs, n_path, sums.size)), np.empty((2, n_jobs, n_path))
     counts = np.empty((2, n_jobs, n_path), dtype=np.intp)
     minimize_fits(sums, fits, start, np.asarray(scale, dtype=float), l2, gtol, ftol, max_iter, x, *numbers, *counts,
-                  n_threads)
+                  n_threads, stop)
     return x, *numbers, counts[0], np.array(REASONS)[counts[1]]
 
 
@@ -108,3 +109,13 @@ def test_what_is_not_finite_is_told():
     X, code = problem(50, 3, 2)
     X[7, 1] = np.inf
     assert run(sums_of(X, code, 2), [0], [1 / 50], [[0.1]], start=np.ones((1, 4)))[4][0, 0] == "not_finite"
+
+
+def test_another_thread_ends_them():
+    X, code = problem(60, 3, 2)
+    stop = Stop()
+    expected = run(sums_of(X, code, 2), [0], [1 / 60], [[1.0]])
+    np.testing.assert_array_equal(run(sums_of(X, code, 2), [0], [1 / 60], [[1.0]], stop=stop)[0], expected[0])
+    stop.set()
+    with pytest.raises(Stopped):
+        run(sums_of(X, code, 2), [0], [1 / 60], [[1.0]], stop=stop)

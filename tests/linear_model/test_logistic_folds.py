@@ -8,6 +8,7 @@ from sklearn.datasets import load_breast_cancer, load_iris
 from sklearn.model_selection import KFold
 
 import fasttrain
+from fasttrain._kernels.coordinate import Stopped
 from fasttrain.linear_model import LogisticRegression
 from fasttrain.linear_model import _logistic_columns as columns
 from fasttrain.model_selection import cross_val_predict, cross_validate
@@ -71,3 +72,17 @@ def test_others_are_one_product(monkeypatch, what):
     found = cross_val_predict(model, X, y, cv=folds, method="decision_function")
     assert alone == []
     np.testing.assert_allclose(found, fitted_in_a_loop(model, X, y, folds, "decision_function"), rtol=1e-5, atol=1e-5)
+
+
+def test_folds_on_threads_are_told_to_stop(monkeypatch):
+    """As Ctrl-C does, which comes to the caller's thread alone."""
+    X, y = TABLES["iris"]
+    in_threads = columns.in_threads
+
+    def told(work, n, n_threads, stop):
+        stop.set()
+        return in_threads(work, n, n_threads, stop)
+
+    monkeypatch.setattr(columns, "in_threads", told)
+    with pytest.raises(Stopped):
+        cross_validate(LogisticRegression(), X, y, cv=4, error_score="raise")

@@ -16,6 +16,8 @@ from fasttrain._kernels.linear cimport LinearSums
 from fasttrain._kernels.primitives cimport axpy, dot, max_abs
 from fasttrain._kernels.threads cimport threads_for_work
 
+from fasttrain._kernels.coordinate import Stopped
+
 # Why a fit ended, by the number that minimize_fits gives.
 REASONS = ("", "gradient", "value", "iterations", "evaluations", "abnormal", "not_finite")
 
@@ -481,7 +483,7 @@ cdef void advance_all(lbfgs_state** states, const double* values, const Py_ssize
 def minimize_fits(LinearSums sums, const Py_ssize_t[::1] fits, const double[:, ::1] start, const double[::1] scale,
                   const double[:, ::1] l2, double gtol, double ftol, Py_ssize_t max_iter, double[:, :, ::1] x_out,
                   double[:, ::1] values_out, double[:, ::1] gradients_out, Py_ssize_t[:, ::1] n_iter_out,
-                  Py_ssize_t[:, ::1] reasons_out, int n_threads):
+                  Py_ssize_t[:, ::1] reasons_out, int n_threads, stop=None):
     """Minimize many penalized sums, all evaluated over one reading of X; those that have ended leave.
 
     Job j minimizes, of its fit, scale_j * (sum of losses) + l2 / 2 * |coefficients|^2 for one l2 of its row after the
@@ -502,6 +504,13 @@ def minimize_fits(LinearSums sums, const Py_ssize_t[::1] fits, const double[:, :
         The objective and the largest element of its gradient.
     n_iter_out, reasons_out : intp arrays of shape (n_jobs, n_path)
         Iterations, and the place in REASONS of why they ended.
+    stop : fasttrain._kernels.coordinate.Stop, optional
+        Looked at before each evaluation, for fits on threads that Ctrl-C does not come to.
+
+    Raises
+    ------
+    Stopped
+        When ``stop`` was set.
     """
     cdef Py_ssize_t n_jobs = fits.shape[0], n_path = l2.shape[1], size = sums.size, n_active = n_jobs, left, j, job
     cdef Py_ssize_t n_outputs = sums.task.n_outputs, k = sums.task.k, k1 = sums.task.k + sums.task.has_bias
@@ -528,6 +537,8 @@ def minimize_fits(LinearSums sums, const Py_ssize_t[::1] fits, const double[:, :
             memcpy(s.x, &start[job, 0], size * sizeof(double))
             lbfgs_start(s)
         while n_active:
+            if stop is not None and stop.is_set():
+                raise Stopped
             for j in range(n_active):
                 x[j] = states[active[j]].x
                 gradients[j] = states[active[j]].gradient

@@ -143,7 +143,7 @@ class LogisticTarget:
     def _train_alone(self, jobs, held, n_threads):
         """Train a job of each fold on the rows that it sees: to the byte what its estimator's own fit finds."""
         data, lead = self.data, self.lead
-        tol, max_iter = float(lead.tol), int(lead.max_iter)
+        tol, max_iter, stop = float(lead.tol), int(lead.max_iter), Stop()
 
         def descend(i):
             rows = np.delete(np.arange(len(data.codes)), held[jobs[i].fold])
@@ -152,9 +152,9 @@ class LogisticTarget:
                 data.X[rows], data.codes[rows], len(data.classes), lead.fit_intercept,
                 [(None if weights is None else weights[rows], None)], 1)
             strength = problem.strengths([0], [[jobs[i].model._check_parameters()[0]]])
-            return problem, problem.lbfgs([0], strength, tol=tol, max_iter=max_iter)
+            return problem, problem.lbfgs([0], strength, tol=tol, max_iter=max_iter, stop=stop)
 
-        for job, (problem, found) in zip(jobs, in_threads(descend, len(jobs), n_threads, Stop())):
+        for job, (problem, found) in zip(jobs, in_threads(descend, len(jobs), n_threads, stop)):
             self._adopt(job, problem, found)
 
     def _train_paths(self, jobs, problem, place, n_threads):

@@ -147,8 +147,11 @@ class Problem:
         """``1 / (C sum of weights)`` for each of some fits and each C of its path: an array like Cs."""
         return 1.0 / (np.asarray(Cs, dtype=np.float64) * self.totals[fits][:, None])
 
-    def lbfgs(self, fits, l2, *, tol, max_iter, ftol=FTOL, start=None):
-        """The :class:`Minimum` of fits, ``l2`` of shape (n_jobs, n_path), each begun where the one before it ended."""
+    def lbfgs(self, fits, l2, *, tol, max_iter, ftol=FTOL, start=None, stop=None):
+        """The :class:`Minimum` of fits, ``l2`` of shape (n_jobs, n_path), each begun where the one before it ended.
+
+        ``stop``: a :class:`~fasttrain._kernels.coordinate.Stop` that ends them with :class:`Stopped`.
+        """
         fits = np.ascontiguousarray(fits, dtype=np.intp)
         l2 = np.ascontiguousarray(l2, dtype=np.float64)
         n_jobs, n_path = l2.shape
@@ -160,7 +163,7 @@ class Problem:
         with thread_budget(self.n_threads) as n_threads:
             minimize_fits(
                 self.sums, fits, start, 1.0 / self.totals[fits], l2, tol, ftol, max_iter, x, *numbers, *counts,
-                n_threads)
+                n_threads, stop)
         return Minimum(
             x.reshape(n_jobs, n_path, *self.shape), np.minimum(counts[0], max_iter), np.array(REASONS)[counts[1]],
             numbers[1])
