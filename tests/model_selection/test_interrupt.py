@@ -124,3 +124,23 @@ def test_progress_without_rich(capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "rich.progress", None)
     cross_validate(MLPClassifier((3,), max_iter=2), X, y, cv=3, progress=True)
     assert "fit 3/3" in capsys.readouterr().err
+
+
+def test_scoring_on_threads_ends_after_ctrl_c(monkeypatch):
+    """Of folds that are being scored the models to come are left out."""
+    begun, scored = threading.Event(), []
+
+    def score(self, job, *args):
+        scored.append(job)
+        begun.set()
+        time.sleep(0.2)
+
+    monkeypatch.setattr(Batch, "score", score)
+    monkeypatch.setattr("fasttrain.model_selection.batch.folds.WORK_FOR_THREADS", 0)
+    search = GridSearchCV(
+        SGDClassifier(max_iter=1, tol=None, random_state=0), {"alpha": np.logspace(-6, 0, 60).tolist()}, cv=2, n_jobs=2)
+    thread, _ = interrupted_at(begun)
+    with pytest.raises(KeyboardInterrupt):
+        search.fit(X, y)
+    thread.join()
+    assert 0 < len(scored) < 60

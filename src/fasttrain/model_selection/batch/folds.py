@@ -159,11 +159,13 @@ def score_parts(batch, parts):
         X, jobs = part
         rows = gathered(X)
         for job, predicted in zip(jobs, batch.predict_ahead(jobs, rows)):
+            if batch.cancel.is_set():
+                return
             batch.score(job, rows, predicted)
 
     work = sum(len(batch.folds[job.fold][1]) * X.shape[1] for X, jobs in parts for job in jobs)
     if batch.n_threads > 1 and len(parts) > 1 and work > WORK_FOR_THREADS and not batch.scoring.slow:
-        with thread_pool(min(batch.n_threads, len(parts)), lambda: None) as pool:
+        with thread_pool(min(batch.n_threads, len(parts)), batch.cancel.set) as pool:
             list(pool.map(score, parts))
     else:
         for part in parts:

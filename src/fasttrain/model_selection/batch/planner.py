@@ -465,6 +465,8 @@ class Batch:
         models = [job.model for job in jobs]
         found = [[] for _ in jobs]
         for part in parts_of_rows(rows):
+            if self.cancel.is_set():
+                return [None] * len(jobs)
             X = data(part)
             several = _predicted_from_sparse(models, X) if sparse.issparse(X) else (
                 _predicted(model, "predict", X, _direct(model, "predict")) for model in models)
