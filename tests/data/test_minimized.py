@@ -170,6 +170,17 @@ def test_what_is_not_possible_is_said(model, y, message):
     assert not hasattr(model, "coef_")
 
 
+@pytest.mark.parametrize("model", [
+    PoissonRegressor(), PoissonRegressor(solver="newton-cholesky"), HuberRegressor(), LinearSVR(**SQUARED),
+], ids=repr)
+def test_targets_of_several_columns_are_refused(model):
+    """As of arrays; one column is a target."""
+    with pytest.raises(ValueError, match=r"block 0 .*y should be a 1d array, got an array of shape \(400, 2\)"):
+        clone(model).fit(from_arrays(X, np.column_stack([COUNTS, COUNTS]), block_rows=400))
+    one = clone(model).fit(from_arrays(X, COUNTS[:, np.newaxis], block_rows=400))
+    np.testing.assert_array_equal(one.coef_, clone(model).fit(from_arrays(X, COUNTS, block_rows=400)).coef_)
+
+
 @pytest.mark.parametrize("model", [Lasso(), ElasticNet()])
 def test_coordinate_descent_says_what_to_take(model):
     with pytest.raises(TypeError, match=r"got a source of blocks: .*Linear\* with penalty='l1' take a source"):

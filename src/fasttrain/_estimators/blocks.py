@@ -49,6 +49,8 @@ class CheckedBlocks:
         What X is left in; of a list the first block's, if it is there, is that of all.
     reset : bool
     needs_y : bool, default=True
+    one_output : bool, default=False
+        Whether a y of several columns is refused.
     options
         Those of scikit-learn's ``validate_data``.
 
@@ -62,10 +64,11 @@ class CheckedBlocks:
         Number of the first block that has a row.
     """
 
-    def __init__(self, estimator, source, dtype, reset, needs_y=True, **options):
+    def __init__(self, estimator, source, dtype, reset, needs_y=True, one_output=False, **options):
         self.estimator = estimator
         self.source = source
         self.needs_y = needs_y
+        self.one_output = one_output
         self.options = options
         self.dtype = dtype
         self.first, block = first_block(source)
@@ -88,7 +91,7 @@ class CheckedBlocks:
             X, y = validated(self.estimator, X, y, reset=reset, dtype=self.dtype, **self.options)
             X = check_rows(X)
             y = dense(y)
-            if y.ndim == 2 and y.shape[1] == 1:
+            if y.ndim == 2 and (self.one_output or y.shape[1] == 1):
                 y = column_or_1d(y)
             if weights is not None:
                 weights = check_weights(weights, X.shape[0], X.dtype, all_zero=True)

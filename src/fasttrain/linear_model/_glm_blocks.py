@@ -15,7 +15,7 @@ def fit_to_blocks(model, source):
     model._check_parameters()
     loss = model._loss()
     checked = CheckedBlocks(
-        model, source, [np.float64, np.float32], True, y_numeric=True, accept_sparse="csr")
+        model, source, [np.float64, np.float32], True, one_output=True, y_numeric=True, accept_sparse="csr")
     dtype, detached_model = checked.dtype, detached(model)
 
     def code(y, weights):

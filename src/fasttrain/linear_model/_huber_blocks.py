@@ -63,7 +63,7 @@ class _Joined:
 def fit_to_blocks(model, source):
     """Fit a HuberRegressor to a source of several blocks, by L-BFGS-B on sums over them."""
     model._check_parameters()
-    checked = CheckedBlocks(model, source, np.float64, True, y_numeric=True, accept_sparse="csr")
+    checked = CheckedBlocks(model, source, np.float64, True, one_output=True, y_numeric=True, accept_sparse="csr")
     blocks = PreparedBlocks(checked, _code)
     n_features, fit_intercept = checked.shape[1], bool(model.fit_intercept)
     epsilon, alpha = float(model.epsilon), float(model.alpha)

@@ -56,7 +56,7 @@ def regress_on_blocks(model, source):
             "loss must be 'squared_epsilon_insensitive' for a source of blocks, as the dual of the other has an "
             f"unknown for each row, got {model.loss!r}: SGDRegressor(loss='epsilon_insensitive') and "
             "LinearRegressor(loss='epsilon_insensitive') take a source")
-    checked = CheckedBlocks(model, source, np.float64, True, y_numeric=True, accept_sparse="csr")
+    checked = CheckedBlocks(model, source, np.float64, True, one_output=True, y_numeric=True, accept_sparse="csr")
     loss = losses.SquaredEpsilonInsensitive(model.epsilon)
     return _fit(model, PreparedBlocks(checked, _numbers), loss, np.ones(1), {})
 
