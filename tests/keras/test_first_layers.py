@@ -1,5 +1,6 @@
 """Layers before the first Dense, which scale the rows once a call, and noise of the rows."""
 
+import json
 import pickle
 
 import numpy as np
@@ -120,6 +121,26 @@ def test_saved_models_go_on(tmp_path, make, suffix):
     other = keras.models.model_from_json(model.to_json())
     other.set_weights(model.get_weights())
     np.testing.assert_allclose(other.predict(RAW), model.predict(RAW), rtol=1e-6)
+
+
+@pytest.mark.parametrize("scale", [1, 1.0, 0, True, [1.0] * 6])
+def test_a_scale_of_one_is_saved(tmp_path, scale):
+    model = model_of(layers.Rescaling(scale, offset=0.5))
+    model.save(tmp_path / "model.keras")
+    for again in (keras.models.load_model(tmp_path / "model.keras"), keras.models.model_from_json(model.to_json())):
+        np.testing.assert_array_equal(again.layers[0].scale, scale)
+        again.set_weights(model.get_weights())
+        np.testing.assert_array_equal(again.predict(RAW), model.predict(RAW))
+
+
+@pytest.mark.parametrize("kind", ["__numpy__", "__tensor__"])
+def test_arrays_as_keras_writes_them(kind):
+    model = model_of(layers.Rescaling([0.5] * 6))
+    described = json.loads(model.to_json())
+    described["config"]["layers"][1]["config"]["scale"] = {
+        "class_name": kind, "config": {"value": [0.5] * 6, "dtype": "float32"}}
+    again = keras.models.model_from_json(json.dumps(described))
+    np.testing.assert_array_equal(again.layers[0].scale, [0.5] * 6)
 
 
 def test_noise_is_of_its_size_and_of_its_seed():

@@ -6,10 +6,9 @@ from fasttrain.keras._config import serialized
 # What Keras's configurations hold that these layers do not have: taken where it says nothing.
 _NOTHING = {
     "sparse": False, "ragged": False, "optional": False, "quantization_config": None, "bias_regularizer": None,
-    "activity_regularizer": None, "bias_constraint": None, "lora_rank": None, "lora_alpha": None, "center": True,
-    "scale": True, "beta_regularizer": None, "gamma_regularizer": None, "beta_constraint": None,
-    "gamma_constraint": None, "synchronized": False, "renorm": False, "renorm_clipping": None, "noise_shape": None,
-    "max_value": None, "threshold": 0.0,
+    "activity_regularizer": None, "bias_constraint": None, "lora_rank": None, "lora_alpha": None,
+    "beta_regularizer": None, "gamma_regularizer": None, "beta_constraint": None, "gamma_constraint": None,
+    "synchronized": False, "renorm": False, "renorm_clipping": None, "noise_shape": None,
 }
 # Of settings that say nothing while another is off.
 _IGNORED = ("renorm_momentum", "data_format", "seed_generator", "input_axes", "output_axes")
@@ -86,8 +85,8 @@ def _plain(value):
 
 
 def _unpacked(value):
-    """The numbers of an array of NumPy's, as Keras writes it."""
-    if isinstance(value, dict) and value.get("class_name") == "__numpy__":
+    """The numbers of an array, NumPy's or a backend's, as Keras writes it."""
+    if isinstance(value, dict) and value.get("class_name") in ("__numpy__", "__tensor__"):
         return value["config"]["value"]
     return value
 
