@@ -282,13 +282,22 @@ def test_damaged_files_are_refused(tmp_path):
         model.save(folder, overwrite=False)
 
 
-def test_a_variance_below_zero_is_refused():
-    layer = layers.BatchNormalization()
-    layer.build((4,), np.float32)
-    arrays = layer.get_weights()
-    arrays[3][2] = -1
-    with pytest.raises(ValueError, match=r"moving_variance must hold numbers >= 0, got -1"):
-        layer.set_weights(arrays)
+def test_a_variance_that_has_no_root_is_refused():
+    """Those that Keras trained on PyTorch may be a little below zero: E[z^2] - E[z]^2 in float32."""
+    normalization = layers.BatchNormalization(epsilon=0.25)
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(4), normalization, layers.Dense(1)])
+    arrays = model.get_weights()
+    for variance in (-1, -0.25):
+        arrays[5][2] = variance
+        with pytest.raises(ValueError, match=rf"moving_variance must hold numbers > -epsilon, -0.25, got {variance}"):
+            model.set_weights(arrays)
+    arrays[5][2] = -1e-6
+    model.set_weights(arrays)
+    z = X[:, :4] @ arrays[0] + arrays[1]
+    wanted = z / np.sqrt(arrays[5] + 0.25) @ arrays[6] + arrays[7]
+    np.testing.assert_allclose(model.predict(X[:, :4]), wanted, rtol=1e-5, atol=1e-6)
+    with pytest.raises(ValueError, match=r"moving_variance must hold numbers > -epsilon, -0.001, got -1"):
+        layers.BatchNormalization(moving_variance_initializer=keras.initializers.Constant(-1.0)).build((4,), np.float32)
 
 
 @pytest.mark.parametrize("change", [

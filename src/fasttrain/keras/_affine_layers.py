@@ -95,8 +95,6 @@ class Normalization(Layer):
     array([[-1.,  1.]])
     """
 
-    never_negative: Any = ("variance", "count")
-
     def __init__(self, axis: int | None = -1, mean: float | ArrayLike | None = None,
                  variance: float | ArrayLike | None = None, invert: bool = False, **common: Any) -> None:
         axis = axis[0] if isinstance(axis, (list, tuple)) and len(axis) == 1 else axis
@@ -145,6 +143,10 @@ class Normalization(Layer):
             for name, array in zip(("mean", "variance"), self._given):
                 _check_width(array, shape, name, self)
         return shape
+
+    def _check(self, name, array):
+        if name != "mean" and (array < 0).any():
+            raise ValueError(f"the array for {self.name}.{name} must hold numbers >= 0, got {array.min()}")
 
     def adapt(self, data: Any) -> None:
         """Take mean and variance from rows.

@@ -53,8 +53,6 @@ class Layer:
     weight_names: Any = ()
     # those that are never trained
     statistics: Any = ()
-    # those that hold numbers >= 0
-    never_negative: Any = ()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -110,6 +108,9 @@ class Layer:
         if self._newer is not None:
             self._newer.pull()
         return self._values[name]
+
+    def _check(self, name, array):
+        """ValueError for finite numbers that a weight may not hold."""
 
     def set_value(self, name: str, array: ArrayLike) -> None:
         """Change a weight's array."""
@@ -209,15 +210,13 @@ class Layer:
 
 def checked_weights(weights, layers):
     """``weights`` as finite arrays of the shapes and dtypes that the layers' own have, in their order."""
-    own = [
-        (f"{layer.name}.{name}", layer.value(name), name in layer.never_negative)
-        for layer in layers for name in layer.weight_names if name in layer._values
-    ]
+    own = [(layer, name) for layer in layers for name in layer.weight_names if name in layer._values]
     weights = list(weights)
     if len(weights) != len(own):
         raise ValueError(f"weights must hold {len(own)} arrays, got {len(weights)}")
     result = []
-    for (name, present, never_negative), given in zip(own, weights):
+    for (layer, own_name), given in zip(own, weights):
+        name, present = f"{layer.name}.{own_name}", layer.value(own_name)
         array = real_array(given, f"the array for {name}")
         if array.shape != present.shape:
             raise ValueError(f"the array for {name} must have shape {present.shape}, got {array.shape}")
@@ -225,8 +224,7 @@ def checked_weights(weights, layers):
             array = np.array(array, dtype=present.dtype, order="C")
         if not np.isfinite(array).all():
             raise ValueError(f"the array for {name} must hold finite numbers of {array.dtype}, got NaN or infinity")
-        if never_negative and (array < 0).any():
-            raise ValueError(f"the array for {name} must hold numbers >= 0, got {array.min()}")
+        layer._check(own_name, array)
         result.append(array)
     return result
 

@@ -322,7 +322,6 @@ class BatchNormalization(Layer):
 
     weight_names: Any = ("gamma", "beta", "moving_mean", "moving_variance")
     statistics: Any = ("moving_mean", "moving_variance")
-    never_negative: Any = ("moving_variance",)
 
     def __init__(self, axis: int = -1, momentum: float = 0.99, epsilon: float = 1e-3, center: bool = True,
                  scale: bool = True, beta_initializer: Any = "zeros", gamma_initializer: Any = "ones",
@@ -347,8 +346,16 @@ class BatchNormalization(Layer):
     def _build(self, shape, dtype):
         for name, initializer in self.initializers.items():
             # the engine keeps what moves in float64, and so does a model that is saved
-            self.set_value(name, initializer(shape, "float64" if name.startswith("moving") else dtype))
+            array = initializer(shape, "float64" if name.startswith("moving") else dtype)
+            self._check(name, array)
+            self.set_value(name, array)
         return shape
+
+    def _check(self, name, array):
+        # Keras's own may be a little below zero: one of its backends takes E[z^2] - E[z]^2
+        if name == "moving_variance" and (array <= -self.epsilon).any():
+            raise ValueError(
+                f"the array for {self.name}.{name} must hold numbers > -epsilon, {-self.epsilon}, got {array.min()}")
 
     def get_weights(self) -> list[Array]:
         """Copies of gamma, beta, moving_mean and moving_variance, in the model's dtype."""
