@@ -5,7 +5,7 @@ import pytest
 from sequential_cases import CODES, REAL, X, classifier
 
 from fasttrain import keras
-from fasttrain.keras import layers
+from fasttrain.keras import _files, layers
 
 
 def gap(y_true, y_pred):
@@ -61,6 +61,85 @@ def test_registered_names(clean):
         @keras.utils.register_keras_serializable()
         class Plain:
             pass
+
+
+@pytest.mark.parametrize("suffix", ["", ".keras"])
+def test_a_file_that_names_an_object_of_ones_own_runs_none(clean, tmp_path, monkeypatch, suffix):
+    calls = []
+
+    @keras.saving.register_keras_serializable("pack")
+    def own(*args, **kwargs):
+        calls.append(args)
+        return np.ones(args[0]) if "dtype" in kwargs else gap(*args)
+
+    path = str(tmp_path / f"model{suffix}")
+    model = classifier()
+    model.fit(X, CODES, verbose=0)
+    compiled = _files._compiled
+    for change in (lambda said: said.update(loss=None, metrics=["pack>own"]),
+                   lambda said: said.update(loss=None, weighted_metrics=["pack>own"])):
+        with monkeypatch.context() as patched:
+            def changed(model, change=change):
+                said = compiled(model)
+                change(said)
+                return said
+            patched.setattr(_files, "_compiled", changed)
+            model.save(path)
+        with pytest.raises(ValueError, match=r"metric must be .* got 'pack>own'"):
+            keras.models.load_model(path)
+    with monkeypatch.context() as patched:
+        patched.setattr(layers, "_initializer_config", lambda initializer: "pack>own")
+        model.save(path)
+        described = model.to_json()
+    for read in (lambda: keras.models.load_model(path), lambda: keras.models.model_from_json(described)):
+        with pytest.raises(ValueError, match=r"initializer must be .* got 'pack>own'"):
+            read()
+    assert "pack>own" in described
+    assert calls == []
+
+
+class OwnInitializer(keras.initializers.Initializer):
+    def __call__(self, shape, dtype="float32"):
+        return np.full(shape, 0.25, dtype)
+
+
+class OwnSchedule(keras.optimizers.schedules.LearningRateSchedule):
+    def __call__(self, step):
+        return 0.1
+
+    def get_config(self):
+        return {}
+
+
+class OwnOptimizer(keras.optimizers.Adam):
+    pass
+
+
+@pytest.mark.parametrize("suffix", ["", ".keras"])
+def test_a_model_that_is_saved_is_read_again(clean, tmp_path, suffix):
+    """What is the caller's own is left out where the weights say the same, and refused where they do not."""
+    path = tmp_path / f"model{suffix}"
+    model = keras.Sequential([keras.Input((6,)), layers.Dense(2, kernel_initializer=OwnInitializer()), layers.Dense(1)])
+    model.save(path)
+    np.testing.assert_array_equal(keras.models.load_model(path).predict(X), model.predict(X))
+    keras.utils.get_custom_objects().update(far=gap, mae=gap)
+    for settings, message in (
+        ({"optimizer": OwnOptimizer()}, "with the optimizer OwnOptimizer"),
+        ({"optimizer": keras.optimizers.SGD(OwnSchedule())}, "whose learning rate is a function or a schedule"),
+        ({"metrics": ["far"]}, "with the metric 'far'"),
+        ({"metrics": ["mae"]}, "with the metric 'mae'"),
+    ):
+        model.compile(**{"optimizer": "sgd", "loss": "mse", **settings})
+        with pytest.raises(TypeError, match=message):
+            model.save(tmp_path / f"other{suffix}")
+    assert not (tmp_path / f"other{suffix}").exists()
+
+
+def test_regularizers_of_ones_own_are_refused():
+    with pytest.raises(TypeError, match="Own is a regularizer of one's own"):
+        class Own(keras.regularizers.Regularizer):
+            def __call__(self, w):
+                return 0.0
 
 
 @pytest.mark.parametrize("constraint", ["max_norm", "min_max_norm", "unit_norm", "non_neg"])

@@ -34,6 +34,12 @@ def serialized(thing: Any) -> Any:
     return None if thing is None else {"class_name": type(thing).__name__, "config": thing.get_config()}
 
 
+def is_of(module, thing):
+    """Whether the class of a thing is one that a module has under its name."""
+    kind = type(thing)
+    return kind.__name__ in module.__all__ and kind is getattr(module, kind.__name__)
+
+
 def deserializer(get):
     """A module's ``deserialize``, from its ``get``."""
     def deserialize(config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Any:

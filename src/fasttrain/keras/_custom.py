@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
-from collections.abc import Callable
 
 _objects: dict[str, Any] = {}
 # from an object's identity to it and its name: what is registered need not be hashable
 _names: dict[int, tuple[Any, str]] = {}
 _scoped: ContextVar[dict[str, Any]] = ContextVar("custom_objects")
+_without: ContextVar[bool] = ContextVar("without_custom_objects", default=False)
 
 
 class CustomObjectScope:
@@ -91,7 +93,17 @@ def get_registered_object(name: str, custom_objects: dict[str, Any] | None = Non
     return None
 
 
+@contextmanager
+def without_custom_objects() -> Iterator[None]:
+    """Names stand for no objects of one's own: what is read from a file may name any of them, and they are code."""
+    token = _without.set(True)
+    try:
+        yield
+    finally:
+        _without.reset(token)
+
+
 def named(identifier: Any) -> Any:
     """The object of one's own that a name stands for; all else as it is."""
-    found = get_registered_object(identifier) if isinstance(identifier, str) else None
+    found = get_registered_object(identifier) if isinstance(identifier, str) and not _without.get() else None
     return identifier if found is None else found

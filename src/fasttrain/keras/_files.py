@@ -12,8 +12,9 @@ from fasttrain._core.specs import Spec
 from fasttrain._files.archive import ArchiveKind
 from fasttrain._files.plain import DECODING_ERRORS, Decoder, Encoder
 from fasttrain.keras import _keras_files as keras_files, layers, losses, metrics, optimizers
-from fasttrain.keras._config import serialized
-from fasttrain.keras.optimizers.schedules import LearningRateSchedule
+from fasttrain.keras._config import is_of, serialized
+from fasttrain.keras._custom import named, without_custom_objects
+from fasttrain.keras.optimizers import schedules
 from fasttrain.training.checkpoints import load_checkpoint
 from fasttrain.training.engine import array_to_layers, check_layers, check_memory, from_layers, restore
 
@@ -49,13 +50,14 @@ def _compiled(model):
     for thing in (loss, model.optimizer):
         if thing is not None and any(isinstance(value, Spec) for value in thing.get_config().values()):
             raise TypeError(f"a model compiled with {thing!r} cannot be saved; compile it with fasttrain.keras's own")
-    if model.optimizer.schedule is not None and not isinstance(model.optimizer.schedule, LearningRateSchedule):
+    if model.optimizer.schedule is not None and not is_of(schedules, model.optimizer.schedule):
         raise TypeError(
-            "a model whose learning rate is a function cannot be saved; set a number or one of "
-            "fasttrain.keras.optimizers.schedules first")
-    kind = type(loss)
-    if loss is not None and (kind.__name__ not in losses.__all__ or kind is not getattr(losses, kind.__name__)):
-        raise TypeError(f"a model compiled with the loss {loss!r} cannot be saved; compile it with one of fasttrain")
+            "a model whose learning rate is a function or a schedule of one's own cannot be saved; set a number or one "
+            "of fasttrain.keras.optimizers.schedules first")
+    for what, module, thing in (("loss", losses, loss), ("optimizer", optimizers, model.optimizer)):
+        if thing is not None and not is_of(module, thing):
+            raise TypeError(
+                f"a model compiled with the {what} {thing!r} cannot be saved; compile it with one of fasttrain")
     return {
         "optimizer": serialized(model.optimizer),
         "loss": None if loss is None else {**serialized(loss), "name": loss.name},
@@ -65,12 +67,22 @@ def _compiled(model):
     }
 
 
+def _means_its_own(name):
+    """Whether a metric's name stands for one of fasttrain, here and where the model is read."""
+    try:
+        with without_custom_objects():
+            metrics.get(name)
+    except ValueError:
+        return False
+    return named(name) is name
+
+
 def _metric(one):
-    if isinstance(one, str):
+    if isinstance(one, str) and _means_its_own(one):
         return one
     if isinstance(one, type) and issubclass(one, metrics.Metric):
         one = one()
-    if type(one) is not metrics.MeanMetricWrapper and type(one) is getattr(metrics, type(one).__name__, None):
+    if type(one) is not metrics.MeanMetricWrapper and is_of(metrics, one):
         return serialized(one)
     raise TypeError(f"a model compiled with the metric {one!r} cannot be saved; compile it with metrics of fasttrain")
 
@@ -113,6 +125,7 @@ def to_json(model, **kwargs):
     return json.dumps(keras_files.described(model), **{"default": keras_files.number_of, **kwargs})
 
 
+@without_custom_objects()
 def from_json(text, kind):
     """See :func:`fasttrain.keras.models.model_from_json`; ``kind`` is Sequential."""
     return keras_files.model_of(keras_files.parsed(text, "json_string"), "json_string", kind)
@@ -139,6 +152,7 @@ def load_weights(model, path, kind):
     model.touch()
 
 
+@without_custom_objects()
 def load_model(path, compile, kind):
     """See :func:`fasttrain.keras.models.load_model`; ``kind`` is Sequential."""
     if os.path.isfile(path):

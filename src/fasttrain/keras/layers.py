@@ -25,7 +25,7 @@ from fasttrain._core.types import Array
 from fasttrain.keras import activations, constraints, initializers, regularizers
 from fasttrain.keras._absent import absent
 from fasttrain.keras._affine_layers import Normalization, Rescaling
-from fasttrain.keras._config import serialized
+from fasttrain.keras._config import is_of, serialized
 from fasttrain.keras._layer import InputLayer, KerasTensor, Layer
 
 __all__ = [
@@ -155,8 +155,8 @@ class Dense(Layer):
 
 
 def _initializer_config(initializer):
-    """A caller's function is no plain data; the weights that it gave are saved with the model."""
-    return "zeros" if isinstance(initializer, initializers._Function) else serialized(initializer)
+    """A caller's function or class is no plain data; the weights that it gave are saved with the model."""
+    return serialized(initializer) if is_of(initializers, initializer) else "zeros"
 
 
 class Activation(Layer):

@@ -27,6 +27,13 @@ class Regularizer(Configured):
     l1 = 0.0
     l2 = 0.0
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if not cls.__module__.startswith("fasttrain."):
+            raise TypeError(
+                f"{cls.__name__} is a regularizer of one's own; fasttrain adds penalties in compiled steps, L1, L2 or "
+                "L1L2")
+
     def __call__(self, w: ArrayLike) -> Any:
         """The penalty of ``w``, an array of any shape, as a float."""
         w = np.require(w, dtype=np.float64, requirements="CA")
