@@ -123,6 +123,22 @@ def test_saved_models_go_on(tmp_path, make, suffix):
     np.testing.assert_allclose(other.predict(RAW), model.predict(RAW), rtol=1e-6)
 
 
+@pytest.mark.parametrize("settings", [{"axis": None}, {"input_shape": (1,)}, {"axis": None, "input_shape": [1]}])
+def test_a_column_may_have_one_axis(settings):
+    """As in fit and predict; Keras's own tutorials adapt to a column of a frame."""
+    column = RAW[:, 0]
+    layer = adapted(column, **settings)
+    np.testing.assert_allclose([np.ravel(layer.mean)[0], np.ravel(layer.variance)[0]], [
+        column.mean(dtype=float), column.astype(float).var()])
+    assert layer.input_shape == (None, 1)
+    model = keras.Sequential([layer, layers.Dense(1)])
+    model.compile("adam", "mse")
+    model.fit(column, column, epochs=2, verbose=0)
+    np.testing.assert_array_equal(model.predict(column), model.predict(column[:, None]))
+    with pytest.raises(ValueError, match=r"data must be finite rows of at least one feature, got .* shape \(160,\)"):
+        adapted(np.ones(160))
+
+
 @pytest.mark.parametrize("scale", [1, 1.0, 0, True, [1.0] * 6])
 def test_a_scale_of_one_is_saved(tmp_path, scale):
     model = model_of(layers.Rescaling(scale, offset=0.5))

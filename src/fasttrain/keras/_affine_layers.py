@@ -154,12 +154,15 @@ class Normalization(Layer):
         Parameters
         ----------
         data : array of shape (n, n_features), or what yields batches of such, or (x, ...) tuples of them
+            With axis=None, or an input_shape of (1,), also of shape (n,), for rows of one feature.
         """
         if self._given is not None:
             raise ValueError(f"layer {self.name!r} was given its mean and variance, so there is nothing to adapt")
         total, mean, squares = 0, 0.0, 0.0
         for batch in _batches(data):
             x = real_array(batch, "data").astype(np.float64)
+            if x.ndim == 1 and (self.axis is None or self.given_shape == (1,)):
+                x = x[:, None]
             if x.ndim < 2 or x.size == 0 or not all_finite(np.ascontiguousarray(x)):
                 raise ValueError(f"data must be finite rows of at least one feature, got an array of shape {x.shape}")
             if not self.built:
