@@ -187,6 +187,16 @@ def test_inspection_is_of_the_rows_that_are_given():
     np.testing.assert_allclose(network.output(z), model.predict(RAW), rtol=1e-4, atol=1e-5)
 
 
+def test_inspection_of_columns_far_from_zero():
+    rows = RAW.astype("float64") + 1e7
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([
+        keras.Input((6,), dtype="float64"), adapted(rows), layers.Rescaling(0.5), layers.Flatten(), layers.Dense(1)])
+    network = inspection.dense_network(model)
+    # the rounding of sums of numbers of 1e7
+    np.testing.assert_allclose(rows @ network.coefs[0] + network.intercepts[0], model.predict(rows), rtol=0, atol=1e-8)
+
+
 @pytest.mark.parametrize("make, message", [
     (lambda: layers.Normalization(axis=0), "axis of Normalization must be -1 or None"),
     (lambda: layers.Normalization(mean=1.0), "mean and variance must be given both or not at all"),

@@ -58,6 +58,11 @@ class Rescaling(Layer):
         self.scale: Array = _numbers(scale, "scale", "Rescaling")
         self.offset: Array = _numbers(offset, "offset", "Rescaling")
 
+    @property
+    def factor(self) -> Array:
+        """What the rows are multiplied by."""
+        return self.scale
+
     def call(self, inputs: Any) -> Any:
         dtype = inputs.dtype
         return inputs * self.scale.astype(dtype) + self.offset.astype(dtype)
@@ -127,9 +132,16 @@ class Normalization(Layer):
     def _parts(self):
         return self._given or (self.value("mean"), self.value("variance"))
 
+    def _deviation(self):
+        return np.maximum(np.sqrt(self._parts()[1]), _LEAST)
+
+    @property
+    def factor(self) -> Array:
+        """What the rows are multiplied by."""
+        return self._deviation() if self.invert else 1.0 / self._deviation()
+
     def call(self, inputs: Any) -> Any:
-        mean, variance = self._parts()
-        deviation = np.maximum(np.sqrt(variance), _LEAST)
+        mean, deviation = self._parts()[0], self._deviation()
         mean, deviation = mean.astype(inputs.dtype), deviation.astype(inputs.dtype)
         return inputs * deviation + mean if self.invert else (inputs - mean) / deviation
 

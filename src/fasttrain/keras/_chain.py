@@ -218,9 +218,13 @@ def folded_into(layers, coef, intercept):
     if not layers:
         return coef, intercept
     shape = layers[0].input_shape[1:]
-    shift, both = (before(layers, np.full((1, *shape), value, dtype=np.float64)).reshape(-1) for value in (0.0, 1.0))
+    shift = before(layers, np.zeros((1, *shape))).reshape(-1)
+    # not the difference of two rows, which cancels where the means are large
+    factor = np.ones((1, *shape))
+    for layer in layers:
+        factor = layer.call(factor) if isinstance(layer, Flatten) else factor * layer.factor
     return (
-        (coef * (both - shift)[:, None]).astype(coef.dtype),
+        (coef * factor.reshape(-1)[:, None]).astype(coef.dtype),
         (intercept + shift @ coef).astype(intercept.dtype))
 
 
