@@ -16,7 +16,7 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
 from fasttrain._kernels.linear_blocks cimport by_columns, chunk_sums, feature_sums, linear_fit, linear_task
-from fasttrain._kernels.primitives cimport FT_LOSS_softmax_crossentropy, lanes, panel_width
+from fasttrain._kernels.primitives cimport FT_LOSS_softmax_crossentropy, lanes, panel_step, panel_width
 from fasttrain._kernels.signals cimport PyErr_CheckSignals
 from fasttrain._kernels.steps cimport ft_pace_init, ft_pace_next, ft_pace_note
 from fasttrain._kernels.threads cimport threads_for_work
@@ -66,8 +66,8 @@ cdef void plan(linear_task* t, const real* like) noexcept nogil:
         t.in_panels = t.n_columns > 1
     else:
         t.in_panels = t.n_columns > FEW_COLUMNS
-    t.padded = up(t.n_columns, lane) if t.in_panels else t.n_columns
-    t.ldz = t.padded
+    t.ldz = up(t.n_columns, lane) if t.in_panels else t.n_columns
+    t.padded = up(t.n_columns, panel_step(like)) if t.in_panels and not t.is_sparse else t.ldz
     if t.n_active > 1 and t.ldz == up(t.n_outputs, lane):
         # rows exactly as far apart as a fit's outputs in whole vectors would be written to their end by its softmax
         t.ldz += lane

@@ -40,7 +40,7 @@ cdef struct linear_task:
     Py_ssize_t n_columns
     bint by_rows                # the gradient of a CSR X is summed row by row, else from the copy by columns
     bint in_panels              # coefficients packed in panels, else a row of k for each column
-    Py_ssize_t padded           # columns in whole vectors
+    Py_ssize_t padded           # columns up to the width of a panel
     Py_ssize_t ldz
     Py_ssize_t block_rows
     Py_ssize_t chunk_rows

@@ -10,8 +10,8 @@ from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memcpy, memset
 
 from fasttrain._kernels.primitives cimport (
-    FT_LOSS_softmax_crossentropy, column_sums, columns_panel, lanes, loss_span, panel_width, rows_axpy, rows_dot,
-    rows_panel, softmax_loss, sparse_row, sum as sum_of, transpose,
+    FT_LOSS_softmax_crossentropy, column_sums, columns_panel, lanes, loss_span, panel_width, prefetch_rows, rows_axpy,
+    rows_dot, rows_panel, softmax_loss, sparse_row, sum as sum_of, transpose,
 )
 from fasttrain._kernels.types cimport real
 
@@ -23,6 +23,7 @@ cdef extern from *:
 
 cdef enum:
     FLUSH_ROWS = 1024           # whose gradients are summed in the dtype of X before they go into a double
+    PART_ROWS = 48              # between two requests for rows of the next block: no more lines than can be under way
     AHEAD = 128                 # non-zeros that are asked for early: two streams beside gathers lose the hardware's own
 
 ctypedef fused number:
@@ -105,7 +106,7 @@ cdef inline void sparse_rows_axpy(const real* x, const number* columns, const Py
 cdef inline void forward(const linear_task* t, Py_ssize_t start, Py_ssize_t m, const real** rows, const real** ahead,
                          real* z_out, const real* like) noexcept nogil:
     """Raw predictions of a block; points ``rows`` at it and ``ahead`` at what comes after it."""
-    cdef Py_ssize_t k = t.k, panel = panel_width(like), i, first, width
+    cdef Py_ssize_t k = t.k, panel = panel_width(like), i, first, width, part
     cdef const real* x = <const real*> t.x
     cdef const real* w = <const real*> t.w
     cdef const real* bias = <const real*> t.bias
@@ -130,25 +131,37 @@ cdef inline void forward(const linear_task* t, Py_ssize_t start, Py_ssize_t m, c
     if not t.in_panels:
         rows_dot(rows, m, k, w, k, t.n_columns, bias, 1, z_out, t.ldz, ahead)
         return
-    first = 0
-    while first < t.padded:
-        width = min(panel, t.padded - first)
-        rows_panel(rows, m, k, w + first * k, width, bias + first, z_out + first, t.ldz)
-        first += width
+    i = 0
+    while i < m:
+        part = min(<Py_ssize_t> PART_ROWS, m - i)
+        prefetch_rows(ahead + i, part, k // 2)
+        first = 0
+        while first < t.padded:
+            width = min(panel, t.padded - first)
+            rows_panel(rows + i, part, k, w + first * k, width, bias + first, z_out + i * t.ldz + first, t.ldz)
+            first += width
+        i += part
 
 
 cdef inline void backward(const linear_task* t, Py_ssize_t m, const real** rows, const real** ahead, const real* d,
                           real* g_io, const real* like) noexcept nogil:
-    """Adds a block's part of the gradient by the coefficients; X is dense."""
-    cdef Py_ssize_t k = t.k, panel = panel_width(like), first, width
+    """Adds a block's part of the gradient by the coefficients; X is dense. ``ahead`` is moved."""
+    cdef Py_ssize_t k = t.k, panel = panel_width(like), first, width, part, i
     if not t.in_panels:
         rows_axpy(rows, m, 0, k, d, t.ldz, t.n_columns, g_io, k, ahead)
         return
-    first = 0
-    while first < t.padded:
-        width = min(panel, t.padded - first)
-        columns_panel(rows, m, 0, k, d + first, t.ldz, width, True, g_io + first * k)
-        first += width
+    for i in range(m):
+        ahead[i] += k // 2
+    i = 0
+    while i < m:
+        part = min(<Py_ssize_t> PART_ROWS, m - i)
+        prefetch_rows(ahead + i, part, k - k // 2)
+        first = 0
+        while first < t.padded:
+            width = min(panel, t.padded - first)
+            columns_panel(rows + i, part, 0, k, d + i * t.ldz + first, t.ldz, width, True, g_io + first * k)
+            first += width
+        i += part
 
 
 cdef inline void add_sparse(const linear_task* t, Py_ssize_t start, Py_ssize_t m, const real* d,

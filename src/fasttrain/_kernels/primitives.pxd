@@ -283,6 +283,11 @@ cdef inline Py_ssize_t panel_width(const real* like) noexcept nogil:
         return ops_f64.panel_width
 
 
+# What the columns of a panel are a multiple of.
+cdef inline Py_ssize_t panel_step(const real* like) noexcept nogil:
+    return lanes(like) // 2 if lanes(like) * sizeof(real) == 64 else lanes(like)
+
+
 cdef inline real dot(const real* x, const real* y, Py_ssize_t n) noexcept nogil:
     if real is float:
         return ops_f32.dot(x, y, n)

@@ -234,7 +234,7 @@ def gathered_panel(const real[:, ::1] X, const Py_ssize_t[::1] index, const real
     cdef const real** rows
     cdef Py_ssize_t width = panel.shape[1]
     _check("panel", (panel.shape[0],), (X.shape[1],))
-    _check_width(width, lanes(<const real*> NULL), panel_width(<const real*> NULL))
+    _check_width(width, panel_step(<const real*> NULL), panel_width(<const real*> NULL))
     _check_room("z_out", (z_out.shape[0], z_out.shape[1]), (index.shape[0], width))
     if bias is not None:
         _check("bias", (bias.shape[0],), (width,))
@@ -252,7 +252,7 @@ def gathered_columns(const real[:, ::1] X, const Py_ssize_t[::1] index, Py_ssize
     cdef const real** rows
     cdef Py_ssize_t width = g_io.shape[1]
     _check_range(first, last, X.shape[1])
-    _check_width(width, lanes(<const real*> NULL), panel_width(<const real*> NULL))
+    _check_width(width, panel_step(<const real*> NULL), panel_width(<const real*> NULL))
     _check_room("d", (d.shape[0], d.shape[1]), (index.shape[0], width))
     _check("g_io", (g_io.shape[0],), (last - first,))
     if first == last:

@@ -51,14 +51,15 @@
     OP(void, rows_axpy, (const FT_REAL *const *rows, ptrdiff_t m, ptrdiff_t first, ptrdiff_t last,                \
                          const FT_REAL *d, ptrdiff_t ldd, ptrdiff_t n_out, FT_REAL *g_io, ptrdiff_t ldg,        \
                          const FT_REAL *const *ahead))         \
-    /* z[i, 0:width] = rows[i] @ panel + bias; width a multiple of lanes, at most panel_width; bias may be NULL   \
-       (zero). */                                                                                                 \
+    /* z[i, 0:width] = rows[i] @ panel + bias; width a multiple of lanes, and where vectors have 64 bytes of half \
+       of them, at most panel_width; bias may be NULL (zero). */                                                  \
     OP(void, rows_panel, (const FT_REAL *const *rows, ptrdiff_t m, ptrdiff_t k, const FT_REAL *panel,             \
                           ptrdiff_t width, const FT_REAL *bias, FT_REAL *z_out, ptrdiff_t ldz))                   \
     /* rows_panel for one row and n columns of weights that are not packed, their rows ldw apart */                \
     OP(void, row_times, (const FT_REAL *x, ptrdiff_t k, const FT_REAL *w, ptrdiff_t ldw, ptrdiff_t n,             \
                          const FT_REAL *bias, FT_REAL *z_out))                                                    \
-    /* g[f - first, 0:width] (+)= sum_i rows[i][f] d[i, 0:width], f in [first, last); g is contiguous. */         \
+    /* g[f - first, 0:width] (+)= sum_i rows[i][f] d[i, 0:width], f in [first, last); g is contiguous. Widths     \
+       as those of rows_panel. */                                                                                 \
     OP(void, columns_panel, (const FT_REAL *const *rows, ptrdiff_t m, ptrdiff_t first, ptrdiff_t last,            \
                              const FT_REAL *d, ptrdiff_t ldd, ptrdiff_t width, int accumulate, FT_REAL *g_io))    \
     /* s[0:width] (+)= sum_i d[i, 0:width] */                                                                     \

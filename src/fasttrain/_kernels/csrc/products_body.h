@@ -198,35 +198,55 @@ static void FT(rows_axpy)(const FT_REAL *const *rows, ptrdiff_t m, ptrdiff_t fir
 
 /* ---- many outputs: the vectors run along a packed panel's columns ---- */
 
-/* R rows by V vectors of z = rows @ panel, held in registers over all of k. */
+/* Half a vector, for the last columns of a panel: where 512 bits are two operations it costs half. */
+#define FT_HALF_LANES (FT_LANES / 2)
+typedef FT_REAL FT(half) __attribute__((vector_size(FT_VECTOR_BYTES / 2)));
+typedef FT_REAL FT(loose_half) __attribute__((vector_size(FT_VECTOR_BYTES / 2), aligned(sizeof(FT_REAL)), may_alias));
+#define FT_LOAD_HALF(p) ((FT(half))(*(const FT(loose_half) *)(p)))
+#define FT_STORE_HALF(p, v) (*(FT(loose_half) *)(p) = (FT(loose_half))(v))
+#define FT_SPLAT_HALF(x) ((x) - (FT(half)){0})
+
+/* R rows by V vectors, and with H half of one more, of z = rows @ panel, held in registers over all of k. */
 FT_INLINE void FT(tile_rows)(const FT_REAL *const *rows, ptrdiff_t k, const FT_REAL *panel, const int R, const int V,
-                             const FT_REAL *bias, FT_REAL *z_out, ptrdiff_t ldz)
+                             const int H, const FT_REAL *bias, FT_REAL *z_out, ptrdiff_t ldz)
 {
     FT(vector) acc[16][4];
-    const ptrdiff_t width = V * FT_LANES;
+    FT(half) rest[16];
+    const ptrdiff_t full = V * FT_LANES, width = full + H * FT_HALF_LANES;
 #pragma GCC unroll 16
-    for (int r = 0; r < R; r++)
+    for (int r = 0; r < R; r++) {
 #pragma GCC unroll 4
         for (int v = 0; v < V; v++)
             acc[r][v] = bias ? FT_LOAD(bias + v * FT_LANES) : (FT(vector)){0};
+        if (H)
+            rest[r] = bias ? FT_LOAD_HALF(bias + full) : (FT(half)){0};
+    }
     for (ptrdiff_t i = 0; i < k; i++) {
         FT(vector) b[4];
+        FT(half) c;
 #pragma GCC unroll 4
         for (int v = 0; v < V; v++)
             b[v] = FT_LOAD(panel + i * width + v * FT_LANES);
+        if (H)
+            c = FT_LOAD_HALF(panel + i * width + full);
 #pragma GCC unroll 16
         for (int r = 0; r < R; r++) {
             const FT(vector) a = FT_SPLAT(rows[r][i]);
 #pragma GCC unroll 4
             for (int v = 0; v < V; v++)
                 acc[r][v] += a * b[v];
+            if (H)
+                rest[r] += FT_SPLAT_HALF(rows[r][i]) * c;
         }
     }
 #pragma GCC unroll 16
-    for (int r = 0; r < R; r++)
+    for (int r = 0; r < R; r++) {
 #pragma GCC unroll 4
         for (int v = 0; v < V; v++)
             FT_STORE(z_out + r * ldz + v * FT_LANES, acc[r][v]);
+        if (H)
+            FT_STORE_HALF(z_out + r * ldz + full, rest[r]);
+    }
 }
 
 /* The same for one row and weights that are not packed: n columns, rows of w ldw apart. Eight vectors at a time, so that most
@@ -287,21 +307,26 @@ static void FT(row_times)(const FT_REAL *x, ptrdiff_t k, const FT_REAL *w, ptrdi
 #define FT_STRIP_FEATURES 0
 #endif
 
-/* R features by V vectors of g = rows^T d, held in registers over the m rows of a batch. Without `rows` the features are in
- * `packed`, FT_STRIP_FEATURES to a row. */
+/* R features by V vectors, and with H half of one more, of g = rows^T d, held in registers over the m rows of a batch.
+ * Without `rows` the features are in `packed`, FT_STRIP_FEATURES to a row. */
 FT_INLINE void FT(tile_columns)(const FT_REAL *const *rows, const FT_REAL *packed, ptrdiff_t m, ptrdiff_t f, const FT_REAL *d,
-                                ptrdiff_t ldd, const int R, const int V, int accumulate, FT_REAL *g_io)
+                                ptrdiff_t ldd, const int R, const int V, const int H, int accumulate, FT_REAL *g_io)
 {
     FT(vector) acc[16][4];
-    const ptrdiff_t width = V * FT_LANES;
+    FT(half) rest[16];
+    const ptrdiff_t full = V * FT_LANES, width = full + H * FT_HALF_LANES;
 #pragma GCC unroll 16
-    for (int r = 0; r < R; r++)
+    for (int r = 0; r < R; r++) {
 #pragma GCC unroll 4
         for (int v = 0; v < V; v++)
             acc[r][v] = accumulate ? FT_LOAD(g_io + r * width + v * FT_LANES) : (FT(vector)){0};
+        if (H)
+            rest[r] = accumulate ? FT_LOAD_HALF(g_io + r * width + full) : (FT(half)){0};
+    }
     for (ptrdiff_t i = 0; i < m; i++) {
         const FT_REAL *x = rows ? rows[i] + f : packed + i * FT_STRIP_FEATURES + f;
         FT(vector) b[4];
+        FT(half) c;
 #if FT_ROWS_PACKED
         if (rows)
             __builtin_prefetch(x + 64 / sizeof(FT_REAL));
@@ -309,67 +334,82 @@ FT_INLINE void FT(tile_columns)(const FT_REAL *const *rows, const FT_REAL *packe
 #pragma GCC unroll 4
         for (int v = 0; v < V; v++)
             b[v] = FT_LOAD(d + i * ldd + v * FT_LANES);
+        if (H)
+            c = FT_LOAD_HALF(d + i * ldd + full);
 #pragma GCC unroll 16
         for (int r = 0; r < R; r++) {
             const FT(vector) a = FT_SPLAT(x[r]);
 #pragma GCC unroll 4
             for (int v = 0; v < V; v++)
                 acc[r][v] += a * b[v];
+            if (H)
+                rest[r] += FT_SPLAT_HALF(x[r]) * c;
         }
     }
 #pragma GCC unroll 16
-    for (int r = 0; r < R; r++)
+    for (int r = 0; r < R; r++) {
 #pragma GCC unroll 4
         for (int v = 0; v < V; v++)
             FT_STORE(g_io + r * width + v * FT_LANES, acc[r][v]);
+        if (H)
+            FT_STORE_HALF(g_io + r * width + full, rest[r]);
+    }
 }
 
-/* Rows of a full tile, by vectors of its width: as many accumulators as the registers hold beside operands and broadcast. */
+/* Rows of a full tile, by half vectors of its width: as many accumulators as the registers hold beside operands and broadcast,
+ * and at most twelve pointers to rows. */
 #if FT_REGISTERS >= 32
-#define FT_TILE_1 16
-#define FT_TILE_2 12
-#define FT_TILE_3 8
-#define FT_TILE_4 6
-#else
 #define FT_TILE_1 12
-#define FT_TILE_2 6
+#define FT_TILE_2 12
+#define FT_TILE_3 12
+#define FT_TILE_4 12
+#define FT_TILE_5 8
+#define FT_TILE_6 8
+#define FT_TILE_7 6
+#define FT_TILE_8 6
+#else
+#define FT_TILE_2 12
+#define FT_TILE_4 6
+#endif
+/* The widths of panels that are not whole vectors. */
+#if FT_VECTOR_BYTES == 64
+#define FT_HALVES(CASE) CASE(0, 1, FT_TILE_1) CASE(1, 1, FT_TILE_3) CASE(2, 1, FT_TILE_5) CASE(3, 1, FT_TILE_7)
+#else
+#define FT_HALVES(CASE)
+#endif
+#if FT_PANEL_VECTORS == 4
+#define FT_WIDTHS(CASE)                                                                                           \
+    CASE(1, 0, FT_TILE_2) CASE(2, 0, FT_TILE_4) CASE(3, 0, FT_TILE_6) CASE(4, 0, FT_TILE_8) FT_HALVES(CASE)
+#else
+#define FT_WIDTHS(CASE) CASE(1, 0, FT_TILE_2) CASE(2, 0, FT_TILE_4) FT_HALVES(CASE)
 #endif
 
 /* Walks m rows (or features) in full tiles, then tiles of 4, 2 and 1. */
-#define FT_WALK(V, FULL, CALL)                                                                                    \
-    for (; i + FULL <= end; i += FULL)                                                                            \
-        CALL(FULL, V);                                                                                            \
-    for (; i + 4 <= end; i += 4)                                                                                  \
-        CALL(4, V);                                                                                               \
-    for (; i + 2 <= end; i += 2)                                                                                  \
-        CALL(2, V);                                                                                               \
-    for (; i < end; i++)                                                                                          \
-        CALL(1, V);
+#define FT_WALK(V, H, FULL, TILE)                                                                                 \
+    case 2 * V + H:                                                                                               \
+        for (; i + FULL <= end; i += FULL)                                                                        \
+            TILE(FULL, V, H);                                                                                     \
+        for (; i + 4 <= end; i += 4)                                                                              \
+            TILE(4, V, H);                                                                                        \
+        for (; i + 2 <= end; i += 2)                                                                              \
+            TILE(2, V, H);                                                                                        \
+        for (; i < end; i++)                                                                                      \
+            TILE(1, V, H);                                                                                        \
+        break;
 
-#define FT_ROWS_TILE(R, V) FT(tile_rows)(rows + i, k, panel, R, V, bias, z_out + i * ldz, ldz)
-#define FT_COLUMNS_TILE(R, V)                                                                                     \
-    FT(tile_columns)(rows, packed, m, i, d, ldd, R, V, accumulate, g_io + (i - first) * width)
+#define FT_ROWS_TILE(R, V, H) FT(tile_rows)(rows + i, k, panel, R, V, H, bias, z_out + i * ldz, ldz)
+#define FT_COLUMNS_TILE(R, V, H)                                                                                  \
+    FT(tile_columns)(rows, packed, m, i, d, ldd, R, V, H, accumulate, g_io + (i - first) * width)
+#define FT_WALK_ROWS(V, H, FULL) FT_WALK(V, H, FULL, FT_ROWS_TILE)
+#define FT_WALK_COLUMNS(V, H, FULL) FT_WALK(V, H, FULL, FT_COLUMNS_TILE)
 
 static void FT(rows_panel)(const FT_REAL *const *rows, ptrdiff_t m, ptrdiff_t k, const FT_REAL *panel, ptrdiff_t width,
                            const FT_REAL *bias, FT_REAL *z_out, ptrdiff_t ldz)
 {
     ptrdiff_t i = 0;
     const ptrdiff_t end = m;
-    switch (width / FT_LANES) {
-    case 1:
-        FT_WALK(1, FT_TILE_1, FT_ROWS_TILE)
-        break;
-    case 2:
-        FT_WALK(2, FT_TILE_2, FT_ROWS_TILE)
-        break;
-#if FT_PANEL_VECTORS == 4
-    case 3:
-        FT_WALK(3, FT_TILE_3, FT_ROWS_TILE)
-        break;
-    case 4:
-        FT_WALK(4, FT_TILE_4, FT_ROWS_TILE)
-        break;
-#endif
+    switch (2 * width / FT_LANES) {
+        FT_WIDTHS(FT_WALK_ROWS)
     }
 }
 
@@ -378,21 +418,8 @@ FT_INLINE void FT(columns_walk)(const FT_REAL *const *rows, const FT_REAL *packe
 {
     ptrdiff_t i = first;
     const ptrdiff_t end = last;
-    switch (width / FT_LANES) {
-    case 1:
-        FT_WALK(1, FT_TILE_1, FT_COLUMNS_TILE)
-        break;
-    case 2:
-        FT_WALK(2, FT_TILE_2, FT_COLUMNS_TILE)
-        break;
-#if FT_PANEL_VECTORS == 4
-    case 3:
-        FT_WALK(3, FT_TILE_3, FT_COLUMNS_TILE)
-        break;
-    case 4:
-        FT_WALK(4, FT_TILE_4, FT_COLUMNS_TILE)
-        break;
-#endif
+    switch (2 * width / FT_LANES) {
+        FT_WIDTHS(FT_WALK_COLUMNS)
     }
 }
 
@@ -595,7 +622,19 @@ static void FT(prefetch_rows)(const FT_REAL *const *rows, ptrdiff_t m, ptrdiff_t
 #undef FT_TILE_2
 #undef FT_TILE_3
 #undef FT_TILE_4
+#undef FT_TILE_5
+#undef FT_TILE_6
+#undef FT_TILE_7
+#undef FT_TILE_8
+#undef FT_HALVES
+#undef FT_WIDTHS
 #undef FT_WALK
+#undef FT_WALK_ROWS
+#undef FT_WALK_COLUMNS
+#undef FT_HALF_LANES
+#undef FT_LOAD_HALF
+#undef FT_STORE_HALF
+#undef FT_SPLAT_HALF
 #undef FT_ROWS_PACKED
 #undef FT_NEAR_BYTES
 #undef FT_STRIP_FEATURES
