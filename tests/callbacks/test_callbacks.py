@@ -20,6 +20,7 @@ from fasttrain.layers import Dense
 from fasttrain.linear_model import LinearClassifier, LinearRegressor
 from fasttrain.models import Sequential
 from fasttrain.neural_network import MLPClassifier, MLPRegressor
+from fasttrain.optimizers import LBFGS
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((60, 4))
@@ -366,11 +367,12 @@ def test_divergence_of_lbfgs_names_them_too(monkeypatch):
     def runs_away(function, x, **options):
         x = np.zeros_like(x)
         x[:3] = 3.0, -7e5, np.nan
-        return scipy.optimize.OptimizeResult(x=x, fun=np.inf, success=False, message="")
+        return scipy.optimize.OptimizeResult(x=x, jac=x, fun=np.inf, success=False, status=2, nit=1, nfev=2, message="")
 
     monkeypatch.setattr(scipy.optimize, "minimize", runs_away)
     with pytest.raises(training.DivergenceError, match=r"largest weight: 7e\+05, 1 not finite.*StandardScaler"):
-        minimize(X, Y, optimizer="lbfgs")
+        # a memory of another length is SciPy's to keep
+        minimize(X, Y, optimizer=LBFGS(history=7))
 
 
 # ---- partial fits ----

@@ -14,11 +14,12 @@ import warnings
 import joblib
 import numpy as np
 import pytest
+import scipy.sparse
 from sklearn.base import clone
 from sklearn.datasets import make_classification
 from sklearn.exceptions import ConvergenceWarning
 
-from fasttrain import optimizers, penalties, schedules
+from fasttrain import losses, optimizers, penalties, schedules
 from fasttrain.callbacks import Callback, StopTraining
 from fasttrain.linear_model import LinearClassifier, LinearRegressor
 from fasttrain.training import DivergenceError
@@ -249,6 +250,43 @@ def test_lbfgs_records_validation_and_does_not_hold_out_rows():
     assert len(model.validation_loss_curve_) == len(model.loss_curve_) == model.n_iter_
     held = LinearRegressor(optimizer=exact, max_iter=200, early_stopping=True).fit(X, y)
     np.testing.assert_array_equal(held.coef_, model.coef_)
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("penalty, alpha", [("l2", 0.03), ("l1", 0.03), (None, 0.0)])
+@pytest.mark.parametrize("loss", ["half_squared_error", "huber", "poisson"])
+def test_lbfgs_records_the_objective_in_the_units_of_y(loss, penalty, alpha, weighted, sparse):
+    """Also of outputs that are each trained in a unit of its own."""
+    rng = np.random.default_rng(3)
+    X = rng.standard_normal((80, 5)) * [1.0, 10.0, 0.1, 1.0, 3.0] + [0.0, 5.0, 1.0, 0.0, -2.0]
+    Y = np.exp(0.3 * rng.standard_normal((80, 3))) * [1.0, 40.0, 0.2] + [0.0, 100.0, 0.0]
+    weights = rng.uniform(0, 2, 80) if weighted else None
+    data = scipy.sparse.csr_matrix(X) if sparse else X
+    spec = losses.get(loss)
+    for max_iter in (1, 2, 5, 40):
+        model = LinearRegressor(
+            loss, optimizer="lbfgs", penalty=penalty, alpha=alpha, max_iter=max_iter, tol=None).fit(data, Y, weights)
+        raw = X @ model.coef_.T + model.intercept_
+        value = sum(spec.loss(np.ascontiguousarray(y), np.ascontiguousarray(z), weights) for y, z in zip(Y.T, raw.T))
+        size = {"l2": (model.coef_**2).sum() / 2, "l1": abs(model.coef_).sum(), None: 0.0}[penalty]
+        if penalty == "l1" and loss != "half_squared_error":
+            # what is above 0 of a coefficient and what is below are both penalized, until one of them is gone
+            assert model.loss_curve_[-1] > value + alpha * size - 1e-10 * abs(value)
+            continue
+        np.testing.assert_allclose(model.loss_curve_[-1], value + alpha * size, rtol=1e-10)
+        assert len(model.loss_curve_) == model.n_iter_
+
+
+def test_lbfgs_of_another_memory_comes_to_the_same():
+    X, y = make_classification(120, 6, random_state=0)
+    found = [
+        LinearClassifier(optimizer=optimizers.LBFGS(history=history), alpha=1e-2, penalty="l2", tol=1e-8).fit(X, y)
+        for history in (3, 10, 25)]
+    for model in found[1:]:
+        # where a loss that curves as the penalty does moves by no more than its last digits
+        np.testing.assert_allclose(model.coef_, found[0].coef_, rtol=0, atol=(64 * 2.2e-16 / 1e-2) ** 0.5)
+    assert [model.converged_ for model in found] == [True] * 3
 
 
 def test_tol_and_patience():

@@ -7,11 +7,10 @@ from fasttrain._estimators.data import hold_out, weights_of
 from fasttrain._estimators.rows import RowsOf, bind
 from fasttrain.data._use import detached
 from fasttrain.linear_model._scaled import (
-    ScaledObjective, TargetUnits, columns_of, measured_steps, moments_of, units_of,
+    LossesOfBlocks, LossesOfRows, ScaledObjective, TargetUnits, columns_of, measured_steps, moments_of, units_of,
 )
 from fasttrain.training.engine import mean_loss
 from fasttrain.training.feed import Feed, sums_over
-from fasttrain.training.lbfgs import objective_and_gradient
 from fasttrain.training.orders import permutations
 from fasttrain.training.replicas import ReplicaFeed
 from fasttrain.training.sums import objective_of
@@ -71,17 +70,16 @@ class ArrayRows:
         return self.target.shape[1]
 
     def scaled_objective(self, network, loss, penalty, threads):
-        """What L-BFGS minimizes; the network is bound to the rows."""
+        """What L-BFGS minimizes."""
         X, weights, target = self.X.copied() if isinstance(self.X, RowsOf) else self.X, self.weights, self.target
-        fit_intercept = bool(network.fit_intercept)
-        units = TargetUnits.of(loss, target, weights, network_outputs(network), fit_intercept)
+        fit_intercept, n_outputs = bool(network.fit_intercept), network_outputs(network)
+        units = TargetUnits.of(loss, target, weights, n_outputs, fit_intercept)
         total = float(X.shape[0]) if weights is None else float(weights.sum(dtype=np.float64))
-        objective = ScaledObjective(
-            network, loss, penalty, units, columns_of(X, weights, fit_intercept), total,
-            lambda parameters, threads: objective_and_gradient(network, parameters, threads),
+        losses = LossesOfRows(
+            X, loss, target if units.bound is None else units.bound, weights, total, fit_intercept, n_outputs)
+        return ScaledObjective(
+            network, penalty, units, columns_of(X, weights, fit_intercept), total, losses,
             lambda: mean_loss(network, loss, X, target, weights, threads))
-        bind(network, X, target if units.bound is None else units.bound, weights)
-        return objective
 
     def measured_steps(self, network, loss, fresh):
         """See :func:`fasttrain.linear_model._scaled.measured_steps`."""
@@ -189,12 +187,9 @@ class BlockRows:
         columns = units_of(found.mean, found.variance, found.low, found.high, bool(network.fit_intercept))
         blocks = self._prepared(self._loss, units.rescaled) if units.rescales else self.blocks
 
-        def evaluate(parameters, threads):
-            network.parameters[:] = parameters
-            return objective_of(network, sums_over(blocks, network, threads))
-
+        losses = LossesOfBlocks(network, lambda threads: objective_of(network, sums_over(blocks, network, threads)))
         return ScaledObjective(
-            network, loss, penalty, units, columns, float(found.weight.max()), evaluate,
+            network, penalty, units, columns, float(found.weight.max()), losses,
             lambda: self.blocks.mean_loss(network, loss, threads))
 
     def measured_steps(self, network, loss, fresh):

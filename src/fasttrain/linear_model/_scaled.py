@@ -14,7 +14,10 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils.sparsefuncs import mean_variance_axis, min_max_axis
 
+from fasttrain._kernels.linear import LinearSums
+from fasttrain._kernels.scaled import Scaling
 from fasttrain._tables.moments import column_extremes, column_moments
+from fasttrain.linear_model._row_sums import rows_of_kernel
 from fasttrain.training.lbfgs import Objective
 
 # Of a column's standard deviation to its largest number: below, it is rounding.
@@ -141,8 +144,7 @@ class ScaledObjective(Objective):
     Parameters
     ----------
     network : Network
-        Told its loss, but no penalty; bound to X, to the weights and to :attr:`target`.
-    loss : fasttrain.losses.Loss
+        Holds the coefficients that :meth:`put` gives it.
     penalty : fasttrain.penalties.Penalty or None
         None is the automatic one: that of Ridge() and LogisticRegression(), half the sum of squared coefficients over
         the sum of weights, the coefficients counted in units of their columns (:func:`columns_of`).
@@ -151,95 +153,164 @@ class ScaledObjective(Objective):
         What :func:`units_of` gives.
     total : float
         Sum of the weights.
-    evaluate : callable
-        From the network's parameters and threads to its mean loss and gradient, with the target in its units where
-        ``units.rescales``.
-    mean_loss : callable
-        The network's mean loss, in the units that y came in.
+    losses
+        The rows, such as :class:`LossesOfRows`: ``losses.evaluate(w, slopes_out, threads)`` is the mean loss of each
+        output at coefficients and intercepts w, (n_outputs, n_features + fit_intercept), with the target in its units
+        where ``units.rescales``; it may be of all outputs together, an array of one. ``slopes_out``, like w, receives
+        the gradient of their sum.
+    mean_loss : callable, optional
+        The network's mean loss, in the units that y came in, for ``losses`` that have outputs together only.
     """
 
-    def __init__(self, network, loss, penalty, units, columns, total, evaluate, mean_loss):
+    def __init__(self, network, penalty, units, columns, total, losses, mean_loss=None):
         super().__init__(network)
         coef, intercept = network.unpack(network.parameters)
-        self._shape, self._fit_intercept = coef.shape, bool(network.fit_intercept)
-        self._evaluate, self._mean_loss, self._units = evaluate, mean_loss, units
-        self._centre, spread, unit = columns
-        d, scale = self._units.spread[:, None], self._units.scale[:, None]
+        fit_intercept = bool(network.fit_intercept)
+        self._losses, self._mean_loss, self._units = losses, mean_loss, units
+        centre, spread, unit = columns
+        d, scale = units.spread[:, None], units.scale[:, None]
         if penalty is None:
             self._l1, self._l2 = 0.0, unit**2 * scale / (d**2 * total)
         else:
-            self._l1, self._l2 = penalty.l1, np.full(self._shape, float(penalty.l2))
+            self._l1, self._l2 = penalty.l1, np.full(coef.shape, float(penalty.l2))
         # what makes the second derivative of a squared loss 1, its penalty included
         width = np.sqrt(spread**2 + self._l2 * d**2 / scale)
         # a constant column is the intercept's; without one, the column is all zeros
-        self._factor = np.divide(d, width, out=np.zeros_like(width), where=spread > 0)
-        self._initial = coef.astype(np.float64), intercept.astype(np.float64)
+        factor = np.divide(d, width, out=np.zeros_like(width), where=spread > 0)
+        # what the rows' coefficients and intercepts are in units of
+        if units.rescales:
+            self._size, self._shift = units.spread, units.offset
+            offset, spread_of_raw = np.zeros(len(coef)), np.ones(len(coef))
+        else:
+            self._size, self._shift = np.ones(len(coef)), np.zeros(len(coef))
+            offset, spread_of_raw = units.offset, units.spread
+        # one number for all outputs, whose losses are added up
+        divisor = float((units.scale / self._size**2)[0])
+        self._scaling = Scaling(
+            factor / self._size[:, None], self._l2 / scale * factor * factor, np.ascontiguousarray(centre), offset,
+            spread_of_raw, divisor, fit_intercept)
+        self._w, self._slopes = np.empty((2, len(coef), coef.shape[1] + fit_intercept))
+        self._start = self._start_at(coef.astype(np.float64), intercept.astype(np.float64), factor, centre)
+        self._slope = (self._l1 * factor / scale).ravel()
+        self._last, self._means = None, None
         if self._l1:
-            n_coef = 2 * coef.size
-            n_free = len(coef) if self._fit_intercept else 0
-            self.bounds = [(0.0, None)] * n_coef + [(None, None)] * n_free
+            self.bounds = [(0.0, None)] * (2 * coef.size) + [(None, None)] * (len(coef) if fit_intercept else 0)
 
-    def start(self):
-        coef, intercept = self._initial
-        u = np.divide(coef, self._factor, out=np.zeros_like(self._factor), where=self._factor > 0)
+    def _start_at(self, coef, intercept, factor, centre):
+        u = np.divide(coef, factor, out=np.zeros_like(factor), where=factor > 0)
         parts = [np.maximum(u, 0), np.maximum(-u, 0)] if self._l1 else [u]
-        if self._fit_intercept:
+        if self._scaling.fit_intercept:
             # from zero coefficients the best constant is nearer than 0
             at_mean = not coef.any() and not intercept.any()
-            shift = intercept + coef @ self._centre - self._units.offset
+            shift = intercept + (coef * centre).sum(axis=1) - self._units.offset
             parts.append(np.zeros_like(intercept) if at_mean else shift / self._units.spread)
         return np.concatenate([part.ravel() for part in parts])
 
-    def _parts(self, x):
-        """(u, c) of unknowns."""
-        size = self._factor.size
-        u = (x[:size] - x[size:2 * size] if self._l1 else x[:size]).reshape(self._shape)
-        return u, x[-len(u):] if self._fit_intercept else np.zeros(len(u))
+    def start(self):
+        return self._start
+
+    def _signed(self, x):
+        """Unknowns of which those of coefficients are one number, not what is above 0 and what is below."""
+        if not self._l1:
+            return x
+        n = len(self._slope)
+        return np.concatenate((x[:n] - x[n:2 * n], x[2 * n:]))
+
+    def _coefficients(self, x):
+        """Coefficients and intercepts at unknowns, in the units that y came in."""
+        self._scaling.coefficients(self._signed(x), self._w)
+        n_features = self._scaling.n_features
+        coef = self._w[:, :n_features] * self._size[:, None]
+        if not self._scaling.fit_intercept:
+            return coef, np.zeros(len(coef))
+        return coef, self._w[:, n_features] * self._size + self._shift
 
     def put(self, x):
-        u, c = self._parts(x)
-        coef = u * self._factor
-        intercept = np.zeros(len(u))
-        if self._fit_intercept:
-            intercept = self._units.offset + self._units.spread * c - coef @ self._centre
-        self.network.parameters[:] = self.network.pack(coef, intercept)
+        self.network.parameters[:] = self.network.pack(*self._coefficients(x))
 
     def value_and_gradient(self, x, threads):
-        units, network = self._units, self.network
-        u, c = self._parts(x)
-        coef = u * self._factor
-        # the network's outputs are in units of the target it is bound to
-        if not units.rescales:
-            offset, spread, divisor = units.offset, units.spread, units.scale
-        else:
-            offset, spread, divisor = 0.0, 1.0, units.scale / units.spread**2
-            coef = coef / units.spread[:, None]
-        intercept = offset + spread * c - coef @ self._centre if self._fit_intercept else c
-        value, packed = self._evaluate(network.pack(coef, intercept), threads)
-        by_coef, by_intercept = (part.astype(np.float64) for part in network.unpack(packed))
-        value /= divisor[0]
-        factor = self._factor if not units.rescales else self._factor / units.spread[:, None]
-        by_u = (by_coef - np.outer(by_intercept, self._centre)) * factor / divisor[:, None]
-        by_c = by_intercept * spread / divisor
-        weighed, scale = u * self._factor, units.scale[:, None]
-        value += float((self._l2 * weighed**2 / scale).sum()) / 2
-        by_u += self._l2 * weighed * self._factor / scale
-        parts = [by_u]
-        if self._l1:
-            slope = self._l1 * self._factor / scale
-            value += float(x[:2 * slope.size] @ np.concatenate([slope.ravel()] * 2))
-            parts = [slope + by_u, slope - by_u]
-        if self._fit_intercept:
-            parts.append(by_c)
-        return float(value), np.concatenate([part.ravel() for part in parts])
+        signed = self._signed(x)
+        self._scaling.coefficients(signed, self._w)
+        means = self._losses.evaluate(self._w, self._slopes, threads)
+        gradient = np.empty(len(signed))
+        value = self._scaling.value_and_gradient(signed, float(means.sum()), self._slopes, gradient)
+        self._last, self._means = x.copy(), means
+        if not self._l1:
+            return value, gradient
+        n = len(self._slope)
+        value += float((self._slope * (x[:n] + x[n:2 * n])).sum())
+        return value, np.concatenate((self._slope + gradient[:n], self._slope - gradient[:n], gradient[n:]))
 
     def loss(self, x, value):
-        scale = self._units.scale
-        if not self._units.rescales or len(scale) == 1:
-            return float(value * scale[0])
-        coef = self._parts(x)[0] * self._factor
+        units = self._units
+        if not units.rescales or len(units.scale) == 1:
+            return float(value * units.scale[0])
+        # outputs, each in a unit of its own, are not added up as they were for the value
+        coef = self._coefficients(x)[0]
         penalty = self._l1 * abs(coef).sum() + (self._l2 * coef**2).sum() / 2
+        if len(self._means) == len(units.scale) and np.array_equal(x, self._last):
+            return float((self._means * units.spread**2).sum() + penalty)
         return float(self._mean_loss() + penalty)
+
+
+class LossesOfRows:
+    """Mean losses of a linear model over rows of an array, as :class:`ScaledObjective` asks for them.
+
+    Parameters
+    ----------
+    X : array or CSR matrix
+        As :func:`fasttrain._core.checks.check_rows` leaves it.
+    loss : fasttrain.losses.Loss
+    target : array of shape (n_samples, n_columns)
+    weights : array of shape (n_samples,) or None
+    total : float
+        Their sum.
+    fit_intercept : bool
+    n_outputs : int
+    """
+
+    def __init__(self, X, loss, target, weights, total, fit_intercept, n_outputs):
+        self._total = total
+        # outputs that are not coupled are fits of their own over one reading of X, so that each has its sum
+        coupled = loss.targets == "classes"
+        fits = [target[:, 0]] if coupled else [column[np.newaxis] for column in np.ascontiguousarray(target.T)]
+        self._sums = LinearSums(
+            rows_of_kernel(X), loss.name, loss.parameter, n_outputs if coupled else 1, fit_intercept,
+            [(y, weights, None) for y in fits])
+
+    def evaluate(self, w, slopes_out, threads):
+        """The mean loss of each output, or of all where they are coupled; see :class:`ScaledObjective`."""
+        n_fits = self._sums.n_fits
+        values = np.empty(n_fits)
+        self._sums.evaluate(w.reshape(n_fits, -1), values, slopes_out.reshape(n_fits, -1), n_threads=threads)
+        slopes_out /= self._total
+        return values / self._total
+
+
+class LossesOfBlocks:
+    """Mean losses of a network without hidden layers over blocks, as :class:`ScaledObjective` asks for them.
+
+    Parameters
+    ----------
+    network : Network
+    evaluate : callable
+        From threads to the network's mean loss at its parameters, and the gradient, in its layout.
+    """
+
+    def __init__(self, network, evaluate):
+        self._network, self._evaluate = network, evaluate
+
+    def evaluate(self, w, slopes_out, threads):
+        """The mean loss of all outputs together; see :class:`ScaledObjective`."""
+        network = self._network
+        n_features = w.shape[1] - bool(network.fit_intercept)
+        network.parameters[:] = network.pack(
+            w[:, :n_features], w[:, n_features] if network.fit_intercept else np.zeros(len(w)))
+        value, packed = self._evaluate(threads)
+        slopes_out[:, :n_features], by_intercept = network.unpack(packed)
+        if network.fit_intercept:
+            slopes_out[:, n_features] = by_intercept
+        return np.array([value])
 
 
 def measured_steps(network, loss, units, mean, variance, fresh):
