@@ -1,8 +1,8 @@
 """Optimizers: specs for training, which also step a user's own arrays in place, with the same kernels.
 
-The equations and their sources stand in :mod:`fasttrain._kernels.updates`. ``_specs`` has the specs and their registry,
-``_state`` what an optimizer remembers between steps on a user's own arrays. Estimators, the descent functions and
-Sequential give a spec to the engine; in the engine the memory lies beside the weights.
+The equations and their sources stand in :mod:`fasttrain._kernels.updates`. ``_specs`` has the update rules and their
+registry, ``_base`` the step on a user's own arrays and ``_state`` what is remembered between two. Estimators, the
+descent functions and Sequential give a spec to the engine; in the engine the memory lies beside the weights.
 
 Examples
 --------
@@ -18,9 +18,10 @@ True
 """
 
 from fasttrain._core.public import publish
+from fasttrain.optimizers._base import Optimizer, StepOptimizer
 from fasttrain.optimizers._specs import (
     FTRL, LAMB, LBFGS, AdaDelta, AdaGrad, Adam, AdaMax, AdamW, GradientDescent, Lion, Momentum, NAdam, Nesterov,
-    Optimizer, RMSprop, StepOptimizer, get, names,
+    RMSprop, get, names,
 )
 from fasttrain.optimizers._state import OptimizerState
 
