@@ -15,6 +15,11 @@ def test_all_of_it(n_threads):
     assert threading.active_count() == before
 
 
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_of_nothing(n_threads):
+    assert in_threads(lambda i: i, 0, n_threads, threading.Event()) == []
+
+
 @pytest.mark.parametrize("n_threads", [1, 3])
 def test_an_error_ends_it(n_threads):
     stop, before = threading.Event(), threading.active_count()

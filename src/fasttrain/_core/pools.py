@@ -47,7 +47,7 @@ def in_threads(work, n, n_threads, stop):
     """``work`` of 0 .. n - 1, on threads; Ctrl-C ends it within moments."""
     n_threads = min(n_threads, n)
     with serial_blas():
-        if n_threads == 1:
+        if n_threads <= 1:
             return [work(i) for i in range(n)]
         with thread_pool(n_threads, stop.set) as pool:
             futures = [pool.submit(work, i) for i in range(n)]
