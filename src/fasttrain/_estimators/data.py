@@ -3,7 +3,7 @@
 from collections import Counter
 
 import numpy as np
-from sklearn.model_selection import train_test_split
+from sklearn.model_selection import check_cv, train_test_split
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, validate_data
 
@@ -119,6 +119,14 @@ def hold_out(X, y, weights, *, fraction, strata, random_state):
     return (
         (rows.among(train), y[train], train_weights), (check_rows(rows.among(valid).copied()), y[valid], valid_weights)
     )
+
+
+def folds_of(X, y, cv, *, classifier=False, **params):
+    """(train, test) rows of each fold of ``cv``; ``params`` are its splitter's."""
+    folds = list(check_cv(cv, y, classifier=classifier).split(X, y, **params))
+    if not folds:
+        raise ValueError(f"cv must give at least one pair of rows to train on and to test with, got none from {cv!r}")
+    return folds
 
 
 def random_states(estimator, resume_from):

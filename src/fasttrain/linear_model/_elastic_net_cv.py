@@ -8,7 +8,6 @@ from typing import Any, Literal
 import numpy as np
 from scipy import sparse
 from sklearn import get_config, linear_model
-from sklearn.model_selection import check_cv
 from sklearn.utils.metadata_routing import process_routing
 from sklearn.utils.validation import check_consistent_length, column_or_1d, validate_data
 
@@ -17,6 +16,7 @@ from fasttrain._core.slices import slices
 from fasttrain._core.types import ArrayLike, MatrixLike, RandomStateLike, Self, Splitter
 from fasttrain._estimators.blocks import restored_rows
 from fasttrain._estimators.conversion import Convertible
+from fasttrain._estimators.data import folds_of
 from fasttrain._estimators.fitted import set_fitted
 from fasttrain._estimators.parameters import keep_parameters
 from fasttrain._kernels.coordinate import Stop
@@ -104,7 +104,7 @@ class CrossValidated(Convertible):
         targets = y.reshape(len(y), -1).astype(X.dtype, copy=False)
         ratios = self._l1_ratios()
         grids = self._grids(X, targets, weights, ratios)
-        folds = [tuple(_numbers(rows) for rows in fold) for fold in check_cv(self.cv).split(X, y, **split)]
+        folds = [tuple(_numbers(rows) for rows in fold) for fold in folds_of(X, y, self.cv, **split)]
         scores, messages = self._scores(X, targets, weights, folds, ratios, grids)
         for path in messages:
             path.warn()

@@ -9,7 +9,6 @@ import numpy as np
 from scipy.special import expit, softmax
 from sklearn import get_config, linear_model
 from sklearn.metrics import get_scorer, get_scorer_names
-from sklearn.model_selection import check_cv
 from sklearn.utils import compute_class_weight
 from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.metadata_routing import process_routing
@@ -19,6 +18,7 @@ from fasttrain._core.checks import check_choice, check_flag, check_integer
 from fasttrain._core.types import ArrayLike, MatrixLike, RandomStateLike, Self, Splitter
 from fasttrain._core.warned import warn
 from fasttrain._estimators.blocks import restored_rows
+from fasttrain._estimators.data import folds_of
 from fasttrain._estimators.fitted import set_fitted
 from fasttrain._estimators.parameters import keep_parameters
 from fasttrain.linear_model._logistic import (
@@ -195,7 +195,7 @@ class LogisticRegressionCV(LogisticBase, linear_model.LogisticRegressionCV):
                 "This solver needs samples of at least 2 classes in the data, but the data contains only one class: "
                 f"{classes[0]}.")
         split, score = self._routed(sample_weight, params)
-        folds = list(check_cv(self.cv, y, classifier=True).split(X, y, **split))
+        folds = folds_of(X, y, self.cv, classifier=True, **split)
         held = [_held_out(train, len(codes)) for train, _ in folds]
         weight = self._row_weights(sample_weight, X, y, classes, codes, self._whole_class_weight(
             y, classes, sample_weight))

@@ -20,6 +20,7 @@ from fasttrain._core.checks import check_choice, check_flag
 from fasttrain._core.types import Array, ArrayLike, MatrixLike, Self, Splitter
 from fasttrain._core.warned import warn
 from fasttrain._estimators.blocks import restored_rows
+from fasttrain._estimators.data import folds_of
 from fasttrain.linear_model._least_squares import (
     LeastSquares, LeastSquaresClassifier, LeastSquaresRegressor, checked_data, checked_weights, classes_of,
     set_solution,
@@ -209,7 +210,7 @@ class RidgeSearch(LeastSquares):
         quick = weights is None and (self.scoring is None or isinstance(self.scoring, str))
         if not quick or _is_routed() or sparse.issparse(X) or X.shape[0] < 2 * X.shape[1]:
             return self._search(X, y, alphas, cv, params, sample_weight)
-        folds = [(np.asarray(train), np.asarray(test)) for train, test in cv.split(X, y)]
+        folds = [(np.asarray(train), np.asarray(test)) for train, test in folds_of(X, y, cv)]
         multilabel = is_classifier(self) and self._multilabel
         if is_classifier(self) and not multilabel and any(
                 len(np.unique(y[train])) < len(self.classes_) for train, _ in folds):
