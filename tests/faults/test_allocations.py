@@ -23,6 +23,12 @@ PLANTED = """
 #include <stdlib.h>
 static long *kept;
 int careless(void) { long *p = malloc(4096); p[0] = 1; int r = (int) p[0]; free(p); return r; }
+/* Keeps sixteen blocks and no more, as a cache does. */
+int filling(void) {
+    static int n; char *a = malloc(512), *b = malloc(1024);
+    if (!b && n < 16) { n++; return -1; }
+    free(a); free(b); return b ? 1 : -1;
+}
 int leaky(void) { char *a = malloc(512), *b = malloc(1024); if (!b) return -1; free(a); free(b); return 1; }
 """
 # The planted library in the place of the public calls.
@@ -32,12 +38,14 @@ sys.path.insert(0, {here!r})
 import allocations, calls
 library = ctypes.CDLL({library!r})
 
-def leaky():
-    if library.leaky() < 0:
-        raise MemoryError
-    return 1
+def raising(function):
+    def call():
+        if function() < 0:
+            raise MemoryError
+        return 1
+    return call
 
-calls.CALLS = {{"careless": library.careless, "leaky": leaky}}
+calls.CALLS = {{"careless": library.careless, **{{name: raising(library[name]) for name in ("filling", "leaky")}}}}
 sys.exit(allocations.main(["--ours"]))
 """
 
@@ -67,7 +75,7 @@ def test_fits_without_address_space_raise():
     assert "0 of them of the kernels" in done.stdout
 
 
-def test_careless_and_leaky_code_is_found_and_named(tmp_path):
+def test_careless_and_leaky_code_is_found_and_named_and_a_cache_is_not(tmp_path):
     import allocations
 
     folder = tmp_path / "fasttrain" / "_kernels"
