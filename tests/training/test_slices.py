@@ -7,7 +7,7 @@ from scipy import sparse
 
 from fasttrain._core import slices as core
 from fasttrain._kernels.network import Network
-from fasttrain.preprocessing import drop_missing
+from fasttrain.preprocessing import DropMissing, DropOutliers, OrdinalEncoder, cleaning, drop_missing, ordinal
 from fasttrain.training import engine
 
 
@@ -75,3 +75,48 @@ def test_missing_rows(cells, options, monkeypatch):
     pd.testing.assert_frame_equal(drop_missing(table, **options), expected)
     found = drop_missing(table.to_numpy(), **{k: v for k, v in options.items() if k != "subset"})
     assert found.tobytes() == of_array.tobytes()
+
+
+@pytest.mark.parametrize("cells", [1, 7, 1 << 24])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_copies(cells, order, monkeypatch):
+    X = np.asarray(np.random.default_rng(0).normal(size=(50, 3)), dtype=np.float32, order=order)[::2]
+    monkeypatch.setattr(core, "SLICE_CELLS", cells)
+    for rows in (X, X[:, 0]):
+        found = core.copied(rows, np.float64)
+        assert found.flags.c_contiguous
+        assert found.dtype == np.float64
+        np.testing.assert_array_equal(found, rows)
+
+
+def test_codes_are_looked_up_in_slices(monkeypatch):
+    X = np.random.default_rng(0).integers(0, 9, (500, 2)).astype(float)
+    encoder = OrdinalEncoder().fit(X)
+    expected, parts = encoder.transform(X), []
+
+    def told(*shape):
+        parts.extend(core.slices(*shape))
+        return core.slices(*shape)
+
+    monkeypatch.setattr(core, "SLICE_CELLS", 100)
+    monkeypatch.setattr(ordinal, "slices", told)
+    assert encoder.transform(X).tobytes() == expected.tobytes()
+    assert [part.stop for part in parts] == [*range(50, 501, 50)] * 2
+
+
+@pytest.mark.parametrize("cells", [1, 7, 1 << 24])
+def test_reasons_are_counted_in_slices(cells, monkeypatch):
+    X = np.random.default_rng(0).normal(size=(80, 3))
+    X[np.random.default_rng(1).random(X.shape) < 0.2] = np.nan
+    kinds = DropMissing(), DropOutliers(method="zscore", threshold=1.0)
+    reports = [kind.fit(X).mask(X) is not None and kind.report_ for kind in kinds]
+    parts = []
+    monkeypatch.setattr(core, "SLICE_CELLS", cells)
+    monkeypatch.setattr(cleaning, "slices", lambda *shape: parts.append(core.slices(*shape)) or parts[-1])
+    for kind, expected in zip(kinds, reports):
+        kind.mask(X)
+        assert kind.report_.reasons == expected.reasons
+    assert expected.reasons == {j: np.count_nonzero(abs(X[:, j] - np.nanmean(X[:, j])) > np.nanstd(X[:, j]))
+                                for j in range(3)}
+    assert len(parts) == 2
+    assert (max(map(len, parts)) > 1) == (cells < 100)

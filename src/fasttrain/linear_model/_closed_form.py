@@ -11,7 +11,7 @@ from sklearn.utils.validation import FLOAT_DTYPES, check_is_fitted, validate_dat
 
 from fasttrain._core.blas import serial_blas
 from fasttrain._core.checks import check_flag, check_real
-from fasttrain._core.slices import by_slices, slices
+from fasttrain._core.slices import by_slices, copied, slices
 from fasttrain._core.types import Array, ArrayLike, MatrixLike, Self
 from fasttrain._estimators.fitted import restored, set_fitted
 from fasttrain._tables.moments import column_moments
@@ -145,7 +145,7 @@ class LinearRegressorCV(RegressorMixin, BaseEstimator):
         X, y = validate_data(
             self, X, y, dtype=FLOAT_DTYPES[:2], multi_output=True, y_numeric=True, ensure_min_samples=2)
         if X.dtype != np.float64 or not X.flags.c_contiguous:
-            X = by_slices(lambda rows: np.ascontiguousarray(rows, dtype=np.float64), X)
+            X = copied(X, np.float64)
         with serial_blas():
             targets = y.reshape(len(y), -1).astype(np.float64)
             n = len(X)

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from fasttrain._core.checks import check_choice, check_flag, check_real, raise_for_status
+from fasttrain._core.slices import slices
 from fasttrain._core.types import ArrayLike, TableLike
 from fasttrain._kernels import rows
 from fasttrain._kernels.threads import get_num_threads
@@ -68,6 +69,13 @@ def missing_targets(y, missing_values):
     return absent
 
 
+def _counted(block, counts):
+    """The rows with a count, some at a time: Ctrl-C is heard between, and all of them may be most of the table."""
+    at = np.flatnonzero(counts)
+    for part in slices(len(at), block.shape[1]):
+        yield block[at[part]]
+
+
 def missing_rows(X, y, subset, how, min_present, missing_values, include_y, reported=False):
     """(mask of rows kept, reasons); reasons are counted only when they are reported."""
     missing_values = sentinel_values(missing_values)
@@ -78,8 +86,7 @@ def missing_rows(X, y, subset, how, min_present, missing_values, include_y, repo
     if block is not None:
         counts = missing_counts(block)
         if reported and counts.any():
-            hit = block[counts > 0]
-            for position, count in enumerate(np.isnan(hit).sum(axis=0)):
+            for position, count in enumerate(sum(np.isnan(hit).sum(axis=0) for hit in _counted(block, counts))):
                 reasons[table.names[position]] = int(count)
     else:
         counts = np.zeros(table.n_rows, dtype=np.int32)
@@ -332,8 +339,8 @@ def outlier_bounds(X, method, threshold, subset):
     return table.positions, np.ascontiguousarray(low), np.ascontiguousarray(high)
 
 
-def inside_rows(X, positions, low, high):
-    """(mask of rows with no value outside its bounds, reasons)."""
+def inside_rows(X, positions, low, high, reported=False):
+    """(mask of rows with no value outside its bounds, reasons); reasons are counted only when they are reported."""
     table = Table(X)
     counts = np.zeros(table.n_rows, dtype=np.int32)
     reasons = {}
@@ -343,12 +350,11 @@ def inside_rows(X, positions, low, high):
     block = table.float_block() if len(positions) == len(table.names) else None
     if block is not None:
         raise_for_status(rows.outside(block, low, high, counts, get_num_threads()))
-        hit = block[counts > 0]
-        for position in positions:
-            values = hit[:, position]
-            reasons[table.names[position]] = int(
-                np.count_nonzero((values < low[position]) | (values > high[position]))
-            )
+        if reported:
+            found = np.zeros(block.shape[1], dtype=np.int64)
+            for hit in _counted(block, counts):
+                found += ((hit < low) | (hit > high)).sum(axis=0)
+            reasons = {table.names[position]: int(found[position]) for position in positions}
     else:
         for k, position in enumerate(positions):
             before = counts.copy()

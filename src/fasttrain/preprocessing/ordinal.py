@@ -11,6 +11,7 @@ from sklearn.base import OneToOneFeatureMixin
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from fasttrain._core.checks import check_choice
+from fasttrain._core.slices import slices
 from fasttrain._core.types import Array, ArrayLike, Self, TableLike
 from fasttrain.data import Blocks
 from fasttrain._estimators.blocks import transforms
@@ -168,7 +169,8 @@ class OrdinalEncoder(OneToOneFeatureMixin, CategoryEncoder):
         columns, n_samples = self._columns_of(X)
         out = np.empty((n_samples, len(columns)), dtype=self.dtype)
         for i, codes, _ in self._column_codes(columns, self.handle_unknown):
-            out[:, i] = self._values[i][codes]
+            for part in slices(*out.shape):
+                out[part, i] = self._values[i][codes[part]]
         return out
 
     def inverse_transform(self, X: ArrayLike) -> Array:

@@ -290,7 +290,8 @@ class DropOutliers(_RowDropper):
         self._positions = positions
 
     def _rows(self, X, y):
-        return inside_rows(X, self._positions, self.lower_[self._positions], self.upper_[self._positions])
+        low, high = self.lower_[self._positions], self.upper_[self._positions]
+        return inside_rows(X, self._positions, low, high, reported=True)
 
 
 __all__ = ["DropDuplicates", "DropMissing", "DropOutliers", "RowReport"]
