@@ -187,6 +187,33 @@ def test_outliers_are_judged_by_training_data():
         sampler.mask(np.zeros((2, 3)))
 
 
+@pytest.mark.parametrize("make", [np.asarray, np.asfortranarray, pd.DataFrame])
+def test_a_subset_of_all_columns_in_another_order(make):
+    rng = np.random.default_rng(0)
+    X = rng.standard_t(2, (200, 3)) * [1.0, 100.0, 1e4]
+    for method, threshold in (("absolute", [2.0, 200.0, 2e4]), ("zscore", 1.5), ("iqr", [1.0, 1.5, 2.0])):
+        expected = drop_outliers(make(X), method=method, threshold=threshold, return_mask=True)[1]
+        assert 0 < expected.sum() < len(X)
+        sampler = DropOutliers(method=method, threshold=threshold).fit(make(X))
+        sampler.mask(make(X))
+        for order in ([2, 0, 1], [1, 2, 0], [2, 1, 0]):
+            options = {"method": method, "subset": order, "threshold": (
+                [threshold[j] for j in order] if isinstance(threshold, list) else threshold)}
+            assert (drop_outliers(make(X), **options, return_mask=True)[1] == expected).all()
+            other = DropOutliers(**options).fit(make(X))
+            assert (other.mask(make(X)) == expected).all()
+            assert other.report_.reasons == sampler.report_.reasons
+
+
+def test_a_column_that_a_subset_names_twice_counts_once():
+    X = np.array([[1.0, np.nan], [1.0, 50.0], [np.nan, 1.0], [2.0, 1.0]])
+    assert drop_missing(X, subset=[0, 0], return_mask=True)[1].tolist() == [True, True, False, True]
+    assert drop_missing(X, subset=[0, -2], how="all", return_mask=True)[1].tolist() == [True, True, False, True]
+    assert drop_duplicates(X, subset=[0, 0], return_mask=True)[1].tolist() == [True, False, True, True]
+    kept = drop_outliers(X, method="absolute", threshold=9, subset=[0, 0], return_mask=True)[1]
+    assert kept.tolist() == [True] * 4
+
+
 def test_thresholds_by_column():
     frame = pd.DataFrame({"a": [1.0, 50.0, 1.0], "t": list("abc"), "b": [200.0, 1.0, 1.0]})
     assert drop_outliers(frame, method="absolute", threshold={"a": 10}).index.tolist() == [0, 2]

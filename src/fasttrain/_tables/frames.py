@@ -129,7 +129,7 @@ class Table:
         self._series = None
 
     def select(self, subset, name="X"):
-        """Positions of the columns that ``subset`` names."""
+        """Positions of the columns that ``subset`` names, in its order, each once."""
         if subset is None:
             return list(range(len(self.names)))
         if isinstance(subset, (str, int, np.integer)):
@@ -137,13 +137,15 @@ class Table:
         positions = []
         for item in subset:
             if item in self.names:
-                positions.append(self.names.index(item))
+                position = self.names.index(item)
             elif not self.frame and isinstance(item, (int, np.integer)) and -len(self.names) <= item < 0:
-                positions.append(len(self.names) + int(item))
+                position = len(self.names) + int(item)
             else:
                 raise ValueError(
                     f"subset names column {item!r}, which {name} lacks; its columns are {self.names}"
                 )
+            if position not in positions:
+                positions.append(position)
         return positions
 
     def column(self, position):

@@ -349,6 +349,9 @@ def inside_rows(X, positions, low, high, reported=False):
     high = np.minimum(high, np.finfo(np.float64).max)
     block = table.float_block() if len(positions) == len(table.names) else None
     if block is not None:
+        # all columns, in the order of a subset
+        in_order = np.argsort(positions)
+        low, high = low[in_order], high[in_order]
         raise_for_status(rows.outside(block, low, high, counts, get_num_threads()))
         if reported:
             found = np.zeros(block.shape[1], dtype=np.int64)
