@@ -122,6 +122,28 @@ def test_variables_of_layers_read_and_write_the_model():
     assert len(model.non_trainable_weights) == 2
 
 
+def test_a_statistic_that_no_layer_may_hold_is_not_assigned():
+    normalization = keras.layers.BatchNormalization(epsilon=0.25)
+    adapted = keras.layers.Normalization()
+    adapted.adapt(np.array([[0.0, 1.0], [2.0, 5.0]]))
+    model = keras.Sequential([keras.Input((2,)), adapted, keras.layers.Dense(2), normalization, keras.layers.Dense(1)])
+    before = model.predict(np.ones((3, 2)))
+    variance = next(v for v in normalization.non_trainable_weights if v.name == "moving_variance")
+    for number in (-0.25, -3.0):
+        with pytest.raises(ValueError, match=r"moving_variance must hold numbers > -epsilon, -0.25, got"):
+            variance.assign([1.0, number])
+    with pytest.raises(ValueError, match="moving_variance must hold numbers > -epsilon"):
+        variance.assign_sub([0.0, 2.0])
+    variance = next(v for v in adapted.weights if v.name == "variance")
+    with pytest.raises(ValueError, match="variance must hold numbers >= 0, got -1"):
+        variance.assign([-1.0, 1.0])
+    np.testing.assert_array_equal(model.predict(np.ones((3, 2))), before)
+    variance = next(v for v in normalization.non_trainable_weights if v.name == "moving_variance")
+    variance.assign([-1e-6, 4.0])
+    assert np.isfinite(model.predict(np.ones((3, 2)))).all()
+    assert (model.predict(np.ones((3, 2))) != before).any()
+
+
 def test_rates_are_assigned_to():
     optimizer = keras.optimizers.Adam(0.01)
     assert optimizer.learning_rate == 0.01

@@ -163,6 +163,7 @@ class LayerVariable(Variable):
     def _set(self, array):
         if not np.isfinite(array).all():
             raise ValueError(f"the value of {self.path!r} must hold finite numbers, got NaN or infinity")
+        self.layer._check(self.weight, array)
         self.layer.set_value(self.weight, np.array(array, dtype=self.layer.value(self.weight).dtype))
 
     def __eq__(self, other):
