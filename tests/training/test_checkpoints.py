@@ -482,6 +482,47 @@ def rewritten(folder, change):
     checkpoints._KIND.write(folder, index["checkpoint"], arrays)
 
 
+def normalized(epsilon=1e-3):
+    model = Sequential([Dense(8, input_dim=5), BatchNormalization(epsilon=epsilon), Dense(1)])
+    model.compile("sgd", "mse")
+    return model
+
+
+def test_a_moving_variance_that_has_no_root_is_refused(tmp_path):
+    """A little below zero has one, with epsilon: Keras on PyTorch trains such."""
+    normalized().fit(X, Y, epochs=1, verbose=0, callbacks=[ModelCheckpoint(tmp_path)])
+
+    def damage(value):
+        def change(content, arrays):
+            (name,) = [name for name in arrays if "moving_variance" in name]
+            arrays[name][2] = value
+
+        rewritten(tmp_path, change)
+
+    damage(-1e-6)
+    model = normalized()
+    model.load_weights(tmp_path)
+    assert np.isfinite(model.predict(X)).all()
+    normalized().fit(X, Y, epochs=2, verbose=0, resume_from=tmp_path)
+    for value in (-1e-3, -1.0):
+        damage(value)
+        for use in (load_checkpoint, normalized().load_weights):
+            with pytest.raises(ValueError, match=rf"moving_variance must hold numbers > -epsilon, -0.001, got {value}"):
+                use(tmp_path)
+
+
+@pytest.mark.parametrize("epsilon", [None, -1.0, {"@": "float", "value": "nan"}])
+def test_normalized_layers_have_an_epsilon(tmp_path, epsilon):
+    normalized().fit(X, Y, epochs=1, verbose=0, callbacks=[ModelCheckpoint(tmp_path)])
+    with pytest.raises(ValueError, match=r"another architecture: normalization epsilon 0.001 there, 0.01 here"):
+        normalized(0.01).load_weights(tmp_path)
+    with pytest.raises(ValueError, match=r"another architecture: normalization epsilon 0.001 there, 0.01 here"):
+        normalized(0.01).fit(X, Y, epochs=2, verbose=0, resume_from=tmp_path)
+    rewritten(tmp_path, lambda content, arrays: content["facts"].update(normalization_epsilon=epsilon))
+    with pytest.raises(ValueError, match="normalization_epsilon must be a number > 0"):
+        load_checkpoint(tmp_path)
+
+
 @pytest.mark.parametrize(("optimizer", "slot"), [
     ("adagrad", "s1"), ("rmsprop", "s1"), (optimizers.RMSprop(centered=True), "s1"), ("adadelta", "s1"),
     ("adadelta", "s2"), ("adam", "s2"), ("nadam", "s2"), (optimizers.Adam(amsgrad=True), "s2"),

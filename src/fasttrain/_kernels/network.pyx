@@ -221,6 +221,11 @@ cdef class Network(Predictor):
         self.task.statistics_momentum = momentum
         self.task.statistics_epsilon = epsilon
 
+    @property
+    def normalization_epsilon(self):
+        """What is added to a variance of normalized layers; None where there are none."""
+        return self.task.statistics_epsilon if any(self.normalize) else None
+
     def set_optimizer(self, rule, slots, dict settings, initial_state=None):
         """Choose the update rule; its state arrays start anew unless the rule and its slots stay the same.
 

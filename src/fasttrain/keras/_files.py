@@ -145,6 +145,7 @@ def load_weights(model, path, kind):
         "activations": [list(pair) for pair in network.activations],
         "fit_intercept": np.asarray(network.fit_intercept).tolist(),
         "normalize": list(network.normalize),
+        "normalization_epsilon": network.normalization_epsilon,
         "dtype": network.dtype.name,
     })
     trained = {name: part for name, part in checkpoint.state["network"]["trained"].items() if name != "average"}

@@ -97,7 +97,7 @@ _PARTS = {
     "epoch", "n_steps", "history", "converged", "message", "network", "learning_rate", "stopping", "order",
     "random_state", "start_random_state", "callbacks",
 }
-_ARCHITECTURE = ("layers", "activations", "fit_intercept", "normalize")
+_ARCHITECTURE = ("layers", "activations", "fit_intercept", "normalize", "normalization_epsilon")
 
 
 def _shown(value):
@@ -112,6 +112,7 @@ def facts_of(network, batch_size, n_samples, schedule, stopping, feed=None):
         "activations": [list(pair) for pair in network.activations],
         "fit_intercept": np.asarray(network.fit_intercept).tolist(),
         "normalize": list(network.normalize),
+        "normalization_epsilon": network.normalization_epsilon,
         "dtype": network.dtype.name,
         "loss": list(network.loss),
         "optimizer": network.rule,
@@ -281,3 +282,9 @@ def _check(checkpoint):
         found = [array.shape for array in trained.get(name, [])]
         if found != normalized or not all(np.isfinite(array).all() for array in trained.get(name, [])):
             raise ValueError(f"{name} must be finite and fit the normalized layers, got arrays of shapes {found}")
+    epsilon = checkpoint.facts["normalization_epsilon"]
+    if normalized and not (is_number(epsilon) and epsilon > 0):
+        raise ValueError(f"normalization_epsilon must be a number > 0, got {epsilon!r}")
+    for variance in trained.get("moving_variance", []):
+        if (variance <= -epsilon).any():
+            raise ValueError(f"moving_variance must hold numbers > -epsilon, {-epsilon}, got {variance.min()}")
