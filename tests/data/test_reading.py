@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from fasttrain import set_num_threads
-from fasttrain._kernels.rows import interleave_arrow
+from fasttrain._kernels.interleaving import interleave_arrow
 from fasttrain.data import Block, Blocks, from_npy, from_parquet
 from fasttrain.data import _parquet
 from fasttrain.data._columns import RowFiller

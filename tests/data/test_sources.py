@@ -18,7 +18,7 @@ import pytest
 from scipy import sparse
 
 from fasttrain import set_num_threads
-from fasttrain._kernels.rows import interleave
+from fasttrain._kernels.interleaving import interleave
 from fasttrain.data import Blocks, from_arrays, from_callable, from_csv, from_npy, from_parquet
 from fasttrain.data._ahead import ahead, loads
 from fasttrain.data._csv import _parts_of

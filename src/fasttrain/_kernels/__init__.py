@@ -25,6 +25,7 @@ columns      column statistics, scaling
 gram         sums of products of columns: what least squares needs of a table
 quantiles    order statistics by selection
 rows         missing, duplicate and outlier masks; row moves
+interleaving  columns put together as rows
 categories   one-hot, ordinal and label codes
 objects      codes of Python objects; the one kernel that holds the interpreter's lock
 ============ =======================================================================================================

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fasttrain._kernels.rows import interleave, interleave_arrow
+from fasttrain._kernels.interleaving import interleave, interleave_arrow
 
 _DIRECT = (np.float32, np.float64, np.int32, np.int64)
 
