@@ -7,6 +7,7 @@ from scipy import sparse
 
 from fasttrain._core import slices as core
 from fasttrain._kernels.network import Network
+from fasttrain._tables import frames
 from fasttrain.preprocessing import DropMissing, DropOutliers, OrdinalEncoder, cleaning, drop_missing, ordinal
 from fasttrain.training import engine
 
@@ -72,9 +73,14 @@ def test_missing_rows(cells, options, monkeypatch):
     expected = drop_missing(table, **options)
     of_array = drop_missing(table.to_numpy(), **{k: v for k, v in options.items() if k != "subset"})
     monkeypatch.setattr(core, "SLICE_CELLS", cells)
+    monkeypatch.setattr(frames, "READ_CELLS", cells)
+    monkeypatch.setattr(frames, "TAKEN_BYTES", 8 * cells)
     pd.testing.assert_frame_equal(drop_missing(table, **options), expected)
     found = drop_missing(table.to_numpy(), **{k: v for k, v in options.items() if k != "subset"})
     assert found.tobytes() == of_array.tobytes()
+    at = np.flatnonzero(rng.random(83) < 0.5)
+    rows = np.ascontiguousarray(table)
+    assert frames.take_array(rows, at).tobytes() == rows[at].tobytes()
 
 
 @pytest.mark.parametrize("cells", [1, 7, 1 << 24])

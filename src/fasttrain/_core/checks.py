@@ -5,7 +5,7 @@ from numbers import Integral, Real
 
 import numpy as np
 
-from fasttrain._core.slices import slices
+from fasttrain._core.slices import READ_CELLS, slices
 from fasttrain._kernels.primitives import finite
 from fasttrain._kernels.threads import get_num_threads
 
@@ -260,7 +260,7 @@ def all_finite(X):
     if len(cells) <= _SERIAL_CELLS:
         return finite(cells)
     threads = get_num_threads()
-    return all(finite(cells[part], threads) for part in slices(len(cells)))
+    return all(finite(cells[part], threads) for part in slices(len(cells), cells=READ_CELLS))
 
 
 def check_design(X):

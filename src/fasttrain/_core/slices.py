@@ -5,6 +5,8 @@ import numpy as np
 # Cells that one call of a kernel or of NumPy walks: some 5 ms of reading and writing, ten times that where the system
 # gives the memory only now and the machine is a guest on another.
 SLICE_CELLS = 1 << 21
+# Cells that several threads read: they wait for each other after each slice, which is long where others hold the cores.
+READ_CELLS = 1 << 23
 
 
 def slices(n_rows, n_columns=1, cells=None, at_least=1):
@@ -46,4 +48,4 @@ def ones(n, dtype):
     return out
 
 
-__all__ = ["SLICE_CELLS", "by_slices", "copied", "ones", "slices"]
+__all__ = ["READ_CELLS", "SLICE_CELLS", "by_slices", "copied", "ones", "slices"]

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.sparse import issparse
 
 from fasttrain._core.checks import check_same_length, raise_for_status
-from fasttrain._core.slices import slices
+from fasttrain._core.slices import READ_CELLS, slices
 from fasttrain._kernels import objects, rows
 from fasttrain._kernels.threads import get_num_threads
 from fasttrain._tables.categories import coded_column, group_strings
@@ -15,6 +15,8 @@ from fasttrain._tables.kinds import as_array, element_strided, is_framed, is_pan
 WORDS = {1: np.uint8, 4: np.uint32, 8: np.uint64}
 # Cells that are looked at for a missing one before the next.
 LOOK_CELLS = 1 << 17
+# Bytes of rows that threads move at once, to memory that may only now be given.
+TAKEN_BYTES = 1 << 25
 KEEP = {"first": 0, "last": 1, False: 2, "none": 2}
 
 
@@ -62,7 +64,7 @@ def take_array(array, at):
     plain = array.dtype.kind in "iufb" and array.size
     if plain and array.flags.c_contiguous:
         out = np.empty((at.size, array.shape[1]), dtype=array.dtype)
-        for part in slices(at.size if out.size else 0, array.shape[1]):
+        for part in slices(at.size if out.size else 0, max(1, array.shape[1] * array.itemsize), TAKEN_BYTES):
             rows.take(array.view(np.int8), at[part], out[part].view(np.int8), get_num_threads())
         return out
     if plain and array.flags.f_contiguous and array.itemsize in WORDS:
@@ -354,7 +356,7 @@ def duplicate_mask(cells, keep):
 def missing_counts(block, counts=None):
     """How many NaN each row of a float matrix holds, added to ``counts`` where that is given."""
     counts = np.zeros(block.shape[0], dtype=np.int32) if counts is None else counts
-    for part in slices(*block.shape):
+    for part in slices(*block.shape, cells=READ_CELLS):
         raise_for_status(rows.missing(block[part], counts[part], get_num_threads()))
     return counts
 
