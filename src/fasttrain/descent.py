@@ -158,6 +158,7 @@ def _solve(X, y, *, loss="half_squared_error", optimizer="gradient_descent", pen
             raise ValueError(f"x0 must be finite and have shape {wanted}, got shape {start.shape}")
         network.parameters[:] = network.pack(start.reshape(X.shape[1], -1).T, np.zeros(n_outputs))
     configure(network, loss, optimizer, penalty)
+    network.set_lanes(True)
     network.bind(X, target, weights)
     if optimizer.rule == "lbfgs":
         if resume_from is not None:

@@ -4,6 +4,7 @@ import math
 from numbers import Integral, Real
 
 import numpy as np
+from sklearn.utils.validation import check_is_fitted
 
 from fasttrain._core.slices import READ_CELLS, slices
 from fasttrain._kernels.primitives import finite
@@ -226,6 +227,12 @@ def is_ready(estimator, X, y, reset, dtypes, labels=False, unread=False):
 def are_labels(y):
     """Whether a vector holds labels by its type alone: integers, bool or text; of others the values say it."""
     return y.ndim == 1 and (y.dtype.kind in "iubU" or (y.dtype == object and set(map(type, y.tolist())) == {str}))
+
+
+def require_fitted(estimator, attribute):
+    """scikit-learn's ``check_is_fitted``, which asks for much more of an estimator before it looks at the attribute."""
+    if not hasattr(estimator, attribute):
+        check_is_fitted(estimator, attribute)
 
 
 def check_rows(X):

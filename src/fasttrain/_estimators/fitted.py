@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from functools import wraps
 from typing import Any
 
@@ -80,24 +79,29 @@ def raise_lost(result):
         raise result.lost
 
 
-@contextmanager
-def all_or_nothing(estimator, errors=BaseException):
+class all_or_nothing:
     """Put back the estimator's attributes, and what its optimizer remembers, when the block raises ``errors``.
 
     A :class:`BlocksLost` after a finished round leaves that: see :func:`raise_lost`.
     """
-    before = dict(vars(estimator))
-    memory = remembered(before.get("_engine"), before.get("_hidden", ()))
-    try:
-        yield
-    except errors as error:
-        if isinstance(error, BlocksLost) and error.kept:
-            raise
-        vars(estimator).clear()
-        vars(estimator).update(before)
-        if memory is not None:
-            estimator._engine = engine_of(memory)
-        raise
+
+    __slots__ = ("before", "errors", "estimator", "memory")
+
+    def __init__(self, estimator, errors=BaseException):
+        self.estimator, self.errors = estimator, errors
+        self.before = dict(vars(estimator))
+        self.memory = remembered(self.before.get("_engine"), self.before.get("_hidden", ()))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, traceback):
+        if kind is None or not issubclass(kind, self.errors) or (isinstance(error, BlocksLost) and error.kept):
+            return
+        vars(self.estimator).clear()
+        vars(self.estimator).update(self.before)
+        if self.memory is not None:
+            self.estimator._engine = engine_of(self.memory)
 
 
 def restored(method):

@@ -12,6 +12,7 @@ penalties    value, gradient, proximal map
 updates      every optimizer's step, the penalty folded in
 layers       one dense layer: its parameters in memory, the products of its rows
 passes       one block of rows through a dense network and back
+lanes        full-batch steps of a linear model on few rows, a row to a lane
 normalization  batch normalization in a training step
 noise        keys of the random bits of a training step (header only)
 steps        training steps of a dense network on plain structs

@@ -4,11 +4,14 @@ import numpy as np
 
 from libc.math cimport INFINITY, isfinite
 
+from fasttrain._kernels.lanes cimport fill_lanes, lane_panels, lane_room, suits_lanes
 from fasttrain._kernels.layers cimport is_constrained, layer
 from fasttrain._kernels.layout cimport address_of
-from fasttrain._kernels.passes cimport LOSS_ROWS, MAX_CHUNKS, OVER_NOTHING, OVER_ROWS, OVER_WEIGHTS, SMALL_BATCH
+from fasttrain._kernels.passes cimport (
+    LOSS_ROWS, MAX_CHUNKS, OVER_NOTHING, OVER_ROWS, OVER_WEIGHTS, SMALL_BATCH, fit_task,
+)
 from fasttrain._kernels.prediction cimport STEP_PER_THREAD, point_sparse
-from fasttrain._kernels.primitives cimport FT_LOSS_softmax_crossentropy, all_finite, ft_update
+from fasttrain._kernels.primitives cimport FT_LOSS_softmax_crossentropy, all_finite, ft_update, lanes
 from fasttrain._kernels.steps cimport (
     SCRATCH, chunk_count, finish_gradient, finish_sums, fit_for, ft_pace_init, gradient_threads, in_two_phases,
     objective_of_sums, step_of_sums,
@@ -25,6 +28,9 @@ from fasttrain._kernels.layout import aligned
 
 cdef extern from "clock.h" nogil:
     double ft_seconds() noexcept
+
+
+ROWS_AS_THEY_STAND = np.empty(0, dtype=np.intp)
 
 
 cdef class Network(Predictor):
@@ -190,6 +196,13 @@ cdef class Network(Predictor):
         for i in range(self.task.n_layers):
             self.task.constrains |= is_constrained(&self.layers[i])
 
+    def set_lanes(self, bint wanted):
+        """Whether steps on all rows may read them from a copy in which a row has a lane, where ``lanes.pyx`` says so.
+
+        They are then sooner over, and to rounding those of a batch of the same rows among others.
+        """
+        self.task.wants_lanes = wanted
+
     def set_averaging(self, kind, double decay=0.999, double start=0, double every=1, double overwrite=0):
         """Keep ``average``, an average of the parameters over the updates, in the layout of ``parameters``.
 
@@ -290,6 +303,7 @@ cdef class Network(Predictor):
         """Data of the fits that follow; nothing is copied. y: (n, n_outputs), or (n, 1) class codes for softmax."""
         self.hold["data"] = (X, y, sample_weight)
         self.hold["n_rows"] = X.shape[0]
+        self.hold.pop("lane_order", None)
         self.task.x = &X[0, 0]
         self.task.ldx = X.shape[1]
         self.task.sparse.data = NULL
@@ -330,6 +344,7 @@ cdef class Network(Predictor):
         self.hold = {name: self.hold[name] for name in ("seed", "mixup") if name in self.hold}
         self.task.n = 0
         self.task.outputs = NULL
+        self.task.lanes = NULL
 
     def start_epoch(self, const Py_ssize_t[::1] order, Py_ssize_t batch_size, const double[::1] rates, int n_threads,
                     bint goes_on=False, Py_ssize_t n_epochs=1):
@@ -373,6 +388,12 @@ cdef class Network(Predictor):
         self.n_threads = threads_for_work(n_threads, <double> batch_size * self.task.n_parameters, STEP_PER_THREAD)
         if self.task.caller != NULL:
             self.n_threads = 1
+        self.task.lanes = NULL
+        if suits_lanes(&self.task):
+            if self.is_double:
+                take_lanes(self, order, <const double*> NULL)
+            else:
+                take_lanes(self, order, <const float*> NULL)
         # what was learnt of the machine in one pass holds for the next
         if self.pace.budget != self.n_threads:
             ft_pace_init(&self.pace, self.n_threads)
@@ -536,19 +557,17 @@ cdef class Network(Predictor):
 
     def all_finite(self):
         """Whether every parameter is finite."""
-        cdef float[::1] w32
-        cdef double[::1] w64
+        # asked for after every epoch: a view of the array would take longer than an epoch of few rows
         if self.is_double:
-            w64 = self.parameters
-            return bool(all_finite(<const double*> &w64[0], w64.shape[0]))
-        w32 = self.parameters
-        return bool(all_finite(<const float*> &w32[0], w32.shape[0]))
+            return bool(all_finite(<const double*> self.task.w, self.task.n_parameters))
+        return bool(all_finite(<const float*> self.task.w, self.task.n_parameters))
 
     def start_gradient(self, int n_threads):
         """Set up one evaluation of the objective and its gradient at ``parameters``, without dropout and noise."""
         if self.task.n_statistics:
             raise ValueError("the gradient of all rows is not defined with batch normalization")
         self.task.training = False
+        self.task.lanes = NULL
         self.task.order = NULL
         self.task.n = self.hold["n_rows"]
         self.task.batch = self.task.n
@@ -627,6 +646,36 @@ cdef class Network(Predictor):
                 step_of_sums(&self.task, loss, weight, &gradient[0], <const float*> NULL)
         self.steps_done += self.task.next_batch
         self.rows_done = rows
+
+
+cdef int take_lanes(Network network, order, const real* like) except -1:
+    """Copies the rows of an epoch into lanes, unless they were the last epoch's in the same order."""
+    cdef fit_task* task = &network.task
+    cdef Py_ssize_t padded = lane_panels(task, like) * lanes(like), i, row
+    cdef bint weighted = task.weight != NULL or task.loss == FT_LOSS_softmax_crossentropy
+    cdef size_t x, y, weight = 0, rows, values
+    cdef const void** addresses
+    x = network._array("lanes", padded * task.layers[0].n_in, network.dtype)
+    y = network._array("lane_targets", padded * task.y_width, network.dtype)
+    if weighted:
+        weight = network._array("lane_weights", padded, network.dtype)
+    task.lane_room = lane_room(task, like)
+    values = network._array("lane_values", network.n_threads * task.lane_room, network.dtype)
+    task.lane_values = <void*> values
+    task.lanes = <const void*> x
+    task.lane_targets = <const void*> y
+    task.lane_weights = <const void*> weight
+    last = network.hold.get("lane_order")
+    if last is not None and (last is ROWS_AS_THEY_STAND if order is None else np.array_equal(last, order)):
+        return 0
+    network.hold["lane_order"] = ROWS_AS_THEY_STAND if order is None else np.array(order)
+    rows = network._array("lane_rows", task.n, np.uintp)
+    addresses = <const void**> rows
+    for i in range(task.n):
+        row = i if task.order == NULL else task.order[i]
+        addresses[i] = <const real*> task.x + row * task.ldx
+    fill_lanes(task, addresses, <real*> x, <real*> y, <real*> weight, like)
+    return 0
 
 
 cdef double ask(Network network, Py_ssize_t start, real[:, ::1] d):

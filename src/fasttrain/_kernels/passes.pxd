@@ -114,6 +114,14 @@ cdef struct fit_task:
     ft_barrier barrier
     double deadline
     bint stop
+    bint wants_lanes        # steps on all rows may go by lanes
+    # a linear model's rows, targets and weights with a row to a lane, as lanes.pxd says; NULL where rows are read as
+    # they stand. Weights are NULL where all are 1 and no loss asks for them.
+    const void* lanes
+    const void* lane_targets
+    const void* lane_weights
+    void* lane_values       # workspace, lane_room elements for each thread
+    Py_ssize_t lane_room
 
 cdef struct buffers:
     # where one thread (or, in a small batch, all together) keeps the rows of a block

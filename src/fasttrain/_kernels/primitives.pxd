@@ -175,6 +175,14 @@ cdef extern from "ops.h" nogil:
             int32_t* count_io) noexcept nogil
         Py_ssize_t (*take_present_columns)(const float* x, Py_ssize_t ldx, Py_ssize_t m, Py_ssize_t width,
             Py_ssize_t most, uint8_t* keep_io, float* out, Py_ssize_t ldo) noexcept nogil
+        void (*lanes_of_rows)(const float* const* rows, Py_ssize_t m, Py_ssize_t k, float* out) noexcept nogil
+        void (*lanes_dot)(const float* x, Py_ssize_t n_panels, Py_ssize_t k, const float* w, Py_ssize_t ldf,
+            Py_ssize_t ldo, Py_ssize_t n_out, float* z_out, Py_ssize_t ldz) noexcept nogil
+        void (*lanes_axpy)(const float* x, Py_ssize_t n_panels, Py_ssize_t k, const float* d, Py_ssize_t n_out,
+            int accumulate, float* sums_io) noexcept nogil
+        void (*lanes_sum)(const float* sums, Py_ssize_t n, float* out) noexcept nogil
+        double (*lanes_softmax)(const float* y, const float* weight, Py_ssize_t n_panels, Py_ssize_t k,
+            float* z_io) noexcept nogil
 
     ctypedef struct ft_ops_f64:
         Py_ssize_t lanes
@@ -258,6 +266,14 @@ cdef extern from "ops.h" nogil:
             int32_t* count_io) noexcept nogil
         Py_ssize_t (*take_present_columns)(const double* x, Py_ssize_t ldx, Py_ssize_t m, Py_ssize_t width,
             Py_ssize_t most, uint8_t* keep_io, double* out, Py_ssize_t ldo) noexcept nogil
+        void (*lanes_of_rows)(const double* const* rows, Py_ssize_t m, Py_ssize_t k, double* out) noexcept nogil
+        void (*lanes_dot)(const double* x, Py_ssize_t n_panels, Py_ssize_t k, const double* w, Py_ssize_t ldf,
+            Py_ssize_t ldo, Py_ssize_t n_out, double* z_out, Py_ssize_t ldz) noexcept nogil
+        void (*lanes_axpy)(const double* x, Py_ssize_t n_panels, Py_ssize_t k, const double* d, Py_ssize_t n_out,
+            int accumulate, double* sums_io) noexcept nogil
+        void (*lanes_sum)(const double* sums, Py_ssize_t n, double* out) noexcept nogil
+        double (*lanes_softmax)(const double* y, const double* weight, Py_ssize_t n_panels, Py_ssize_t k,
+            double* z_io) noexcept nogil
 
     int ft_isa_best() noexcept
     const ft_ops_f32* ft_ops_for_f32(int isa) noexcept
@@ -578,3 +594,41 @@ cdef inline void row_times(const real* x, Py_ssize_t k, const real* w, Py_ssize_
         ops_f32.row_times(x, k, w, ldw, n, bias, z_out)
     else:
         ops_f64.row_times(x, k, w, ldw, n, bias, z_out)
+
+
+cdef inline void lanes_of_rows(const real* const* rows, Py_ssize_t m, Py_ssize_t k, real* out) noexcept nogil:
+    if real is float:
+        ops_f32.lanes_of_rows(rows, m, k, out)
+    else:
+        ops_f64.lanes_of_rows(rows, m, k, out)
+
+
+cdef inline void lanes_dot(const real* x, Py_ssize_t n_panels, Py_ssize_t k, const real* w, Py_ssize_t ldf,
+        Py_ssize_t ldo, Py_ssize_t n_out, real* z_out, Py_ssize_t ldz) noexcept nogil:
+    if real is float:
+        ops_f32.lanes_dot(x, n_panels, k, w, ldf, ldo, n_out, z_out, ldz)
+    else:
+        ops_f64.lanes_dot(x, n_panels, k, w, ldf, ldo, n_out, z_out, ldz)
+
+
+cdef inline void lanes_axpy(const real* x, Py_ssize_t n_panels, Py_ssize_t k, const real* d, Py_ssize_t n_out,
+        bint accumulate, real* sums_io) noexcept nogil:
+    if real is float:
+        ops_f32.lanes_axpy(x, n_panels, k, d, n_out, accumulate, sums_io)
+    else:
+        ops_f64.lanes_axpy(x, n_panels, k, d, n_out, accumulate, sums_io)
+
+
+cdef inline void lanes_sum(const real* sums, Py_ssize_t n, real* out) noexcept nogil:
+    if real is float:
+        ops_f32.lanes_sum(sums, n, out)
+    else:
+        ops_f64.lanes_sum(sums, n, out)
+
+
+cdef inline double lanes_softmax(const real* y, const real* weight, Py_ssize_t n_panels, Py_ssize_t k,
+        real* z_io) noexcept nogil:
+    if real is float:
+        return ops_f32.lanes_softmax(y, weight, n_panels, k, z_io)
+    else:
+        return ops_f64.lanes_softmax(y, weight, n_panels, k, z_io)

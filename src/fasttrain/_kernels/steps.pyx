@@ -12,6 +12,7 @@ from cython.parallel cimport parallel, threadid
 from libc.math cimport isfinite, sqrt
 from libc.string cimport memcpy, memset
 
+from fasttrain._kernels.lanes cimport chunk_by_lanes
 from fasttrain._kernels.layers cimport GROUP, forward_panels, forward_rows, group, layer, panel_count
 from fasttrain._kernels.normalization cimport normalization_gradient, normalized_pass
 from fasttrain._kernels.passes cimport (
@@ -44,7 +45,7 @@ cdef enum:
 
 cdef bint in_two_phases(const fit_task* task, Py_ssize_t batch) noexcept nogil:
     """Whether a step keeps all rows of its batch; normalization and a caller's loss need them together."""
-    return batch <= SMALL_BATCH or task.n_statistics > 0 or task.caller != NULL
+    return (batch <= SMALL_BATCH and task.lanes == NULL) or task.n_statistics > 0 or task.caller != NULL
 
 
 cdef inline bint keeps_panels(const fit_task* task, int n_threads) noexcept nogil:
@@ -368,7 +369,10 @@ cdef void sum_chunks(fit_task* task, int thread, const real* like) noexcept nogi
         chunk = ft_fetch_add(&task.next_chunk)
         if chunk >= task.n_chunks:
             return
-        chunk_gradient(task, chunk, thread, like)
+        if task.lanes != NULL:
+            chunk_by_lanes(task, chunk, thread, like)
+        else:
+            chunk_gradient(task, chunk, thread, like)
         if ft_seconds() > task.deadline:
             return
 

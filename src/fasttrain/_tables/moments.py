@@ -21,9 +21,11 @@ def column_moments(X, sample_weight=None):
     is present. A sum of squares that float64 cannot hold is infinite.
     """
     n_features = X.shape[1]
-    weight, mean, squares = np.empty((3, n_features))
+    weight, mean, squares = found = np.empty((3, n_features))
     view = kernel_view(X)
     raise_for_status(columns.moments(view, sample_weight, weight, mean, squares, get_num_threads()))
+    if np.isfinite(found).all() and weight.all():
+        return weight, mean, squares
     if not np.isfinite(weight).all():
         raise ValueError("sample_weight must have a sum that float64 can hold; divide the weights by a constant")
     lost = ~(np.isfinite(mean) & np.isfinite(squares))

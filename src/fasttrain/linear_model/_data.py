@@ -101,6 +101,7 @@ class ArrayRows:
         elif isinstance(X, RowsOf):
             def draw_order():
                 return rows
+        network.set_lanes(True)
         bind(network, X, self.target, self.weights)
         return {"draw_order": draw_order}
 

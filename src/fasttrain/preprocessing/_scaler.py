@@ -10,9 +10,9 @@ from scipy import sparse
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils import assert_all_finite
 from sklearn.utils.sparsefuncs import inplace_column_scale
-from sklearn.utils.validation import FLOAT_DTYPES, check_array, check_is_fitted, validate_data
+from sklearn.utils.validation import FLOAT_DTYPES, check_array, validate_data
 
-from fasttrain._core.checks import check_flag, is_plain, raise_for_status
+from fasttrain._core.checks import check_flag, is_plain, raise_for_status, require_fitted
 from fasttrain._core.types import Matrix, MatrixLike, Self
 from fasttrain.data import Blocks
 from fasttrain._estimators.blocks import learns_columns, transforms
@@ -27,6 +27,7 @@ from fasttrain.data._use import RawBlocks, at_block, detached, first_block
 
 SUBTRACT_DIVIDE, MULTIPLY_ADD, MULTIPLY_ADD_CLIP = range(3)
 PLAIN_DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
+EPS = np.finfo(np.float64).eps
 # Any number plus this is the number itself, its sign included.
 ADDS_NOTHING = -0.0
 
@@ -38,8 +39,9 @@ def refuse_infinity(X, estimator):
 
 def refuse_overflow(estimator, what, values):
     """An error that names the first column whose statistic has left float64; NaN stands for columns without a value."""
-    lost = np.flatnonzero(np.isinf(values))
-    if lost.size:
+    infinite = np.isinf(values)
+    if infinite.any():
+        lost = np.flatnonzero(infinite)
         names = getattr(estimator, "feature_names_in_", None)
         column = lost[0] if names is None else repr(str(names[lost[0]]))
         raise ValueError(
@@ -85,9 +87,8 @@ def near_constant(var, mean, n_samples):
     """Columns whose variance is within the rounding error of the two-pass algorithm (Chan, Golub and
     LeVeque).
     """
-    eps = np.finfo(np.float64).eps
     with np.errstate(over="ignore", invalid="ignore"):
-        return var <= n_samples * eps * var + (n_samples * mean * eps) ** 2
+        return var <= n_samples * EPS * var + (n_samples * mean * EPS) ** 2
 
 
 def without_zeros(scale, constant=None):
@@ -203,7 +204,7 @@ class Scaler(Convertible, OneToOneFeatureMixin, TransformerMixin, BaseEstimator)
         raise NotImplementedError
 
     def _mapped(self, X, copy, back=False):
-        check_is_fitted(self, "scale_")
+        require_fitted(self, "scale_")
         given = X
         X = self._inverse_validated(X) if back else self._validated(X, False, self._sparse_formats)
         return self._map(X, given, copy, *self._line(X, back))
@@ -298,7 +299,7 @@ class ExtremesScaler(Scaler):
         self
         """
         self._reset()
-        return self.partial_fit(X, y)
+        return self._learn(X)
 
     @learns_columns
     @restored
@@ -314,6 +315,9 @@ class ExtremesScaler(Scaler):
         -------
         self
         """
+        return self._learn(X)
+
+    def _learn(self, X):
         self._check_flags()
         first = not hasattr(self, "n_samples_seen_")
         n_samples = self._fit_part(X, first)

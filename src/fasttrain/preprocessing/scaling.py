@@ -96,7 +96,7 @@ class StandardScaler(CallbackSupportMixin, Scaler):
         self
         """
         self._reset()
-        return self.partial_fit(X, y, sample_weight)
+        return self._learn(X, y, sample_weight)
 
     @learns_columns
     @restored
@@ -114,36 +114,37 @@ class StandardScaler(CallbackSupportMixin, Scaler):
         -------
         self
         """
+        return self._learn(X, y, sample_weight)
+
+    def _learn(self, X, y, sample_weight):
         self._check_flags()
         first = not hasattr(self, "n_samples_seen_")
         X = self._validated(X, first, ("csr", "csc"))
-        n_features = X.shape[1]
         context = self._init_callback_context()
         told = {"estimator": self, "X": X, "y": y, "metadata": {"sample_weight": sample_weight}}
         if context is not None:
             context.call_on_fit_task_begin(**told)
         sample_weight = row_weights(sample_weight, X.shape[0], np.float64)
-        seen = (
-            np.zeros(n_features)
-            if first
-            else np.broadcast_to(self.n_samples_seen_, n_features).astype(np.float64)
-        )
         if sparse.issparse(X):
-            self._sparse_moments(X, first, seen, sample_weight)
+            self._sparse_moments(X, first, self._seen(X.shape[1], first), sample_weight)
         else:
             wanted = self.with_mean or self.with_std
             weight, mean, squares = column_moments(X, sample_weight if wanted else None)
             if not np.isfinite(mean).all():
                 refuse_infinity(X, self)
-            with np.errstate(over="ignore", invalid="ignore"):
-                moments = merge_moments(
-                    seen,
-                    np.zeros(n_features) if first or self.mean_ is None else self.mean_,
-                    np.zeros(n_features) if first or self.var_ is None else self.var_,
-                    weight,
-                    mean,
-                    squares,
-                )
+            with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+                if first:
+                    moments = weight, mean, squares / weight
+                else:
+                    zeros = np.zeros(X.shape[1])
+                    moments = merge_moments(
+                        self._seen(X.shape[1], first),
+                        zeros if self.mean_ is None else self.mean_,
+                        zeros if self.var_ is None else self.var_,
+                        weight,
+                        mean,
+                        squares,
+                    )
             if self.with_std:
                 refuse_overflow(self, "variance", moments[2])
             # counts of each column stay of the kind that they are
@@ -153,6 +154,12 @@ class StandardScaler(CallbackSupportMixin, Scaler):
         if context is not None:
             context.call_on_fit_task_end(**told, reconstruction_attributes={})
         return self
+
+    def _seen(self, n_features, first):
+        """How many rows each column has been learned from."""
+        if first:
+            return np.zeros(n_features)
+        return np.broadcast_to(self.n_samples_seen_, n_features).astype(np.float64)
 
     def _merge(self, other):
         parts = []

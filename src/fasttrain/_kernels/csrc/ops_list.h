@@ -134,6 +134,20 @@
     /* The moments of a step of lamb, which update_span makes once the norms of all of the array are known: squares_io += \
        sums of squares of the decayed weights and of the moves */                                                 \
     OP(void, moments_and_squares, (const ft_update *h, const FT_REAL *w, const FT_REAL *g, FT_REAL *s1_io,        \
-                                   FT_REAL *s2_io, ptrdiff_t n, double *squares_io))
+                                   FT_REAL *s2_io, ptrdiff_t n, double *squares_io))                              \
+    /* out[p, f, l] = rows[p lanes + l][f] of m rows, zeros behind the last: a panel of lanes rows after the other */ \
+    OP(void, lanes_of_rows, (const FT_REAL *const *rows, ptrdiff_t m, ptrdiff_t k, FT_REAL *out))                 \
+    /* z[p, o, l] = sum_f x[p, f, l] w[f ldf + o ldo], f up to the bias, w[k ldf + o ldo], whose x is 1; panels of \
+       z lie ldz apart */                                                                                         \
+    OP(void, lanes_dot, (const FT_REAL *x, ptrdiff_t n_panels, ptrdiff_t k, const FT_REAL *w, ptrdiff_t ldf,      \
+                         ptrdiff_t ldo, ptrdiff_t n_out, FT_REAL *z_out, ptrdiff_t ldz))                          \
+    /* sums[f, o, l] (+)= sum_p x[p, f, l] d[p, o, l], f up to k, whose x is 1 */                                 \
+    OP(void, lanes_axpy, (const FT_REAL *x, ptrdiff_t n_panels, ptrdiff_t k, const FT_REAL *d, ptrdiff_t n_out,   \
+                          int accumulate, FT_REAL *sums_io))                                                      \
+    /* out[i] = sum_l sums[i, l] */                                                                               \
+    OP(void, lanes_sum, (const FT_REAL *sums, ptrdiff_t n, FT_REAL *out))                                         \
+    /* softmax_loss of class codes y[p, l] on k <= 64 logits z[p, c, l], which receive the gradient */            \
+    OP(double, lanes_softmax, (const FT_REAL *y, const FT_REAL *weight, ptrdiff_t n_panels, ptrdiff_t k,          \
+                               FT_REAL *z_io))
 
 #endif

@@ -12,6 +12,12 @@ typedef FT_REAL FT(loose) __attribute__((vector_size(FT_VECTOR_BYTES), aligned(s
 FT_OPS(FT_DECLARE)
 #undef FT_DECLARE
 
+typedef FT_BITS FT(mask) __attribute__((vector_size(FT_VECTOR_BYTES)));
+FT_INLINE FT(vector) FT(select)(FT(mask) where, FT(vector) yes, FT(vector) no)
+{
+    return (FT(vector))((where & (FT(mask))yes) | (~where & (FT(mask))no));
+}
+
 FT_INLINE FT_REAL FT(add_lanes)(const FT(vector) *v)
 {
     FT_REAL lane[FT_LANES];
@@ -204,6 +210,55 @@ FT_INLINE FT_REAL FT(softmax_row)(const FT_REAL *z, ptrdiff_t k, FT_REAL *e_out,
     return total;
 }
 
+/* Softmax cross-entropy of panels of FT_LANES rows, a row to a lane: column holds a vector for each of k classes of every panel,
+ * first the logits, then the gradient where that is wanted. The losses go to value_out. What takes long is done for all panels
+ * in one loop. */
+#define FT_SOFTMAX_PANELS 16
+FT_INLINE void FT(softmax_panels)(const FT_REAL *code, const FT_REAL *w, ptrdiff_t n_panels, ptrdiff_t k, int want_value,
+                                  int want_gradient, FT_REAL *column, double *value_out)
+{
+    FT_REAL top[FT_SOFTMAX_PANELS * FT_LANES], own[FT_SOFTMAX_PANELS * FT_LANES], sum[FT_SOFTMAX_PANELS * FT_LANES];
+    const ptrdiff_t n = n_panels * FT_LANES;
+    for (ptrdiff_t p = 0; p < n_panels; p++) {
+        FT_REAL *z = column + p * k * FT_LANES;
+        const FT(vector) codes = FT_LOAD(code + p * FT_LANES);
+        FT(vector) largest = FT_LOAD(z), chosen = largest;
+        for (ptrdiff_t c = 1; c < k; c++) {
+            const FT(vector) v = FT_LOAD(z + c * FT_LANES);
+            largest = FT(select)(v < largest, largest, v);
+            chosen = FT(select)(codes == FT_SPLAT((FT_REAL)c), v, chosen);
+        }
+        for (ptrdiff_t c = 0; c < k; c++)
+            FT_STORE(z + c * FT_LANES, FT_LOAD(z + c * FT_LANES) - largest);
+        FT_STORE(top + p * FT_LANES, largest);
+        FT_STORE(own + p * FT_LANES, chosen);
+    }
+    for (ptrdiff_t i = 0; i < k * n; i++)
+        column[i] = FT(exp)(column[i]);
+    for (ptrdiff_t p = 0; p < n_panels; p++) {
+        FT(vector) total = {0};
+        for (ptrdiff_t c = 0; c < k; c++)
+            total += FT_LOAD(column + (p * k + c) * FT_LANES);
+        FT_STORE(sum + p * FT_LANES, total);
+    }
+    if (want_gradient)
+        for (ptrdiff_t p = 0; p < n_panels; p++) {
+            FT_REAL *e = column + p * k * FT_LANES;
+            const FT(vector) codes = FT_LOAD(code + p * FT_LANES), weight = FT_LOAD(w + p * FT_LANES), none = {0};
+            const FT(vector) scale = weight / FT_LOAD(sum + p * FT_LANES);
+            for (ptrdiff_t c = 0; c < k; c++)
+                FT_STORE(e + c * FT_LANES, FT_LOAD(e + c * FT_LANES) * scale -
+                                               FT(select)(codes == FT_SPLAT((FT_REAL)c), weight, none));
+        }
+    if (want_value) {
+        /* a sum that is not finite stays so */
+        for (ptrdiff_t i = 0; i < n; i++)
+            sum[i] = FT(log)(sum[i]) + (sum[i] - sum[i]);
+        for (ptrdiff_t i = 0; i < n; i++)
+            value_out[i] = (double)w[i] * (((double)top[i] - (double)own[i]) + (double)sum[i]);
+    }
+}
+
 /* softmax_loss of class codes, a row to a lane: nothing is summed across lanes and no lane is idle but in the last rows, which
  * repeat the last of them. */
 static double FT(softmax_codes)(const FT_REAL *y, const FT_REAL *z, ptrdiff_t ldz, const FT_REAL *weight, ptrdiff_t n,
@@ -215,8 +270,8 @@ static double FT(softmax_codes)(const FT_REAL *y, const FT_REAL *z, ptrdiff_t ld
     for (ptrdiff_t start = 0; start < n; start += FT_LANES) {
         const ptrdiff_t rows = n - start < FT_LANES ? n - start : FT_LANES;
         const FT_REAL *zi = z + start * ldz;
-        FT_REAL top[FT_LANES], sum[FT_LANES], w[FT_LANES], own[FT_LANES];
-        ptrdiff_t code[FT_LANES];
+        FT_REAL w[FT_LANES], code[FT_LANES];
+        double value[FT_LANES];
         if (rows == FT_LANES && ldz == padded)
             FT(transpose)(zi, ldz, FT_LANES, padded, column, FT_LANES);
         else
@@ -225,40 +280,14 @@ static double FT(softmax_codes)(const FT_REAL *y, const FT_REAL *z, ptrdiff_t ld
                     column[c * FT_LANES + l] = zi[(l < rows ? l : rows - 1) * ldz + c];
         for (ptrdiff_t l = 0; l < FT_LANES; l++) {
             const ptrdiff_t i = start + (l < rows ? l : rows - 1);
-            code[l] = (ptrdiff_t)y[i];
+            code[l] = y[i];
             w[l] = weight ? weight[i] : 1;
-            own[l] = column[code[l] * FT_LANES + l];
         }
-        for (ptrdiff_t l = 0; l < FT_LANES; l++) {
-            top[l] = column[l];
-            sum[l] = 0;
-        }
-        for (ptrdiff_t c = 1; c < k; c++)
-            for (ptrdiff_t l = 0; l < FT_LANES; l++)
-                top[l] = FT(max)(column[c * FT_LANES + l], top[l]);
-        for (ptrdiff_t c = 0; c < k; c++)
-            for (ptrdiff_t l = 0; l < FT_LANES; l++) {
-                const FT_REAL e = FT(exp)(column[c * FT_LANES + l] - top[l]);
-                column[c * FT_LANES + l] = e;
-                sum[l] += e;
-            }
-        if (want_value) {
-            FT_REAL log_sum[FT_LANES];
-            /* a sum that is not finite stays so */
-            for (ptrdiff_t l = 0; l < FT_LANES; l++)
-                log_sum[l] = FT(log)(sum[l]) + (sum[l] - sum[l]);
-            for (ptrdiff_t l = 0; l < rows; l++)
-                total += (double)w[l] * (((double)top[l] - (double)own[l]) + (double)log_sum[l]);
-        }
+        FT(softmax_panels)(code, w, 1, k, want_value, gradient_out != NULL, column, value);
+        for (ptrdiff_t l = 0; want_value && l < rows; l++)
+            total += value[l];
         if (gradient_out) {
             FT_REAL *g = gradient_out + start * ldg;
-            for (ptrdiff_t l = 0; l < FT_LANES; l++)
-                sum[l] = w[l] / sum[l];
-            for (ptrdiff_t c = 0; c < k; c++)
-                for (ptrdiff_t l = 0; l < FT_LANES; l++)
-                    column[c * FT_LANES + l] *= sum[l];
-            for (ptrdiff_t l = 0; l < FT_LANES; l++)
-                column[code[l] * FT_LANES + l] -= w[l];
             if (rows == FT_LANES && ldg == padded) {
                 memset(column + k * FT_LANES, 0, (size_t)((padded - k) * FT_LANES) * sizeof(FT_REAL));
                 FT(transpose)(column, FT_LANES, padded, FT_LANES, g, ldg);
