@@ -446,6 +446,46 @@ def test_weights_that_overflow_are_reported_with_their_epoch(rows_of, changes):
     assert descent.finite(1)
 
 
+@pytest.mark.parametrize("dtype, scale, eta0, loss", [
+    (dtype, scale, eta0, loss)
+    for dtype, scale, eta0 in (
+        (np.float64, 1e150, 1e-301), (np.float64, 1e155, 1e-301), (np.float64, 1e160, 1e-301),
+        (np.float32, 1e18, 1e-37), (np.float32, 1e20, 1e-41),
+    )
+    for loss in ("hinge", "log_loss", "modified_huber", "squared_error")
+    # a step size that lets this one converge on larger rows would be no normal number
+    if loss != "squared_error" or scale < 1e155
+])
+@pytest.mark.parametrize("large", [slice(None), slice(7, 8), slice(100, None)], ids=["all", "one", "later"])
+def test_products_of_rows_that_overflow_are_not_needed(dtype, scale, eta0, loss, large):
+    """Two rows may have a product that is not finite where their products with the weights are; the scale of the
+    weights of some models is folded in meanwhile.
+    """
+    models = [
+        model(eta0=eta0, average=average, alpha=alpha, max_iter=2)
+        for average, alpha in ((0, 1e-3), (5, 1e-3), (0, 0.06 / eta0))
+    ]
+    for features in (3, 20, 300):
+        X, y = data(200, features, loss)
+        X[X != 0] += np.copysign(0.1, X[X != 0])
+        X[large] *= scale
+        X, y = X.astype(dtype), y.astype(dtype)
+        rows = sgd.Rows.dense(X)
+        fits = [fit(rows, y, models, loss)] + [fit(rows, y, [one], loss) for one in models]
+        for k, one in enumerate(models):
+            with np.errstate(over="ignore"):
+                expected = reference_sgd.descend(X, y, one, loss, 3, 2)
+            for (coef, intercept, descent), place in ((fits[0], k), (fits[1 + k], 0)):
+                rtol = 1e-9 if dtype == np.float64 else 1e-3
+                assert descent.finite(place)
+                np.testing.assert_allclose(coef[place], expected[0], rtol=rtol, atol=rtol * np.abs(expected[0]).max())
+                np.testing.assert_allclose(intercept[place], expected[1], rtol=rtol, atol=1e-2 * rtol * one["eta0"])
+                if one["average"]:
+                    descent.write_coef(place, coef[place], True)
+                    np.testing.assert_allclose(
+                        coef[place], expected[2], rtol=rtol, atol=rtol * np.abs(expected[2]).max())
+
+
 def test_large_sparse_weights_are_finite():
     """Squares that overflow are no reason to refuse weights that do not."""
     X, y = data(30, 4, "squared_error", np.float32)

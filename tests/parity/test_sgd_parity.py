@@ -329,3 +329,31 @@ def test_overflow_is_scikit_learns_error():
     assert isinstance(messages[0], str)
     assert "Floating-point under-/overflow occurred at epoch #" in messages[0]
     assert messages[0] == messages[1]
+
+
+@pytest.mark.parametrize("dtype, scale, eta0", [
+    (np.float64, 1e150, 1e-302), (np.float64, 1e155, 1e-302), (np.float64, 1e160, 1e-302), (np.float32, 1e18, 1e-38),
+    (np.float32, 1e20, 1e-42),
+])
+@pytest.mark.parametrize("large", [slice(None), slice(7, 8)], ids=["all rows", "one row"])
+def test_rows_whose_products_overflow(dtype, scale, eta0, large):
+    """x_i . x_j is not finite for them; the models are."""
+    settings = {"learning_rate": "constant", "eta0": eta0, "max_iter": 5, "tol": None, "random_state": 0}
+    X, y = classification()
+    X[large] *= scale
+    X = X.astype(dtype)
+    rtol = 1e-9 if dtype == np.float64 else 1e-3
+    losses = ["hinge", "log_loss", "modified_huber"]
+    if scale < 1e155 or dtype == np.float32:
+        # on larger rows of float64 it diverges with any normal number as step size
+        losses.append("squared_error")
+    for loss in losses:
+        for kind in ("classifier", "regressor"):
+            if loss not in (CLASSIFIER_LOSSES if kind == "classifier" else REGRESSION_LOSSES):
+                continue
+            ours, theirs = (
+                cls(loss=loss, **settings).fit(X, y if kind == "classifier" else (y == "bee").astype(dtype))
+                for cls in PEERS[kind])
+            size = np.abs(theirs.coef_).max()
+            np.testing.assert_allclose(ours.coef_, theirs.coef_, rtol=rtol, atol=rtol * size)
+            np.testing.assert_allclose(ours.intercept_, theirs.intercept_, rtol=rtol, atol=1e-2 * rtol * eta0)

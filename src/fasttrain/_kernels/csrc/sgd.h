@@ -132,7 +132,9 @@ typedef struct {
 
     double *columns;
     void *weights; /* by candidate; where slots are lanes, by feature: lines, then rests */
-    void *panels; /* of dense fits in lockstep: by 64 bytes of slots, a line for each feature; averages; then a workspace */
+    /* Of dense fits without an L1 term. In lockstep: by 64 bytes of slots, a line for each feature; averages; then a workspace.
+     * Of one model: its weights before the present block of rows. */
+    void *panels;
     void *averages; /* like weights */
     void *q;       /* like weights: L1 penalty each weight did have */
     void *lanes;   /* by candidate: 4 x 64 bytes: squares, absolutes, and their sums over steps */

@@ -5,6 +5,9 @@
 
 #define FT_SGD_BLOCK 64
 #define FT_SGD_MOST_VECTORS 16
+/* Rows may have a product that is not finite where their products with the weights are, which are as small as the rows are
+ * large. This is so far below the end of the numbers that a step size times the product is finite as well. */
+#define FT_SGD_LARGEST_PRODUCT 1e200
 
 /* The column table of a one-slot fit is walked as a local array, so that it can live in registers. */
 #define FT_SGD_SINGLE_SLOT(call)                                                                                  \
@@ -175,6 +178,68 @@ FT_INLINE FT(sgd_products) FT(sgd_register_pass)(FT(vector) *w, FT(vector) *held
     return products;
 }
 
+/* (v + move x) . next, term by term as scikit-learn sums it: in double, whatever the weights are. */
+static __attribute__((noinline, cold)) double FT(sgd_moved_dot)(const FT_REAL *v, const FT_REAL *x, const FT_REAL *next,
+                                                                ft_size n, FT_REAL move)
+{
+    double sum = 0;
+    for (ft_size j = 0; j < n; j++) {
+        const FT_REAL moved = v[j] + move * x[j], term = moved * next[j];
+        sum += ft_sgd_rounded(term, 1);
+    }
+    return sum;
+}
+
+/* What was before a block. */
+typedef struct {
+    FT_REAL *w;
+    FT(vector) square_sums;
+    const FT_REAL *before;
+    double dot, intercept, wscale;
+    FT_REAL move;
+} FT(sgd_block_start);
+
+/* Whether the predictions of a block, those of the last one behind them, and what follows them are. */
+FT_INLINE int FT(sgd_is_finite)(const FT(sgd_block) *block, double dot, double prediction)
+{
+    typedef double doubles __attribute__((vector_size(FT_VECTOR_BYTES)));
+    const ft_size lanes = FT_VECTOR_BYTES / (ft_size)sizeof(double);
+    doubles zero[2] = {{0}, {0}};
+#pragma GCC unroll 4
+    for (ft_size j = 0; j < FT_SGD_BLOCK; j += 2 * lanes) {
+        doubles p, q;
+        memcpy(&p, block->prediction + j, sizeof p);
+        memcpy(&q, block->prediction + j + lanes, sizeof q);
+        zero[0] += p * 0;
+        zero[1] += q * 0;
+    }
+    zero[0] += zero[1] + (dot + prediction) * 0;
+    for (ft_size j = 1; j < lanes; j++)
+        zero[0][0] += zero[0][j];
+    return zero[0][0] == 0;
+}
+
+static void FT(sgd_single_careful)(ft_sgd *s, ft_size end);
+
+/* The steps from `first` to `end`, which gave numbers that are not finite, from what was before them, with a look at each. */
+static __attribute__((noinline, cold)) void FT(sgd_block_again)(ft_sgd *s, double *c, const FT(sgd_block_start) *start,
+                                                               ft_size first, ft_size end)
+{
+    const ft_size n = 1;
+    FT_REAL *w = (FT_REAL *)s->weights;
+    for (ft_size j = 0; j < s->n_features; j++)
+        w[j] = start->w[j] + start->move * start->before[j];
+    FT(store)((FT_REAL *)s->lanes + 2 * FT_LANE_BLOCK, start->square_sums);
+    FT_COLUMN(dot)[0] = start->dot;
+    FT_COLUMN(intercept)[0] = start->intercept;
+    FT_COLUMN(wscale)[0] = start->wscale;
+    memcpy(s->columns, c, FT_SGD_N_COLUMNS * sizeof *c);
+    s->position = first;
+    s->has_dot = 1;
+    FT(sgd_single_careful)(s, end);
+    memcpy(c, s->columns, FT_SGD_N_COLUMNS * sizeof *c);
+}
+
 #define FT_SGD_GRADIENT(name, limit)                                                                              \
     case FT_LOSS_##name:                                                                                          \
         gradient = ft_##name##_gradient_f64(y, prediction, parameter);                                            \
@@ -186,8 +251,10 @@ FT_INLINE FT(sgd_products) FT(sgd_register_pass)(FT(vector) *w, FT(vector) *held
  *     (v + move x) . next = v . next + move (x . next),
  * whose two products do not wait for the loss: from one prediction to the next there is only the loss, not a sum over
  * the features. v itself moves one step late, in the pass that takes the products. n_vectors is a constant: the vectors of
- * a row, when there are few enough to stay in registers, and otherwise 0. */
-FT_INLINE void FT(sgd_single_loop)(ft_sgd *s, ft_size end, double *c, const int average, const int n_vectors)
+ * a row, when there are few enough to stay in registers, and otherwise 0. A block whose products are not all finite is taken
+ * again with `careful`, a constant as well, which looks at the products of each row. */
+FT_INLINE void FT(sgd_single_loop)(ft_sgd *s, ft_size end, double *c, const int average, const int n_vectors,
+                                   const int careful)
 {
     const ft_size n = 1, k = 0, features = s->n_features, stride = s->stride;
     const FT(tail) tail = FT(tail_of)(features);
@@ -206,13 +273,31 @@ FT_INLINE void FT(sgd_single_loop)(ft_sgd *s, ft_size end, double *c, const int 
     }
     FT(vector) square_sums = FT(load)(lanes + 2 * FT_LANE_BLOCK);
     FT(sgd_block) block;
+    FT(sgd_block_start) start;
+    start.w = (FT_REAL *)s->panels;
+    memset(block.prediction, 0, sizeof block.prediction);
     FT(sgd_products) products = {{0}, 0, 0};
     double dot = FT_COLUMN(dot)[k], intercept = FT_COLUMN(intercept)[k], wscale = FT_COLUMN(wscale)[k];
     if (!s->has_dot)
         dot = FT(dense_dot)(w, now, features, &tail);
+    if (!(ft_abs_f64(dot) <= FT_SGD_LARGEST_PRODUCT))
+        dot = FT(sgd_moved_dot)(w, now, now, features, 0);
     double prediction = (FT_REAL)(dot * wscale) + intercept;
     for (ft_size first = s->position; first < end; first += block.length) {
         FT(sgd_plan)(s, c, &block, first, end - first < FT_SGD_BLOCK ? end - first : FT_SGD_BLOCK, s->t);
+        if (!careful) {
+            if (n_vectors == 0)
+                memcpy(start.w, w, (size_t)features * sizeof *w);
+#pragma GCC unroll 16
+            for (int j = 0; j < n_vectors; j++)
+                FT(store)(start.w + j * FT_LANES, v[j]);
+            start.before = before;
+            start.move = move;
+            start.dot = dot;
+            start.intercept = intercept;
+            start.wscale = wscale;
+            start.square_sums = square_sums;
+        }
         for (ft_size i = 0; i < block.length; i++) {
             const FT_REAL *next = FT(dense_row)(&s->X, training[first + i + 1], features, stride);
             const double y = block.y[i], rate = block.rate[i];
@@ -260,6 +345,11 @@ FT_INLINE void FT(sgd_single_loop)(ft_sgd *s, ft_size end, double *c, const int 
                     FT(sgd_reset_wscale)(s, 1, c, k);
                 }
             }
+            /* the sum is not finite where either product is not */
+            if (careful && !(ft_abs_f64(products.dot + products.cross) <= FT_SGD_LARGEST_PRODUCT)) {
+                products.dot = FT(sgd_moved_dot)(w, now, next, features, (FT_REAL)(gradient * (rate * block.inverse[i])));
+                products.cross = 0;
+            }
             wscale = block.wscale[i];
             const double intercept_rate = rate * decay, intercept_before = intercept;
             move = (FT_REAL)(gradient * (rate * block.inverse[i]));
@@ -279,6 +369,24 @@ FT_INLINE void FT(sgd_single_loop)(ft_sgd *s, ft_size end, double *c, const int 
                 prediction = (FT_REAL)(dot * wscale) + intercept;
             before = now;
             now = next;
+        }
+        if (!careful && __builtin_expect(!FT(sgd_is_finite)(&block, dot, prediction), 0)) {
+            const ft_size behind = first + block.length;
+            FT(sgd_block_again)(s, c, &start, first, behind);
+            now = before = FT(dense_row)(&s->X, training[behind], features, stride);
+            before_tail = FT(load_tail)(now, &tail);
+#pragma GCC unroll 16
+            for (int j = 0; j < n_vectors; j++) {
+                v[j] = FT(load)(w + j * FT_LANES);
+                held[j] = j + 1 == n_vectors ? before_tail : FT(load)(now + j * FT_LANES);
+            }
+            square_sums = FT(load)(lanes + 2 * FT_LANE_BLOCK);
+            move = 0;
+            dot = FT_COLUMN(dot)[k];
+            intercept = FT_COLUMN(intercept)[k];
+            wscale = FT_COLUMN(wscale)[k];
+            prediction = (FT_REAL)(dot * wscale) + intercept;
+            continue;
         }
         FT_COLUMN(wscale)[k] = wscale;
         FT_COLUMN(sum_loss)[k] += FT(sgd_block_loss)(&block, loss, parameter);
@@ -301,12 +409,17 @@ FT_INLINE void FT(sgd_single_loop)(ft_sgd *s, ft_size end, double *c, const int 
 
 static __attribute__((noinline)) void FT(sgd_single_any)(ft_sgd *s, ft_size end)
 {
-    FT_SGD_SINGLE_SLOT(FT(sgd_single_loop)(s, end, c, 0, 0));
+    FT_SGD_SINGLE_SLOT(FT(sgd_single_loop)(s, end, c, 0, 0, 0));
+}
+
+static __attribute__((noinline, cold)) void FT(sgd_single_careful)(ft_sgd *s, ft_size end)
+{
+    FT_SGD_SINGLE_SLOT(FT(sgd_single_loop)(s, end, c, 0, 0, 1));
 }
 
 static __attribute__((noinline)) void FT(sgd_single_average)(ft_sgd *s, ft_size end)
 {
-    FT_SGD_SINGLE_SLOT(FT(sgd_single_loop)(s, end, c, 1, 0));
+    FT_SGD_SINGLE_SLOT(FT(sgd_single_loop)(s, end, c, 1, 0, 1));
 }
 
 /* The numbers of vectors that get a loop of their own. */
@@ -319,7 +432,7 @@ static __attribute__((noinline)) void FT(sgd_single_average)(ft_sgd *s, ft_size 
 #define FT_SGD_WIDTH(n_vectors)                                                                                   \
     static __attribute__((noinline)) void FT(sgd_single_##n_vectors)(ft_sgd *s, ft_size end)                      \
     {                                                                                                             \
-        FT_SGD_SINGLE_SLOT(FT(sgd_single_loop)(s, end, c, 0, n_vectors));                                         \
+        FT_SGD_SINGLE_SLOT(FT(sgd_single_loop)(s, end, c, 0, n_vectors, 0));                                         \
     }
 FT_SGD_WIDTHS(FT_SGD_WIDTH)
 
@@ -341,4 +454,5 @@ static void FT(sgd_single)(ft_sgd *s, ft_size end)
 #undef FT_SGD_WIDTHS
 #undef FT_SGD_NOW_IN_REGISTERS
 #undef FT_SGD_GRADIENT
+#undef FT_SGD_LARGEST_PRODUCT
 #undef FT_SGD_BLOCK_LOSS
