@@ -1,6 +1,9 @@
 """Blocks read to where they are trained on, in as much memory as they may take."""
 
 import itertools
+import re
+import subprocess
+import sys
 import tracemalloc
 
 import numpy as np
@@ -11,11 +14,13 @@ import pytest
 
 from fasttrain import set_num_threads
 from fasttrain._kernels.interleaving import interleave_arrow
+from fasttrain._kernels.threads import get_num_threads, num_threads
 from fasttrain.data import Block, Blocks, from_npy, from_parquet
 from fasttrain.data import _parquet
 from fasttrain.data._columns import RowFiller
 from fasttrain.data._passes import draw_pass, passes
 from fasttrain.data._room import BlockBytes, pass_room, stream_room
+from fasttrain.data._use import RawBlocks, stream
 from fasttrain.linear_model import LinearClassifier, SGDClassifier
 from fasttrain.neural_network import MLPClassifier
 from fasttrain.preprocessing import StandardScaler
@@ -251,6 +256,40 @@ def test_blocks_of_other_sizes_than_said_are_refused():
     assert source.n_rows == 20
 
 
+class Asking(Counted):
+    """Blocks that note how many threads the kernels would have where they are made."""
+
+    concurrent = True
+
+    def __init__(self, *args, **options):
+        super().__init__(*args, **options)
+        self.threads = set()
+
+    def block(self, i):
+        self.threads.add(get_num_threads())
+        return Block(super().block(i).X, np.arange(self.rows(i)) % 2)
+
+
+@pytest.mark.parametrize("n_threads, share", [(1, 1), (2, 1), (3, 1), (9, 1), (10, 2)])
+def test_reading_ahead_leaves_threads_to_those_that_train(n_threads, share):
+    """Four readers at most beside the training, which all have the same number of threads; without, all are theirs."""
+    for read_ahead in (True, False):
+        source = Asking([60] * 8, read_ahead=read_ahead)
+        uses = [
+            lambda one: one.sum_of(RawBlocks(one), lambda block: 1), lambda one: one.sum_of_targets(lambda i, y: 1),
+            lambda one: list(stream(one, one.block)),
+            lambda one: list(passes(
+                lambda i, out: one.block(i), [60] * 8, range(8), buffer_blocks=2, batch_size=1, seed=0,
+                read_ahead=one.read_ahead, n_readers=pass_room(one, True)[0])),
+        ]
+        for use in uses:
+            source.threads.clear()
+            # a limit of the thread that asks alone
+            with num_threads(n_threads):
+                use(source)
+            assert source.threads == {share if read_ahead else n_threads}
+
+
 # ---- memory ----
 
 
@@ -298,7 +337,7 @@ def test_no_answer_hangs_on_memory(file, model):
     for kind in ("parquet", "npy"):
         for memory in (None, 120_000, 400_000, 10_000_000):
             source = from_npy(file / "X.npy", file / "y.npy", block_rows=250, memory=memory) if kind == "npy" else (
-                from_parquet(file / "t.parquet", target="y", block_rows=250, memory=memory and memory + 60_000))
+                from_parquet(file / "t.parquet", target="y", block_rows=250, memory=memory and memory + 400_000))
             set_num_threads(3)
             try:
                 answers.add(model.fit(source).predict_proba(source).tobytes() if hasattr(model, "predict_proba")
@@ -310,14 +349,15 @@ def test_no_answer_hangs_on_memory(file, model):
 
 def test_too_little_memory_is_refused_with_what_it_takes(file):
     for buffer_blocks, needed in ((4, 4), (1, 2)):
-        with pytest.raises(ValueError, match=rf"memory must be at least {needed * 250 * 88} bytes here, "
-                           rf"{buffer_blocks} blocks \(buffer_blocks\) of up to 22000 bytes and 0 to read one, got 20: "
+        # 20 numbers, the target, and what the order of the rows and the target in the loss's form take
+        with pytest.raises(ValueError, match=rf"memory must be at least {needed * 250 * 112} bytes here, "
+                           rf"{buffer_blocks} blocks \(buffer_blocks\) of up to 28000 bytes and 0 to read one, got 20: "
                            "take fewer"):
             from_npy(file / "X.npy", file / "y.npy", block_rows=250, buffer_blocks=buffer_blocks, memory=20)
     with pytest.raises(ValueError, match=r"at least \d+ bytes .*, or write the files with smaller row groups"):
         from_parquet(file / "t.parquet", target="y", block_rows=250, memory=50_000)
     # one row group that is larger than all of it
-    with pytest.raises(ValueError, match=r"1 blocks .* of up to 352000 bytes and \d+ to read one, got 300000"):
+    with pytest.raises(ValueError, match=r"1 blocks .* of up to 448000 bytes and \d+ to read one, got 300000"):
         from_parquet(file / "t.parquet", target="y", block_rows=4000, buffer_blocks=1, memory=300_000)
     for memory in (0, 1.5, "1GB"):
         with pytest.raises((TypeError, ValueError), match="memory must be"):
@@ -335,7 +375,7 @@ def test_the_bound_is_kept(tmp_path):
     np.save(tmp_path / "X.npy", RNG.standard_normal((60_000, 25)).astype(np.float32))
     y = (RNG.random(60_000) > 0.5).astype(int)
     peaks = {}
-    for memory in (None, 1_300_000):
+    for memory in (None, 1_600_000):
         source = from_npy(tmp_path / "X.npy", y, block_rows=3000, memory=memory)
         model = LinearClassifier(optimizer="adam", batch_size=100, max_iter=1, tol=None, random_state=0)
         model.fit(source)
@@ -347,4 +387,72 @@ def test_the_bound_is_kept(tmp_path):
             tracemalloc.stop()
     # two buffers of 1.2 MB, and one
     assert peaks[None] > 2_400_000
-    assert peaks[1_300_000] < 1_300_000 + 500_000
+    # Python's own objects, and the rest of a batch that goes on with the next blocks
+    assert peaks[1_600_000] < 1_600_000 + 100_000
+
+
+PEAK = """
+import sys
+import numpy as np
+import fasttrain
+from fasttrain.data import from_npy, from_parquet
+from fasttrain.linear_model import LinearClassifier, SGDClassifier
+
+folder, kind, name, n_threads, memory = *sys.argv[1:4], *map(int, sys.argv[4:])
+fasttrain.set_num_threads(n_threads)
+model = {"sgd": SGDClassifier("log_loss", random_state=0),
+         "adam": LinearClassifier(optimizer="adam", batch_size=200, random_state=0)}[name]
+
+
+def source(part, **options):
+    if kind == "npy":
+        return from_npy(f"{folder}/{part}.npy", f"{folder}/{part}-y.npy", block_rows=20_000, **options)
+    return from_parquet(f"{folder}/{part}-{kind}.parquet", target="y", block_rows=20_000, **options)
+
+
+def resident(what):
+    with open("/proc/self/status") as file:
+        return next(int(line.split()[1]) * 1024 for line in file if line.startswith(what))
+
+
+# what Python imports and the libraries make at their first use is there before
+model.partial_fit(source("small", memory=1 << 30), classes=[0, 1])
+bounded = source("large", memory=memory)
+with open("/proc/self/clear_refs", "w") as file:
+    file.write("5")
+before = resident("VmRSS")
+for _ in range(2):
+    model.partial_fit(bounded)
+print(resident("VmHWM") - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="resident memory is read from /proc")
+@pytest.mark.parametrize("kind", ["npy", "snappy"])
+def test_a_process_stays_within_the_bound(tmp_path, kind):
+    """The peak of what is resident, allocators and all, over 96 MB of rows, with the least that is taken and more."""
+    rng = np.random.default_rng(0)
+    for part, n_rows in (("small", 60_000), ("large", 400_000)):
+        X = rng.integers(-999, 999, (n_rows, 60)).astype(np.float32)
+        y = (X[:, 0] > 0).astype(int)
+        if kind == "npy":
+            np.save(tmp_path / f"{part}.npy", X)
+            np.save(tmp_path / f"{part}-y.npy", y)
+            continue
+        table = pa.table({**{f"x{j}": X[:, j] for j in range(60)}, "y": y})
+        pq.write_table(table, tmp_path / f"{part}-{kind}.parquet", row_group_size=20_000, compression=kind,
+                       use_dictionary=False)
+    script = tmp_path / "peak.py"
+    script.write_text(PEAK)
+    if kind == "npy":
+        least = 4 * 20_000 * (60 * 4 + 8 + 24)
+    else:
+        with pytest.raises(ValueError, match="memory must be at least") as error:
+            from_parquet(tmp_path / f"large-{kind}.parquet", target="y", block_rows=20_000, memory=1)
+        least = int(re.search(r"at least (\d+)", str(error.value))[1])
+    for name, n_threads, memory in (("adam", 1, least), ("sgd", 2, 2 * least)):
+        found = subprocess.run(
+            [sys.executable, script, tmp_path, kind, name, str(n_threads), str(memory)], check=True,
+            capture_output=True, text=True)
+        # pages of 2 MiB, and the heap of the rest
+        assert int(found.stdout) <= memory + 4_000_000, (name, n_threads)

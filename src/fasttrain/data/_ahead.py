@@ -4,7 +4,10 @@ import queue
 import threading
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from functools import wraps
 from itertools import islice
+
+from fasttrain._kernels.threads import get_num_threads, num_threads
 
 
 class _Failed:
@@ -21,6 +24,25 @@ def _has_ctrl_c(error):
     while error is not None and not isinstance(error, KeyboardInterrupt):
         error = error.__context__
     return error is not None
+
+
+def beside(load, n_readers, depth):
+    """``load`` with its share of the kernels' threads, for so many threads that load beside those that train.
+
+    A team of all of them for each would wait for cores that the training has, and its threads spin meanwhile. Where
+    nothing is loaded ahead (``depth`` 0) it is ``load`` itself.
+    """
+    if depth == 0:
+        return load
+    # of the thread that asks: a limit of its own is not known to others
+    share = max(1, get_num_threads() // (n_readers + 1))
+
+    @wraps(load)
+    def loading(*args):
+        with num_threads(share):
+            return load(*args)
+
+    return loading
 
 
 def loads(load, numbers, n_threads):

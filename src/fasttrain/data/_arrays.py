@@ -8,7 +8,7 @@ import numpy as np
 from fasttrain._core.checks import check_integer
 from fasttrain.data._blocks import Block, Blocks, row_starts
 from fasttrain.data._files import FileStamp
-from fasttrain.data._room import BlockBytes, require_room
+from fasttrain.data._room import ROW_BYTES, BlockBytes, require_room
 
 # Bytes of X to a block where nobody says how many rows it has.
 BLOCK_BYTES = 1 << 25
@@ -194,6 +194,7 @@ class _NpyFile:
 class NpyBlocks(Blocks):
     """What :func:`from_npy` makes."""
 
+    concurrent = True
     direct = True
     smaller_blocks = "take fewer buffer_blocks or block_rows"
 
@@ -228,9 +229,10 @@ class NpyBlocks(Blocks):
         return last - first
 
     def block_bytes(self):
-        files = [value for value in (self._X, *self._others) if isinstance(value, _NpyFile)]
-        a_row = sum(int(np.prod(file.shape[1:], dtype=np.int64)) * file.dtype.itemsize for file in files)
-        return BlockBytes(max(map(self.rows, range(self.n_blocks))) * a_row, 0)
+        # of arrays too there is a copy where they are trained on
+        arrays = [value for value in (self._X, *self._others) if value is not None]
+        a_row = sum(int(np.prod(array.shape[1:], dtype=np.int64)) * array.dtype.itemsize for array in arrays)
+        return BlockBytes(max(map(self.rows, range(self.n_blocks))) * (a_row + ROW_BYTES), 0)
 
     def where(self, i, row=None):
         first, last = self._starts[i]

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from fasttrain._core.checks import check_flag, check_integer, check_real
 from fasttrain._core.types import Array
-from fasttrain.data._ahead import ahead, loads
+from fasttrain.data._ahead import ahead, beside, loads
 from fasttrain.data._columns import present, target_of
 from fasttrain.data._options import require_column
 from fasttrain.data._parts import Fold, Share
@@ -80,9 +80,11 @@ class Blocks:
     read_ahead : bool, default=True
         Whether threads read and decode the next blocks while the present ones are worked on. No result hangs on it.
     memory : int, default=None
-        Bytes that rows may take at most while they are read and trained on; None is no bound. With less of it fewer
-        threads read, then nothing is read while others are trained on; no result hangs on it. For a source that knows
-        :meth:`block_bytes`.
+        Bytes by which a fit on the source may make the process larger at most, to within 4 MB: rows, their order and
+        targets, what reading takes, and what allocators keep of it; None is no bound. With less of it fewer threads
+        read, then nothing is read while others are trained on; no result hangs on it. The bound does not count what
+        stands before, the code and tables of libraries that the first fit of a process brings (some 10 MB), the
+        model, and what transforms and parts of blocks take. For a source that knows :meth:`block_bytes`.
     replicas : Replicas, default=None
         None makes a training's steps one after the other; else see :class:`Replicas`.
 
@@ -198,9 +200,10 @@ class Blocks:
         numbers = numbers_with_rows(self) if numbers is None else numbers
         tree = SumTree()
         n_readers, depth = stream_room(self)
-        blocks = loads(lambda i: (i, self.block(i)), numbers, n_readers)
+        blocks = loads(beside(lambda i: (i, self.block(i)), n_readers, depth), numbers, n_readers)
+        prepare = beside(loader.prepare, n_readers, depth)
         # of some sources it is known only now how many rows a block has
-        prepared = ((i, loader.prepare(i, block)) for i, block in blocks if block.X.shape[0])
+        prepared = ((i, prepare(i, block)) for i, block in blocks if block.X.shape[0])
         with closing(ahead(prepared, depth=depth)) as loaded:
             for i, block in loaded:
                 tree.add(function(block))
@@ -215,7 +218,8 @@ class Blocks:
         """
         numbers, tree = numbers_with_rows(self), SumTree()
         n_readers, depth = stream_room(self)
-        with closing(ahead(loads(self.block_target, numbers, n_readers), depth=depth)) as targets:
+        load = beside(self.block_target, n_readers, depth)
+        with closing(ahead(loads(load, numbers, n_readers), depth=depth)) as targets:
             for i, y in zip(numbers, targets):
                 # of some sources it is known only now how many rows a block has
                 if self.rows(i) != 0 and (y is None or len(y)):

@@ -15,7 +15,7 @@ from fasttrain.data._blocks import Block, Blocks
 from fasttrain.data._columns import RowFiller, dtype_of, is_number, target_of, weights_of
 from fasttrain.data._files import FileStamp, files_of
 from fasttrain.data._options import chosen_dtype, feature_names, needs
-from fasttrain.data._room import BlockBytes, require_room
+from fasttrain.data._room import ROW_BYTES, BlockBytes, require_room
 
 # Rows of a table that are decoded at a time.
 _TABLE_ROWS = 1 << 15
@@ -25,8 +25,9 @@ _TABLE_ROWS = 1 << 15
 _PART_BYTES, _PART_COLUMNS = 1 << 23, 16
 # With a bound on memory: what allocators keep beside what is in use goes with what is decoded at a time.
 _BOUNDED_PART_BYTES = 1 << 21
-# Bytes that Arrow's allocator has of the system for one that is in use, where it is asked to give back what it can.
-_ARROW = 1.5
+# Bytes that Arrow's allocator has of the system for one that is in use, where it is asked to give back what it can: up
+# to 7.6 of mimalloc's and 3 of the system's, for row groups of 2 to 40 MB read by one thread or two.
+_ARROW = 8
 
 
 class ParquetBlocks(Blocks):
@@ -111,7 +112,7 @@ class ParquetBlocks(Blocks):
                 packed, unpacked = map(sum, zip(*(sizes.get(name, (0, 0)) for name in self.names[part])))
                 # pages of a packed row group are unpacked one after the other, a column's at once at most
                 reading = max(reading, packed + (unpacked if packed < unpacked else 0))
-        others = 8 * n_rows * len(self._others())
+        others = n_rows * (8 * len(self._others()) + ROW_BYTES)
         if self._dtype is None:
             return BlockBytes(plain + others, reading)
         width = max(part.stop - part.start for part in parts)
@@ -234,12 +235,12 @@ def from_parquet(
         As for :class:`Blocks`.
     memory : int, default=None
         As for :class:`Blocks`. A row group is read some columns at a time, 16 at least, of which the parts in the file
-        and as numbers have some 8 MiB together, 2 MiB with a bound, where 16 have not more; reading takes half as much
-        again. With a bound Arrow's allocator gives back what it has let go of after each block. On one thread that
-        costs nothing beyond noise: of 750 000 rows of 100 columns of float32 in row groups of 10 MB, not compressed,
-        a pass that only decodes takes 0.345 s of processor and 0.336 without a bound, an epoch of ``SGDClassifier``
-        0.50 and 0.53 (Zen 4, the least of six that alternate); on two threads decoding takes 0.366 and 0.335. A bound
-        so narrow that fewer threads read costs their share.
+        and as numbers have some 8 MiB together, 2 MiB with a bound, where 16 have not more; eight times what they have
+        is counted, of which Arrow's allocator holds up to 7.6. With a bound it gives back what it has let go of after
+        each block. On one thread that costs nothing beyond noise: of 750 000 rows of 100 columns of float32 in row
+        groups of 10 MB, not compressed, a pass that only decodes takes 0.345 s of processor and 0.336 without a bound,
+        an epoch of ``SGDClassifier`` 0.50 and 0.53 (Zen 4, the least of six that alternate); on two threads decoding
+        takes 0.366 and 0.335. A bound so narrow that fewer threads read costs their share.
 
     Returns
     -------

@@ -9,7 +9,8 @@ from operator import itemgetter
 from queue import Empty, Queue
 
 import numpy as np
-from fasttrain.data._ahead import ahead
+
+from fasttrain.data._ahead import ahead, beside
 
 
 @dataclass
@@ -81,8 +82,9 @@ def passes(load, rows, blocks, *, buffer_blocks, batch_size, seed, read_ahead, n
     for _ in range(n_buffers if read_ahead else 1):
         spare.put(_Buffer(min(most, sum(rows)), like))
     rng = None if seed is None else np.random.default_rng(seed)
-    filled = _filled(groups, load, rows, spare, batch_size, rng, n_readers)
-    stream = ahead(filled, depth=1 if read_ahead else 0)
+    depth = 1 if read_ahead else 0
+    filled = _filled(groups, beside(load, n_readers, depth), rows, spare, batch_size, rng, n_readers)
+    stream = ahead(filled, depth=depth)
     try:
         for taken, buffer in stream:
             if taken.n_rows:

@@ -10,6 +10,9 @@ from fasttrain._kernels.threads import get_num_threads
 
 # Each has what it decodes in memory, and on small machines all cores have work by then.
 MOST_READERS = 4
+# Of each row that is trained on, beside what its source says of it: its number in the order of the rows, in the widths
+# of whoever draws it and of whoever follows it, and its target as the loss wants it.
+ROW_BYTES = 24
 
 
 class BlockBytes(NamedTuple):
@@ -18,9 +21,9 @@ class BlockBytes(NamedTuple):
     Attributes
     ----------
     rows : int
-        Of its rows.
+        Of its rows, with ``ROW_BYTES`` for each.
     reading : int
-        What reading it takes beside them.
+        What reading it takes beside them, with what the reader's allocator keeps.
     """
 
     rows: int

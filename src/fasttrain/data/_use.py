@@ -5,7 +5,7 @@ from functools import wraps
 
 import numpy as np
 
-from fasttrain.data._ahead import ahead, loads
+from fasttrain.data._ahead import ahead, beside, loads
 from fasttrain.data._blocks import Blocks, numbers_with_rows, placed
 from fasttrain.data._dask import is_collection
 from fasttrain.data._lazy import lazy
@@ -16,7 +16,7 @@ def stream(source, load, numbers=None):
     """``load`` of each block's number, a thread ahead where the source lets it."""
     numbers = range(source.n_blocks) if numbers is None else numbers
     n_readers, depth = stream_room(source)
-    return ahead(loads(load, numbers, n_readers), depth=depth)
+    return ahead(loads(beside(load, n_readers, depth), numbers, n_readers), depth=depth)
 
 
 def blocks_with_rows(source):
