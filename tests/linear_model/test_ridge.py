@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pytest
 import sklearn.linear_model as theirs
-from scipy import sparse
+from scipy import linalg, sparse
 from sklearn.datasets import load_iris
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import Ridge as StockRidge
@@ -13,7 +13,9 @@ from sklearn.model_selection import GridSearchCV, KFold, LeaveOneOut, ShuffleSpl
 from sklearn.pipeline import make_pipeline
 
 from fasttrain import model_selection
-from fasttrain.linear_model import Ridge, RidgeClassifier, RidgeClassifierCV, RidgeCV, _fold_fits, _leave_one_out, _sums
+from fasttrain.linear_model import (
+    Ridge, RidgeClassifier, RidgeClassifierCV, RidgeCV, _fold_fits, _leave_one_out, _solvers, _sums,
+)
 from fasttrain.preprocessing import StandardScaler
 
 ALPHAS = np.geomspace(1e-2, 1e2, 5)
@@ -25,6 +27,17 @@ def data(n=90, p=6, seed=0, targets=None):
     X = rng.standard_normal((n, p)) * rng.uniform(0.5, 3, p) + rng.standard_normal(p) * 5
     y = X @ rng.standard_normal((p, targets or 1)) + 2 * rng.standard_normal((n, targets or 1))
     return X, y if targets else y[:, 0], rng.random(n) + 0.1
+
+
+def test_the_condition_of_the_equations_is_looked_at():
+    moments = np.ones((2, 1))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        np.testing.assert_allclose(_solvers.by_cholesky(np.diag([1.0, 1e-14]), moments, np.zeros(1)), [[1.0, 1e14]])
+    with pytest.warns(linalg.LinAlgWarning):
+        _solvers.by_cholesky(np.diag([1.0, 1e-17]), moments, np.zeros(1))
+    with pytest.raises(np.linalg.LinAlgError):
+        _solvers.by_cholesky(np.diag([1.0, -1.0]), moments, np.zeros(1))
 
 
 @pytest.mark.parametrize("solver", ["cholesky", "svd", "lsqr", "sparse_cg", "saga"])

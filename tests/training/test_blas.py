@@ -9,7 +9,7 @@ import pytest
 import scipy.linalg  # noqa: F401
 from threadpoolctl import ThreadpoolController
 
-from fasttrain._core.blas import serial_blas
+from fasttrain._core.blas import serial_blas, serial_blas_for
 
 
 def threads():
@@ -34,6 +34,16 @@ def test_one_thread_within():
     assert threads() == before
     with pytest.raises(KeyError), serial_blas():
         raise KeyError
+    assert threads() == before
+
+
+def test_small_systems_leave_the_limit():
+    before = threads()
+    with serial_blas_for(16, 1):
+        assert threads() == before
+    for order, n_targets in ((17, 1), (16, 100)):
+        with serial_blas_for(order, n_targets):
+            assert set(threads().values()) == {1}
     assert threads() == before
 
 

@@ -8,7 +8,10 @@ threadpoolctl lets another thread change OpenBLAS only when the one that changed
 import functools
 import os
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+
+# Order of a system, and its numbers with those of the right-hand sides, up to which no BLAS shares it out.
+SMALL_ORDER, SMALL_NUMBERS = 16, 1024
 
 _lock = threading.Lock()
 # Threads that are within, by their number: how often, and how many threads BLAS had for each of them before.
@@ -77,6 +80,12 @@ def serial_blas():
             _leave(me)
 
 
+def serial_blas_for(order, n_targets):
+    """:func:`serial_blas` for a square system and its eigenvalues, where the system is large enough to be shared out."""
+    small = order <= SMALL_ORDER and order * (order + n_targets) <= SMALL_NUMBERS
+    return nullcontext() if small else serial_blas()
+
+
 def _after_fork():
     """Of the threads that were within, a child has at most the one that forked."""
     global _lock
@@ -93,4 +102,4 @@ def _after_fork():
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
-__all__ = ["serial_blas"]
+__all__ = ["serial_blas", "serial_blas_for"]

@@ -10,7 +10,7 @@ from scipy.linalg import lapack
 from scipy.sparse import linalg as sparse_linalg
 from sklearn.utils import assert_all_finite
 
-from fasttrain._core.blas import serial_blas
+from fasttrain._core.blas import serial_blas, serial_blas_for
 from fasttrain._core.checks import check_flag, check_integer, check_real
 from fasttrain._core.types import Array, ArrayLike, MatrixLike, Self
 from fasttrain.data import Blocks
@@ -32,10 +32,10 @@ SPARSE_GRAM_COLUMNS = 2048
 
 def solution_of(equations, tol):
     """(coefficients, what else a fit tells) of well-conditioned equations; None where X itself has to be decomposed."""
-    values = np.linalg.eigvalsh(equations.gram)
-    if not values[0] > max(WELL_CONDITIONED, tol**2) * values[-1]:
+    # LAPACK itself: NumPy's and SciPy's checks take longer than a small system
+    values, _, failed = lapack.dsyevd(equations.gram, compute_v=0)
+    if failed or not values[0] > max(WELL_CONDITIONED, tol**2) * values[-1]:
         return None
-    # LAPACK itself: the condition is known, and SciPy's checks take longer than a small system
     _, solution, failed = lapack.dposv(equations.gram, equations.moments)
     return None if failed else (solution.T, {"rank_": len(values), "singular_": np.sqrt(values[::-1])})
 
@@ -147,13 +147,14 @@ class LinearRegression(LeastSquaresRegressor):
         targets, y_mean = targets_of(y, X.dtype, weights, self.fit_intercept)
         for name in ("rank_", "singular_"):
             vars(self).pop(name, None)
-        with serial_blas():
-            if sparse.issparse(X):
-                coef, x_mean, account = self._fit_sparse(X, targets, y_mean, weights, tol)
-            elif X.shape[0] < X.shape[1]:
-                coef, x_mean, account = self._fit_wide(X, targets, weights, tol)
-            else:
-                coef, x_mean, account = self._fit_tall(X, targets, y_mean, weights, tol)
+        if not sparse.issparse(X) and X.shape[0] >= X.shape[1]:
+            coef, x_mean, account = self._fit_tall(X, targets, y_mean, weights, tol)
+        else:
+            with serial_blas():
+                if sparse.issparse(X):
+                    coef, x_mean, account = self._fit_sparse(X, targets, y_mean, weights, tol)
+                else:
+                    coef, x_mean, account = self._fit_wide(X, targets, weights, tol)
         if "singular_" in account:
             # in double where float32 ends before them
             fits = account["singular_"].max(initial=0.0) <= np.finfo(X.dtype).max
@@ -187,15 +188,17 @@ class LinearRegression(LeastSquaresRegressor):
 
     def _fit_tall(self, X, targets, y_mean, weights, tol):
         equations = normal_equations(X, targets, y_mean, weights, self.fit_intercept, self)
-        x_mean = equations.x_mean
-        found = None if self.positive else solution_of(equations, tol)
-        if found is not None:
-            return found[0], x_mean, found[1]
-        R, rotated = least_squares_factor(equations, X, targets, roots_of(weights))
-        if self.positive:
-            return np.stack([optimize.nnls(R, target)[0] for target in rotated.T]), x_mean, {}
-        coef, _, rank, singular = linalg.lstsq(R, rotated, cond=tol, check_finite=False)
-        return coef.T, x_mean, {"rank_": int(rank), "singular_": singular}
+        if not self.positive:
+            with serial_blas_for(*equations.moments.shape):
+                found = solution_of(equations, tol)
+            if found is not None:
+                return found[0], equations.x_mean, found[1]
+        with serial_blas():
+            R, rotated = least_squares_factor(equations, X, targets, roots_of(weights))
+            if self.positive:
+                return np.stack([optimize.nnls(R, target)[0] for target in rotated.T]), equations.x_mean, {}
+            coef, _, rank, singular = linalg.lstsq(R, rotated, cond=tol, check_finite=False)
+        return coef.T, equations.x_mean, {"rank_": int(rank), "singular_": singular}
 
     def _fit_wide(self, X, targets, weights, tol):
         assert_all_finite(X, estimator_name=type(self).__name__, input_name="X")

@@ -8,7 +8,7 @@ from scipy import sparse
 from sklearn.linear_model import ridge_regression
 from sklearn.utils import assert_all_finite
 
-from fasttrain._core.blas import serial_blas
+from fasttrain._core.blas import serial_blas, serial_blas_for
 from fasttrain._core.checks import check_choice, check_flag, check_integer, check_real, check_seed
 from fasttrain._core.types import Array, ArrayLike, MatrixLike, RandomStateLike, Self
 from fasttrain._core.warned import warn
@@ -108,41 +108,45 @@ class RidgeModel(LeastSquares):
         """Fit to numbers y of shape (n_samples,) or (n_samples, n_targets)."""
         alpha = self._alphas(1 if y.ndim == 1 else y.shape[1])
         targets, y_mean = targets_of(y, X.dtype, weights, self.fit_intercept)
-        with serial_blas():
-            if solver in ("sag", "saga"):
-                coef, x_mean, n_iter, y_mean = self._by_stochastic_average(
-                    X, targets.reshape(y.shape), y_mean, weights, alpha, solver)
-            elif sparse.issparse(X):
-                coef, x_mean, n_iter = self._solve_sparse(X, targets, y_mean, weights, alpha, solver)
-            elif X.shape[0] < X.shape[1]:
-                coef, x_mean, n_iter, solver = self._solve_wide(X, targets, weights, alpha, solver)
-            else:
-                coef, x_mean, n_iter, solver = self._solve_tall(X, targets, y_mean, weights, alpha, solver)
+        stochastic = solver in ("sag", "saga")
+        if not stochastic and not sparse.issparse(X) and X.shape[0] >= X.shape[1]:
+            coef, x_mean, n_iter, solver = self._solve_tall(X, targets, y_mean, weights, alpha, solver)
+        else:
+            with serial_blas():
+                if stochastic:
+                    coef, x_mean, n_iter, y_mean = self._by_stochastic_average(
+                        X, targets.reshape(y.shape), y_mean, weights, alpha, solver)
+                elif sparse.issparse(X):
+                    coef, x_mean, n_iter = self._solve_sparse(X, targets, y_mean, weights, alpha, solver)
+                else:
+                    coef, x_mean, n_iter, solver = self._solve_wide(X, targets, weights, alpha, solver)
         set_solution(
             self, coef, x_mean, y_mean, X.dtype, {"n_iter_": n_iter, "solver_": solver}, flat=len(coef) == 1,
             scalar=y.ndim == 1)
 
     def _solve_tall(self, X, targets, y_mean, weights, alpha, solver):
         equations = normal_equations(X, targets, y_mean, weights, self.fit_intercept, self)
-        x_mean, n_iter = equations.x_mean, None
         if solver == "cholesky":
             try:
-                return by_cholesky(equations.gram, equations.moments, alpha), x_mean, None, solver
+                with serial_blas_for(*equations.moments.shape):
+                    return by_cholesky(equations.gram, equations.moments, alpha), equations.x_mean, None, solver
             except np.linalg.LinAlgError:
                 solver = "svd"
+        with serial_blas():
+            coef, n_iter = self._solve_factor(equations, X, targets, roots_of(weights), alpha, solver)
+        return coef, equations.x_mean, n_iter, solver
+
+    def _solve_factor(self, equations, X, targets, roots, alpha, solver):
+        """(coefficients, iterations or None) by a solver that works on R of X = Q R, or on X^T X step by step."""
         if solver == "sparse_cg":
-            coef = by_conjugate_gradients(
-                lambda w: equations.gram @ w, equations.moments, alpha, self.tol, self.max_iter)
-            return coef, x_mean, None, solver
-        roots = roots_of(weights)
+            return by_conjugate_gradients(
+                lambda w: equations.gram @ w, equations.moments, alpha, self.tol, self.max_iter), None
         R, rotated = least_squares_factor(equations, X, targets, roots)
         if solver == "svd":
-            coef = by_svd(R, rotated, alpha)
-        elif solver == "lsqr":
-            coef, n_iter = by_lsqr(*with_residual(R, rotated, targets, roots), alpha, self.tol, self.max_iter)
-        else:
-            coef = by_bounded_lbfgs(*with_residual(R, rotated, targets, roots), alpha, self.tol, self.max_iter)
-        return coef, x_mean, n_iter, solver
+            return by_svd(R, rotated, alpha), None
+        if solver == "lsqr":
+            return by_lsqr(*with_residual(R, rotated, targets, roots), alpha, self.tol, self.max_iter)
+        return by_bounded_lbfgs(*with_residual(R, rotated, targets, roots), alpha, self.tol, self.max_iter), None
 
     def _solve_wide(self, X, targets, weights, alpha, solver):
         assert_all_finite(X, estimator_name=type(self).__name__, input_name="X")

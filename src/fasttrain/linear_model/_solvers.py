@@ -8,6 +8,7 @@ import inspect
 
 import numpy as np
 from scipy import linalg, optimize
+from scipy.linalg import lapack
 from scipy.sparse import linalg as sparse_linalg
 from sklearn.exceptions import ConvergenceWarning
 
@@ -17,6 +18,7 @@ from fasttrain._core.warned import warn
 _TOLERANCE = "rtol" if "rtol" in inspect.signature(sparse_linalg.cg).parameters else "tol"
 # Singular values that scikit-learn takes for 0.
 _NO_VALUE = 1e-15
+_EPS = np.finfo(np.float64).eps
 
 
 def by_cholesky(gram, moments, alpha):
@@ -29,6 +31,11 @@ def by_cholesky(gram, moments, alpha):
 def _positive_solve(gram, moments, alpha):
     matrix = gram.copy()
     matrix.flat[:: len(gram) + 1] += alpha
+    # LAPACK itself, as SciPy asks it: its checks take longer than a small system
+    factor, failed = lapack.dpotrf(matrix)
+    if not failed and lapack.dpocon(factor, np.abs(matrix).sum(axis=0).max())[0] >= _EPS:
+        return lapack.dpotrs(factor, moments)[0]
+    # it warns of the condition, or says that there is no factor
     return linalg.solve(matrix, moments, assume_a="pos", overwrite_a=True, check_finite=False)
 
 

@@ -17,6 +17,7 @@ SAMPLE_ROWS = 64
 WORST_ORIGIN = 1e4
 # A sparse X has its means taken off by subtraction: it may cost so much of the sums, the square of what X loses.
 WORST_SPARSE = 1e6
+_EPS = np.finfo(np.float64).eps
 
 
 @dataclass
@@ -71,14 +72,13 @@ class Sums:
         matrix = self.products[:p, :p] - sums[:, None] * step
         moments = self.products[:p, p + 1:] - sums[:, None] * y_step
         own = matrix.diagonal()
-        constant = squares <= weight * (4 * np.finfo(float).eps * np.abs(self.origin)) ** 2
+        constant = squares <= weight * (4 * _EPS * np.abs(self.origin)) ** 2
         cost = 1.0
         if constant.any():
             matrix[constant], matrix[:, constant], moments[constant] = 0.0, 0.0, 0.0
-        varied = ~constant
-        if varied.any():
-            with np.errstate(divide="ignore", invalid="ignore"):
-                cost = np.max(squares[varied] / np.maximum(own[varied], 0.0))
+            squares, own = squares[~constant], own[~constant]
+        if len(own):
+            cost = (squares / own).max() if own.min() > 0.0 else np.inf
         return NormalEquations(matrix, moments, self.origin + step, self.y_origin + y_step), cost
 
 
@@ -87,7 +87,14 @@ def origin_of(X, weights=None):
     step = max(1, X.shape[0] // SAMPLE_ROWS)
     # in one order whatever X's layout is, for the same bytes
     rows, weights = X[::step].astype(np.float64, order="C"), None if weights is None else weights[::step]
-    return np.average(rows, axis=0, weights=weights if weights is not None and weights.any() else None)
+    return _mean(rows, weights if weights is not None and weights.any() else None)
+
+
+def _mean(rows, weights):
+    """Of each column, weighted; ``numpy.average``, whose checks take longer than the sums of a small table."""
+    if weights is None:
+        return np.add.reduce(rows, axis=0) / len(rows)
+    return np.average(rows, axis=0, weights=weights)
 
 
 def sums_of(X, targets, weights, origin, y_origin, rows=None, n_threads=None):
@@ -156,7 +163,7 @@ def targets_of(y, dtype, weights, fit_intercept):
     targets = y.reshape(len(y), -1).astype(dtype, copy=False).astype(np.float64, order="C")
     if not fit_intercept:
         return targets, np.zeros(targets.shape[1])
-    mean = np.average(targets, axis=0, weights=weights)
+    mean = _mean(targets, weights)
     targets -= mean
     return targets, mean
 
