@@ -81,7 +81,7 @@ def serial_blas():
 
 
 def serial_blas_for(order, n_targets):
-    """:func:`serial_blas` for a square system and its eigenvalues, where the system is large enough to be shared out."""
+    """:func:`serial_blas` for a square system and its eigenvalues, where that is large enough to be shared out."""
     small = order <= SMALL_ORDER and order * (order + n_targets) <= SMALL_NUMBERS
     return nullcontext() if small else serial_blas()
 

@@ -27,7 +27,9 @@ from fasttrain.linear_model._deviances import (
 from fasttrain.linear_model._glm_blocks import fit_to_blocks
 from fasttrain.linear_model._lbfgs_b import FTOL, minimize_lbfgs
 from fasttrain.linear_model._newton import NoStep, newton, solved_step
-from fasttrain.linear_model._row_sums import RowSums, diverged, iterations_told, weighted_products
+from fasttrain.linear_model._row_sums import (
+    RowSums, diverged, finiteness_told, iterations_told, weighted_products,
+)
 from fasttrain.linear_model._sgd_base import raw_predictions
 
 # What an iteration of each solver is called where callbacks are told of it.
@@ -174,13 +176,22 @@ class GeneralizedLinear(RegressorMixin, Convertible, CallbackSupportMixin, BaseE
         """
         self._check_parameters()
         loss = self._loss()
-        if not is_ready(self, X, y, True, [np.float64, np.float32]):
+        cold = not (self.warm_start and hasattr(self, "coef_")) and not self.verbose and tasks_of(self) is None
+        unread = is_ready(self, X, y, True, [np.float64, np.float32], unread=cold)
+        if not unread:
             X, y = validate_data(
                 self, X, y, accept_sparse="csr", dtype=[np.float64, np.float32], order="C", y_numeric=True)
         X = check_rows(X)
-        y = self._check_y(loss, y, X.dtype)
-        weights = plain_weights(sample_weight, X.shape[0], X.dtype)
-        start = self._start(loss, X, y, weights)
+        with finiteness_told(self, X, unread):
+            y = self._check_y(loss, y, X.dtype)
+            weights = plain_weights(sample_weight, X.shape[0], X.dtype)
+            start = self._start(loss, X, y, weights)
+            w, n_iter = self._minimized(loss, X, y, weights, start)
+        set_fitted(self, self._parameters_of(w, X.dtype), {"n_iter_": n_iter})
+        return self
+
+    def _minimized(self, loss, X, y, weights, start):
+        """(unknowns, iterations) from ``start``."""
         with thread_budget() as n_threads:
             objective = MeanDeviance(
                 X, loss, y, weights, float(self.alpha), bool(self.fit_intercept), n_threads,
@@ -188,9 +199,7 @@ class GeneralizedLinear(RegressorMixin, Convertible, CallbackSupportMixin, BaseE
             minimize = objective.minimize if self.solver == "lbfgs" else objective.minimize_by_newton
             with told_iterations(
                     tasks_of(self), start, lambda w: self._parameters_of(w, X.dtype), ITERATIONS[self.solver]) as tell:
-                w, n_iter = minimize(start, self.max_iter, self.tol, self.verbose, tell)
-        set_fitted(self, self._parameters_of(w, X.dtype), {"n_iter_": n_iter})
-        return self
+                return minimize(start, self.max_iter, self.tol, self.verbose, tell)
 
     def _parameters_of(self, w, dtype):
         w = np.ravel(w).astype(dtype)

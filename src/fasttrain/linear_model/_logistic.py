@@ -26,6 +26,7 @@ from fasttrain.linear_model._logistic_blocks import fit_to_blocks
 from fasttrain.linear_model._logistic_problem import NEWTON_UNKNOWNS, Problem, warn_unless_settled
 from fasttrain.linear_model._logistic_sparse import minimize_sparse
 from fasttrain.linear_model._proximal import OTHER_TOL
+from fasttrain.linear_model._row_sums import finiteness_told
 from fasttrain.training.results import DivergenceError
 
 SOLVERS = ("lbfgs", "liblinear", "newton-cg", "newton-cholesky", "sag", "saga")
@@ -83,15 +84,16 @@ class LogisticBase(Convertible):
         if self.n_jobs is not None and (isinstance(self.n_jobs, bool) or not hasattr(self.n_jobs, "__index__")):
             raise TypeError(f"n_jobs must be an integer or None, got {self.n_jobs!r}")
 
-    def _checked(self, X, y, dtypes):
-        """(X as the kernel takes it, y, classes, codes)."""
-        if not is_ready(self, X, y, True, dtypes):
+    def _checked(self, X, y, dtypes, unread=False):
+        """(X as the kernel takes it, y, classes, codes); with ``unread`` X may not have been looked through for NaN."""
+        if not is_ready(self, X, y, True, dtypes, unread=unread):
             X, y = validate_data(
                 self, X, y, accept_sparse="csr", dtype=dtypes, order="C",
                 accept_large_sparse=self.solver not in ("liblinear", "sag", "saga"))
             if not isinstance(y, np.ndarray) or not (isinstance(X, np.ndarray) or hasattr(X, "indptr")):
                 raise TypeError(f"X must be a NumPy array or a sparse matrix, got {type(X).__name__}")
-        classes, codes = classes_of(y)
+        with finiteness_told(self, X, unread):
+            classes, codes = classes_of(y)
         X = check_rows(X)
         if self.solver == "liblinear":
             if len(classes) > 2:
@@ -345,19 +347,22 @@ class LogisticRegression(ClassifiesBlocks, LogisticBase, linear_model.LogisticRe
             Within 100 ms of Ctrl-C; the estimator then is as it was.
         """
         C, l1_ratio = self._check_parameters()
-        X, y, classes, codes = self._checked(
-            X, y, [np.float64] if self.solver == "liblinear" else [np.float64, np.float32])
-        if len(classes) < 2:
-            raise ValueError(
-                "This solver needs samples of at least 2 classes in the data, but the data contains only one class: "
-                f"{classes[0]!r}")
-        weight = self._row_weights(sample_weight, X, y, classes, codes, self.class_weight)
-        problem = Problem(
-            X, codes, len(classes), self.fit_intercept, [(weight, None)], constant=self._constant())
         tasks = tasks_of(self)
-        if tasks is not None:
-            tasks.of(lambda x: {"classes_": classes, **self._parameters_of(x, X.dtype, problem)})
-        found = self._solve(problem, [C], self._start(problem), l1_ratio=float(l1_ratio))
+        cold = tasks is None and not l1_ratio and self.solver in ("lbfgs", "newton-cholesky", "newton-cg") and not (
+            self.warm_start and hasattr(self, "coef_"))
+        X, y, classes, codes = self._checked(
+            X, y, [np.float64] if self.solver == "liblinear" else [np.float64, np.float32], unread=cold)
+        with finiteness_told(self, X, cold):
+            if len(classes) < 2:
+                raise ValueError(
+                    "This solver needs samples of at least 2 classes in the data, but the data contains only one "
+                    f"class: {classes[0]!r}")
+            weight = self._row_weights(sample_weight, X, y, classes, codes, self.class_weight)
+            problem = Problem(
+                X, codes, len(classes), self.fit_intercept, [(weight, None)], constant=self._constant())
+            if tasks is not None:
+                tasks.of(lambda x: {"classes_": classes, **self._parameters_of(x, X.dtype, problem)})
+            found = self._solve(problem, [C], self._start(problem), l1_ratio=float(l1_ratio))
         self._adopt(found.x[0, 0], X.dtype, found.n_iter[0, 0], classes, problem)
         return self
 

@@ -213,13 +213,18 @@ class Problem:
         gradient[:, :k] += l2 * x[:, :k]
         return value[0] / self.totals[fit] + 0.5 * l2 * float((x[:, :k] ** 2).sum()), gradient
 
-    def hessian(self, x, fit, l2):
-        """Second derivatives of the objective of one fit, outputs outermost."""
+    def hessian(self, x, fit, l2, raw=None):
+        """Second derivatives of the objective of one fit at x, outputs outermost.
+
+        ``raw``: raw predictions at x, (n_samples, n_outputs), where they are known.
+        """
         k, n_outputs = self.X.shape[1], self.n_outputs
         k1 = k + self.fit_intercept
         H = np.empty((n_outputs, k1, n_outputs, k1))
-        raw = by_slices(lambda X: safe_sparse_dot(X, x[:, :k].T), self.X)
-        raw = raw.astype(np.float64, copy=False) + (x[:, k] if self.fit_intercept else 0.0)
+        if raw is None:
+            raw = by_slices(lambda X: safe_sparse_dot(X, x[:, :k].T), self.X)
+            raw = raw + (x[:, k] if self.fit_intercept else 0.0)
+        raw = raw.astype(np.float64, copy=False)
         s = self.row_weights(fit)
         if self.is_binary:
             p = 0.5 * (1.0 + np.tanh(0.5 * raw))
@@ -257,7 +262,14 @@ class Problem:
         x = np.zeros(self.shape) if start is None else np.array(start, dtype=np.float64).reshape(self.shape)
         with thread_budget(self.n_threads) as n_threads:
             objective = PenalizedFit(self, fit, l2, n_threads)
-            found = newton(objective, objective.centred(x).ravel(), max_iter=max_iter, tol=tol)
+            if self.is_binary:
+                objective.raw = np.empty((len(self.fits), 1, self._X.shape[0]), dtype=self._X.dtype)
+                self.sums.keep_raw(objective.raw)
+            try:
+                found = newton(objective, objective.centred(x).ravel(), max_iter=max_iter, tol=tol)
+            finally:
+                if self.is_binary:
+                    self.sums.keep_raw(None)
         x = found.w.reshape(self.shape)
         if found.reason != "stuck":
             return _one(x, found.n_iter, found.reason, found.gradient)
@@ -281,6 +293,8 @@ class PenalizedFit:
 
     def __init__(self, problem, fit, l2, n_threads):
         self._problem, self._fit, self._l2, self._n_threads = problem, fit, l2, n_threads
+        # raw predictions of all fits, of this one those of the last evaluation; None where the kernel keeps none
+        self.raw = None
         # the coefficients, or intercepts alone, that nothing penalizes
         self._free = slice(0 if l2 == 0 else problem.X.shape[1], None)
         self.eps = np.finfo(problem.X.dtype).eps
@@ -301,7 +315,7 @@ class PenalizedFit:
         x = w.reshape(self._problem.shape)
         if len(w) > NEWTON_UNKNOWNS:
             return self._truncated_step(x[0], gradient)
-        H = self._problem.hessian(x, self._fit, self._l2)
+        H = self._problem.hessian(x, self._fit, self._l2, None if self.raw is None else self.raw[self._fit].T)
         if not self._problem.is_binary:
             # all outputs moved together change nothing where nothing is penalized; there no step is made
             n_outputs, k1 = self._problem.shape

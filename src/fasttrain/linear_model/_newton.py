@@ -9,6 +9,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from fasttrain._core.blas import serial_blas
 from fasttrain._core.warned import warn
+from fasttrain.training.results import DivergenceError
 
 # Of the line search: how a step shrinks, which share of the decrease that the slope promises is enough, trials.
 SHRINK = 0.5
@@ -64,10 +65,19 @@ def newton(objective, start, *, max_iter, tol, verbose=0, tell=None):
     Returns
     -------
     NewtonEnd
+
+    Raises
+    ------
+    DivergenceError
+        Where the objective is not finite at ``start``.
     """
     w, n_iter, reason = np.array(start, dtype=np.float64), 0, "iterations"
     with serial_blas():
         value, gradient = objective(w)
+        if not np.isfinite(value):
+            raise DivergenceError(
+                f"training diverged before the first step of Newton's method: the objective is {value}. Scale the "
+                "features (StandardScaler), or start from smaller coefficients.")
         while n_iter < max_iter:
             if verbose:
                 print(f"iteration {n_iter + 1}: objective {value:.10g}")

@@ -1,7 +1,10 @@
 """Mean losses of linear predictors over all rows, in the form that minimizers ask for."""
 
+from contextlib import contextmanager
+
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import assert_all_finite
 
 from fasttrain._core.warned import warn
 from fasttrain._kernels.lbfgs import REASONS, minimize_fits
@@ -13,6 +16,20 @@ from fasttrain.training.results import DivergenceError
 def rows_of_kernel(X):
     """X, checked, as :class:`LinearSums` takes it: C-contiguous, or CSR as a tuple."""
     return X if isinstance(X, np.ndarray) else (X.data, X.indices, X.indptr, X.shape[1])
+
+
+@contextmanager
+def finiteness_told(estimator, X, unread):
+    """Context manager of a fit that begins with unknowns of 0, by which NaN and infinities in X make all sums NaN.
+
+    With ``unread`` nothing has looked for them: what is raised within becomes scikit-learn's error where X has some.
+    """
+    try:
+        yield
+    except Exception:
+        if unread:
+            assert_all_finite(X, estimator_name=type(estimator).__name__, input_name="X")
+        raise
 
 
 class RowSums:
