@@ -57,7 +57,8 @@ def without_dispatch():
 
 
 def test_what_is_the_same_on_every_level():
-    assert [tests.stem for tests in without_dispatch()] == ["test_categories", "test_minimizer", "test_quantiles", "test_scaled", "test_texts"]
+    assert [tests.stem for tests in without_dispatch()] == [
+        "test_categories", "test_minimizer", "test_quantiles", "test_scaled", "test_texts"]
 
 
 # The level in use has run the kernel tests by itself.
