@@ -159,6 +159,46 @@ def test_refusals(client):
         from_dask(dask_of(X), client="tcp://somewhere")
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_small_files_are_blocks_of_x_and_of_y_alike(client, tmp_path):
+    """Dask reads several together, more of them the fewer columns are asked for."""
+    frame = pd.DataFrame(X, columns=list("abcdef")).assign(y=Y)
+    for number, part in enumerate(parts(np.arange(len(X)))):
+        frame.iloc[part].to_parquet(tmp_path / f"part-{number}.parquet", index=False)
+    found = dd.read_parquet(tmp_path)
+    assert len(found["y"].to_delayed()) < found.npartitions
+    model = LinearRegressor(max_iter=3)
+    by_cluster = arrays_of(model.fit(found[list("abcdef")], found["y"]))
+    here = model.fit(from_arrays([frame.iloc[part].drop(columns="y") for part in parts(np.arange(len(X)))], parts(Y)))
+    assert by_cluster == arrays_of(here)
+    (tmp_path / "part-3.parquet").unlink()
+    with pytest.raises(FileNotFoundError, match=r"part-3.parquet"):
+        model.fit(found[list("abcdef")], found["y"])
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_partitions_unlike_their_frame(client):
+    """Columns in another order are those of their names; other columns are refused, with the block."""
+    frames = [pd.DataFrame(part, columns=list("abcdef")) for part in parts(X)]
+    model = LinearRegressor(max_iter=3)
+    wanted = arrays_of(model.fit(from_arrays(frames, parts(Y))))
+
+    def collection(frames):
+        return dd.from_map(lambda frame: frame, frames, meta=frames[0].iloc[:0], enforce_metadata=False)
+
+    y = dd.from_map(pd.Series, parts(Y), meta=pd.Series(Y[:0]))
+    frames[2] = frames[2][list("fdbace")]
+    assert arrays_of(model.fit(collection(frames), y)) == wanted
+    frames[3] = frames[3].drop(columns="c")
+    with pytest.raises(ValueError, match=r"block 3 of the Dask collection has the columns \['a', 'b', 'd', 'e', 'f'\], "
+                       r"and the collection says \['a', 'b', 'c', 'd', 'e', 'f'\]"):
+        model.fit(collection(frames), y)
+    frames[3] = pd.DataFrame(parts(X)[3], columns=list("abcdef"))
+    frames[3].loc[7, "b"] = np.nan
+    with pytest.raises(ValueError, match=r"block 3 of the Dask collection, row 7: Input X contains NaN"):
+        model.fit(collection(frames), y)
+
+
 FRAME = pd.DataFrame(X, columns=list("abcdef")).assign(kind=RNG.choice(["x", "yy", "z"], len(X)))
 
 

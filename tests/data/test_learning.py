@@ -671,3 +671,13 @@ def test_steps_of_single_rows_have_no_replicas(model, y, other):
     with pytest.raises(ValueError, match=f"n_replicas must be None for SGD.*take {other} with optimizer='sgd'.*got 3"):
         model.fit(source)
     assert not hasattr(model, "coef_")
+
+
+@pytest.mark.parametrize("model", [LinearRegression(), Ridge()], ids=repr)
+@pytest.mark.parametrize("n_targets", [None, 1, 2])
+def test_shapes_are_those_of_an_array(model, n_targets):
+    y = Y if n_targets is None else np.stack([Y] * n_targets, axis=1)
+    whole, blocks = fit(model, X, y), fit(model, from_arrays(X, y, block_rows=99))
+    for name in ("coef_", "intercept_"):
+        assert np.shape(getattr(blocks, name)) == np.shape(getattr(whole, name))
+    assert blocks.predict(from_arrays(X, block_rows=99)).shape == whole.predict(X).shape

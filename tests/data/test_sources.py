@@ -24,7 +24,7 @@ from fasttrain.data._ahead import ahead, loads
 from fasttrain.data._csv import _parts_of
 from fasttrain.data._parquet import ParquetBlocks
 from fasttrain.data._passes import draw_pass, passes
-from fasttrain.linear_model import Lasso, LinearRegressor
+from fasttrain.linear_model import Lasso, LinearRegressor, SGDRegressor
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((1000, 5))
@@ -480,6 +480,10 @@ def test_parquet_files_of_another_schema(tmp_path):
     parquet(tmp_path, FRAME.astype({"c": str}), "part-1.parquet")
     with pytest.raises(ValueError, match=r"column 'c' of .*part-1.parquet holds .*string, and double in .*part-0.parq"):
         from_parquet(tmp_path, target="y")
+    parquet(tmp_path, FRAME.assign(more=1.0), "part-1.parquet")
+    with pytest.raises(ValueError, match=r"part-1.parquet has the column 'more', which .*part-0.parquet lacks: name "):
+        from_parquet(tmp_path, target="y")
+    assert from_parquet(tmp_path, target="y", columns=["a", "b"]).names == ["a", "b"]
 
 
 def test_parquet_columns_may_stand_in_another_order(tmp_path):
@@ -534,6 +538,29 @@ def test_a_missing_number_is_placed(tmp_path):
     np.testing.assert_array_equal(model.coef_, before)
 
 
+@pytest.mark.parametrize("frames", [False, True])
+def test_cells_that_are_no_numbers_are_placed_wherever_they_lie(tmp_path, frames):
+    """Of X and of y, in arrays, data frames and .npy files."""
+    missing, infinite, text, target = X.copy(), X.copy(), X.astype("U25"), Y.copy()
+    missing[417, 2], infinite[417, 2], text[417, 2], target[417] = np.nan, np.inf, "oops", np.nan
+    for features, y, message in (
+            (missing, Y, "Input X contains NaN"), (infinite, Y, "Input X contains infinity"),
+            (X, target, "Input y contains NaN"), (text, Y, "could not convert string to float.*oops")):
+        if frames:
+            features, y = pd.DataFrame(features), pd.Series(y)
+            if message.startswith("could"):
+                continue
+        source = from_arrays(features, y, block_rows=100)
+        for model in (LinearRegressor(), SGDRegressor()):
+            with pytest.raises(ValueError, match=rf"block 4 of the arrays, row 17 \(row 417 of them\): {message}"):
+                model.fit(source)
+        if not frames:
+            np.save(tmp_path / "X.npy", features)
+            np.save(tmp_path / "y.npy", y)
+            with pytest.raises(ValueError, match=rf"X.npy, row 417: {message}"):
+                LinearRegressor().fit(from_npy(tmp_path / "X.npy", tmp_path / "y.npy", block_rows=100))
+
+
 def test_files_that_vanish_between_passes(tmp_path):
     path = parquet(tmp_path)
     source = from_parquet(path, target="y", block_rows=1)
@@ -547,11 +574,18 @@ def test_csv_files_that_are_wrong(tmp_path):
     path = tmp_path / "t.csv"
     path.write_text("a,b,y\n" + "1,2,3\n" * 20 + "1,oops,3\n")
     source = from_csv(path, target="y", block_bytes=30)
-    with pytest.raises(ValueError, match=r"t.csv, bytes \d+ to \d+: .*oops"):
+    with pytest.raises(ValueError, match=r"t.csv, bytes 120 to 134: row 1, column 'b': .*'oops'"):
         LinearRegressor().fit(source)
+    with pytest.raises(ValueError, match=r"t.csv, bytes 6 to 134: row 20, column 'b': .*'oops'"):
+        list(from_csv(path, target="y", types={"b": "float64"}))
     path.write_text("a,b,y\n" + "1,2,3\n" * 20 + "1,2\n")
-    with pytest.raises(ValueError, match=r"t.csv, bytes \d+ to \d+: .*Expected 3 columns, got 2"):
+    with pytest.raises(ValueError, match=r"t.csv, bytes \d+ to \d+: row \d: Expected 3 columns, got 2: 1,2"):
         list(from_csv(path, target="y", block_bytes=30))
+    path.write_bytes(b"a,b,y\n1,2,3\n" + bytes(range(256)) * 4)
+    with pytest.raises(ValueError, match=r"t.csv") as error:
+        list(from_csv(path, target="y", types=dict.fromkeys("aby", "float64"), encoding="latin-1"))
+    assert str(error.value).isprintable()
+    assert len(str(error.value)) < len(str(path)) + 350
     path.write_text("a,b,y\n" + "1,2,3\n" * 20 + "1,2,\n")
     with pytest.raises(ValueError, match=r"t.csv, .* row \d+ .*the target 'y' is missing in 1 rows"):
         list(from_csv(path, target="y", block_bytes=30))

@@ -51,6 +51,8 @@ class CheckedBlocks:
     needs_y : bool, default=True
     one_output : bool, default=False
         Whether a y of several columns is refused.
+    keep_column : bool, default=False
+        Whether a y of shape (n_rows, 1) stays one of two axes.
     options
         Those of scikit-learn's ``validate_data``.
 
@@ -64,11 +66,12 @@ class CheckedBlocks:
         Number of the first block that has a row.
     """
 
-    def __init__(self, estimator, source, dtype, reset, needs_y=True, one_output=False, **options):
+    def __init__(self, estimator, source, dtype, reset, needs_y=True, one_output=False, keep_column=False, **options):
         self.estimator = estimator
         self.source = source
         self.needs_y = needs_y
         self.one_output = one_output
+        self.keep_column = keep_column
         self.options = options
         self.dtype = dtype
         self.first, block = first_block(source)
@@ -83,7 +86,7 @@ class CheckedBlocks:
 
     def _checked(self, i, block, reset):
         X, y, weights = block
-        with at_block(self.source, i, X):
+        with at_block(self.source, i, X, y):
             if y is None and self.needs_y:
                 raise ValueError("the block has no y; a source of features alone is for predict and transform")
             if y is None:
@@ -91,7 +94,7 @@ class CheckedBlocks:
             X, y = validated(self.estimator, X, y, reset=reset, dtype=self.dtype, **self.options)
             X = check_rows(X)
             y = dense(y)
-            if y.ndim == 2 and (self.one_output or y.shape[1] == 1):
+            if y.ndim == 2 and (self.one_output or (y.shape[1] == 1 and not self.keep_column)):
                 y = column_or_1d(y)
             if weights is not None:
                 weights = check_weights(weights, X.shape[0], X.dtype, all_zero=True)

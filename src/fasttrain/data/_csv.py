@@ -5,6 +5,7 @@ import gzip
 import io
 import lzma
 import os
+import re
 import tempfile
 import weakref
 from contextlib import suppress
@@ -130,6 +131,18 @@ class CsvBlocks(Blocks):
         return Block(X, y, None if self._weight is None else weights_of(table, self._weight, place))
 
 
+def _in_words(message, header):
+    """What Arrow says of a text, its columns by their names and its rows counted from 0; on one line, and not all of a
+    damaged one."""
+    message = "".join(letter if letter.isprintable() else " " for letter in message)
+    message = re.sub(r"^CSV parse error: Row #(\d+)", lambda found: f"row {int(found[1]) - 1}", message)
+    if header is not None and (found := re.match(r"In CSV column #(\d+): (?:Row #(\d+): )?", message)):
+        row = "" if found[2] is None else f"row {int(found[2]) - 1}, "
+        message = f"{row}column {header[int(found[1])]!r}: {message[found.end():]}"
+    message = " ".join(message.split())
+    return message if len(message) <= 300 else message[:300] + " ..."
+
+
 class _CsvFile:
     """A file, and its copy where it is packed."""
 
@@ -158,7 +171,8 @@ class _Reading:
         import pyarrow as pa
         from pyarrow import csv
 
-        read = csv.ReadOptions(column_names=header, encoding=self.encoding, block_size=max(1 << 20, len(text) + 1))
+        read = csv.ReadOptions(
+            column_names=header, encoding=self.encoding, block_size=max(1 << 20, len(text) + 1))
         parse = csv.ParseOptions(delimiter=self.separator, newlines_in_values=True)
         convert = csv.ConvertOptions(
             column_types=self.types, include_columns=list(self.types) or None, strings_can_be_null=True,
@@ -166,7 +180,16 @@ class _Reading:
         try:
             return csv.read_csv(io.BytesIO(text), read, parse, convert)
         except (pa.ArrowException, UnicodeDecodeError) as error:
-            raise ValueError(f"{place}: {' '.join(str(error).split())}") from error
+            found = str(error)
+            if header is not None:
+                # on one thread Arrow knows of which row it speaks
+                read.use_threads = False
+                with suppress(UnicodeDecodeError):
+                    try:
+                        csv.read_csv(io.BytesIO(text), read, parse, convert)
+                    except pa.ArrowException as placed:
+                        found = str(placed)
+            raise ValueError(f"{place}: {_in_words(found, header)}") from error
 
 
 def from_csv(

@@ -73,7 +73,8 @@ def from_dask(X: Any, y: Any = None, sample_weight: Any = None, *, client: Any =
     ImportError
         Without dask and distributed: ``pip install 'fasttrain[dask]'``.
     ValueError
-        Without a client; when y or sample_weight have other rows than X; when there is no row.
+        Without a client; when y or sample_weight have other rows than X; when a partition has other columns than its
+        data frame says; when there is no row.
     BlocksLost
         When the blocks cannot be computed in time.
 
@@ -103,9 +104,9 @@ def from_dask(X: Any, y: Any = None, sample_weight: Any = None, *, client: Any =
     elif sync_rows is not None:
         raise ValueError("sync_rows needs n_replicas, got None")
     source = DaskBlocks(client, timeout, retries, buffer_blocks=buffer_blocks, shuffle=shuffle, replicas=replicas)
-    source._take(columns)
     if hasattr(X, "columns"):
         source.names = [str(name) for name in X.columns]
+    source._take(columns)
     return source
 
 
@@ -130,7 +131,9 @@ def client_of(client):
 def _row_parts(X, name):
     """The blocks of rows of a collection, as delayed objects."""
     if not hasattr(X, "numblocks"):
-        return X.to_delayed()
+        parts = X.to_delayed()
+        # Dask reads small files together, as many as the columns that are asked for allow: other ones for X than for y
+        return parts if len(parts) == X.npartitions else X.to_delayed(optimize_graph=False)
     if X.ndim not in ((2,) if name == "X" else (1, 2)):
         raise ValueError(f"{name} must have {'two axes' if name == 'X' else 'one axis or two'}, got {X.ndim}")
     if X.ndim == 2 and X.numblocks[1] > 1:
@@ -188,7 +191,8 @@ class DaskBlocks(Blocks):
         """Have the blocks computed, and see how many rows each has."""
         from dask import delayed
 
-        whole = [delayed(_block, pure=False)(*parts) for parts in zip(*columns)]
+        names = None if self.names is None else list(self.names)
+        whole = [delayed(_block, pure=False)(*parts, names, number) for number, parts in enumerate(zip(*columns))]
         blocks = self.client.compute(whole, retries=self.retries)
         sizes = self.gathered(self.client.map(_n_rows, blocks, pure=False, retries=self.retries))
         for number, (block, (n_rows, others)) in enumerate(zip(blocks, sizes)):
@@ -354,9 +358,14 @@ def unpacked(shipped):
     return shipped()
 
 
-def _block(X, y, sample_weight):
+def _block(X, y, sample_weight, names, number):
     if hasattr(X, "tocsr"):
         X = X.tocsr()
+    if names is not None and hasattr(X, "columns") and (own := [str(name) for name in X.columns]) != names:
+        if sorted(own) != sorted(names):
+            raise ValueError(
+                f"block {number} of the Dask collection has the columns {own}, and the collection says {names}")
+        X = X.iloc[:, [own.index(name) for name in names]]
     return Block(X, *(getattr(value, "values", value) for value in (y, sample_weight)))
 
 

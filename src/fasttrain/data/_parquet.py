@@ -182,7 +182,7 @@ class ParquetBlocks(Blocks):
         except (pa.ArrowException, OSError, EOFError) as error:
             if isinstance(error, FileNotFoundError):
                 raise
-            raise ValueError(f"{self.where(i)} cannot be read: {error}") from error
+            raise ValueError(f"{self.where(i)} cannot be read: {' '.join(str(error).split())}") from error
 
     def _require_rows(self, i, found):
         if found != self._places[i][3]:
@@ -288,7 +288,7 @@ def from_parquet(
             used = {*names, *([target] if isinstance(target, str) else target or []),
                     *([sample_weight] if sample_weight else [])}
         else:
-            _require_schema(own, schema, used, stamp.path, files[0].path)
+            _require_schema(own, schema, used, columns is None, stamp.path, files[0].path)
         places += _places_of(metadata, len(files), fewest)
         files.append(stamp)
     if not places:
@@ -317,8 +317,12 @@ def _places_of(metadata, number, fewest):
     return places
 
 
-def _require_schema(own, schema, used, path, first):
-    """ValueError unless a file has the columns that are used, of the types that they have in the first file."""
+def _require_schema(own, schema, used, whole, path, first):
+    """ValueError unless a file has the columns that are used, of the types that they have in the first file, and where
+    the ``whole`` of that is used, no others."""
+    others = [name for name in own.names if name not in schema.names]
+    if whole and others:
+        raise ValueError(f"{path} has the column {others[0]!r}, which {first} lacks: name those to take in columns")
     for name in [name for name in schema.names if name in used]:
         if own.get_field_index(name) < 0:
             raise ValueError(f"{path} lacks the column {name!r}, which {first} has")

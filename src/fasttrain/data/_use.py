@@ -79,22 +79,41 @@ def _parts_of(block):
 
 
 @contextmanager
-def at_block(source, i, X=None):
-    """Say of a block what is wrong with it by where it lies, and of a matrix of floats by its first bad row."""
+def at_block(source, i, X=None, y=None):
+    """Say of a block what is wrong with it by where it lies, and of a cell that is no finite number by its row."""
     try:
         yield
     except (TypeError, ValueError) as error:
-        raise placed(error, source.where(i, _bad_row(X, str(error)))) from error
+        message = str(error)
+        # scikit-learn's words of a target
+        found = y if message.startswith("Input y") else X
+        raise placed(error, source.where(i, _bad_row(found, message))) from error
 
 
-def _bad_row(X, message):
-    """The first row with infinity, or with NaN where the message is about it; None where there is none."""
-    if not isinstance(X, np.ndarray) or X.dtype.kind != "f" or X.ndim != 2:
+def _bad_row(cells, message):
+    """The first row with infinity, or with what the message is about, a missing number or text that is none; None where
+    there is none."""
+    if isinstance(cells, np.ndarray) and cells.dtype.kind in "USO" and "convert" in message:
+        # float's own message
+        bad = np.array([not _is_number(cell) for cell in cells.ravel()]).reshape(len(cells), -1)
+    elif hasattr(cells, "isna") and "NaN" in message:
+        bad = np.asarray(cells.isna())
+    elif isinstance(cells, np.ndarray) and cells.dtype.kind == "f":
+        bad = np.isinf(cells) | (np.isnan(cells) if "NaN" in message else False)
+    elif hasattr(cells, "select_dtypes"):
+        bad = np.isinf(cells.select_dtypes("float").to_numpy())
+    else:
         return None
-    bad = np.isinf(X).any(axis=1)
-    if "NaN" in message:
-        bad |= np.isnan(X).any(axis=1)
-    return int(np.flatnonzero(bad)[0]) if bad.any() else None
+    rows = np.flatnonzero(bad.reshape(len(bad), -1).any(axis=1))
+    return int(rows[0]) if len(rows) else None
+
+
+def _is_number(cell):
+    try:
+        float(cell)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def refuse_beside_source(name, y, sample_weight=None):

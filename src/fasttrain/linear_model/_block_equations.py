@@ -31,7 +31,7 @@ class BlockEquations:
 def blocks_of_numbers(estimator, source):
     """The blocks of a source whose targets are numbers, as they are."""
     checked = CheckedBlocks(
-        estimator, source, [np.float64, np.float32], True, y_numeric=True, accept_sparse="csr")
+        estimator, source, [np.float64, np.float32], True, keep_column=True, y_numeric=True, accept_sparse="csr")
     return PreparedBlocks(checked, lambda y, weights: (y, weights))
 
 
