@@ -162,12 +162,38 @@ def test_the_report_is_of_rows_held_out(shell, folder, tmp_path, target, picture
     assert pictures[0] not in page
 
 
+@pytest.mark.parametrize("row", [0, 1999])
+@pytest.mark.parametrize("wrong, message", [
+    (np.nan, "column 'size' has 1 missing values: pass --drop-missing"), (np.inf, "column 'size' must hold finite num"),
+])
+def test_a_cell_that_is_refused_is_placed(shell, flats, tmp_path, row, wrong, message):
+    """Whether the rows by which columns are told have it or not; nothing is written."""
+    table = flats.drop(columns="dear")
+    table.loc[row, "size"] = wrong
+    table.to_parquet(tmp_path / "flats.parquet", row_group_size=100)
+    group = row // 100
+    with pytest.MonkeyPatch.context() as patch:
+        # a block a row group, most of which no sample has
+        patch.setattr("fasttrain.data._parquet.BLOCK_BYTES", 1)
+        error = shell.refused(
+            "fit", tmp_path / "flats.parquet", "--stream", "--target", "price", "--out", tmp_path / "m")
+        assert f"flats.parquet, row group {group}" in error
+        assert f"(row {row} of the file): {message}" in error
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["flats.parquet"]
+
+
 def test_a_prediction_that_fails_leaves_no_file(shell, folder, flats, tmp_path):
     shell.done("fit", folder, "--target", "price", "--leave-out", "dear", "--out", tmp_path / "m")
     flats.assign(town="Rome").to_parquet(tmp_path / "other.parquet")
     error = shell.refused(
         "predict", tmp_path / "m", tmp_path / "other.parquet", "--stream", "--out", tmp_path / "p.csv")
+    assert "other.parquet, row group 0: " in error
     assert "Rome" in error
+    assert not list(tmp_path.glob("*p.csv*"))
+    flats.assign(size=np.inf).to_parquet(tmp_path / "other.parquet")
+    error = shell.refused(
+        "predict", tmp_path / "m", tmp_path / "other.parquet", "--stream", "--out", tmp_path / "p.csv")
+    assert "other.parquet, row group 0: column 'size' must hold finite numbers" in error
     assert not list(tmp_path.glob("*p.csv*"))
 
 

@@ -86,9 +86,9 @@ def predict_table(model, notes, table, name, missing="error", probabilities=Fals
         predictions = pd.DataFrame({target: model.predict(rows)})
     except ValueError as error:
         if "has not seen" not in str(error):
-            raise
+            raise ValueError(f"{name}: {error}") from error
         raise ValueError(
-            f"{error}: pass --unknown ignore to predict such rows as if the value were none of the known ones"
+            f"{name}: {error}: pass --unknown ignore to predict such rows as if the value were none of the known ones"
         ) from None
     for line in unlike_training(model[0], rows) if tell else ():
         tell(line)

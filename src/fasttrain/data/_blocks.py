@@ -567,8 +567,11 @@ def _require_others(names, place):
 def placed(error, place):
     """A TypeError or ValueError with the place of what is wrong before its message.
 
-    Of the same class, unless that is made of more than a message, as JSONDecodeError and UnicodeDecodeError are.
+    Of the same class, unless that is made of more than a message, as JSONDecodeError and UnicodeDecodeError are; by the
+    error's own ``at(place)`` where it has that.
     """
+    if hasattr(error, "at"):
+        return error.at(place)
     message = f"{place}: {error}"
     try:
         return type(error)(message)

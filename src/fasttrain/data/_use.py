@@ -84,24 +84,26 @@ def at_block(source, i, X=None, y=None):
     try:
         yield
     except (TypeError, ValueError) as error:
-        message = str(error)
-        # scikit-learn's words of a target
-        found = y if message.startswith("Input y") else X
-        raise placed(error, source.where(i, _bad_row(found, message))) from error
+        raise placed(error, source.where(i, row_of(error, X, y))) from error
 
 
-def _bad_row(cells, message):
-    """The first row with infinity, or with what the message is about, a missing number or text that is none; None where
+def row_of(error, X, y=None):
+    """The first row with infinity, or with what the error is about, a missing number or text that is none; None where
     there is none."""
+    message = str(error)
+    # scikit-learn's words of a target
+    cells = y if message.startswith("Input y") else X
+    if hasattr(cells, "columns") and getattr(error, "column", None) in cells.columns:
+        cells = cells[[error.column]]
     if isinstance(cells, np.ndarray) and cells.dtype.kind in "USO" and "convert" in message:
         # float's own message
         bad = np.array([not _is_number(cell) for cell in cells.ravel()]).reshape(len(cells), -1)
-    elif hasattr(cells, "isna") and "NaN" in message:
+    elif hasattr(cells, "isna") and ("NaN" in message or "missing" in message):
         bad = np.asarray(cells.isna())
     elif isinstance(cells, np.ndarray) and cells.dtype.kind == "f":
         bad = np.isinf(cells) | (np.isnan(cells) if "NaN" in message else False)
     elif hasattr(cells, "select_dtypes"):
-        bad = np.isinf(cells.select_dtypes("float").to_numpy())
+        bad = np.isinf(cells.select_dtypes("number").to_numpy(dtype=np.float64, na_value=np.nan))
     else:
         return None
     rows = np.flatnonzero(bad.reshape(len(bad), -1).any(axis=1))

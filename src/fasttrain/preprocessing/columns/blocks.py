@@ -7,8 +7,9 @@ from fasttrain._tables.frames import named
 from fasttrain._tables.kinds import is_pandas, is_polars
 from fasttrain._tables.moments import column_extremes, column_moments, merge_moments
 from fasttrain._tables.sketch import QuantileSketch
-from fasttrain.data._use import RawBlocks, at_block, detached
-from fasttrain.preprocessing.columns.fitted import SCALERS, most_frequent_of
+from fasttrain.data._blocks import placed
+from fasttrain.data._use import RawBlocks, at_block, blocks_with_rows, detached, row_of
+from fasttrain.preprocessing.columns.fitted import SCALERS, MissingValues, most_frequent_of
 from fasttrain.preprocessing.columns.many import TargetColumn
 from fasttrain.preprocessing.columns.numbers import Dense
 from fasttrain.preprocessing.columns.recognition import CategoryColumn
@@ -39,6 +40,16 @@ def sample_of(source):
 
         return pl.concat(parts)
     return np.concatenate(parts)
+
+
+def _placed(error, source):
+    """What is wrong with a sample, with the place of the first row of which it speaks; itself where there is none."""
+    if isinstance(error, MissingValues) or "infinity" in str(error):
+        for i, block in blocks_with_rows(source):
+            row = row_of(error, named(block.X))
+            if row is not None:
+                return placed(error, source.where(i, row))
+    return error
 
 
 class Found:
@@ -78,14 +89,21 @@ class BlockColumns:
                 "source is made")
         if self.missing == "drop":
             raise ValueError("missing must not be 'drop' with a source of blocks, whose rows stay: choose 'median'")
-        self._learn(sample_of(source), None)
+        try:
+            self._learn(sample_of(source), None)
+        except ValueError as error:
+            found = _placed(error, source)
+            if found is error:
+                raise
+            raise found from error
         if any(isinstance(column, TargetColumn) for column in self._columns):
             raise ValueError("types must not be 'target' with a source of blocks: choose 'hashed'")
         table = detached(self)
 
         def of_block(block):
             i, (X, *_) = block
-            with at_block(source, i):
+            X = named(X)
+            with at_block(source, i, X):
                 views = table._views(X)
                 table._refuse_missing(views)
                 return table._found(views)

@@ -39,6 +39,10 @@ class MissingValues(ValueError):
         super().__init__(message)
         self.what, self.column, self.strays = what, column, strays
 
+    def at(self, place):
+        """The same of a block that lies there."""
+        return MissingValues(f"{place}: {self}", what=f"{place}: {self.what}", column=self.column, strays=self.strays)
+
 
 class TableColumns:
     """The columns of a table in the order of the matrix: numbers, categories, hashed text.
