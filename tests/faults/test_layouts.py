@@ -32,7 +32,7 @@ NO_OBJECTS = ("misaligned", "mapped")
 # Their predictions are a product of BLAS, whose sums follow the layout: equal to rounding.
 BLAS = (
     "closed form", "SGD regression", "least squares", "ridge", "ridge, leave-one-out", "ridge, folds",
-    "grid of ridges", "Lasso", "elastic net, folds",
+    "grid of ridges", "Lasso", "elastic net, folds", "linear SVM, regression", "linear SVM, squares",
     # of rows whose elements do not lie side by side NumPy 1 makes no copy for BLAS
     *(("ridge classes", "SGD", "SGD, averaged", "grid of SGD", "race") if np.__version__ < "2" else ()),
 )
@@ -82,6 +82,15 @@ def test_layouts(name, layout):
 @pytest.mark.parametrize("name", every_estimator.ESTIMATORS)
 def test_all_layouts_and_dtypes(name, layout, dtype):
     check(name, layout, dtype)
+
+
+def test_the_padding_of_long_doubles_is_no_difference():
+    values = np.linspace(0, 1, 4, dtype="g") / 3
+    held = values.view(np.uint8).reshape(4, -1).copy()
+    if np.finfo("g").nmant == 63:
+        held[:, 10:] = 7
+    assert every_estimator.bytes_of(held.reshape(-1).view("g")) == every_estimator.bytes_of(values)
+    assert every_estimator.bytes_of(np.nextafter(values, 9)) != every_estimator.bytes_of(values)
 
 
 def test_most_of_them_are_taken():

@@ -105,10 +105,24 @@ def fit(name, X, n_threads=None):
     return make(n_threads).fit(*([X] if kind == "columns" else [X, target(name, X)]))
 
 
+def bytes_of(array):
+    """Those of the elements."""
+    if array.dtype == object:
+        return repr(array.tolist()).encode()
+    if array.dtype != np.longdouble or array.dtype.itemsize <= 8:
+        return np.ascontiguousarray(array).tobytes()
+    # of its sixteen bytes some may be nobody's, with whatever the memory held before
+    held, rest = [], array
+    for _ in range(3):
+        held.append(np.ascontiguousarray(rest, dtype=np.float64))
+        rest = rest - held[-1]
+    return b"".join(part.tobytes() for part in held)
+
+
 def comparable(value):
     """A value in a form that == compares to the byte."""
     if isinstance(value, np.ndarray):
-        held = repr(value.tolist()).encode() if value.dtype == object else np.ascontiguousarray(value).tobytes()
+        held = bytes_of(value)
         return value.dtype.str, value.shape, hashlib.sha256(held).hexdigest()
     if sparse.issparse(value):
         return [comparable(part) for part in (value.data, value.indices, value.indptr)]
