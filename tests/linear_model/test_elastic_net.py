@@ -14,7 +14,7 @@ from sklearn import linear_model as stock
 from sklearn.base import clone
 from sklearn.datasets import make_regression
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.model_selection import GridSearchCV, ShuffleSplit
+from sklearn.model_selection import GridSearchCV, KFold, ShuffleSplit
 from sklearn.utils.estimator_checks import check_estimator
 from sklearn_release import SKLEARN
 
@@ -439,3 +439,16 @@ def test_searches_give_scikit_learns_answers(tol, apart):
         mine.cv_results_["mean_test_score"], theirs.cv_results_["mean_test_score"], rtol=apart)
     assert mine.best_params_ == theirs.best_params_
     np.testing.assert_allclose(mine.best_estimator_.coef_, theirs.best_estimator_.coef_, rtol=1e-8, atol=1e-10)
+
+
+@pytest.mark.parametrize(("held", "part"), [(slice(0, 20), "test"), (slice(20, 60), "training")])
+@pytest.mark.parametrize("model", [ours.LassoCV(cv=3), ours.ElasticNetCV(cv=3), ours.LogisticRegressionCV(
+    cv=KFold(3), scoring="accuracy", l1_ratios=(0,), use_legacy_attributes=False)])
+def test_a_fold_without_weight_is_named(model, held, part):
+    rng = np.random.default_rng(0)
+    X, y, weights = rng.standard_normal((60, 4)), np.arange(60) % 2.0, np.ones(60)
+    weights[held] = 0.0
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(ValueError, match=f"sample_weight .* the {part} rows of fold 0"):
+            clone(model).fit(X, y, sample_weight=weights)

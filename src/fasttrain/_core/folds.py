@@ -21,4 +21,14 @@ def share_out(folds, n_rows):
     return True
 
 
-__all__ = ["share_out"]
+def check_fold_weights(folds, weights, scored=True):
+    """Raise where all rows that a fold is fitted to, or ``scored`` on, have the weight 0."""
+    for number, (train, test) in enumerate(folds):
+        for name, rows in (("training", train), ("test", test))[:1 + scored]:
+            if not np.any(weights[rows]):
+                raise ValueError(
+                    "sample_weight must have a number that is not 0 among the rows that each fold is fitted to and "
+                    f"scored on, got zeros only for the {name} rows of fold {number}")
+
+
+__all__ = ["check_fold_weights", "share_out"]

@@ -12,6 +12,7 @@ from sklearn.utils.metadata_routing import process_routing
 from sklearn.utils.validation import check_consistent_length, column_or_1d, validate_data
 
 from fasttrain._core.checks import check_choice, check_flag, check_integer, check_real, check_weights
+from fasttrain._core.folds import check_fold_weights
 from fasttrain._core.slices import slices
 from fasttrain._core.types import ArrayLike, MatrixLike, RandomStateLike, Self, Splitter
 from fasttrain._estimators.blocks import restored_rows
@@ -105,6 +106,8 @@ class CrossValidated(Convertible):
         ratios = self._l1_ratios()
         grids = self._grids(X, targets, weights, ratios)
         folds = [tuple(_numbers(rows) for rows in fold) for fold in folds_of(X, y, self.cv, **split)]
+        if weights is not None:
+            check_fold_weights(folds, weights)
         scores, messages = self._scores(X, targets, weights, folds, ratios, grids)
         for path in messages:
             path.warn()

@@ -15,6 +15,7 @@ from sklearn.utils.metadata_routing import process_routing
 
 from fasttrain._core.blas import serial_blas
 from fasttrain._core.checks import check_choice, check_flag, check_integer
+from fasttrain._core.folds import check_fold_weights
 from fasttrain._core.types import ArrayLike, MatrixLike, RandomStateLike, Self, Splitter
 from fasttrain._core.warned import warn
 from fasttrain._estimators.blocks import restored_rows
@@ -199,6 +200,8 @@ class LogisticRegressionCV(LogisticBase, linear_model.LogisticRegressionCV):
         held = [_held_out(train, len(codes)) for train, _ in folds]
         weight = self._row_weights(sample_weight, X, y, classes, codes, self._whole_class_weight(
             y, classes, sample_weight))
+        if weight is not None:
+            check_fold_weights(folds, weight, scored="sample_weight" in score)
         problem = Problem(
             X, codes, len(classes), self.fit_intercept, [(weight, h) for h in held] + [(weight, None)],
             constant=self._constant())
