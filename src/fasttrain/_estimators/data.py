@@ -22,10 +22,13 @@ def validated(estimator, X, y, *, reset, dtype, y_numeric=False, labels=False, *
             return X, y
         return validate_data(
             estimator, X, y, reset=reset, dtype=dtype, order="C", multi_output=True, y_numeric=y_numeric, **options)
-    if not reset or X.dtype not in (dtype if isinstance(dtype, list) else [dtype]):
+    named = hasattr(estimator, "feature_names_in_")
+    known = reset or (getattr(estimator, "n_features_in_", 0) == X.shape[1] and not named)
+    if not known or X.dtype not in (dtype if isinstance(dtype, list) else [dtype]):
         return validated(
             estimator, X.copied(), y, reset=reset, dtype=dtype, y_numeric=y_numeric, labels=labels, **options)
-    y = validate_data(estimator, y=y, multi_output=True, y_numeric=y_numeric)
+    if named or type(y) is not np.ndarray or y.ndim != 1 or y.dtype.kind not in "iub":
+        y = validate_data(estimator, y=y, multi_output=True, y_numeric=y_numeric)
     check_consistent_length(X, y)
     estimator.n_features_in_ = X.shape[1]
     return X, y

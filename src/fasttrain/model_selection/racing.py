@@ -85,16 +85,16 @@ class Race(Batch):
             return
         X_train, y_train = take_rows(X, train), take_rows(self.y, train)
         rows = gathered(X)
+        classes = np.unique(np.asarray(y_train)) if self.is_classifier else None
         for job in jobs:
             job.steps = site.fitted
             job.data = rows if site.steps else None
 
         def fit(job):
             start = time.perf_counter()
-            first = not hasattr(job.model, "n_features_in_")
             options = {}
-            if first and self.is_classifier:
-                options["classes"] = np.unique(np.asarray(y_train))
+            if classes is not None and not hasattr(job.model, "n_features_in_"):
+                options["classes"] = classes
             try:
                 with num_threads(1):
                     self._train(job.model, X_train, y_train, epochs, options)

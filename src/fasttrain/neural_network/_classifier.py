@@ -154,7 +154,8 @@ class MLPClassifier(ScoresBlocks, ClassifierMixin, MultilayerPerceptron):
         if not hasattr(self, "classes_") or (not self.warm_start and not incremental):
             self._note_classes(y)
         else:
-            classes = unique_labels(y)
+            # of labels by their type scikit-learn's function has nothing more to say
+            classes = np.unique(y) if y.ndim == 1 and y.dtype.kind in "biuU" else unique_labels(y)
             if self.warm_start and set(classes) != set(self.classes_):
                 raise ValueError(
                     "warm_start can only be used where `y` has the same classes as in the previous call to fit. "
