@@ -421,15 +421,16 @@ cdef class Network(Predictor):
         mixes = self.task.training and self.task.mix_share != NULL
         wanted = (
             large, threads, self.task.batch, self.task.n_chunks, self.task.y_width, self.task.clip_norm,
-            self.task.clip_each_norm, self.task.sparse.data != NULL, mixes)
+            self.task.clip_each_norm, self.task.sparse.data != NULL, mixes, self.task.lanes != NULL)
         if self.hold.get("workspace") != wanted:
             self.hold["workspace"] = wanted
             self.task.gathered_width = self.task.y_width
             if mixes and self.task.loss == FT_LOSS_softmax_crossentropy:
                 self.task.gathered_width = self.layers[self.task.n_layers - 1].n_out
             if large:
-                loss_rows = SMALL_BATCH
-                self._buffers(self._block_rows(), threads)
+                # rows in lanes have a workspace of their own
+                loss_rows = SMALL_BATCH if self.task.lanes == NULL else 0
+                self._buffers(self._block_rows() if self.task.lanes == NULL else 1, threads)
                 partial = self.task.n_chunks * self.task.n_parameters
             else:
                 loss_rows = LOSS_ROWS
