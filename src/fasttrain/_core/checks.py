@@ -4,7 +4,6 @@ import math
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
 
 from fasttrain._core.slices import READ_CELLS, slices
 from fasttrain._kernels.primitives import finite
@@ -232,6 +231,9 @@ def are_labels(y):
 def require_fitted(estimator, attribute):
     """scikit-learn's ``check_is_fitted``, which asks for much more of an estimator before it looks at the attribute."""
     if not hasattr(estimator, attribute):
+        # most of the package does without scikit-learn until there is an estimator
+        from sklearn.utils.validation import check_is_fitted
+
         check_is_fitted(estimator, attribute)
 
 
