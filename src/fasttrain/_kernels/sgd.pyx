@@ -369,7 +369,7 @@ cdef class Descent:
             self.fit.rest = block // 4 if left <= block // 4 else block // 2
 
     cdef Py_ssize_t panel_bytes(self, Py_ssize_t n, Py_ssize_t size) noexcept:
-        """Of the panels of dense candidates without L1 terms, and the workspace of each panel's steps; of one, a copy."""
+        """Of the panels of dense candidates without L1 terms, and each panel's workspace; of one candidate, a copy."""
         cdef ft_sgd* s = &self.fit
         if self.X.is_sparse or s.with_l1 or s.aggressive:
             return 0
