@@ -17,6 +17,7 @@ normalization  batch normalization in a training step
 noise        keys of the random bits of a training step (header only)
 steps        training steps of a dense network on plain structs
 layout       the shape of a network, its parameters as the engine keeps them
+trainable    what the steps of a network minimize, what training adds to them
 network      the engine as Python sees it: whole epochs, objectives, predictions
 dense        a network's values and gradients for other compiled code, on plain structs
 sgd          per-sample stochastic descent, one model or many in lockstep

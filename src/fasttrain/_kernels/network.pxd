@@ -1,14 +1,13 @@
 """The dense engine from Python: the compiled steps that train a network's parameters."""
 
-from fasttrain._kernels.prediction cimport Predictor
+from fasttrain._kernels.trainable cimport Trainable
 from fasttrain._kernels.steps cimport ft_pace
 
 
-cdef class Network(Predictor):
+cdef class Network(Trainable):
     cdef int n_threads
     cdef ft_pace pace
     cdef readonly object average
-    cdef readonly tuple loss
     cdef readonly dict state
     cdef double steps_done
     cdef object caller

@@ -5,11 +5,9 @@ import numpy as np
 from libc.math cimport INFINITY, isfinite
 
 from fasttrain._kernels.lanes cimport fill_lanes, lane_panels, lane_room, suits_lanes
-from fasttrain._kernels.layers cimport is_constrained, layer
+from fasttrain._kernels.layers cimport layer
 from fasttrain._kernels.layout cimport address_of
-from fasttrain._kernels.passes cimport (
-    LOSS_ROWS, MAX_CHUNKS, OVER_NOTHING, OVER_ROWS, OVER_WEIGHTS, SMALL_BATCH, fit_task,
-)
+from fasttrain._kernels.passes cimport LOSS_ROWS, MAX_CHUNKS, SMALL_BATCH, fit_task
 from fasttrain._kernels.prediction cimport STEP_PER_THREAD, point_sparse
 from fasttrain._kernels.primitives cimport FT_LOSS_softmax_crossentropy, all_finite, ft_update, lanes
 from fasttrain._kernels.steps cimport (
@@ -21,8 +19,6 @@ from fasttrain._kernels.types cimport STATUS_NOT_FINITE, STATUS_OK, real
 from fasttrain._kernels.updates cimport update_constants, update_init
 from fasttrain._kernels.updating cimport refresh_transposes
 
-from fasttrain._kernels import activations as _activations
-from fasttrain._kernels import losses as _losses
 from fasttrain._kernels import updates as _updates
 from fasttrain._kernels.layout import aligned
 
@@ -33,7 +29,7 @@ cdef extern from "clock.h" nogil:
 ROWS_AS_THEY_STAND = np.empty(0, dtype=np.intp)
 
 
-cdef class Network(Predictor):
+cdef class Network(Trainable):
     """Parameters of a dense network, and the compiled steps that train them; with no hidden layer a linear model.
 
     Parameters
@@ -62,35 +58,9 @@ cdef class Network(Predictor):
         self.state = {}
         self.n_threads = 1
         update_init(&self.task.settings, 0.0)
-        self.task.statistics_momentum = 0.99
-        self.task.statistics_epsilon = 1e-3
         self.task.clip_norm = INFINITY
         self.task.clip_each_norm = INFINITY
-        self.task.loss_parameter = 1.0
-        self.task.value_scale = 1.0
-        self.task.loss_scale = 1.0
         self._point_parameters()
-
-    # ---- what to minimize, and how ----
-
-    def set_loss(self, name, double parameter=1.0):
-        """Choose the loss by its kernel name."""
-        self.task.loss = _losses.NAMES.index(name)
-        self.task.loss_parameter = parameter
-        self.loss = (name, parameter)
-
-    def set_value_scale(self, double scale):
-        """Factor of the reported loss, the penalty apart; the gradient keeps its size."""
-        self.task.value_scale = scale
-
-    def set_reduction(self, double scale=1.0, over="weights"):
-        """How the losses of a batch become one number: their weighted sum, times ``scale``, divided by ``over``.
-
-        over : {'weights', 'rows', 'nothing'}
-            The sum of the rows' weights, their number, or 1.
-        """
-        self.task.loss_scale = scale
-        self.task.reduction = {"weights": OVER_WEIGHTS, "rows": OVER_ROWS, "nothing": OVER_NOTHING}[over]
 
     def set_caller_loss(self, function):
         """Take losses from a Python function, asked once a batch, in place of :meth:`set_loss`; None for none.
@@ -106,102 +76,6 @@ cdef class Network(Predictor):
             self.task.caller = ask_float64 if self.is_double else ask_float32
         self.task.owner = <void*> self
         self.hold["workspace"] = None
-
-    def set_output_activation(self, name, double parameter=1.0):
-        """Apply an activation to the outputs before an elementwise loss; predictions stay raw. 'identity' for none."""
-        cdef layer* shape = &self.layers[self.task.n_layers - 1]
-        number = _activations.NAMES.index(name)
-        if number != shape.activation:
-            shape.activation = number
-            self._lay_out()
-        shape.activation_parameter = parameter
-
-    def set_penalty(self, l1, l2, bint over_batch=False):
-        """``l1 * sum|w| + l2 / 2 * sum w^2`` over the weights, not the biases; each a number or one for each layer.
-
-        With ``over_batch`` it is divided by the batch's weight, as scikit-learn's MLP does.
-        """
-        cdef int i
-        n = self.task.n_layers
-        l1, l2 = ([value] * n if np.ndim(value) == 0 else value for value in (l1, l2))
-        for i in range(n):
-            self.layers[i].l1 = l1[i]
-            self.layers[i].l2 = l2[i]
-        self.task.penalty_over_batch = over_batch
-
-    # ---- what training adds to a step ----
-
-    def set_seed(self, seed):
-        """Seed of dropout, noise and mixing, an int; what they draw is a function of it, the step and the place."""
-        self.task.seed = seed & 0xFFFFFFFFFFFFFFFF
-        self.hold["seed"] = seed
-
-    @property
-    def seed(self):
-        """What :meth:`set_seed` was given, 0 before: with ``counters``, all that the draws hang on."""
-        return self.hold.get("seed", 0)
-
-    def set_dropout(self, rates):
-        """Shares dropped of the input and of each hidden layer's outputs (n_layers numbers in [0, 1)).
-
-        What is kept is multiplied by ``1 / (1 - rate)`` (inverted dropout; Srivastava et al., 2014); predictions drop
-        nothing.
-        """
-        cdef int i
-        self.task.input_drop_rate = rates[0]
-        for i in range(self.task.n_layers - 1):
-            self.layers[i].drop_rate = rates[i + 1]
-        self._lay_out()
-
-    def set_noise(self, double deviation):
-        """Standard deviation of the normal noise that each step adds to its input; 0 for none."""
-        self.task.noise = deviation
-        self._lay_out()
-
-    def set_mixup(self, alpha):
-        """Mix each row, and its target and weight, with another of its batch; 0 for none.
-
-        ``a x_i + (1 - a) x_j`` with one ``a ~ Beta(alpha, alpha)`` a step (Zhang et al., mixup, 2018) and j at one
-        distance from i, drawn a step, in the batch's order.
-        """
-        self.hold["mixup"] = float(alpha) if alpha else None
-        self._lay_out()
-
-    def set_max_norm(self, limits):
-        """Largest L2 norm of the incoming weights of a unit of each layer, held after each update; inf for none."""
-        cdef int i
-        for i in range(self.task.n_layers):
-            self.layers[i].max_norm = limits[i]
-        self._note_constraints()
-
-    def set_constraints(self, bounds, non_negative):
-        """Norms of the incoming weights of a unit and signs of the weights of each layer, held after each update.
-
-        Parameters
-        ----------
-        bounds : sequence of (least, largest, share)
-            Norms outside ``[least, largest]`` go ``share`` of the way to the nearer end; (0, inf, 1) for none.
-        non_negative : sequence of bool
-            Whether weights below zero become zero.
-        """
-        cdef int i
-        for i in range(self.task.n_layers):
-            self.layers[i].min_norm, self.layers[i].max_norm, self.layers[i].norm_share = bounds[i]
-            self.layers[i].non_negative = non_negative[i]
-        self._note_constraints()
-
-    def _note_constraints(self):
-        cdef int i
-        self.task.constrains = False
-        for i in range(self.task.n_layers):
-            self.task.constrains |= is_constrained(&self.layers[i])
-
-    def set_lanes(self, bint wanted):
-        """Whether steps on all rows may read them from a copy in which a row has a lane, where ``lanes.pyx`` says so.
-
-        They are then sooner over, and to rounding those of a batch of the same rows among others.
-        """
-        self.task.wants_lanes = wanted
 
     def set_averaging(self, kind, double decay=0.999, double start=0, double every=1, double overwrite=0):
         """Keep ``average``, an average of the parameters over the updates, in the layout of ``parameters``.
@@ -228,16 +102,6 @@ cdef class Network(Predictor):
         elif self.average is None:
             self.average = self.parameters.copy()
         self._point_parameters()
-
-    def set_normalization(self, double momentum=0.99, double epsilon=1e-3):
-        """How slowly the moving statistics of normalized layers follow, and what is added to a variance."""
-        self.task.statistics_momentum = momentum
-        self.task.statistics_epsilon = epsilon
-
-    @property
-    def normalization_epsilon(self):
-        """What is added to a variance of normalized layers; None where there are none."""
-        return self.task.statistics_epsilon if any(self.normalize) else None
 
     def set_optimizer(self, rule, slots, dict settings, initial_state=None):
         """Choose the update rule; its state arrays start anew unless the rule and its slots stay the same.
