@@ -32,7 +32,7 @@ NO_OBJECTS = ("misaligned", "mapped")
 # Their predictions are a product of BLAS, whose sums follow the layout: equal to rounding.
 BLAS = (
     "closed form", "SGD regression", "least squares", "ridge", "ridge, leave-one-out", "ridge, folds",
-    "grid of ridges", "Lasso", "elastic net, folds", "linear SVM, regression", "linear SVM, squares",
+    "grid of ridges", "Lasso", "elastic net, folds",
     # of rows whose elements do not lie side by side NumPy 1 makes no copy for BLAS
     *(("ridge classes", "SGD", "SGD, averaged", "grid of SGD", "race") if np.__version__ < "2" else ()),
 )

@@ -10,7 +10,7 @@ import numpy as np
 from sklearn import svm
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.class_weight import compute_class_weight
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fasttrain import losses
 from fasttrain._core.checks import check_choice, check_flag, check_integer, check_real, check_rows, is_ready
@@ -28,6 +28,7 @@ from fasttrain.data import Blocks
 from fasttrain.data._use import predicts
 from fasttrain.linear_model._interior import minimize
 from fasttrain.linear_model._proximal import OTHER_TOL, OF_STRENGTH, ByColumns, Columns, minimize as minimize_sparse
+from fasttrain.linear_model._sgd_base import raw_predictions
 from fasttrain.linear_model._svm_blocks import fit_to_blocks, regress_on_blocks
 from fasttrain.linear_model._squared_margins import HESSIAN_FEATURES, minimize_squared_margins
 
@@ -434,7 +435,10 @@ class LinearSVR(ScoresBlocks, LinearMachine, svm.LinearSVR):
         -------
         array of shape (n_samples,)
         """
-        return super().predict(X)
+        check_is_fitted(self)
+        # rows as they lie would be summed in an order that follows the layout
+        X = validate_data(self, X, accept_sparse=["csr", "csc", "coo"], order="C", reset=False)
+        return raw_predictions(X.tocsr() if hasattr(X, "tocsr") else X, self.coef_, self.intercept_)
 
     def _fitted_at(self, facts, w):
         fitted = super()._fitted_at(facts, w)
