@@ -40,7 +40,7 @@ def workers(cluster, client):
             cluster.scale(n)
             deadline = time.monotonic() + 15
             while time.monotonic() < deadline:
-                # those that the cluster keeps, each as it is now: one that has been killed comes back at another address
+                # those that the cluster keeps, each as it is now: a killed one comes back at another address
                 kept = {worker.worker_address for worker in list(cluster.workers.values())}
                 if len(kept) == len(cluster.workers) == n and kept == set(client.scheduler_info()["workers"]):
                     return
