@@ -5,7 +5,6 @@ import numpy as np
 from libc.math cimport INFINITY, isfinite
 
 from fasttrain._kernels.lanes cimport fill_lanes, lane_panels, lane_room, suits_lanes
-from fasttrain._kernels.layers cimport layer
 from fasttrain._kernels.layout cimport address_of
 from fasttrain._kernels.passes cimport LOSS_ROWS, MAX_CHUNKS, SMALL_BATCH, fit_task
 from fasttrain._kernels.prediction cimport STEP_PER_THREAD, point_sparse
