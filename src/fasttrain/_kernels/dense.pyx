@@ -110,7 +110,7 @@ cdef Py_ssize_t lay_out(const dense_shape* shape, fit_task* task, char* workspac
     task.layers = layers
     task.transposed = carve(&free, transposed * sizeof(real))
     task.values = carve(&free, task.capacity * size * sizeof(real))
-    task.rows = <const void**> carve(&free, 3 * task.capacity * sizeof(void*))
+    task.rows = <const void**> carve(&free, 2 * task.capacity * sizeof(void*))
     task.pointers = <const void**> carve(&free, 2 * task.n_layers * task.capacity * sizeof(void*))
     task.sums = <double*> carve(&free, 2 * MAX_CHUNKS * sizeof(double))
     # raw predictions with the padding of a wide last layer

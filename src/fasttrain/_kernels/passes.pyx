@@ -27,7 +27,7 @@ cdef void buffers_of(fit_task* task, int thread, buffers* at) noexcept nogil:
     cdef Py_ssize_t size = 8 if task.is_double else 4
     at.capacity = task.capacity
     at.base = <char*> task.values + thread * task.capacity * task.row_size * size
-    at.rows = task.rows + thread * 3 * task.capacity
+    at.rows = task.rows + thread * 2 * task.capacity
     at.pointers = task.pointers + thread * 2 * task.n_layers * task.capacity
     at.cursors = task.cursors + thread * task.capacity if task.cursors != NULL else NULL
     at.due = at.start = at.m = at.origin = 0

@@ -49,7 +49,7 @@ cdef class Predictor(Layout):
         self.task.capacity = capacity
         address = self._array("values", threads * capacity * self.task.row_size, self.dtype)
         self.task.values = <void*> address
-        address = self._array("rows", max(threads, row_lists) * 3 * capacity, np.uintp)
+        address = self._array("rows", max(threads, row_lists) * 2 * capacity, np.uintp)
         self.task.rows = <const void**> address
         address = self._array("pointers", threads * 2 * self.task.n_layers * capacity, np.uintp)
         self.task.pointers = <const void**> address

@@ -301,11 +301,10 @@ cdef void chunk_gradient(fit_task* task, Py_ssize_t chunk, int thread, const rea
     cdef Py_ssize_t first = start + m * chunk // task.n_chunks, last = start + m * (chunk + 1) // task.n_chunks
     cdef Py_ssize_t block = block_rows(task, like), n_groups = task.n_groups
     cdef Py_ssize_t position = first, number, count
-    # this block's rows, the next one's, and those of the block after it, which are being fetched meanwhile
+    # this block's rows, and the next one's, which are being fetched meanwhile
     cdef buffers at
     cdef const void** rows
     cdef const void** next_rows
-    cdef const void** later_rows
     cdef const real* const* ahead
     cdef real* d
     cdef real* gathered = <real*> task.gathered + thread * SMALL_BATCH * (task.gathered_width + 1)
@@ -320,19 +319,14 @@ cdef void chunk_gradient(fit_task* task, Py_ssize_t chunk, int thread, const rea
     d = <real*> at.base + at.capacity * last_layer.d
     rows = at.rows
     next_rows = rows + at.capacity
-    later_rows = next_rows + at.capacity
     point_rows(task, first, min(block, last - first), rows, like)
-    if position + block < last:
-        point_rows(task, position + block, min(block, last - position - block), next_rows, like)
     while position < last:
         count = min(block, last - position)
         ahead = NULL
-        if position + 3 * block <= last:
-            if task.sparse.data == NULL:
-                ahead = <const real* const*> later_rows
-            point_rows(task, position + 2 * block, block, later_rows, like)
-        elif position + 2 * block < last:
-            point_rows(task, position + 2 * block, last - position - 2 * block, later_rows, like)
+        if position + block < last:
+            point_rows(task, position + block, min(block, last - position - block), next_rows, like)
+            if position + 2 * block <= last and task.sparse.data == NULL:
+                ahead = <const real* const*> next_rows
         at.rows = rows
         at.origin = position - start
         if task.copies_input and task.training:
@@ -347,7 +341,7 @@ cdef void chunk_gradient(fit_task* task, Py_ssize_t chunk, int thread, const rea
             gradient_of(task, &at, &it, count, not fresh, True, g + it.offset, ahead)
         fresh = False
         position += count
-        rows, next_rows, later_rows = next_rows, later_rows, rows
+        rows, next_rows = next_rows, rows
     if fresh:
         memset(g, 0, task.n_parameters * sizeof(real))
     task.sums[chunk] = total

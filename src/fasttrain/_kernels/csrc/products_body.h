@@ -15,7 +15,7 @@
 FT_INLINE void FT(fetch)(const FT_REAL *row, ptrdiff_t first, ptrdiff_t last)
 {
     for (ptrdiff_t f = first; f < last; f += FT_LINE)
-        __builtin_prefetch(row + f, 0, 2);
+        __builtin_prefetch(row + f, 0, 3);
 }
 
 #if defined(__clang__)
@@ -142,14 +142,14 @@ FT_INLINE void FT(axpy_rows)(const FT_REAL *const *rows, ptrdiff_t m, ptrdiff_t 
         acc[v] = FT_LOAD(g_io + f + v * FT_LANES);
     for (ptrdiff_t i = 0; i < m; i++) {
         const FT(vector) di = FT_SPLAT(d[i * ldd]);
-        const FT_REAL *row = rows[i];
+        const FT_REAL *row = rows[i] + f;
         if (ahead)
             FT(fetch)(ahead[i], FT_FIRST_HALF(last), last);
 #pragma GCC unroll 8
         for (int v = 0; v < n_vectors; v++)
-            acc[v] += FT_LOAD(row + f + v * FT_LANES) * di;
+            acc[v] += FT_LOAD(row + v * FT_LANES) * di;
         if (has_tail)
-            tail += FT_LOAD(row + last - FT_LANES) * di;
+            tail += FT_LOAD(rows[i] + last - FT_LANES) * di;
     }
 #pragma GCC unroll 8
     for (int v = 0; v < n_vectors; v++)
