@@ -14,6 +14,9 @@ from sklearn.model_selection import KFold, cross_val_score
 from fasttrain import model_selection, optimizers, persistence, schedules
 from fasttrain.callbacks import EarlyStopping, LearningRateScheduler, ModelCheckpoint, ReduceLROnPlateau
 from fasttrain.linear_model import LinearClassifier, LinearRegressor
+from fasttrain._tables.moments import column_extremes
+from fasttrain.linear_model import _scaled
+from fasttrain.linear_model._scaled import columns_of, moments_of, units_of
 
 X, Y = make_classification(300, 8, n_informative=5, n_classes=3, random_state=0)
 T = X @ np.arange(8.0) + Y
@@ -263,3 +266,27 @@ def test_a_fit_that_has_not_arrived_says_what_to_change(cls, y, options, reason,
     persistence.save(model, tmp_path / "model")
     for other in (persistence.load(tmp_path / "model"), pickle.loads(pickle.dumps(model)), copy.deepcopy(model)):
         assert (other.stop_reason_, other.advice_) == (model.stop_reason_, model.advice_)
+
+
+@pytest.mark.parametrize(
+    "odd", [None, "zeros and ones", "constant", "nearly constant", "positive", "huge", "wide", "nan"])
+def test_units_of_columns_do_not_depend_on_whether_extremes_were_read(odd):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((40_000, 30)) * np.logspace(-3, 3, 30)
+    X[:, 4] = {
+        None: X[:, 4], "zeros and ones": rng.random(len(X)) < 0.1, "constant": -7.0,
+        "nearly constant": 1e9 + rng.integers(-1, 2, len(X)) * 1e-7, "positive": rng.exponential(size=len(X)),
+        "huge": X[:, 4] * 1e160, "wide": X[:, 4] * 1e152, "nan": np.where(rng.random(len(X)) < 0.1, np.nan, X[:, 4]),
+    }[odd]
+    for fit_intercept in (True, False):
+        known = units_of(*moments_of(X, None), *column_extremes(X), fit_intercept)
+        assert [part.tobytes() for part in columns_of(X, None, fit_intercept)] == [part.tobytes() for part in known]
+
+
+@pytest.mark.parametrize("centred", [True, False])
+def test_extremes_are_read_only_where_the_first_rows_leave_a_question(centred, monkeypatch):
+    X = np.random.default_rng(0).standard_normal((40_000, 30)) + (0.0 if centred else 20.0)
+    read = []
+    monkeypatch.setattr(_scaled, "column_extremes", lambda X: read.append(X) or column_extremes(X))
+    columns_of(X, None, True)
+    assert len(read) == (not centred)

@@ -22,6 +22,9 @@ from fasttrain.training.lbfgs import Objective
 
 # Of a column's standard deviation to its largest number: below, it is rounding.
 _CONSTANT = 8 * np.finfo(np.float64).eps
+# From so many cells on a look at the first rows may save a reading of all.
+_LARGE = 1_000_000
+_FIRST_ROWS = 256
 
 
 def moments_of(X, weights):
@@ -43,21 +46,40 @@ def columns_of(X, weights, fit_intercept):
     of a column that holds 0 and one other number that number, since the standard deviation of a rare category says
     nothing of how far it may shift a prediction.
     """
+    mean, variance = moments_of(X, weights)
+    if weights is None and not sparse.issparse(X) and X.size >= _LARGE and _hold_both_signs(X, mean, variance):
+        return units_of(mean, variance, None, None, fit_intercept)
     present = X if weights is None or weights.all() else X[weights > 0]
     extremes = min_max_axis(present, axis=0) if sparse.issparse(X) else column_extremes(present)
-    return units_of(*moments_of(X, weights), *extremes, fit_intercept)
+    return units_of(mean, variance, *extremes, fit_intercept)
+
+
+def _hold_both_signs(X, mean, variance):
+    """Whether the first rows show numbers below and above 0 in each column, and none is constant to rounding."""
+    first = X[:_FIRST_ROWS]
+    with np.errstate(over="ignore", invalid="ignore"):
+        # no number is farther from the mean than the second root; NaN is not above
+        deviation, farthest = np.sqrt(variance), np.sqrt(len(X) * variance)
+        varies = deviation > 2 * _CONSTANT * (abs(mean) + farthest)
+        return bool((varies & (first.min(axis=0) < 0) & (first.max(axis=0) > 0)).all())
 
 
 def units_of(mean, variance, low, high, fit_intercept):
-    """:func:`columns_of` columns of which mean, variance and extremes are known."""
+    """:func:`columns_of` columns of which mean, variance and extremes are known.
+
+    Extremes of None: no column is constant, and each holds numbers below and above 0.
+    """
     variance = variance.copy()
     with np.errstate(over="ignore", invalid="ignore"):
-        low, high = low.astype(np.float64), high.astype(np.float64)
-        constant = variance <= (_CONSTANT * np.maximum(abs(low), abs(high))) ** 2
-        variance[constant] = 0.0
-        # no column has a larger variance between its extremes than one that holds nothing else
-        two_values = variance >= (1 - 1e-6) * (high - mean) * (mean - low)
-        unit = np.where(two_values & (low * high == 0), high - low, np.sqrt(variance))
+        if low is None:
+            unit = np.sqrt(variance)
+        else:
+            low, high = low.astype(np.float64), high.astype(np.float64)
+            constant = variance <= (_CONSTANT * np.maximum(abs(low), abs(high))) ** 2
+            variance[constant] = 0.0
+            # no column has a larger variance between its extremes than one that holds nothing else
+            two_values = variance >= (1 - 1e-6) * (high - mean) * (mean - low)
+            unit = np.where(two_values & (low * high == 0), high - low, np.sqrt(variance))
         spread = np.sqrt(variance if fit_intercept else variance + mean**2)
     # columns whose squares overflow are left to the loss, which says so
     unit = np.where(np.isfinite(unit) & (unit > 0), unit, 1.0)
