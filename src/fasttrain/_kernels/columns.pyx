@@ -81,12 +81,13 @@ cdef inline void shifted_sums(
         ops_f64.deviation_sums(x, stride, rows, cols, shift, s1, s2)
 
 
-cdef void block_moments(
+cdef bint block_moments(
     const real* x, Py_ssize_t stride, Py_ssize_t rows, Py_ssize_t n_cols, Py_ssize_t fold, const double* weights,
     double* shift, double* s0, double* s1, double* s2,
 ) noexcept nogil:
     """Sums of one block about ``shift``, which is chosen here: the first value present in each column. A
-    deviation from an outlier costs no digits: the outlier is part of the sum."""
+    deviation from an outlier costs no digits: the outlier is part of the sum. Returns whether every row counts 1 in
+    every column."""
     cdef Py_ssize_t i, j, k, folded_rows = rows // fold, width = n_cols * fold
     cdef real value
     cdef bint missing = weights != NULL
@@ -121,6 +122,7 @@ cdef void block_moments(
             ops_f32.present_sums(x, stride, rows, n_cols, weights, shift, s0, s1, s2)
         else:
             ops_f64.present_sums(x, stride, rows, n_cols, weights, shift, s0, s1, s2)
+    return not missing
 
 
 cdef inline void merge(
@@ -144,6 +146,23 @@ cdef inline void merge(
     n_a[0] = n
 
 
+cdef void merge_whole(
+    double n_b, double n_a, Py_ssize_t n_cols, const double* shift, const double* s1, const double* s2,
+    double* weight_io, const double* origin, double* mean_io, double* squares_io,
+) noexcept nogil:
+    """:c:func:`merge` of a block's sums into all columns, where all rows count 1: divided once, in vectors."""
+    cdef double n = n_a + n_b, share = n_b / n, both = n_a * (n_b / n), mean, squares, delta
+    cdef Py_ssize_t j
+    for j in range(n_cols):
+        mean = s1[j] / n_b
+        squares = s2[j] - s1[j] * mean
+        squares = squares if not (squares < 0) else 0.0
+        delta = (shift[j] - origin[j]) + (mean - mean_io[j])
+        mean_io[j] += delta * share
+        squares_io[j] += squares + delta * delta * both
+        weight_io[j] = n
+
+
 cdef int chunk_moments(
     const real* x, Py_ssize_t n_rows, Py_ssize_t n_cols, Py_ssize_t row_stride, Py_ssize_t col_stride,
     const double* weights, const blocking* p, Py_ssize_t chunk, double* weight_out, double* origin_out,
@@ -153,6 +172,7 @@ cdef int chunk_moments(
     cdef Py_ssize_t last = minimum((chunk + 1) * p.chunk_blocks, p.n_blocks)
     cdef const real* block
     cdef double m2
+    cdef bint whole = True, block_is_whole
     cdef double* work = <double*> malloc(4 * width * sizeof(double))
     cdef real* packed = NULL
     if p.packed:
@@ -177,8 +197,13 @@ cdef int chunk_moments(
             pack(block, rows, n_cols, row_stride, col_stride, packed)
             block = packed
             stride = n_cols
-        block_moments(block, stride, rows, n_cols, p.fold, weights + start if weights != NULL else NULL, shift,
-            s0, s1, s2)
+        block_is_whole = block_moments(
+            block, stride, rows, n_cols, p.fold, weights + start if weights != NULL else NULL, shift, s0, s1, s2)
+        whole = whole and block_is_whole
+        if whole and b > chunk * p.chunk_blocks:
+            merge_whole(<double> rows, weight_out[0], n_cols, shift, s1, s2, weight_out, origin_out, mean_out,
+                        squares_out)
+            continue
         for j in range(n_cols):
             if s0[j] != 0:
                 m2 = s2[j] - s1[j] * (s1[j] / s0[j])
