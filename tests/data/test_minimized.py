@@ -11,11 +11,13 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 from fasttrain import set_num_threads
+from fasttrain.callbacks import Callback
 from fasttrain.data import from_arrays, from_callable
 from fasttrain.linear_model import (
-    ElasticNet, GammaRegressor, HuberRegressor, Lasso, LinearSVC, LinearSVR, LogisticRegression, PoissonRegressor,
-    RidgeClassifier, TweedieRegressor,
+    ElasticNet, GammaRegressor, HuberRegressor, Lasso, LinearRegressor, LinearSVC, LinearSVR, LogisticRegression,
+    PoissonRegressor, RidgeClassifier, TweedieRegressor,
 )
+from fasttrain.optimizers import LBFGS
 
 RNG = np.random.default_rng(0)
 N = 1500
@@ -179,6 +181,18 @@ def test_targets_of_several_columns_are_refused(model):
         clone(model).fit(from_arrays(X, np.column_stack([COUNTS, COUNTS]), block_rows=400))
     one = clone(model).fit(from_arrays(X, COUNTS[:, np.newaxis], block_rows=400))
     np.testing.assert_array_equal(one.coef_, clone(model).fit(from_arrays(X, COUNTS, block_rows=400)).coef_)
+
+
+@pytest.mark.parametrize("history", [10, 5])
+@pytest.mark.parametrize("options", [{}, {"penalty": "l1", "alpha": 0.03}])
+def test_losses_are_told_in_the_units_of_several_targets(options, history):
+    """Whether anybody watches, for whom the model is made after each iteration, or not."""
+    y = np.column_stack([RAW, 40 * AMOUNTS + 100, -0.2 * COUNTS])
+    model = LinearRegressor(optimizer=LBFGS(history=history), max_iter=6, tol=None, **options)
+    expected = fit(model, X, y).loss_curve_
+    for callbacks in ([], [Callback()]):
+        found = fit(clone(model).set_params(callbacks=callbacks), from_arrays(X, y, block_rows=400)).loss_curve_
+        np.testing.assert_allclose(found, expected, rtol=1e-10)
 
 
 @pytest.mark.parametrize("model", [Lasso(), ElasticNet()])

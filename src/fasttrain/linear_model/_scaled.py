@@ -272,6 +272,7 @@ class ScaledObjective(Objective):
         penalty = self._l1 * abs(coef).sum() + (self._l2 * coef**2).sum() / 2
         if len(self._means) == len(units.scale) and np.array_equal(x, self._last):
             return float((self._means * units.spread**2).sum() + penalty)
+        self.put(x)
         return float(self._mean_loss() + penalty)
 
 

@@ -63,7 +63,7 @@ class Objective:
         return value, gradient.astype(np.float64, copy=False)
 
     def loss(self, x, value):
-        """What is told of unknowns that were :meth:`put`, where ``value`` is what is minimized."""
+        """What is told of unknowns at which what is minimized is ``value``; the network's parameters may change."""
         return float(value)
 
 
