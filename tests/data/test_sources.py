@@ -557,7 +557,8 @@ def test_cells_that_are_no_numbers_are_placed_wherever_they_lie(tmp_path, frames
         if not frames:
             np.save(tmp_path / "X.npy", features)
             np.save(tmp_path / "y.npy", y)
-            with pytest.raises(ValueError, match=rf"X.npy, row 417: {message}"):
+            file = "y" if message.startswith("Input y") else "X"
+            with pytest.raises(ValueError, match=rf"{file}.npy, row 417: {message}"):
                 LinearRegressor().fit(from_npy(tmp_path / "X.npy", tmp_path / "y.npy", block_rows=100))
 
 

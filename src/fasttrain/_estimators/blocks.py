@@ -28,7 +28,7 @@ from fasttrain.data._blocks import MappedBlocks
 from fasttrain.data._parts import Share
 from fasttrain.data._dask import is_collection
 from fasttrain.data._use import (
-    BlockKind, at_block, block_rows, blocks_with_rows, detached, first_block, lazily, predicts,
+    BlockKind, at_block, at_cell, block_rows, blocks_with_rows, detached, first_block, lazily, predicts,
     refuse_beside_source, stream,
 )
 from fasttrain.training.sums import LossSums
@@ -86,7 +86,7 @@ class CheckedBlocks:
 
     def _checked(self, i, block, reset):
         X, y, weights = block
-        with at_block(self.source, i, X, y):
+        with at_block(self.source, i, X, y, weights):
             if y is None and self.needs_y:
                 raise ValueError("the block has no y; a source of features alone is for predict and transform")
             if y is None:
@@ -283,10 +283,10 @@ def labels_of(checked):
                 raise ValueError(f"{source.where(i)}: the block has no y")
             y = np.asarray(y)
             if y.ndim != 1 and not (y.ndim == 2 and y.shape[1] == 1):
-                raise ValueError(f"{source.where(i)}: y must hold one class a row, got shape {y.shape}")
+                raise ValueError(f"{source.where_of('y', i)}: y must hold one class a row, got shape {y.shape}")
             if y.dtype.kind == "f" and not (np.isfinite(y).all() and (y == np.round(y)).all()):
                 bad = int(np.flatnonzero(~(np.isfinite(y) & (y == np.round(y))).ravel())[0])
-                raise ValueError(f"{source.where(i, bad)}: y must hold classes, got {y.ravel()[bad]!r}")
+                raise ValueError(f"{source.where_of('y', i, bad)}: y must hold classes, got {y.ravel()[bad]}")
             return Labels.of(y.astype(str) if y.dtype.kind == "O" else y)
 
         source.facts["labels"] = source.sum_of_targets(labels)
@@ -384,7 +384,8 @@ def _learn(estimator, method, signature, source, y, args, kwargs):
                 parts = value.block(0)
                 rest |= {name: parts[:2]} if name == "validation_data" and parts[2] is None else (
                     {name: tuple(parts)} if name == "validation_data" else {"X_val": parts[0], "y_val": parts[1]})
-        return method(estimator, X, y, **rest)
+        with at_cell(source, 0, X, y, sample_weight):
+            return method(estimator, X, y, **rest)
     with all_or_nothing(estimator):
         return estimator._fit_blocks(source, method.__name__, **rest)
 
@@ -404,7 +405,9 @@ def learns_columns(method):
             return method(self, X, y, *args, **kwargs)
         refuse_beside_source(method.__name__, y, *args, **kwargs)
         if X.n_blocks == 1:
-            return method(self, named(X.block(0).X))
+            only = named(X.block(0).X)
+            with at_cell(X, 0, only):
+                return method(self, only)
         with all_or_nothing(self):
             return self._fit_blocks(X, method.__name__)
 

@@ -235,8 +235,13 @@ class NpyBlocks(Blocks):
         return BlockBytes(max(map(self.rows, range(self.n_blocks))) * (a_row + ROW_BYTES), 0)
 
     def where(self, i, row=None):
+        return self.where_of("X", i, row)
+
+    def where_of(self, part, i, row=None):
+        value = dict(zip(("X", "y", "sample_weight"), (self._X, *self._others)))[part]
         first, last = self._starts[i]
-        return f"{self._X.path}, " + (f"rows {first} to {last - 1}" if row is None else f"row {first + row}")
+        place = value.path if isinstance(value, _NpyFile) else f"the array {part}"
+        return f"{place}, " + (f"rows {first} to {last - 1}" if row is None else f"row {first + row}")
 
 
 def from_npy(

@@ -164,6 +164,10 @@ class Blocks:
         """Where block ``i`` lies, or a row of it, counted from 0, in words for messages."""
         return f"block {i}" if row is None else f"block {i}, row {row}"
 
+    def where_of(self, part: str, i: int, row: int | None = None) -> str:
+        """:meth:`where` of the ``part`` 'X', 'y' or 'sample_weight' of a block, which may lie in files of their own."""
+        return self.where(i, row)
+
     @property
     def n_rows(self) -> int | None:
         """Rows of all blocks; None as long as they are not known."""
@@ -399,7 +403,10 @@ class MappedBlocks(Blocks):
         return self.source.block_bytes()
 
     def where(self, i: int, row: int | None = None) -> str:
-        return self.source.where(i, row)
+        return self.where_of("X", i, row)
+
+    def where_of(self, part: str, i: int, row: int | None = None) -> str:
+        return self.source.where_of(part, i, row)
 
     def block(self, i: int) -> Block:
         return self._mapped(i, self.source.block(i))
@@ -461,10 +468,13 @@ class PartBlocks(Blocks):
         return self.whole.block_bytes()
 
     def where(self, i: int, row: int | None = None) -> str:
+        return self.where_of("X", i, row)
+
+    def where_of(self, part: str, i: int, row: int | None = None) -> str:
         n_rows = self.whole.rows(i)
         if row is None or n_rows is None:
-            return self.whole.where(i)
-        return self.whole.where(i, int(self.part.rows(n_rows, i)[row]))
+            return self.whole.where_of(part, i)
+        return self.whole.where_of(part, i, int(self.part.rows(n_rows, i)[row]))
 
     def block(self, i: int) -> Block:
         return self._taken(i, self.whole.block(i))

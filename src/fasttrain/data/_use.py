@@ -1,5 +1,6 @@
 """What whoever reads a source of blocks needs: a pass over it, messages about a block, a method's answers for all."""
 
+import re
 from contextlib import contextmanager
 from functools import wraps
 
@@ -79,35 +80,81 @@ def _parts_of(block):
 
 
 @contextmanager
-def at_block(source, i, X=None, y=None):
-    """Say of a block what is wrong with it by where it lies, and of a cell that is no finite number by its row."""
+def at_block(source, i, X=None, y=None, sample_weight=None):
+    """Say of a block what is wrong with it by where it lies, and of a cell that is no number for it by its row."""
     try:
         yield
     except (TypeError, ValueError) as error:
-        raise placed(error, source.where(i, row_of(error, X, y))) from error
+        place = source.where_of(_part_named(error), i, row_of(error, X, y, sample_weight))
+        raise placed(error, place) from error
 
 
-def row_of(error, X, y=None):
-    """The first row with infinity, or with what the error is about, a missing number or text that is none; None where
-    there is none."""
+@contextmanager
+def at_cell(source, i, X, y=None, sample_weight=None):
+    """:func:`at_block` for a whole fit on a block: what is wrong with no cell may have nothing to do with the block."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        row = row_of(error, X, y, sample_weight)
+        if row is None:
+            raise
+        raise placed(error, source.where_of(_part_named(error), i, row)) from error
+
+
+def _part_named(error):
+    """The part of a block of which an error speaks."""
     message = str(error)
+    if message.startswith("sample_weight"):
+        return "sample_weight"
     # scikit-learn's words of a target
-    cells = y if message.startswith("Input y") else X
-    if hasattr(cells, "columns") and getattr(error, "column", None) in cells.columns:
-        cells = cells[[error.column]]
-    if isinstance(cells, np.ndarray) and cells.dtype.kind in "USO" and "convert" in message:
-        # float's own message
-        bad = np.array([not _is_number(cell) for cell in cells.ravel()]).reshape(len(cells), -1)
-    elif hasattr(cells, "isna") and ("NaN" in message or "missing" in message):
-        bad = np.asarray(cells.isna())
-    elif isinstance(cells, np.ndarray) and cells.dtype.kind == "f":
-        bad = np.isinf(cells) | (np.isnan(cells) if "NaN" in message else False)
-    elif hasattr(cells, "select_dtypes"):
-        bad = np.isinf(cells.select_dtypes("number").to_numpy(dtype=np.float64, na_value=np.nan))
-    else:
+    return "y" if re.match(r"(Input |Some value\(s\) of )?y\b", message) else "X"
+
+
+def row_of(error, X, y=None, sample_weight=None):
+    """The first row with a cell that is what the error is about: a missing number, infinity, a weight below 0, text
+    that is no number; None where there is none."""
+    cells = {"X": X, "y": y, "sample_weight": sample_weight}[_part_named(error)]
+    if cells is None:
         return None
-    rows = np.flatnonzero(bad.reshape(len(bad), -1).any(axis=1))
-    return int(rows[0]) if len(rows) else None
+    column = getattr(error, "column", None)
+    if column is not None and hasattr(cells, "columns") and column in cells.columns:
+        cells = cells[[column]]
+    message = str(error)
+    if hasattr(cells, "indptr"):
+        held = cells.tocoo()
+        wrong = _wrong(held.data, message)
+        rows = np.empty(0) if wrong is None else held.row[wrong]
+    else:
+        wrong = _wrong(cells, message)
+        rows = np.empty(0) if wrong is None or not len(wrong) else np.flatnonzero(
+            wrong.reshape(len(wrong), -1).any(axis=1))
+    return int(rows.min()) if len(rows) else None
+
+
+def _wrong(cells, message):
+    """A mask of the cells that are what a message is about; None where they cannot be."""
+    if hasattr(cells, "isna") and ("NaN" in message or "missing" in message):
+        return np.asarray(cells.isna())
+    # float's own message
+    text = "convert" in message
+    if hasattr(cells, "select_dtypes") and not text:
+        cells = cells.select_dtypes("number").to_numpy(dtype=np.float64, na_value=np.nan)
+    try:
+        cells = np.asarray(cells)
+    except (TypeError, ValueError):
+        return None
+    if text and cells.dtype.kind in "USO":
+        return np.array([not _is_number(cell) for cell in cells.ravel()], dtype=bool).reshape(cells.shape)
+    if cells.dtype.kind not in "iuf":
+        return None
+    wrong = np.zeros(cells.shape, dtype=bool)
+    if "NaN" in message or "missing" in message:
+        wrong |= np.isnan(cells)
+    if re.search(r"infinity|finite", message):
+        wrong |= np.isinf(cells)
+    if message.startswith("sample_weight") and ">= 0" in message:
+        wrong |= cells < 0
+    return wrong
 
 
 def _is_number(cell):
