@@ -271,8 +271,9 @@ class Blocks:
 
         Examples
         --------
+        >>> import numpy as np
         >>> from fasttrain.data import from_arrays
-        >>> source = from_arrays([[1.0], [2.0]], [10.0, 30.0]).map(y=lambda y: (y - 20.0) / 10.0)
+        >>> source = from_arrays(np.array([[1.0], [2.0]]), [10.0, 30.0]).map(y=lambda y: (y - 20.0) / 10.0)
         >>> source.block(0).y.tolist()
         [-1.0, 1.0]
         """
