@@ -1,6 +1,7 @@
 """QuantileRegressor: the corner of the linear program, beside scikit-learn's."""
 
 import pickle
+import warnings
 
 import numpy as np
 import pytest
@@ -104,6 +105,21 @@ def test_hard_tables(case, alpha):
     theirs = stock.QuantileRegressor(alpha=alpha).fit(rows, y)
     assert np.isfinite(ours.coef_).all()
     assert objective(ours, rows, y) <= objective(theirs, rows, y) + 1e-9 * max(1e-12, np.abs(y).mean())
+
+
+@pytest.mark.parametrize("layout", [np.asarray, np.asfortranarray])
+@pytest.mark.parametrize("alpha", [0.0, 0.01])
+@pytest.mark.parametrize("far", [1e3, -1e5, 1e7])
+def test_columns_far_from_zero(far, alpha, layout):
+    """Years and times, beside columns that are not far and one that is constant."""
+    rows = layout(X + np.array([far, 0.0, far, 1.0, 0.0, far]))
+    rows[:, 4] = 0.1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ours = QuantileRegressor(alpha=alpha).fit(rows, Y)
+    theirs = stock.QuantileRegressor(alpha=alpha).fit(rows, Y)
+    assert objective(ours, rows, Y) <= objective(theirs, rows, Y) * (1 + 1e-9)
+    np.testing.assert_allclose(ours.coef_, theirs.coef_, rtol=0, atol=1e-7)
 
 
 def test_the_same_bytes_for_any_number_of_threads():

@@ -22,6 +22,22 @@ from fasttrain.linear_model._pinball import minimize
 SOLVERS = ("highs-ds", "highs-ipm", "highs", "interior-point", "revised simplex")
 # A step solves a system of as many unknowns.
 MAX_FEATURES = 1000
+# Of a column's mean to its standard deviation: beyond, sums of squares lose digits that the interior point needs.
+FAR = 100
+
+
+def _centre_of(X):
+    """(what to take off the columns of a dense X, or None where that is nothing; which of them are constant).
+
+    The intercept makes up for it. A column that lies far from 0 loses its mean, a constant one all: it is the
+    intercept's, and beside that its coefficient would be whatever rounding leaves.
+    """
+    if not isinstance(X, np.ndarray):
+        return None, np.zeros(X.shape[1], dtype=bool)
+    mean, constant = X.mean(axis=0), X.min(axis=0) == X.max(axis=0)
+    far = (np.abs(mean) > FAR * X.std(axis=0)) & np.isfinite(mean)
+    centre = np.where(constant, X[0], np.where(far, mean, 0.0))
+    return centre if centre.any() else None, constant
 
 
 class QuantileRegressor(Convertible, linear_model.QuantileRegressor):
@@ -129,14 +145,18 @@ class QuantileRegressor(Convertible, linear_model.QuantileRegressor):
         if not weights.all():
             X, y, weights = X[weights > 0], y[weights > 0], weights[weights > 0]
         with thread_budget() as n_threads, np.errstate(all="ignore"):
+            centre, constant = _centre_of(X) if self.fit_intercept else (None, None)
             u, n_iter, converged = minimize(
-                X, y, weights / weights.sum(), float(self.quantile), float(self.alpha), bool(self.fit_intercept),
-                n_threads)
+                X if centre is None else X - centre, y, weights / weights.sum(), float(self.quantile),
+                float(self.alpha), bool(self.fit_intercept), n_threads)
         if not converged:
             warn(
                 f"Linear programming for QuantileRegressor did not succeed: the interior point ended after {n_iter} "
                 "steps. Scale the features and the target (StandardScaler).", ConvergenceWarning)
         n_features = self.n_features_in_
         intercept = u[-1] if self.fit_intercept else 0.0
+        if centre is not None:
+            u[:n_features][constant] = 0.0
+            intercept -= float(centre @ u[:n_features])
         set_fitted(self, {"coef_": u[:n_features].copy(), "intercept_": intercept}, {"n_iter_": n_iter})
         return self
