@@ -1,6 +1,8 @@
 """Sources of arrays: in memory, or in .npy files that are read in parts."""
 
+import math
 import os
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -92,22 +94,24 @@ def from_arrays(
         parts = [Block(X_part, *map(_as_array, rest)) for X_part, *rest in zip(X, *others)]
     else:
         _require_rows(X, "X")
+        # of the matrices of SciPy some have no rows that could be taken
+        X = X.tocsr() if hasattr(X, "tocsr") else X
         y, sample_weight = _as_array(y), _as_array(sample_weight)
         n_rows = X.shape[0]
+        for name, value in (("y", y), ("sample_weight", sample_weight)):
+            require_length(value, name, n_rows, "X")
         row_bytes = X.shape[1] * getattr(getattr(X, "dtype", None), "itemsize", 8) if len(X.shape) == 2 else 8
         block_rows = check_integer(block_rows, "block_rows", low=1, optional=True) or default_block_rows(row_bytes)
         parts = [
             Block(*(None if value is None else _part(value, first, last) for value in (X, y, sample_weight)))
             for first, last in row_starts(n_rows, block_rows)
         ]
-        for name, value in (("y", y), ("sample_weight", sample_weight)):
-            _require_length(value, name, n_rows, "X")
     if not parts:
         raise ValueError("X must hold at least one block, got an empty list")
     for i, part in enumerate(parts):
         _require_rows(part.X, f"X[{i}]")
         for name, value in (("y", part.y), ("sample_weight", part.sample_weight)):
-            _require_length(value, f"{name}[{i}]", part.X.shape[0], f"X[{i}]")
+            require_length(value, f"{name}[{i}]", part.X.shape[0], f"X[{i}]")
     return ArrayBlocks(parts, "arrays", **options)
 
 
@@ -126,9 +130,13 @@ def _require_rows(value, name):
                          f"{' of shape ' + str(value.shape) if hasattr(value, 'shape') else ''}")
 
 
-def _require_length(value, name, n_rows, other):
-    if value is not None and len(value) != n_rows:
-        raise ValueError(f"{name} must have {n_rows} rows as {other} has, got {len(value)}")
+def require_length(value, name, n_rows, other):
+    if value is None:
+        return
+    if not value.shape:
+        raise ValueError(f"{name} must have a number for each of the {n_rows} rows of {other}, got a single one")
+    if value.shape[0] != n_rows:
+        raise ValueError(f"{name} must have {n_rows} rows as {other} has, got {value.shape[0]}")
 
 
 def _as_array(value):
@@ -161,16 +169,20 @@ class _NpyFile:
                 read = np.lib.format.read_array_header_1_0 if version == (1, 0) else (
                     np.lib.format.read_array_header_2_0)
                 self.shape, by_columns, self.dtype = read(file)
-            except ValueError as error:
+            # NumPy repairs old headers, word by word
+            except (ValueError, TypeError, TokenError) as error:
                 raise ValueError(f"{self.path} is not a .npy file: {error}") from error
             self.offset = file.tell()
-        if self.dtype.hasobject:
-            raise ValueError(f"{name} must hold numbers or text of a fixed length, got objects in {self.path}")
+        if any(length < 0 for length in self.shape):
+            raise ValueError(f"{self.path} is not a .npy file: its shape is {self.shape}")
+        if self.dtype.hasobject or self.dtype.kind == "V":
+            found = "objects" if self.dtype.hasobject else self.dtype
+            raise ValueError(f"{name} must hold numbers or text of a fixed length, got {found} in {self.path}")
         if by_columns and len(self.shape) > 1:
             raise ValueError(
                 f"{self.path} lies by columns (Fortran order), so that its rows cannot be read alone: write "
                 "numpy.ascontiguousarray of it")
-        wanted = self.offset + int(np.prod(self.shape)) * self.dtype.itemsize
+        wanted = self.offset + math.prod(self.shape) * self.dtype.itemsize
         if self.stamp.size < wanted:
             raise ValueError(f"{self.path} is cut short: {self.stamp.size} bytes of {wanted}")
 
@@ -231,7 +243,8 @@ class NpyBlocks(Blocks):
     def block_bytes(self):
         # of arrays too there is a copy where they are trained on
         arrays = [value for value in (self._X, *self._others) if value is not None]
-        a_row = sum(int(np.prod(array.shape[1:], dtype=np.int64)) * array.dtype.itemsize for array in arrays)
+        # columns of tables may have a type that says nothing of its size
+        a_row = sum(math.prod(array.shape[1:]) * getattr(array.dtype, "itemsize", 8) for array in arrays)
         return BlockBytes(max(map(self.rows, range(self.n_blocks))) * (a_row + ROW_BYTES), 0)
 
     def where(self, i, row=None):
@@ -290,9 +303,7 @@ def from_npy(
     others = []
     for name, value in (("y", y), ("sample_weight", sample_weight)):
         value = _NpyFile(value, name) if isinstance(value, (str, os.PathLike)) else _as_array(value)
-        if value is not None and not value.shape:
-            raise ValueError(f"{name} must have a number for each of the {len(X)} rows of X, got a single one")
-        _require_length(value, name, len(X), "X")
+        require_length(value, name, len(X), "X")
         others.append(value)
     block_rows = check_integer(block_rows, "block_rows", low=1, optional=True)
     block_rows = block_rows or default_block_rows(X.shape[1] * X.dtype.itemsize)

@@ -430,10 +430,15 @@ class MappedBlocks(Blocks):
         return Block(self._of(self.function, i, X), self._of(self.y_function, i, y), sample_weight)
 
     def _of(self, function: Callable[[Any], Any] | None, i: int, value: Any) -> Any:
+        if function is None:
+            return value
         try:
-            return value if function is None else function(value)
+            found = function(value)
         except (TypeError, ValueError) as error:
             raise placed(error, self.where(i)) from error
+        if found is None:
+            raise TypeError(f"{self.where(i)}: the function of map must return an array, got None")
+        return found
 
 
 class PartBlocks(Blocks):

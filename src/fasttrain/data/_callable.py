@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from fasttrain._core.checks import check_integer
-from fasttrain.data._arrays import refuse_one_shot
+from fasttrain.data._arrays import refuse_one_shot, require_length
 from fasttrain.data._blocks import Block, Blocks
 
 
@@ -21,8 +21,7 @@ def _as_block(found, i):
         raise ValueError(f"X of block {i} must have two axes, got shape {X.shape}")
     others = [value if value is None or hasattr(value, "shape") else np.asarray(value) for value in others]
     for name, value in zip(("y", "sample_weight"), others):
-        if value is not None and value.shape[0] != X.shape[0]:
-            raise ValueError(f"{name} of block {i} must have {X.shape[0]} rows as X has, got {value.shape[0]}")
+        require_length(value, f"{name} of block {i}", X.shape[0], "X")
     return Block(X, *others)
 
 

@@ -258,6 +258,11 @@ def from_csv(
 
     if not isinstance(separator, str) or len(separator) != 1:
         raise ValueError(f"separator must be one character, got {separator!r}")
+    if not separator.isascii() or separator in '\r\n"\0':
+        raise ValueError(f"separator must be an ASCII character that ends no row and quotes nothing, got {separator!r}")
+    _check_encoding(encoding)
+    if types is not None and not isinstance(types, dict):
+        raise TypeError(f"types must be a dict from columns to types of Arrow or None, got {type(types).__name__}")
     block_bytes = check_integer(block_bytes, "block_bytes", low=1, optional=True) or _BLOCK_BYTES
     files, places, header = [], [], None
     plain = _Reading(separator, encoding, {})
@@ -284,6 +289,22 @@ def from_csv(
     reading = _Reading(separator, encoding, {name: kinds[name] for name in used})
     return CsvBlocks(files, header, names, target, sample_weight, dtype, places, reading, buffer_blocks=buffer_blocks,
                      shuffle=shuffle, read_ahead=read_ahead)
+
+
+def _check_encoding(encoding):
+    """An error unless Python knows the encoding, and a line end in it is the byte by which files are cut in parts."""
+    if not isinstance(encoding, str):
+        raise TypeError(f"encoding must be the name of an encoding, such as 'latin-1', got {encoding!r}")
+    try:
+        plain = b",\n".decode(encoding) == ",\n"
+    except LookupError:
+        raise ValueError(f"encoding must be one that Python knows, such as 'latin-1', got {encoding!r}") from None
+    except UnicodeDecodeError:
+        plain = False
+    if not plain:
+        raise ValueError(
+            f"encoding must have a byte for a line end, as utf8 and latin-1 have, got {encoding!r}: write the file in "
+            "such a one")
 
 
 def _header_of(file, reading):
@@ -335,6 +356,9 @@ def _kinds_of(files, place, header, reading, types):
             raise ValueError(f"types names the column {name!r}, which {files[0].shown} lacks")
         try:
             kinds[name] = pa.type_for_alias(kind) if isinstance(kind, str) else kind
+            known = isinstance(kinds[name], pa.DataType)
         except ValueError:
+            known = False
+        if not known:
             raise ValueError(f"types must hold types of Arrow or their names, got {kind!r} for {name!r}") from None
     return kinds

@@ -29,11 +29,19 @@ def feature_names(columns, target, sample_weight, known, place):
     twice = sorted({name for name in known if list(known).count(name) > 1}) if len(set(known)) < len(known) else []
     if twice:
         raise ValueError(f"{place} has the column {twice[0]!r} twice")
+    if not (target is None or isinstance(target, (str, list, tuple))):
+        raise TypeError(f"target must be the name of a column or a list of them, got {target!r}")
     targets = [] if target is None else [target] if isinstance(target, str) else list(target)
+    if target is not None and not targets:
+        raise ValueError("target must name at least one column, got an empty list")
     for name in targets:
         require_column(name, "target", known, place)
+    if len(set(targets)) < len(targets):
+        raise ValueError(f"target must name each column once, got {targets}")
     if sample_weight is not None:
         require_column(sample_weight, "sample_weight", known, place)
+        if sample_weight in targets:
+            raise ValueError(f"sample_weight must be another column than the target, got {sample_weight!r} for both")
     others = {*targets, *([sample_weight] if sample_weight is not None else [])}
     if columns is None:
         names = [name for name in known if name not in others]
