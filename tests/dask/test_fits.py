@@ -12,7 +12,7 @@ from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression as StockLogistic, Ridge as StockRidge
 from sklearn_release import SKLEARN
 
-from fasttrain.data import from_arrays, from_dask
+from fasttrain.data import _lazy, from_arrays, from_dask
 from fasttrain.linear_model import (
     HuberRegressor, LinearClassifier, LinearRegressor, LinearSVC, LinearSVR, LogisticRegression, PoissonRegressor,
     Ridge, RidgeClassifier, SGDClassifier,
@@ -244,3 +244,37 @@ def test_lazy_predictions(client):
     assert model.score(dask_of(X), dask_of(LABELS)) == model.score(X, LABELS)
     empty = model.predict(dask_of(X)[dask_of(X)[:, 0] > 100])
     assert empty.compute().shape == (0,)
+
+
+def test_functions_are_told_which_partition_it_is(client):
+    """Also where they make frames of frames, and not where the rows are made up."""
+    frame, told = dd.from_pandas(FRAME[["a"]], npartitions=3), []
+
+    def numbered(block, number):
+        told.append(number)
+        return block.assign(a=number)
+
+    found = _lazy.lazy(numbered, frame, "numbered")
+    assert told == [None]
+    assert found.compute(scheduler="sync")["a"].unique().tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("as_frame", [False, True])
+def test_what_is_wrong_with_a_lazy_prediction_is_placed(client, as_frame):
+    """Where a block is an array and where it is a frame, for answers of one axis and of two."""
+    number, rows = 3, X.copy()
+    first = sum(map(len, parts(X)[:number]))
+    rows[first + 5, 2] = np.inf
+    clean, found = X, dask_of(rows)
+    if as_frame:
+        clean = pd.DataFrame(X, columns=list("abcdef"))
+        table = [pd.DataFrame(part, columns=list("abcdef")) for part in parts(rows)]
+        found = dd.from_map(lambda part: part, table, meta=table[0].iloc[:0])
+    answers = [
+        LinearRegressor().fit(clean, Y).predict(found), LinearClassifier().fit(clean, LABELS).predict_proba(found),
+        StandardScaler().fit(clean).transform(found)]
+    for answer in answers:
+        with pytest.raises(ValueError, match=r"^block 3 of the Dask collection, row 5: Input X contains infinity"):
+            answer.compute()
+    with pytest.raises(ValueError, match=r"^X has 6 features|^The feature names should match"):
+        LinearRegressor().fit(clean[list("abc")] if as_frame else X[:, :3], Y).predict(found)

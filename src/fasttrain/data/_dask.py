@@ -33,6 +33,11 @@ def is_collection(X):
     return dask is not None and type(X).__module__.split(".")[0].startswith("dask") and dask.is_dask_collection(X)
 
 
+def place_of(number, row=None):
+    """Where a block of a collection lies, or a row of it, in words for messages."""
+    return f"block {number} of the Dask collection" + ("" if row is None else f", row {row}")
+
+
 def from_dask(X: Any, y: Any = None, sample_weight: Any = None, *, client: Any = None, timeout: float = 300.0,
               retries: int = 2, n_replicas: int | None = None, sync_rows: int | None = None, buffer_blocks: int = 4,
               shuffle: bool = True) -> Blocks:
@@ -214,7 +219,7 @@ class DaskBlocks(Blocks):
         return self._rows[i]
 
     def where(self, i, row=None):
-        return f"block {self.numbers[i]} of the Dask collection" + ("" if row is None else f", row {row}")
+        return place_of(self.numbers[i], row)
 
     def block(self, i):
         return self.gathered([self._blocks[i]])[0]
@@ -364,7 +369,7 @@ def _block(X, y, sample_weight, names, number):
     if names is not None and hasattr(X, "columns") and (own := [str(name) for name in X.columns]) != names:
         if sorted(own) != sorted(names):
             raise ValueError(
-                f"block {number} of the Dask collection has the columns {own}, and the collection says {names}")
+                f"{place_of(number)} has the columns {own}, and the collection says {names}")
         X = X.iloc[:, [own.index(name) for name in names]]
     return Block(X, *(getattr(value, "values", value) for value in (y, sample_weight)))
 

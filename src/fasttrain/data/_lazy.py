@@ -14,7 +14,7 @@ def lazy(function, X, name):
     Parameters
     ----------
     function : callable
-        From a block of rows, with one at least, to as many rows.
+        From a block of rows, with one at least, and its number, None of rows that are made up, to as many rows.
     X : dask.array.Array of shape (n_rows, n_features) or dask.dataframe.DataFrame
     name : str
         Of the tasks.
@@ -26,13 +26,14 @@ def lazy(function, X, name):
     import dask.array
 
     if not hasattr(X, "chunks"):
-        meta = function(X._meta_nonempty)[:0]
+        meta = function(X._meta_nonempty, None)[:0]
         if hasattr(meta, "iloc"):
             return X.map_partitions(_Rows(function, meta), meta=meta)
         rows = dask.delayed(_Rows(function, meta), pure=False)
         shape = (np.nan, *meta.shape[1:])
         return dask.array.concatenate(
-            [dask.array.from_delayed(rows(part), shape, meta=meta) for part in X.to_delayed()])
+            [dask.array.from_delayed(rows(part, (number,)), shape, meta=meta)
+             for number, part in enumerate(X.to_delayed())])
     if X.ndim != 2:
         raise ValueError(f"X must have two axes, got {X.ndim}")
     if X.numblocks[1] > 1:
@@ -42,7 +43,7 @@ def lazy(function, X, name):
         from scipy import sparse
 
         rows = sparse.csr_matrix(rows)
-    meta = function(rows)[:0]
+    meta = function(rows, None)[:0]
     whole = _Rows(function, meta)
     if meta.ndim == 1:
         return X.map_blocks(whole, dtype=meta.dtype, drop_axis=1, meta=meta, name=f"{name}-{token_hex(8)}")
@@ -57,5 +58,7 @@ class _Rows:
         self.function = function
         self.empty = empty
 
-    def __call__(self, block):
-        return self.function(block) if block.shape[0] else self.empty
+    def __call__(self, block, block_id=None, partition_info=None):
+        # by these names Dask tells which block of an array, or partition of a data frame, it is
+        number = partition_info and partition_info["number"] if block_id is None else block_id[0]
+        return self.function(block, number) if block.shape[0] else self.empty

@@ -8,7 +8,7 @@ import numpy as np
 
 from fasttrain.data._ahead import ahead, beside, loads
 from fasttrain.data._blocks import Blocks, numbers_with_rows, placed
-from fasttrain.data._dask import is_collection
+from fasttrain.data._dask import is_collection, place_of
 from fasttrain.data._lazy import lazy
 from fasttrain.data._room import stream_room
 
@@ -205,8 +205,14 @@ def lazily(self, method, X, *args, **kwargs):
 
     estimator = detached(self)
 
-    def answer(block):
-        return method(estimator, named(block), *args, **kwargs)
+    def answer(block, number):
+        rows = named(block)
+        try:
+            return method(estimator, rows, *args, **kwargs)
+        except (TypeError, ValueError) as error:
+            if number is None:
+                raise
+            raise placed(error, place_of(number, row_of(error, rows))) from error
 
     return lazy(answer, X, method.__name__)
 
