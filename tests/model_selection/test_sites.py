@@ -10,6 +10,7 @@ from sklearn.pipeline import make_pipeline
 
 from fasttrain.linear_model import LinearClassifier, SGDClassifier
 from fasttrain.model_selection import GridSearchCV
+from fasttrain.model_selection.batch import lockstep
 from fasttrain.model_selection.batch.folds import FoldMoments
 from fasttrain.neural_network import MLPClassifier
 from fasttrain.preprocessing import MinMaxScaler, StandardScaler
@@ -94,3 +95,41 @@ def test_memory(name, n_jobs, record_property):
     record_property("peak_bytes", found)
     record_property("of_one_fit", allowed // n_jobs)
     assert found <= 1.5 * allowed, f"{found / allowed:.2f} times one fit's {allowed / 1e6:.1f} MB"
+
+
+@pytest.mark.parametrize(("n_folds", "n_threads", "wanted"), [
+    (5, 1, [1] * 5), (5, 2, [2, 3]), (4, 2, [2, 2]), (3, 2, [3]), (3, 4, [3]), (10, 4, [4, 6]), (5, 4, [5]),
+])
+@pytest.mark.parametrize("scaled", [False, True])
+def test_no_thread_is_left_without_work(scaled, n_folds, n_threads, wanted, monkeypatch):
+    """Folds that are trained at once, where memory holds one for each thread."""
+    found, run = [], lockstep._run_wave
+
+    def counted(batch, wave):
+        found.append(len({site.fold for site, _, _ in wave}))
+        run(batch, wave)
+
+    monkeypatch.setattr(lockstep, "_run_wave", counted)
+    monkeypatch.setattr(lockstep, "ORDER_BYTES", 1)
+    X = RNG.standard_normal((200, 4))
+    y = np.where(X[:, 0] + RNG.standard_normal(200) > 0, "b", "a")
+    model, parameter = MODELS["sgd"]
+    if scaled:
+        model, parameter = make_pipeline(StandardScaler(), model), "sgdclassifier__alpha"
+    search = GridSearchCV(model, {parameter: [1e-4, 1e-3, 1e-2, 1e-1]}, cv=n_folds, n_jobs=n_threads, refit=False)
+    search.fit(X, y)
+    assert found == wanted
+
+
+def test_targets_are_looked_at_once(monkeypatch):
+    """Not for each of the folds whose rows a scaler changes, nor for more of them than there are classes of models."""
+    found = []
+    monkeypatch.setattr(
+        lockstep, "_data_of",
+        lambda *args, made=lockstep._data_of: found.append(made(*args)) or found[-1])
+    X = RNG.standard_normal((90, 4))
+    y = np.where(X[:, 0] > 0, "b", "a")
+    model, parameter = MODELS["scaled sgd"]
+    GridSearchCV(model, {parameter: [1e-4, 1e-3, 1e-2]}, cv=3, n_jobs=1, refit=False).fit(X, y)
+    assert len(found) == 3
+    assert len({id(data.codes) for data in found}) == len({id(data.y) for data in found}) == 1

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from numbers import Integral
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.base import clone
@@ -113,6 +113,14 @@ def fit_lockstep(estimators: Sequence[SGDClassifier] | Sequence[SGDRegressor], X
     return estimators
 
 
+class LockstepTargets(NamedTuple):
+    """A checked y; of a classifier also its classes and each row's number among them."""
+
+    y: Any
+    classes: Any = None
+    codes: Any = None
+
+
 class LockstepData:
     """X and y as the kernel takes them, checked once for all folds of a batch whose fits walk together.
 
@@ -122,22 +130,29 @@ class LockstepData:
         Any of those to be fitted.
     X, y, sample_weight : array-likes
         The weights of rows, or None.
+    targets : LockstepTargets, default=None
+        Those of other data with this y for models of this class, where there were such.
     """
 
-    def __init__(self, model, X, y, sample_weight):
+    def __init__(self, model, X, y, sample_weight, targets=None):
         self.lead = clone(model)
         self.sample_weight = sample_weight
         self.classifier = isinstance(model, SGDClassifier)
+        y = y if targets is None else targets.y
         if self.classifier:
-            y = column_or_1d(y, warn=True)
-            check_classification_targets(y)
+            if targets is None:
+                y = column_or_1d(y, warn=True)
+                check_classification_targets(y)
             self.X, y = self.lead.check_rows(X, y, reset=True)
-            self.classes, self.codes = np.unique(y, return_inverse=True)
-            self.n_problems = 1 if len(self.classes) == 2 else len(self.classes)
+            if targets is None:
+                targets = LockstepTargets(y, *np.unique(y, return_inverse=True))
+            self.n_problems = 1 if len(targets.classes) == 2 else len(targets.classes)
         else:
             self.X, y = self.lead.check_rows(X, y, reset=True, multi_output=True, y_numeric=True)
+            targets = LockstepTargets(y)
             self.n_problems = 1
-        self.y = y
+        self.targets = targets
+        self.y, self.classes, self.codes = targets
         self.rows = _descents.rows_of(self.X)
         self.plans = {}
 

@@ -41,8 +41,9 @@ def run(batch, jobs):
         plain = []
     if plain:
         _run_sites(batch, plain, data)
-    for first in range(0, len(changed), batch.n_threads):
-        left += _run_changed(batch, changed[first:first + batch.n_threads])
+    known = {}
+    for part in _turns(changed, batch.n_threads, batch.n_threads):
+        left += _run_changed(batch, part, known)
     return left
 
 
@@ -65,8 +66,17 @@ def most_together(X):
     return min(MOST_TOGETHER, max(4, CACHE_BYTES // (X.shape[1] * X.dtype.itemsize)))
 
 
-def _data_of(batch, model, X):
-    return fit_rules(model).lockstep(model, X, batch.y, batch.weights)
+def _data_of(batch, model, X, targets=None):
+    return fit_rules(model).lockstep(model, X, batch.y, batch.weights, targets)
+
+
+def _turns(units, together, n_threads):
+    """Units in lists of ``together``, a multiple of the threads; a last list that leaves threads without work is one
+    with that before it, whose threads then share the work of all."""
+    starts = list(range(0, len(units), together))
+    if len(starts) > 1 and len(units) - starts[-1] < n_threads:
+        starts.pop()
+    return [units[start:end] for start, end in zip(starts, [*starts[1:], len(units)])]
 
 
 @dataclass(eq=False, slots=True)
@@ -89,13 +99,14 @@ def _run_sites(batch, sites, data):
         _run_wave(batch, wave)
 
 
-def _run_changed(batch, sites):
-    """One site a thread, each over data of its own."""
+def _run_changed(batch, sites, known):
+    """Sites over data of their own; ``known`` has by the class of the models what is known of y from those before."""
     left, units = [], []
     for site in sites:
         try:
-            X = transformed(batch, site)
-            data = _data_of(batch, site.jobs[0].model, X)
+            model = site.jobs[0].model
+            data = _data_of(batch, model, transformed(batch, site), known.get(type(model)))
+            known[type(model)] = data.targets
         except Exception:
             # a fold's own fit meets it again, or does not, where only held-out rows are at fault
             left += site.jobs
@@ -133,8 +144,7 @@ def _waves(units, batch):
     length = min(ORDER_BYTES // bytes_each, WEIGHT_BYTES // (most * data.X.shape[1] * data.X.dtype.itemsize))
     length = max(n_threads, length // n_threads * n_threads)
     panel = 64 // data.X.dtype.itemsize
-    for first in range(0, len(units), length):
-        wave = units[first:first + length]
+    for wave in _turns(units, length, n_threads):
         parts = n_threads // len(wave)
         if parts > 1 and data.n_problems == 1:
             split = []
