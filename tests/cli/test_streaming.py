@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from fasttrain.cli import _streaming
+from fasttrain.data._parts import Share
 
 
 @pytest.fixture(scope="module")
@@ -180,6 +181,45 @@ def test_a_cell_that_is_refused_is_placed(shell, flats, tmp_path, row, wrong, me
         assert f"flats.parquet, row group {group}" in error
         assert f"(row {row} of the file): {message}" in error
     assert sorted(path.name for path in tmp_path.iterdir()) == ["flats.parquet"]
+
+
+@pytest.mark.parametrize("held", [False, True])
+@pytest.mark.parametrize("wrong, message", [
+    (np.nan, "column 'size' has 1 missing values: pass --drop-missing"), (np.inf, "column 'size' must hold finite num"),
+])
+def test_a_cell_of_a_file_of_one_block_is_placed(shell, flats, tmp_path, held, wrong, message):
+    """Among the rows that are trained on, and among those that are held out of them."""
+    row = int(Share(0.1, 0, held).rows(len(flats), 0)[7])
+    flats.drop(columns="dear").assign(size=flats["size"].where(flats.index != row, wrong)).to_parquet(
+        tmp_path / "flats.parquet")
+    error = shell.refused(
+        "fit", tmp_path / "flats.parquet", "--stream", "--target", "price", "--out", tmp_path / "m")
+    assert "flats.parquet, row group 0" in error
+    assert f"(row {row} of the file): {message}" in error
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["flats.parquet"]
+
+
+@pytest.mark.parametrize("wrong, message", [
+    (np.nan, "the target 'price' is missing in 1 rows, of which this is the first: pass --drop-missing to drop them"),
+    (np.inf, "the target 'price' must hold finite numbers"),
+])
+def test_a_target_that_is_refused_is_placed(shell, flats, tmp_path, wrong, message):
+    flats.drop(columns="dear").assign(price=flats["price"].where(flats.index != 1234, wrong)).to_parquet(
+        tmp_path / "flats.parquet")
+    error = shell.refused(
+        "fit", tmp_path / "flats.parquet", "--stream", "--target", "price", "--out", tmp_path / "m")
+    assert error.count("\n") == 1
+    assert f"flats.parquet, row group 0, row 1234 (row 1234 of the file): {message}" in error
+
+
+@pytest.mark.parametrize("content", [b"", b"size,price\n1,2\n3,4,5\n"])
+def test_standard_input_is_named(shell, tmp_path, monkeypatch, content):
+    """Not the temporary file that it is copied to."""
+    monkeypatch.setattr("sys.stdin", type("Stdin", (), {"buffer": io.BytesIO(content)})())
+    code, _, error = shell("fit", "-", "--stream", "--target", "price", "--out", tmp_path / "m")
+    assert code == 2
+    assert re.search("\nfasttrain: standard input(: row 1: Expected 2 columns, got 3| is empty)", error)
+    assert "fasttrain-" not in error
 
 
 def test_a_prediction_that_fails_leaves_no_file(shell, folder, flats, tmp_path):

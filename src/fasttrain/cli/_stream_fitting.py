@@ -26,7 +26,7 @@ from fasttrain.cli._screen import counted
 from fasttrain.cli._stream_report import report
 from fasttrain.cli._streaming import source_of
 from fasttrain.data._options import feature_names
-from fasttrain.data._use import blocks_with_rows, first_block, stream
+from fasttrain.data._use import at_block, blocks_with_rows, first_block, stream
 from fasttrain.preprocessing import ColumnLeftOutWarning, TablePreprocessor
 from fasttrain.training.sums import SumTree
 
@@ -92,9 +92,18 @@ class _Target:
 def _target_of(job, source):
     """(what a pass over y has found, the task)."""
     tree = SumTree()
-    for _, y, _ in stream(source, source.block):
-        if len(y):
-            tree.add(_Target.of(np.asarray(y)))
+    try:
+        for i, (_, y, _) in enumerate(stream(source, source.block)):
+            if len(y):
+                y = np.asarray(y)
+                if y.dtype.kind == "f" and not np.isfinite(y).all():
+                    place = source.where_of("y", i, int(np.flatnonzero(~np.isfinite(y))[0]))
+                    raise ValueError(f"{place}: the target {job.target!r} must hold finite numbers")
+                tree.add(_Target.of(y))
+    except ValueError as error:
+        if f"the target {job.target!r} is missing" not in str(error):
+            raise
+        raise ValueError(f"{error}: pass --drop-missing to drop them") from None
     found = tree.total()
     if found is None:
         raise ValueError(f"{job.data} has no row in which nothing is missing")
@@ -197,7 +206,8 @@ class _Fitting:
         fitted = pipeline[-1]
         final = final_fit(fitted, seconds, job, self.model, unfinished)
         if job.folds is None:
-            held_out = self._answers(pipeline, held, "a tenth of each block, on which the model was not trained")
+            with remedied(job.data, *REMEDIES):
+                held_out = self._answers(pipeline, held, "a tenth of each block, on which the model was not trained")
             scores = {"rows": len(held_out.y), **self._scores(held_out)}
         # the model of the folds' rows has seen them all
         shown, told = (held, "rows that were held out") if job.folds is None else (self.source, "training rows")
@@ -285,7 +295,8 @@ class _Fitting:
             self.watch.done = k
             pipeline, _, took = self._fit(train)
             seconds.append(took)
-            said = self._answers(pipeline, held, "the first fold, by the model of the others")
+            with remedied(job.data, *REMEDIES):
+                said = self._answers(pipeline, held, "the first fold, by the model of the others")
             for what, scores in self._scores(said).items():
                 for label, score in scores.items():
                     parts[what].setdefault(label, []).append(score)
@@ -301,10 +312,11 @@ class _Fitting:
         """What a model says of rows that were held out, from one pass over them."""
         wanted, predicted, chances = [], [], []
         classes = pipeline[-1].classes_ if self.task == "classification" else None
-        for _, block in blocks_with_rows(held):
+        for i, block in blocks_with_rows(held):
             table = named(block.X)
-            chance = None if classes is None else evaluation.probabilities_of(pipeline, table)
-            predicted.append(pipeline.predict(table) if chance is None else classes[chance.argmax(axis=1)])
+            with at_block(held, i, table):
+                chance = None if classes is None else evaluation.probabilities_of(pipeline, table)
+                predicted.append(pipeline.predict(table) if chance is None else classes[chance.argmax(axis=1)])
             wanted.append(np.asarray(block.y))
             chances.append(chance)
         y = np.concatenate(wanted)

@@ -73,6 +73,10 @@ def source_of(path, separator, encoding, *, not_a_code=None, types=None, **optio
         yield getattr(data, maker)(path, **reading, **options)
     except ImportError as error:
         raise ValueError(str(error)) from None
+    except ValueError as error:
+        if copy is None or copy not in str(error):
+            raise
+        raise ValueError(str(error).replace(copy, "standard input")) from error
     finally:
         if copy is not None:
             os.unlink(copy)
