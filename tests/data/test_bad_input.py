@@ -134,3 +134,19 @@ def test_options_of_text(tmp_path, frame, options, error, words):
 def test_encodings_with_line_ends_of_a_byte(tmp_path, frame, encoding):
     frame.to_csv(tmp_path / "t.csv", index=False, encoding=encoding)
     assert from_csv(tmp_path / "t.csv", target="y", encoding=encoding).names == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("first", [0, 1])
+@pytest.mark.parametrize("options, what", [({"target": "k"}, "target"), ({"target": "y"}, "column")])
+def test_integers_that_are_missing_in_a_file(tmp_path, frame, first, options, what):
+    """Written as floats by pandas: it is what is missing that is told, not the types alone."""
+    frame = frame.assign(k=np.arange(100) % 7)
+    frame.to_parquet(tmp_path / f"{first}.parquet")
+    frame.assign(k=frame["k"].where(frame.index % 50 != 42)).to_parquet(tmp_path / f"{1 - first}.parquet")
+    with pytest.raises(ValueError, match=(
+            rf"the {what} 'k' is missing in 2 rows of .*{1 - first}.parquet; it holds (double|int64) in .*1.parquet, "
+            r"and (int64|double) in .*0.parquet")):
+        from_parquet(tmp_path, **options)
+    frame.assign(k=frame["k"] + 0.5).to_parquet(tmp_path / f"{1 - first}.parquet")
+    with pytest.raises(ValueError, match=r"the column 'k' of .*1.parquet holds .*, and .* in .*0.parquet"):
+        from_parquet(tmp_path, **options)

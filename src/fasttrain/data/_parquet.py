@@ -285,10 +285,11 @@ def from_parquet(
             names = feature_names(columns, target, sample_weight, schema.names, stamp.path)
             row_bytes = 8 * max(1, len(names))
             fewest = block_rows or max(1, BLOCK_BYTES // row_bytes)
-            used = {*names, *([target] if isinstance(target, str) else target or []),
-                    *([sample_weight] if sample_weight else [])}
+            targets = [target] if isinstance(target, str) else list(target or [])
+            used = {*names, *targets, *([sample_weight] if sample_weight else [])}
+            whole = stamp.path, own, metadata
         else:
-            _require_schema(own, schema, used, columns is None, stamp.path, files[0].path)
+            _require_schema((stamp.path, own, metadata), whole, used, targets, columns is None)
         places += _places_of(metadata, len(files), fewest)
         files.append(stamp)
     if not places:
@@ -317,15 +318,39 @@ def _places_of(metadata, number, fewest):
     return places
 
 
-def _require_schema(own, schema, used, whole, path, first):
+def _require_schema(own, first, used, targets, whole):
     """ValueError unless a file has the columns that are used, of the types that they have in the first file, and where
-    the ``whole`` of that is used, no others."""
-    others = [name for name in own.names if name not in schema.names]
+    the ``whole`` of that is used, no others; both are (path, schema, metadata)."""
+    path, schema, metadata = own
+    first_path, wanted, _ = first
+    others = [name for name in schema.names if name not in wanted.names]
     if whole and others:
-        raise ValueError(f"{path} has the column {others[0]!r}, which {first} lacks: name those to take in columns")
-    for name in [name for name in schema.names if name in used]:
-        if own.get_field_index(name) < 0:
-            raise ValueError(f"{path} lacks the column {name!r}, which {first} has")
-        if own.field(name).type != schema.field(name).type:
-            raise ValueError(
-                f"the column {name!r} of {path} holds {own.field(name).type}, and {schema.field(name).type} in {first}")
+        raise ValueError(
+            f"{path} has the column {others[0]!r}, which {first_path} lacks: name those to take in columns")
+    for name in [name for name in wanted.names if name in used]:
+        if schema.get_field_index(name) < 0:
+            raise ValueError(f"{path} lacks the column {name!r}, which {first_path} has")
+        found, expected = schema.field(name).type, wanted.field(name).type
+        if found != expected:
+            lacks = [(place, count) for place, kinds, of in (own, first) if (count := _missing(of, kinds, name))]
+            if lacks and is_number(found) and is_number(expected):
+                # integers with some missing are written as floats
+                what = "the target" if name in targets else "the column"
+                raise ValueError(
+                    f"{what} {name!r} is missing in {lacks[0][1]} rows of {lacks[0][0]}; it holds {found} in {path}, "
+                    f"and {expected} in {first_path}")
+            raise ValueError(f"the column {name!r} of {path} holds {found}, and {expected} in {first_path}")
+
+
+def _missing(metadata, schema, name):
+    """Rows of a file in which a column of floats has no number, as far as the file tells."""
+    from pyarrow import types
+
+    if not types.is_floating(schema.field(name).type):
+        return 0
+    columns = [
+        metadata.row_group(group).column(k) for group in range(metadata.num_row_groups)
+        for k in range(metadata.num_columns) if metadata.schema.column(k).path == name]
+    return sum(
+        column.statistics.null_count for column in columns
+        if column.is_stats_set and column.statistics.has_null_count)
