@@ -2,9 +2,10 @@
 
 import numpy as np
 from scipy.special import xlogy
-from sklearn.base import is_classifier, is_regressor
+from sklearn.base import ClassifierMixin, RegressorMixin, is_classifier, is_regressor
 from sklearn.metrics import check_scoring, get_scorer_names
 
+from fasttrain._estimators.blocks import ScoresBlocks
 
 _QUICK_OF_CLASSES = frozenset({"accuracy", "neg_log_loss"})
 _QUICK_OF_NUMBERS = frozenset({
@@ -48,8 +49,7 @@ class Scoring:
         }
         self.quick = {}
         for key, name in named.items():
-            if name is None:
-                name = "accuracy" if is_classifier(estimator) else "r2" if is_regressor(estimator) else None
+            name = _metric_of(estimator) if name is None else name
             if not isinstance(name, str):
                 continue
             known = _QUICK_OF_CLASSES if is_classifier(estimator) else _QUICK_OF_NUMBERS
@@ -84,6 +84,16 @@ class Scoring:
                 isinstance(name, str) and name in get_scorer_names() for name in names
             )
         return False
+
+
+def _metric_of(estimator):
+    """The metric that an estimator's ``score`` is; None where it is a method of its own, as D^2 of a deviance is."""
+    while hasattr(estimator, "steps"):
+        estimator = estimator.steps[-1][1]
+    owner = next((cls for cls in type(estimator).__mro__ if "score" in vars(cls)), None)
+    if owner not in (ClassifierMixin, RegressorMixin, ScoresBlocks):
+        return None
+    return "accuracy" if is_classifier(estimator) else "r2" if is_regressor(estimator) else None
 
 
 def of_prediction(name, y, prediction):
