@@ -21,6 +21,7 @@ from fasttrain.linear_model import LinearClassifier, LinearRegressor
 from fasttrain.models import Sequential
 from fasttrain.neural_network import MLPClassifier, MLPRegressor
 from fasttrain.optimizers import LBFGS
+from fasttrain.training import lbfgs
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((60, 4))
@@ -364,6 +365,26 @@ def test_divergence_names_epoch_weight_and_remedy():
 
 
 def test_divergence_of_lbfgs_names_them_too(monkeypatch):
+    class RunsAway:
+        n_iter = 0
+
+        def __init__(self, start, *settings):
+            self.x, self.gradient = start.copy(), np.zeros_like(start)
+
+        @property
+        def iterate(self):
+            return self.x, np.inf, self.gradient
+
+        def advance(self, value):
+            self.x[:3] = 3.0, -7e5, np.nan
+            return lbfgs.REASONS.index("not_finite")
+
+    monkeypatch.setattr(lbfgs, "Minimizer", RunsAway)
+    with pytest.raises(training.DivergenceError, match=r"largest weight: 7e\+05, 1 not finite.*StandardScaler"):
+        minimize(X, Y, optimizer="lbfgs")
+
+
+def test_divergence_of_scipys_lbfgs_names_them_too(monkeypatch):
     def runs_away(function, x, **options):
         x = np.zeros_like(x)
         x[:3] = 3.0, -7e5, np.nan
