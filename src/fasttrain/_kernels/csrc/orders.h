@@ -42,30 +42,36 @@ static inline uint32_t ft_twister_temper(uint32_t y)
 /* Shuffles n < 2^32 elements; `position` words of the key are used up. Returns how many are after it. */
 static inline ptrdiff_t ft_shuffle(uint32_t *key_io, ptrdiff_t position, ptrdiff_t *order_io, ptrdiff_t n)
 {
-    uint32_t drawn[FT_TWISTER_WORDS + 1];
+    uint32_t word[FT_TWISTER_WORDS], drawn[FT_TWISTER_WORDS + 1];
     ptrdiff_t i = n - 1;
+    for (ptrdiff_t p = position; p < FT_TWISTER_WORDS; p++)
+        word[p] = ft_twister_temper(key_io[p]);
     while (i > 0) {
         const uint32_t mask = 0xffffffffu >> __builtin_clz((uint32_t)i);
         /* elements down to this one are drawn with the same mask */
-        const ptrdiff_t wanted = i - (ptrdiff_t)(mask >> 1);
-        ptrdiff_t count = 0;
+        ptrdiff_t last = mask >> 1;
         if (position >= FT_TWISTER_WORDS) {
             ft_twister_refill(key_io);
+            for (ptrdiff_t p = 0; p < FT_TWISTER_WORDS; p++)
+                word[p] = ft_twister_temper(key_io[p]);
             position = 0;
         }
-        while (position < FT_TWISTER_WORDS && count < wanted) {
-            const uint32_t value = ft_twister_temper(key_io[position++]) & mask;
-            drawn[count] = value;
-            count += value <= (uint32_t)(i - count);
+        if (i - last > FT_TWISTER_WORDS - position)
+            last = i - (FT_TWISTER_WORDS - position);
+        /* the draw of element e is drawn[e - last]; one that is too large is written over by the next */
+        uint32_t e = (uint32_t)i;
+        for (; position < FT_TWISTER_WORDS && e > (uint32_t)last; position++) {
+            const uint32_t value = word[position] & mask;
+            drawn[e - (uint32_t)last] = value;
+            e = e - 1 + (value > e);
         }
-        for (ptrdiff_t c = 0; c < count; c++) {
-            if (c + FT_SWAPS_AHEAD < count)
-                __builtin_prefetch(order_io + drawn[c + FT_SWAPS_AHEAD], 1);
-            const ptrdiff_t other = drawn[c], kept = order_io[other];
-            order_io[other] = order_io[i - c];
-            order_io[i - c] = kept;
+        for (; i > (ptrdiff_t)e; i--) {
+            if (i - FT_SWAPS_AHEAD > (ptrdiff_t)e)
+                __builtin_prefetch(order_io + drawn[i - FT_SWAPS_AHEAD - last], 1);
+            const ptrdiff_t other = drawn[i - last], kept = order_io[other];
+            order_io[other] = order_io[i];
+            order_io[i] = kept;
         }
-        i -= count;
     }
     return position;
 }
