@@ -101,6 +101,22 @@ def test_partial_fits_are_the_epochs_of_a_fit():
     assert answer(parts) == answer(whole)
 
 
+@pytest.mark.parametrize("values, dtype", [
+    ([False, True], bool), ([-3, 7], np.int64), ([0, 5, 250], np.uint8), ([-(2**62), 3, 2**62], np.int64),
+    ([1, 2, 2**64 - 1], np.uint64), (["no", "yes"], None),
+], ids=str)
+def test_labels_of_every_kind(values, dtype):
+    """Classes, predictions and losses are those of the codes."""
+    codes, values = np.arange(len(X)) % len(values), np.array(values, dtype=dtype)
+    model, coded = (MLPClassifier((4,), max_iter=3, random_state=0) for _ in range(2))
+    model.fit(X, values[codes])
+    coded.fit(X, codes)
+    np.testing.assert_array_equal(model.classes_, values)
+    assert model.classes_.dtype == values.dtype
+    assert model.loss_curve_ == coded.loss_curve_
+    np.testing.assert_array_equal(model.predict(X), values[coded.predict(X)])
+
+
 def test_partial_fit_needs_the_classes_and_holds_to_them():
     with pytest.raises(ValueError, match="must be passed on the first call"):
         make(MLPClassifier).partial_fit(X, C)

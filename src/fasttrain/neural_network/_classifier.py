@@ -23,6 +23,7 @@ from fasttrain._estimators.blocks import Labels, ScoresBlocks, class_weight_fact
 from fasttrain._estimators.following import followed
 from fasttrain.data._use import predicts
 from fasttrain._estimators.parameters import keep_parameters
+from fasttrain._tables.categories import encode, unique
 from fasttrain.data import Blocks
 from fasttrain.activations import Activation
 from fasttrain.callbacks import Callback
@@ -173,7 +174,7 @@ class MLPClassifier(ScoresBlocks, ClassifierMixin, MultilayerPerceptron):
         """``classes_``, and whether y is 'binary', 'multiclass' or 'multilabel-indicator'."""
         if y.ndim == 1 and y.dtype.kind in "biuU":
             # scikit-learn's checks have nothing to say of these, and take longer than an epoch on little data
-            self.classes_ = np.unique(y)
+            self.classes_ = unique(y)
             self._target_kind = "multiclass" if len(self.classes_) > 2 else "binary"
         else:
             binarizer = LabelBinarizer().fit(y)
@@ -211,7 +212,10 @@ class MLPClassifier(ScoresBlocks, ClassifierMixin, MultilayerPerceptron):
 
     def _encode(self, y, dtype):
         """Engine targets: 0 and 1 in columns, or class codes for the softmax; -1 and 1 in columns for margins."""
-        codes = np.searchsorted(self.classes_, y) if y.ndim == 1 else None
+        codes = None
+        if y.ndim == 1:
+            integers = y.dtype.kind in "biu" and self.classes_.dtype.kind in "biu"
+            codes = encode(y, self.classes_) if integers else np.searchsorted(self.classes_, y)
         if self.out_activation_ != "identity":
             return np.ascontiguousarray(y != 0, dtype=dtype) if codes is None else codes.astype(dtype).reshape(-1, 1)
         if codes is None:
