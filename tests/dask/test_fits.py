@@ -12,6 +12,7 @@ from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression as StockLogistic, Ridge as StockRidge
 from sklearn_release import SKLEARN
 
+import fasttrain.dask
 from fasttrain.data import _lazy, from_arrays, from_dask
 from fasttrain.linear_model import (
     HuberRegressor, LinearClassifier, LinearRegressor, LinearSVC, LinearSVR, LogisticRegression, PoissonRegressor,
@@ -244,6 +245,19 @@ def test_lazy_predictions(client):
     assert model.score(dask_of(X), dask_of(LABELS)) == model.score(X, LABELS)
     empty = model.predict(dask_of(X)[dask_of(X)[:, 0] > 100])
     assert empty.compute().shape == (0,)
+
+
+def test_what_is_no_collection_or_goes_with_none(client):
+    with pytest.raises(TypeError, match="X must be a Dask array or data frame, got ndarray"):
+        fasttrain.dask.fit(client, LinearRegressor(), X, Y)
+    for y in (3.0, "abc"):
+        with pytest.raises(ValueError, match="y must have a number for each of the 600 rows of X, got a single one"):
+            LinearRegressor().fit(dask_of(X), y)
+    with pytest.raises(ValueError, match="sample_weight must have 600 rows as X has, got 599"):
+        from_dask(dask_of(X), Y, np.ones(599))
+    lying = dask_of(X).map_blocks(lambda block: block[:, :2], dtype=float, chunks=dask_of(X).chunks)
+    with pytest.raises(ValueError, match=r"block \d of the Dask collection has 2 columns, and the collection says 6"):
+        LinearRegressor().fit(lying, Y)
 
 
 def test_functions_are_told_which_partition_it_is(client):

@@ -16,6 +16,7 @@ import numpy as np
 
 from fasttrain._core.checks import check_integer, check_real
 from fasttrain._kernels.threads import num_threads
+from fasttrain.data._arrays import require_length
 from fasttrain.data._blocks import Block, Blocks, BlocksLost, Replicas
 from fasttrain.data._shipped import Shipped
 from fasttrain.data.sums import SumTree
@@ -96,6 +97,10 @@ def from_dask(X: Any, y: Any = None, sample_weight: Any = None, *, client: Any =
     >>> source.n_blocks, model.predict([[0.0, 0.1]]).round(2)
     (3, array([3.2]))
     """
+    if not is_collection(X):
+        raise TypeError(
+            f"X must be a Dask array or data frame, got {type(X).__name__}: an estimator's own fit takes it, or "
+            "from_arrays")
     client = client_of(client)
     timeout = check_real(timeout, "timeout", low=0, open_low=True)
     retries = check_integer(retries, "retries", low=0)
@@ -111,7 +116,7 @@ def from_dask(X: Any, y: Any = None, sample_weight: Any = None, *, client: Any =
     source = DaskBlocks(client, timeout, retries, buffer_blocks=buffer_blocks, shuffle=shuffle, replicas=replicas)
     if hasattr(X, "columns"):
         source.names = [str(name) for name in X.columns]
-    source._take(columns)
+    source._take(columns, X.shape[1])
     return source
 
 
@@ -158,8 +163,7 @@ def _beside(value, name, X, n_blocks):
             raise ValueError(
                 f"{name} must be a Dask collection where the sizes of the blocks of X are not known, got "
                 f"{type(value).__name__}: call X.compute_chunk_sizes() first, or pass {name} as a Dask array")
-        if len(value) != sum(rows):
-            raise ValueError(f"{name} must have {sum(rows)} rows as X has, got {len(value)}")
+        require_length(value, name, sum(rows), "X")
         value = dask.array.from_array(value, chunks=(rows, *value.shape[1:]))
     elif hasattr(value, "chunks") and known and not np.isnan(value.chunks[0]).any():
         if sum(value.chunks[0]) != sum(rows):
@@ -192,12 +196,13 @@ class DaskBlocks(Blocks):
         self._rows = []
         self._loaded = WeakKeyDictionary()
 
-    def _take(self, columns):
-        """Have the blocks computed, and see how many rows each has."""
+    def _take(self, columns, width):
+        """Have the blocks computed, and see how many rows each has; ``width`` is that of X, NaN where nobody knows."""
         from dask import delayed
 
         names = None if self.names is None else list(self.names)
-        whole = [delayed(_block, pure=False)(*parts, names, number) for number, parts in enumerate(zip(*columns))]
+        whole = [
+            delayed(_block, pure=False)(*parts, names, width, number) for number, parts in enumerate(zip(*columns))]
         blocks = self.client.compute(whole, retries=self.retries)
         sizes = self.gathered(self.client.map(_n_rows, blocks, pure=False, retries=self.retries))
         for number, (block, (n_rows, others)) in enumerate(zip(blocks, sizes)):
@@ -363,7 +368,7 @@ def unpacked(shipped):
     return shipped()
 
 
-def _block(X, y, sample_weight, names, number):
+def _block(X, y, sample_weight, names, width, number):
     if hasattr(X, "tocsr"):
         X = X.tocsr()
     if names is not None and hasattr(X, "columns") and (own := [str(name) for name in X.columns]) != names:
@@ -371,6 +376,8 @@ def _block(X, y, sample_weight, names, number):
             raise ValueError(
                 f"{place_of(number)} has the columns {own}, and the collection says {names}")
         X = X.iloc[:, [own.index(name) for name in names]]
+    if X.shape[0] and X.shape[1] != width and not np.isnan(width):
+        raise ValueError(f"{place_of(number)} has {X.shape[1]} columns, and the collection says {width}")
     return Block(X, *(getattr(value, "values", value) for value in (y, sample_weight)))
 
 
