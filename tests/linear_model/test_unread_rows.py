@@ -36,6 +36,7 @@ def raised(model, *args):
         warnings.simplefilter("error")
         with pytest.raises(ValueError) as told:
             model.fit(*args)
+    assert told.value.__context__ is None or told.value.__suppress_context__
     return type(told.value), str(told.value)
 
 
