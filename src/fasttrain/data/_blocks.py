@@ -13,6 +13,7 @@ from fasttrain.data._ahead import ahead, beside, loads
 from fasttrain.data._columns import present, target_of
 from fasttrain.data._options import require_column
 from fasttrain.data._parts import Fold, Share
+from fasttrain.data._places import placed
 from fasttrain.data._room import BlockBytes, stream_room
 from fasttrain.data.sums import SumTree
 
@@ -578,21 +579,6 @@ class TargetBlocks(Blocks):
 def _require_others(names, place):
     if len(names) < 2:
         raise ValueError(f"{place} has no column but the target")
-
-
-def placed(error, place):
-    """A TypeError or ValueError with the place of what is wrong before its message.
-
-    Of the same class, unless that is made of more than a message, as JSONDecodeError and UnicodeDecodeError are; by the
-    error's own ``at(place)`` where it has that.
-    """
-    if hasattr(error, "at"):
-        return error.at(place)
-    message = f"{place}: {error}"
-    try:
-        return type(error)(message)
-    except TypeError:
-        return TypeError(message) if isinstance(error, TypeError) else ValueError(message)
 
 
 def _rows_of(value, taken):

@@ -7,9 +7,10 @@ from functools import wraps
 import numpy as np
 
 from fasttrain.data._ahead import ahead, beside, loads
-from fasttrain.data._blocks import Blocks, numbers_with_rows, placed
+from fasttrain.data._blocks import Blocks, numbers_with_rows
 from fasttrain.data._dask import is_collection, place_of
 from fasttrain.data._lazy import lazy
+from fasttrain.data._places import placed
 from fasttrain.data._room import stream_room
 
 

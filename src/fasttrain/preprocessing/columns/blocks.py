@@ -7,7 +7,7 @@ from fasttrain._tables.frames import named
 from fasttrain._tables.kinds import is_pandas, is_polars
 from fasttrain._tables.moments import column_extremes, column_moments, merge_moments
 from fasttrain._tables.sketch import QuantileSketch
-from fasttrain.data._blocks import placed
+from fasttrain.data._places import placed
 from fasttrain.data._use import RawBlocks, at_block, blocks_with_rows, detached, row_of
 from fasttrain.preprocessing.columns.fitted import SCALERS, MissingValues, most_frequent_of
 from fasttrain.preprocessing.columns.many import TargetColumn
