@@ -53,11 +53,18 @@ FT_INLINE void FT(add_lanes_of_four)(const FT(vector) *v, FT_REAL *out)
     const FT(vector) ab = FT_SHUFFLE(v[0], v[1], FT_HALF_LOW) + FT_SHUFFLE(v[0], v[1], FT_HALF_HIGH);
     const FT(vector) cd = FT_SHUFFLE(v[2], v[3], FT_HALF_LOW) + FT_SHUFFLE(v[2], v[3], FT_HALF_HIGH);
     const FT(vector) abcd = FT_SHUFFLE(ab, cd, FT_QUARTER_LOW) + FT_SHUFFLE(ab, cd, FT_QUARTER_HIGH);
+    /* what is left of a row are its quarter's lanes, which the last shuffle brings to the front */
+#if FT_VECTOR_BYTES / 4 == 16 && !FT_IS_DOUBLE
+    const FT(vector) pair = abcd + FT_SHUFFLE(abcd, abcd, 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13);
+    const FT(vector) sum = pair + FT_SHUFFLE(pair, pair, 1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14);
+    FT_STORE(lane, FT_SHUFFLE(sum, sum, 0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15));
+#elif FT_VECTOR_BYTES / 4 == 8 * (1 + FT_IS_DOUBLE)
+    const FT(vector) sum = abcd + FT_SHUFFLE(abcd, abcd, 1, 0, 3, 2, 5, 4, 7, 6);
+    FT_STORE(lane, FT_SHUFFLE(sum, sum, 0, 2, 4, 6, 1, 3, 5, 7));
+#else
     FT_STORE(lane, abcd);
-    for (int r = 0; r < 4; r++) {
-        const FT_REAL *part = lane + r * (FT_LANES / 4);
-        out[r] = FT_LANES == 16 ? (part[0] + part[2]) + (part[1] + part[3]) : FT_LANES == 8 ? part[0] + part[1] : part[0];
-    }
+#endif
+    memcpy(out, lane, 4 * sizeof(FT_REAL));
 #undef FT_HALF_LOW
 #undef FT_HALF_HIGH
 #undef FT_QUARTER_LOW
@@ -384,11 +391,16 @@ FT_INLINE void FT(tile_columns)(const FT_REAL *const *rows, const FT_REAL *packe
 #define FT_WIDTHS(CASE) CASE(1, 0, FT_TILE_2) CASE(2, 0, FT_TILE_4) FT_HALVES(CASE)
 #endif
 
-/* Walks m rows (or features) in full tiles, then tiles of 4, 2 and 1. */
+/* Walks m rows (or features) in full tiles, then tiles of 8, 4, 2 and 1: fewer than 8 chains of narrow panels would wait for
+ * each other. */
 #define FT_WALK(V, H, FULL, TILE)                                                                                 \
     case 2 * V + H:                                                                                               \
         for (; i + FULL <= end; i += FULL)                                                                        \
             TILE(FULL, V, H);                                                                                     \
+        if (FULL > 8 && i + 8 <= end) {                                                                           \
+            TILE(8, V, H);                                                                                        \
+            i += 8;                                                                                               \
+        }                                                                                                         \
         for (; i + 4 <= end; i += 4)                                                                              \
             TILE(4, V, H);                                                                                        \
         for (; i + 2 <= end; i += 2)                                                                              \

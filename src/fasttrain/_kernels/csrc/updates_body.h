@@ -299,9 +299,9 @@ static double FT(weight_squares)(const FT_REAL *x, ptrdiff_t n)
     return FT(finish_squares)(stream, x + i, n - i);
 }
 
-/* A whole number of blocks of the weights; how many it has done. With want_squares the squares of the new weights are added to
- * FT_STREAMS streams, in the order of weight_squares. */
-FT_INLINE ptrdiff_t FT(adam_blocks)(const ft_update *h, const int want_squares, FT_REAL *restrict w_io, const FT_REAL *restrict g,
+/* Whole blocks of the weights, then those that are left with a quotient each; how many were in blocks. With want_squares the
+ * squares of the blocks' new weights are added to FT_STREAMS streams, in the order of weight_squares. */
+FT_INLINE ptrdiff_t FT(adam_step)(const ft_update *h, const int want_squares, FT_REAL *restrict w_io, const FT_REAL *restrict g,
                                     FT_REAL *restrict s1_io, FT_REAL *restrict s2_io, ptrdiff_t n, double *stream_out)
 {
     const FT(vector) scale = FT_SPLAT((FT_REAL)h->gradient_scale), l2 = FT_SPLAT((FT_REAL)h->l2);
@@ -362,6 +362,15 @@ FT_INLINE ptrdiff_t FT(adam_blocks)(const ft_update *h, const int want_squares, 
             FT(add_run)(run, squares);
     }
     memcpy(stream_out, squares, sizeof squares);
+    const FT_REAL one_scale = (FT_REAL)h->gradient_scale, one_l2 = (FT_REAL)h->l2, one_keep = (FT_REAL)h->keep;
+    const FT_REAL one_c1 = 1 - (FT_REAL)h->beta1, one_c2 = 1 - (FT_REAL)h->beta2, one_step = (FT_REAL)h->step;
+    for (ptrdiff_t k = i; k < n; k++) {
+        const FT_REAL d = one_scale * g[k] + one_l2 * w_io[k];
+        const FT_REAL m = s1_io[k] + one_c1 * (d - s1_io[k]), v = s2_io[k] + one_c2 * (d * d - s2_io[k]);
+        s1_io[k] = m;
+        s2_io[k] = v;
+        w_io[k] = one_keep * w_io[k] - one_step / (root_scale * FT_SQRT(v) + epsilon) * m;
+    }
     return i;
 }
 
@@ -374,10 +383,9 @@ FT_INLINE double FT(update_any)(int kind, const ft_update *hyper, const int want
     /* Without clipping and l1 the simple rules are bound by memory alone; with them they would not be. */
     if (hyper->l1 == 0 && hyper->clip_value > (FT_IS_DOUBLE ? 1.7e308 : 3.4e38)) {
         if (kind == FT_UPDATE_adam && hyper->epsilon >= FT_ADAM_LEAST)
-            done = FT(adam_blocks)(hyper, want_squares, w_io, g, s1_io, s2_io, n, stream);
-        if (done < n)
-            FT(update_rule)(kind, 1, hyper, w_io + done, g + done, s1_io ? s1_io + done : NULL, s2_io ? s2_io + done : NULL,
-                            s3_io ? s3_io + done : NULL, n - done);
+            done = FT(adam_step)(hyper, want_squares, w_io, g, s1_io, s2_io, n, stream);
+        else
+            FT(update_rule)(kind, 1, hyper, w_io, g, s1_io, s2_io, s3_io, n);
     } else {
         FT(update_rule)(kind, 0, hyper, w_io, g, s1_io, s2_io, s3_io, n);
     }
