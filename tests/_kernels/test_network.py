@@ -151,6 +151,32 @@ def test_predictions(k, dtype):
                 assert network.raw_predict(X, n_threads).tobytes() == got.tobytes()
 
 
+def test_predictions_between_epochs():
+    """Of as many rows as before, the network having trained, or laid its rows' values out anew, since."""
+    rng = np.random.default_rng(0)
+    network = Network(7, 3, "float32", hidden=[20, 5], activations=[("gelu", 1.0), ("relu", 1.0)])
+    fresh = Network(7, 3, "float32", hidden=[20, 5], activations=[("gelu", 1.0), ("relu", 1.0)])
+    network.parameters[:] = rng.normal(size=network.parameters.size)
+    X, y = rng.normal(size=(90, 7)).astype("float32"), rng.normal(size=(90, 3)).astype("float32")
+    opt = optimizers.Adam()
+    network.set_loss("half_squared_error")
+    network.set_optimizer(opt.rule, opt.slots, opt.settings(), opt.initial_state)
+    network.bind(X, y)
+    changes = [
+        lambda: None, lambda: network.start_epoch(None, 40, np.full(3, 0.01), 2), lambda: network.run(10.0),
+        lambda: network.set_dropout([0.1, 0.5, 0.2]), lambda: network.set_noise(0.1),
+        lambda: network.set_output_activation("tanh"), lambda: network.start_epoch(None, 40, np.full(3, 0.01), 1),
+        lambda: network.run(10.0), network.release,
+    ]
+    for change in changes:
+        change()
+        fresh.parameters[:] = network.parameters
+        for n_threads in (1, 2):
+            for _ in range(2):
+                fresh.release()
+                assert network.raw_predict(X[:8], n_threads).tobytes() == fresh.raw_predict(X[:8], 1).tobytes()
+
+
 def objective_and_gradient(network, n_threads=1, seconds=10.0):
     network.start_gradient(n_threads)
     while not network.run_gradient(seconds):

@@ -70,6 +70,18 @@ def test_sums(dtype):
         assert finite is True
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("n", [0, 1, 65_536, 65_537, 200_000])
+def test_finite(n, dtype):
+    x = np.ones(n, dtype)
+    assert all(kernel.finite(x, n_threads) for n_threads in (1, 3))
+    for place in {0, n // 2, n - 1} if n else ():
+        for bad in (np.nan, np.inf, -np.inf):
+            x[place] = bad
+            assert not any(kernel.finite(x, n_threads) for n_threads in (1, 3))
+        x[place] = 1
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_sums_show_what_is_not_finite_wherever_it_is(bad, dtype):

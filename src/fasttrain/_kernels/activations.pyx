@@ -25,6 +25,10 @@ cdef int activate_array(
     cdef Py_ssize_t b, start
     if not 0 <= kind < FT_N_ACTIVATIONS:
         return STATUS_BAD_KIND
+    if n <= BLOCK:
+        # a parallel region of one thread takes longer than few elements
+        activate(kind, parameter, z, a_out, n)
+        return STATUS_OK
     n_threads = threads_for_work(n_threads, <double> n, 4.0 * BLOCK)
     for b in prange((n + BLOCK - 1) // BLOCK, num_threads=n_threads, schedule="static"):
         start = b * BLOCK

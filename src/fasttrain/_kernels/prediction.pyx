@@ -121,8 +121,11 @@ cdef class Predictor(Layout):
             return out[:, :last.n_out]
         cdef real[:, ::1] z = out
         n_threads = threads_for_work(n_threads, <double> n * self.task.n_parameters, STEP_PER_THREAD)
-        self.hold["workspace"] = None
-        self._buffers(min(n, <Py_ssize_t> self._block_rows()), n_threads)
+        wanted = ("prediction", min(n, <Py_ssize_t> self._block_rows()), n_threads)
+        if self.hold.get("workspace") != wanted:
+            self.hold["workspace"] = None
+            self._buffers(wanted[1], n_threads)
+            self.hold["workspace"] = wanted
         task = self.task
         task.sparse = rows[0]
         task.training = False

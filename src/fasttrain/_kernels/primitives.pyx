@@ -142,6 +142,9 @@ def finite(const real[::1] x, int n_threads=1):
     cdef int good = 1
     if n == 0:
         return True
+    if n <= block:
+        # a parallel region of one thread takes longer than few elements
+        return bool(all_finite(&x[0], n))
     for b in prange((n + block - 1) // block, num_threads=n_threads, schedule="static", nogil=True):
         good &= all_finite(&x[b * block], min(block, n - b * block))
     return bool(good)

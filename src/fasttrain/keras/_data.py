@@ -6,7 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from fasttrain._core.checks import all_finite, check_real, check_weights, real_array
+from fasttrain._kernels import activations as kernels
+from fasttrain._kernels.threads import get_num_threads
 from fasttrain.data._use import at_block, block_rows, stream
+
+_FEW_CELLS = 4096
 
 
 @dataclass
@@ -170,8 +174,15 @@ def split(both, share):
 
 
 def activated(raw, activation):
-    """Predictions from the last layer's raw outputs, in place where the activation allows it."""
-    return raw if activation.name == "identity" else activation(raw)
+    """Predictions from the last layer's raw outputs (n, k), an array of the caller's own, in its place."""
+    if activation.name == "softmax":
+        kernels.softmax(raw, raw)
+    elif activation.name != "identity":
+        cells = raw.reshape(-1)
+        # few are sooner done than it is known how many threads there are
+        threads = 1 if cells.size <= _FEW_CELLS else get_num_threads()
+        kernels.forward(activation.name, cells, cells, activation.parameter, threads)
+    return raw
 
 
 def check_verbose(verbose):
