@@ -219,7 +219,7 @@ def test_columns_strip(dtype, k):
     width = kernel.panel_columns(np.dtype(dtype).itemsize)
     for m in (0, 1, 33, 64, 130, 257):
         X, index = gathered(300, k, m, dtype)
-        for count in (1, 2, 4):
+        for count in (1, 2, 3, 4):
             d = surrounded(normal(m, count * width + 3, dtype=dtype, seed=8))
             for first, last in {(0, k), (5, k - 1), (7, 7)}:
                 g, check = guarded((count, last - first, width), dtype)
@@ -231,6 +231,13 @@ def test_columns_strip(dtype, k):
                     own = np.ascontiguousarray(d[:, p * width:(p + 1) * width])
                     kernel.gathered_columns(X, index, first, last, own, False, alone)
                     np.testing.assert_array_equal(g[p], alone)
+                # D's rows far apart, where they are taken together first
+                kernel.gathered_columns(X, index, first, last, d, False, alone)
+                np.testing.assert_array_equal(g[0], alone)
+                kernel.gathered_columns(X, index, first, last, d, True, alone)
+                lx, ld = long(X[index][:, first:last], d[:, :width])
+                bound = tolerances.sum_bound(2 * m + 1, 2 * (abs(lx.T) @ abs(ld)), dtype)
+                assert (abs(alone - 2 * (lx.T @ ld)) <= bound).all()
     with pytest.raises(ValueError, match="1 to 4 panels"):
         kernel.gathered_columns_strip(X, index, 0, 1, d, np.empty((5, 1, width), dtype))
 

@@ -1,4 +1,4 @@
-/* Products of a block of rows with weights, and the transposed products that give gradients.
+/* Products of a block of rows with weights.
  *
  * The left operand is always a list of row pointers: a gathered mini-batch needs no copy, and the weight gradient A^T D needs
  * no transposed copy of A. Every output element is one chain of multiply-adds over the inner index in ascending order, whatever
@@ -137,72 +137,6 @@ static void FT(rows_dot)(const FT_REAL *const *rows, ptrdiff_t m, ptrdiff_t k, c
     }
 }
 
-/* n_vectors vectors of features, the gradient in registers while the rows go by; with n_left > 0 one more that ends with
- * feature `last` and of which only the last n_left lanes count. */
-FT_INLINE void FT(axpy_rows)(const FT_REAL *const *rows, ptrdiff_t m, ptrdiff_t f, const int n_vectors, const int has_tail,
-                             ptrdiff_t last, ptrdiff_t n_left, const FT_REAL *d, ptrdiff_t ldd, FT_REAL *g_io,
-                             const FT_REAL *const *ahead)
-{
-    FT(vector) acc[8], tail = {0};
-#pragma GCC unroll 8
-    for (int v = 0; v < n_vectors; v++)
-        acc[v] = FT_LOAD(g_io + f + v * FT_LANES);
-    for (ptrdiff_t i = 0; i < m; i++) {
-        const FT(vector) di = FT_SPLAT(d[i * ldd]);
-        const FT_REAL *row = rows[i] + f;
-        if (ahead)
-            FT(fetch)(ahead[i], FT_FIRST_HALF(last), last);
-#pragma GCC unroll 8
-        for (int v = 0; v < n_vectors; v++)
-            acc[v] += FT_LOAD(row + v * FT_LANES) * di;
-        if (has_tail)
-            tail += FT_LOAD(rows[i] + last - FT_LANES) * di;
-    }
-#pragma GCC unroll 8
-    for (int v = 0; v < n_vectors; v++)
-        FT_STORE(g_io + f + v * FT_LANES, acc[v]);
-    if (has_tail) {
-        FT_REAL lanes[FT_LANES];
-        FT_STORE(lanes, tail);
-        for (ptrdiff_t l = FT_LANES - n_left; l < FT_LANES; l++)
-            g_io[last - FT_LANES + l] += lanes[l];
-    }
-}
-
-static void FT(rows_axpy)(const FT_REAL *const *rows, ptrdiff_t m, ptrdiff_t first, ptrdiff_t last, const FT_REAL *d,
-                          ptrdiff_t ldd, ptrdiff_t n_out, FT_REAL *g_io, ptrdiff_t ldg, const FT_REAL *const *ahead)
-{
-    for (ptrdiff_t o = 0; o < n_out; o++) {
-        FT_REAL *g = g_io + o * ldg;
-        const FT_REAL *column = d + o;
-        if (last - first < FT_LANES) {
-            for (ptrdiff_t i = 0; i < m; i++) {
-                const FT_REAL di = column[i * ldd];
-                for (ptrdiff_t f = first; f < last; f++)
-                    g[f] += di * rows[i][f];
-            }
-            continue;
-        }
-        const FT_REAL *const *fetch = o == 0 ? ahead : NULL;
-        ptrdiff_t f = first;
-        for (; f + 8 * FT_LANES <= last; f += 8 * FT_LANES) {
-            FT(axpy_rows)(rows, m, f, 8, 0, last, 0, column, ldd, g, fetch);
-            fetch = NULL;
-        }
-        const ptrdiff_t vectors = (last - f) / FT_LANES, left = (last - f) % FT_LANES;
-        switch (2 * vectors + (left > 0)) {
-#define FT_CASE(v, tail)                                                                                          \
-    case 2 * v + tail:                                                                                            \
-        FT(axpy_rows)(rows, m, f, v, tail, last, left, column, ldd, g, fetch);                                    \
-        break;
-            FT_CASE(0, 1) FT_CASE(1, 0) FT_CASE(1, 1) FT_CASE(2, 0) FT_CASE(2, 1) FT_CASE(3, 0) FT_CASE(3, 1)
-            FT_CASE(4, 0) FT_CASE(4, 1) FT_CASE(5, 0) FT_CASE(5, 1) FT_CASE(6, 0) FT_CASE(6, 1) FT_CASE(7, 0)
-            FT_CASE(7, 1)
-#undef FT_CASE
-        }
-    }
-}
-
 /* ---- many outputs: the vectors run along a packed panel's columns ---- */
 
 /* Half a vector, for the last columns of a panel: where 512 bits are two operations it costs half. */
@@ -302,67 +236,6 @@ static void FT(row_times)(const FT_REAL *x, ptrdiff_t k, const FT_REAL *w, ptrdi
     memcpy(z_out, acc, (size_t)n * sizeof(FT_REAL));
 }
 
-/* Narrow panels do little work for a line they read: D's part of the panel is copied together, and as many rows are taken at a
- * time as stay in the first-level cache beside A's lines. Rows of a power of two bytes would all fall in a few of its sets. */
-/* Bytes of D that stay in the first-level cache as they lie. */
-#define FT_NEAR_BYTES 16384
-#if FT_PANEL_VECTORS == 2
-#define FT_ROWS_PACKED 64
-#define FT_STRIP_FEATURES (192 / (ptrdiff_t)sizeof(FT_REAL))
-#else
-#define FT_ROWS_PACKED 0
-#define FT_STRIP_FEATURES 0
-#endif
-
-/* R features by V vectors, and with H half of one more, of g = rows^T d, held in registers over the m rows of a batch.
- * Without `rows` the features are in `packed`, FT_STRIP_FEATURES to a row. */
-FT_INLINE void FT(tile_columns)(const FT_REAL *const *rows, const FT_REAL *packed, ptrdiff_t m, ptrdiff_t f, const FT_REAL *d,
-                                ptrdiff_t ldd, const int R, const int V, const int H, int accumulate, FT_REAL *g_io)
-{
-    FT(vector) acc[16][4];
-    FT(half) rest[16];
-    const ptrdiff_t full = V * FT_LANES, width = full + H * FT_HALF_LANES;
-#pragma GCC unroll 16
-    for (int r = 0; r < R; r++) {
-#pragma GCC unroll 4
-        for (int v = 0; v < V; v++)
-            acc[r][v] = accumulate ? FT_LOAD(g_io + r * width + v * FT_LANES) : (FT(vector)){0};
-        if (H)
-            rest[r] = accumulate ? FT_LOAD_HALF(g_io + r * width + full) : (FT(half)){0};
-    }
-    for (ptrdiff_t i = 0; i < m; i++) {
-        const FT_REAL *x = rows ? rows[i] + f : packed + i * FT_STRIP_FEATURES + f;
-        FT(vector) b[4];
-        FT(half) c;
-#if FT_ROWS_PACKED
-        if (rows)
-            __builtin_prefetch(x + 64 / sizeof(FT_REAL));
-#endif
-#pragma GCC unroll 4
-        for (int v = 0; v < V; v++)
-            b[v] = FT_LOAD(d + i * ldd + v * FT_LANES);
-        if (H)
-            c = FT_LOAD_HALF(d + i * ldd + full);
-#pragma GCC unroll 16
-        for (int r = 0; r < R; r++) {
-            const FT(vector) a = FT_SPLAT(x[r]);
-#pragma GCC unroll 4
-            for (int v = 0; v < V; v++)
-                acc[r][v] += a * b[v];
-            if (H)
-                rest[r] += FT_SPLAT_HALF(x[r]) * c;
-        }
-    }
-#pragma GCC unroll 16
-    for (int r = 0; r < R; r++) {
-#pragma GCC unroll 4
-        for (int v = 0; v < V; v++)
-            FT_STORE(g_io + r * width + v * FT_LANES, acc[r][v]);
-        if (H)
-            FT_STORE_HALF(g_io + r * width + full, rest[r]);
-    }
-}
-
 /* Rows of a full tile, by half vectors of its width: as many accumulators as the registers hold beside operands and broadcast,
  * and at most twelve pointers to rows. */
 #if FT_REGISTERS >= 32
@@ -391,29 +264,28 @@ FT_INLINE void FT(tile_columns)(const FT_REAL *const *rows, const FT_REAL *packe
 #define FT_WIDTHS(CASE) CASE(1, 0, FT_TILE_2) CASE(2, 0, FT_TILE_4) FT_HALVES(CASE)
 #endif
 
-/* Walks m rows (or features) in full tiles, then tiles of 8, 4, 2 and 1: fewer than 8 chains of narrow panels would wait for
- * each other. */
-#define FT_WALK(V, H, FULL, TILE)                                                                                 \
-    case 2 * V + H:                                                                                               \
-        for (; i + FULL <= end; i += FULL)                                                                        \
+/* Walks m rows (or features) in full tiles, then tiles of 8 of narrow panels, of 4, 2 and 1. A tile of few sums waits for their
+ * latency: two tiles of 4 are faster than one of 6 and one of 2, and one of 8 rows of a narrow panel faster than twice 4. */
+#define FT_TILES(V, H, FULL, TILE)                                                                                \
+    {                                                                                                             \
+        for (; i + FULL <= end && (FULL != 6 || end - i != 8); i += FULL)                                         \
             TILE(FULL, V, H);                                                                                     \
-        if (FULL > 8 && i + 8 <= end) {                                                                           \
+        for (; FULL > 8 && i + 8 <= end; i += 8)                                                                  \
             TILE(8, V, H);                                                                                        \
-            i += 8;                                                                                               \
-        }                                                                                                         \
         for (; i + 4 <= end; i += 4)                                                                              \
             TILE(4, V, H);                                                                                        \
         for (; i + 2 <= end; i += 2)                                                                              \
             TILE(2, V, H);                                                                                        \
         for (; i < end; i++)                                                                                      \
             TILE(1, V, H);                                                                                        \
+    }
+#define FT_WALK(V, H, FULL, TILE)                                                                                 \
+    case 2 * V + H:                                                                                               \
+        FT_TILES(V, H, FULL, TILE)                                                                                \
         break;
 
 #define FT_ROWS_TILE(R, V, H) FT(tile_rows)(rows + i, k, panel, R, V, H, bias, z_out + i * ldz, ldz)
-#define FT_COLUMNS_TILE(R, V, H)                                                                                  \
-    FT(tile_columns)(rows, packed, m, i, d, ldd, R, V, H, accumulate, g_io + (i - first) * width)
 #define FT_WALK_ROWS(V, H, FULL) FT_WALK(V, H, FULL, FT_ROWS_TILE)
-#define FT_WALK_COLUMNS(V, H, FULL) FT_WALK(V, H, FULL, FT_COLUMNS_TILE)
 
 static void FT(rows_panel)(const FT_REAL *const *rows, ptrdiff_t m, ptrdiff_t k, const FT_REAL *panel, ptrdiff_t width,
                            const FT_REAL *bias, FT_REAL *z_out, ptrdiff_t ldz)
@@ -422,129 +294,6 @@ static void FT(rows_panel)(const FT_REAL *const *rows, ptrdiff_t m, ptrdiff_t k,
     const ptrdiff_t end = m;
     switch (2 * width / FT_LANES) {
         FT_WIDTHS(FT_WALK_ROWS)
-    }
-}
-
-FT_INLINE void FT(columns_walk)(const FT_REAL *const *rows, const FT_REAL *packed, ptrdiff_t m, ptrdiff_t first,
-                                ptrdiff_t last, const FT_REAL *d, ptrdiff_t ldd, ptrdiff_t width, int accumulate, FT_REAL *g_io)
-{
-    ptrdiff_t i = first;
-    const ptrdiff_t end = last;
-    switch (2 * width / FT_LANES) {
-        FT_WIDTHS(FT_WALK_COLUMNS)
-    }
-}
-
-static void FT(columns_panel)(const FT_REAL *const *rows, ptrdiff_t m, ptrdiff_t first, ptrdiff_t last, const FT_REAL *d,
-                              ptrdiff_t ldd, ptrdiff_t width, int accumulate, FT_REAL *g_io)
-{
-#if FT_ROWS_PACKED
-    if (m * ldd * (ptrdiff_t)sizeof(FT_REAL) <= FT_NEAR_BYTES) {
-        FT(columns_walk)(rows, NULL, m, first, last, d, ldd, width, accumulate, g_io);
-        return;
-    }
-    FT_REAL packed[FT_ROWS_PACKED * FT_PANEL_VECTORS * FT_LANES] __attribute__((aligned(64)));
-    ptrdiff_t begin = 0;
-    do {
-        const ptrdiff_t part = m - begin < FT_ROWS_PACKED ? m - begin : FT_ROWS_PACKED;
-        for (ptrdiff_t i = 0; i < part; i++)
-            for (ptrdiff_t c = 0; c < width; c += FT_LANES)
-                FT_STORE(packed + i * width + c, FT_LOAD(d + (begin + i) * ldd + c));
-        FT(columns_walk)(rows + begin, NULL, part, first, last, packed, width, width, accumulate, g_io);
-        begin += part;
-        accumulate = 1;
-    } while (begin < m);
-#else
-    FT(columns_walk)(rows, NULL, m, first, last, d, ldd, width, accumulate, g_io);
-#endif
-}
-
-#if FT_ROWS_PACKED
-/* Whether the rows lie a multiple of a kilobyte apart: they then share so few sets of the first-level cache that a line is gone
- * before the next tile wants the rest of it. */
-FT_INLINE int FT(share_sets)(const FT_REAL *const *rows, ptrdiff_t m)
-{
-    uintptr_t different = 0;
-    for (ptrdiff_t i = 1; i < m; i++)
-        different |= (uintptr_t)rows[i] ^ (uintptr_t)rows[0];
-    return (different & 1023) == 0;
-}
-#endif
-
-/* Several panels beside each other: what the caches have of A serves all of them. */
-static void FT(columns_strip)(const FT_REAL *const *rows, ptrdiff_t m, ptrdiff_t first, ptrdiff_t last, const FT_REAL *d,
-                              ptrdiff_t ldd, ptrdiff_t width, ptrdiff_t n_panels, FT_REAL *g_out, ptrdiff_t ldg)
-{
-#if FT_ROWS_PACKED
-    if (n_panels > 1 && width == 2 * FT_LANES && m * ldd * (ptrdiff_t)sizeof(FT_REAL) > FT_NEAR_BYTES) {
-        FT_REAL packed_d[FT_STRIP_PANELS * FT_ROWS_PACKED * 2 * FT_LANES] __attribute__((aligned(64)));
-        FT_REAL packed_a[FT_ROWS_PACKED * FT_STRIP_FEATURES] __attribute__((aligned(64)));
-        const int packs = FT(share_sets)(rows, m);
-        const ptrdiff_t n_parts = (m + FT_ROWS_PACKED - 1) / FT_ROWS_PACKED;
-        for (ptrdiff_t q = 0; q < n_parts; q++) {
-            const ptrdiff_t begin = m * q / n_parts, part = m * (q + 1) / n_parts - begin;
-            for (ptrdiff_t p = 0; p < n_panels; p++)
-                for (ptrdiff_t i = 0; i < part; i++)
-                    for (ptrdiff_t c = 0; c < 2; c++)
-                        FT_STORE(packed_d + (p * FT_ROWS_PACKED + i) * 2 * FT_LANES + c * FT_LANES,
-                                 FT_LOAD(d + (begin + i) * ldd + (2 * p + c) * FT_LANES));
-            for (ptrdiff_t f = first; f < last; f += FT_STRIP_FEATURES) {
-                const ptrdiff_t count = last - f < FT_STRIP_FEATURES ? last - f : FT_STRIP_FEATURES;
-                for (ptrdiff_t i = 0; packs && i < part; i++) {
-                    const FT_REAL *x = rows[begin + i] + f;
-                    if (count == FT_STRIP_FEATURES) {
-                        memcpy(packed_a + i * FT_STRIP_FEATURES, x, FT_STRIP_FEATURES * sizeof(FT_REAL));
-                        for (int line = 0; line < 3; line++)
-                            __builtin_prefetch(x + FT_STRIP_FEATURES + line * FT_LINE, 0, 2);
-                    } else {
-                        memcpy(packed_a + i * FT_STRIP_FEATURES, x, (size_t)count * sizeof(FT_REAL));
-                    }
-                }
-                for (ptrdiff_t p = 0; p < n_panels; p++) {
-                    const FT_REAL *own = packed_d + p * FT_ROWS_PACKED * width;
-                    FT_REAL *g = g_out + p * ldg + (f - first) * width;
-                    if (packs)
-                        FT(columns_walk)(NULL, packed_a, part, 0, count, own, width, width, q > 0, g);
-                    else
-                        FT(columns_walk)(rows + begin, NULL, part, f, f + count, own, width, width, q > 0, g);
-                }
-            }
-        }
-        return;
-    }
-#endif
-    for (ptrdiff_t p = 0; p < n_panels; p++)
-        FT(columns_panel)(rows, m, first, last, d + p * width, ldd, width, 0, g_out + p * ldg);
-}
-
-/* n_vectors columns of vectors, their sums in registers while the rows go by. */
-FT_INLINE void FT(sum_columns)(const FT_REAL *d, ptrdiff_t ldd, ptrdiff_t m, const int n_vectors, int accumulate, FT_REAL *s_io)
-{
-    FT(vector) acc[4];
-#pragma GCC unroll 4
-    for (int v = 0; v < n_vectors; v++)
-        acc[v] = accumulate ? FT_LOAD(s_io + v * FT_LANES) : (FT(vector)){0};
-    for (ptrdiff_t i = 0; i < m; i++)
-#pragma GCC unroll 4
-        for (int v = 0; v < n_vectors; v++)
-            acc[v] += FT_LOAD(d + i * ldd + v * FT_LANES);
-#pragma GCC unroll 4
-    for (int v = 0; v < n_vectors; v++)
-        FT_STORE(s_io + v * FT_LANES, acc[v]);
-}
-
-static void FT(column_sums)(const FT_REAL *d, ptrdiff_t ldd, ptrdiff_t m, ptrdiff_t width, int accumulate, FT_REAL *s_io)
-{
-    ptrdiff_t c = 0;
-    for (; c + 4 * FT_LANES <= width; c += 4 * FT_LANES)
-        FT(sum_columns)(d + c, ldd, m, 4, accumulate, s_io + c);
-    for (; c + FT_LANES <= width; c += FT_LANES)
-        FT(sum_columns)(d + c, ldd, m, 1, accumulate, s_io + c);
-    for (; c < width; c++) {
-        FT_REAL total = accumulate ? s_io[c] : 0;
-        for (ptrdiff_t i = 0; i < m; i++)
-            total += d[i * ldd + c];
-        s_io[c] = total;
     }
 }
 
@@ -622,33 +371,3 @@ static void FT(prefetch_rows)(const FT_REAL *const *rows, ptrdiff_t m, ptrdiff_t
             __builtin_prefetch(rows[i] + f, 0, 2);
 }
 
-#undef FT_ROWS_AT_ONCE
-#undef FT_LINE
-#undef FT_FIRST_HALF
-#undef FT_SHUFFLE
-#undef FT_SWAP_LOW
-#undef FT_SWAP_HIGH
-#undef FT_EACH_LANE
-#undef FT_SWAP
-#undef FT_TILE_1
-#undef FT_TILE_2
-#undef FT_TILE_3
-#undef FT_TILE_4
-#undef FT_TILE_5
-#undef FT_TILE_6
-#undef FT_TILE_7
-#undef FT_TILE_8
-#undef FT_HALVES
-#undef FT_WIDTHS
-#undef FT_WALK
-#undef FT_WALK_ROWS
-#undef FT_WALK_COLUMNS
-#undef FT_HALF_LANES
-#undef FT_LOAD_HALF
-#undef FT_STORE_HALF
-#undef FT_SPLAT_HALF
-#undef FT_ROWS_PACKED
-#undef FT_NEAR_BYTES
-#undef FT_STRIP_FEATURES
-#undef FT_ROWS_TILE
-#undef FT_COLUMNS_TILE
