@@ -22,8 +22,10 @@ from sklearn import linear_model
 from sklearn.base import clone
 from sklearn.multioutput import MultiOutputRegressor
 from sklearn.utils.estimator_checks import check_estimator
+from sklearn.utils.multiclass import unique_labels
 from sklearn_release import SKLEARN
 
+from fasttrain._tables.categories import distinct_labels
 from fasttrain.stochastic_linear import SGDClassifier, SGDRegressor, fit_lockstep
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -579,3 +581,19 @@ def test_what_predict_would_refuse_fit_refuses(estimator, X):
         options = {"classes": [0, 1]} if method == "partial_fit" and isinstance(estimator, SGDClassifier) else {}
         with pytest.raises(ValueError, match="X must hold numbers, got"):
             getattr(clone(estimator), method)(X, [0, 1, 0], **options)
+
+
+@pytest.mark.parametrize("labels", [
+    [1, 0, 1], (3, 1), np.array([2, -1, 2], np.int8), np.array([7, 9], np.uint64), np.array([True, False]), [True, 2],
+    ["b", "a", "b"], np.array(["b", "a"], object), np.array([1.0, 0.0]), np.array([[1, 0], [0, 1]]),
+], ids=repr)
+def test_distinct_labels_are_those_of_scikit_learn(labels):
+    found, wanted = distinct_labels(labels), unique_labels(labels)
+    np.testing.assert_array_equal(found, wanted)
+    assert found.dtype == wanted.dtype
+
+
+@pytest.mark.parametrize("y", [[2, 0], [-1, 1], [0, 3]])
+def test_partial_fit_names_labels_that_are_no_classes(y):
+    with pytest.raises(ValueError, match="labels that are not in classes"):
+        SGDClassifier().partial_fit(np.eye(2), y, classes=[0, 1])

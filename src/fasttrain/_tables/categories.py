@@ -288,6 +288,17 @@ def unique(values, *, inverse=False, counts=False):
     return only_asked(uniques, codes if inverse else None, occurrences)
 
 
+def distinct_labels(labels):
+    """scikit-learn's ``unique_labels``, which takes 30 ms for its first look in a process at whose table it was given;
+    integers of Python and NumPy are known without."""
+    array = np.asarray(labels) if type(labels) in (list, tuple) else labels
+    if type(array) is np.ndarray and array.ndim == 1 and array.dtype.kind in "iub" and len(array):
+        return np.unique(array)
+    from sklearn.utils.multiclass import unique_labels
+
+    return unique_labels(labels)
+
+
 def encode(values, uniques):
     """Codes of a vector by its categories.
 

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import column_or_1d
 
 from fasttrain import losses
@@ -23,7 +23,7 @@ from fasttrain._estimators.fitted import all_or_nothing
 from fasttrain._estimators.following import followed
 from fasttrain.data._use import predicts
 from fasttrain._estimators.parameters import keep_parameters
-from fasttrain._tables.categories import encode, unique, unknown_values
+from fasttrain._tables.categories import distinct_labels, encode, unique, unknown_values
 from fasttrain.data import Blocks
 from fasttrain.callbacks import Callback
 from fasttrain.linear_model._base import LinearModel, most_epochs
@@ -451,7 +451,7 @@ stop_reason_, advice_, n_features_in_, feature_names_in_
             keep = None if first else "partial"
             X, y = self._check_Xy(X, y, keep)
             if first:
-                self._set_classes(y if y.ndim == 2 else unique_labels(classes))
+                self._set_classes(y if y.ndim == 2 else distinct_labels(classes))
             y = self._check_y(y)
             return self._fit(ArrayRows.of(self, X, y, sample_weight), keep=keep or "first")
 
@@ -460,7 +460,7 @@ stop_reason_, advice_, n_features_in_, feature_names_in_
         first = not hasattr(self, "coef_")
         if first and classes is None:
             raise ValueError("classes must be passed on the first call to partial_fit.")
-        if classes is not None and not first and not np.array_equal(unique_labels(classes), self.classes_):
+        if classes is not None and not first and not np.array_equal(distinct_labels(classes), self.classes_):
             raise ValueError(
                 f"`classes={classes!r}` is not the same as on last call to partial_fit, was: {self.classes_!r}"
             )
@@ -475,7 +475,7 @@ stop_reason_, advice_, n_features_in_, feature_names_in_
         labels = None
         if keep in ("partial", "first"):
             if self._check_classes(classes):
-                self._set_classes(unique_labels(classes))
+                self._set_classes(distinct_labels(classes))
         elif (y := checked.load(checked.first)[1]).ndim == 2:
             if keep is None:
                 self._set_classes(y)
