@@ -373,6 +373,48 @@ def test_threads_give_the_same_bytes(dtype):
     assert len(set(results)) == 1
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("loss", ["hinge", "log_loss", "squared_error"])
+@pytest.mark.parametrize("features", [1, 7, 16, 33, 100, 150])
+def test_company_does_not_show(dtype, loss, features):
+    """Fits that a thread takes side by side are the same bytes as alone: some end early, some have blocks of other
+    lengths, because the scale of their weights is folded in, one is of fewer rows, one leaves the finite numbers.
+    """
+    X, y = data(619, features, loss, dtype)
+    rows = sgd.Rows.dense(X)
+    huge = sgd.Rows.dense(X * dtype(1e20 if dtype == np.float32 else 1e160))
+    fewer = np.arange(500, dtype=np.int32)
+    mask = (np.arange(619) % 7 == 0).astype(np.uint8)
+
+    def descents():
+        return [
+            sgd.Descent(rows, y, [model(max_iter=3)], loss, seed=1),
+            sgd.Descent(rows, y, [model(max_iter=5, alpha=50.0)], loss, seed=2),
+            sgd.Descent(rows, y, [model(max_iter=2, schedule="optimal", eta_shift=1e4)], loss, seed=3, mask=mask),
+            sgd.Descent(rows, y, [model(max_iter=6, tol=1e-2, n_iter_no_change=2)], loss, seed=4, fit_intercept=False),
+            sgd.Descent(huge, y, [model(max_iter=2, eta0=1e10)], loss, seed=5),
+            sgd.Descent(rows, y, [model(max_iter=4, alpha=20.0)], loss, seed=6, rows=fewer),
+            sgd.Descent(rows, y, [model(max_iter=3, schedule="invscaling")], loss, seed=7, pause_each_epoch=True),
+        ]
+
+    def results(fits):
+        coef = np.empty((len(fits), features), dtype)
+        for k, descent in enumerate(fits):
+            descent.write_coef(k=0, out=coef[k])
+        return coef.tobytes(), [(fit.intercept(0), fit.objectives, fit.n_iter(0), fit.finite(0)) for fit in fits]
+
+    alone = descents()
+    for descent in alone:
+        sgd.run([descent], 1)
+    expected = results(alone)
+    for n_threads in (1, 2, 3):
+        together = descents()
+        sgd.run(together, n_threads)
+        found = results(together)
+        assert found[0] == expected[0]
+        assert repr(found[1]) == repr(expected[1])
+
+
 def test_rows_at_any_address_and_read_only():
     X, y = data(33, 21, "hinge")
     expected = fit(sgd.Rows.dense(X), y, [model(average=2)], "hinge")[0]

@@ -169,13 +169,21 @@ typedef struct {
 enum { FT_SGD_BEGIN, FT_SGD_DRAW, FT_SGD_ORDER, FT_SGD_ROWS, FT_SGD_SCORE, FT_SGD_END };
 enum { FT_SGD_RUNNING = 0, FT_SGD_FINISHED = 1, FT_SGD_PAUSED = 2 };
 
+/* Multiply-adds between two looks at the clock: well under a millisecond. */
+#define FT_SGD_WORK 1e6
+
 /* Carries the fit forward by about `work` multiply-adds. PAUSED: an epoch ended under pause_each_epoch, or the history is
  * full; the caller empties it and calls again. */
 typedef int (*ft_sgd_run)(ft_sgd *fit, double work);
 
+/* The same for two fits side by side, ft_sgd_are_alike. Returns when one of them no longer runs, which its state says, or has
+ * had its work. */
+typedef void (*ft_sgd_run_pair)(ft_sgd *const *fits, int *state_io, double work);
+
 typedef struct {
-    ft_sgd_run run_f32;
-    ft_sgd_run run_f64;
+    ft_sgd_run run_f32, run_f64;
+    ft_sgd_run_pair run_pair_f32, run_pair_f64;
+    ft_size pair_bytes; /* of the longest rows that fits have side by side */
 } ft_sgd_kernels;
 
 extern const ft_sgd_kernels ft_sgd_baseline;

@@ -11,6 +11,7 @@
 #include "sgd_step_body.h"
 #include "sgd_dense_body.h"
 #include "sgd_single_body.h"
+#include "sgd_pair_body.h"
 #include "sgd_many_body.h"
 #include "sgd_sparse_body.h"
 #include "sgd_lines_body.h"

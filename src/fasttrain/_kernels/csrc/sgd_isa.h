@@ -65,6 +65,13 @@ FT_INLINE int ft_sgd_is_smooth(int loss)
 
 #define FT_SGD_FLUSH_ROWS 256
 
+/* Vectors of a row whose weights stay in registers for two fits. */
+#if FT_VECTOR_BYTES == 64
+#define FT_SGD_PAIR_VECTORS 10
+#else
+#define FT_SGD_PAIR_VECTORS 4
+#endif
+
 /* scikit-learn's Fisher-Yates draws (a 32-bit xorshift, Marsaglia 2003), steps begin .. end, on a permutation of 0 .. n-1. */
 static void ft_sgd_draw(int32_t *permutation, ft_size n, ft_size begin, ft_size end, uint32_t *state)
 {
@@ -115,4 +122,5 @@ static void ft_sgd_next_order(ft_sgd *s, ft_size begin, ft_size end)
 #undef FT_SUFFIX
 #undef FT_IS_DOUBLE
 
-const ft_sgd_kernels FT_PASTE(ft_sgd_, FT_ISA) = {ft_sgd_run_f32, ft_sgd_run_f64};
+const ft_sgd_kernels FT_PASTE(ft_sgd_, FT_ISA) = {
+    ft_sgd_run_f32, ft_sgd_run_f64, ft_sgd_run_pair_f32, ft_sgd_run_pair_f64, FT_SGD_PAIR_VECTORS * FT_VECTOR_BYTES};

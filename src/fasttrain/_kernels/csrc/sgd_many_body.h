@@ -398,6 +398,7 @@ static __attribute__((noinline)) void FT(sgd_many_loop)(ft_sgd *s, ft_size end)
     const ft_size n = s->n_padded, features = s->n_features;
     double *c = s->columns;
     const FT(tail) tail = FT(tail_of)(features);
+    const FT(sgd_row_lines) lines = FT(row_lines)(s);
     if (s->position == 0)
         FT(sgd_copy_panels)(s, n, c, 1);
     if (s->position % FT_SGD_FLUSH_ROWS == 0)
@@ -407,7 +408,7 @@ static __attribute__((noinline)) void FT(sgd_many_loop)(ft_sgd *s, ft_size end)
     for (ft_size i = s->position; i < end; i += FT_SGD_TOGETHER) {
         const int count = end - i < FT_SGD_TOGETHER ? (int)(end - i) : FT_SGD_TOGETHER;
         for (int r = 0; r < FT_SGD_TOGETHER; r++)
-            FT(prefetch_dense)(s, s->training, i + r);
+            FT(prefetch_dense)(s, &lines, s->training, i + r);
         FT(sgd_take_together)(s, n, c, s->training + i, count, s->t, &tail);
         s->t += count;
     }

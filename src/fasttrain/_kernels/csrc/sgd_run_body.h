@@ -39,7 +39,6 @@ static void FT(sgd_rows)(ft_sgd *s, ft_size end)
         FT(sgd_dense_average)(s, end);
     else
         FT(sgd_dense)(s, end);
-    FT(sgd_flush)(s, s->n_padded, s->columns);
 }
 
 /* Scores of rows position .. end of the validation set, summed. */
@@ -211,82 +210,127 @@ FT_INLINE ft_size FT(sgd_slice_end)(ft_size position, ft_size end, double *work,
     return position + rows;
 }
 
-static int FT(sgd_run)(ft_sgd *s, double work)
+/* Where the next part of an epoch ends. A fit of one model has its parts at the same rows whatever came before, because each
+ * begins with a prediction of its own rounding. */
+FT_INLINE ft_size FT(sgd_part_end)(const ft_sgd *s, double *work)
+{
+    const double work_per_row = s->work_per_row * (double)s->n_slots;
+    /* The flush after each part keeps sums of float lanes, and the product of the log loss, in range. */
+    const ft_size part = (s->position / FT_SGD_FLUSH_ROWS + 1) * FT_SGD_FLUSH_ROWS;
+    double whole = FT_SGD_WORK;
+    return FT(sgd_slice_end)(s->position, part < s->n_train ? part : s->n_train, s->n_padded == 1 ? &whole : work,
+                             work_per_row);
+}
+
+FT_INLINE void FT(sgd_end_part)(ft_sgd *s)
+{
+    FT(sgd_flush)(s, s->n_padded, s->columns);
+    if (s->position == s->n_train) {
+        s->phase = s->score_kind ? FT_SGD_SCORE : FT_SGD_END;
+        s->position = 0;
+    }
+}
+
+/* A phase, or as much of it as there is work for. */
+static int FT(sgd_phase)(ft_sgd *s, double *work)
 {
     const ft_size n = s->n_padded;
     double *c = s->columns;
-    for (;;) {
-        if (work <= 0)
-            return FT_SGD_RUNNING;
-        switch (s->phase) {
-        case FT_SGD_BEGIN:
-            FT(sgd_begin)(s);
-            s->phase = s->shuffle ? FT_SGD_DRAW : FT_SGD_ORDER;
-            s->position = 0;
-            break;
-        case FT_SGD_DRAW: {
-            const ft_size end = FT(sgd_slice_end)(s->position, s->n_rows - 1, &work, 8);
-            ft_sgd_draw(s->shuffling, s->n_rows, s->position, end, &s->seed);
-            s->position = end;
-            if (end == s->n_rows - 1) {
-                s->phase = FT_SGD_ORDER;
-                s->position = s->n_training = 0;
-            }
-            break;
-        }
-        case FT_SGD_ORDER: {
-            const ft_size end = FT(sgd_slice_end)(s->position, s->n_rows, &work, 4);
-            ft_sgd_next_order(s, s->position, end);
-            s->position = end;
-            if (end == s->n_rows) {
-                if (s->shuffle) {
-                    int32_t *order = s->previous;
-                    s->previous = s->order;
-                    s->order = order;
-                }
-                if (!s->mask)
-                    s->training = s->order;
-                s->phase = FT_SGD_ROWS;
-                s->position = 0;
-                s->has_dot = 0;
-            }
-            break;
-        }
-        case FT_SGD_ROWS: {
-            /* The flush after each part keeps sums of float lanes, and the product of the log loss, in range. */
-            const ft_size part = s->position + FT_SGD_FLUSH_ROWS < s->n_train ? s->position + FT_SGD_FLUSH_ROWS
-                                                                              : s->n_train;
-            const ft_size end = FT(sgd_slice_end)(s->position, part, &work, s->work_per_row * (double)s->n_slots);
-            FT(sgd_rows)(s, end);
-            if (end == s->n_train) {
-                s->phase = s->score_kind ? FT_SGD_SCORE : FT_SGD_END;
-                s->position = 0;
-            }
-            break;
-        }
-        case FT_SGD_SCORE: {
-            const ft_size end =
-                FT(sgd_slice_end)(s->position, s->n_score, &work, s->work_per_row * (double)s->n_slots);
-            FT(sgd_score)(s, end);
-            if (end == s->n_score)
-                s->phase = FT_SGD_END;
-            break;
-        }
-        case FT_SGD_END:
-            for (ft_size k = s->n_slots - 1; k >= 0; k--)
-                if (FT(sgd_end_epoch)(s, n, c, k))
-                    FT(sgd_retire)(s, n, c, k);
-            s->history_length += 1;
-            s->epoch += 1;
+    switch (s->phase) {
+    case FT_SGD_BEGIN:
+        FT(sgd_begin)(s);
+        s->phase = s->shuffle ? FT_SGD_DRAW : FT_SGD_ORDER;
+        s->position = 0;
+        break;
+    case FT_SGD_DRAW: {
+        const ft_size end = FT(sgd_slice_end)(s->position, s->n_rows - 1, work, 8);
+        ft_sgd_draw(s->shuffling, s->n_rows, s->position, end, &s->seed);
+        s->position = end;
+        if (end == s->n_rows - 1) {
             s->phase = FT_SGD_ORDER;
             s->position = s->n_training = 0;
-            if (s->n_slots == 0)
-                return FT_SGD_FINISHED;
-            if (s->pause_each_epoch || s->history_length == s->history_capacity)
-                return FT_SGD_PAUSED;
-            break;
-        default:
-            return FT_SGD_FINISHED;
         }
+        break;
+    }
+    case FT_SGD_ORDER: {
+        const ft_size end = FT(sgd_slice_end)(s->position, s->n_rows, work, 4);
+        ft_sgd_next_order(s, s->position, end);
+        s->position = end;
+        if (end == s->n_rows) {
+            if (s->shuffle) {
+                int32_t *order = s->previous;
+                s->previous = s->order;
+                s->order = order;
+            }
+            if (!s->mask)
+                s->training = s->order;
+            s->phase = FT_SGD_ROWS;
+            s->position = 0;
+            s->has_dot = 0;
+        }
+        break;
+    }
+    case FT_SGD_ROWS: {
+        const ft_size before = s->position, end = FT(sgd_part_end)(s, work);
+        FT(sgd_rows)(s, end);
+        if (n == 1)
+            *work -= (double)(end - before) * s->work_per_row;
+        FT(sgd_end_part)(s);
+        break;
+    }
+    case FT_SGD_SCORE: {
+        const ft_size end = FT(sgd_slice_end)(s->position, s->n_score, work, s->work_per_row * (double)s->n_slots);
+        FT(sgd_score)(s, end);
+        if (end == s->n_score)
+            s->phase = FT_SGD_END;
+        break;
+    }
+    case FT_SGD_END:
+        for (ft_size k = s->n_slots - 1; k >= 0; k--)
+            if (FT(sgd_end_epoch)(s, n, c, k))
+                FT(sgd_retire)(s, n, c, k);
+        s->history_length += 1;
+        s->epoch += 1;
+        s->phase = FT_SGD_ORDER;
+        s->position = s->n_training = 0;
+        if (s->n_slots == 0)
+            return FT_SGD_FINISHED;
+        if (s->pause_each_epoch || s->history_length == s->history_capacity)
+            return FT_SGD_PAUSED;
+        break;
+    default:
+        return FT_SGD_FINISHED;
+    }
+    return FT_SGD_RUNNING;
+}
+
+static int FT(sgd_run)(ft_sgd *s, double work)
+{
+    int state = FT_SGD_RUNNING;
+    while (work > 0 && state == FT_SGD_RUNNING)
+        state = FT(sgd_phase)(s, &work);
+    return state;
+}
+
+static void FT(sgd_run_pair)(ft_sgd *const *fits, int *state_io, double work)
+{
+    double left[2] = {work, work};
+    while (left[0] > 0 && left[1] > 0) {
+        ft_size end[2];
+        for (int k = 0; k < 2; k++)
+            if (fits[k]->phase != FT_SGD_ROWS) {
+                state_io[k] = FT(sgd_phase)(fits[k], &left[k]);
+                if (state_io[k] != FT_SGD_RUNNING)
+                    return;
+            }
+        if (fits[0]->phase != FT_SGD_ROWS || fits[1]->phase != FT_SGD_ROWS)
+            continue;
+        for (int k = 0; k < 2; k++) {
+            end[k] = FT(sgd_part_end)(fits[k], &left[k]);
+            left[k] -= (double)(end[k] - fits[k]->position) * fits[k]->work_per_row;
+        }
+        FT(sgd_pair)(fits[0], fits[1], end[0], end[1]);
+        FT(sgd_end_part)(fits[0]);
+        FT(sgd_end_part)(fits[1]);
     }
 }

@@ -26,6 +26,7 @@ typedef struct {
     double wscale[FT_SGD_BLOCK];  /* after the step's shrinking */
     double inverse[FT_SGD_BLOCK]; /* 1 / wscale */
     double prediction[FT_SGD_BLOCK];
+    double whole[FT_SGD_BLOCK];   /* of the log loss: 1 + e^-|prediction| */
     ft_size length;
     ft_size reset;       /* the step whose wscale goes into the weights, which stands here as 1; -1 for none */
     double reset_wscale; /* what it would have been */
@@ -85,12 +86,21 @@ static __attribute__((noinline)) void FT(sgd_plan)(const ft_sgd *s, const double
             value[j] = ft_##name##_f64(block->y[j], block->prediction[j], parameter);                             \
         break;
 
-/* Sum of the losses of the block's predictions. */
-static __attribute__((noinline)) double FT(sgd_block_loss)(const FT(sgd_block) *block, int loss, double parameter)
+/* Sum of the losses of the block's predictions. The log loss leaves its logarithms to the flush, as one of a product. */
+static __attribute__((noinline)) double FT(sgd_block_loss)(const FT(sgd_block) *block, int loss, double parameter,
+                                                           double *product_io)
 {
-    double value[FT_SGD_BLOCK], sum = 0;
+    double value[FT_SGD_BLOCK], product[8] = {1, 1, 1, 1, 1, 1, 1, 1}, sum = 0;
     switch (loss) {
-        FT_SGD_BLOCK_LOSS(binary_crossentropy)
+    case FT_LOSS_binary_crossentropy:
+        for (ft_size j = 0; j < block->length; j++)
+            value[j] = ft_max_f64((1 - 2 * block->y[j]) * block->prediction[j], 0);
+        for (ft_size j = 0; j < block->length; j += 8)
+            for (ft_size i = 0; i < 8; i++)
+                product[i] *= j + i < block->length ? block->whole[j + i] : 1;
+        for (ft_size i = 0; i < 8; i++)
+            *product_io *= product[i];
+        break;
         FT_SGD_BLOCK_LOSS(hinge)
         FT_SGD_BLOCK_LOSS(squared_hinge)
         FT_SGD_BLOCK_LOSS(modified_huber)
@@ -152,17 +162,20 @@ FT_INLINE FT(sgd_products) FT(sgd_single_pass)(FT_REAL *w, FT_REAL *aw, const FT
     return products;
 }
 
-/* The same with the weights, and as far as there is room the row `now`, in registers: n_vectors is a constant. */
-#define FT_SGD_NOW_IN_REGISTERS(n_vectors) (2 * (n_vectors) + 6 <= (FT_VECTOR_BYTES == 64 ? 32 : 12))
+/* The same with the weights, and as far as there is room for it with so many fits side by side the row `now`, in registers:
+ * n_vectors and company are constants. */
+#define FT_SGD_NOW_IN_REGISTERS(n_vectors, company)                                                               \
+    ((company) * (2 * (n_vectors) + 6) <= (FT_VECTOR_BYTES == 64 ? 32 : 12))
 
 FT_INLINE FT(sgd_products) FT(sgd_register_pass)(FT(vector) *w, FT(vector) *held, FT(vector) *before_tail,
                                                  const FT_REAL *before, const FT_REAL *now, const FT_REAL *next,
-                                                 const FT(tail) *tail, FT_REAL move, const int n_vectors)
+                                                 const FT(tail) *tail, FT_REAL move, const int n_vectors,
+                                                 const int company)
 {
     FT(vector) dot[2] = {{0}, {0}}, cross[2] = {{0}, {0}}, squares[2] = {{0}, {0}};
 #pragma GCC unroll 16
     for (int j = 0; j < n_vectors; j++) {
-        const int last = j + 1 == n_vectors, in_register = last || FT_SGD_NOW_IN_REGISTERS(n_vectors);
+        const int last = j + 1 == n_vectors, in_register = last || FT_SGD_NOW_IN_REGISTERS(n_vectors, company);
         const FT(vector) ahead = last ? FT(load_tail)(next, tail) : FT(load)(next + j * FT_LANES);
         const FT(vector) here = in_register ? held[j] : FT(load)(now + j * FT_LANES);
         w[j] += move * (last ? *before_tail : FT(load)(before + j * FT_LANES));
@@ -247,164 +260,265 @@ static __attribute__((noinline, cold)) void FT(sgd_block_again)(ft_sgd *s, doubl
             gradient = ft_clip_f64(gradient, -1e12, 1e12);                                                        \
         break;
 
-/* The dot product of the weights with the next row is
+/* A fit on its way: the dot product of the weights with the next row is
  *     (v + move x) . next = v . next + move (x . next),
  * whose two products do not wait for the loss: from one prediction to the next there is only the loss, not a sum over
- * the features. v itself moves one step late, in the pass that takes the products. n_vectors is a constant: the vectors of
- * a row, when there are few enough to stay in registers, and otherwise 0. A block whose products are not all finite is taken
- * again with `careful`, a constant as well, which looks at the products of each row. */
+ * the features. v itself moves one step late, in the pass that takes the products. */
+typedef struct {
+    FT(vector) v[FT_SGD_MOST_VECTORS], held[FT_SGD_MOST_VECTORS], before_tail, square_sums;
+    const FT_REAL *before, *now;
+    double dot, intercept, wscale, prediction;
+    FT_REAL move, average_move;
+} FT(sgd_chain);
+
+/* What does not change on the way. n_vectors is a constant: the vectors of a row, when there are few enough to stay in
+ * registers, and otherwise 0. */
+typedef struct {
+    FT(tail) tail;
+    FT(sgd_row_lines) lines;
+    ft_size least_lines;
+    int far; /* rows are asked for before they are needed */
+    double parameter, decay;
+} FT(sgd_road);
+
+FT_INLINE FT(sgd_road) FT(sgd_road_of)(const ft_sgd *s, const double *c, const int n_vectors)
+{
+    const ft_size n = 1;
+    const FT(sgd_road) road = {
+        FT(tail_of)(s->n_features),
+        FT(row_lines)(s),
+        n_vectors > 0 ? (n_vectors - 1) * FT_VECTOR_BYTES / 64 + 1 : 0,
+        s->X.tail_start * s->n_features * (ft_size)sizeof(FT_REAL) > (1 << 19),
+        FT_COLUMN(parameter)[0],
+        s->fit_intercept ? s->intercept_decay : 0,
+    };
+    return road;
+}
+
+/* Stands before the row at `position`; dot, intercept and wscale are those of the columns. */
+FT_INLINE void FT(sgd_chain_load)(FT(sgd_chain) *chain, const ft_sgd *s, const double *c, const FT(sgd_road) *road,
+                                  ft_size position, const int n_vectors)
+{
+    const ft_size n = 1;
+    const FT_REAL *w = (const FT_REAL *)s->weights;
+    chain->now = chain->before = FT(dense_row)(&s->X, s->training[position], s->n_features, s->stride);
+    chain->before_tail = FT(load_tail)(chain->now, &road->tail);
+#pragma GCC unroll 16
+    for (int j = 0; j < n_vectors; j++) {
+        chain->v[j] = FT(load)(w + j * FT_LANES);
+        chain->held[j] = j + 1 == n_vectors ? chain->before_tail : FT(load)(chain->now + j * FT_LANES);
+    }
+    chain->square_sums = FT(load)((const FT_REAL *)s->lanes + 2 * FT_LANE_BLOCK);
+    chain->move = chain->average_move = 0;
+    chain->dot = FT_COLUMN(dot)[0];
+    chain->intercept = FT_COLUMN(intercept)[0];
+    chain->wscale = FT_COLUMN(wscale)[0];
+}
+
+FT_INLINE void FT(sgd_chain_begin)(FT(sgd_chain) *chain, const ft_sgd *s, const double *c, const FT(sgd_road) *road,
+                                   const int n_vectors)
+{
+    const FT_REAL *w = (const FT_REAL *)s->weights;
+    FT(sgd_chain_load)(chain, s, c, road, s->position, n_vectors);
+    if (!s->has_dot)
+        chain->dot = FT(dense_dot)(w, chain->now, s->n_features, &road->tail);
+    if (!(ft_abs_f64(chain->dot) <= FT_SGD_LARGEST_PRODUCT))
+        chain->dot = FT(sgd_moved_dot)(w, chain->now, chain->now, s->n_features, 0);
+}
+
+/* Plans the rows from `first` on. A block begins alike wherever the chain was cut before it. */
+FT_INLINE void FT(sgd_chain_plan)(FT(sgd_chain) *chain, const ft_sgd *s, const double *c, FT(sgd_block) *block,
+                                  FT(sgd_block_start) *start, ft_size first, ft_size end, const int n_vectors,
+                                  const int careful)
+{
+    FT(sgd_plan)(s, c, block, first, end - first < FT_SGD_BLOCK ? end - first : FT_SGD_BLOCK, s->t);
+    chain->prediction = (FT_REAL)(chain->dot * chain->wscale) + chain->intercept;
+    if (careful)
+        return;
+    start->w = (FT_REAL *)s->panels;
+    if (n_vectors == 0)
+        memcpy(start->w, s->weights, (size_t)s->n_features * sizeof(FT_REAL));
+#pragma GCC unroll 16
+    for (int j = 0; j < n_vectors; j++)
+        FT(store)(start->w + j * FT_LANES, chain->v[j]);
+    start->before = chain->before;
+    start->move = chain->move;
+    start->dot = chain->dot;
+    start->intercept = chain->intercept;
+    start->wscale = chain->wscale;
+    start->square_sums = chain->square_sums;
+}
+
+/* The slope of the loss at the prediction for row i of the block that begins with order[0]. */
+FT_INLINE double FT(sgd_chain_gradient)(const FT(sgd_chain) *chain, const FT(sgd_road) *road, FT(sgd_block) *block,
+                                        const int32_t *order, ft_size i, const int loss)
+{
+    const double parameter = road->parameter, y = block->y[i], prediction = chain->prediction;
+    double gradient = 0;
+    if (road->far)
+        FT(prefetch_rows)(&road->lines, order + i, road->least_lines);
+    block->prediction[i] = prediction;
+    switch (loss) {
+    case FT_LOSS_binary_crossentropy:
+        gradient = FT(sgd_log_gradient)(y, prediction, &block->whole[i]);
+        break;
+    case FT_LOSS_hinge:
+        gradient = ft_sgd_where_up_to(y * prediction, parameter, -y);
+        break;
+    case FT_LOSS_squared_hinge: {
+        const double inside = parameter - y * prediction;
+        gradient = ft_clip_f64(-2 * y * ft_sgd_where_up_to(0, inside, inside), -1e12, 1e12);
+        break;
+    }
+        FT_SGD_GRADIENT(modified_huber, 1)
+        FT_SGD_GRADIENT(half_squared_error, 1)
+        FT_SGD_GRADIENT(huber, 1)
+        FT_SGD_GRADIENT(epsilon_insensitive, 0)
+        FT_SGD_GRADIENT(squared_epsilon_insensitive, 1)
+        FT_SGD_GRADIENT(quantile, 0)
+        FT_SGD_GRADIENT(poisson, 1)
+    default:
+        break;
+    }
+    return gradient;
+}
+
+/* The products of the row after row i, for which the weights make the move of the row before it. */
+FT_INLINE FT(sgd_products) FT(sgd_chain_pass)(FT(sgd_chain) *chain, const ft_sgd *s, double *c, const FT(sgd_road) *road,
+                                              const FT(sgd_block) *block, const FT_REAL *next, ft_size i,
+                                              const int average, const int n_vectors, const int company)
+{
+    const ft_size n = 1;
+    FT_REAL *w = (FT_REAL *)s->weights, *aw = average ? (FT_REAL *)s->averages : w;
+    FT(sgd_products) products;
+    if (n_vectors > 0)
+        products = FT(sgd_register_pass)(chain->v, chain->held, &chain->before_tail, chain->before, chain->now, next,
+                                         &road->tail, chain->move, n_vectors, company);
+    else
+        products = FT(sgd_single_pass)(w, aw, chain->before, chain->now, next, s->n_features, &road->tail, chain->move,
+                                       chain->average_move, average);
+    chain->square_sums += (FT_REAL)(chain->wscale * chain->wscale) * products.squares;
+    if (__builtin_expect(i == block->reset, 0)) {
+        products.dot *= block->reset_wscale;
+        if (n_vectors > 0) {
+#pragma GCC unroll 16
+            for (int j = 0; j < n_vectors; j++)
+                chain->v[j] *= (FT_REAL)block->reset_wscale;
+        } else {
+            FT_COLUMN(wscale)[0] = block->reset_wscale;
+            FT(sgd_reset_wscale)(s, 1, c, 0);
+        }
+    }
+    return products;
+}
+
+/* From row i to the prediction for the next one. */
+FT_INLINE void FT(sgd_chain_go_on)(FT(sgd_chain) *chain, const ft_sgd *s, double *c, const FT(sgd_road) *road,
+                                   const FT(sgd_block) *block, const FT_REAL *next, ft_size i, double gradient,
+                                   FT(sgd_products) products, const int loss, const int average, const int careful)
+{
+    const ft_size n = 1;
+    const double rate = block->rate[i];
+    const FT_REAL move = (FT_REAL)(gradient * (rate * block->inverse[i]));
+    /* the sum is not finite where either product is not */
+    if (careful && !(ft_abs_f64(products.dot + products.cross) <= FT_SGD_LARGEST_PRODUCT)) {
+        products.dot = FT(sgd_moved_dot)((const FT_REAL *)s->weights, chain->now, next, s->n_features, move);
+        products.cross = 0;
+    }
+    const double intercept_rate = rate * road->decay, intercept_before = chain->intercept;
+    chain->wscale = block->wscale[i];
+    chain->move = move;
+    chain->intercept = intercept_before + ft_sgd_rounded(gradient * intercept_rate, 1);
+    if (average) {
+        FT_COLUMN(wscale)[0] = chain->wscale;
+        FT_COLUMN(intercept)[0] = chain->intercept;
+        FT_COLUMN(update)[0] = gradient * rate;
+        chain->average_move = FT(sgd_average_step)(1, c, 0, s->t + (double)i);
+    }
+    chain->dot = products.dot + (double)move * products.cross;
+    /* Where a prediction close by gives a gradient close by, all but one multiply-add is done before the gradient
+     * is known. A loss with a corner takes the path that scikit-learn takes: its predictions can be on it. */
+    if (ft_sgd_is_smooth(loss))
+        chain->prediction = (products.dot * chain->wscale + intercept_before) +
+                            gradient * (rate * products.cross + intercept_rate);
+    else
+        chain->prediction = (FT_REAL)(chain->dot * chain->wscale) + chain->intercept;
+    chain->before = chain->now;
+    chain->now = next;
+}
+
+/* Row i of the block, in the company of so many fits. */
+FT_INLINE void FT(sgd_chain_step)(FT(sgd_chain) *chain, const ft_sgd *s, double *c, const FT(sgd_road) *road,
+                                  FT(sgd_block) *block, const int32_t *order, ft_size i, const int loss, const int average,
+                                  const int n_vectors, const int careful, const int company)
+{
+    const FT_REAL *next = FT(dense_row)(&s->X, order[i + 1], s->n_features, s->stride);
+    /* Before the pass, which has all it needs and fills the time that the loss takes; after it, the loss would
+     * wait for a place in the processor's queue. */
+    const double gradient = FT(sgd_chain_gradient)(chain, road, block, order, i, loss);
+    const FT(sgd_products) products = FT(sgd_chain_pass)(chain, s, c, road, block, next, i, average, n_vectors, company);
+    FT(sgd_chain_go_on)(chain, s, c, road, block, next, i, gradient, products, loss, average, careful);
+}
+
+/* The end of the block from `first` on, which is taken again where a product of it was not finite. */
+FT_INLINE void FT(sgd_chain_note)(FT(sgd_chain) *chain, ft_sgd *s, double *c, const FT(sgd_road) *road,
+                                  const FT(sgd_block) *block, const FT(sgd_block_start) *start, ft_size first,
+                                  const int n_vectors, const int careful)
+{
+    const ft_size n = 1, behind = first + block->length;
+    if (!careful && __builtin_expect(!FT(sgd_is_finite)(block, chain->dot, chain->prediction), 0)) {
+        FT(sgd_block_again)(s, c, start, first, behind);
+        FT(sgd_chain_load)(chain, s, c, road, behind, n_vectors);
+        return;
+    }
+    FT_COLUMN(wscale)[0] = chain->wscale;
+    FT_COLUMN(sum_loss)[0] += FT(sgd_block_loss)(block, s->loss, road->parameter, &FT_COLUMN(product)[0]);
+    s->t += (double)block->length;
+}
+
+/* Leaves the fit before the row at `position`, with all that its steps have moved. */
+FT_INLINE void FT(sgd_chain_end)(FT(sgd_chain) *chain, ft_sgd *s, double *c, const FT(sgd_road) *road, ft_size position,
+                                 const int average, const int n_vectors)
+{
+    const ft_size n = 1;
+    FT_REAL *w = (FT_REAL *)s->weights, *aw = average ? (FT_REAL *)s->averages : w;
+    if (n_vectors > 0) {
+        FT(sgd_register_pass)(chain->v, chain->held, &chain->before_tail, chain->before, chain->now, chain->now,
+                              &road->tail, chain->move, n_vectors, 1);
+#pragma GCC unroll 16
+        for (int j = 0; j < n_vectors; j++)
+            FT(store)(w + j * FT_LANES, chain->v[j]);
+    } else {
+        FT(sgd_single_pass)(w, aw, chain->before, chain->now, chain->now, s->n_features, &road->tail, chain->move,
+                            chain->average_move, average);
+    }
+    FT(store)((FT_REAL *)s->lanes + 2 * FT_LANE_BLOCK, chain->square_sums);
+    FT_COLUMN(dot)[0] = chain->dot;
+    FT_COLUMN(intercept)[0] = chain->intercept;
+    s->has_dot = position < s->n_train;
+    s->position = position;
+}
+
+/* A block whose products are not all finite is taken again with `careful`, a constant as well, which looks at the products
+ * of each row. */
 FT_INLINE void FT(sgd_single_loop)(ft_sgd *s, ft_size end, double *c, const int average, const int n_vectors,
                                    const int careful)
 {
-    const ft_size n = 1, k = 0, features = s->n_features, stride = s->stride;
-    const FT(tail) tail = FT(tail_of)(features);
-    const int32_t *training = s->training;
-    const int loss = s->loss, smooth = ft_sgd_is_smooth(loss);
-    const int far = s->X.tail_start * features * (ft_size)sizeof(FT_REAL) > (1 << 19);
-    const double parameter = FT_COLUMN(parameter)[k], decay = s->fit_intercept ? s->intercept_decay : 0;
-    FT_REAL *w = (FT_REAL *)s->weights, *aw = average ? (FT_REAL *)s->averages : w, *lanes = (FT_REAL *)s->lanes;
-    FT_REAL move = 0, average_move = 0;
-    const FT_REAL *now = FT(dense_row)(&s->X, training[s->position], features, stride), *before = now;
-    FT(vector) v[FT_SGD_MOST_VECTORS], held[FT_SGD_MOST_VECTORS], before_tail = FT(load_tail)(now, &tail);
-#pragma GCC unroll 16
-    for (int j = 0; j < n_vectors; j++) {
-        v[j] = FT(load)(w + j * FT_LANES);
-        held[j] = j + 1 == n_vectors ? before_tail : FT(load)(now + j * FT_LANES);
-    }
-    FT(vector) square_sums = FT(load)(lanes + 2 * FT_LANE_BLOCK);
+    const FT(sgd_road) road = FT(sgd_road_of)(s, c, n_vectors);
+    const int loss = s->loss;
     FT(sgd_block) block;
     FT(sgd_block_start) start;
-    start.w = (FT_REAL *)s->panels;
+    FT(sgd_chain) chain;
     memset(block.prediction, 0, sizeof block.prediction);
-    FT(sgd_products) products = {{0}, 0, 0};
-    double dot = FT_COLUMN(dot)[k], intercept = FT_COLUMN(intercept)[k], wscale = FT_COLUMN(wscale)[k];
-    if (!s->has_dot)
-        dot = FT(dense_dot)(w, now, features, &tail);
-    if (!(ft_abs_f64(dot) <= FT_SGD_LARGEST_PRODUCT))
-        dot = FT(sgd_moved_dot)(w, now, now, features, 0);
-    double prediction = (FT_REAL)(dot * wscale) + intercept;
+    FT(sgd_chain_begin)(&chain, s, c, &road, n_vectors);
     for (ft_size first = s->position; first < end; first += block.length) {
-        FT(sgd_plan)(s, c, &block, first, end - first < FT_SGD_BLOCK ? end - first : FT_SGD_BLOCK, s->t);
-        if (!careful) {
-            if (n_vectors == 0)
-                memcpy(start.w, w, (size_t)features * sizeof *w);
-#pragma GCC unroll 16
-            for (int j = 0; j < n_vectors; j++)
-                FT(store)(start.w + j * FT_LANES, v[j]);
-            start.before = before;
-            start.move = move;
-            start.dot = dot;
-            start.intercept = intercept;
-            start.wscale = wscale;
-            start.square_sums = square_sums;
-        }
-        for (ft_size i = 0; i < block.length; i++) {
-            const FT_REAL *next = FT(dense_row)(&s->X, training[first + i + 1], features, stride);
-            const double y = block.y[i], rate = block.rate[i];
-            double gradient = 0;
-            if (far)
-                FT(prefetch_rows)(s, training + first + i);
-            block.prediction[i] = prediction;
-            /* Before the pass, which has all it needs and fills the time that the loss takes; after it, the loss would
-             * wait for a place in the processor's queue. */
-            switch (loss) {
-            case FT_LOSS_binary_crossentropy:
-                gradient = FT(sgd_log_gradient)(y, prediction);
-                break;
-            case FT_LOSS_hinge:
-                gradient = ft_sgd_where_up_to(y * prediction, parameter, -y);
-                break;
-            case FT_LOSS_squared_hinge: {
-                const double inside = parameter - y * prediction;
-                gradient = ft_clip_f64(-2 * y * ft_sgd_where_up_to(0, inside, inside), -1e12, 1e12);
-                break;
-            }
-                FT_SGD_GRADIENT(modified_huber, 1)
-                FT_SGD_GRADIENT(half_squared_error, 1)
-                FT_SGD_GRADIENT(huber, 1)
-                FT_SGD_GRADIENT(epsilon_insensitive, 0)
-                FT_SGD_GRADIENT(squared_epsilon_insensitive, 1)
-                FT_SGD_GRADIENT(quantile, 0)
-                FT_SGD_GRADIENT(poisson, 1)
-            default:
-                break;
-            }
-            if (n_vectors > 0)
-                products = FT(sgd_register_pass)(v, held, &before_tail, before, now, next, &tail, move, n_vectors);
-            else
-                products = FT(sgd_single_pass)(w, aw, before, now, next, features, &tail, move, average_move, average);
-            square_sums += (FT_REAL)(wscale * wscale) * products.squares;
-            if (__builtin_expect(i == block.reset, 0)) {
-                products.dot *= block.reset_wscale;
-                if (n_vectors > 0) {
-#pragma GCC unroll 16
-                    for (int j = 0; j < n_vectors; j++)
-                        v[j] *= (FT_REAL)block.reset_wscale;
-                } else {
-                    FT_COLUMN(wscale)[k] = block.reset_wscale;
-                    FT(sgd_reset_wscale)(s, 1, c, k);
-                }
-            }
-            /* the sum is not finite where either product is not */
-            if (careful && !(ft_abs_f64(products.dot + products.cross) <= FT_SGD_LARGEST_PRODUCT)) {
-                products.dot = FT(sgd_moved_dot)(w, now, next, features, (FT_REAL)(gradient * (rate * block.inverse[i])));
-                products.cross = 0;
-            }
-            wscale = block.wscale[i];
-            const double intercept_rate = rate * decay, intercept_before = intercept;
-            move = (FT_REAL)(gradient * (rate * block.inverse[i]));
-            intercept = intercept_before + ft_sgd_rounded(gradient * intercept_rate, 1);
-            if (average) {
-                FT_COLUMN(wscale)[k] = wscale;
-                FT_COLUMN(intercept)[k] = intercept;
-                FT_COLUMN(update)[k] = gradient * rate;
-                average_move = FT(sgd_average_step)(1, c, k, s->t + (double)i);
-            }
-            dot = products.dot + (double)move * products.cross;
-            /* Where a prediction close by gives a gradient close by, all but one multiply-add is done before the gradient
-             * is known. A loss with a corner takes the path that scikit-learn takes: its predictions can be on it. */
-            if (smooth)
-                prediction = (products.dot * wscale + intercept_before) + gradient * (rate * products.cross + intercept_rate);
-            else
-                prediction = (FT_REAL)(dot * wscale) + intercept;
-            before = now;
-            now = next;
-        }
-        if (!careful && __builtin_expect(!FT(sgd_is_finite)(&block, dot, prediction), 0)) {
-            const ft_size behind = first + block.length;
-            FT(sgd_block_again)(s, c, &start, first, behind);
-            now = before = FT(dense_row)(&s->X, training[behind], features, stride);
-            before_tail = FT(load_tail)(now, &tail);
-#pragma GCC unroll 16
-            for (int j = 0; j < n_vectors; j++) {
-                v[j] = FT(load)(w + j * FT_LANES);
-                held[j] = j + 1 == n_vectors ? before_tail : FT(load)(now + j * FT_LANES);
-            }
-            square_sums = FT(load)(lanes + 2 * FT_LANE_BLOCK);
-            move = 0;
-            dot = FT_COLUMN(dot)[k];
-            intercept = FT_COLUMN(intercept)[k];
-            wscale = FT_COLUMN(wscale)[k];
-            prediction = (FT_REAL)(dot * wscale) + intercept;
-            continue;
-        }
-        FT_COLUMN(wscale)[k] = wscale;
-        FT_COLUMN(sum_loss)[k] += FT(sgd_block_loss)(&block, loss, parameter);
-        s->t += (double)block.length;
+        const int32_t *order = s->training + first;
+        FT(sgd_chain_plan)(&chain, s, c, &block, &start, first, end, n_vectors, careful);
+        for (ft_size i = 0; i < block.length; i++)
+            FT(sgd_chain_step)(&chain, s, c, &road, &block, order, i, loss, average, n_vectors, careful, 1);
+        FT(sgd_chain_note)(&chain, s, c, &road, &block, &start, first, n_vectors, careful);
     }
-    if (n_vectors > 0) {
-        products = FT(sgd_register_pass)(v, held, &before_tail, before, now, now, &tail, move, n_vectors);
-#pragma GCC unroll 16
-        for (int j = 0; j < n_vectors; j++)
-            FT(store)(w + j * FT_LANES, v[j]);
-    } else {
-        FT(sgd_single_pass)(w, aw, before, now, now, features, &tail, move, average_move, average);
-    }
-    FT(store)(lanes + 2 * FT_LANE_BLOCK, square_sums);
-    FT_COLUMN(dot)[k] = dot;
-    FT_COLUMN(intercept)[k] = intercept;
-    s->has_dot = end < s->n_train;
-    s->position = end;
+    FT(sgd_chain_end)(&chain, s, c, &road, end, average, n_vectors);
 }
 
 static __attribute__((noinline)) void FT(sgd_single_any)(ft_sgd *s, ft_size end)
@@ -451,8 +565,3 @@ static void FT(sgd_single)(ft_sgd *s, ft_size end)
 
 #undef FT_SGD_WIDTH_CASE
 #undef FT_SGD_WIDTH
-#undef FT_SGD_WIDTHS
-#undef FT_SGD_NOW_IN_REGISTERS
-#undef FT_SGD_GRADIENT
-#undef FT_SGD_LARGEST_PRODUCT
-#undef FT_SGD_BLOCK_LOSS

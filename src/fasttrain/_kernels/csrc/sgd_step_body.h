@@ -38,15 +38,16 @@ FT_INLINE FT(sgd_exponential) FT(sgd_exp_minus)(double a)
     return e;
 }
 
-/* The slope of log(1 + e^p) - y p, y in {0, 1}. Signs come as numbers: a branch on the class, or on which side the prediction
- * is, would be a coin toss. */
-FT_INLINE double FT(sgd_log_gradient)(double y, double p)
+/* The slope of log(1 + e^p) - y p, y in {0, 1}, and 1 + e^-|p|, whose logarithm is a part of the loss. Signs come as numbers: a
+ * branch on the class, or on which side the prediction is, would be a coin toss. */
+FT_INLINE double FT(sgd_log_gradient)(double y, double p, double *whole_out)
 {
     const double sign = 1 - 2 * y;
     const FT(sgd_exponential) e = FT(sgd_exp_minus)(ft_abs_f64(p));
     const int outside = sign * p >= 0;
     const double base = sign * ft_sgd_select(outside, 1, e.base), scale = ft_sgd_select(outside, 0, sign * e.scale);
-    return (base + scale * e.series) / ((1 + e.base) + e.scale * e.series);
+    *whole_out = (1 + e.base) + e.scale * e.series;
+    return (base + scale * e.series) / *whole_out;
 }
 
 #define FT_SGD_LOSS(name, limit)                                                                                  \
