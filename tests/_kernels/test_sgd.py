@@ -454,6 +454,27 @@ def test_repeated_indices_of_a_sparse_row_add_up():
     )
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("index", [np.int32, np.int64])
+@pytest.mark.parametrize("l1_ratio, average", [(0.0, 0), (1.0, 0), (0.3, 1)])
+def test_repeated_indices_are_moved_each_time_and_cut_once(dtype, index, l1_ratio, average):
+    """Neighbours in a row, and far from each other; rows of every length from none to two dozen."""
+    rng = np.random.RandomState(4)
+    lengths = np.arange(50) % 25
+    indptr = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    indices = rng.randint(6, size=indptr[-1]).astype(index)
+    values = rng.standard_normal(len(indices)).astype(dtype)
+    X = np.zeros((50, 6), dtype)
+    np.add.at(X, (np.repeat(np.arange(50), lengths), indices), values)
+    y = rng.standard_normal(50).astype(dtype)
+    one = model(l1_ratio=l1_ratio, l2_ratio=1 - l1_ratio, alpha=0.02, average=average)
+    found = fit(sgd.Rows.csr(values, indices, indptr, 6), y, [one], "squared_error")
+    expected = fit(csr_rows(X, np.int32), y, [one], "squared_error")
+    rtol = 1e-11 if dtype == np.float64 else 2e-4
+    np.testing.assert_allclose(found[0], expected[0], rtol=rtol, atol=rtol * np.abs(expected[0]).max())
+    np.testing.assert_allclose(found[1], expected[1], rtol=rtol, atol=rtol)
+
+
 @pytest.mark.parametrize(
     "indices, indptr, inside",
     [

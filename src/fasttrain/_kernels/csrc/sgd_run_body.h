@@ -181,7 +181,7 @@ static void FT(sgd_begin)(ft_sgd *s)
     double *c = s->columns;
     if (!s->with_start)
         return;
-    if (FT(sgd_interleaved)(s)) {
+    if (s->X.indptr) {
         for (ft_size k = 0; k < s->n_slots; k++)
             for (ft_size j = 0; j < s->n_features; j++) {
                 const double v = ((const FT_REAL *)s->weights)[FT_SGD_FIRST(k) + j * FT(sgd_spacing)(s, k)];
