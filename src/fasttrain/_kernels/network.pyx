@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from libc.math cimport INFINITY, isfinite
+from libc.math cimport INFINITY, NAN, isfinite
 
 from fasttrain._kernels.lanes cimport fill_lanes, lane_panels, lane_room, suits_lanes
 from fasttrain._kernels.layout cimport address_of
@@ -360,7 +360,7 @@ cdef class Network(Trainable):
         """
         cdef double deadline = ft_seconds() + seconds
         while self._run_epoch(seconds):
-            if self.task.status != STATUS_OK or self.epochs_left == 0 or not self.all_finite():
+            if self.task.status != STATUS_OK or self.epochs_left == 0 or not parameters_are_finite(self):
                 return True
             self._next_epoch()
             seconds = deadline - ft_seconds()
@@ -383,21 +383,24 @@ cdef class Network(Trainable):
         return self.task.next_batch >= self.task.n_batches or self.task.status != STATUS_OK
 
     cdef int _next_epoch(self) except -1:
-        self.losses.append(self.epoch_loss)
+        self.losses.append(mean_of_epoch(self))
         self.epochs_left -= 1
         self.task.next_batch = 0
         self.task.next_chunk = 0
         self.task.loss_sum = 0.0
         self.rows_before = self.rows_done = 0
         self.task.step = self.steps_done
-        self._draw_mixing()
-        self.refresh()
+        # looked up as methods these two would take as long as an epoch of few rows
+        if self.task.mix_share != NULL:
+            self._draw_mixing()
+        if self.task.n_layers > 1:
+            self.refresh()
         return 0
 
     @property
     def epoch_loss(self):
         """Mean over the epoch's rows so far of the batch objectives (mean loss plus penalty, each before its step)."""
-        return self.task.loss_sum / self.rows_done if self.rows_done else float("nan")
+        return mean_of_epoch(self)
 
     @property
     def batches_done(self):
@@ -421,10 +424,7 @@ cdef class Network(Trainable):
 
     def all_finite(self):
         """Whether every parameter is finite."""
-        # asked for after every epoch: a view of the array would take longer than an epoch of few rows
-        if self.is_double:
-            return bool(all_finite(<const double*> self.task.w, self.task.n_parameters))
-        return bool(all_finite(<const float*> self.task.w, self.task.n_parameters))
+        return parameters_are_finite(self)
 
     def start_gradient(self, int n_threads):
         """Set up one evaluation of the objective and its gradient at ``parameters``, without dropout and noise."""
@@ -510,6 +510,17 @@ cdef class Network(Trainable):
                 step_of_sums(&self.task, loss, weight, &gradient[0], <const float*> NULL)
         self.steps_done += self.task.next_batch
         self.rows_done = rows
+
+
+cdef inline double mean_of_epoch(Network network) noexcept:
+    return network.task.loss_sum / network.rows_done if network.rows_done else NAN
+
+
+cdef inline bint parameters_are_finite(Network network) noexcept:
+    # asked for after every epoch: a view of the array would take longer than an epoch of few rows
+    if network.is_double:
+        return all_finite(<const double*> network.task.w, network.task.n_parameters)
+    return all_finite(<const float*> network.task.w, network.task.n_parameters)
 
 
 cdef int take_lanes(Network network, order, const real* like) except -1:

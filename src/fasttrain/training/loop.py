@@ -165,15 +165,16 @@ def _epochs_at_once(run, result, left):
 
 def _note_epochs(part, run, result, loss_constant):
     """Take note of the epochs of a call that are over and another has followed."""
-    constant = loss_constant(run.order) if part.losses and loss_constant is not None else 0.0
-    stopping = run.plan.stopping
-    for loss in part.losses:
-        loss += constant
-        result.history["loss"].append(loss)
-        result.history["learning_rate"].append(part.rate)
-        result.n_iter += 1
-        if stopping is not None:
-            stopping.epoch_end(run.network, loss, None)
+    if not part.losses:
+        return
+    constant = loss_constant(run.order) if loss_constant is not None else 0.0
+    losses, stopping, network = [loss + constant for loss in part.losses], run.plan.stopping, run.network
+    result.history["loss"] += losses
+    result.history["learning_rate"] += [part.rate] * len(losses)
+    result.n_iter += len(losses)
+    if stopping is not None:
+        for loss in losses:
+            stopping.epoch_end(network, loss, None)
 
 
 class _Remembered:
