@@ -25,6 +25,17 @@ except ImportError:
         return method
 
 
+def managed(method):
+    """Method decorator: scikit-learn's ``with_callbacks``, of an estimator that was given callbacks."""
+    told = with_callbacks(method)
+
+    @wraps(method)
+    def fit(self, *args, **kwargs):
+        return (told if "_skl_callbacks" in vars(self) else method)(self, *args, **kwargs)
+
+    return fit
+
+
 # Among the attributes of an estimator during a fit that is followed.
 _TASKS = "_fit_tasks"
 

@@ -1,9 +1,8 @@
 """Distinct cells of a column, and text as the kernels read it: bytes one cell after the other."""
 
-from functools import cached_property
-
 import numpy as np
 
+from fasttrain._core.lazily import lazy
 from fasttrain._kernels import text_numbers, text_times, text_words
 from fasttrain._tables.categories import Coded, coded_column, group_strings, unique
 from fasttrain._tables.frames import missing_vector, object_codes
@@ -122,11 +121,11 @@ class Cells:
         self.values = values
         self._numbers = {}
 
-    @cached_property
+    @lazy
     def _packed(self):
         return packed(self.values, LONGEST)
 
-    @cached_property
+    @lazy
     def _scanned(self):
         n = len(self.values)
         traits, units = np.zeros(n, dtype=np.uint32), np.zeros(n, dtype=np.uint64)
@@ -168,7 +167,7 @@ class Cells:
             self._numbers[decimal_comma] = out, units
         return self._numbers[decimal_comma]
 
-    @cached_property
+    @lazy
     def times(self):
         n = len(self.values)
         day_first, month_first, traits = np.empty(n), np.empty(n), np.empty(n, dtype=np.uint8)

@@ -421,11 +421,12 @@ stop_reason_, advice_, n_features_in_, feature_names_in_
         with all_or_nothing(self):
             keep = "warm" if self.warm_start and hasattr(self, "coef_") else None
             X, y = self._check_Xy(X, y, keep)
+            codes = None
             if not keep:
-                self._set_classes(y)
+                codes = self._set_classes(y)
                 if are_labels(y):
                     warn_of_a_quantity(y, self.classes_)
-            y = self._check_y(y)
+            y = self._check_y(y) if codes is None else codes
             rows = ArrayRows.of(self, X, y, sample_weight)
             return self._fit(rows, validation_data, keep=keep, resume_from=resume_from)
 
@@ -492,10 +493,15 @@ stop_reason_, advice_, n_features_in_, feature_names_in_
         return class_weight_factors(self.class_weight, labels)
 
     def _set_classes(self, y):
-        self._multilabel = y.ndim == 2
-        self.classes_ = np.arange(y.shape[1]) if self._multilabel else unique(y)
+        """Take note of the classes of y; the number of each row's among them, None of labels in columns."""
+        self._multilabel, codes = y.ndim == 2, None
+        if self._multilabel:
+            self.classes_ = np.arange(y.shape[1])
+        else:
+            self.classes_, codes = unique(y, inverse=True)
         if len(self.classes_) < 2 and not self._multilabel:
             raise ValueError(f"y must hold at least 2 classes, got 1 class: {self.classes_[0]!r}")
+        return codes
 
     @predicts
     def decision_function(self, X: MatrixLike | Blocks) -> Array:

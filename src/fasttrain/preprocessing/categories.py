@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils.validation import check_array, check_is_fitted
+from sklearn.utils.validation import check_array
 
+from fasttrain._core.checks import require_fitted
 from fasttrain._estimators.conversion import Convertible
 from fasttrain._estimators.data import take_names
 from fasttrain._tables.categories import coded_column, counts_of, encode, is_nan, unique, unknown_values
@@ -250,7 +251,7 @@ class CategoryEncoder(Convertible, TransformerMixin, BaseEstimator):
 
     def _columns_of(self, X):
         """:func:`column_list` of a table with the columns that ``fit`` saw."""
-        check_is_fitted(self, "categories_")
+        require_fitted(self, "categories_")
         columns, n_samples = column_list(X)
         if not isinstance(X, CodedColumns) or len(columns) != self.n_features_in_:
             take_names(self, X, False)

@@ -13,7 +13,7 @@ from fasttrain._core.types import Array, ArrayLike, Matrix, MatrixLike, Self
 from fasttrain.data import Blocks
 from fasttrain._estimators.blocks import learns_columns, transforms
 from fasttrain._estimators.fitted import restored
-from fasttrain._estimators.following import CallbackSupportMixin, with_callbacks
+from fasttrain._estimators.following import CallbackSupportMixin, managed
 from fasttrain._estimators.parameters import keep_parameters
 from fasttrain._tables.moments import column_moments, merge_moments
 from fasttrain.preprocessing._scaler import (
@@ -81,7 +81,7 @@ class StandardScaler(CallbackSupportMixin, Scaler):
 
     @learns_columns
     @restored
-    @with_callbacks
+    @managed
     def fit(self, X: MatrixLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
         """Mean and standard deviation of X.
 
@@ -100,7 +100,7 @@ class StandardScaler(CallbackSupportMixin, Scaler):
 
     @learns_columns
     @restored
-    @with_callbacks
+    @managed
     def partial_fit(self, X: MatrixLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
         """Update mean and standard deviation with more rows.
 
@@ -120,7 +120,7 @@ class StandardScaler(CallbackSupportMixin, Scaler):
         self._check_flags()
         first = not hasattr(self, "n_samples_seen_")
         X = self._validated(X, first, ("csr", "csc"))
-        context = self._init_callback_context()
+        context = self._init_callback_context() if "_skl_callbacks" in vars(self) else None
         told = {"estimator": self, "X": X, "y": y, "metadata": {"sample_weight": sample_weight}}
         if context is not None:
             context.call_on_fit_task_begin(**told)

@@ -8,12 +8,12 @@ from typing import Any, Literal
 import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils.validation import check_array, check_is_fitted
+from sklearn.utils.validation import check_array
 
 from fasttrain._estimators.blocks import learns_columns, transforms
 from fasttrain._estimators.data import take_names
 from fasttrain._estimators.fitted import restored
-from fasttrain._core.checks import check_choice, check_integer
+from fasttrain._core.checks import check_choice, check_integer, require_fitted
 from fasttrain._core.types import Array, ArrayLike, EstimatorLike, Matrix, Self, TableLike
 from fasttrain._estimators.parameters import KeepsParameters, keep_parameters
 from fasttrain._tables.categories import encode
@@ -216,14 +216,14 @@ class TablePreprocessor(KeepsParameters, BlockColumns, TableColumns, Transformer
         """
         if isinstance(X, Blocks):
             return self.fit(X, y).transform(X)
-        views, block = self._learn(X, y)
+        views, block, coded = self._learn(X, y)
         if self.missing == "drop" and (block is None or len(block) != views[0].n_rows):
             self._refuse_missing_rows(views)
-        return self._matrix(views, block)
+        return self._matrix(views, block, coded)
 
     @restored
     def _learn(self, X, y):
-        """Fit; (views of the columns, their numbers without missing ones, not scaled)."""
+        """Fit; (views of the columns, their numbers without missing ones, not scaled, their categories)."""
         self._check_parameters()
         X, target = self._without_target(named(X), self.target is not None)
         X = self._checked(X, True)
@@ -252,9 +252,9 @@ class TablePreprocessor(KeepsParameters, BlockColumns, TableColumns, Transformer
         self._refuse_missing(views)
         self.fill_ = {}
         block = self._fit_numbers(views, means)
-        self._fit_categories(views)
+        coded = self._fit_categories(views)
         self._settle(views)
-        return all_views, block
+        return all_views, block, coded
 
     def _check_parameters(self):
         check_choice(self.missing, "missing", ("mean", "median", "most_frequent", "drop", "error"))
@@ -320,14 +320,14 @@ class TablePreprocessor(KeepsParameters, BlockColumns, TableColumns, Transformer
             values, with ``handle_unknown="error"`` for categories that ``fit`` did not see and cells that are no
             number or date, and where the matrix would take more than ``memory_limit``.
         """
-        check_is_fitted(self, "types_")
+        require_fitted(self, "types_")
         views = self._views(X)
         if self.missing == "drop":
             self._refuse_missing_rows(views)
         self._refuse_missing(views)
         self._refuse_large(views[0].n_rows, self._widths(views[0].n_rows, views))
         self._warn_of_strays(views)
-        return self._matrix(views, None)
+        return self._matrix(views)
 
     def _views(self, X):
         X, _ = self._without_target(named(X), False)
@@ -359,7 +359,7 @@ class TablePreprocessor(KeepsParameters, BlockColumns, TableColumns, Transformer
         >>> TablePreprocessor().fit(table).missing_rows(table)
         array([False,  True, False])
         """
-        check_is_fitted(self, "types_")
+        require_fitted(self, "types_")
         return self._missing_rows(self._views(X))
 
     def report(self, X: TableLike) -> dict[str, Any]:
@@ -383,7 +383,7 @@ class TablePreprocessor(KeepsParameters, BlockColumns, TableColumns, Transformer
         >>> preprocessor.report(pd.DataFrame({"size": [None, 3.0], "kind": ["a", "c"]}))
         {'size': {'missing': 1, 'unseen': 0, 'examples': []}, 'kind': {'missing': 0, 'unseen': 1, 'examples': ['c']}}
         """
-        check_is_fitted(self, "types_")
+        require_fitted(self, "types_")
         views = self._views(X)
         known = dict(zip((i for i, _ in self._of(CategoryColumn)), getattr(self.encoder_, "categories_", ())))
         told = {}
@@ -405,7 +405,7 @@ class TablePreprocessor(KeepsParameters, BlockColumns, TableColumns, Transformer
     def columns_(self) -> Any:
         """What each column was taken for: dicts with "name", "kind", "reason", "columns_out", and "keep": the kind that
         would keep a column that is left out."""
-        check_is_fitted(self, "types_")
+        require_fitted(self, "types_")
         widths = dict(map(tuple, self._layout))
         return [
             {
@@ -456,7 +456,7 @@ class TablePreprocessor(KeepsParameters, BlockColumns, TableColumns, Transformer
         ValueError
             Without ``target``, and for labels that ``fit`` did not see.
         """
-        check_is_fitted(self, "types_")
+        require_fitted(self, "types_")
         features, target = self._kept(X, self._columns)
         return plain(self.transform(features)), self._coded_target(target)
 
@@ -517,7 +517,7 @@ class TablePreprocessor(KeepsParameters, BlockColumns, TableColumns, Transformer
         -------
         ndarray of str objects
         """
-        check_is_fitted(self, "types_")
+        require_fitted(self, "types_")
         names = names_in(self, input_features)
         out = [name for i, column in self._of(Dense) for name in column.names(names[i])]
         if self.encoder_ is not None:

@@ -5,6 +5,7 @@ import numpy as np
 from scipy import sparse
 from sklearn import get_config
 
+from fasttrain._core.checks import all_finite
 from fasttrain._core.warned import warn
 from fasttrain._tables.categories import encode, unique, unknown_values
 from fasttrain._tables.texts import Filled
@@ -173,11 +174,13 @@ class TableColumns:
         ) from None
 
     def _fit_categories(self, views):
+        """The encoder; the categorical columns as :meth:`_categories` has them, None where there is none."""
         self.encoder_ = None
         if not self._of(CategoryColumn):
-            return
+            return None
         coded = self._categories(views, learn=self.missing not in ("drop", "error"))
         self.encoder_ = self._new_encoder().fit(coded)
+        return coded
 
     def _new_encoder(self):
         options = {
@@ -218,7 +221,7 @@ class TableColumns:
             with np.errstate(over="ignore"):
                 block[:, start:start + width] = numbers[:, None] if numbers.ndim == 1 else numbers
             start += width
-        if np.isinf(block).any():
+        if not all_finite(block) and np.isinf(block).any():
             at = int(np.flatnonzero(np.isinf(block).any(axis=0))[0])
             name = [self._names[i] for (i, _), width in zip(dense, widths) for _ in range(width)][at]
             raise ValueError(
@@ -303,17 +306,17 @@ class TableColumns:
                     f"{column.kind} value that fit has seen: {listed(cells)}", UserWarning
                 )
 
-    def _matrix(self, views, block):
-        """The matrix of a table's columns, whose numbers may have been read already."""
+    def _matrix(self, views, block=None, coded=None):
+        """The matrix of a table's columns, whose numbers and categories may have been read already."""
         strict = self.handle_unknown == "error"
         parts = []
         if self._of(Dense):
             if block is None:
                 block = self._numbers(views, strict=strict)
                 fill_missing(block, self._fill_numbers)
-            parts.append(block if self.scaler_ is None else self.scaler_.transform(block))
+            parts.append(block if self.scaler_ is None else self.scaler_._mapped(block, self.scaler_.copy))
         if self.encoder_ is not None:
-            coded = self._categories(views)
+            coded = self._categories(views) if coded is None else coded
             if strict:
                 for (position, _), column, known in zip(
                     self._of(CategoryColumn), coded.columns, self.encoder_.categories_
@@ -395,6 +398,8 @@ def most_frequent_of(values, counts):
 
 
 def fill_missing(block, fill):
+    if all_finite(block):
+        return
     absent = np.isnan(block)
     for k in np.flatnonzero(absent.any(axis=0)).tolist():
         block[absent[:, k], k] = fill[k]

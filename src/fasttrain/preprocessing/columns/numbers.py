@@ -166,8 +166,10 @@ def recognise_numbers(view, decimal=None, forced=False):
     cells = view.cells
     counts = view.pieces[2]
     is_number = cells.traits > 0
+    if not (forced or is_number.any()):
+        return None, "not numbers"
     n_wanted, few = wanted_rows(view, is_number)
-    if not forced and (few or not is_number.any()):
+    if few and not forced:
         return None, "not numbers"
     if not forced and (cells.has("leading_zero") & is_number).any():
         return None, "digits with leading zeros are codes"

@@ -109,7 +109,7 @@ def recognise(view, value, rules):
     kind, options = stated(view.name, value)
     if kind == "drop":
         return LeftOut("left out as asked")
-    if view.missing.all():
+    if view.is_empty:
         return LeftOut("holds no value at all")
     if kind is None:
         return _by_cells(view, rules)
@@ -254,6 +254,10 @@ def _and_missing(view):
 
 def _constant(view, numbers):
     """:class:`LeftOut` where a column of numbers has one value, in more than one row."""
+    first, last = numbers[0], numbers[-1]
+    if first < last or first > last:
+        # two values: most columns are seen through by a look at them
+        return None
     present = numbers[~np.isnan(numbers)]
     if present.size < 2 or not np.isfinite(present[0]) or (present != present[0]).any():
         return None

@@ -150,6 +150,8 @@ def recognise_times(view, day_first=None, forced=False):
     by_day, by_month, traits = view.cells.times
     counts = view.pieces[2]
     read = traits > 0
+    if not (forced or read.any()):
+        return None, "not dates"
     n_read = int(counts[read].sum())
     n_wanted, few = wanted_rows(view, read)
     if not forced and (few or not n_read):

@@ -2,10 +2,9 @@
 
 import datetime
 import decimal
-from functools import cached_property
-
 import numpy as np
 
+from fasttrain._core.lazily import lazy
 from fasttrain._tables.categories import counts_of
 from fasttrain._tables.kinds import as_array, is_pandas, is_polars
 from fasttrain._tables.texts import Cells, distinct_cells
@@ -32,19 +31,24 @@ class ColumnView:
         self.n_rows = table.n_rows
         self.read = {}
 
-    @cached_property
+    @lazy
     def column(self):
         return self.table.column(self.position)
 
-    @cached_property
+    @lazy
+    def is_numeric(self):
+        """Whether it is kept as integers or floats."""
+        return self.table.is_numeric(self.position)
+
+    @lazy
     def storage(self):
         """ "number", "bool", "time", "duration", "hours", "category", "text" or "object": how the cells are kept.
 
         "object" cells are neither text nor numbers nor times: bytes, say.
         """
-        column, dtype = self.column, self.column.dtype
-        if self.table.is_numeric(self.position):
+        if self.is_numeric:
             return "number"
+        column, dtype = self.column, self.column.dtype
         if is_polars(column):
             name = str(dtype)
             for start, found in (("Datetime", "time"), ("Date", "time"), ("Duration", "duration"), ("Time", "hours")):
@@ -84,27 +88,35 @@ class ColumnView:
             )
         return "text" if all(issubclass(kind, str) for kind in kinds) else "object"
 
-    @cached_property
+    @lazy
     def missing(self):
         """Mask of the rows without a value."""
+        if self.is_numeric:
+            return np.isnan(self.numbers)
         if "distinct" in vars(self) or (self.storage in ("text", "object", "category") and not self.hardly_repeats):
             return self.distinct[1] < 0
-        if self.table.is_numeric(self.position):
-            return np.isnan(self.numbers)
         return self.table.missing(self.position)
 
-    @cached_property
+    @lazy
+    def is_empty(self):
+        """Whether no row has a value."""
+        if self.is_numeric and self.n_rows and not np.isnan(self.numbers[0]):
+            # most columns of numbers are seen through by a look at the first row
+            return False
+        return bool(self.missing.all())
+
+    @lazy
     def distinct(self):
         """(distinct values as objects, code of each row, -1 for missing)."""
         return distinct_cells(self.column)
 
-    @cached_property
+    @lazy
     def counts(self):
         """How often each distinct value occurs."""
         values, codes = self.distinct
         return counts_of(codes, len(values))
 
-    @cached_property
+    @lazy
     def texts(self):
         """The distinct values as text."""
         values = self.distinct[0]
@@ -115,7 +127,7 @@ class ColumnView:
                     for value in values.tolist()]
         return texts
 
-    @cached_property
+    @lazy
     def hardly_repeats(self):
         """Whether a long column of text repeats so little that its cells are read as they come."""
         if self.n_rows < 4 * SAMPLE or self.storage != "text" or "distinct" in vars(self):
@@ -126,7 +138,7 @@ class ColumnView:
         cells = [cell for cell in cells if isinstance(cell, str)]
         return len(set(cells)) > 0.99 * len(cells)
 
-    @cached_property
+    @lazy
     def pieces(self):
         """(texts, which of them each row has, -1 for missing, how often each occurs), to be read as numbers or times.
 
@@ -144,21 +156,21 @@ class ColumnView:
             codes = np.arange(len(texts))
         return texts, codes, np.ones(len(texts), dtype=np.int64)
 
-    @cached_property
+    @lazy
     def cells(self):
         """The texts of ``pieces``, to be read."""
         return Cells(self.pieces[0])
 
-    @cached_property
+    @lazy
     def numbers(self):
         """Cells that are kept as numbers or bool, as float64 or float32 with NaN for missing ones."""
-        if self.table.is_numeric(self.position):
+        if self.is_numeric:
             return self.table.numbers(self.position)
         values = np.array(as_array(self.column), dtype=object)
         values[self.missing] = np.nan
         return values.astype(np.float64)
 
-    @cached_property
+    @lazy
     def seconds(self):
         """Cells that are kept as times, durations or times of the day, in seconds; NaN for missing ones."""
         column = self.column
