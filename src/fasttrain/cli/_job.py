@@ -236,7 +236,10 @@ def remedied(data, *remedies):
         if error.strays:
             remedies += (f"--column {shlex.quote(f'{error.column}=categorical')} to take it as words",)
         *others, last = remedies
-        raise Holes(f"{data}: {error.what}: pass {', '.join(others)}{' or ' if others else ''}{last}") from error
+        place = error.place or str(data)
+        if not place.startswith(str(data)):
+            place = f"{data}: {place}"
+        raise Holes(f"{place}: {error.what}: pass {', '.join(others)}{' or ' if others else ''}{last}") from error
 
 
 def _refuse_missing(job, features):

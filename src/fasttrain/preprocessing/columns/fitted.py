@@ -34,15 +34,16 @@ class ColumnLeftOutWarning(UserWarning):
 
 
 class MissingValues(ValueError):
-    """``missing="error"`` refuses a column: what it has, its name, and those of its cells that cannot be read."""
+    """``missing="error"`` refuses a column: what it has, its name, those of its cells that cannot be read, and where it lies."""
 
-    def __init__(self, message, *, what="", column=None, strays=()):
+    def __init__(self, message, *, what="", column=None, strays=(), place=None):
         super().__init__(message)
-        self.what, self.column, self.strays = what, column, strays
+        self.what, self.column, self.strays, self.place = what, column, strays, place
 
     def at(self, place):
         """The same of a block that lies there."""
-        return MissingValues(f"{place}: {self}", what=f"{place}: {self.what}", column=self.column, strays=self.strays)
+        return MissingValues(
+            f"{place}: {self}", what=self.what, column=self.column, strays=self.strays, place=place)
 
 
 class TableColumns:
