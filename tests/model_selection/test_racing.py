@@ -10,6 +10,7 @@ from search_cases import SGD, X, y
 from fasttrain import training
 from fasttrain.linear_model import LinearClassifier, LinearRegressor, SGDClassifier, SGDRegressor
 from fasttrain.model_selection import GridSearchCV, RacingSearchCV
+from fasttrain.model_selection.racing import Race, _SiteRows
 from fasttrain.neural_network import MLPClassifier
 from fasttrain.neural_network._base import partial_epochs
 from fasttrain.preprocessing import StandardScaler
@@ -145,3 +146,48 @@ def test_bad_input():
     ]:
         with pytest.raises(error, match=message):
             call()
+
+
+@pytest.mark.parametrize("scaled", [False, True])
+@pytest.mark.parametrize("n_jobs", [1, 2, 3])
+def test_folds_follow_each_other_without_a_wait(n_jobs, scaled, monkeypatch):
+    """A rung is one queue of all folds' fits, of which no more have their rows in memory than there are threads."""
+    queues, there, most = [], set(), []
+    run, make, leave = Race._run_pool, _SiteRows._make, _SiteRows.leave
+
+    def counted(race, jobs, fit=None):
+        queues.append(len(jobs))
+        run(race, jobs, fit)
+
+    def made(rows):
+        there.add(rows)
+        most.append(len(there))
+        return make(rows)
+
+    def left(rows):
+        leave(rows)
+        if rows.n_left == 0:
+            there.discard(rows)
+
+    monkeypatch.setattr(Race, "_run_pool", counted)
+    monkeypatch.setattr(_SiteRows, "_make", made)
+    monkeypatch.setattr(_SiteRows, "leave", left)
+    estimator, grid, data = PROBLEMS["sgd"]
+    if scaled:
+        estimator = make_pipeline(StandardScaler(), estimator)
+        grid = {f"sgdclassifier__{name}": values for name, values in grid.items()}
+    race = RacingSearchCV(estimator, grid, cv=5, n_jobs=n_jobs, refit=False).fit(*data)
+    assert queues == [5 * n for n in race.n_candidates_]
+    assert not there
+    assert len(most) == 5 * len(queues)
+    assert max(most) <= n_jobs
+
+
+def test_rows_that_a_scaler_refuses_fail_every_candidate_of_the_fold():
+    features, target = NOISY[0].copy(), NOISY[1]
+    features[0, 0] = np.inf
+    race = RacingSearchCV(
+        make_pipeline(StandardScaler(), SGDClassifier("log_loss", max_iter=4, tol=None, random_state=0)),
+        {"sgdclassifier__alpha": [1e-4, 1e-3, 1e-2]}, cv=2, n_jobs=2, error_score="raise")
+    with pytest.raises(ValueError, match="infinity"):
+        race.fit(features, target)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
 from numbers import Integral
 from collections.abc import Callable, Mapping, Sequence
@@ -54,8 +55,15 @@ class Race(Batch):
         self.begin(numbers)
         with self.telling():
             plain, changed = sites_of(self.jobs)
+            rows = {}
             for site in [*plain, *changed]:
-                self._advance_site(site, epochs)
+                site.jobs.sort(key=self.size, reverse=True)
+                jobs = [job for job in site.jobs if job.outcome.error is None]
+                rows |= dict.fromkeys(jobs, _SiteRows(self, site, len(jobs)))
+            for job in self.jobs:
+                job.done = job not in rows
+            # fold after fold, without a wait between them: threads that a fold has no more work for begin the next one
+            self._run_pool(list(rows), lambda job: self._advance(job, rows[job], epochs))
         return self.outcomes_of(numbers)
 
     def begin(self, numbers):
@@ -69,40 +77,24 @@ class Race(Batch):
         """One a fold of each of some candidates."""
         return [[job.outcome for job in self.lanes[number]] for number in numbers]
 
-    def _advance_site(self, site, epochs):
-        jobs = [job for job in site.jobs if job.outcome.error is None]
-        train = self.folds[site.fold][0]
+    def _advance(self, job, rows, epochs):
+        """In a thread of the pool: so many epochs of one model."""
         try:
-            X = transformed(self, site) if site.steps else self.X
-        except Exception as error:
-            for job in jobs:
-                job.outcome.error = error
-            jobs = []
-        for job in site.jobs:
-            if job.outcome.error is not None:
-                job.done = True
-        if not jobs:
-            return
-        X_train, y_train = take_rows(X, train), take_rows(self.y, train)
-        rows = gathered(X)
-        classes = np.unique(np.asarray(y_train)) if self.is_classifier else None
-        for job in jobs:
-            job.steps = site.fitted
-            job.data = rows if site.steps else None
-
-        def fit(job):
+            X, y, classes, data = rows.made()
             start = time.perf_counter()
             options = {}
             if classes is not None and not hasattr(job.model, "n_features_in_"):
                 options["classes"] = classes
             try:
                 with num_threads(1):
-                    self._train(job.model, X_train, y_train, epochs, options)
-            except Exception as error:
-                job.outcome.error = error
-            job.outcome.fit_time += time.perf_counter() - start
-
-        self._run_pool(jobs, fit)
+                    self._train(job.model, X, y, epochs, options)
+            finally:
+                job.outcome.fit_time += time.perf_counter() - start
+            job.steps, job.data = rows.site.fitted, data
+        except Exception as error:
+            job.outcome.error = error
+        finally:
+            rows.leave()
 
     def _train(self, model, X, y, epochs, options):
         """So many epochs, as many together as take a moment; between them the search may be called off."""
@@ -122,6 +114,42 @@ class Race(Batch):
     def _release(self, job):
         # it may be told to go on
         job.data = None
+
+
+class _SiteRows:
+    """The rows that a site's jobs train on: made for the first of these, let go after the last."""
+
+    def __init__(self, race, site, n_jobs):
+        self.race, self.site, self.n_left = race, site, n_jobs
+        self._lock, self._rows, self._error = threading.Lock(), None, None
+
+    def made(self):
+        """(X, y, classes of a classifier, a function to rows of X where steps have changed it); what is wrong with them
+        is raised for every job."""
+        with self._lock:
+            if self._rows is None and self._error is None:
+                try:
+                    self._rows = self._make()
+                except Exception as error:
+                    self._error = error
+            if self._error is not None:
+                raise self._error
+            return self._rows
+
+    def _make(self):
+        race, site = self.race, self.site
+        train = race.folds[site.fold][0]
+        X = transformed(race, site) if site.steps else race.X
+        y = take_rows(race.y, train)
+        classes = np.unique(np.asarray(y)) if race.is_classifier else None
+        return take_rows(X, train), y, classes, gathered(X) if site.steps else None
+
+    def leave(self):
+        """One of the jobs is done with them."""
+        with self._lock:
+            self.n_left -= 1
+            if self.n_left == 0:
+                self._rows = None
 
 
 class RacingSearchCV(BatchSearch, model_selection.GridSearchCV):

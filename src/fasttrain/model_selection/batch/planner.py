@@ -330,10 +330,12 @@ class Batch:
     # ---- one fit to a thread ----
 
     def _run_pool(self, jobs, fit=None):
-        """Call ``fit(job)`` for each of ``jobs`` on the threads, and score what was fitted."""
+        """Call ``fit(job)`` for each of ``jobs`` in their order on the threads, and score what was fitted; without
+        ``fit`` it is an ordinary one, of the largest first."""
         if not jobs:
             return
-        fit = self._fit_one if fit is None else fit
+        if fit is None:
+            fit, jobs = self._fit_one, sorted(jobs, key=self.size, reverse=True)
 
         def work(job):
             fit(job)
@@ -342,7 +344,6 @@ class Batch:
                 with num_threads(1):
                     self.score(job, job.data)
 
-        jobs = sorted(jobs, key=self.size, reverse=True)
         with thread_pool(min(self.n_threads, len(jobs)), self.cancel.set, PATIENCE_SECONDS) as pool:
             pending = {pool.submit(work, job): job for job in jobs}
             while pending:
