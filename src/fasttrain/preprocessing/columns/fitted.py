@@ -34,7 +34,7 @@ class ColumnLeftOutWarning(UserWarning):
 
 
 class MissingValues(ValueError):
-    """``missing="error"`` refuses a column: what it has, its name, those of its cells that cannot be read, and where it lies."""
+    """``missing="error"`` refuses a column: what it has, its name, its cells that cannot be read, the block's place."""
 
     def __init__(self, message, *, what="", column=None, strays=(), place=None):
         super().__init__(message)
