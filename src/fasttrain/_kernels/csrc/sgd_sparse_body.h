@@ -67,7 +67,7 @@ FT_INLINE FT(sgd_norms) FT(sparse_move)(FT_REAL *w, const FT_REAL *x, const int3
             *weight = v;
             square[i] += v * v;
             if (l1)
-                absolute[i] += v < 0 ? -v : v;
+                absolute[i] += (FT_REAL)__builtin_fabs(v);
         }
     for (; j < nnz; j++) {
         FT_REAL *weight = w + FT_INDEX(j);
@@ -75,7 +75,7 @@ FT_INLINE FT(sgd_norms) FT(sparse_move)(FT_REAL *w, const FT_REAL *x, const int3
         *weight = v;
         square[0] += v * v;
         if (l1)
-            absolute[0] += v < 0 ? -v : v;
+            absolute[0] += (FT_REAL)__builtin_fabs(v);
     }
     const FT(sgd_norms) norms = {(square[0] + square[1]) + (square[2] + square[3]),
                                  (absolute[0] + absolute[1]) + (absolute[2] + absolute[3])};
