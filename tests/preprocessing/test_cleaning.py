@@ -297,3 +297,18 @@ def test_a_frame_without_missing_values_is_a_copy(dtype, order, n_columns):
     target[3] = np.nan
     assert len(drop_missing(frame.iloc[:-1], target[:-1])[0]) == len(X) - 2
     pd.testing.assert_frame_equal(drop_missing(frame, min_present=n_columns + 1), frame.iloc[:0])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("odd", [3.0, np.nan, np.inf], ids=str)
+def test_quartiles_of_all_columns_at_once_are_those_of_each(dtype, odd):
+    X = np.random.default_rng(0).standard_normal((2000, 4)).astype(dtype) * np.array([1e-6, 1, 1e6, 1], dtype)
+    X[::7, 3] = odd
+    mask = drop_outliers(X, method="iqr", return_mask=True)[1]
+    kept = [drop_outliers(X[:, [j]], method="iqr", return_mask=True)[1] for j in range(4)]
+    # columns of two types are looked at one by one
+    mixed = pd.DataFrame({0: X[:, 0], 1: X[:, 1], 2: X[:, 2], 3: X[:, 3], 4: np.zeros(len(X), dtype=int)})
+    assert np.array_equal(mask, np.logical_and.reduce(kept))
+    assert np.array_equal(mask, drop_outliers(mixed, method="iqr", return_mask=True)[1])
+    assert mask.any()
+    assert not mask.all()

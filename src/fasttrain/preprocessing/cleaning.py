@@ -20,7 +20,7 @@ from fasttrain._kernels.threads import get_num_threads
 from fasttrain._tables.frames import (
     KEEP, Table, aligned, duplicate_mask, missing_counts, take_all, take_present,
 )
-from fasttrain._tables.moments import SMALL_UNIT, column_moments
+from fasttrain._tables.moments import SMALL_UNIT, column_extremes, column_moments
 from fasttrain.preprocessing.robust import column_quantiles
 
 METHODS = ("absolute", "zscore", "iqr", "mad")
@@ -251,6 +251,21 @@ def finite_moments(values):
     return mean[0], np.sqrt(squares[0] / weight[0]) if weight[0] else 0.0
 
 
+def bounds_about(low, high, threshold):
+    """Tukey's bounds about two quartiles."""
+    spread = high - low
+    return (low - threshold * spread, high + threshold * spread) if spread > 0 else (-np.inf, np.inf)
+
+
+def quartiles_together(table):
+    """Quartiles of all columns of an array of floats, which threads share; None where cells are infinite or columns are
+    of several types."""
+    block = table.float_block() if len(table.positions) == len(table.names) else None
+    if block is None or np.isinf(column_extremes(block)).any():
+        return None
+    return column_quantiles(block, (0.25, 0.75))
+
+
 def column_bounds(values, method, threshold):
     """Lowest and highest value of a column that is no outlier."""
     if method == "absolute":
@@ -260,13 +275,9 @@ def column_bounds(values, method, threshold):
     else:
         present = np.where(np.isfinite(values), values, np.nan).astype(np.float64, copy=False).reshape(-1, 1)
         if method == "iqr":
-            low, high = column_quantiles(present, (0.25, 0.75))[:, 0]
-            spread = high - low
-            if spread > 0:
-                return low - threshold * spread, high + threshold * spread
-        else:
-            center = column_quantiles(present, (0.5,))[0, 0]
-            spread = MAD_TO_STD * column_quantiles(np.abs(present - center), (0.5,))[0, 0]
+            return bounds_about(*column_quantiles(present, (0.25, 0.75))[:, 0], threshold)
+        center = column_quantiles(present, (0.5,))[0, 0]
+        spread = MAD_TO_STD * column_quantiles(np.abs(present - center), (0.5,))[0, 0]
     if not spread > 0:
         return -np.inf, np.inf
     return center - threshold * spread, center + threshold * spread
@@ -331,8 +342,10 @@ def outlier_bounds(X, method, threshold, subset):
     """(positions, low, high) of the columns looked at."""
     table = numeric_table(X, subset)
     thresholds = resolve_thresholds(method, threshold, table)
+    quartiles = quartiles_together(table) if method == "iqr" else None
     bounds = [
-        column_bounds(table.numbers(position), method, value)
+        column_bounds(table.numbers(position), method, value) if quartiles is None
+        else bounds_about(*quartiles[:, position], value)
         for position, value in zip(table.positions, thresholds)
     ]
     low, high = np.array(bounds, dtype=np.float64).reshape(-1, 2).T
