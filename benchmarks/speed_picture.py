@@ -26,7 +26,7 @@ def measured(page):
     found = []
     for line in page.splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
-        if line.startswith("|") and len(cells) == 5 and cells[1].startswith("scikit-learn"):
+        if line.startswith("|") and len(cells) == 6 and cells[1].startswith("scikit-learn"):
             # code marks, and what is the same in all rows or only for experts
             common = r", (?:a sample(?: of one)?|a step|1 thread|20 epochs|30 epochs)\b"
             work = re.sub(common, "", cells[0].replace("`", ""))
@@ -47,7 +47,7 @@ def drawing(rows):
         parts.append(f'<text x="{NAMES - 10}" y="{top + 15}" text-anchor="end" class="small">{escape(work)}</text>')
         parts.append(f'<rect x="{NAMES}" y="{top}" width="{length:.1f}" height="{STEP - 10}" rx="3"/>')
         parts.append(f'<text x="{NAMES + length + 8:.1f}" y="{top + 15}">{ratio:g}×</text>')
-    note = "Two cores of an AMD EPYC with AVX-512, medians, both in turn within one run; README has the table."
+    note = "Two Zen 5 cores of an AMD EPYC, medians, both in turn within one run; README has the table."
     parts.append(f'<text class="small" x="10" y="{height - 10}">{note}</text>')
     body = "\n".join(parts)
     return (
