@@ -4,9 +4,7 @@ import itertools
 import re
 import subprocess
 import sys
-import time
 import tracemalloc
-from queue import Queue
 
 import numpy as np
 import pandas as pd
@@ -20,7 +18,7 @@ from fasttrain._kernels.threads import get_num_threads, num_threads
 from fasttrain.data import Block, Blocks, from_npy, from_parquet
 from fasttrain.data import _parquet
 from fasttrain.data._columns import RowFiller
-from fasttrain.data._passes import _Buffer, _loaded, draw_pass, passes
+from fasttrain.data._passes import draw_pass, passes
 from fasttrain.data._room import BlockBytes, pass_room, stream_room
 from fasttrain.data._use import RawBlocks, stream
 from fasttrain.linear_model import LinearClassifier, SGDClassifier
@@ -236,28 +234,6 @@ def test_what_was_written_in_its_place_is_not_copied():
     # the X of a block is written to once only: here and nowhere else
     assert {out.ctypes.data for out in given} == {
         part.arrays[0][first:].ctypes.data for first in (0, 50, 100, 150)}
-
-
-def test_readers_go_on_while_a_block_is_put_in_its_place():
-    begun, spare = [], Queue()
-    spare.put(_Buffer(8, None))
-
-    def load(i, out):
-        begun.append(i)
-        return (np.full((2, 1), i),)
-
-    blocks = _loaded([[0, 1, 2, 3], [4]], load, [2] * 5, spare, 1, 2)
-    try:
-        assert next(blocks)[2][0][0, 0] == 0
-        deadline = time.monotonic() + 10
-        while len(begun) < 3 and time.monotonic() < deadline:
-            time.sleep(0.001)
-        assert begun == [0, 1, 2]
-        # of the next group none is begun, and none of this one waits for the buffer that it has not
-        assert [next(blocks)[2][0][0, 0] for _ in range(3)] == [1, 2, 3]
-        assert begun == [0, 1, 2, 3]
-    finally:
-        blocks.close()
 
 
 def test_a_bound_on_memory_decodes_less_at_a_time(tmp_path):

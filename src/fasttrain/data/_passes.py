@@ -100,8 +100,7 @@ def _filled(groups, load, rows, spare, batch_size, rng, n_readers):
     left, n_left = None, 0
     with closing(_loaded(groups, load, rows, spare, batch_size, n_readers)) as blocks:
         for number, group in enumerate(groups):
-            total, order = n_left + sum(rows[i] for i in group), None
-            for place in range(len(group)):
+            for _ in group:
                 buffer, at, arrays = next(blocks, (None, 0, None))
                 if buffer is None:
                     return
@@ -109,10 +108,9 @@ def _filled(groups, load, rows, spare, batch_size, rng, n_readers):
                     buffer.take(0, left)
                     left = None
                 buffer.take(at, arrays)
-                if place == 0 and rng is not None:
-                    # now, while the others are read
-                    order = rng.permutation(total).astype(np.intp, copy=False)
+            total = n_left + sum(rows[i] for i in group)
             arrays = buffer.arrays(total)
+            order = None if rng is None else rng.permutation(total).astype(np.intp, copy=False)
             taken = total if number == len(groups) - 1 else total - total % batch_size
             n_left = total - taken
             if n_left:
@@ -141,36 +139,25 @@ def _loaded(groups, load, rows, spare, batch_size, n_readers):
         n_left = at % batch_size
     running, current, buffer = deque(), None, None
     pool = ThreadPoolExecutor(n_readers, thread_name_prefix="fasttrain-read") if n_readers > 1 else None
-
-    def begin(wait):
-        """Have as many blocks read as there are readers, if a buffer is there; False where there will be none."""
-        nonlocal current, buffer
-        while todo and len(running) < n_readers:
-            number, i, at = todo[0]
-            if number != current:
-                try:
-                    buffer = spare.get(block=wait and not running)
-                except Empty:
-                    break
-                if buffer is None:
-                    return False
-                current = number
-            todo.popleft()
-            work = partial(load, i, buffer.place(at, rows[i]))
-            running.append((i, buffer, at, work if pool is None else pool.submit(work).result))
-        return True
-
     try:
         while todo or running:
-            if not begin(wait=True):
-                return
+            while todo and len(running) < n_readers:
+                number, i, at = todo[0]
+                if number != current:
+                    try:
+                        buffer = spare.get(block=not running)
+                    except Empty:
+                        break
+                    if buffer is None:
+                        return
+                    current = number
+                todo.popleft()
+                work = partial(load, i, buffer.place(at, rows[i]))
+                running.append((i, buffer, at, work if pool is None else pool.submit(work).result))
             i, into, at, result = running.popleft()
             arrays = result()
             if arrays[0].shape[0] != rows[i]:
                 raise ValueError(f"block {i} has {arrays[0].shape[0]} rows, and its source said {rows[i]}")
-            # whoever takes this one has work of its own meanwhile
-            if not begin(wait=False):
-                return
             yield into, at, arrays
             # the future would hold them too
             del arrays, result
