@@ -2,11 +2,13 @@
 
 import threading
 
+import dask
 import dask.dataframe as dd
 import numpy as np
 import pandas as pd
 import pytest
 from cluster_data import LABELS, RNG, ROWS, WEIGHTS, X, Y, arrays_of, dask_of, parts
+from dask import bag
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression as StockLogistic, Ridge as StockRidge
@@ -255,6 +257,13 @@ def test_what_is_no_collection_or_goes_with_none(client):
             LinearRegressor().fit(dask_of(X), y)
     with pytest.raises(ValueError, match="sample_weight must have 600 rows as X has, got 599"):
         from_dask(dask_of(X), Y, np.ones(599))
+    with pytest.raises(ValueError, match="X must have two axes, got 1"):
+        from_dask(dd.from_pandas(FRAME, npartitions=2)[FRAME.columns[0]])
+    for other in (bag.from_sequence([1, 2], npartitions=2), dask.delayed(X)):
+        with pytest.raises(TypeError, match="X must be a Dask array or data frame, got"):
+            from_dask(other)
+    with pytest.raises(TypeError, match="y must be a Dask array or data frame, got Bag"):
+        from_dask(dask_of(X), bag.from_sequence([1, 2], npartitions=2))
     lying = dask_of(X).map_blocks(lambda block: block[:, :2], dtype=float, chunks=dask_of(X).chunks)
     with pytest.raises(ValueError, match=r"block \d of the Dask collection has 2 columns, and the collection says 6"):
         LinearRegressor().fit(lying, Y)

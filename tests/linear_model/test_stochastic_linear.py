@@ -26,6 +26,7 @@ from sklearn.utils.multiclass import unique_labels
 from sklearn_release import SKLEARN
 
 from fasttrain._tables.categories import distinct_labels
+from fasttrain.linear_model import LinearClassifier
 from fasttrain.stochastic_linear import SGDClassifier, SGDRegressor, fit_lockstep
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -591,6 +592,13 @@ def test_distinct_labels_are_those_of_scikit_learn(labels):
     found, wanted = distinct_labels(labels), unique_labels(labels)
     np.testing.assert_array_equal(found, wanted)
     assert found.dtype == wanted.dtype
+
+
+@pytest.mark.parametrize("model", [SGDClassifier(), LinearClassifier()], ids=lambda model: type(model).__name__)
+@pytest.mark.parametrize("labels, message", [([], "classes must hold at least one label"), ([[0], [1, 2]], "legacy")])
+def test_partial_fit_says_what_is_wrong_with_classes(model, labels, message):
+    with pytest.raises(ValueError, match=message):
+        clone(model).partial_fit(np.eye(2), [0, 1], classes=labels)
 
 
 @pytest.mark.parametrize("y", [[2, 0], [-1, 1], [0, 3]])

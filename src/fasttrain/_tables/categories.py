@@ -289,14 +289,22 @@ def unique(values, *, inverse=False, counts=False):
 
 
 def distinct_labels(labels):
-    """scikit-learn's ``unique_labels``, which takes 30 ms for its first look in a process at whose table it was given;
-    integers of Python and NumPy are known without."""
-    array = np.asarray(labels) if type(labels) in (list, tuple) else labels
+    """The classes that a caller names, in order.
+
+    scikit-learn's ``unique_labels``, whose first look in a process for kinds of tables takes 30 ms; integers of Python
+    and NumPy are known without.
+    """
+    array = labels
+    if type(labels) in (list, tuple) and all(isinstance(label, (int, np.integer, np.bool_)) for label in labels):
+        array = np.asarray(labels)
     if type(array) is np.ndarray and array.ndim == 1 and array.dtype.kind in "iub" and len(array):
         return np.unique(array)
     from sklearn.utils.multiclass import unique_labels
 
-    return unique_labels(labels)
+    found = unique_labels(labels)
+    if not len(found):
+        raise ValueError("classes must hold at least one label, got none")
+    return found
 
 
 def encode(values, uniques):

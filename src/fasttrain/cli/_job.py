@@ -236,10 +236,9 @@ def remedied(data, *remedies):
         if error.strays:
             remedies += (f"--column {shlex.quote(f'{error.column}=categorical')} to take it as words",)
         *others, last = remedies
-        place = error.place or str(data)
-        if not place.startswith(str(data)):
-            place = f"{data}: {place}"
-        raise Holes(f"{place}: {error.what}: pass {', '.join(others)}{' or ' if others else ''}{last}") from error
+        ways = f"{', '.join(others)}{' or ' if others else ''}{last}"
+        # a place has the file's name
+        raise Holes(f"{error.place or data}: {error.what}: pass {ways}") from error
 
 
 def _refuse_missing(job, features):

@@ -97,14 +97,10 @@ def from_dask(X: Any, y: Any = None, sample_weight: Any = None, *, client: Any =
     >>> source.n_blocks, model.predict([[0.0, 0.1]]).round(2)
     (3, array([3.2]))
     """
-    if not is_collection(X):
-        raise TypeError(
-            f"X must be a Dask array or data frame, got {type(X).__name__}: an estimator's own fit takes it, or "
-            "from_arrays")
+    columns = [_row_parts(X, "X")]
     client = client_of(client)
     timeout = check_real(timeout, "timeout", low=0, open_low=True)
     retries = check_integer(retries, "retries", low=0)
-    columns = [_row_parts(X, "X")]
     for value, name in ((y, "y"), (sample_weight, "sample_weight")):
         columns.append([None] * len(columns[0]) if value is None else _beside(value, name, X, len(columns[0])))
     replicas = None
@@ -140,12 +136,16 @@ def client_of(client):
 
 def _row_parts(X, name):
     """The blocks of rows of a collection, as delayed objects."""
+    # a bag has no axes, and something delayed has any attribute
+    if not (is_collection(X) and isinstance(getattr(X, "ndim", None), int)):
+        remedy = ": an estimator's own fit takes it, or from_arrays" if name == "X" else ""
+        raise TypeError(f"{name} must be a Dask array or data frame, got {type(X).__name__}{remedy}")
+    if X.ndim not in ((2,) if name == "X" else (1, 2)):
+        raise ValueError(f"{name} must have {'two axes' if name == 'X' else 'one axis or two'}, got {X.ndim}")
     if not hasattr(X, "numblocks"):
         parts = X.to_delayed()
         # Dask reads small files together, as many as the columns that are asked for allow: other ones for X than for y
         return parts if len(parts) == X.npartitions else X.to_delayed(optimize_graph=False)
-    if X.ndim not in ((2,) if name == "X" else (1, 2)):
-        raise ValueError(f"{name} must have {'two axes' if name == 'X' else 'one axis or two'}, got {X.ndim}")
     if X.ndim == 2 and X.numblocks[1] > 1:
         X = X.rechunk({1: -1})
     return list(X.to_delayed().ravel())
