@@ -54,7 +54,7 @@ void ft_sgd_run_slice(const ft_sgd_kernels *kernels, int is_double, ft_sgd **fit
 #pragma omp parallel num_threads(n_threads) if (n_threads > 1)
 #endif
     {
-        ft_size held[2];
+        ft_size held[2] = {0, 0};
         int n_held = 0;
         for (;;) {
             while (n_held < 1 + pairs) {
