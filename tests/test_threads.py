@@ -6,6 +6,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import joblib
@@ -14,6 +15,7 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from fasttrain._kernels import threads
+from fasttrain._kernels.primitives import finite
 
 OPENMP = threads.has_openmp()
 CLEAR = ("FASTTRAIN_NUM_THREADS", "OMP_NUM_THREADS")
@@ -172,6 +174,23 @@ def test_one_thread_inside_another_pool():
         joblib.delayed(threads.get_num_threads)() for _ in range(4)
     )
     assert set(inside) == {1}
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/loadavg"), reason="only Linux tells it")
+def test_a_crowd_of_processes_is_noticed():
+    busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(os.cpu_count() + 1)]
+    try:
+        end = time.monotonic() + 60
+        while not threads.is_crowded():
+            assert time.monotonic() < end
+            time.sleep(0.002)
+        with threads.num_threads(2):
+            # what is read once, in one thread or in two
+            assert finite(np.zeros(10**6))
+    finally:
+        for process in busy:
+            process.kill()
+            process.wait()
 
 
 def test_concurrent_fits_share_the_cores():

@@ -18,8 +18,8 @@ from libc.string cimport memset
 from fasttrain._kernels.linear_blocks cimport by_columns, chunk_sums, feature_sums, linear_fit, linear_task
 from fasttrain._kernels.primitives cimport FT_LOSS_softmax_crossentropy, lanes, panel_step, panel_width
 from fasttrain._kernels.signals cimport PyErr_CheckSignals
-from fasttrain._kernels.steps cimport ft_pace_init, ft_pace_next, ft_pace_note
-from fasttrain._kernels.threads cimport threads_for_work
+from fasttrain._kernels.steps cimport ft_pace_init, ft_pace_next, ft_pace_note_pass
+from fasttrain._kernels.threads cimport threads_worth
 from fasttrain._kernels.types cimport real
 
 from fasttrain._kernels import losses as _losses
@@ -46,8 +46,6 @@ cdef enum:
 
 cdef double SLICE_SECONDS = 0.04
 cdef double WORK_PER_THREAD = 4e5   # multiply-adds
-# A thread that waits so long for the others at the end, and for so much of the whole, waits for one that has no core.
-cdef double LATE_SECONDS = 1e-3, LATE_SHARE = 0.25
 
 
 cdef inline Py_ssize_t up(Py_ssize_t n, Py_ssize_t multiple) noexcept nogil:
@@ -338,7 +336,7 @@ cdef class LinearSums:
         """
         cdef linear_task* t = &self.task
         cdef Py_ssize_t item = 8 if t.is_double else 4, chunk, size, j
-        cdef bint unfinished = True, is_late
+        cdef bint unfinished = True
         cdef int budget
         cdef double started = ft_seconds(), now, until, late = 0.0
         t.active = active
@@ -347,7 +345,7 @@ cdef class LinearSums:
             plan(t, <const double*> NULL)
         else:
             plan(t, <const float*> NULL)
-        n_threads = threads_for_work(
+        n_threads = threads_worth(
             n_threads,
             <double> t.n_columns * (4.0 * t.indptr[t.n] if t.is_sparse else <double> t.n * t.k), WORK_PER_THREAD)
         if t.by_rows or not t.is_sparse:
@@ -415,8 +413,7 @@ cdef class LinearSums:
                 combine(t, values_out, gradients_out, n_threads, <const float*> NULL)
         if budget > 1:
             now = ft_seconds()
-            is_late = late > LATE_SECONDS and late > LATE_SHARE * (now - started)
-            ft_pace_note(&self.pace, t.n_columns, now - started, t.n_columns if is_late else 0, now)
+            ft_pace_note_pass(&self.pace, t.n_columns, now - started, late, now)
         return 0
 
     def evaluate(self, const double[:, ::1] w, double[::1] values_out, double[:, ::1] gradients_out,

@@ -7,6 +7,9 @@ from fasttrain._kernels.steps cimport ft_pace
 cdef class Network(Trainable):
     cdef int n_threads
     cdef ft_pace pace
+    # Of the gradient that is summed: its threads, and when it was begun.
+    cdef int gradient_team
+    cdef double gradient_start
     cdef readonly object average
     cdef readonly dict state
     cdef double steps_done

@@ -10,10 +10,10 @@ from fasttrain._kernels.passes cimport LOSS_ROWS, MAX_CHUNKS, SMALL_BATCH, fit_t
 from fasttrain._kernels.prediction cimport STEP_PER_THREAD, point_sparse
 from fasttrain._kernels.primitives cimport FT_LOSS_softmax_crossentropy, all_finite, ft_update, lanes
 from fasttrain._kernels.steps cimport (
-    SCRATCH, chunk_count, finish_gradient, finish_sums, fit_for, ft_pace_init, gradient_threads, in_two_phases,
-    objective_of_sums, step_of_sums,
+    SCRATCH, chunk_count, finish_gradient, finish_sums, fit_for, ft_pace_init, ft_pace_next, ft_pace_note_pass,
+    gradient_threads, in_two_phases, objective_of_sums, step_of_sums,
 )
-from fasttrain._kernels.threads cimport threads_for_work
+from fasttrain._kernels.threads cimport threads_worth
 from fasttrain._kernels.types cimport STATUS_NOT_FINITE, STATUS_OK, real
 from fasttrain._kernels.updates cimport update_constants, update_init
 from fasttrain._kernels.updating cimport refresh_transposes
@@ -248,7 +248,7 @@ cdef class Network(Trainable):
         self.hold["order"] = order
         self.hold["rates"] = rates
         self._draw_mixing()
-        self.n_threads = threads_for_work(n_threads, <double> batch_size * self.task.n_parameters, STEP_PER_THREAD)
+        self.n_threads = threads_worth(n_threads, <double> batch_size * self.task.n_parameters, STEP_PER_THREAD)
         if self.task.caller != NULL:
             self.n_threads = 1
         self.task.lanes = NULL
@@ -428,6 +428,7 @@ cdef class Network(Trainable):
 
     def start_gradient(self, int n_threads):
         """Set up one evaluation of the objective and its gradient at ``parameters``, without dropout and noise."""
+        cdef double until
         if self.task.n_statistics:
             raise ValueError("the gradient of all rows is not defined with batch normalization")
         self.task.training = False
@@ -438,18 +439,32 @@ cdef class Network(Trainable):
         self.task.next_batch = 0
         self.task.next_chunk = 0
         self.task.n_chunks = chunk_count(&self.task, self.task.n)
-        self.n_threads = threads_for_work(n_threads, <double> self.task.n * self.task.n_parameters, STEP_PER_THREAD)
+        self.n_threads = threads_worth(n_threads, <double> self.task.n * self.task.n_parameters, STEP_PER_THREAD)
         self._workspace(True)
+        self.gradient_start = ft_seconds()
+        self.gradient_team = 1
+        if self.n_threads > 1:
+            if self.pace.budget != self.n_threads:
+                ft_pace_init(&self.pace, self.n_threads)
+            # a gradient is a stretch
+            self.gradient_team = ft_pace_next(&self.pace, self.gradient_start, &until)
 
     def run_gradient(self, double seconds=0.05):
         """Go on for about ``seconds``; True when all rows have been summed."""
+        cdef double now = ft_seconds()
         with nogil:
-            self.task.deadline = ft_seconds() + seconds
+            self.task.deadline = now + seconds
             if self.is_double:
-                gradient_threads(&self.task, self.n_threads, <const double*> NULL)
+                gradient_threads(&self.task, self.gradient_team, <const double*> NULL)
             else:
-                gradient_threads(&self.task, self.n_threads, <const float*> NULL)
-        return self.task.next_chunk >= self.task.n_chunks
+                gradient_threads(&self.task, self.gradient_team, <const float*> NULL)
+        if self.task.next_chunk < self.task.n_chunks:
+            return False
+        if self.n_threads > 1:
+            now = ft_seconds()
+            ft_pace_note_pass(
+                &self.pace, self.task.n, now - self.gradient_start, now - self.task.idle_since, now)
+        return True
 
     def finish_gradient(self, real[::1] gradient_out):
         """Mean loss plus penalty (returned) and its gradient, in the layout of ``parameters``."""

@@ -92,6 +92,7 @@ cdef struct fit_task:
     double loss_sum         # of batch objective times batch rows
     Py_ssize_t next_chunk
     Py_ssize_t n_chunks
+    double idle_since       # seconds of the clock when a thread first found no chunk left
     int status
     # workspace
     Py_ssize_t capacity     # rows of a block that the buffers hold

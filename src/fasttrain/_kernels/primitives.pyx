@@ -9,7 +9,10 @@ import time
 from cython.parallel cimport prange
 from libc.stdlib cimport free, malloc
 
+from fasttrain._kernels.threads cimport threads_for_work
 from fasttrain._kernels.types cimport real
+
+cdef double CELLS_PER_THREAD = 100_000.0
 
 ISA_NAMES = ("baseline", "avx2", "avx512")
 
@@ -145,7 +148,8 @@ def finite(const real[::1] x, int n_threads=1):
     if n <= block:
         # a parallel region of one thread takes longer than few elements
         return bool(all_finite(&x[0], n))
-    for b in prange((n + block - 1) // block, num_threads=n_threads, schedule="static", nogil=True):
+    n_threads = threads_for_work(n_threads, <double> n, CELLS_PER_THREAD)
+    for b in prange((n + block - 1) // block, num_threads=n_threads, schedule="dynamic", nogil=True):
         good &= all_finite(&x[b * block], min(block, n - b * block))
     return bool(good)
 

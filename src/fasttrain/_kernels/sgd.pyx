@@ -27,7 +27,7 @@ from fasttrain._kernels.primitives cimport (
     active_isa,
 )
 from fasttrain._kernels.signals cimport PyErr_CheckSignals
-from fasttrain._kernels.threads cimport threads_for_work
+from fasttrain._kernels.threads cimport threads_worth
 from fasttrain._kernels.types cimport STATUS_OK
 
 from fasttrain._kernels import primitives as _primitives
@@ -554,7 +554,7 @@ def run(list descents, int n_threads, each_epoch=None):
         fits[i] = &descent.fit
         state[i] = FT_SGD_RUNNING
         work += descent.fit.n_rows * descent.fit.work_per_row * descent.n_candidates
-    team = threads_for_work(<int> min(n, n_threads), work, WORK_PER_THREAD)
+    team = threads_worth(<int> min(n, n_threads), work, WORK_PER_THREAD)
     try:
         while unfinished:
             with nogil:

@@ -9,6 +9,7 @@ cdef extern from "pace.h" nogil:
     void ft_pace_init(ft_pace* pace, int budget) noexcept
     int ft_pace_next(ft_pace* pace, double now, double* until_out) noexcept
     void ft_pace_note(ft_pace* pace, double steps, double seconds, double waits, double now) noexcept
+    void ft_pace_note_pass(ft_pace* pace, double work, double seconds, double late, double now) noexcept
 
 cdef enum:
     SCRATCH = 16384         # elements of a thread's workspace: a group's gradient, or the norms of a panel

@@ -362,6 +362,8 @@ cdef void sum_chunks(fit_task* task, int thread, const real* like) noexcept nogi
     while True:
         chunk = ft_fetch_add(&task.next_chunk)
         if chunk >= task.n_chunks:
+            if chunk == task.n_chunks:
+                task.idle_since = ft_seconds()
             return
         if task.lanes != NULL:
             chunk_by_lanes(task, chunk, thread, like)

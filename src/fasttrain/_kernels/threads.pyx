@@ -15,18 +15,43 @@ cdef extern from "threads.h" nogil:
     int ft_in_parallel() noexcept
     int ft_install_fork_handler() noexcept
 
+cdef extern from "crowd.h" nogil:
+    int ft_is_crowded() noexcept
 
-cdef int threads_for_work(int budget, double work, double work_per_thread) noexcept nogil:
-    """Threads worth starting for ``work`` (any unit) when one thread should have at least ``work_per_thread`` of it."""
+# A thread without a core is waited for at the end, some slices of the scheduler: work of so many times what a thread is
+# else started for takes about as long.
+cdef double CROWDED_SHARE = 200.0
+
+
+cdef int threads_worth(int budget, double work, double work_per_thread) noexcept nogil:
+    """Threads worth having for ``work`` (any unit) when one thread should have at least ``work_per_thread`` of it.
+
+    For work that is paced (``pace.h``) or whose threads wait for no other.
+    """
     cdef double worth = work / work_per_thread
     if worth < 2.0 or budget < 2:
         return 1
     return budget if worth >= budget else <int> worth
 
 
+cdef int threads_for_work(int budget, double work, double work_per_thread) noexcept nogil:
+    """:func:`threads_worth`, of one pass; where threads of all processes want more cores than there are, only if it is
+    long enough for one of them to be waited for.
+    """
+    cdef int n_threads = threads_worth(budget, work, work_per_thread)
+    if n_threads > 1 and ft_is_crowded():
+        return threads_worth(budget, work, CROWDED_SHARE * work_per_thread)
+    return n_threads
+
+
 def has_openmp():
     """Whether the kernels were built with OpenMP."""
     return bool(ft_has_openmp())
+
+
+def is_crowded():
+    """Whether threads of all processes want more cores at this moment than there are; False where no system tells."""
+    return bool(ft_is_crowded())
 
 
 def _positive(value, name):
