@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import reference_columns as reference
 
-from fasttrain._kernels import categories, objects
+from fasttrain._kernels import categories, distinct, objects
 
 
 @pytest.mark.parametrize("n_threads", [1, 2, 3])
@@ -128,6 +128,36 @@ def test_distinct_floats(n_distinct, dtype):
         assert ["nan" if v != v else v for v in found.view(np.float64).tolist()] == expected
     assert categories.distinct_floats(x, found[:-1].copy()) == -1
     assert categories.distinct_floats(x[:0], found) == 0
+
+
+@pytest.mark.parametrize("n_threads", [1, 2, 3])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_few_floats(dtype, n_threads):
+    """As distinct_floats of each column; one more than fit, in rows far apart, and many columns."""
+    rng = np.random.default_rng(6)
+    most = distinct.MOST_FEW
+    X = np.empty((20_000, 40), dtype=dtype)
+    for j in range(40):
+        known = rng.standard_normal(most + 1 if j % 7 == 1 else most if j % 7 == 2 else 1 + j).astype(dtype)
+        known[:2] = known[:2] if j % 2 else 0.0
+        X[:, j] = known[rng.integers(0, len(known), len(X))]
+    X[::3, ::5] *= -1
+    X[5, 3], X[7, 3], X[9, 3] = np.nan, -np.nan, np.inf
+    # a thread alone sees fewer than are too many
+    X[:, 38] = np.arange(len(X)) // (len(X) // (most + 4))
+    expected = []
+    for column in X.T:
+        keys = np.empty(len(X), dtype=np.int64)
+        n = categories.distinct_floats(column, keys)
+        expected.append(sorted(keys[:n].tolist()) if n <= most else None)
+    assert expected[38] is None
+    assert sum(keys is None for keys in expected) > 3
+    for view in (X, np.asfortranarray(X), np.repeat(np.repeat(X, 2, axis=0), 2, axis=1)[::2, ::2]):
+        found, counts = np.empty((40, most), dtype=np.int64), np.empty(40, dtype=np.int64)
+        distinct.few_floats(view, found, counts, n_threads)
+        assert [sorted(row[:n].tolist()) if n >= 0 else None for row, n in zip(found, counts)] == expected
+    distinct.few_floats(X[:0], found, counts, n_threads)
+    assert not counts.any()
 
 
 @pytest.mark.parametrize("width", [1, 7, 8, 9, 40])

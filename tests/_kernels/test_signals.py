@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fasttrain._kernels import (
-    categories, columns, coordinate, objects, quantiles, rows, text_numbers, text_times, text_words,
+    categories, columns, coordinate, distinct, objects, quantiles, rows, text_numbers, text_times, text_words,
 )
 
 N = 9_000_000
@@ -29,6 +29,7 @@ def data():
     codes = rng.integers(0, 1000, N)
     return {
         "table": floats[: N // 6 * 6].reshape(-1, 6), "integers": codes, "floats": floats,
+        "hundredths": np.round(floats, 2)[:, None],
         "text": np.frombuffer(b"12.5 abc" * (N // 8), dtype=np.uint8), "stops": np.arange(8, N // 8 * 8 + 1, 8),
         "words": np.array([f"{i}" for i in range(1000)], dtype=object)[codes[: 1 << 20]],
         "cells": codes.view(np.int8).reshape(-1, 8), "codes": codes[: N // 6 * 6].reshape(-1, 6).astype(np.int32),
@@ -73,6 +74,8 @@ CALLS = {
         d["integers"], np.empty(N, dtype=np.int64), np.empty(1000, dtype=np.int64)),
     "look_up_keys": lambda d: categories.look_up_keys(d["integers"], np.arange(1000), np.empty(N, dtype=np.int64)),
     "keys_of_floats": lambda d: categories.keys_of_floats(d["floats"], np.empty(N, dtype=np.int64)),
+    "few_floats": lambda d: distinct.few_floats(
+        d["hundredths"], np.empty((1, distinct.MOST_FEW), dtype=np.int64), np.empty(1, dtype=np.int64), 2),
     "group_cells": lambda d: categories.group_cells(
         d["cells"], np.empty(N, dtype=np.int64), np.empty(N, dtype=np.int64)),
     "scan_numbers": lambda d: text_numbers.scan_numbers(

@@ -16,6 +16,9 @@ TABLES = {
     "bool": RNG.random((50, 2)) < 0.5,
     "float": RNG.integers(0, 4, (200, 2)) / 3,
     "float with NaN": np.where(RNG.random((200, 2)) < 0.2, np.nan, RNG.integers(0, 4, (200, 2))),
+    "floats, few and many": np.asfortranarray(np.stack([
+        np.where(RNG.random(900) < 0.1, np.nan, RNG.integers(-2, 3, 900) / 2),
+        RNG.permutation(np.arange(900) % 256), RNG.permutation(np.arange(900) % 257)], axis=1, dtype=np.float32)),
     "str objects": np.array(["red", "blue", "green", "x y"], dtype=object)[RNG.integers(0, 4, (200, 3))],
     "objects with None and NaN": np.array(["a", None, np.nan, "b"], dtype=object)[
         RNG.integers(0, 4, (200, 2))
@@ -72,6 +75,19 @@ def test_one_hot_encoder(name, options):
     dense = mine.set_params(sparse_output=False).transform(X)
     assert dense.dtype == expected.dtype
     np.testing.assert_array_equal(dense, expected.toarray())
+
+
+@pytest.mark.parametrize("encoder", ["OneHotEncoder", "OrdinalEncoder"])
+@pytest.mark.parametrize("column", [0, 2])
+def test_an_infinity_is_refused(encoder, column):
+    X = TABLES["floats, few and many"].copy()
+    X[700, column] = -np.inf
+    said = []
+    for package in (ours, peer):
+        with pytest.raises(ValueError, match="infinity") as error:
+            getattr(package, encoder)().fit(X)
+        said.append(str(error.value))
+    assert said[0] == said[1]
 
 
 @pytest.mark.parametrize("handle", ["ignore", "infrequent_if_exist", "warn"])

@@ -5,7 +5,6 @@ Integers whose range is small are looked up in a table; the general case is an o
 
 from cython.parallel cimport prange
 from libc.stdint cimport int8_t, int32_t, int64_t, uint64_t
-from libc.math cimport NAN
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcmp, memcpy, memset
 
@@ -216,12 +215,6 @@ def one_hot_columns(
     return any_negative != 0
 
 
-cdef inline uint64_t scatter(uint64_t key) noexcept nogil:
-    # Round floats have all their bits at the top, and a product carries upwards only: they are brought down first.
-    key = (key ^ (key >> 32)) * 0x9E3779B97F4A7C15ULL
-    return key ^ (key >> 32)
-
-
 cdef struct key_map:
     int64_t* keys
     int64_t* codes      # -1 in an empty place
@@ -270,16 +263,6 @@ cdef int map_grow(key_map* m) noexcept nogil:
     map_free(m)
     m[0] = wider
     return STATUS_OK
-
-
-cdef inline int64_t key_of_float(double value) noexcept nogil:
-    """Equal exactly where numbers are: NaN has one, and -0.0 has that of 0.0."""
-    cdef int64_t key
-    value += 0.0
-    if value != value:
-        value = NAN
-    memcpy(&key, &value, sizeof(double))
-    return key
 
 
 def group_keys(const int64_t[:] keys, int64_t[::1] code_out, int64_t[::1] unique_out):

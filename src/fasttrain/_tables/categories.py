@@ -6,6 +6,7 @@ import numpy as np
 
 from fasttrain._core.checks import raise_for_status
 from fasttrain._kernels import categories as kernels, objects
+from fasttrain._kernels.distinct import MOST_FEW, few_floats
 from fasttrain._kernels.threads import get_num_threads
 from fasttrain._tables.kinds import element_strided, is_polars
 
@@ -103,6 +104,11 @@ def keys_of(values):
     return integers(values)
 
 
+def numbers_of(keys, dtype):
+    """What has such keys. Sorted, NaN goes last, once because its key is one."""
+    return (keys.view(np.float64) if dtype.kind == "f" else keys).astype(dtype)
+
+
 def unique_keys(values, want_codes):
     """(sorted unique numbers, codes or None) by hashing; (None, None) where most values are distinct, since sorting is
     as good there."""
@@ -120,9 +126,7 @@ def unique_keys(values, want_codes):
         n = kernels.group_keys(keys, codes, found)
     if n < 0:
         return None, None
-    found = found[:n]
-    uniques = (found.view(np.float64) if values.dtype.kind == "f" else found).astype(values.dtype)
-    # NaN goes last in this order, once because its key is one.
+    uniques = numbers_of(found[:n], values.dtype)
     order = np.argsort(uniques)
     if not want_codes:
         return uniques[order], None
@@ -286,6 +290,14 @@ def unique(values, *, inverse=False, counts=False):
                 uniques = np.unique(values)
     occurrences = counts_of(codes.astype(np.int64, copy=False), len(uniques)) if counts else None
     return only_asked(uniques, codes if inverse else None, occurrences)
+
+
+def unique_of_columns(X):
+    """:func:`unique` of each column of a float32 or float64 matrix, which threads read together."""
+    keys, counts = np.empty((X.shape[1], MOST_FEW), dtype=np.int64), np.empty(X.shape[1], dtype=np.int64)
+    few_floats(element_strided(X), keys, counts, get_num_threads())
+    return [
+        unique(X[:, j]) if n < 0 else np.sort(numbers_of(keys[j, :n], X.dtype)) for j, n in enumerate(counts.tolist())]
 
 
 def distinct_labels(labels):

@@ -12,7 +12,9 @@ from sklearn.utils.validation import check_array
 from fasttrain._core.checks import require_fitted
 from fasttrain._estimators.conversion import Convertible
 from fasttrain._estimators.data import take_names
-from fasttrain._tables.categories import coded_column, counts_of, encode, is_nan, unique, unknown_values
+from fasttrain._tables.categories import (
+    coded_column, counts_of, encode, is_nan, unique, unique_of_columns, unknown_values,
+)
 from fasttrain._tables.frames import named
 from fasttrain._tables.kinds import is_pandas, is_polars
 from fasttrain.data import Blocks, from_dask
@@ -47,6 +49,20 @@ def check_column(series):
     if coded is not None:
         return coded
     return check_array(series, ensure_2d=False, dtype=None, ensure_all_finite="allow-nan")
+
+
+def is_float_matrix(X):
+    """Whether X is an array whose columns' categories are found together."""
+    return type(X) is np.ndarray and X.ndim == 2 and X.dtype in (np.float32, np.float64) and X.dtype.isnative
+
+
+def categories_of_floats(X):
+    """Sorted distinct numbers of each column of an array of floats; an infinity is among them if there is one."""
+    check_array(X, dtype=None, ensure_all_finite=False)
+    found = unique_of_columns(X)
+    if any(np.isinf(categories).any() for categories in found):
+        check_array(X, dtype=None, ensure_all_finite="allow-nan")
+    return found
 
 
 class CodedColumns:
@@ -97,6 +113,10 @@ class CategoryEncoder(Convertible, TransformerMixin, BaseEstimator):
             self.n_features_in_ = X.shape[1]
             self.categories_ = [categories for categories, _ in X.known]
             return None, [counts for _, counts in X.known], X.shape[0]
+        if not need_counts and isinstance(self.categories, str) and is_float_matrix(X):
+            self.categories_ = categories_of_floats(X)
+            take_names(self, X, True)
+            return None, [None] * X.shape[1], X.shape[0]
         # before scikit-learn counts the columns, which it does by looking for a first row
         columns, n_samples = column_list(X)
         self.categories_, counts = self._categories_of_table(X, columns, True, need_counts)

@@ -1,0 +1,1 @@
+"""The distinct numbers of columns; nothing for C yet."""
