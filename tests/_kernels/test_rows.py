@@ -1,3 +1,6 @@
+import mmap
+import sys
+
 import numpy as np
 import pytest
 import reference_columns as reference
@@ -102,3 +105,29 @@ def test_take_present(n_cols, dtype):
             assert rows.take_present_columns(np.asfortranarray(X).T, most, keep, across) == moved
             np.testing.assert_array_equal(keep.astype(bool), expected)
             np.testing.assert_array_equal(across[:, :moved].T, X[expected])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_pages_that_are_given_keep_what_is_in_them(dtype):
+    out = np.arange(3_000_000, dtype=dtype).reshape(4, -1)
+    for room in (out, out[:, 7:-9], out[:, :5], out[:0]):
+        for done in (0, 1):
+            rows.give_pages(room, np.full(1, done, dtype=np.intc))
+    np.testing.assert_array_equal(out.ravel(), np.arange(3_000_000))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="what is resident is read from /proc")
+def test_pages_are_given_before_they_are_written():
+    def resident():
+        with open("/proc/self/statm") as file:
+            return int(file.read().split()[1]) * mmap.PAGESIZE
+
+    room = mmap.mmap(-1, 1 << 26)
+    out = np.frombuffer(room, dtype=np.float64).reshape(8, -1)
+    before = resident()
+    rows.give_pages(out, np.ones(1, dtype=np.intc))
+    assert resident() - before < 1 << 23
+    rows.give_pages(out, np.zeros(1, dtype=np.intc))
+    # the page that the first byte is in is that of who writes there
+    assert resident() - before > 3 << 24
+    assert not out.any()

@@ -15,6 +15,36 @@ from fasttrain._kernels.signals cimport SLICE_VALUES, PyErr_CheckSignals
 from fasttrain._kernels.threads cimport threads_for_work
 from fasttrain._kernels.types cimport STATUS_NO_MEMORY, STATUS_OK, real
 
+cdef extern from *:
+    """
+    #if defined(__linux__)
+    #include <sys/mman.h>
+    #include <unistd.h>
+    #ifndef MADV_POPULATE_WRITE
+    #define MADV_POPULATE_WRITE 23
+    #endif
+    #endif
+    #define FT_PAGES_AT_ONCE ((size_t)1 << 21)
+
+    /* Has the system give the pages of some memory from the first huge one that begins in it, a huge one at a time,
+     * until they are there or `done` is not 0; their bytes stay what they are. Other systems give them later. */
+    static inline void ft_give_pages(char *memory, size_t size, const int *done)
+    {
+    #if defined(__linux__)
+        const size_t page = (size_t)sysconf(_SC_PAGESIZE), end = (size_t)memory + size;
+        size_t at = ((size_t)memory / FT_PAGES_AT_ONCE + 1) * FT_PAGES_AT_ONCE;
+        for (; at + page <= end && !__atomic_load_n(done, __ATOMIC_ACQUIRE); at += FT_PAGES_AT_ONCE) {
+            const size_t left = (end - at) / page * page;
+            if (madvise((void *)at, left < FT_PAGES_AT_ONCE ? left : FT_PAGES_AT_ONCE, MADV_POPULATE_WRITE))
+                return;
+        }
+    #else
+        (void)memory, (void)size, (void)done;
+    #endif
+    }
+    """
+    void ft_give_pages(char* memory, size_t size, const int* done) noexcept nogil
+
 cdef enum:
     ROW_BLOCK = 4096
     PART_ROWS = 8192   # a part's hashes, rows and slots take about 250 KB
@@ -401,6 +431,23 @@ def take_present_columns(const real[:, :] columns, Py_ssize_t most, uint8_t[::1]
             kept = ops_f64.take_present_columns(
                 &columns[0, 0], ldx, n_rows, n_cols, most, &keep_io[0], &out[0, 0], ldo)
     return kept
+
+
+def give_pages(real[:, :] out, const int[::1] done):
+    """Have the system give the memory of rows that lie side by side each, before somebody writes there: what is given
+    as it is written takes two fifths of the time of moving rows. Ends when ``done`` is not 0; nothing is written.
+
+    For a thread that nobody waits for.
+    """
+    cdef Py_ssize_t i, width = out.shape[1] * <Py_ssize_t> sizeof(real)
+    if out.shape[0] == 0 or out.shape[1] == 0:
+        return
+    with nogil:
+        if out.strides[0] == width:
+            ft_give_pages(<char*> &out[0, 0], out.shape[0] * width, &done[0])
+        else:
+            for i in range(out.shape[0]):
+                ft_give_pages(<char*> &out[i, 0], width, &done[0])
 
 
 cdef void copy_rows(

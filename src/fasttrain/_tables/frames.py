@@ -1,6 +1,8 @@
 """One view of NumPy arrays, pandas and polars tables for whatever works on rows and columns."""
 
 import sys
+from _thread import start_new_thread
+from contextlib import contextmanager, suppress
 
 import numpy as np
 from scipy.sparse import issparse
@@ -17,6 +19,8 @@ WORDS = {1: np.uint8, 4: np.uint32, 8: np.uint64}
 LOOK_CELLS = 1 << 17
 # Bytes of rows that threads move at once, to memory that may only now be given.
 TAKEN_BYTES = 1 << 25
+# Bytes of rows that are moved whose memory another thread asks for.
+AHEAD_BYTES = 1 << 23
 KEEP = {"first": 0, "last": 1, False: 2, "none": 2}
 
 
@@ -392,16 +396,36 @@ def take_present(X, most, absent):
         return _take_present_columns(X, most, keep), keep.view(bool)
     out, n = np.empty(X.shape, dtype=X.dtype), 0
     for part in slices(*X.shape):
-        n += rows.take_present(X[part], most, keep[part], out[n:n + len(X[part])])
+        room = out[n:n + len(X[part])]
+        with pages_given(room):
+            n += rows.take_present(X[part], most, keep[part], room)
     out.resize((n, X.shape[1]), refcheck=False)
     return out, keep.view(bool)
+
+
+@contextmanager
+def pages_given(out):
+    """Have another thread ask for the memory of rows that are written meanwhile, or next. It is not waited for: that
+    would be long where other processes have the cores."""
+    done = np.zeros(1, dtype=np.intc)
+    if out.nbytes >= AHEAD_BYTES and get_num_threads() > 1:
+        # without it, where no thread can be had
+        with suppress(RuntimeError):
+            start_new_thread(rows.give_pages, (out, done))
+    try:
+        yield
+    finally:
+        done[0] = 1
 
 
 def _take_present_columns(X, most, keep):
     """Rows of a matrix that lies column by column, in a matrix that does; ``keep`` becomes the mask of them."""
     out, n = np.empty(X.shape[::-1], dtype=X.dtype), 0
     for part in slices(*X.shape):
-        n += rows.take_present_columns(X[part].T, most, keep[part], out[:, n:n + part.stop - part.start])
+        end = n + part.stop - part.start
+        # each column goes on in pages of its own, all of which are needed at once
+        with pages_given(out[:, end:2 * end - n]):
+            n += rows.take_present_columns(X[part].T, most, keep[part], out[:, n:end])
     # what was not needed stays behind the columns, unless it is much
     return (out[:, :n] if 2 * n > len(X) else out[:, :n].copy()).T
 
