@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from fasttrain._core.pools import in_threads, thread_pool
+from fasttrain._core.pools import as_completed, in_threads, thread_pool
 
 
 @pytest.mark.parametrize("n_threads", [1, 2, 5])
@@ -84,3 +84,28 @@ def test_what_hears_nothing_is_waited_for_with_patience():
     assert told.is_set()
     assert time.monotonic() - joined[0] < 6
     let_go.set()
+
+
+def test_every_piece_of_work_is_told_of_once_also_what_was_called_off_meanwhile():
+    begun, hold = threading.Event(), threading.Event()
+
+    def work(i):
+        if i == 1:
+            begun.set()
+            hold.wait(10)
+        return i
+
+    with thread_pool(1, hold.set) as pool:
+        futures = [pool.submit(work, i) for i in range(5)]
+        told = []
+        for future in as_completed(futures):
+            told.append(future)
+            if future is futures[0]:
+                assert begun.wait(10)
+                assert futures[3].cancel()
+                assert futures[4].cancel()
+                hold.set()
+    assert len(told) == len(futures)
+    assert set(told) == set(futures)
+    assert [future.cancelled() for future in futures] == [False, False, False, True, True]
+    assert told.index(futures[1]) < told.index(futures[2])

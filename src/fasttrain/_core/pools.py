@@ -3,8 +3,9 @@
 import itertools
 import threading
 import time
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from queue import Empty, SimpleQueue
 
 from fasttrain._core.blas import serial_blas
 
@@ -36,11 +37,19 @@ def thread_pool(n_threads, stop, patience=threading.TIMEOUT_MAX):
 
 
 def as_completed(futures):
-    """Those of ``futures`` that are done since, again and again until all are; Ctrl-C is heard between."""
-    pending = set(futures)
-    while pending:
-        done, pending = wait(pending, POLL_SECONDS, FIRST_COMPLETED)
-        yield from done
+    """Each of ``futures`` once it is done or called off; Ctrl-C is heard between."""
+    # concurrent.futures.wait looks at all that are left each time, and keeps the interpreter from their threads
+    ended = SimpleQueue()
+    for future in futures:
+        future.add_done_callback(ended.put)
+    n_left = len(futures)
+    while n_left:
+        try:
+            future = ended.get(timeout=POLL_SECONDS)
+        except Empty:
+            continue
+        n_left -= 1
+        yield future
 
 
 def in_threads(work, n, n_threads, stop):

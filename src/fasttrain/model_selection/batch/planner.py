@@ -8,7 +8,6 @@ from the sums of each fold (:mod:`.sums`). Everything else is fitted one to a th
 import copy
 import threading
 import time
-from concurrent.futures import FIRST_COMPLETED, wait
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -23,7 +22,7 @@ from sklearn.base import clone, is_classifier
 from sklearn.pipeline import Pipeline
 from sklearn.utils import assert_all_finite
 
-from fasttrain._core.pools import POLL_SECONDS, thread_pool
+from fasttrain._core.pools import as_completed, thread_pool
 from fasttrain._core.specs import Spec
 from fasttrain._estimators.registry import fit_rules, step_rules
 from fasttrain._estimators.rows import RowsOf
@@ -346,18 +345,19 @@ class Batch:
 
         with thread_pool(min(self.n_threads, len(jobs)), self.cancel.set, PATIENCE_SECONDS) as pool:
             pending = {pool.submit(work, job): job for job in jobs}
-            while pending:
-                for future in wait(pending, POLL_SECONDS, FIRST_COMPLETED).done:
-                    job = pending.pop(future)
-                    future.result()
-                    if job.outcome.error is None and not job.done:
-                        # a second thread would take a core from a fit, and wait for more work there when it is done
-                        with num_threads(max(1, self.n_threads - len(pending))):
-                            self.score(job, job.data)
-                    job.done = True
-                    self.tell()
-                    if job.outcome.error is not None and self.stop_on_error:
-                        pending = self._give_up(pending, job.outcome.error)
+            for future in as_completed(list(pending)):
+                job = pending.pop(future, None)
+                if job is None:  # called off
+                    continue
+                future.result()
+                if job.outcome.error is None and not job.done:
+                    # a second thread would take a core from a fit, and wait for more work there when it is done
+                    with num_threads(max(1, self.n_threads - len(pending))):
+                        self.score(job, job.data)
+                job.done = True
+                self.tell()
+                if job.outcome.error is not None and self.stop_on_error:
+                    pending = self._give_up(pending, job.outcome.error)
 
     def _give_up(self, pending, error):
         """What is left to wait for after the fits that have not begun were called off."""
