@@ -14,6 +14,7 @@ from scipy import sparse
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.utils.estimator_checks import check_estimator
+from sklearn.utils.multiclass import unique_labels
 from sklearn_release import SKLEARN
 
 from fasttrain import losses
@@ -115,6 +116,19 @@ def test_labels_of_every_kind(values, dtype):
     assert model.classes_.dtype == values.dtype
     assert model.loss_curve_ == coded.loss_curve_
     np.testing.assert_array_equal(model.predict(X), values[coded.predict(X)])
+
+
+@pytest.mark.parametrize("dtype", [bool, np.int8, np.uint16, np.int64, float, "U3", object])
+def test_the_classes_of_a_first_partial_fit_are_those_of_scikit_learn(dtype):
+    classes = np.array([1, 0, 1, 2, 0]).astype(str if dtype is object else dtype).astype(dtype)
+    y = classes[[0, 1] * 60]
+    model = make(MLPClassifier).partial_fit(X, y, classes=classes)
+    expected = unique_labels(classes)
+    np.testing.assert_array_equal(model.classes_, expected)
+    assert model.classes_.dtype == expected.dtype
+    model.partial_fit(X, y, classes=classes[::-1])
+    with pytest.raises(ValueError, match="is not the same as on last call"):
+        model.partial_fit(X, y, classes=classes[:1])
 
 
 def test_partial_fit_needs_the_classes_and_holds_to_them():

@@ -45,6 +45,16 @@ class_weight : dict, 'balanced' or None, default=None
 """
 
 
+def _are_integers(y):
+    """Whether y is a vector of which scikit-learn's checks of labels have nothing to say."""
+    return type(y) is np.ndarray and y.ndim == 1 and y.dtype.kind in "biu"
+
+
+def _labels_in(y):
+    """scikit-learn's ``unique_labels``, whose checks take as long as an epoch on little data."""
+    return unique(y) if _are_integers(y) else unique_labels(y)
+
+
 @document(own=_OWN, score="Accuracy")
 class MLPClassifier(ScoresBlocks, ClassifierMixin, MultilayerPerceptron):
     """Multi-layer perceptron for classes and labels, with scikit-learn's parameters and answers.
@@ -156,19 +166,23 @@ class MLPClassifier(ScoresBlocks, ClassifierMixin, MultilayerPerceptron):
             self._note_classes(y)
         else:
             # of labels by their type scikit-learn's function has nothing more to say
-            classes = np.unique(y) if y.ndim == 1 and y.dtype.kind in "biuU" else unique_labels(y)
-            if self.warm_start and set(classes) != set(self.classes_):
-                raise ValueError(
-                    "warm_start can only be used where `y` has the same classes as in the previous call to fit. "
-                    f"Previously got {self.classes_}, `y` has {classes}"
-                )
-            unknown = np.setdiff1d(classes, self.classes_)
-            if len(unknown):
-                raise ValueError(
-                    f"`y` has classes not in `self.classes_`. `self.classes_` has {self.classes_}. 'y' has {classes}."
-                )
+            classes = unique(y) if y.ndim == 1 and y.dtype.kind in "biuU" else unique_labels(y)
+            if not np.array_equal(classes, self.classes_):
+                self._check_other_classes(classes)
         self._check_kind(y)
         return y
+
+    def _check_other_classes(self, classes):
+        """Whether a fit that goes on may be of these, which are not those of the last fit."""
+        if self.warm_start and set(classes) != set(self.classes_):
+            raise ValueError(
+                "warm_start can only be used where `y` has the same classes as in the previous call to fit. "
+                f"Previously got {self.classes_}, `y` has {classes}"
+            )
+        if len(np.setdiff1d(classes, self.classes_)):
+            raise ValueError(
+                f"`y` has classes not in `self.classes_`. `self.classes_` has {self.classes_}. 'y' has {classes}."
+            )
 
     def _note_classes(self, y):
         """``classes_``, and whether y is 'binary', 'multiclass' or 'multilabel-indicator'."""
@@ -331,10 +345,10 @@ class MLPClassifier(ScoresBlocks, ClassifierMixin, MultilayerPerceptron):
         if first:
             if classes is None:
                 raise ValueError("classes must be passed on the first call to partial_fit.")
-            multilabel = type_of_target(y).startswith("multilabel")
+            multilabel = not _are_integers(y) and type_of_target(y).startswith("multilabel")
             self._note_classes(y.toarray() if hasattr(y, "toarray") else np.asarray(y if multilabel else classes))
-            self.classes_ = unique_labels(classes)
-        elif classes is not None and not np.array_equal(self.classes_, unique_labels(classes)):
+            self.classes_ = _labels_in(classes)
+        elif classes is not None and not np.array_equal(self.classes_, _labels_in(classes)):
             raise ValueError(
                 f"`classes={classes!r}` is not the same as on last call to partial_fit, was: {self.classes_!r}"
             )
