@@ -32,6 +32,8 @@ class Race(Batch):
     def enter(self, candidates):
         """Make the models, a fold's each, of all candidates."""
         self.lanes = [list(self._jobs_of(number, params)) for number, params in enumerate(candidates)]
+        # by job what an epoch took of late
+        self.seconds = {}
         for jobs in self.lanes:
             for job in jobs:
                 if isinstance(job.model.random_state, Integral):
@@ -87,7 +89,7 @@ class Race(Batch):
                 options["classes"] = classes
             try:
                 with num_threads(1):
-                    self._train(job.model, X, y, epochs, options)
+                    self._train(job, X, y, epochs, options)
             finally:
                 job.outcome.fit_time += time.perf_counter() - start
             job.steps, job.data = rows.site.fitted, data
@@ -96,20 +98,22 @@ class Race(Batch):
         finally:
             rows.leave()
 
-    def _train(self, model, X, y, epochs, options):
+    def _train(self, job, X, y, epochs, options):
         """So many epochs, as many together as take a moment; between them the search may be called off."""
-        together, several = 1, getattr(fit_rules(model), "partial_epochs", None)
+        model, seconds = job.model, self.seconds.get(job)
+        several = getattr(fit_rules(model), "partial_epochs", None)
         while epochs and not self.cancel.is_set():
             start = time.perf_counter()
-            if together == 1 or options:
+            if several is None or seconds is None:
+                together = 1
                 model.partial_fit(X, y, **options)
-                together, options = 1, {}
+                options = {}
             else:
+                together = max(1, min(epochs, int(SLICE_SECONDS / max(seconds, 1e-9))))
                 several(model, X, y, together)
             epochs -= together
-            if several is not None:
-                took = (time.perf_counter() - start) / together
-                together = max(1, min(epochs, int(SLICE_SECONDS / max(took, 1e-9))))
+            seconds = (time.perf_counter() - start) / together
+        self.seconds[job] = seconds
 
     def _release(self, job):
         # it may be told to go on
