@@ -22,5 +22,5 @@ cdef class Network(Trainable):
     cdef Py_ssize_t epochs_left
     cdef readonly list losses
 
-    cdef bint _run_epoch(self, double seconds) except -1
+    cdef bint _run_epoch(self, double end, double* now_io) except -1
     cdef int _next_epoch(self) except -1

@@ -358,23 +358,23 @@ cdef class Network(Trainable):
 
         With ``seconds`` less than 0 it returns after a batch, or a part of one.
         """
-        cdef double deadline = ft_seconds() + seconds
-        while self._run_epoch(seconds):
+        # an epoch of few rows takes no longer than a dozen looks at the clock, so that there is one for each
+        cdef double now = ft_seconds(), end = now + seconds
+        while self._run_epoch(end, &now):
             if self.task.status != STATUS_OK or self.epochs_left == 0 or not parameters_are_finite(self):
                 return True
             self._next_epoch()
-            seconds = deadline - ft_seconds()
-            if seconds <= 0:
+            if now >= end:
                 break
         return False
 
-    cdef bint _run_epoch(self, double seconds) except -1:
+    cdef bint _run_epoch(self, double end, double* now_io) except -1:
         cdef Py_ssize_t before = self.task.next_batch
         with nogil:
             if self.is_double:
-                fit_for(&self.task, &self.pace, seconds, <const double*> NULL)
+                fit_for(&self.task, &self.pace, end, now_io, <const double*> NULL)
             else:
-                fit_for(&self.task, &self.pace, seconds, <const float*> NULL)
+                fit_for(&self.task, &self.pace, end, now_io, <const float*> NULL)
         self.steps_done += self.task.next_batch - before
         self.rows_done = self.rows_before + min(self.task.next_batch * self.task.batch, self.task.n)
         if self.raised is not None:

@@ -14,7 +14,7 @@ cdef extern from "pace.h" nogil:
 cdef enum:
     SCRATCH = 16384         # elements of a thread's workspace: a group's gradient, or the norms of a panel
 
-cdef void fit_for(fit_task* task, ft_pace* pace, double seconds, const real* like) noexcept nogil
+cdef void fit_for(fit_task* task, ft_pace* pace, double end, double* now_io, const real* like) noexcept nogil
 cdef void gradient_threads(fit_task* task, int n_threads, const real* like) noexcept nogil
 cdef double finish_gradient(fit_task* task, real* g_out) noexcept nogil
 cdef void finish_sums(fit_task* task, double* g_out, double* loss_out, double* weight_out,

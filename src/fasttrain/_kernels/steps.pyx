@@ -369,7 +369,7 @@ cdef void sum_chunks(fit_task* task, int thread, const real* like) noexcept nogi
             chunk_by_lanes(task, chunk, thread, like)
         else:
             chunk_gradient(task, chunk, thread, like)
-        if ft_seconds() > task.deadline:
+        if chunk + 1 < task.n_chunks and ft_seconds() > task.deadline:
             return
 
 
@@ -395,6 +395,7 @@ cdef void large_batches(fit_task* task, int thread, int n_threads, const real* l
     cdef double* move_squares = norm_sums + n_groups
     cdef double total, norm, scale, penalty_factor, carried = task.carried
     cdef bint clips_each = isfinite(task.clip_each_norm)
+    cdef bint clips_norm = clips_each or isfinite(task.clip_norm)
     cdef double[4] scales
     cdef int scaled
     cdef bint accumulates = task.accumulated != NULL, updates, measures = task.rule == FT_UPDATE_lamb
@@ -415,22 +416,25 @@ cdef void large_batches(fit_task* task, int thread, int n_threads, const real* l
             if accumulates:
                 axpy(<real> scale, <const real*> task.partial + it.offset, g + it.offset, it.size)
             penalty_sums[number] = group_penalty(task, it, like)
-            norm_sums[number] = trained_norm(task, it, g)
+            if clips_norm:
+                norm_sums[number] = trained_norm(task, it, g)
         ft_barrier_wait(&task.barrier, n_threads)
         penalty_factor = scale if task.penalty_over_batch else 1.0
         if accumulates:
             scale = 1.0 / task.accumulate
-        norm = 0.0
         for number in range(n_groups):
             total += penalty_sums[number] * penalty_factor
-            norm += norm_sums[number]
         if not isfinite(total):
             if thread == 0:
                 task.status = STATUS_NOT_FINITE
             return
-        norm = sqrt(norm) * scale
-        if norm > task.clip_norm:
-            scale *= task.clip_norm / norm
+        if clips_norm:
+            norm = 0.0
+            for number in range(n_groups):
+                norm += norm_sums[number]
+            norm = sqrt(norm) * scale
+            if norm > task.clip_norm:
+                scale *= task.clip_norm / norm
         updates = completes_update(task, due)
         if updates:
             prepare_update(task, due, &h, &carried, scale)
@@ -487,9 +491,9 @@ cdef void fit_threads(fit_task* task, int n_threads, const real* like) noexcept 
             large_batches(task, thread, ft_team_size(), like)
 
 
-cdef void fit_for(fit_task* task, ft_pace* pace, double seconds, const real* like) noexcept nogil:
-    """Runs the task's batches for about ``seconds``, on as many threads as have cores; `task.turns` is written to."""
-    cdef double start, now = ft_seconds(), end = now + seconds, until
+cdef void fit_for(fit_task* task, ft_pace* pace, double end, double* now_io, const real* like) noexcept nogil:
+    """Runs the task's batches until about ``end``, on as many threads as have cores; `task.turns` is written to."""
+    cdef double start, now = now_io[0], until
     cdef Py_ssize_t before
     cdef int threads
     while True:
@@ -504,6 +508,7 @@ cdef void fit_for(fit_task* task, ft_pace* pace, double seconds, const real* lik
             pace, <double> (task.next_batch * task.n_chunks + task.next_chunk - before) / task.n_chunks, now - start,
             task.barrier.long_waits, now)
         if task.next_batch >= task.n_batches or task.status != STATUS_OK or now >= end:
+            now_io[0] = now
             return
 
 
