@@ -462,7 +462,8 @@ class Sequential(Model):
 
     @predicts
     def _predict(self, x, batch_size, callbacks):
-        x = data.features(x, self.input_shape, self._dtype())
+        # of few rows the layers are asked for longer than it takes to predict
+        x = data.features(x, self.input_shape, self._dtype() if self._network is None else self._network.dtype)
         if self._network is None and not self.built:
             self.build((None, *x.shape[1:]))
         network = self._engine()
