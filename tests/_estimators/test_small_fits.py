@@ -199,3 +199,25 @@ def test_scalers_know_plain_arrays_from_others():
     named = StandardScaler().fit(pd.DataFrame(X, columns=list("abc")))
     with pytest.warns(UserWarning, match="does not have valid feature names"):
         named.transform(X)
+
+
+@pytest.mark.parametrize("warm_start", [False, True])
+def test_partial_fits_go_on_after_a_fit_that_failed(warm_start):
+    """A fit makes an engine of its own, so that what the last one remembers need not be copied for it."""
+    def fail(epoch, logs):
+        raise RuntimeError("as asked")
+
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(60, 3)), rng.integers(0, 3, 60)
+    model, other = (LinearClassifier(optimizer="adam", warm_start=warm_start, random_state=0) for _ in range(2))
+    for one in (model, other):
+        one.partial_fit(X, y, classes=[0, 1, 2])
+    with pytest.raises(RuntimeError, match="as asked"):
+        model.set_params(callbacks=[fail]).fit(10 * X, y)
+    with pytest.raises(ValueError, match="NaN"):
+        model.set_params(callbacks=None).fit(np.full_like(X, np.nan), y)
+    for one in (model, other):
+        one.partial_fit(X, y)
+    assert model.coef_.tobytes() == other.coef_.tobytes()
+    assert model.intercept_.tobytes() == other.intercept_.tobytes()
+    assert model.t_ == other.t_

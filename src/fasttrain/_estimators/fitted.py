@@ -82,15 +82,16 @@ def raise_lost(result):
 class all_or_nothing:
     """Put back the estimator's attributes, and what its optimizer remembers, when the block raises ``errors``.
 
+    ``goes_on`` is whether the block may train the estimator's engine: one that makes its own has nothing to remember.
     A :class:`BlocksLost` after a finished round leaves that: see :func:`raise_lost`.
     """
 
     __slots__ = ("before", "errors", "estimator", "memory")
 
-    def __init__(self, estimator, errors=BaseException):
+    def __init__(self, estimator, errors=BaseException, goes_on=True):
         self.estimator, self.errors = estimator, errors
         self.before = dict(vars(estimator))
-        self.memory = remembered(self.before.get("_engine"), self.before.get("_hidden", ()))
+        self.memory = remembered(self.before.get("_engine"), self.before.get("_hidden", ())) if goes_on else None
 
     def __enter__(self):
         return self

@@ -211,7 +211,7 @@ class LinearRegressor(ScoresBlocks, RegressorMixin, LinearModel):
         DivergenceError
             When the loss stops being finite; the model is as it was before.
         """
-        with all_or_nothing(self):
+        with all_or_nothing(self, goes_on=False):
             keep = "warm" if self.warm_start and hasattr(self, "coef_") else None
             X, y = self._check_Xy(X, y, keep)
             rows = ArrayRows.of(self, X, y, sample_weight)
@@ -418,7 +418,7 @@ stop_reason_, advice_, n_features_in_, feature_names_in_
         DivergenceError
             When the loss stops being finite; the coefficients are as they were before.
         """
-        with all_or_nothing(self):
+        with all_or_nothing(self, goes_on=False):
             keep = "warm" if self.warm_start and hasattr(self, "coef_") else None
             X, y = self._check_Xy(X, y, keep)
             codes = None
