@@ -38,7 +38,8 @@ def take_names(estimator, X, reset):
     """scikit-learn's ``validate_data`` of a table whose cells it is not to look at: the number and names of its columns
     are taken note of, or with ``reset`` false compared with those of the fit.
 
-    Plain names of a pandas frame are known without its look for all other kinds of tables.
+    Plain names of a pandas frame are known without its look for all other kinds of tables, and are returned; None for
+    others.
     """
     if is_pandas(X) and X.ndim == 2:
         names = X.columns.tolist()
@@ -48,10 +49,11 @@ def take_names(estimator, X, reset):
                 raise ValueError(f"X must have a name of its own for each column, got {name!r} {count} times")
             if reset:
                 estimator.n_features_in_, estimator.feature_names_in_ = len(names), np.array(names, dtype=object)
-                return
+                return names
             if names == getattr(estimator, "feature_names_in_", np.empty(0)).tolist():
-                return
+                return names
     validate_data(estimator, X, reset=reset, skip_check_array=True)
+    return None
 
 
 def dense(y):

@@ -118,9 +118,11 @@ class Table:
         Columns to look at; None is all of them.
     name : str
         What messages call it.
+    names : list or None
+        Those of the columns, for a data frame of which they have been read.
     """
 
-    def __init__(self, value, subset=None, name="X"):
+    def __init__(self, value, subset=None, name="X", names=None):
         self.value = value
         self.n_rows = value.shape[0]
         self.frame = is_framed(value)
@@ -128,7 +130,7 @@ class Table:
         if self.flat:
             self.names = [getattr(value, "name", None) or name]
         elif self.frame:
-            self.names = list(value.columns)
+            self.names = list(value.columns) if names is None else names
         else:
             self.names = list(range(value.shape[1]))
         self.positions = self.select(subset, name)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fasttrain._core.checks import raise_for_status
+from fasttrain._core.checks import all_finite, raise_for_status
 from fasttrain._kernels import columns
 from fasttrain._kernels.threads import get_num_threads
 from fasttrain._tables.kinds import element_strided
@@ -24,7 +24,7 @@ def column_moments(X, sample_weight=None):
     weight, mean, squares = found = np.empty((3, n_features))
     view = kernel_view(X)
     raise_for_status(columns.moments(view, sample_weight, weight, mean, squares, get_num_threads()))
-    if np.isfinite(found).all() and weight.all():
+    if all_finite(found) and weight.all():
         return weight, mean, squares
     if not np.isfinite(weight).all():
         raise ValueError("sample_weight must have a sum that float64 can hold; divide the weights by a constant")

@@ -8,7 +8,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils.sparsefuncs import incr_mean_variance_axis, mean_variance_axis
 
-from fasttrain._core.checks import row_weights
+from fasttrain._core.checks import all_finite, row_weights
 from fasttrain._core.types import Array, ArrayLike, Matrix, MatrixLike, Self
 from fasttrain.data import Blocks
 from fasttrain._estimators.blocks import learns_columns, transforms
@@ -130,7 +130,7 @@ class StandardScaler(CallbackSupportMixin, Scaler):
         else:
             wanted = self.with_mean or self.with_std
             weight, mean, squares = column_moments(X, sample_weight if wanted else None)
-            if not np.isfinite(mean).all():
+            if not all_finite(mean):
                 refuse_infinity(X, self)
             with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
                 if first:

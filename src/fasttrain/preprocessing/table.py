@@ -226,8 +226,7 @@ class TablePreprocessor(KeepsParameters, BlockColumns, TableColumns, Transformer
         """Fit; (views of the columns, their numbers without missing ones, not scaled, their categories)."""
         self._check_parameters()
         X, target = self._without_target(named(X), self.target is not None)
-        X = self._checked(X, True)
-        table = Table(X)
+        table = self._table(X, True)
         self._names = list(table.names)
         views = [ColumnView(table, i) for i in range(len(self._names))]
         means = MeansOf(y if target is None else target, table.n_rows)
@@ -246,7 +245,7 @@ class TablePreprocessor(KeepsParameters, BlockColumns, TableColumns, Transformer
             if not kept.any():
                 raise ValueError("every row has a missing value, so missing='drop' leaves nothing to fit")
             if not kept.all():
-                table = Table(take_rows(X, kept))
+                table = Table(take_rows(table.value, kept))
                 views = [ColumnView(table, i) for i in range(len(self._names))]
                 means = means.among(kept)
         self._refuse_missing(views)
@@ -291,14 +290,13 @@ class TablePreprocessor(KeepsParameters, BlockColumns, TableColumns, Transformer
             return X.drop(self.target), X[self.target]
         return X.drop(columns=self.target), X[self.target]
 
-    def _checked(self, X, reset):
-        X = named(X)
+    def _table(self, X, reset):
+        """The columns of a data frame or an array, checked."""
         if is_framed(X):
             refuse_empty(X)
         else:
             X = check_array(X, dtype=None, ensure_all_finite=False, estimator=self, input_name="X")
-        take_names(self, X, reset)
-        return X
+        return Table(X, names=take_names(self, X, reset))
 
     @transforms
     def transform(self, X: TableLike | Blocks) -> Matrix:
@@ -331,7 +329,7 @@ class TablePreprocessor(KeepsParameters, BlockColumns, TableColumns, Transformer
 
     def _views(self, X):
         X, _ = self._without_target(named(X), False)
-        table = Table(self._checked(X, False))
+        table = self._table(X, False)
         return [ColumnView(table, i) for i in range(len(self._names))]
 
     def missing_rows(self, X: TableLike) -> Array:

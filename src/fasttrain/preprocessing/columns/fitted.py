@@ -164,7 +164,7 @@ class TableColumns:
         return scaler
 
     def _require_finite(self, numbers, names, block, what):
-        if numbers is not None and not np.isfinite(numbers).all():
+        if numbers is not None and not all_finite(numbers):
             self._refuse(int(np.flatnonzero(~np.isfinite(numbers))[0]), names, block, what)
 
     def _refuse(self, at, names, block, what):
