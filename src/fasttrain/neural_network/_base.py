@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
+from numbers import Integral
 from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
@@ -426,9 +427,12 @@ class MultilayerPerceptron(KeepsEngine, Convertible, CallbackSupportMixin, BaseE
 
             return build
 
+        callbacks = self._callbacks(settings)
+        # a generator made of a number is this fit's own, and nobody but its callbacks can look at it
+        alone = isinstance(self.random_state, Integral) and resume is None and not callbacks
         # every call of partial_fit begins with the rows as they stand
         afresh = incremental and n_epochs > 1
-        orders, constant = rows.steps(network, batch_size, self.shuffle, random_state, builder, afresh)
+        orders, constant = rows.steps(network, batch_size, self.shuffle, random_state, builder, afresh, alone)
         result = train(
             network, Plan(
                 n_epochs=n_epochs if incremental else self.max_iter, batch_size=batch_size, n_samples=n_samples,
@@ -436,8 +440,7 @@ class MultilayerPerceptron(KeepsEngine, Convertible, CallbackSupportMixin, BaseE
                 schedule=progress.schedule if settings.schedule is None else settings.schedule,
                 first_step=int(network.counters["t"]), schedule_epochs=self.max_iter,
                 schedule_state=getattr(self, "_schedule_state", None) if goes_on else None, stopping=progress,
-                callbacks=self._callbacks(settings), random_state=random_state, start_random_state=start_random_state,
-                resume=resume,
+                callbacks=callbacks, random_state=random_state, start_random_state=start_random_state, resume=resume,
             ),
             validation_loss=self._validation_loss(network, loss, validation) if watch_loss else None,
             loss_constant=constant, n_threads=self.n_threads,

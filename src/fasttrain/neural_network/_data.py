@@ -47,16 +47,16 @@ class ArrayRows:
         constant = self.estimator._loss_constant(X, self.target, self.weights, self.n_samples)
         return None, 0.0 if constant is None else constant(None)
 
-    def steps(self, network, batch_size, shuffle, random_state, builder, afresh=False):
+    def steps(self, network, batch_size, shuffle, random_state, builder, afresh=False, alone=False):
         """Give the network the rows to make steps on; what the plan has of their order, and the loss's constant.
 
         ``builder`` gives what makes a network that is told the same as this one; ``afresh`` says that an order is drawn
-        from the rows as they stand, and not from the last one.
+        from the rows as they stand, and not from the last one, ``alone`` that the generator is seen by nobody else.
         """
         X = self.X
         bind(network, X, self.target, self.weights)
         rows = X.numbers if isinstance(X, RowsOf) else self.n_samples
-        draw_order = (permutations if afresh else Reshuffling)(rows, random_state) if shuffle else None
+        draw_order = (permutations if afresh else Reshuffling)(rows, random_state, alone) if shuffle else None
         if not shuffle and isinstance(X, RowsOf):
             def draw_order():
                 return rows
@@ -108,7 +108,7 @@ class BlockRows:
             constant = float(value / total)
         return BlockObjective(network, self.blocks), constant
 
-    def steps(self, network, batch_size, shuffle, random_state, builder, afresh=False):
+    def steps(self, network, batch_size, shuffle, random_state, builder, afresh=False, alone=False):
         e = detached(self.estimator)
 
         def constant(arrays, order):
