@@ -186,17 +186,19 @@ def test_lockstep_is_separate_descents(dtype, layout, loss, n_models):
 @pytest.mark.parametrize("n_models", [6, 11, 16, 22, 35])
 @pytest.mark.parametrize("features", [1, 6, 37])
 @pytest.mark.parametrize("averages", [(0,), (1, 30, 0, 141, 2)], ids=["last", "averaged"])
-def test_lockstep_in_panels_is_separate_descents(dtype, loss, n_models, features, averages):
-    """Candidates without L1 terms are trained as lanes of a vector, at times a part of them. Some end early, some
-    shrink so fast that the scale of their weights is folded in; averages begin at once, within four rows taken
-    together, or late.
+@pytest.mark.parametrize("l1_ratios", [(0.0,), (1.0, 0.3, 0.0)], ids=["l2", "l1"])
+def test_lockstep_in_panels_is_separate_descents(dtype, loss, n_models, features, averages, l1_ratios):
+    """Candidates are trained as lanes of a vector, at times a part of them. Some end early, some shrink so fast that
+    the scale of their weights is folded in; averages begin at once, within four rows taken together, or late; with L1
+    terms the same weights are exact zeros.
     """
     X, y = data(70, features, loss, dtype)
     rng = np.random.RandomState(n_models)
     models = [
         model(
             alpha=[1e-4, 1e-2, 3.0, 60.0][k % 4] * rng.uniform(0.5, 1),
-            l2_ratio=1.0 if k % 5 else 0.0,
+            l1_ratio=l1_ratios[k % len(l1_ratios)],
+            l2_ratio=1.0 - l1_ratios[k % len(l1_ratios)] if k % 5 else 0.0,
             schedule=["constant", "invscaling"][k % 2],
             eta0=10 ** rng.uniform(-3, -1.5),
             max_iter=2 + k % 7,
@@ -221,6 +223,7 @@ def test_lockstep_in_panels_is_separate_descents(dtype, loss, n_models, features
         together.write_coef(k, coef)
         alone.write_coef(0, expected)
         np.testing.assert_allclose(coef, expected, rtol=tolerance, atol=tolerance * np.abs(start[k]).max())
+        np.testing.assert_array_equal(coef == 0, expected == 0)
         np.testing.assert_allclose(together.intercept(k), alone.intercept(0), rtol=tolerance, atol=tolerance)
         np.testing.assert_allclose(together.objectives[k], alone.objectives[0], rtol=tolerance * 10)
         if one["average"]:

@@ -369,15 +369,15 @@ cdef class Descent:
             self.fit.rest = block // 4 if left <= block // 4 else block // 2
 
     cdef Py_ssize_t panel_bytes(self, Py_ssize_t n, Py_ssize_t size) noexcept:
-        """Of the panels of dense candidates without L1 terms, and each panel's workspace; of one candidate, a copy."""
+        """Of the panels of dense candidates, and each panel's workspace; of one without an L1 term, a copy."""
         cdef ft_sgd* s = &self.fit
-        if self.X.is_sparse or s.with_l1 or s.aggressive:
+        if self.X.is_sparse or s.aggressive:
             return 0
         if n == 1:
-            return s.stride * size
+            return 0 if s.with_l1 else s.stride * size
         return padded_length(n, self.X.is_double) * (
-            (2 if s.with_average else 1) * s.n_features * size
-            + FT_SGD_TOGETHER * (3 * size + 4 * <Py_ssize_t> sizeof(double)))
+            (1 + s.with_average + s.with_l1) * s.n_features * size
+            + FT_SGD_TOGETHER * (3 * size + 5 * <Py_ssize_t> sizeof(double)))
 
     def __dealloc__(self):
         free(self.arena)

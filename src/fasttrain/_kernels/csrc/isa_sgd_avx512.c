@@ -1,4 +1,6 @@
 #if defined(__x86_64__)
+#include <immintrin.h>
+
 #include "target_avx512.h"
 #define FT_ISA avx512
 #define FT_VECTOR_BYTES 64

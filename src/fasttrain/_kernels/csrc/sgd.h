@@ -132,8 +132,8 @@ typedef struct {
 
     double *columns;
     void *weights; /* by candidate; where slots are lanes, by feature: lines, then rests */
-    /* Of dense fits without an L1 term. In lockstep: by 64 bytes of slots, a line for each feature; averages; then a workspace.
-     * Of one model: its weights before the present block of rows. */
+    /* Of dense fits. In lockstep: by 64 bytes of slots, a line for each feature; averages; L1 penalties; then a workspace. Of
+     * one model without an L1 term: its weights before the present block of rows. */
     void *panels;
     void *averages; /* like weights */
     void *q;       /* like weights: L1 penalty each weight did have */

@@ -18,6 +18,7 @@
 #include "sgd_run_body.h"
 
 #undef FT_RESET_WSCALE
+#undef FT_X86
 #undef FT_PANEL_VECTORS
 #undef FT_LANES
 #undef FT_LANE_BLOCK

@@ -8,6 +8,16 @@ typedef struct {
     int moved;            /* the norms are those of the last real move, as scikit-learn's are */
 } FT(sgd_move);
 
+/* What the L1 penalty takes from weights: all that they could have had so far, u, and have not had yet, but no more than they
+ * are. `had` has the sign of what it was added to, so weights above 0 lose no more than had + u, those below no less than
+ * had - u. A rounding beyond u must not move a weight that is 0. */
+FT_INLINE FT(vector) FT(sgd_cut)(FT(vector) v, FT(vector) had, FT(vector) u, FT(vector) inverse)
+{
+    const FT(vector) zero = {0};
+    const FT(vector) low = FT(smaller)(had - u, zero) * inverse, high = FT(larger)(had + u, zero) * inverse;
+    return FT(smaller)(FT(larger)(v, low), high);
+}
+
 FT_INLINE FT(vector) FT(sgd_move_vector)(FT_REAL *w, FT_REAL *aw, FT_REAL *q, FT(vector) x, const FT(sgd_move) *m,
                                          FT(vector) *squares, FT(vector) *absolutes, const int l1, const int average)
 {
@@ -16,17 +26,11 @@ FT_INLINE FT(vector) FT(sgd_move_vector)(FT_REAL *w, FT_REAL *aw, FT_REAL *q, FT
     if (average)
         FT(store)(aw, FT(load)(aw) + m->average_move * x);
     if (l1) {
-        const FT(vector) zero = {0};
-        const FT(lane_mask) positive = v > zero, negative = v < zero;
-        *absolutes += FT(select)(negative, -v, v);
-        const FT(vector) have = FT(load)(q);
-        FT(vector) down = v - (m->u + have) * m->inverse;
-        FT(vector) up = v + (m->u - have) * m->inverse;
-        down = FT(keep)(down, down > zero);
-        up = FT(keep)(up, up < zero);
-        const FT(vector) cut = FT(select)(positive, down, FT(select)(negative, up, v));
-        FT(store)(q, have + m->wscale * (cut - v));
-        v = cut;
+        const FT(vector) had = FT(load)(q), none = {0}, cut = FT(sgd_cut)(v, had, m->u - none, m->inverse - none);
+        *absolutes += FT(absolute)(v);
+        const FT(vector) left = v - cut;
+        FT(store)(q, had + m->wscale * (left - v));
+        v = left;
     }
     FT(store)(w, v);
     return v;

@@ -1,4 +1,4 @@
-/* Steps of many candidates on dense rows, without L1 terms.
+/* Steps of many candidates on dense rows.
  *
  * Weights stand in panels whose lanes are slots: a panel is 64 bytes wide and has a line for each feature, so a row's element
  * is one broadcast for all its slots and no product is summed across lanes. Rows are taken a few together: with the weights v
@@ -6,13 +6,16 @@
  *     v_r . x_r = v . x_r + sum over j < r of move_j (x_j . x_r),
  * where the products of rows are the same for every slot. So a panel is read twice and written once for all of them, and a
  * step waits for the scalars of the one before, not for a pass over its weights. Averages, which move along the same rows, stand
- * in panels of their own behind those of the weights. */
+ * in panels of their own behind those of the weights.
+ *
+ * With an L1 term each step cuts every weight before the next product is taken, so that there is a pass over the panels for
+ * each row, which has the products of the next one. The penalties that weights did have stand in panels as well. */
 
 #define FT_PANEL_VECTORS (64 / FT_VECTOR_BYTES)
 
 typedef struct {
     const FT_REAL *x[FT_SGD_TOGETHER];
-    FT_REAL product[FT_SGD_TOGETHER][FT_SGD_TOGETHER]; /* x[r] . x[j], j <= r */
+    FT_REAL product[FT_SGD_TOGETHER][FT_SGD_TOGETHER]; /* x[r] . x[j], j <= r; 0 with an L1 term */
 } FT(sgd_rows_together);
 
 /* What stands behind the panels for each of them: the products of its slots with the rows, what the rows' steps move them by,
@@ -25,6 +28,7 @@ typedef struct {
     double rate[FT_SGD_TOGETHER][64 / sizeof(FT_REAL)];    /* update of the weights = rate * gradient */
     double wscale[FT_SGD_TOGETHER][64 / sizeof(FT_REAL)];  /* after the step's shrinking */
     double inverse[FT_SGD_TOGETHER][64 / sizeof(FT_REAL)]; /* 1 / wscale */
+    double u[FT_SGD_TOGETHER][64 / sizeof(FT_REAL)];       /* L1 penalty a weight could have had after the step */
 } FT(sgd_panel_steps);
 
 FT_INLINE ft_size FT(panel_count)(const ft_sgd *s) { return (s->n_candidates + FT_LANE_BLOCK - 1) / FT_LANE_BLOCK; }
@@ -36,10 +40,15 @@ FT_INLINE FT_REAL *FT(panel)(const ft_sgd *s, ft_size p)
 
 FT_INLINE FT(sgd_panel_steps) *FT(panel_steps)(const ft_sgd *s, ft_size p)
 {
-    return (FT(sgd_panel_steps) *)FT(panel)(s, (s->with_average ? 2 : 1) * FT(panel_count)(s)) + p;
+    return (FT(sgd_panel_steps) *)FT(panel)(s, (1 + s->with_average + s->with_l1) * FT(panel_count)(s)) + p;
 }
 
 FT_INLINE FT_REAL *FT(average_panel)(const ft_sgd *s, ft_size p) { return FT(panel)(s, FT(panel_count)(s) + p); }
+
+FT_INLINE FT_REAL *FT(penalty_panel)(const ft_sgd *s, ft_size p)
+{
+    return FT(panel)(s, (1 + s->with_average) * FT(panel_count)(s) + p);
+}
 
 FT_INLINE FT_REAL *FT(panel_lane)(const ft_sgd *s, ft_size k)
 {
@@ -49,6 +58,11 @@ FT_INLINE FT_REAL *FT(panel_lane)(const ft_sgd *s, ft_size k)
 FT_INLINE FT_REAL *FT(average_lane)(const ft_sgd *s, ft_size k)
 {
     return FT(average_panel)(s, k / FT_LANE_BLOCK) + k % FT_LANE_BLOCK;
+}
+
+FT_INLINE FT_REAL *FT(penalty_lane)(const ft_sgd *s, ft_size k)
+{
+    return FT(penalty_panel)(s, k / FT_LANE_BLOCK) + k % FT_LANE_BLOCK;
 }
 
 FT_INLINE void FT(sgd_copy_lane)(FT_REAL *lane, FT_REAL *w, ft_size n, int into_panels)
@@ -68,6 +82,8 @@ static void FT(sgd_copy_panels)(const ft_sgd *s, ft_size n, const double *c, int
         FT(sgd_copy_lane)(FT(panel_lane)(s, k), (FT_REAL *)s->weights + first, s->n_features, into_panels);
         if (s->with_average)
             FT(sgd_copy_lane)(FT(average_lane)(s, k), (FT_REAL *)s->averages + first, s->n_features, into_panels);
+        if (s->with_l1)
+            FT(sgd_copy_lane)(FT(penalty_lane)(s, k), (FT_REAL *)s->q + first, s->n_features, into_panels);
     }
 }
 
@@ -185,6 +201,10 @@ FT_INLINE int FT(sgd_plan_together)(const ft_sgd *s, ft_size n, const double *c,
             steps->wscale[r][l] = wscale[l];
             steps->inverse[r][l] = shrink;
         }
+        if (s->with_l1)
+            FT_OF_PANEL(l)
+                steps->u[r][l] = (r > 0 ? steps->u[r - 1][l] : FT_COLUMN(u)[k + l]) +
+                    FT_COLUMN(l1_ratio)[k + l] * step[l] * FT_COLUMN(alpha)[k + l];
     }
     /* one division for all rows: backwards, as 1 / wscale before a row's shrinking is shrink / wscale after it */
     FT_OF_PANEL(l) inverse[l] = 1 / wscale[l];
@@ -220,17 +240,26 @@ static __attribute__((noinline)) void FT(sgd_reset_lanes)(const ft_sgd *s, ft_si
         for (ft_size j = 0; j < s->n_features; j++)
             lane[j * FT_LANE_BLOCK] *= (FT_REAL)wscale;
         steps->wscale[0][at] = steps->inverse[0][at] = 1;
+        /* the objective's terms of this step are those of the weights as they were */
+        const double before = FT_COLUMN(wscale)[k], square = FT_COLUMN(square)[k], absolute = FT_COLUMN(absolute)[k];
+        FT_COLUMN(square)[k] = square * (wscale * wscale);
+        FT_COLUMN(absolute)[k] = absolute * wscale;
+        FT_COLUMN(sum_square)[k] += (square - FT_COLUMN(square)[k]) * (before * before);
+        FT_COLUMN(sum_absolute)[k] += (absolute - FT_COLUMN(absolute)[k]) * before;
     }
 }
 
-static void FT(sgd_panel_squares)(const ft_sgd *s, ft_size n, double *c)
+static void FT(sgd_panel_norms)(const ft_sgd *s, ft_size n, double *c)
 {
     for (ft_size k = 0; k < s->n_slots; k++) {
         const FT_REAL *lane = FT(panel_lane)(s, k);
-        FT_REAL square = 0;
-        for (ft_size j = 0; j < s->n_features; j++)
+        FT_REAL square = 0, absolute = 0;
+        for (ft_size j = 0; j < s->n_features; j++) {
             square += lane[j * FT_LANE_BLOCK] * lane[j * FT_LANE_BLOCK];
+            absolute += FT(abs)(lane[j * FT_LANE_BLOCK]);
+        }
         FT_COLUMN(square)[k] = square;
+        FT_COLUMN(absolute)[k] = absolute;
     }
 }
 
@@ -318,15 +347,15 @@ FT_INLINE void FT(sgd_average_of_panel)(const ft_sgd *s, ft_size n, double *c, f
     }
 }
 
-/* The rows' steps of every slot, but for the weights. */
-static __attribute__((noinline)) void FT(sgd_steps_together)(const ft_sgd *s, ft_size n, double *c, int count,
+/* The steps of every slot on rows first .. count, but for the weights. */
+static __attribute__((noinline)) void FT(sgd_steps_together)(const ft_sgd *s, ft_size n, double *c, int first, int count,
                                                              const FT(sgd_rows_together) *rows, double t)
 {
     const double decay = s->fit_intercept ? s->intercept_decay : 0;
     const ft_size panels = (s->n_slots + FT_LANE_BLOCK - 1) / FT_LANE_BLOCK;
 #define FT_SGD_PANEL_KIND(name)                                                                                   \
     case FT_LOSS_##name:                                                                                          \
-        for (int r = 0; r < count; r++)                                                                           \
+        for (int r = first; r < count; r++)                                                                       \
             for (ft_size p = 0; p < panels; p++) {                                                                \
                 FT(sgd_step_of_panel)(s, n, c, p, r, rows, FT_LOSS_##name, decay);                                \
                 if (s->with_average)                                                                              \
@@ -349,10 +378,85 @@ static __attribute__((noinline)) void FT(sgd_steps_together)(const ft_sgd *s, ft
     }
 #undef FT_SGD_PANEL_KIND
 #undef FT_SGD_PANEL_LOSS
-#undef FT_OF_PANEL
 }
 
-/* Steps on up to FT_SGD_TOGETHER rows. */
+typedef struct {
+    FT(vector) move, u, wscale, inverse;
+} FT(sgd_lane_step);
+
+/* A feature's weights in a panel, moved and cut; the norms are of those before the cut. */
+FT_INLINE FT(vector) FT(sgd_cut_line)(FT_REAL *weights, FT_REAL *penalties, FT_REAL x, const FT(sgd_lane_step) *step,
+                                      FT(vector) *squares, FT(vector) *absolutes)
+{
+    const FT(vector) v = FT(load)(weights) + step->move * x, had = FT(load)(penalties);
+    const FT(vector) left = v - FT(sgd_cut)(v, had, step->u, step->inverse);
+    *squares += v * v;
+    *absolutes += FT(absolute)(v);
+    /* what was taken is what is missing after the rounding */
+    FT(store)(penalties, had + step->wscale * (left - v));
+    FT(store)(weights, left);
+    return left;
+}
+
+/* Moves panel p's weights by row r of those together, cuts them, and takes their products with the row after it. The norms of
+ * the objective are those of the last real move, before its cut, as scikit-learn's are. */
+static __attribute__((noinline)) void FT(sgd_panel_cut)(const ft_sgd *s, ft_size n, double *c, ft_size p, int r,
+                                                        const FT_REAL *x, const FT_REAL *next, FT_REAL *dot_out)
+{
+    const FT(sgd_panel_steps) *steps = FT(panel_steps)(s, p);
+    FT_REAL *panel = FT(panel)(s, p), *penalties = FT(penalty_panel)(s, p);
+    const ft_size k = p * FT_LANE_BLOCK, features = s->n_features;
+    FT_REAL scales[3][64 / sizeof(FT_REAL)], norms[2][64 / sizeof(FT_REAL)];
+    FT_OF_PANEL(l) {
+        scales[0][l] = (FT_REAL)steps->u[r][l];
+        scales[1][l] = (FT_REAL)steps->wscale[r][l];
+        scales[2][l] = (FT_REAL)steps->inverse[r][l];
+    }
+    for (int u = 0; u < FT_PANEL_VECTORS; u++) {
+        const FT(sgd_lane_step) step = {FT(load)(steps->move[r] + u * FT_LANES), FT(load)(scales[0] + u * FT_LANES),
+                                        FT(load)(scales[1] + u * FT_LANES), FT(load)(scales[2] + u * FT_LANES)};
+        FT_REAL *line = panel + u * FT_LANES, *had = penalties + u * FT_LANES;
+        FT(vector) even = {0}, odd = {0}, squares = {0}, absolutes = {0};
+        ft_size j = 0;
+#define FT_LINE_PRODUCT(j)                                                                                        \
+    (next[j] * FT(sgd_cut_line)(line + (j) * FT_LANE_BLOCK, had + (j) * FT_LANE_BLOCK, x[j], &step, &squares, &absolutes))
+        for (; j + 2 <= features; j += 2) {
+            even += FT_LINE_PRODUCT(j);
+            odd += FT_LINE_PRODUCT(j + 1);
+        }
+        if (j < features)
+            even += FT_LINE_PRODUCT(j);
+#undef FT_LINE_PRODUCT
+        FT(store)(dot_out + u * FT_LANES, even + odd);
+        FT(store)(norms[0] + u * FT_LANES, squares);
+        FT(store)(norms[1] + u * FT_LANES, absolutes);
+    }
+    FT_OF_PANEL(l) {
+        const int moved = FT_COLUMN(update)[k + l] != 0;
+        FT_COLUMN(square)[k + l] = ft_sgd_select(moved, norms[0][l], FT_COLUMN(square)[k + l]);
+        FT_COLUMN(absolute)[k + l] = ft_sgd_select(moved, norms[1][l], FT_COLUMN(absolute)[k + l]);
+        FT_COLUMN(u)[k + l] = steps->u[r][l];
+    }
+}
+
+/* The rows' steps one after the other, each with its pass over the panels; `next` is the row after them. */
+static void FT(sgd_steps_cut)(const ft_sgd *s, ft_size n, double *c, int count, const FT(sgd_rows_together) *rows,
+                              const FT_REAL *next, double t)
+{
+    for (int r = 0; r < count; r++) {
+        const int last = r + 1 == count;
+#pragma GCC ivdep
+        for (ft_size k = 0; k < n; k++)
+            FT_COLUMN(sum_absolute)[k] += FT_COLUMN(absolute)[k] * FT_COLUMN(wscale)[k];
+        FT(sgd_steps_together)(s, n, c, r, r + 1, rows, t);
+        for (ft_size p = 0; p * FT_LANE_BLOCK < s->n_slots; p++)
+            FT(sgd_panel_cut)(s, n, c, p, r, rows->x[r], last ? next : rows->x[r + 1],
+                              FT(panel_steps)(s, p)->dot[last ? 0 : r + 1]);
+    }
+}
+#undef FT_OF_PANEL
+
+/* Steps on up to FT_SGD_TOGETHER rows; behind their numbers stands that of the next row. */
 static void FT(sgd_take_together)(const ft_sgd *s, ft_size n, double *c, const int32_t *numbers, int count, double t,
                                   const FT(tail) *tail)
 {
@@ -364,33 +468,51 @@ static void FT(sgd_take_together)(const ft_sgd *s, ft_size n, double *c, const i
     for (ft_size p = 0; p * FT_LANE_BLOCK < slots; p++)
         safe &= FT(sgd_plan_together)(s, n, c, p, numbers, count, t);
     /* a slot that stands still must not take a product that is infinite times 0 */
-    safe &= FT(sgd_row_products)(&rows, features, tail);
+    if (s->with_l1)
+        memset(rows.product, 0, sizeof rows.product);
+    else
+        safe &= FT(sgd_row_products)(&rows, features, tail);
     if (!safe && count > 1) {
         for (int r = 0; r < count; r++)
             FT(sgd_take_together)(s, n, c, numbers + r, 1, t + r, tail);
         return;
     }
-    for (ft_size p = 0; p * FT_LANE_BLOCK < slots; p++)
-        FT(sgd_panel_products)(FT(panel)(s, p), &rows, features, FT(panel_steps)(s, p));
+    if (!s->with_l1)
+        for (ft_size p = 0; p * FT_LANE_BLOCK < slots; p++)
+            FT(sgd_panel_products)(FT(panel)(s, p), &rows, features, FT(panel_steps)(s, p));
     if (!safe)
         FT(sgd_reset_lanes)(s, n, c);
-    FT(sgd_steps_together)(s, n, c, count, &rows, t);
+    if (s->with_l1)
+        FT(sgd_steps_cut)(s, n, c, count, &rows, FT(dense_row)(&s->X, numbers[count], features, s->stride), t);
+    else
+        FT(sgd_steps_together)(s, n, c, 0, count, &rows, t);
     for (ft_size p = 0; p * FT_LANE_BLOCK < slots; p++) {
         FT(sgd_panel_steps) *steps = FT(panel_steps)(s, p);
         for (int r = count; r < FT_SGD_TOGETHER; r++)
             memset(steps->move[r], 0, sizeof steps->move[r]);
-        FT(sgd_panel_moves)(FT(panel)(s, p), &rows, features, steps->move);
+        if (!s->with_l1)
+            FT(sgd_panel_moves)(FT(panel)(s, p), &rows, features, steps->move);
         if (s->with_average) {
             for (int r = count; r < FT_SGD_TOGETHER; r++)
                 memset(steps->average_move[r], 0, sizeof steps->average_move[r]);
             FT(sgd_panel_moves)(FT(average_panel)(s, p), &rows, features, steps->average_move);
         }
     }
-    if (!safe)
-        FT(sgd_panel_squares)(s, n, c);
+    if (!safe && !s->with_l1)
+        FT(sgd_panel_norms)(s, n, c);
 }
 
-/* The loop of dense fits in lockstep without L1 terms. The norms of the objective follow from the products that
+/* The products of the weights with the row that an epoch begins with. */
+static void FT(sgd_first_products)(const ft_sgd *s)
+{
+    FT(sgd_rows_together) rows;
+    for (int r = 0; r < FT_SGD_TOGETHER; r++)
+        rows.x[r] = FT(dense_row)(&s->X, s->training[s->position], s->n_features, s->stride);
+    for (ft_size p = 0; p * FT_LANE_BLOCK < s->n_slots; p++)
+        FT(sgd_panel_products)(FT(panel)(s, p), &rows, s->n_features, FT(panel_steps)(s, p));
+}
+
+/* The loop of dense fits in lockstep. Without L1 terms the norms of the objective follow from the products that
  * are there, |v + move x|^2 = |v|^2 + move (2 v . x + move |x|^2), and are taken afresh every FT_SGD_FLUSH_ROWS rows. A slice
  * begins at a multiple of FT_SGD_TOGETHER rows of the epoch, and ends at one or with the epoch. */
 static __attribute__((noinline)) void FT(sgd_many_loop)(ft_sgd *s, ft_size end)
@@ -401,8 +523,10 @@ static __attribute__((noinline)) void FT(sgd_many_loop)(ft_sgd *s, ft_size end)
     const FT(sgd_row_lines) lines = FT(row_lines)(s);
     if (s->position == 0)
         FT(sgd_copy_panels)(s, n, c, 1);
-    if (s->position % FT_SGD_FLUSH_ROWS == 0)
-        FT(sgd_panel_squares)(s, n, c);
+    if (s->with_l1 ? s->epoch == 0 && s->position == 0 : s->position % FT_SGD_FLUSH_ROWS == 0)
+        FT(sgd_panel_norms)(s, n, c);
+    if (s->with_l1 && !s->has_dot)
+        FT(sgd_first_products)(s);
     for (ft_size k = 0; k < n; k++)
         FT_COLUMN(intercept_move)[k] = 0;
     for (ft_size i = s->position; i < end; i += FT_SGD_TOGETHER) {
@@ -416,5 +540,6 @@ static __attribute__((noinline)) void FT(sgd_many_loop)(ft_sgd *s, ft_size end)
         FT_COLUMN(intercept)[k] += FT_COLUMN(intercept_move)[k];
     if (end == s->n_train)
         FT(sgd_copy_panels)(s, n, c, 0);
+    s->has_dot = end < s->n_train;
     s->position = end;
 }

@@ -1,5 +1,6 @@
 /* One slice of a fit: its phases, the end of an epoch, the end of a candidate. */
 
+/* With an L1 term a step of a whole panel takes as long as those of half as many models one after the other. */
 #define FT_SGD_DENSE_LOOP(name, l1, average)                                                                      \
     static __attribute__((noinline)) void FT(name)(ft_sgd *s, ft_size end)                                        \
     {                                                                                                             \
@@ -7,7 +8,7 @@
             average ? FT(sgd_single_average)(s, end) : FT(sgd_single)(s, end);                                    \
         else if (s->n_padded == 1)                                                                                \
             FT_SGD_SINGLE_SLOT(FT(sgd_dense_loop)(s, end, 1, 1, c, l1, average));                                 \
-        else if (!(l1) && !s->aggressive)                                                                         \
+        else if (!s->aggressive && (!(l1) || 2 * s->n_candidates > FT_LANE_BLOCK))                                \
             FT(sgd_many_loop)(s, end);                                                                            \
         else                                                                                                      \
             FT(sgd_dense_loop)(s, end, s->n_slots, s->n_padded, s->columns, l1, average);                         \

@@ -8,6 +8,19 @@ typedef int64_t FT(lane_mask) __attribute__((vector_size(FT_VECTOR_BYTES)));
 typedef int32_t FT(lane_mask) __attribute__((vector_size(FT_VECTOR_BYTES)));
 #define FT_RESET_WSCALE 1e-6
 #endif
+#if FT_VECTOR_BYTES == 64 && FT_IS_DOUBLE
+#define FT_X86(name) _mm512_##name##_pd
+#elif FT_VECTOR_BYTES == 64
+#define FT_X86(name) _mm512_##name##_ps
+#elif FT_VECTOR_BYTES == 32 && FT_IS_DOUBLE
+#define FT_X86(name) _mm256_##name##_pd
+#elif FT_VECTOR_BYTES == 32
+#define FT_X86(name) _mm256_##name##_ps
+#elif FT_IS_DOUBLE
+#define FT_X86(name) _mm_##name##_pd
+#else
+#define FT_X86(name) _mm_##name##_ps
+#endif
 typedef FT_REAL FT(vector16) __attribute__((vector_size(16)));
 
 #define FT_LANES ((ft_size)(FT_VECTOR_BYTES / sizeof(FT_REAL)))
@@ -26,6 +39,24 @@ FT_INLINE void FT(store)(FT_REAL *p, FT(vector) v) { memcpy(p, &v, sizeof v); }
 FT_INLINE FT(vector) FT(select)(FT(lane_mask) m, FT(vector) a, FT(vector) b)
 {
     return (FT(vector))(((FT(lane_mask))a & m) | ((FT(lane_mask))b & ~m));
+}
+
+/* NaN in `a` comes out as NaN. By name where they have one: of a comparison and a choice the compiler makes more than one
+ * instruction. */
+#if defined(__x86_64__)
+FT_INLINE FT(vector) FT(larger)(FT(vector) a, FT(vector) b) { return (FT(vector))FT_X86(max)(b, a); }
+
+FT_INLINE FT(vector) FT(smaller)(FT(vector) a, FT(vector) b) { return (FT(vector))FT_X86(min)(b, a); }
+#else
+FT_INLINE FT(vector) FT(larger)(FT(vector) a, FT(vector) b) { return FT(select)(a < b, b, a); }
+
+FT_INLINE FT(vector) FT(smaller)(FT(vector) a, FT(vector) b) { return FT(select)(a > b, b, a); }
+#endif
+
+FT_INLINE FT(vector) FT(absolute)(FT(vector) v)
+{
+    const FT(vector) sign = -(FT(vector)){0};
+    return (FT(vector))((FT(lane_mask))v & ~(FT(lane_mask))sign);
 }
 
 FT_INLINE FT(vector) FT(keep)(FT(vector) v, FT(lane_mask) m) { return (FT(vector))((FT(lane_mask))v & m); }
