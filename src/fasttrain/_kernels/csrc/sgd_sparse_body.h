@@ -12,8 +12,8 @@
  * cycle. */
 typedef FT_REAL FT(four) __attribute__((vector_size(4 * sizeof(FT_REAL))));
 typedef double FT(four_wide) __attribute__((vector_size(4 * sizeof(double))));
-typedef int64_t FT(four_mask) __attribute__((vector_size(4 * sizeof(double))));
 
+#define FT_FOUR(name) (FT(four_wide))_mm256_##name##_pd
 #define FT_GATHERED(w, j)                                                                                         \
     ((FT(four)){(w)[FT_INDEX(j)], (w)[FT_INDEX((j) + 1)], (w)[FT_INDEX((j) + 2)], (w)[FT_INDEX((j) + 3)]})
 #if FT_IS_DOUBLE
@@ -83,8 +83,9 @@ FT_INLINE FT(sgd_norms) FT(sparse_move)(FT_REAL *w, const FT_REAL *x, const int3
 }
 
 /* Cuts the touched weights down to the L1 penalty that they could have had. Returns 0 when all of them are finite.
- * Which side of 0 a weight is on is no branch: it would be guessed wrong as often as the weights are mixed. Four
- * weights are read before the first is written, because a second cut of the same weight takes nothing more away. */
+ * Which side of 0 a weight is on is no branch: it would be guessed wrong as often as the weights are mixed. Fours are cut as
+ * in sgd_cut. Four weights are read before the first is written, because a second cut of the same weight takes nothing more
+ * away. */
 FT_INLINE double FT(sparse_penalty)(FT_REAL *w, FT_REAL *q, const int32_t *i32, const int64_t *i64, ft_size nnz,
                                     const int wide, double u, double wscale)
 {
@@ -97,11 +98,9 @@ FT_INLINE double FT(sparse_penalty)(FT_REAL *w, FT_REAL *q, const int32_t *i32, 
     for (; j + 4 <= nnz; j += 4) {
         const FT(four) weights = FT_GATHERED(w, j), penalties = FT_GATHERED(q, j);
         const FT(four_wide) v = FT_WIDENED(weights), have = FT_WIDENED(penalties);
-        const FT(four_wide) down = v - (u + have) * inverse, up = v + (u - have) * inverse;
-        const FT(four_mask) of_down = (v > zero) & (down > zero), of_up = (v < zero) & (up < zero), of_nan = v != v;
-        const FT(four_wide) left = (FT(four_wide))(((FT(four_mask))down & of_down) | ((FT(four_mask))up & of_up) |
-                                                   ((FT(four_mask))v & of_nan));
-        const FT(four) cut = FT_NARROWED(left);
+        const FT(four_wide) low = FT_FOUR(min)(zero, have - u) * inverse, high = FT_FOUR(max)(zero, have + u) * inverse;
+        /* of NaN and a bound the second is taken: the weight */
+        const FT(four) cut = FT_NARROWED(v - FT_FOUR(min)(high, FT_FOUR(max)(low, v)));
         const FT(four_wide) rounded = FT_WIDENED(cut), had = have + wscale * (rounded - v);
         const FT(four) had_rounded = FT_NARROWED(had);
         for (ft_size i = 0; i < 4; i++) {
