@@ -531,3 +531,22 @@ def test_a_row_alone_gives_the_bytes_of_a_batch(outputs, hidden, dtype):
     assert model.predict(X[4:5].copy()).tobytes() == changed[4:5].tobytes() != whole[4:5].tobytes()
     model.coefs_ = [np.asfortranarray(coef) for coef in model.coefs_]
     assert model.predict(X[4:5].copy()).tobytes() == changed[4:5].tobytes()
+
+
+@pytest.mark.parametrize("labels", [[2, 5], ["a", "b"], [True, False], np.array([2.0, 5.0])], ids=str)
+def test_the_first_partial_fit_knows_labels_by_their_type(labels, monkeypatch):
+    """The classes and the weights of the long way round, which a list goes."""
+    y = np.asarray(labels)[Y]
+    expected = make(MLPClassifier).partial_fit(X, list(y), classes=labels)
+    if y.dtype.kind in "iubU":
+        monkeypatch.setattr("fasttrain.neural_network._classifier.type_of_target", None)
+    found = make(MLPClassifier).partial_fit(X, y, classes=labels).partial_fit(X, y)
+    np.testing.assert_array_equal(found.classes_, expected.classes_)
+    assert found.classes_.dtype == expected.classes_.dtype
+    assert answer(found) == answer(expected.partial_fit(X, list(y)))
+
+
+@pytest.mark.parametrize(("labels", "message"), [([], "must hold at least one label"), ([[0], [1, 2]], "legacy")])
+def test_the_first_partial_fit_says_what_is_wrong_with_classes(labels, message):
+    with pytest.raises(ValueError, match=message):
+        make(MLPClassifier).partial_fit(X, Y, classes=labels)

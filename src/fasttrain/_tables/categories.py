@@ -310,7 +310,7 @@ def distinct_labels(labels):
     if type(labels) in (list, tuple) and all(isinstance(label, (int, np.integer, np.bool_)) for label in labels):
         array = np.asarray(labels)
     if type(array) is np.ndarray and array.ndim == 1 and array.dtype.kind in "iub" and len(array):
-        return np.unique(array)
+        return unique(array)
     from sklearn.utils.multiclass import unique_labels
 
     found = unique_labels(labels)

@@ -14,7 +14,7 @@ from sklearn.utils.multiclass import type_of_target, unique_labels
 from sklearn.utils.validation import column_or_1d
 
 from fasttrain import losses
-from fasttrain._core.checks import check_real
+from fasttrain._core.checks import are_labels, check_real
 from fasttrain._core.types import (
     ActivationName, Array, ArrayLike, LossName, MatrixLike, OptimizerName, PathLike, PenaltyName, RandomStateLike,
     ScheduleName, Self,
@@ -23,7 +23,7 @@ from fasttrain._estimators.blocks import Labels, ScoresBlocks, class_weight_fact
 from fasttrain._estimators.following import followed
 from fasttrain.data._use import predicts
 from fasttrain._estimators.parameters import keep_parameters
-from fasttrain._tables.categories import encode, unique
+from fasttrain._tables.categories import distinct_labels, encode, unique
 from fasttrain.data import Blocks
 from fasttrain.activations import Activation
 from fasttrain.callbacks import Callback
@@ -43,16 +43,6 @@ class_weight : dict, 'balanced' or None, default=None
     Factors of the rows' weights by class; a class that a dict does not name has 1, and 'balanced' gives each class
     ``n_samples / (n_classes * its rows)``. For labels a list of a dict for each, or 'balanced'.
 """
-
-
-def _are_integers(y):
-    """Whether y is a vector of which scikit-learn's checks of labels have nothing to say."""
-    return type(y) is np.ndarray and y.ndim == 1 and y.dtype.kind in "biu"
-
-
-def _labels_in(y):
-    """scikit-learn's ``unique_labels``, whose checks take as long as an epoch on little data."""
-    return unique(y) if _are_integers(y) else unique_labels(y)
 
 
 @document(own=_OWN, score="Accuracy")
@@ -345,10 +335,13 @@ class MLPClassifier(ScoresBlocks, ClassifierMixin, MultilayerPerceptron):
         if first:
             if classes is None:
                 raise ValueError("classes must be passed on the first call to partial_fit.")
-            multilabel = not _are_integers(y) and type_of_target(y).startswith("multilabel")
-            self._note_classes(y.toarray() if hasattr(y, "toarray") else np.asarray(y if multilabel else classes))
-            self.classes_ = _labels_in(classes)
-        elif classes is not None and not np.array_equal(self.classes_, _labels_in(classes)):
+            # labels by their type are not looked at: scikit-learn's first look in a process takes 30 ms
+            plain = type(y) is np.ndarray and are_labels(y)
+            multilabel = not plain and type_of_target(y).startswith("multilabel")
+            labels = distinct_labels(classes)
+            self._note_classes(y.toarray() if hasattr(y, "toarray") else np.asarray(y if multilabel else labels))
+            self.classes_ = labels
+        elif classes is not None and not np.array_equal(self.classes_, distinct_labels(classes)):
             raise ValueError(
                 f"`classes={classes!r}` is not the same as on last call to partial_fit, was: {self.classes_!r}"
             )
