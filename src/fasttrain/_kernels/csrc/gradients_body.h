@@ -311,6 +311,7 @@ static void FT(column_sums)(const FT_REAL *d, ptrdiff_t ldd, ptrdiff_t m, ptrdif
 #undef FT_NEAR_BYTES
 #undef FT_STRIP_FEATURES
 #undef FT_ROWS_TILE
+#undef FT_LONG_ROW
 #undef FT_COLUMNS_TILE
 #undef FT_NARROW_PANELS
 #undef FT_FROM_ROWS

@@ -147,9 +147,10 @@ typedef FT_REAL FT(loose_half) __attribute__((vector_size(FT_VECTOR_BYTES / 2), 
 #define FT_STORE_HALF(p, v) (*(FT(loose_half) *)(p) = (FT(loose_half))(v))
 #define FT_SPLAT_HALF(x) ((x) - (FT(half)){0})
 
-/* R rows by V vectors, and with H half of one more, of z = rows @ panel, held in registers over all of k. */
-FT_INLINE void FT(tile_rows)(const FT_REAL *const *rows, ptrdiff_t k, const FT_REAL *panel, const int R, const int V,
-                             const int H, const FT_REAL *bias, FT_REAL *z_out, ptrdiff_t ldz)
+/* R rows by V vectors, and with H half of one more, of z = rows @ panel, held in registers over all of k; next: NULL, or R rows
+ * that are asked for line by line. */
+FT_INLINE void FT(tile_rows)(const FT_REAL *const *rows, const FT_REAL *const *next, ptrdiff_t k, const FT_REAL *panel,
+                             const int R, const int V, const int H, const FT_REAL *bias, FT_REAL *z_out, ptrdiff_t ldz)
 {
     FT(vector) acc[16][4];
     FT(half) rest[16];
@@ -162,22 +163,27 @@ FT_INLINE void FT(tile_rows)(const FT_REAL *const *rows, ptrdiff_t k, const FT_R
         if (H)
             rest[r] = bias ? FT_LOAD_HALF(bias + full) : (FT(half)){0};
     }
-    for (ptrdiff_t i = 0; i < k; i++) {
-        FT(vector) b[4];
-        FT(half) c;
-#pragma GCC unroll 4
-        for (int v = 0; v < V; v++)
-            b[v] = FT_LOAD(panel + i * width + v * FT_LANES);
-        if (H)
-            c = FT_LOAD_HALF(panel + i * width + full);
-#pragma GCC unroll 16
-        for (int r = 0; r < R; r++) {
-            const FT(vector) a = FT_SPLAT(rows[r][i]);
+    for (ptrdiff_t start = 0, end; start < k; start = end) {
+        end = next && start + FT_LINE < k ? start + FT_LINE : k;
+        for (int r = 0; next && r < R; r++)
+            __builtin_prefetch(next[r] + start, 0, 2);
+        for (ptrdiff_t i = start; i < end; i++) {
+            FT(vector) b[4];
+            FT(half) c;
 #pragma GCC unroll 4
             for (int v = 0; v < V; v++)
-                acc[r][v] += a * b[v];
+                b[v] = FT_LOAD(panel + i * width + v * FT_LANES);
             if (H)
-                rest[r] += FT_SPLAT_HALF(rows[r][i]) * c;
+                c = FT_LOAD_HALF(panel + i * width + full);
+#pragma GCC unroll 16
+            for (int r = 0; r < R; r++) {
+                const FT(vector) a = FT_SPLAT(rows[r][i]);
+#pragma GCC unroll 4
+                for (int v = 0; v < V; v++)
+                    acc[r][v] += a * b[v];
+                if (H)
+                    rest[r] += FT_SPLAT_HALF(rows[r][i]) * c;
+            }
         }
     }
 #pragma GCC unroll 16
@@ -284,7 +290,12 @@ static void FT(row_times)(const FT_REAL *x, ptrdiff_t k, const FT_REAL *w, ptrdi
         FT_TILES(V, H, FULL, TILE)                                                                                \
         break;
 
-#define FT_ROWS_TILE(R, V, H) FT(tile_rows)(rows + i, k, panel, R, V, H, bias, z_out + i * ldz, ldz)
+/* Long rows are asked for while the tile before is multiplied: what fetches by itself begins anew with each row and at each
+ * page. */
+#define FT_LONG_ROW (1024 / (ptrdiff_t)sizeof(FT_REAL))
+#define FT_ROWS_TILE(R, V, H)                                                                                     \
+    FT(tile_rows)(rows + i, k >= FT_LONG_ROW && i + 2 * (R) <= end ? rows + i + (R) : NULL, k, panel, R, V, H, bias, \
+                  z_out + i * ldz, ldz)
 #define FT_WALK_ROWS(V, H, FULL) FT_WALK(V, H, FULL, FT_ROWS_TILE)
 
 static void FT(rows_panel)(const FT_REAL *const *rows, ptrdiff_t m, ptrdiff_t k, const FT_REAL *panel, ptrdiff_t width,
