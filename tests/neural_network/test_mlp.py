@@ -550,3 +550,12 @@ def test_the_first_partial_fit_knows_labels_by_their_type(labels, monkeypatch):
 def test_the_first_partial_fit_says_what_is_wrong_with_classes(labels, message):
     with pytest.raises(ValueError, match=message):
         make(MLPClassifier).partial_fit(X, Y, classes=labels)
+
+
+@pytest.mark.parametrize("loss", ["log_loss", "hinge"])
+@pytest.mark.parametrize("y", [Y, C, Y.astype(bool), C.astype(np.uint8)], ids=["two", "three", "bool", "uint8"])
+def test_classes_that_are_their_own_numbers(y, loss):
+    expected = make(MLPClassifier, loss=loss).fit(X, y.astype(np.int64) * 2 + 5)
+    found = make(MLPClassifier, loss=loss).fit(X, y)
+    assert answer(found) == answer(expected)
+    assert found.predict(X).tobytes() == ((expected.predict(X) - 5) // 2).astype(y.dtype).tobytes()

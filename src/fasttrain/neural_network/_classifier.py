@@ -219,7 +219,11 @@ class MLPClassifier(ScoresBlocks, ClassifierMixin, MultilayerPerceptron):
         codes = None
         if y.ndim == 1:
             integers = y.dtype.kind in "biu" and self.classes_.dtype.kind in "biu"
-            codes = encode(y, self.classes_) if integers else np.searchsorted(self.classes_, y)
+            if integers and self.classes_[0] == 0 and self.classes_[-1] == len(self.classes_) - 1:
+                # classes that are their own numbers
+                codes = y
+            else:
+                codes = encode(y, self.classes_) if integers else np.searchsorted(self.classes_, y)
         if self.out_activation_ != "identity":
             return np.ascontiguousarray(y != 0, dtype=dtype) if codes is None else codes.astype(dtype).reshape(-1, 1)
         if codes is None:
