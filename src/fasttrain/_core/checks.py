@@ -210,11 +210,11 @@ def _is_matrix_for(estimator, X, reset, dtypes):
 
 def is_ready(estimator, X, y, reset, dtypes, labels=False, unread=False):
     """Whether X and y are arrays in which validate_data would find nothing to do, X as :func:`is_plain` says; with
-    ``labels``, y may also be text; with ``unread``, the caller is to find NaN and infinities in X.
+    ``labels``, y is known to hold them, text too; with ``unread``, the caller is to find NaN and infinities in X.
     """
     if type(y) is not np.ndarray or y.ndim != 1 or not _is_matrix_for(estimator, X, reset, dtypes) or len(X) != len(y):
         return False
-    if y.dtype.kind not in "iubf" and not (labels and are_labels(y)):
+    if y.dtype.kind not in "iubf" and not labels:
         return False
     if not (unread or all_finite(X)) or (y.dtype.kind == "f" and not np.isfinite(y).all()):
         return False

@@ -7,7 +7,7 @@ from sklearn.model_selection import check_cv, train_test_split
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, validate_data
 
-from fasttrain._core.checks import check_rows, check_weights, is_ready, validation_parts
+from fasttrain._core.checks import are_labels, check_rows, check_weights, is_ready, validation_parts
 from fasttrain._core.random_states import check_random_state
 from fasttrain._estimators.rows import RowsOf
 from fasttrain._tables.categories import unique
@@ -16,7 +16,10 @@ from fasttrain.training.checkpoints import load_checkpoint, random_state_to
 
 
 def validated(estimator, X, y, *, reset, dtype, y_numeric=False, labels=False, **options):
-    """scikit-learn's ``validate_data``; X may also be a :class:`RowsOf`, whose matrix needs no second look."""
+    """scikit-learn's ``validate_data``; X may also be a :class:`RowsOf`, whose matrix needs no second look.
+
+    ``labels`` is whether y is known to hold them.
+    """
     if not isinstance(X, RowsOf):
         if is_ready(estimator, X, y, reset, dtype if isinstance(dtype, list) else [dtype], labels):
             return X, y
@@ -62,8 +65,10 @@ def dense(y):
 
 
 def warn_of_a_quantity(y, classes):
-    """scikit-learn's warning of a target with nearly as many classes as rows, where its checks of y were left out."""
-    if len(classes) > max(10, len(y) // 2):
+    """scikit-learn's warning of a target with nearly as many classes as rows, where its checks of y were left out: of
+    labels.
+    """
+    if len(classes) > max(10, len(y) // 2) and are_labels(y):
         check_classification_targets(y)
 
 

@@ -377,8 +377,9 @@ stop_reason_, advice_, n_features_in_, feature_names_in_
         return 1 if len(self.classes_) == 2 else len(self.classes_)
 
     def _check_Xy(self, X, y, keep):
-        X, y = self._checked(X, y, keep, labels=True)
-        if not are_labels(y):
+        given, labels = y, type(y) is np.ndarray and are_labels(y)
+        X, y = self._checked(X, y, keep, labels=labels)
+        if not (labels if y is given else are_labels(y)):
             check_classification_targets(y)
             if y.ndim == 2 and y.shape[1] == 1:
                 y = column_or_1d(y, warn=True)
@@ -424,8 +425,7 @@ stop_reason_, advice_, n_features_in_, feature_names_in_
             codes = None
             if not keep:
                 codes = self._set_classes(y)
-                if are_labels(y):
-                    warn_of_a_quantity(y, self.classes_)
+                warn_of_a_quantity(y, self.classes_)
             y = self._check_y(y) if codes is None else codes
             rows = ArrayRows.of(self, X, y, sample_weight)
             return self._fit(rows, validation_data, keep=keep, resume_from=resume_from)
