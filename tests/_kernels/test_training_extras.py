@@ -17,6 +17,8 @@ SHAPES = [
     (5, (7,), ("relu",), 1, "binary_crossentropy", 50, 16),
     (13, (70, 33), ("tanh", "silu"), 4, "softmax_crossentropy", 130, 50),
     (20, (40, 9), ("silu", "tanh"), 12, "softmax_crossentropy", 2600, 1300),
+    # outputs that fill their vectors badly, under units in whole and in broken ones
+    (11, (61, 70), ("tanh", "silu"), 10, "softmax_crossentropy", 250, 110),
     (6, (), (), 3, "half_squared_error", 60, 11),
     (7, (5,), ("tanh",), 6, "half_squared_error", 3000, 3000),
     # an odd number of parameters

@@ -11,8 +11,8 @@ from fasttrain._kernels.layers cimport (
     group_gradient_sparse,
 )
 from fasttrain._kernels.primitives cimport (
-    FT_LOSS_softmax_crossentropy, activate, activate_backward, add_noise, drop, loss_span, mix, normalize_rows,
-    softmax_loss, sum,
+    FT_LOSS_softmax_crossentropy, activate, activate_backward, add_noise, columns_panel, drop, lanes, loss_span, mix,
+    normalize_rows, panel_width, softmax_loss, sum, transpose,
 )
 from fasttrain._kernels.noise cimport drop_threshold, place_key
 
@@ -21,6 +21,10 @@ cdef enum:
     KEY_NOISE = 0
     KEY_INPUT_DROP = 1
     KEY_LAYERS = 2
+
+cdef enum:
+    TURNED = 4096           # elements of a gradient that is taken with its units along the vectors
+    ROWS_TO_TURN = 64       # rows from which that has paid for turning it back
 
 
 cdef void buffers_of(fit_task* task, int thread, buffers* at) noexcept nogil:
@@ -235,15 +239,47 @@ cdef void backward(fit_task* task, buffers* at, Py_ssize_t first, Py_ssize_t m, 
         activate_rows_backward(task, at, i - 1, first, m, like)
 
 
+cdef inline bint goes_by_units(const layer* shape, const layer* below, const group* it, Py_ssize_t m,
+                               const real* like) noexcept nogil:
+    """Whether vectors along the units that a group's weights come from do less than those along its outputs, of which a
+    fifth or more would be padding."""
+    cdef Py_ssize_t vector = lanes(like), padded = (it.last - it.first + vector - 1) // vector * vector
+    return (
+        vector <= shape.n_out and 5 * shape.n_out <= 4 * shape.width and shape.width <= shape.panel
+        and m >= ROWS_TO_TURN and it.last <= shape.n_in and 5 * (it.last - it.first) >= 4 * padded
+        and it.first + padded <= below.width and padded * shape.n_out <= TURNED)
+
+
+cdef void gradient_by_units(const layer* shape, const layer* below, const group* it, const real* const* d_rows,
+                            Py_ssize_t m, const real* outputs, real* g_out) noexcept nogil:
+    """A group's gradient, each element summed as otherwise, as panels (outputs, units) that are then turned."""
+    cdef real[TURNED] turned
+    cdef Py_ssize_t n = it.last - it.first, vector = lanes(outputs), padded = (n + vector - 1) // vector * vector
+    cdef Py_ssize_t panel = panel_width(outputs), first = 0, columns
+    memset(g_out, 0, it.size * sizeof(real))
+    while first < padded:
+        columns = min(panel, padded - first)
+        columns_panel(d_rows, m, 0, shape.n_out, outputs + it.first + first, below.width, columns, False, turned)
+        transpose(<const real*> turned, columns, shape.n_out, min(columns, n - first), g_out + first * shape.width,
+                  shape.width)
+        first += columns
+
+
 cdef void gradient_of(fit_task* task, buffers* at, const group* it, Py_ssize_t m, bint accumulate, bint resume,
                       real* g_io, const real* const* ahead) noexcept nogil:
     """Gradient of one group over the block's m rows; `resume` when the group before it has just been done."""
     cdef layer* shape = &task.layers[it.number]
+    cdef const layer* below
     cdef const real* const* rows = <const real* const*> at.rows
     cdef const real* d = <const real*> at.base + at.capacity * shape.d
     if it.number:
+        below = &task.layers[it.number - 1]
         rows = <const real* const*> at.pointers + 2 * (it.number - 1) * at.capacity
         ahead = NULL
+        if not accumulate and goes_by_units(shape, below, it, m, d):
+            gradient_by_units(shape, below, it, <const real* const*> at.pointers + (2 * it.number + 1) * at.capacity, m,
+                              <const real*> at.base + at.capacity * below.o, g_io)
+            return
     elif task.sparse.data != NULL and it.first < shape.n_in:
         group_gradient_sparse(shape, it, &task.sparse, at.rows, m, d, accumulate, g_io, resume and it.first > 0,
                               at.cursors)
