@@ -112,6 +112,24 @@ def test_a_run_without_time_still_advances(batch_size):
         assert runs <= case.per_epoch * 64
 
 
+@pytest.mark.parametrize("n_threads", [1, 3])
+def test_batches_of_one_chunk_are_left_when_the_time_is_over(n_threads):
+    """Of more parameters than half of what all chunks' gradients may have, a batch is one chunk: none is ever left."""
+    n, batch_size = 4000, 1200
+    network = Network(9000, 1, "float32", True, (500,), [("relu", 1.0)])
+    network.set_loss("half_squared_error")
+    network.parameters[:] = network.pack_layers(
+        [np.full((9000, 500), 0.01), np.full((500, 1), 0.01)], [np.zeros(500), np.zeros(1)])
+    columns, starts = np.arange(n, dtype=np.int32), np.arange(n + 1, dtype=np.int32)
+    network.bind_csr(np.ones(n, np.float32), columns, starts, np.ones((n, 1), np.float32))
+    network.start_epoch(None, batch_size, np.full(4, 0.01), n_threads)
+    for done in (1, 2, 3):
+        assert not network.run(-1.0)
+        assert network.batches_done == done
+    assert network.run(-1.0)
+    assert network.batches_done == 4
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("k", OUTPUTS)
 def test_pack_and_unpack(k, dtype):

@@ -389,7 +389,8 @@ cdef void large_batches(fit_task* task, int thread, int n_threads, const real* l
     cdef Py_ssize_t n_groups = task.n_groups, number, turn
     cdef Py_ssize_t group_first = first_turn(task, thread, n_threads)
     cdef Py_ssize_t group_last = first_turn(task, thread + 1, n_threads)
-    cdef Py_ssize_t due = task.next_batch, n_batches = task.n_batches
+    cdef Py_ssize_t begun = task.next_batch, due = begun, n_batches = task.n_batches
+    cdef Py_ssize_t look_every = 1 + CLOCK_WORK // (task.batch * task.n_parameters)
     cdef double* penalty_sums = task.sums + 2 * MAX_CHUNKS
     cdef double* norm_sums = penalty_sums + n_groups
     cdef double* move_squares = norm_sums + n_groups
@@ -463,8 +464,13 @@ cdef void large_batches(fit_task* task, int thread, int n_threads, const real* l
             task.carried = carried
             task.next_batch = due + 1
             task.next_chunk = 0
+            # threads that take a chunk each, or the only one, are through with the batch before they know of the time
+            if due + 1 < n_batches and (due - begun) % look_every == 0:
+                task.stop = ft_seconds() > task.deadline
         due += 1
         ft_barrier_wait(&task.barrier, n_threads)
+        if task.stop:
+            return
 
 
 cdef Py_ssize_t chunk_count(const fit_task* task, Py_ssize_t rows) noexcept nogil:
