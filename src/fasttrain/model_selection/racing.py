@@ -32,8 +32,6 @@ class Race(Batch):
     def enter(self, candidates):
         """Make the models, a fold's each, of all candidates."""
         self.lanes = [list(self._jobs_of(number, params)) for number, params in enumerate(candidates)]
-        # by job what an epoch took of late
-        self.seconds = {}
         for jobs in self.lanes:
             for job in jobs:
                 if isinstance(job.model.random_state, Integral):
@@ -100,7 +98,7 @@ class Race(Batch):
 
     def _train(self, job, X, y, epochs, options):
         """So many epochs, as many together as take a moment; between them the search may be called off."""
-        model, seconds = job.model, self.seconds.get(job)
+        model, seconds = job.model, job.epoch_seconds
         several = getattr(fit_rules(model), "partial_epochs", None)
         while epochs and not self.cancel.is_set():
             start = time.perf_counter()
@@ -113,7 +111,7 @@ class Race(Batch):
                 several(model, X, y, together)
             epochs -= together
             seconds = (time.perf_counter() - start) / together
-        self.seconds[job] = seconds
+        job.epoch_seconds = seconds
 
     def _release(self, job):
         # it may be told to go on

@@ -98,7 +98,8 @@ class Job:
 
     ``model`` is the estimator that is fitted, without the preprocessing; ``steps`` are the fitted transformers;
     ``specs`` is shared by the jobs of a candidate whose parameters are the same objects in all of them; ``data(rows)``
-    gives rows of X as the model takes them, where these are not taken from the batch's own X.
+    gives rows of X as the model takes them, where these are not taken from the batch's own X; ``epoch_seconds`` is what
+    an epoch of a model that goes on took of late.
     """
 
     candidate: int
@@ -110,6 +111,7 @@ class Job:
     specs: dict = field(default_factory=dict)
     data: object = None
     done: bool = False
+    epoch_seconds: float | None = None
 
     def spec(self, name, make):
         """``make(model)``, or what it gave for another fold of this candidate; its error is raised each time."""
