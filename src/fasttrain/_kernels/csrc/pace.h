@@ -39,7 +39,7 @@ typedef enum { FT_PACE_SEVERAL, FT_PACE_TRY_ONE, FT_PACE_ONE, FT_PACE_TRY_SEVERA
 typedef struct {
     int budget;         /* threads that may run */
     ft_pace_state state;
-    int crowded;        /* one thread was chosen while more threads wanted cores than there are */
+    int crowded;        /* it began on one thread, since more threads wanted cores than there are */
     double stretch;     /* seconds of the next look at the waits of several threads */
     double hold;        /* seconds that the next choice stands */
     double next;        /* when the other number may be timed again */
@@ -82,7 +82,7 @@ static inline void ft_pace_choose(ft_pace *pace, ft_pace_state state, double tri
 {
     const double least = FT_PACE_TRIAL_SHARE * trial_seconds;
     pace->state = state;
-    pace->crowded = state == FT_PACE_ONE && ft_is_crowded();
+    pace->crowded = 0;
     pace->next = now + (pace->hold > least ? pace->hold : least);
     pace->hold = pace->hold * 4 < FT_PACE_LONGEST_HOLD ? pace->hold * 4 : FT_PACE_LONGEST_HOLD;
     pace->stretch = FT_PACE_TRIAL;
