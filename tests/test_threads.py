@@ -184,9 +184,12 @@ def test_a_crowd_of_processes_is_noticed():
         while not threads.is_crowded():
             assert time.monotonic() < end
             time.sleep(0.002)
-        with threads.num_threads(2):
-            # what is read once, in one thread or in two
-            assert finite(np.zeros(10**6))
+        # short and long passes, in one thread or in two
+        for n in (10**6, 5 * 10**7):
+            values = np.zeros(n, dtype=np.float32)
+            assert finite(values, 2)
+            values[-1] = np.nan
+            assert not finite(values, 2)
     finally:
         for process in busy:
             process.kill()

@@ -143,6 +143,8 @@ def test_few_floats(dtype, n_threads):
         X[:, j] = known[rng.integers(0, len(known), len(X))]
     X[::3, ::5] *= -1
     X[5, 3], X[7, 3], X[9, 3] = np.nan, -np.nan, np.inf
+    # a NaN of which every bit is set, alone in its column and beside others
+    X[11, 4] = X[11, 3] = np.full(1, -1, dtype=f"i{X.itemsize}").view(dtype)[0]
     # a thread alone sees fewer than are too many
     X[:, 38] = np.arange(len(X)) // (len(X) // (most + 4))
     expected = []

@@ -1,17 +1,12 @@
 """Category codes and one-hot rows for C and Cython. A code below 0 stands for a value without a category."""
 
 from libc.math cimport NAN
-from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memcpy
 
 ctypedef fused code:
     int32_t
     int64_t
-
-cdef inline uint64_t scatter(uint64_t key) noexcept nogil:
-    # Round floats have all their bits at the top, and a product carries upwards only: they are brought down first.
-    key = (key ^ (key >> 32)) * 0x9E3779B97F4A7C15ULL
-    return key ^ (key >> 32)
 
 cdef inline int64_t key_of_float(double value) noexcept nogil:
     """Equal exactly where numbers are: NaN has one, and -0.0 has that of 0.0."""

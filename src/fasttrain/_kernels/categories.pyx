@@ -215,6 +215,12 @@ def one_hot_columns(
     return any_negative != 0
 
 
+cdef inline uint64_t scatter(uint64_t key) noexcept nogil:
+    # Round floats have all their bits at the top, and a product carries upwards only: they are brought down first.
+    key = (key ^ (key >> 32)) * 0x9E3779B97F4A7C15ULL
+    return key ^ (key >> 32)
+
+
 cdef struct key_map:
     int64_t* keys
     int64_t* codes      # -1 in an empty place

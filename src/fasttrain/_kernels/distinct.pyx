@@ -62,7 +62,8 @@ cdef Py_ssize_t add_few(
     for i in range(n):
         value = <double> x[i * stride]
         memcpy(&bits, &value, sizeof(double))
-        if slots[few_place(bits)] != bits:
+        # a NaN's bits may be those of an empty place
+        if slots[few_place(bits)] != bits or bits == NO_KEY:
             used = add_key(key_of_float(value), slots, used)
             if used < 0:
                 return -1
